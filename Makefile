@@ -1,0 +1,84 @@
+# The commands of this project; `make help` lists them. Each stage can be run by itself: a target
+# brings everything before it up to date and stops there.
+
+CORES ?= 4
+CONFIG ?= config/experiments.yaml
+RESULTS ?= results
+# What `make test` runs; for example `make test TESTS=tests/unit`.
+TESTS ?= tests/unit tests/workflow tests/infrastructure tests/e2e
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+
+# As in the activated environment; libvirtd and others are in sbin.
+export PATH := $(CURDIR)/.venv/bin:$(PATH):/usr/local/sbin:/usr/sbin:/sbin
+export SCHEDLAB_EXPERIMENTS = $(CONFIG)
+export SCHEDLAB_RESULTS = $(RESULTS)
+
+SNAKEMAKE = snakemake --cores $(CORES) --config experiments=$(CONFIG) results=$(RESULTS) --
+
+.PHONY: help
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo
+	@echo "  CORES=$(CORES)  CONFIG=$(CONFIG)  RESULTS=$(RESULTS)   (set them after the target)"
+
+.PHONY: setup
+setup: ## Install what is needed: system packages, .venv, tools (nothing to do takes no time)
+	@scripts/setup
+
+.PHONY: report
+report: setup ## Run everything that is not up to date and write results/report.html
+	@$(SNAKEMAKE) $(RESULTS)/report.html
+
+.PHONY: image
+image: setup ## Build the base disk and the schedulers' images
+	@$(SNAKEMAKE) all_images
+
+.PHONY: provision
+provision: setup ## Create the clusters and save them
+	@$(SNAKEMAKE) all_provisioned
+
+.PHONY: configure
+configure: setup ## Install and start the schedulers on the clusters and save them
+	@$(SNAKEMAKE) all_configured
+
+.PHONY: benchmark
+benchmark: setup ## Run the trials
+	@$(SNAKEMAKE) all_trials
+
+.PHONY: collect
+collect: setup ## Make the tables from the trials
+	@$(SNAKEMAKE) tables
+
+.PHONY: doctor
+doctor: setup ## Check that this machine can run the experiment
+	@schedlab doctor
+
+.PHONY: reap
+reap: setup ## Remove what interrupted runs left behind
+	@schedlab reap
+
+.PHONY: clean
+clean: ## Remove the results, finished trials too; the cache of tools and images stays
+	@if [ -x .venv/bin/schedlab ]; then schedlab reap; fi
+	@rm -rf -- $(RESULTS) .snakemake
+
+.PHONY: lint
+lint: ## Check the sources without running them
+	@scripts/setup --test
+	@scripts/lint
+
+.PHONY: test
+test: ## Check the sources and run the tests, one on a real cluster
+	@scripts/setup --test
+	@scripts/lint
+	@python -m schedlab.toolchain pytest --durations=15 $(TESTS)
+
+.PHONY: test-all
+test-all: ## Like test, with the measurements in tests/benchmarks
+	@scripts/setup --test
+	@scripts/lint
+	@python -m schedlab.toolchain pytest --durations=15 tests

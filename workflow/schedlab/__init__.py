@@ -1,0 +1,3 @@
+"""schedlab: benchmarks HPC schedulers on virtual clusters built from code."""
+
+__version__ = "0.1.0"

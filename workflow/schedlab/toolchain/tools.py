@@ -1,0 +1,315 @@
+"""Which programs the stages call, and how they are found on this machine."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+from schedlab.errors import SchedlabError
+from schedlab.records import file_digest
+
+Source = Literal["path", "built", "downloaded"]
+Version = tuple[int, ...]
+
+ADMINISTRATION = ("/usr/local/sbin", "/usr/sbin", "/sbin")
+"""Folders that Debian leaves out of an ordinary user's PATH; libvirtd and others are in them."""
+
+
+@dataclass(frozen=True)
+class Tool:
+    """One program as found.
+
+    Attributes
+    ----------
+    name : str
+        What the stages ask for; ``terraform`` may be OpenTofu.
+    path : pathlib.Path
+        The executable (or plugin) on this machine.
+    version : str
+        As the program tells it.
+    source : {"path", "built", "downloaded"}
+        Found on the machine, built from a pinned Go module, or taken from a package.
+    program : str
+        Which program stands behind the name, for example ``tofu``.
+    sha256 : str
+        Digest of the executable's bytes.
+    """
+
+    name: str
+    path: Path
+    version: str
+    source: Source
+    program: str
+    sha256: str
+
+    @classmethod
+    def at(cls, name: str, path: Path, version: str, source: Source, program: str = "") -> Tool:
+        """Describe the executable at `path`, digest included."""
+        return cls(name, path, version, source, program or name, file_digest(path))
+
+
+@dataclass(frozen=True)
+class Requirement:
+    """A program that must be on the machine.
+
+    Attributes
+    ----------
+    name : str
+        Name under which the stages ask for it.
+    package : str
+        Debian and Ubuntu package that has it.
+    purpose : str
+        What fails without it.
+    executables : tuple of str
+        Names to look for, in order of preference; default: `name`.
+    arguments : tuple of str
+        Arguments that make it print its version; empty: it has none to tell.
+    pattern : str
+        Regular expression whose first group is the version.
+    minimum : tuple of int
+        Lowest version that serves; a version as far as that is compared.
+    below : tuple of int
+        First version that no longer serves; empty: no limit.
+    """
+
+    name: str
+    package: str
+    purpose: str
+    executables: tuple[str, ...] = ()
+    arguments: tuple[str, ...] = ("--version",)
+    pattern: str = r"(\d+(?:\.\d+)+)"
+    minimum: Version = ()
+    below: Version = ()
+
+    def suits(self, version: str) -> bool:
+        """Tell whether a version lies in the range that serves."""
+        number = parse_version(version)
+        return number >= self.minimum and (not self.below or number < self.below)
+
+
+SYSTEM = (
+    Requirement("qemu-system-x86_64", "qemu-system-x86", "runs the guests", minimum=(7,)),
+    Requirement("qemu-img", "qemu-utils", "makes disks and overlays"),
+    Requirement("libvirtd", "libvirt-daemon", "manages the guests", minimum=(9,)),
+    Requirement("virsh", "libvirt-clients", "shows what libvirt has"),
+    Requirement("dnsmasq", "dnsmasq-base", "gives the guests addresses and names"),
+    Requirement("iptables", "iptables", "lets libvirt set up its network"),
+    Requirement("ip", "iproute2", "sets up the testbed's network", arguments=("-V",)),
+    Requirement("unshare", "util-linux", "makes the testbed's namespaces"),
+    Requirement("setpriv", "util-linux", "ends the testbed when its job dies"),
+    Requirement("tini", "tini", "is the first process of the testbed"),
+    Requirement(
+        "xsltproc", "xsltproc", "shapes the domain XML for the provider", pattern=r"libxslt (\d+)"
+    ),
+    Requirement("mkisofs", "genisoimage", "makes cloud-init's seed images"),
+    Requirement("mmdebstrap", "mmdebstrap", "builds the base disk"),
+    Requirement("sfdisk", "fdisk", "partitions the base disk"),
+    Requirement("mkfs.ext4", "e2fsprogs", "formats the base disk", arguments=("-V",)),
+    Requirement("grub-install", "grub2-common", "makes the base disk bootable"),
+    Requirement("gcc", "gcc", "compiles the payload", pattern=r"\) (\d+(?:\.\d+)+)"),
+    Requirement("ssh", "openssh-client", "reaches the guests", (), ("-V",), r"OpenSSH_([\w.]+)"),
+    Requirement("zstd", "zstd", "compresses disks"),
+)
+"""Programs from the distribution, installed by ``make setup`` (envs/packages.txt)."""
+
+TERRAFORM = (
+    Requirement(
+        "terraform", "terraform", "creates clusters", (), ("version",), r"v(\d+\.\d+\.\d+)", (1, 5)
+    ),
+    Requirement(
+        "terraform",
+        "tofu",
+        "creates clusters",
+        ("tofu",),
+        ("version",),
+        r"v(\d+\.\d+\.\d+)",
+        (1, 6),
+    ),
+)
+"""Terraform or OpenTofu, whichever is found first; OpenTofu is built where there is neither."""
+
+# `packer` is also a program of cracklib's: only this output is HashiCorp's.
+PACKER = Requirement(
+    "packer", "packer", "builds images", (), ("version",), r"Packer v(\d+\.\d+\.\d+)", (1, 11)
+)
+PROMETHEUS = Requirement(
+    "prometheus",
+    "prometheus",
+    "samples metrics",
+    pattern=r"version (\d+\.\d+\.\d+)",
+    minimum=(2, 33),
+)
+PROVIDER = Requirement(
+    "terraform-provider-libvirt", "", "creates clusters", minimum=(0, 8), below=(0, 9)
+)
+PLUGIN = Requirement("packer-plugin-qemu", "", "builds images", minimum=(1, 0, 9))
+
+
+def parse_version(text: str) -> Version:
+    """Turn the leading dotted number of a version into integers: ``1.15.1-dev`` to (1, 15, 1)."""
+    match = re.match(r"v?(\d+(?:\.\d+)*)", text)
+    return tuple(int(part) for part in match[1].split(".")) if match else ()
+
+
+def search_path() -> str:
+    """PATH with the administrator's folders at the end."""
+    folders = os.environ.get("PATH", os.defpath).split(os.pathsep)
+    return os.pathsep.join([*folders, *(f for f in ADMINISTRATION if f not in folders)])
+
+
+def find_executable(names: Sequence[str]) -> Path | None:
+    """Find the first of some executables on PATH or in an administrator's folder."""
+    for name in names:
+        found = shutil.which(name, path=search_path())
+        if found:
+            return Path(found)
+    return None
+
+
+def quiet_environment() -> dict[str, str]:
+    """Environment in which tools neither ask the network for news nor read the user's settings."""
+    return os.environ | {
+        "CHECKPOINT_DISABLE": "1",
+        "TF_CLI_CONFIG_FILE": os.devnull,
+        "PACKER_LOG": "0",
+        "LC_ALL": "C.UTF-8",
+        "PATH": search_path(),
+    }
+
+
+def probe_version(path: Path, requirement: Requirement) -> str | None:
+    """Ask a program for its version; None when it does not run or does not tell one."""
+    if not requirement.arguments:
+        return ""
+    try:
+        done = subprocess.run(
+            [str(path), *requirement.arguments],
+            env=quiet_environment(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=60,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    match = re.search(requirement.pattern, done.stdout + done.stderr)
+    return match[1] if match else None
+
+
+def discover(requirement: Requirement) -> Tool | None:
+    """Find a program of a suitable version on this machine; None when there is none."""
+    for name in requirement.executables or (requirement.name,):
+        path = find_executable([name])
+        if path is None:
+            continue
+        version = probe_version(path, requirement)
+        if version is not None and requirement.suits(version):
+            return Tool.at(requirement.name, path, version, "path", path.name)
+    return None
+
+
+def discover_terraform() -> Tool | None:
+    """Find Terraform or OpenTofu of a suitable version."""
+    return next((tool for tool in map(discover, TERRAFORM) if tool), None)
+
+
+def missing(requirements: Sequence[Requirement] = SYSTEM) -> dict[Requirement, str]:
+    """List the programs this machine lacks, each with why (absent, or its version)."""
+    result = {}
+    for requirement in requirements:
+        path = find_executable(requirement.executables or (requirement.name,))
+        if path is None:
+            result[requirement] = "is not installed"
+            continue
+        version = probe_version(path, requirement)
+        if version is None:
+            result[requirement] = f"does not tell its version ({path})"
+        elif not requirement.suits(version):
+            minimum = ".".join(map(str, requirement.minimum))
+            result[requirement] = f"has version {version}, at least {minimum} is needed"
+    return result
+
+
+def discover_system() -> list[Tool]:
+    """Find all programs that come from the distribution.
+
+    Raises
+    ------
+    SchedlabError
+        Names every missing program and the packages to install.
+    """
+    lacking = missing()
+    if lacking:
+        lines = [f"{r.name} {why}; it {r.purpose}" for r, why in lacking.items()]
+        packages = sorted({requirement.package for requirement in lacking})
+        raise SchedlabError(
+            "programs are missing:\n  " + "\n  ".join(lines),
+            stage="toolchain",
+            remedy=f"make setup, or: apt-get install {' '.join(packages)}",
+        )
+    return [tool for tool in map(discover, SYSTEM) if tool]
+
+
+@cache
+def go_platform() -> tuple[str, str]:
+    """Name this machine as Go and Terraform do, such as ("linux", "amd64")."""
+    machine = platform.machine()
+    names: Mapping[str, str] = {"x86_64": "amd64", "aarch64": "arm64"}
+    return platform.system().lower(), names.get(machine, machine)
+
+
+def discover_provider() -> tuple[Path, str] | None:
+    """Find an installed Terraform provider for libvirt; return it and its version.
+
+    Looks where Terraform and OpenTofu look without being configured.
+    """
+    data = Path(os.environ.get("XDG_DATA_HOME", Path.home() / ".local/share"))
+    roots = [
+        Path.home() / ".terraform.d/plugins",
+        data / "terraform/plugins",
+        data / "opentofu/plugins",
+        Path("/usr/local/share/terraform/plugins"),
+        Path("/usr/share/terraform/plugins"),
+    ]
+    found = []
+    for root in roots:
+        pattern = f"*/dmacvicar/libvirt/*/{'_'.join(go_platform())}/terraform-provider-libvirt*"
+        for path in root.glob(pattern):
+            version = path.parent.parent.name
+            if PROVIDER.suits(version) and os.access(path, os.X_OK) and path.is_file():
+                found.append((parse_version(version), path, version))
+    if not found:
+        return None
+    _, path, version = max(found)
+    return path, version
+
+
+def discover_plugin(packer: Path) -> tuple[Path, str] | None:
+    """Find an installed qemu plugin of Packer; return it and its version."""
+    done = subprocess.run(
+        [str(packer), "plugins", "installed"],
+        env=quiet_environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    found = []
+    for line in done.stdout.splitlines():
+        match = re.search(r"packer-plugin-qemu_v(\d+\.\d+\.\d+)_x5", line)
+        if match and PLUGIN.suits(match[1]):
+            found.append((parse_version(match[1]), Path(line.strip()), match[1]))
+    if not found:
+        return None
+    _, path, version = max(found)
+    return path, version
