@@ -1,0 +1,7 @@
+"""Configuration: the experiment's model, its checks and its reader."""
+
+from schedlab.config.host import HostFacts
+from schedlab.config.load import load_experiment
+from schedlab.config.model import Cluster, Experiment, TrialKey
+
+__all__ = ["Cluster", "Experiment", "HostFacts", "TrialKey", "load_experiment"]

@@ -1,0 +1,204 @@
+"""Checks of an experiment that need the host, the file system or several keys at once."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Collection, Iterator, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+
+from schedlab.config.host import HostFacts
+from schedlab.config.model import Experiment
+from schedlab.schedulers import SCHEDULERS
+from schedlab.workloads import Problem
+
+FIRST_ADDRESS = 10
+"""Number of the head's address within the network; those below are the host's."""
+
+
+def did_you_mean(word: str, known: Sequence[str]) -> str:
+    """Remedy for an unknown word: the closest known one, or all of them."""
+    close = get_close_matches(word.lower(), {name.lower(): name for name in known}, n=1, cutoff=0.6)
+    spelling = {name.lower(): name for name in known}
+    if close:
+        return f"did you mean {spelling[close[0]]}?"
+    return f"use one of {', '.join(known)}"
+
+
+def check(
+    experiment: Experiment, host: HostFacts, root: Path, broken: Collection[str] = ()
+) -> list[Problem]:
+    """Everything wrong with a well-formed experiment.
+
+    Parameters
+    ----------
+    experiment : Experiment
+        Types and forms are sound.
+    host : HostFacts
+        Machine that will run the guests.
+    root : pathlib.Path
+        Folder that relative file names are relative to.
+    broken : collection of str
+        Keys that hold defaults because what the user wrote there is in error; a check that
+        reads one would speak about something nobody wrote, and is left out.
+    """
+    shape = {"nodes", "node", "head"}
+    found: list[Problem] = []
+    for reads, problems in (
+        (set(), _duplicates(experiment)),
+        (set(), _schedulers(experiment)),
+        (shape | {"placement.pinning", "placement.oversubscribe"}, _processors(experiment, host)),
+        (shape | {"placement.hugepages", "limits.memory"}, _memory(experiment, host)),
+        ({"placement.numa"}, _numa(experiment, host)),
+        ({"nodes", "placement.pci"}, _pci(experiment)),
+        ({"image", "limits.disk"}, _disk(experiment)),
+        ({"nodes", "network.cidr"}, _network(experiment)),
+        ({"nodes", "node"}, _workloads(experiment, root)),
+    ):
+        if not any(_within(key, read) or _within(read, key) for key in broken for read in reads):
+            found += problems
+    return found
+
+
+def _within(key: str, section: str) -> bool:
+    return key == section or key.startswith((f"{section}.", f"{section}["))
+
+
+def _repeats(values: Sequence[object]) -> Iterator[tuple[int, object]]:
+    for index, value in enumerate(values):
+        if value in values[:index]:
+            yield index, value
+
+
+def _duplicates(experiment: Experiment) -> Iterator[Problem]:
+    lists: dict[str, Sequence[object]] = {
+        "schedulers": experiment.schedulers,
+        "nodes": experiment.nodes,
+        "placement.pci": experiment.placement.pci,
+    }
+    for key, values in lists.items():
+        for index, value in _repeats(values):
+            yield Problem(f"{key}[{index}]", value, "written twice", "remove one")
+    names = [workload.name for workload in experiment.workloads]
+    for index, name in _repeats(names):
+        yield Problem(
+            f"workloads[{index}].name",
+            name,
+            f"duplicate name, already that of workloads[{names.index(str(name))}]",
+            "give each workload a name of its own",
+        )
+
+
+def _schedulers(experiment: Experiment) -> Iterator[Problem]:
+    for index, name in enumerate(experiment.schedulers):
+        if name not in SCHEDULERS:
+            yield Problem(
+                f"schedulers[{index}]",
+                name,
+                "not a registered scheduler",
+                did_you_mean(name, sorted(SCHEDULERS)),
+            )
+    for name in sorted(SCHEDULERS):
+        for problem in SCHEDULERS[name]().settings_problems(getattr(experiment, name, {})):
+            yield Problem(f"{name}.{problem.key}", problem.value, problem.what, problem.remedy)
+
+
+def _processors(experiment: Experiment, host: HostFacts) -> Iterator[Problem]:
+    largest = max(
+        experiment.head.vcpus + nodes * experiment.node.vcpus for nodes in experiment.nodes
+    )
+    if largest <= host.cores:
+        return
+    shape = (
+        f"{largest} vCPUs (head {experiment.head.vcpus} + {max(experiment.nodes)} nodes of "
+        f"{experiment.node.vcpus}) on {host.cores} host cores"
+    )
+    smaller = "lower nodes, node.vcpus or head.vcpus"
+    if experiment.placement.pinning == "exclusive":
+        yield Problem(
+            "placement.pinning",
+            "exclusive",
+            f"needs a core for each of {shape}",
+            f"{smaller}, or use spread with oversubscribe: true",
+        )
+    elif not experiment.placement.oversubscribe:
+        yield Problem(
+            "placement.oversubscribe",
+            False,
+            f"{shape} oversubscribe the host",
+            f"{smaller}, or set oversubscribe: true and read timings with care",
+        )
+
+
+def _memory(experiment: Experiment, host: HostFacts) -> Iterator[Problem]:
+    nodes = max(experiment.nodes)
+    needed = experiment.head.memory_mib + nodes * experiment.node.memory_mib
+    bounds = [("the host's", host.memory_mib), ("limits.memory", experiment.limits.memory_mib)]
+    if experiment.placement.hugepages:
+        bounds.append(("the reserved huge pages'", host.hugepages_mib))
+    for name, bound in bounds:
+        if needed > bound:
+            yield Problem(
+                "node.memory",
+                experiment.node.memory,
+                f"the largest cluster ({nodes} nodes and the head) needs {needed} MiB, more than "
+                f"{name} {bound} MiB",
+                "lower node.memory, head.memory or nodes"
+                + {"limits.memory": ", or raise limits.memory", "the host's": ""}.get(
+                    name, ", or reserve more (sysctl vm.nr_hugepages), or set hugepages: false"
+                ),
+            )
+
+
+def _numa(experiment: Experiment, host: HostFacts) -> Iterator[Problem]:
+    wanted = experiment.placement.numa
+    if wanted is not None and wanted not in host.numa_nodes:
+        yield Problem(
+            "placement.numa",
+            wanted,
+            "the host has no such NUMA node",
+            f"use one of {', '.join(map(str, sorted(host.numa_nodes)))}, or null",
+        )
+
+
+def _pci(experiment: Experiment) -> Iterator[Problem]:
+    addresses = experiment.placement.pci
+    if 0 < len(addresses) < max(experiment.nodes):
+        yield Problem(
+            "placement.pci",
+            addresses,
+            f"{len(addresses)} PCI functions for {max(experiment.nodes)} compute nodes",
+            "give one for each compute node of the largest cluster, or none",
+        )
+
+
+def _disk(experiment: Experiment) -> Iterator[Problem]:
+    image, limit = experiment.image, experiment.limits
+    if not 1024 <= image.disk_mib <= limit.disk_mib:
+        yield Problem(
+            "image.disk",
+            image.disk,
+            f"outside 1 GiB to limits.disk ({limit.disk})",
+            "choose a size between them; disks are sparse, so 3 GiB costs what it holds",
+        )
+
+
+def _network(experiment: Experiment) -> Iterator[Problem]:
+    # The head has number FIRST_ADDRESS, the compute nodes follow, the last one is the broadcast.
+    needed = FIRST_ADDRESS + 1 + max(experiment.nodes) + 1
+    network = ipaddress.IPv4Network(experiment.network.cidr)
+    if network.num_addresses < needed:
+        yield Problem(
+            "network.cidr",
+            experiment.network.cidr,
+            f"holds {network.num_addresses} addresses, {needed} are needed",
+            "use a shorter prefix, such as /24",
+        )
+
+
+def _workloads(experiment: Experiment, root: Path) -> Iterator[Problem]:
+    machines = [cluster.machine for cluster in experiment.clusters()]
+    for index, workload in enumerate(experiment.workloads):
+        for found in workload.problems(machines, root):
+            key = f"workloads[{index}].{found.key}"
+            yield Problem(key, found.value, found.what, found.remedy)

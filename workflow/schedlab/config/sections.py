@@ -1,0 +1,204 @@
+"""Sections of the experiment file: types, forms, ranges, defaults and meanings of their keys."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+_SIZE = re.compile(r"^([0-9]+) ?(MiB|GiB)$")
+
+
+def mib(size: str) -> int:
+    """MiB of a size such as "768 MiB" or "1 GiB".
+
+    Raises
+    ------
+    ValueError
+        When the text has another form, or the size is 0.
+    """
+    match = _SIZE.match(size)
+    if match is None or int(match[1]) == 0:
+        raise ValueError("not a size; write a whole number with its unit: 768 MiB, 2 GiB")
+    return int(match[1]) * (1024 if match[2] == "GiB" else 1)
+
+
+def _checked_size(size: str) -> str:
+    mib(size)
+    return size
+
+
+def _checked_cidr(cidr: str) -> str:
+    try:
+        network = ipaddress.IPv4Network(cidr)
+    except ValueError as error:
+        raise ValueError(
+            f"not an IPv4 network ({error}); write its first address and prefix: 10.0.100.0/24"
+        ) from None
+    if not network.is_private:
+        raise ValueError("not a private network; use one of 10/8, 172.16/12 or 192.168/16")
+    return cidr
+
+
+def _checked_url(url: str) -> str:
+    if not re.match(r"^(https?|file)://\S+$", url):
+        raise ValueError("not a URL; write one that starts with https://, http:// or file://")
+    return url
+
+
+def _scalar(value: object) -> object:
+    """Text of what YAML reads as a number or a truth value; schedulers' files hold only text."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int | float):
+        return str(value)
+    return value
+
+
+Size = Annotated[
+    str, Field(json_schema_extra={"pattern": _SIZE.pattern}), AfterValidator(_checked_size)
+]
+Cidr = Annotated[str, AfterValidator(_checked_cidr)]
+PciAddress = Annotated[str, Field(pattern=r"^[0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]$")]
+Domain = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*(\.[a-z0-9]+(-[a-z0-9]+)*)+$")]
+NativeSettings = dict[
+    Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9]*$")],
+    Annotated[
+        str,
+        BeforeValidator(_scalar),
+        Field(json_schema_extra={"type": ["string", "number", "boolean"]}),
+    ],
+]
+
+
+class Section(BaseModel):
+    """A part of the configuration: exact types, no unknown keys, immutable."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class Guest(Section):
+    """Shape of one virtual machine; by default that of a compute node."""
+
+    vcpus: int = Field(default=2, ge=1, le=256, description="Virtual processors.")
+    memory: Size = Field(default="768 MiB", description="Memory.")
+
+    @property
+    def memory_mib(self) -> int:
+        """Memory, MiB."""
+        return mib(self.memory)
+
+
+class Head(Guest):
+    """Shape of the head node, which runs the scheduler's controller and the driver."""
+
+    vcpus: int = Field(default=1, ge=1, le=256, description="Virtual processors.")
+    memory: Size = Field(default="1 GiB", description="Memory.")
+
+
+class Placement(Section):
+    """Where guests' processors and memory go on the host."""
+
+    pinning: Literal["exclusive", "spread", "none"] = Field(
+        default="none",
+        description="exclusive: each vCPU its own host core; spread: pinned round robin, cores "
+        "may be shared; none: the host decides.",
+    )
+    oversubscribe: bool = Field(
+        default=False, description="Allow more vCPUs than host cores; shown in the report."
+    )
+    reset: Literal["auto", "boot"] = Field(
+        default="auto",
+        description="auto: trials restore a running cluster from memory, where its devices allow; "
+        "boot: they boot it from frozen disks.",
+    )
+    numa: int | None = Field(
+        default=None, ge=0, description="Host NUMA node that holds all guests' memory; null: any."
+    )
+    hugepages: bool = Field(default=False, description="Back guests' memory with huge pages.")
+    pci: list[PciAddress] = Field(
+        default=[],
+        description="Host PCI functions, one per compute node in order; such clusters cannot be "
+        "saved, so every trial boots them from frozen disks.",
+    )
+
+
+class DebianImage(Section):
+    """Base disk made by mmdebstrap from the host's own package sources."""
+
+    kind: Literal["mmdebstrap"] = "mmdebstrap"
+    suite: Annotated[str, Field(pattern=r"^[a-z]+$")] = Field(
+        default="trixie", description="Debian release."
+    )
+    disk: Size = Field(default="3 GiB", description="Virtual size of the disk.")
+
+    @property
+    def disk_mib(self) -> int:
+        """Virtual size of the disk, MiB."""
+        return mib(self.disk)
+
+
+class CloudImage(Section):
+    """Base disk from a distribution's cloud image."""
+
+    kind: Literal["cloud"] = "cloud"
+    url: Annotated[str, AfterValidator(_checked_url)] = Field(description="Where the image is.")
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] = Field(
+        description="Digest of the file."
+    )
+    os: Literal["ubuntu", "rocky", "debian"] = Field(description="Family of the distribution.")
+    disk: Size = Field(default="6 GiB", description="Virtual size the disk is grown to.")
+
+    @property
+    def disk_mib(self) -> int:
+        """Virtual size of the disk, MiB."""
+        return mib(self.disk)
+
+
+class Libvirt(Section):
+    """Which libvirt runs the guests."""
+
+    uri: Annotated[str, Field(pattern=r"^(auto|embedded|[a-z+]+:///?\S*)$")] = Field(
+        default="auto",
+        description="auto: qemu:///system where it answers, else embedded; embedded: a libvirtd "
+        "of the workflow's own; or a libvirt URI.",
+    )
+
+
+class Network(Section):
+    """The clusters' network."""
+
+    cidr: Cidr = Field(default="10.0.100.0/24", description="Private IPv4 network.")
+    domain: Domain = Field(default="benchmark.local", description="DNS domain of the nodes.")
+
+    def address(self, number: int) -> ipaddress.IPv4Address:
+        """Address `number` of the network, 0 being the network's own."""
+        return ipaddress.IPv4Network(self.cidr)[number]
+
+
+class Metrics(Section):
+    """Sampling during trials."""
+
+    scrape_interval: float = Field(default=1.0, ge=0.2, le=60, description="s between scrapes.")
+
+
+class Limits(Section):
+    """Time limits (s) of stages, and what the run as a whole may use."""
+
+    boot: int = Field(default=900, ge=1, description="Apply, boot and cloud-init, s.")
+    configure: int = Field(default=1200, ge=1, description="Ansible, s.")
+    trial: int = Field(default=600, ge=1, description="Workload of one trial, s.")
+    memory: Size = Field(default="6 GiB", description="Memory of all guests together.")
+    disk: Size = Field(default="15 GiB", description="Disk for results and caches.")
+
+    @property
+    def memory_mib(self) -> int:
+        """Memory of all guests together, MiB."""
+        return mib(self.memory)
+
+    @property
+    def disk_mib(self) -> int:
+        """Disk for results and caches, MiB."""
+        return mib(self.disk)
