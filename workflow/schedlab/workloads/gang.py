@@ -1,0 +1,48 @@
+"""Gang: jobs that need the whole machine, and half of it, in turn."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from schedlab.workloads.registry import Workload, register, walltime
+from schedlab.workloads.trace import Job, Machine
+
+
+@register
+class Gang(Workload):
+    """Jobs that start only when all of their processors are free at once.
+
+    Even jobs take every processor of the machine. Odd ones take every processor of half of the
+    nodes, rounded up; on one node, half of its processors, rounded up.
+    """
+
+    kind: Literal["gang"] = "gang"
+    jobs: int = Field(default=6, ge=1, le=100_000, description="Number of jobs.")
+    runtime: float = Field(default=1.0, ge=0, description="Runtime of each job, s.")
+    interval: float = Field(default=0.0, ge=0, description="Between two arrivals, s.")
+
+    def jobs_of(self, machine: Machine, seed: int, root: Path) -> list[Job]:
+        """Jobs in order of number; nothing about the gang is random."""
+        whole = (machine.nodes, machine.cpus_per_node)
+        if machine.nodes == 1:
+            half = (1, math.ceil(machine.cpus_per_node / 2))
+        else:
+            half = (math.ceil(machine.nodes / 2), machine.cpus_per_node)
+        jobs = []
+        for number in range(self.jobs):
+            nodes, cpus = half if number % 2 else whole
+            jobs.append(
+                Job(
+                    number,
+                    round(number * self.interval, 6),
+                    nodes,
+                    cpus,
+                    float(self.runtime),
+                    walltime=walltime(self.runtime),
+                )
+            )
+        return jobs

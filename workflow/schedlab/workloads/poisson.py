@@ -1,0 +1,63 @@
+"""Poisson: an open loop with exponential interarrival times."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from schedlab.workloads.registry import Problem, Workload, register, walltime
+from schedlab.workloads.trace import Job, Machine
+
+
+@register
+class Poisson(Workload):
+    """Jobs that arrive in a Poisson process, whatever the scheduler does.
+
+    The first job arrives at 0 s. The size of each job is drawn uniformly from `sizes`.
+    """
+
+    kind: Literal["poisson"] = "poisson"
+    jobs: int = Field(default=30, ge=1, le=100_000, description="Number of jobs.")
+    rate: float = Field(default=1.0, gt=0, description="Mean arrivals per second.")
+    runtime: float = Field(default=1.0, ge=0, description="Runtime of each job, s.")
+    sizes: list[Annotated[int, Field(ge=1)]] = Field(
+        default=[1], min_length=1, description="Processors of a job, drawn uniformly."
+    )
+
+    def jobs_of(self, machine: Machine, seed: int, root: Path) -> list[Job]:
+        """Jobs with seeded interarrival times and sizes."""
+        # Two streams: adding a size must not change when jobs arrive.
+        arrivals = random.Random(f"{seed}/arrivals")
+        sizes = random.Random(f"{seed}/sizes")
+        jobs, now = [], 0.0
+        for number in range(self.jobs):
+            nodes, cpus = machine.shape(sizes.choice(self.sizes))
+            jobs.append(
+                Job(
+                    number,
+                    round(now, 6),
+                    nodes,
+                    cpus,
+                    float(self.runtime),
+                    walltime=walltime(self.runtime),
+                )
+            )
+            now += arrivals.expovariate(self.rate)
+        return jobs
+
+    def problems(self, machines: list[Machine], root: Path) -> list[Problem]:
+        """Sizes that do not fit the smallest machine."""
+        smallest = min(machine.cores for machine in machines)
+        return [
+            Problem(
+                f"sizes[{index}]",
+                size,
+                f"larger than the smallest cluster, which has {smallest} processors",
+                f"at most {smallest}, or leave out the small node counts",
+            )
+            for index, size in enumerate(self.sizes)
+            if size > smallest
+        ]

@@ -1,0 +1,157 @@
+"""What a workload kind is, and the register of all kinds.
+
+A kind is one pydantic model in one module of this package: its fields are the parameters that a
+user writes in the experiment, its `generate` makes the neutral trace. The package imports every
+module of its folder, so a new kind is a new file and nothing else.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, TypeVar, Union
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from schedlab.errors import SchedlabError
+from schedlab.workloads.trace import Job, Machine, Trace
+
+Name = Annotated[
+    str,
+    Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=40),
+]
+"""Lower-case letters, digits and single hyphens: part of file names and of host names."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something wrong with a parameter that its type alone does not show.
+
+    Parameters
+    ----------
+    key : str
+        Parameter, relative to the workload (or section) that reports it.
+    value : object
+        Offending value.
+    what : str
+        What is wrong.
+    remedy : str
+        What to do.
+    """
+
+    key: str
+    value: object
+    what: str
+    remedy: str
+
+
+class Workload(BaseModel, ABC):
+    """Parameters common to all kinds; a subclass adds its own and `kind: Literal["..."]`."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    name: Name = Field(description="Unique name within the experiment.")
+    kind: str
+
+    @abstractmethod
+    def jobs_of(self, machine: Machine, seed: int, root: Path) -> list[Job]:
+        """Jobs of the workload on a machine, in order of arrival.
+
+        Parameters
+        ----------
+        machine : Machine
+            Compute nodes that the jobs will run on.
+        seed : int
+            Source of every random choice: the same seed gives the same jobs.
+        root : pathlib.Path
+            Folder that relative file names are relative to.
+        """
+
+    def scale_of(self, machine: Machine, root: Path) -> dict[str, Any]:
+        """Facts about scaling to add to the trace; none by default."""
+        return {}
+
+    def files(self) -> list[Path]:
+        """Files that the jobs are made from, as written in the experiment; rule inputs."""
+        return []
+
+    def problems(self, machines: list[Machine], root: Path) -> list[Problem]:
+        """What is wrong with the parameters given the machines of the experiment."""
+        return []
+
+    def generate(self, machine: Machine, seed: int, root: Path | None = None) -> Trace:
+        """Make the neutral trace.
+
+        Parameters
+        ----------
+        machine : Machine
+            Compute nodes that the jobs will run on.
+        seed : int
+            From `Experiment.trace_seed`.
+        root : pathlib.Path, optional
+            Folder that relative file names are relative to; default: the working folder.
+
+        Raises
+        ------
+        SchedlabError
+            When an input file is malformed, or the trace does not fit the machine.
+        """
+        base = Path() if root is None else root
+        jobs = tuple(self.jobs_of(machine, seed, base))
+        trace = Trace(workload=self.name, kind=self.kind, seed=seed, machine=machine, jobs=jobs)
+        trace.scale.update(self.scale_of(machine, base))
+        return trace
+
+
+def walltime(runtime: float) -> float:
+    """Time limit (s) requested for a job of known runtime (s).
+
+    Twice the runtime and a minute: launching takes seconds on emulated guests, and a limit that
+    kills a healthy job would measure the emulator.
+    """
+    return 60.0 + 2.0 * runtime
+
+
+KINDS: dict[str, type[Workload]] = {}
+
+_W = TypeVar("_W", bound=Workload)
+
+
+def register(kind: type[_W]) -> type[_W]:
+    """Class decorator: make a kind known under the default of its `kind` field.
+
+    Raises
+    ------
+    ValueError
+        When the field has no default, or the name is taken.
+    """
+    name = kind.model_fields["kind"].default
+    if not isinstance(name, str) or name in KINDS:
+        raise ValueError(f"{kind.__name__}: kind {name!r} is no name, or is taken")
+    KINDS[name] = kind
+    return kind
+
+
+def union() -> Any:
+    """Type of one workload of any registered kind, discriminated by `kind`."""
+    members = tuple(KINDS[name] for name in sorted(KINDS))
+    return Annotated[Union[members], Field(discriminator="kind")]  # noqa: UP007  (made at run time)
+
+
+def workload_from(spec: Mapping[str, Any]) -> Workload:
+    """Rebuild a workload from `Experiment.workload_spec`.
+
+    Raises
+    ------
+    SchedlabError
+        When the kind is not registered.
+    """
+    kind = KINDS.get(str(spec.get("kind")))
+    if kind is None:
+        raise SchedlabError(
+            f"workload kind {spec.get('kind')!r} is not registered",
+            remedy=f"use one of {', '.join(sorted(KINDS))}",
+        )
+    return kind.model_validate(dict(spec))

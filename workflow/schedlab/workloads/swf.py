@@ -1,0 +1,162 @@
+"""SWF: a slice of a recorded trace, scaled in time and in size to the cluster."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections import Counter
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field
+
+from schedlab.errors import SchedlabError
+from schedlab.workloads.registry import Problem, Workload, register
+from schedlab.workloads.swf_file import Record, machine_size, records
+from schedlab.workloads.trace import BOUNDED_SLOWDOWN_THRESHOLD, Job, Machine
+
+# Added to the scaled limit of every job, so that the seconds a launch takes on an emulated guest,
+# which do not scale with the trace, never push a job over it.
+_GRACE = 60.0
+
+
+@dataclass(frozen=True)
+class _Slice:
+    """Usable records in order of submission, and why others before them were left out."""
+
+    records: list[Record]
+    dropped: Counter[str]
+
+
+@register
+class Swf(Workload):
+    """Replay of `jobs` usable jobs of a Standard Workload Format file, from usable job `start` on.
+
+    - Interarrival times and runtimes are multiplied by `time_scale`; the first job arrives at
+      0 s. The 10 s threshold of bounded slowdown is scaled alike and stored in the trace.
+    - Processors are multiplied by (processors of our machine / those of the traced one), rounded
+      up, at most the whole machine.
+    - Every repetition shakes the arrivals: each moves by an independent uniform draw from
+      -`shake` to +`shake` seconds of the trace's own time. A result that hangs on one exact
+      interleaving of the recorded arrivals shows as variance (Tsafrir, Ouaknine & Feitelson,
+      MASCOTS 2007). Runtimes, sizes and job numbers are those of the recorded jobs in each.
+    - Arrivals are open loop: "preceding job" and "think time" are not followed.
+    """
+
+    kind: Literal["swf"] = "swf"
+    file: str = Field(min_length=1, description="Trace, plain or gzip, from the repository root.")
+    start: int = Field(default=0, ge=0, description="Usable jobs to skip.")
+    jobs: int = Field(default=20, ge=1, le=100_000, description="Usable jobs to replay.")
+    time_scale: float = Field(default=0.01, gt=0, description="Our seconds per traced second.")
+    machine_size: int | None = Field(
+        default=None, ge=1, description="Processors of the traced machine; null: from the header."
+    )
+    shake: float = Field(default=30.0, ge=0, description="Largest shift of an arrival, traced s.")
+
+    def files(self) -> list[Path]:
+        """The trace file."""
+        return [Path(self.file)]
+
+    def _slice(self, path: Path) -> _Slice:
+        dropped: Counter[str] = Counter()
+        usable = []
+        wanted = self.start + self.jobs
+        for record in records(path):
+            reason = record.unusable
+            if reason is not None:
+                dropped[reason] += 1
+                continue
+            usable.append(record)
+            if len(usable) == wanted:
+                break
+        if len(usable) < wanted:
+            raise SchedlabError(
+                f"{path}: has {len(usable)} usable jobs, {wanted} are wanted "
+                f"(start {self.start} + jobs {self.jobs})",
+                remedy=f"choose start + jobs of at most {len(usable)}",
+            )
+        chosen = list(islice(usable, self.start, None))
+        return _Slice(sorted(chosen, key=lambda record: record.submit), dropped)
+
+    def _size(self, path: Path) -> int:
+        size = self.machine_size or machine_size(path)
+        if size is None:
+            raise SchedlabError(
+                f"{path}: its header names neither MaxProcs nor MaxNodes",
+                remedy="set machine_size to the processors of the traced machine",
+            )
+        return size
+
+    def _cores(self, record: Record, machine: Machine, size: int) -> int:
+        """Scaled processors of a job, in whole numbers all the way: no rounding error."""
+        return min(machine.cores, max(1, -(-record.processors * machine.cores // size)))
+
+    def jobs_of(self, machine: Machine, seed: int, root: Path) -> list[Job]:
+        """Scaled and shaken jobs, in order of arrival."""
+        path = root / self.file
+        size = self._size(path)
+        chosen = self._slice(path).records
+        shaker = random.Random(seed)
+        shaken = [
+            record.submit - chosen[0].submit + shaker.uniform(-self.shake, self.shake)
+            for record in chosen
+        ]
+        first = min(shaken)
+        jobs = []
+        for number, (record, arrival) in enumerate(zip(chosen, shaken, strict=True)):
+            nodes, cpus = machine.shape(self._cores(record, machine, size))
+            runtime = round(record.runtime * self.time_scale, 6)
+            limit = max(record.requested_time * self.time_scale, 2 * runtime) + _GRACE
+            jobs.append(
+                Job(
+                    number,
+                    round((arrival - first) * self.time_scale, 6),
+                    nodes,
+                    cpus,
+                    runtime,
+                    user=f"u{record.user}" if record.user >= 0 else "unknown",
+                    walltime=float(math.ceil(limit)),
+                )
+            )
+        return sorted(jobs, key=lambda job: (job.arrival, job.job))
+
+    def scale_of(self, machine: Machine, root: Path) -> dict[str, Any]:
+        """What was scaled, rounded and left out."""
+        path = root / self.file
+        size = self._size(path)
+        chosen = self._slice(path)
+        exact = [record.processors * machine.cores / size for record in chosen.records]
+        return {
+            "bounded_slowdown_threshold": BOUNDED_SLOWDOWN_THRESHOLD * self.time_scale,
+            "file": self.file,
+            "first_traced_job": chosen.records[0].number,
+            "time_scale": self.time_scale,
+            "shake": self.shake,
+            "traced_processors": size,
+            "size_scale": machine.cores / size,
+            "jobs_rounded_up": sum(not cores.is_integer() for cores in exact),
+            "jobs_capped": sum(cores > machine.cores for cores in exact),
+            "jobs_with_dependency_ignored": sum(r.preceding > 0 for r in chosen.records),
+            "dropped": dict(sorted(chosen.dropped.items())),
+        }
+
+    def problems(self, machines: list[Machine], root: Path) -> list[Problem]:
+        """A file that is missing, malformed up to the slice's end, or too short."""
+        path = root / self.file
+        if not path.is_file():
+            return [
+                Problem(
+                    "file",
+                    self.file,
+                    "no such file" if not path.exists() else "not a file",
+                    f"put the trace at {path}, or correct the name",
+                )
+            ]
+        try:
+            self._size(path)
+            self._slice(path)
+        except SchedlabError as error:
+            return [Problem("file", self.file, error.message, error.remedy or "use another trace")]
+        return []

@@ -1,0 +1,257 @@
+"""The neutral trace: what is submitted, before any scheduler's name is known.
+
+One trace is made for a workload, a node count and a repetition, and every scheduler gets the
+same file, so that differences between schedulers cannot come from different inputs.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from schedlab.errors import SchedlabError
+
+SCHEMA = "schedlab.trace/1"
+
+BOUNDED_SLOWDOWN_THRESHOLD = 10.0
+"""Runtime (s) below which bounded slowdown stops growing (Feitelson & Rudolph 1998)."""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """The compute part of a cluster as a workload sees it.
+
+    Parameters
+    ----------
+    nodes : int
+        Number of compute nodes.
+    cpus_per_node : int
+        Processors (guest cores) of each.
+    """
+
+    nodes: int
+    cpus_per_node: int
+
+    @property
+    def cores(self) -> int:
+        """Processors of all the compute nodes."""
+        return self.nodes * self.cpus_per_node
+
+    def shape(self, cores: int) -> tuple[int, int]:
+        """Nodes and processors per node of a job of so many processors.
+
+        Jobs are rigid and use the same number of processors on each of their nodes, on as few
+        nodes as hold them, so the product can exceed `cores`: 3 processors on nodes of 2 become
+        2 nodes of 2.
+
+        Parameters
+        ----------
+        cores : int
+            Wanted processors, from 1 to `Machine.cores`.
+
+        Returns
+        -------
+        tuple of int
+            Nodes, processors per node.
+
+        Raises
+        ------
+        ValueError
+            When the job does not fit the machine.
+        """
+        if not 1 <= cores <= self.cores:
+            raise ValueError(f"{cores} processors do not fit a machine of {self.cores}")
+        nodes = math.ceil(cores / self.cpus_per_node)
+        return nodes, math.ceil(cores / nodes)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One job of a trace.
+
+    Parameters
+    ----------
+    job : int
+        Number within the trace, from 0.
+    arrival : float
+        Intended submission, seconds from the start of the trial.
+    nodes : int
+        Compute nodes.
+    cpus : int
+        Processors on each node.
+    runtime : float
+        What the payload sleeps or spins, seconds.
+    user : str
+        Neutral user, for fairness; not an account of the guests.
+    priority : int
+        Larger is more urgent; 0 is normal.
+    walltime : float
+        Requested time limit, seconds.
+    """
+
+    job: int
+    arrival: float
+    nodes: int
+    cpus: int
+    runtime: float
+    user: str = "u1"
+    priority: int = 0
+    walltime: float = 60.0
+
+    @property
+    def cores(self) -> int:
+        """Processors of the job on all its nodes."""
+        return self.nodes * self.cpus
+
+
+@dataclass(frozen=True)
+class Trace:
+    """Jobs in order of arrival, with the machine that they were made for.
+
+    Parameters
+    ----------
+    workload, kind : str
+        Name in the experiment, and generator.
+    seed : int
+        Seed that the generator was given.
+    machine : Machine
+        Machine whose size shaped the jobs.
+    jobs : tuple of Job
+        In order of arrival; job numbers are 0 to n - 1, each once.
+    scale : dict
+        Facts about how the trace was scaled. `bounded_slowdown_threshold` (s) is always there:
+        a trace whose runtimes are scaled scales the threshold too.
+    """
+
+    workload: str
+    kind: str
+    seed: int
+    machine: Machine
+    jobs: tuple[Job, ...]
+    scale: dict[str, Any] = field(
+        default_factory=lambda: {"bounded_slowdown_threshold": BOUNDED_SLOWDOWN_THRESHOLD}
+    )
+
+    def __post_init__(self) -> None:
+        problems = self._problems()
+        if problems:
+            raise SchedlabError(
+                f"trace of workload {self.workload} on {self.machine.nodes} nodes is unsound: "
+                + "; ".join(problems[:5])
+                + (f"; and {len(problems) - 5} more" if len(problems) > 5 else ""),
+                remedy="correct the workload's parameters, or the generator of its kind",
+            )
+
+    def _problems(self) -> list[str]:
+        """Everything that no scheduler could run or no table could hold."""
+        found = []
+        if not self.jobs:
+            found.append("it has no jobs")
+        if sorted(job.job for job in self.jobs) != list(range(len(self.jobs))):
+            found.append("job numbers are not 0 to n - 1, each once")
+        if "bounded_slowdown_threshold" not in self.scale:
+            found.append("scale lacks bounded_slowdown_threshold")
+        previous = 0.0
+        for job in self.jobs:
+            if not (math.isfinite(job.arrival) and job.arrival >= previous):
+                found.append(f"job {job.job} arrives at {job.arrival} s, after one at {previous} s")
+            previous = max(previous, job.arrival)
+            if not (math.isfinite(job.runtime) and job.runtime >= 0):
+                found.append(f"job {job.job} has runtime {job.runtime} s")
+            if not (math.isfinite(job.walltime) and job.walltime >= max(1.0, job.runtime)):
+                found.append(
+                    f"job {job.job} has walltime {job.walltime} s for a runtime of {job.runtime} s"
+                )
+            if not 1 <= job.nodes <= self.machine.nodes:
+                found.append(f"job {job.job} wants {job.nodes} of {self.machine.nodes} nodes")
+            if not 1 <= job.cpus <= self.machine.cpus_per_node:
+                found.append(
+                    f"job {job.job} wants {job.cpus} of {self.machine.cpus_per_node} processors"
+                    " of a node"
+                )
+        return found
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON form, as in the file."""
+        return {
+            "schema": SCHEMA,
+            "workload": self.workload,
+            "kind": self.kind,
+            "seed": self.seed,
+            "machine": asdict(self.machine),
+            "scale": self.scale,
+            "jobs": [asdict(job) for job in self.jobs],
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any], source: str = "trace") -> Trace:
+        """Build a trace from its JSON form.
+
+        Parameters
+        ----------
+        data : mapping
+            As made by `to_dict`.
+        source : str
+            Named in errors.
+
+        Raises
+        ------
+        SchedlabError
+            When the schema is another one, or keys are missing, unknown or of a wrong type.
+        """
+        remedy = "make the file anew: remove it and run Snakemake again"
+        if data.get("schema") != SCHEMA:
+            raise SchedlabError(
+                f"{source}: schema = {data.get('schema')!r}: expected {SCHEMA!r}", remedy=remedy
+            )
+        names = {entry.name for entry in fields(Job)}
+        jobs = []
+        for index, row in enumerate(data.get("jobs", [])):
+            if set(row) != names:
+                different = ", ".join(sorted(set(row) ^ names))
+                raise SchedlabError(
+                    f"{source}: jobs[{index}]: missing or unknown keys: {different}", remedy=remedy
+                )
+            jobs.append(Job(**row))
+        try:
+            return cls(
+                workload=data["workload"],
+                kind=data["kind"],
+                seed=data["seed"],
+                machine=Machine(**data["machine"]),
+                jobs=tuple(jobs),
+                scale=dict(data["scale"]),
+            )
+        except (KeyError, TypeError) as error:
+            raise SchedlabError(f"{source}: not a trace: {error!r}", remedy=remedy) from error
+
+    def write(self, path: Path) -> None:
+        """Write the trace as JSON, one job a line, the same bytes for the same trace."""
+        data = self.to_dict()
+        rows = data.pop("jobs")
+        head = json.dumps(data, sort_keys=True)[:-1]
+        body = ",\n  ".join(json.dumps(row, sort_keys=True) for row in rows)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f'{head}, "jobs": [\n  {body}\n]}}\n', encoding="utf-8")
+
+
+def read_trace(path: Path) -> Trace:
+    """Read a trace.
+
+    Raises
+    ------
+    SchedlabError
+        When the file is missing or is not a sound trace.
+    """
+    remedy = "make the file anew: remove it and run Snakemake again"
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise SchedlabError(f"{path}: cannot be read as a trace: {error}", remedy=remedy) from error
+    if not isinstance(data, dict):
+        raise SchedlabError(f"{path}: not a trace: no JSON object", remedy=remedy)
+    return Trace.from_dict(data, source=str(path))
