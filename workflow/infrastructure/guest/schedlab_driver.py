@@ -1,0 +1,211 @@
+#!/usr/bin/env python3
+"""Submit the jobs of a plan at their times, whatever the scheduler does, and wait for their end.
+
+Runs on the head of a cluster with nothing but Python's standard library (3.9 or later).
+
+    schedlab_driver.py --plan plan.json --output DIR --timeout SECONDS
+
+plan.json (schema schedlab.plan/1)
+    submissions   list of {job, arrival (s from the start)} and either {argv, stdin, workdir, env},
+                  a command, or {request: {method, path, body}}, an API call with a JSON body
+    api           {url, certificate, key, authority}: HTTPS server of the requests, and files: the
+                  client's certificate and key, the server's authority. Only with requests
+    completion    {log, pattern}: a line of `log` that matches `pattern` ends the job whose native
+                  id is its first group; only what is written after the start is read
+    concurrency   submissions that may run at once; so many connections are kept open
+
+DIR/submissions.jsonl, a line as each command returns; clock readings are CLOCK_REALTIME, ns
+    {job, intended_ns, submit_ns (just before the command), accepted_ns (just after), native_id
+    (first word of its output, up to a semicolon), returncode, stderr}
+    Of a request: native_id is the answer's metadata.name, returncode 0 or the HTTP status from 300,
+    stderr the answer's message.
+DIR/driver.json, at the end
+    {start_ns, end_ns, timed_out, unfinished (job numbers)}
+
+Standard output has a line {submitted, completed, total} each second. Exit status: 0 when every
+job ended (a refused submission counts as ended), 3 when the time was up, 2 when it cannot begin.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Dict, List, Optional, Set
+
+from schedlab_submit import Api, run_command
+
+# The log is only looked at this often (s): the instants of completion are in it, and looking
+# costs processor time on the very node where the scheduler runs.
+TICK = 0.1
+
+
+class Follower:
+    """Native ids of the jobs that a log says have ended since this object was made.
+
+    Reads the file by position, so it neither slows down nor asks the scheduler.
+    """
+
+    def __init__(self, path: str, pattern: str) -> None:
+        self.pattern = re.compile(pattern)
+        self.stream = open(path, "rb")  # noqa: SIM115, PTH123  (open for the object's life)
+        self.stream.seek(0, os.SEEK_END)
+        self.rest = b""
+        self.ended: Set[str] = set()
+
+    def read(self) -> None:
+        """Take in what was written since the last call; a line without its end waits."""
+        lines = (self.rest + self.stream.read()).split(b"\n")
+        self.rest = lines.pop()
+        for line in lines:
+            match = self.pattern.search(line.decode("utf-8", "replace"))
+            if match:
+                self.ended.add(match.group(1))
+
+
+class Driver:
+    """One run of a plan.
+
+    Parameters
+    ----------
+    plan : dict
+        As in plan.json.
+    output : pathlib.Path
+        Folder of the results.
+    timeout : float
+        s from the start until the run gives up.
+    """
+
+    def __init__(self, plan: Dict[str, Any], output: Path, timeout: float) -> None:
+        self.submissions: List[Dict[str, Any]] = sorted(
+            plan["submissions"], key=lambda entry: (entry["arrival"], entry["job"])
+        )
+        self.follower = Follower(plan["completion"]["log"], plan["completion"]["pattern"])
+        self.concurrency = int(plan.get("concurrency", 4))
+        if "api" not in plan and any(entry.get("request") for entry in self.submissions):
+            raise ValueError("requests without an api")
+        self.api = Api(plan["api"], self.concurrency) if "api" in plan else None
+        self.output = output
+        self.timeout = timeout
+        self.lock = threading.Lock()
+        self.native: Dict[int, Optional[str]] = {}  # job -> native id, None where refused
+        self.stopped = False
+        output.mkdir(parents=True, exist_ok=True)
+        self.rows_path = output / "submissions.jsonl"
+
+    def run(self) -> int:
+        """Run the plan; return the exit status."""
+        self.rows_path.write_text("", encoding="utf-8")
+        with ThreadPoolExecutor(max_workers=self.concurrency) as pool:
+            self.start_ns, self.start = time.time_ns(), time.monotonic()
+            timed_out = self._loop(pool)
+        end_ns = time.time_ns()
+        unfinished = self._unfinished()
+        result = {
+            "start_ns": self.start_ns,
+            "end_ns": end_ns,
+            "timed_out": timed_out,
+            "unfinished": unfinished,
+        }
+        (self.output / "driver.json").write_text(json.dumps(result) + "\n", encoding="utf-8")
+        self._progress()
+        return 3 if timed_out else 0
+
+    def _loop(self, pool: ThreadPoolExecutor) -> bool:
+        """Hand out submissions as they are due until all jobs ended; True when time is up first."""
+        due = 0
+        next_progress = 0.0
+        while True:
+            now = time.monotonic() - self.start
+            while due < len(self.submissions) and self.submissions[due]["arrival"] <= now:
+                pool.submit(self._submit, self.submissions[due])
+                due += 1
+            self.follower.read()
+            if due == len(self.submissions) and not self._unfinished():
+                return False
+            if now >= self.timeout:
+                # What waits in the pool's queue finds this and returns at once.
+                self.stopped = True
+                return True
+            if now >= next_progress:
+                self._progress()
+                next_progress = now + 1
+            wait = min(TICK, self.timeout - now)
+            if due < len(self.submissions):
+                wait = min(wait, self.submissions[due]["arrival"] - now)
+            time.sleep(max(0.0, wait))
+
+    def _submit(self, entry: Dict[str, Any]) -> None:
+        """Submit one job and write its row."""
+        if self.stopped:
+            return
+        remaining = max(0.1, self.start + self.timeout - time.monotonic())
+        submit_ns = time.time_ns()
+        if self.api is not None and entry.get("request"):
+            answer = self.api.submit(entry["request"], remaining)
+        else:
+            answer = run_command(entry, remaining)
+        accepted_ns = time.time_ns()
+        row = {
+            "job": entry["job"],
+            "intended_ns": self.start_ns + round(entry["arrival"] * 1e9),
+            "submit_ns": submit_ns,
+            "accepted_ns": accepted_ns,
+            "native_id": answer.native,
+            "returncode": answer.code,
+            "stderr": answer.message[-2000:],
+        }
+        with self.lock, self.rows_path.open("a", encoding="utf-8") as rows:
+            rows.write(json.dumps(row) + "\n")
+            if not answer.late:
+                self.native[entry["job"]] = answer.native
+
+    def _unfinished(self) -> List[int]:
+        """Numbers of jobs that were not submitted, or were and have not ended."""
+        with self.lock:
+            native = dict(self.native)
+        return [
+            entry["job"]
+            for entry in self.submissions
+            if entry["job"] not in native
+            or (
+                native[entry["job"]] is not None and native[entry["job"]] not in self.follower.ended
+            )
+        ]
+
+    def _progress(self) -> None:
+        total = len(self.submissions)
+        state = {
+            "submitted": len(self.native),
+            "completed": total - len(self._unfinished()),
+            "total": total,
+        }
+        print(json.dumps(state), flush=True)
+
+
+def main() -> int:
+    """Command line."""
+    parser = argparse.ArgumentParser(description="Submit the jobs of a plan at their times.")
+    parser.add_argument("--plan", type=Path, required=True, help="plan.json")
+    parser.add_argument("--output", type=Path, required=True, help="folder of the results")
+    parser.add_argument("--timeout", type=float, required=True, help="s until giving up")
+    arguments = parser.parse_args()
+    try:
+        plan = json.loads(arguments.plan.read_text(encoding="utf-8"))
+        if plan.get("schema") != "schedlab.plan/1":
+            raise ValueError("schema is {!r}, not 'schedlab.plan/1'".format(plan.get("schema")))
+        driver = Driver(plan, arguments.output, arguments.timeout)
+    except (OSError, ValueError, KeyError, re.error) as error:
+        print(f"schedlab_driver: cannot begin: {type(error).__name__}: {error}", file=sys.stderr)
+        return 2
+    return driver.run()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,171 @@
+#!/usr/bin/env python3
+"""Prometheus collector of a scheduler's daemons: cumulative processor time, memory, own counters.
+
+usage: schedlab_exporter.py --port 9101 --processes slurmctld,munged [--sdiag SECONDS]
+
+Process figures come from /proc at each scrape: a cheap read, no command is run. Slurm's own
+counters (``sdiag``) cost a process and a remote call, so they are refreshed in the background at a
+period of their own. Standard library only, Python >= 3.9.
+"""
+
+import argparse
+import os
+import re
+import subprocess
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+class Processes:
+    """Processor time (s, cumulative) and memory (bytes) by process name.
+
+    Processes that ended between two scrapes keep their last seen time in the sum, so that it never
+    falls; what they used after it was last seen is missed.
+    """
+
+    def __init__(self, names, proc="/proc"):
+        self.names = names
+        self.proc = Path(proc)
+        self.seen = {}
+        self.ended = dict.fromkeys(names, 0.0)
+        self.peak = dict.fromkeys(names, 0)
+        self.lock = threading.Lock()
+
+    def read(self):
+        """Return name -> (seconds, resident bytes, peak bytes, number of processes)."""
+        with self.lock:
+            return self._read()
+
+    def _read(self):
+        current, memory, count = {}, dict.fromkeys(self.names, 0), dict.fromkeys(self.names, 0)
+        for folder in self.proc.iterdir():
+            if not folder.name.isdigit():
+                continue
+            try:
+                stat = (folder / "stat").read_text()
+                name = stat[stat.index("(") + 1 : stat.rindex(")")]
+                # Threads rename themselves; the command line keeps the daemon's name.
+                if name not in self.names:
+                    first = (folder / "cmdline").read_bytes().split(b"\0")[0].decode()
+                    name = re.split(r"[/: ]", first.rstrip(":"))[-1] if first else name
+                if name not in self.names:
+                    continue
+                fields = stat[stat.rindex(")") + 2 :].split()
+                status = (folder / "status").read_text()
+            except (OSError, ValueError):
+                continue  # it ended while we looked
+            key = (name, folder.name, fields[19])
+            current[key] = (int(fields[11]) + int(fields[12])) / TICKS
+            memory[name] += kilobytes(status, "VmRSS") * 1024
+            self.peak[name] = max(self.peak[name], kilobytes(status, "VmHWM") * 1024)
+            count[name] += 1
+        for key, seconds in self.seen.items():
+            if key not in current:
+                self.ended[key[0]] += seconds
+        self.seen = current
+        total = dict(self.ended)
+        for (name, _, _), seconds in current.items():
+            total[name] += seconds
+        return {n: (total[n], memory[n], self.peak[n], count[n]) for n in self.names}
+
+
+def kilobytes(status, key):
+    """Read a value in kB from /proc/PID/status."""
+    match = re.search(rf"^{key}:\s+(\d+) kB", status, re.M)
+    return int(match.group(1)) if match else 0
+
+
+def parse_sdiag(text):
+    """Turn ``sdiag`` output into snake-case names and numbers (first occurrence wins)."""
+    counters = {}
+    for match in re.finditer(r"^\s*([A-Za-z][^:\n]*?)\s*:\s+(\d+)\s*(?:\(|$)", text, re.M):
+        name = re.sub(r"[^a-z0-9]+", "_", match.group(1).lower()).strip("_")
+        counters.setdefault(name, int(match.group(2)))
+    return counters
+
+
+class Sdiag(threading.Thread):
+    """Refreshes Slurm's own counters every `period` seconds."""
+
+    def __init__(self, period):
+        super().__init__(daemon=True)
+        self.period = period
+        self.counters = {}
+
+    def run(self):
+        """Read the counters for ever; keep the last ones when sdiag gives no answer."""
+        while True:
+            try:
+                done = subprocess.run(
+                    ["sdiag"], stdout=subprocess.PIPE, timeout=self.period * 4, check=True
+                )
+                self.counters = parse_sdiag(done.stdout.decode())
+            except (OSError, subprocess.SubprocessError):
+                self.counters = {}
+            time.sleep(self.period)
+
+
+def render(processes, sdiag):
+    """Render everything in Prometheus' text format."""
+    readings = sorted(processes.read().items())
+    lines = []
+    for index, (name, kind) in enumerate(
+        [
+            ("schedlab_process_cpu_seconds_total", "counter"),
+            ("schedlab_process_resident_memory_bytes", "gauge"),
+            ("schedlab_process_peak_memory_bytes", "gauge"),
+            ("schedlab_processes", "gauge"),
+        ]
+    ):
+        lines.append(f"# TYPE {name} {kind}")
+        lines += [f'{name}{{process="{process}"}} {row[index]}' for process, row in readings]
+    if sdiag is not None and sdiag.counters:
+        lines.append("# TYPE schedlab_slurm_sdiag gauge")
+        lines += [
+            f'schedlab_slurm_sdiag{{counter="{name}"}} {value}'
+            for name, value in sorted(sdiag.counters.items())
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def serve(port, processes, sdiag):
+    """Answer scrapes until the process is ended."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            if self.path != "/metrics":
+                self.send_error(404)
+                return
+            body = render(processes, sdiag).encode()
+            self.send_response(200)
+            self.send_header("Content-Type", "text/plain; version=0.0.4")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_arguments):
+            pass
+
+    ThreadingHTTPServer(("", port), Handler).serve_forever()
+
+
+def main():
+    """Parse the command line and serve."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--port", type=int, default=9101)
+    parser.add_argument("--processes", required=True)
+    parser.add_argument("--sdiag", type=float, metavar="SECONDS")
+    options = parser.parse_args()
+    sdiag = None
+    if options.sdiag:
+        sdiag = Sdiag(options.sdiag)
+        sdiag.start()
+    serve(options.port, Processes(options.processes.split(",")), sdiag)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,204 @@
+"""The base disk: a bootable Debian with cloud-init, made natively by mmdebstrap.
+
+Package work is done here, at the host's speed, rather than in an emulated guest, where the same
+takes minutes. Same inputs, same bytes.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from schedlab.config.sections import mib
+from schedlab.errors import SchedlabError
+from schedlab.images import base_guest
+from schedlab.images.base_disk import EPOCH, environment, make_disk, run
+from schedlab.images.base_sources import debian_mirror
+from schedlab.sources import image_roles
+
+STAGE = "base"
+ROOT = Path(__file__).resolve().parents[3]
+ROLES = ROOT / "workflow" / "infrastructure" / "ansible" / "roles"
+KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
+
+
+def package_files(image: str) -> list[Path]:
+    """Package lists of the roles that go into an image, in the roles' order."""
+    files = [ROLES / role / "vars" / "packages.yml" for role in image_roles(ROOT, image)]
+    return [path for path in files if path.exists()]
+
+
+def role_packages(files: Iterable[Path]) -> list[str]:
+    """Packages named in roles' lists, sorted, each once."""
+    found: set[str] = set()
+    for path in files:
+        for names in yaml.safe_load(path.read_text()).values():
+            found.update(names)
+    return sorted(found)
+
+
+def bootstrap_command(suite: str, packages: Iterable[str], root: Path) -> list[str]:
+    """Command line of mmdebstrap.
+
+    It runs in mount and process namespaces of its own, and ends with the process that started it:
+    however the build is interrupted, neither mounts nor processes of the new system stay behind.
+    """
+    mirror = debian_mirror()
+    options = [f"--customize-hook={line}" for line in base_guest.customise_commands()]
+    return [
+        *("setpriv", "--pdeathsig", "KILL"),
+        *("unshare", "--mount", "--pid", "--fork", "--kill-child=KILL", "--mount-proc"),
+        *("mmdebstrap", "--mode=root", "--variant=minbase", "--format=directory"),
+        f"--include={','.join(sorted({*base_guest.BOOT_PACKAGES, *packages}))}",
+        f"--keyring={KEYRING}",
+        # A snapshot or a mirror that lags serves release files past their date.
+        '--aptopt=Acquire::Check-Valid-Until "false"',
+        "--dpkgopt=path-exclude=/usr/share/man/*",
+        "--dpkgopt=path-exclude=/usr/share/doc/*",
+        "--dpkgopt=path-include=/usr/share/doc/*/copyright",
+        "--dpkgopt=path-exclude=/usr/share/locale/*",
+        f"--essential-hook={write_hook()}",
+        *options,
+        suite,
+        str(root),
+        *([mirror] if mirror else []),
+    ]
+
+
+def write_hook() -> str:
+    """Shell command that puts the initrd's settings in place before its package is configured."""
+    lines = []
+    for name, text in base_guest.FILES.items():
+        if name.startswith("etc/initramfs-tools/"):
+            quoted = text.replace("\n", "\\n")
+            lines.append(f'mkdir -p "$(dirname "$1/{name}")"; printf "{quoted}" > "$1/{name}"')
+    return "; ".join(lines)
+
+
+def bootstrap(suite: str, packages: Iterable[str], root: Path, log: Path) -> None:
+    """Install a Debian system into the folder `root`.
+
+    Raises
+    ------
+    SchedlabError
+        With the end of mmdebstrap's own output.
+    """
+    if os.geteuid() != 0:
+        raise SchedlabError(
+            "the base disk can only be built by root: its files belong to root",
+            stage=STAGE,
+            remedy="run as root, or use a cloud image (image: {kind: cloud, ...})",
+        )
+    for tool in ("mmdebstrap", "setpriv", "unshare"):
+        if shutil.which(tool) is None:
+            raise SchedlabError(f"{tool} is not installed", stage=STAGE, remedy="make setup")
+    if not KEYRING.exists():
+        raise SchedlabError(
+            f"{KEYRING} is missing", stage=STAGE, remedy="apt-get install debian-archive-keyring"
+        )
+    with log.open("a") as handle:
+        process = subprocess.Popen(
+            bootstrap_command(suite, packages, root),
+            env=environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=handle,
+            stderr=subprocess.STDOUT,
+            # Modes of files may not depend on who builds.
+            umask=0o022,
+        )
+        try:
+            status = process.wait()
+        except BaseException:
+            process.kill()
+            process.wait()
+            raise
+    if status:
+        raise SchedlabError(
+            f"mmdebstrap ended with status {status}: {log.read_text()[-1500:]}",
+            stage=STAGE,
+            log=log,
+            remedy="check the network and the machine's package sources, or set "
+            "SCHEDLAB_DEBIAN_MIRROR",
+        )
+
+
+def installed_packages(root: Path) -> str:
+    """List a system's packages as sorted lines ``name=version``."""
+    listing = run(
+        ["dpkg-query", f"--admindir={root / 'var/lib/dpkg'}", "-W", "-f", "${Package}=${Version}\n"]
+    )
+    return "".join(sorted(listing.splitlines(keepends=True)))
+
+
+def build_base(
+    spec: dict[str, Any],
+    packages: list[str],
+    output: Path,
+    *,
+    scratch: Path,
+    log: Path | None = None,
+) -> dict[str, Any]:
+    """Build a bootable Debian disk.
+
+    Parameters
+    ----------
+    spec : dict
+        The image section of the configuration: ``suite`` and ``disk`` (such as ``3 GiB``).
+    packages : list of str
+        Packages beside those that every base disk has (see :func:`role_packages`).
+    output : pathlib.Path
+        Folder for ``disk.qcow2``, ``packages.txt``, ``vmlinuz`` and ``initrd.img``.
+    scratch : pathlib.Path
+        Folder for intermediate files (about twice the installed size); emptied at the end.
+    log : pathlib.Path, optional
+        Where mmdebstrap's output goes; in `scratch` by default.
+
+    Returns
+    -------
+    dict
+        For the record: ``suite``, ``disk_mib`` (MiB), ``source_date_epoch`` (s), ``packages``
+        (number), ``tools`` (name to version).
+
+    Raises
+    ------
+    SchedlabError
+        When this user or machine cannot build, or a tool fails.
+    """
+    output.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir(parents=True)
+    root = scratch / "root"
+    try:
+        bootstrap(spec["suite"], packages, root, log or scratch.with_suffix(".log"))
+        base_guest.write_files(root)
+        listing = installed_packages(root)
+        (output / "packages.txt").write_text(listing)
+        # The links' targets, one kernel: the accelerator is probed with it.
+        for name in ("vmlinuz", "initrd.img"):
+            shutil.copyfile(root / (root / name).readlink().as_posix().lstrip("/"), output / name)
+        base_guest.remove_unwanted(root)
+        make_disk(root, output / "disk.qcow2", mib(spec["disk"]), scratch)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    return {
+        "suite": spec["suite"],
+        "disk_mib": mib(spec["disk"]),
+        "source_date_epoch": EPOCH,
+        "packages": len(listing.splitlines()),
+        "tools": tool_versions(),
+    }
+
+
+def tool_versions() -> dict[str, str]:
+    """Versions of the host's tools that shape the disk."""
+    return {
+        "mmdebstrap": run(["mmdebstrap", "--version"]).split()[-1],
+        "grub-mkimage": run(["grub-mkimage", "--version"]).split()[-1],
+        "qemu-img": run(["qemu-img", "--version"]).split()[2],
+    }

@@ -1,0 +1,101 @@
+"""Where the host takes Debian packages from: its own apt sources, in both of their formats."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+MIRROR_VARIABLE = "SCHEDLAB_DEBIAN_MIRROR"
+# A mirror's folder is /debian; a snapshot's has a time after it.
+_ARCHIVE = re.compile(r"/debian(/\d{8}T\d{6}Z)?/?$")
+_ONE_LINE = re.compile(r"^deb\s+(?:\[[^\]]*\]\s+)?(?P<uri>\S+)\s+(?P<suite>\S+)\s+(?P<parts>.+)$")
+_DERIVED = ("-security", "-updates", "-backports", "-proposed-updates")
+
+
+@dataclass(frozen=True)
+class Source:
+    """One place of binary packages.
+
+    Attributes
+    ----------
+    uri : str
+        Where the archive is.
+    suite : str
+        Release.
+    components : tuple of str
+        Such as ``main``.
+    """
+
+    uri: str
+    suite: str
+    components: tuple[str, ...]
+
+
+def parse_one_line(text: str) -> Iterator[Source]:
+    """Read the one-line format (sources.list(5)): ``deb [options] uri suite component...``."""
+    for line in text.splitlines():
+        match = _ONE_LINE.match(line.partition("#")[0].strip())
+        if match:
+            yield Source(match["uri"], match["suite"], tuple(match["parts"].split()))
+
+
+def parse_deb822(text: str) -> Iterator[Source]:
+    """Read the deb822 format (sources.list(5)): paragraphs of fields with continuation lines."""
+    lines = [line for line in text.splitlines() if not line.startswith("#")]
+    for paragraph in re.split(r"\n\s*\n", "\n".join(lines)):
+        fields: dict[str, list[str]] = {}
+        name = ""
+        for line in paragraph.splitlines():
+            if line[:1].isspace():
+                fields.setdefault(name, []).extend(line.split())
+            elif ":" in line:
+                name, _, value = line.partition(":")
+                name = name.strip().lower()
+                fields[name] = value.split()
+        if "deb" not in fields.get("types", []) or fields.get("enabled") == ["no"]:
+            continue
+        for uri in fields.get("uris", []):
+            for suite in fields.get("suites", []):
+                yield Source(uri, suite, tuple(fields.get("components", [])))
+
+
+def host_sources(root: Path = Path("/")) -> Iterator[Source]:
+    """Read all enabled sources of the machine whose file system is at `root`."""
+    folder = root / "etc/apt"
+    for path in [folder / "sources.list", *sorted((folder / "sources.list.d").glob("*"))]:
+        if not path.is_file():
+            continue
+        text = path.read_text(encoding="utf-8", errors="replace")
+        if path.suffix == ".sources":
+            yield from parse_deb822(text)
+        elif path.suffix == ".list":
+            yield from parse_one_line(text)
+
+
+def debian_mirror(root: Path = Path("/")) -> str | None:
+    """Archive that serves Debian's own packages to this machine.
+
+    Parameters
+    ----------
+    root : pathlib.Path
+        Root of the machine's file system.
+
+    Returns
+    -------
+    str or None
+        ``$SCHEDLAB_DEBIAN_MIRROR`` where it is set; else the archive of the machine's first Debian
+        source; None on a machine without one (mmdebstrap then uses its own default).
+    """
+    override = os.environ.get(MIRROR_VARIABLE)
+    if override:
+        return override
+    for source in host_sources(root):
+        path = urlsplit(source.uri).path
+        plain = not source.suite.endswith((*_DERIVED, "/"))
+        if plain and "main" in source.components and _ARCHIVE.search(path):
+            return source.uri
+    return None

@@ -1,0 +1,149 @@
+"""Build an image on a base disk with Packer."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+from schedlab.errors import SchedlabError
+from schedlab.images.payload import compile_program
+from schedlab.records import file_digest
+from schedlab.testbed.snapshot import move_disk
+
+INFRASTRUCTURE = Path(__file__).resolve().parents[2] / "infrastructure"
+
+BACKING = "../base/disk.qcow2"
+"""Where an image finds its base disk, from ``results/images/<image>/image``."""
+
+USER_DATA = """\
+#cloud-config
+hostname: image
+users:
+  - name: bench
+    shell: /bin/bash
+    lock_passwd: true
+    sudo: "ALL=(ALL) NOPASSWD:ALL"
+    ssh_authorized_keys: ["{key}"]
+disable_root: true
+ssh_pwauth: false
+ssh_genkeytypes: [ed25519]
+package_update: false
+growpart: {{mode: "off"}}
+resize_rootfs: false
+"""
+
+
+def make_seed(folder: Path) -> tuple[Path, Path]:
+    """Make a key and a cloud-init seed for one build; return the seed and the private key."""
+    key = folder / "key"
+    subprocess.run(
+        ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "build", "-f", str(key)], check=True
+    )
+    public = key.with_suffix(".pub").read_text().strip()
+    (folder / "user-data").write_text(USER_DATA.format(key=public))
+    (folder / "meta-data").write_text("instance-id: image-build\nlocal-hostname: image\n")
+    seed = folder / "seed.iso"
+    subprocess.run(
+        ["genisoimage", "-quiet", "-output", str(seed), "-volid", "cidata", "-rational-rock",
+         "-joliet", str(folder / "user-data"), str(folder / "meta-data")],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    return seed, key
+
+
+def run_packer(
+    image: str,
+    base: Path,
+    output: Path,
+    *,
+    packer: Path,
+    environment: Mapping[str, str],
+    accelerator: str,
+    scratch: Path,
+    files: Path | None = None,
+) -> None:
+    """Run Packer.
+
+    Parameters
+    ----------
+    image : str
+        Names the playbook ``image-<image>.yml`` and the checks ``verify-<image>.sh``.
+    base : pathlib.Path
+        Base disk.
+    output : pathlib.Path
+        Folder; gets ``disk.qcow2`` (an overlay of `base` by relative path), ``manifest.json`` and
+        ``packages.txt``.
+    packer : pathlib.Path
+        Executable.
+    environment : mapping of str to str
+        Plugin path and the like.
+    accelerator : {"kvm", "tcg"}
+        From the accelerator record.
+    scratch : pathlib.Path
+        Folder for the build's key, seed and temporary files.
+    files : pathlib.Path, optional
+        Disk with large files for the roles.
+
+    Raises
+    ------
+    SchedlabError
+        When the build fails; names the console's log.
+    """
+    work = scratch / "packer"
+    facts = work / "facts"
+    facts.mkdir(parents=True)
+    output.mkdir(parents=True, exist_ok=True)
+    seed, key = make_seed(work)
+    payload = compile_program("schedlab_payload", work / "schedlab-payload")
+    variables = {
+        "image": image,
+        "files_disk": files.resolve() if files else "",
+        "base_disk": base.resolve(),
+        "base_sha256": file_digest(base),
+        "seed": seed.resolve(),
+        "private_key": key.resolve(),
+        "accelerator": accelerator,
+        "output_directory": (work / "build").resolve(),
+        "manifest": (facts / "manifest.json").resolve(),
+        "ansible_directory": INFRASTRUCTURE / "ansible",
+        "guest_directory": INFRASTRUCTURE / "guest",
+        "payload": payload.resolve(),
+        "facts_directory": facts.resolve(),
+    }
+    command = [str(packer), "build", "-color=false"]
+    for name, value in variables.items():
+        command += ["-var", f"{name}={value}"]
+    command.append(str(INFRASTRUCTURE / "packer" / "scheduler.pkr.hcl"))
+    done = subprocess.run(
+        command,
+        env=os.environ
+        | dict(environment)
+        | {
+            "PACKER_CACHE_DIR": str(work / "cache"),
+            "CHECKPOINT_DISABLE": "1",
+            "PACKER_CONFIG_DIR": str(work / "config"),
+            "TMPDIR": str(work.resolve()),
+            "ANSIBLE_LOCAL_TEMP": str((work / "ansible").resolve()),
+            "ANSIBLE_HOME": str((work / "ansible-home").resolve()),
+        },
+        stdin=subprocess.DEVNULL,
+        check=False,
+    )
+    if done.returncode:
+        console = facts / "console.log"
+        kept = output / "console.log"
+        if console.exists():
+            shutil.copyfile(console, kept)
+        raise SchedlabError(
+            f"packer ended with status {done.returncode}",
+            stage="image",
+            log=kept,
+            remedy="the failing step is named above, in this job's log",
+        )
+    # `output` may be a cache entry: the path holds from the results folder that it is placed in.
+    move_disk(work / "build" / "disk.qcow2", output / "disk.qcow2", BACKING)
+    for name in ("manifest.json", "packages.txt"):
+        shutil.copyfile(facts / name, output / name)

@@ -1,0 +1,57 @@
+"""Programs of the guests that are compiled on the host: the payload that every job runs, ..."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+from schedlab.errors import SchedlabError
+
+SOURCES = Path(__file__).resolve().parents[2] / "infrastructure" / "guest"
+FLAGS = ("-std=gnu11", "-O2", "-static", "-s", "-Wall", "-Wextra", "-Werror")
+
+
+def compile_program(name: str, output: Path) -> Path:
+    """Compile a guest program: static, so that it runs in any guest and any container.
+
+    Parameters
+    ----------
+    name : str
+        Name of its source file, without ``.c``.
+    output : pathlib.Path
+        The program.
+
+    Returns
+    -------
+    pathlib.Path
+        `output`. The same compiler gives the same bytes: the source is named without its folder,
+        and nothing in it asks for the time.
+
+    Raises
+    ------
+    SchedlabError
+        With the compiler's message.
+    """
+    compiler = shutil.which("gcc") or shutil.which("cc")
+    if compiler is None:
+        raise SchedlabError("no C compiler is installed", stage="image", remedy="make setup")
+    output.parent.mkdir(parents=True, exist_ok=True)
+    done = subprocess.run(
+        [compiler, *FLAGS, "-o", str(output.resolve()), f"{name}.c"],
+        cwd=SOURCES,
+        env=os.environ | {"LC_ALL": "C"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise SchedlabError(
+            f"{name}.c does not compile: {done.stderr.strip()[-1500:]}",
+            stage="image",
+            remedy="install gcc and libc6-dev (make setup)",
+        )
+    output.chmod(0o755)
+    return output

@@ -1,0 +1,135 @@
+"""Find out whether hardware virtualisation works, by booting a guest kernel with it.
+
+The presence of /dev/kvm says little: on some machines it opens and then no stock kernel boots.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import selectors
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+from schedlab.errors import SchedlabError
+
+MARK = b"(initramfs)"
+"""Prompt of the initial RAM disk's shell: the kernel and its user space run."""
+
+TIMEOUT = 40.0
+MACHINE = ("-machine", "q35", "-m", "512", "-smp", "2")
+COMMAND_LINE = "console=ttyS0 break=top"
+
+
+def boots(command: list[str], mark: bytes = MARK, timeout: float = TIMEOUT) -> tuple[bool, str]:
+    """Start a command and look for `mark` in its output.
+
+    Parameters
+    ----------
+    command : list of str
+        QEMU with its serial console on standard output.
+    mark : bytes
+        What proves success.
+    timeout : float
+        Seconds to wait.
+
+    Returns
+    -------
+    (bool, str)
+        Whether the mark came, and why not.
+    """
+    process = subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    assert process.stdout
+    seen = b""
+    deadline = time.monotonic() + timeout
+    os.set_blocking(process.stdout.fileno(), False)
+    try:
+        with selectors.DefaultSelector() as selector:
+            selector.register(process.stdout, selectors.EVENT_READ)
+            while time.monotonic() < deadline:
+                if not selector.select(0.2):
+                    continue
+                chunk = process.stdout.read()
+                if chunk == b"":
+                    return False, f"the emulator stopped: {_last_line(seen)}"
+                seen += chunk or b""
+                if mark in seen:
+                    return True, "a kernel booted"
+        return False, f"a guest kernel did not boot within {timeout:g} s"
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+def _last_line(output: bytes) -> str:
+    lines = [line.strip() for line in output.decode(errors="replace").splitlines() if line.strip()]
+    return lines[-1][:200] if lines else "without a message"
+
+
+def qemu_version() -> str:
+    """Version of the emulator."""
+    text = subprocess.run(
+        ["qemu-system-x86_64", "--version"], capture_output=True, text=True, check=True
+    ).stdout
+    return text.split("version", 1)[1].split()[0]
+
+
+def probe_accelerator(
+    kernel: Path, initrd: Path, requested: str, device: Path = Path("/dev/kvm")
+) -> dict[str, Any]:
+    """Choose the accelerator.
+
+    Parameters
+    ----------
+    kernel, initrd : pathlib.Path
+        What to boot.
+    requested : {"auto", "kvm", "tcg"}
+        Configuration key ``accelerator``.
+    device : pathlib.Path
+        KVM's device.
+
+    Returns
+    -------
+    dict
+        ``requested``, ``accelerator`` (kvm or tcg), ``reason``, ``seconds``, ``qemu_version``.
+
+    Raises
+    ------
+    SchedlabError
+        When kvm is requested and does not work.
+    """
+    start = time.monotonic()
+    if requested == "tcg":
+        works, reason = False, "tcg was requested"
+    elif not device.exists():
+        works, reason = False, f"{device} does not exist"
+    elif not os.access(device, os.R_OK | os.W_OK):
+        works, reason = False, f"{device} may not be opened by this user"
+    else:
+        works, reason = boots(
+            [
+                "qemu-system-x86_64", "-accel", "kvm", "-cpu", "host", *MACHINE, "-nodefaults",
+                "-no-user-config", "-no-reboot", "-display", "none", "-serial", "stdio",
+                "-kernel", str(kernel), "-initrd", str(initrd), "-append", COMMAND_LINE,
+            ]
+        )  # fmt: skip
+        reason = reason if works else f"{device} is there, but {reason}"
+    if requested == "kvm" and not works:
+        raise SchedlabError(
+            f"accelerator: kvm was requested, but {reason}",
+            stage="accelerator",
+            remedy="set accelerator: auto or tcg, or enable (nested) virtualisation on this host",
+        )
+    return {
+        "requested": requested,
+        "accelerator": "kvm" if works else "tcg",
+        "reason": reason,
+        "seconds": round(time.monotonic() - start, 3),
+        "qemu_version": qemu_version(),
+    }
