@@ -1,0 +1,34 @@
+resource "libvirt_pool" "cluster" {
+  name = local.prefix
+  type = "dir"
+
+  target {
+    path = var.pool_directory
+  }
+}
+
+resource "libvirt_volume" "disk" {
+  for_each = local.nodes
+
+  name   = "${each.key}.qcow2"
+  pool   = libvirt_pool.cluster.name
+  format = "qcow2"
+  size   = var.disk_size
+
+  # The provider takes a backing file only from a pool: that would mean a copy of the image, or a
+  # pool over the image's directory, of which libvirt allows only one at a time. libvirt itself
+  # takes any path.
+  xml {
+    xslt = templatefile("${path.module}/templates/volume.xslt.tftpl", {
+      base_image = replace(replace(replace(var.base_image, "&", "&amp;"), "<", "&lt;"), ">", "&gt;")
+      sized      = var.disk_size != null
+    })
+  }
+
+  lifecycle {
+    precondition {
+      condition     = fileexists(var.base_image)
+      error_message = "The base image ${var.base_image} does not exist."
+    }
+  }
+}

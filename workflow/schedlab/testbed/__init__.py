@@ -1,0 +1,1 @@
+"""Virtual clusters: namespaces, libvirt, snapshots, guests."""

@@ -1,0 +1,127 @@
+"""The libvirtd of the workflow's own, started inside the job's namespaces.
+
+Its state lives under the job's scratch folder; bind mounts, visible to this job alone, put it where
+libvirt expects it, so that every tool (Terraform's provider too) finds ``qemu:///system``.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import libvirt
+
+from schedlab.errors import SchedlabError
+
+URI = "qemu:///system"
+
+QEMU_CONF = """\
+user = "root"
+group = "root"
+stdio_handler = "file"
+security_driver = "none"
+remember_owner = 0
+namespaces = []
+"""
+
+LIBVIRT_USER = "libvirt-qemu:x:64055:64055:libvirt:/nonexistent:/usr/sbin/nologin\n"
+LIBVIRT_GROUP = "libvirt-qemu:x:64055:\n"
+
+
+def _mount(*arguments: str) -> None:
+    subprocess.run(["mount", *arguments], check=True, capture_output=True)
+
+
+def _bind(source: Path, target: Path) -> None:
+    source.mkdir(parents=True, exist_ok=True)
+    target.mkdir(parents=True, exist_ok=True)
+    _mount("--bind", str(source), str(target))
+
+
+def prepare_namespace(state: Path, cache: Path, *, hugepages: bool = False) -> None:
+    """Make the job's private view of the machine: /run, /sys, libvirt's folders, loopback.
+
+    Parameters
+    ----------
+    state : pathlib.Path
+        Folder of this job for libvirt's configuration, state and logs.
+    cache : pathlib.Path
+        Folder kept between jobs for libvirt's cache of QEMU's capabilities (saves seconds).
+    hugepages : bool
+        Mount hugetlbfs; libvirtd looks for it when it starts.
+    """
+    _mount("-t", "tmpfs", "-o", "mode=755", "tmpfs", "/run")
+    for folder in ("lock", "libvirt"):
+        (Path("/run") / folder).mkdir()
+    # sysfs shows the network devices of the namespace in which it was mounted.
+    subprocess.run(["umount", "--lazy", "/sys"], check=False, capture_output=True)
+    _mount("-t", "sysfs", "sysfs", "/sys")
+    for name in ("lib", "log"):
+        _bind(state / name, Path("/var") / name / "libvirt")
+    _bind(cache, Path("/var/cache/libvirt"))
+    _bind(state / "etc", Path("/etc/libvirt"))
+    # libvirt looks this user up even when told to run QEMU as root. Debian creates it only with
+    # the package that also starts a system libvirtd, which a user's machine need not have.
+    for name, line in (("passwd", LIBVIRT_USER), ("group", LIBVIRT_GROUP)):
+        text = (Path("/etc") / name).read_text()
+        if "libvirt-qemu:" not in text:
+            private = Path("/run") / name
+            private.write_text(text.rstrip("\n") + "\n" + line)
+            _mount("--bind", str(private), f"/etc/{name}")
+    if hugepages:
+        Path("/dev/hugepages").mkdir(exist_ok=True)
+        _mount("-t", "hugetlbfs", "hugetlbfs", "/dev/hugepages")
+    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+
+
+@contextmanager
+def libvirt_daemon(state: Path, timeout: float = 60.0) -> Iterator[str]:
+    """Start libvirtd, yield its URI, stop it at the end.
+
+    Raises
+    ------
+    SchedlabError
+        When it does not answer within `timeout` seconds; names its log.
+    """
+    (state / "etc" / "qemu.conf").write_text(QEMU_CONF)
+    (state / "etc" / "libvirtd.conf").write_text('auth_unix_rw = "none"\n')
+    log = state / "log" / "libvirtd.log"
+    executable = shutil.which("libvirtd", path="/usr/sbin:/usr/local/sbin:/usr/bin:/sbin")
+    if executable is None:
+        raise SchedlabError("libvirtd is not installed", remedy="make setup")
+    with log.open("w") as handle:
+        daemon = subprocess.Popen([executable], stdout=handle, stderr=subprocess.STDOUT)
+    try:
+        _wait(daemon, timeout, log)
+        yield URI
+    finally:
+        daemon.terminate()
+        try:
+            daemon.wait(10)
+        except subprocess.TimeoutExpired:
+            daemon.kill()
+            daemon.wait()
+
+
+def _wait(daemon: subprocess.Popen[bytes], timeout: float, log: Path) -> None:
+    deadline = time.monotonic() + timeout
+    while True:
+        if daemon.poll() is not None:
+            raise SchedlabError(
+                f"libvirtd stopped with status {daemon.returncode}: {log.read_text()[-800:]}",
+                stage="testbed",
+                remedy="see the message above; `make doctor` checks the machine",
+            )
+        try:
+            libvirt.open(URI).close()
+            return
+        except libvirt.libvirtError as error:
+            if time.monotonic() > deadline:
+                raise SchedlabError(
+                    f"libvirtd did not answer within {timeout:g} s: {error}", log=log
+                ) from error
+            time.sleep(0.05)

@@ -1,0 +1,90 @@
+"""What the controller and the machine under it were like while something ran."""
+
+from __future__ import annotations
+
+import os
+import platform
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+
+def cpu_model() -> str:
+    """Name of the host's processor."""
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.processor() or "unknown"
+
+
+def host_description() -> dict[str, Any]:
+    """Describe the host by what matters to a measurement; never by its name."""
+    return {
+        "cpu": cpu_model(),
+        "cores": len(os.sched_getaffinity(0)),
+        "memory_mib": psutil.virtual_memory().total // 2**20,
+        "kernel": platform.release(),
+        "system": platform.freedesktop_os_release().get("PRETTY_NAME", "unknown"),
+    }
+
+
+def pressure() -> dict[str, float]:
+    """Cumulative stall times by resource in seconds (Linux PSI); empty where it is off."""
+    result = {}
+    for path in sorted(Path("/proc/pressure").glob("*")) if Path("/proc/pressure").is_dir() else []:
+        try:
+            for line in path.read_text().splitlines():
+                kind, *fields = line.split()
+                total = dict(f.split("=") for f in fields)["total"]
+                result[f"{path.name}_{kind}"] = int(total) / 1e6
+        except OSError:
+            continue
+    return result
+
+
+def processor_times() -> dict[str, float]:
+    """Cumulative processor times of the host in seconds, steal among them."""
+    times = psutil.cpu_times()
+    busy = times.user + times.nice + times.system + times.irq + times.softirq
+    return {"busy": busy, "steal": getattr(times, "steal", 0.0), "idle": times.idle}
+
+
+def emulator_times(pids: dict[str, int]) -> dict[str, dict[str, float]]:
+    """Run and wait times of each node's QEMU threads in seconds, from the kernel's schedstat.
+
+    The wait time (runnable, but not running) is what a guest under software emulation cannot see:
+    its own steal counter reads 0 there.
+    """
+    result = {}
+    for node, pid in pids.items():
+        run = wait = 0.0
+        for stat in Path(f"/proc/{pid}/task").glob("*/schedstat"):
+            try:
+                fields = stat.read_text().split()
+            except OSError:
+                continue
+            run, wait = run + int(fields[0]) / 1e9, wait + int(fields[1]) / 1e9
+        result[node] = {"run_seconds": round(run, 3), "wait_seconds": round(wait, 3)}
+    return result
+
+
+def sample(pids: dict[str, int]) -> dict[str, Any]:
+    """Take one reading of everything above that changes."""
+    return {
+        "load": os.getloadavg()[0],
+        "processor": processor_times(),
+        "pressure": pressure(),
+        "emulators": emulator_times(pids),
+    }
+
+
+def difference(start: dict[str, Any], end: dict[str, Any]) -> dict[str, Any]:
+    """Subtract two readings' cumulative numbers, keeping their structure."""
+    result: dict[str, Any] = {}
+    for key, value in end.items():
+        if isinstance(value, dict):
+            result[key] = difference(start.get(key, {}), value)
+        elif key in start:
+            result[key] = round(value - start[key], 6)
+    return result

@@ -1,0 +1,199 @@
+"""Prometheus on the controller, for the time of one trial."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import requests
+import yaml
+
+from schedlab.errors import SchedlabError
+from schedlab.tables.series import write_series
+
+
+def _session() -> requests.Session:
+    session = requests.Session()
+    session.trust_env = False  # no proxy stands between the controller and its guests
+    return session
+
+
+def free_port() -> int:
+    """Return a TCP port of the loopback address that nothing uses now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def scrape_config(
+    targets: Sequence[tuple[str, str, str, int]], interval: float, cluster: str
+) -> dict[str, object]:
+    """Build Prometheus' configuration.
+
+    Parameters
+    ----------
+    targets : sequence of (str, str, str, int)
+        Job name, node name, address, port.
+    interval : float
+        Scrape interval in seconds.
+    cluster : str
+        Cluster id, attached as a label.
+    """
+    jobs: dict[str, list[dict[str, object]]] = {}
+    for job, node, address, port in targets:
+        jobs.setdefault(job, []).append(
+            {"targets": [f"{address}:{port}"], "labels": {"instance": node, "cluster": cluster}}
+        )
+    duration = f"{round(interval * 1000)}ms"
+    return {
+        "global": {"scrape_interval": duration, "scrape_timeout": duration},
+        "scrape_configs": [{"job_name": j, "static_configs": s} for j, s in sorted(jobs.items())],
+    }
+
+
+@contextlib.contextmanager
+def prometheus(
+    executable: Path, folder: Path, config: dict[str, object], timeout: float = 30.0
+) -> Iterator[str]:
+    """Run Prometheus with its data in `folder`; yield its base URL.
+
+    Raises
+    ------
+    SchedlabError
+        When it is not ready within `timeout` seconds.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    config_path = folder / "prometheus.yml"
+    config_path.write_text(yaml.safe_dump(config, sort_keys=True))
+    log = folder / "prometheus.log"
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    command = [
+        str(executable),
+        f"--config.file={config_path}",
+        f"--storage.tsdb.path={folder / 'data'}",
+        f"--web.listen-address=127.0.0.1:{port}",
+        "--web.enable-admin-api",
+        "--log.level=warn",
+    ]
+    with log.open("w") as handle:
+        process = subprocess.Popen(command, stdout=handle, stderr=subprocess.STDOUT)
+    try:
+        deadline = time.monotonic() + timeout
+        while not _ready(url):
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise SchedlabError(
+                    f"Prometheus is not ready: {log.read_text()[-500:]}", stage="trial", log=log
+                )
+            time.sleep(0.1)
+        yield url
+    finally:
+        process.terminate()
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _ready(url: str) -> bool:
+    try:
+        return _session().get(f"{url}/-/ready", timeout=2).ok
+    except requests.RequestException:
+        return False
+
+
+def targets_up(url: str) -> dict[str, bool]:
+    """Tell for each target (``job/instance``) whether its last scrape succeeded."""
+    answer = _session().get(f"{url}/api/v1/targets", timeout=10).json()
+    return {
+        f"{t['labels']['job']}/{t['labels']['instance']}": t["health"] == "up"
+        for t in answer["data"]["activeTargets"]
+    }
+
+
+def wait_for_targets(url: str, timeout: float = 30.0) -> None:
+    """Wait until every target was scraped once.
+
+    Raises
+    ------
+    SchedlabError
+        Names the targets that are down.
+    """
+    deadline = time.monotonic() + timeout
+    while True:
+        state = targets_up(url)
+        if state and all(state.values()):
+            return
+        if time.monotonic() > deadline:
+            down = sorted(name for name, up in state.items() if not up)
+            raise SchedlabError(
+                f"Prometheus cannot scrape {', '.join(down) or 'any target'}",
+                stage="trial",
+                remedy="check the exporter's unit on that node (role monitoring)",
+            )
+        time.sleep(0.2)
+
+
+def parse_text(text: str) -> dict[str, float]:
+    """Parse the Prometheus text format into ``name{labels}`` -> value."""
+    result = {}
+    for line in text.splitlines():
+        if line and not line.startswith("#"):
+            name, _, value = line.rpartition(" ")
+            result[name] = float(value)
+    return result
+
+
+def read_exporter(address: str, port: int) -> dict[str, float]:
+    """Read an exporter's present values directly."""
+    return parse_text(_session().get(f"http://{address}:{port}/metrics", timeout=20).text)
+
+
+def _get(url: str, **parameters: str) -> Any:
+    answer = _session().get(url, params=parameters, timeout=60)
+    answer.raise_for_status()
+    return answer.json()["data"]
+
+
+def export_samples(url: str, seconds: float, output: Path) -> int:
+    """Write every raw sample of the last `seconds` seconds.
+
+    Parameters
+    ----------
+    url : str
+        Prometheus' base URL.
+    seconds : float
+        How far back.
+    output : pathlib.Path
+        Gets the series, sorted by metric and labels (:mod:`schedlab.tables.series`).
+
+    Returns
+    -------
+    int
+        Number of samples.
+    """
+    return write_series(output, _all_series(url, f"{math.ceil(seconds * 1000)}ms"))
+
+
+def _all_series(url: str, window: str) -> Iterator[dict[str, Any]]:
+    # One metric at a time: the answer to a query for all of them would be held in memory thrice.
+    for name in sorted(_get(f"{url}/api/v1/label/__name__/values")):
+        found = _get(f"{url}/api/v1/query", query=f"{name}[{window}]")["result"]
+        for item in sorted(found, key=lambda row: sorted(row["metric"].items())):
+            labels = {k: v for k, v in item["metric"].items() if k != "__name__"}
+            yield {"metric": name, "labels": labels, "values": item["values"]}
+
+
+def snapshot_block(url: str, data: Path, target: Path) -> None:
+    """Have Prometheus write its data as a block and move it to ``target/block``."""
+    answer = _session().post(f"{url}/api/v1/admin/tsdb/snapshot", timeout=120)
+    answer.raise_for_status()
+    shutil.move(data / "snapshots" / answer.json()["data"]["name"], target / "block")

@@ -1,0 +1,32 @@
+"""Remove what interrupted runs of this checkout left behind."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+import libvirt
+
+from schedlab.testbed.session import checkout_identity, quiet, remove_objects
+from schedlab.testbed.supervisor import remove_abandoned, system_libvirt_answers
+
+
+def reap(results: Path) -> list[str]:
+    """Remove abandoned scratch folders, and objects on the system libvirt; say what was removed.
+
+    In an embedded testbed the kernel has removed guests, networks and processes already, together
+    with their namespaces.
+    """
+    removed = [str(path) for path in remove_abandoned(results)]
+    if system_libvirt_answers():
+        libvirt.registerErrorHandler(quiet, None)
+        connection = libvirt.open("qemu:///system")
+        try:
+            removed += remove_objects(connection, checkout_identity(results))
+        finally:
+            connection.close()
+    for name in removed:
+        click.echo(f"removed {name}")
+    if not removed:
+        click.echo("nothing was left behind")
+    return removed

@@ -1,0 +1,115 @@
+"""One job's hold on a testbed: a libvirt connection, a scratch folder, an identity, a clean end."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import libvirt
+
+from schedlab.testbed import embedded, supervisor
+from schedlab.toolchain.cache import Cache
+
+NAMESPACE = "https://schedlab.dev/libvirt/1"
+
+
+@dataclass(frozen=True)
+class Testbed:
+    """What a stage needs to create, restore and stop a cluster.
+
+    Attributes
+    ----------
+    connection : libvirt.virConnect
+        Open connection.
+    uri : str
+        Its URI, for Terraform and ``virsh``.
+    scratch : pathlib.Path
+        Folder for throw-away files, removed at the end of the job.
+    identity : str
+        Eight hexadecimal digits of the checkout; part of every libvirt name.
+    """
+
+    connection: libvirt.virConnect
+    uri: str
+    scratch: Path
+    identity: str
+
+    def domain_name(self, cluster: str, node: str) -> str:
+        """Name of a node's domain, unlike any of a user or of another checkout."""
+        return f"schedlab-{self.identity}-{cluster}-{node}"
+
+    def network_name(self, cluster: str) -> str:
+        """Name of a cluster's network."""
+        return f"schedlab-{self.identity}-{cluster}"
+
+
+def checkout_identity(results: Path) -> str:
+    """Eight hexadecimal digits that tell this checkout from others on the machine."""
+    return hashlib.sha256(str(results.resolve()).encode()).hexdigest()[:8]
+
+
+def remove_objects(connection: libvirt.virConnect, identity: str) -> list[str]:
+    """Remove the domains, networks and pools of one checkout; return their names.
+
+    Only objects whose names carry the checkout's identity are touched. Volumes are files of the
+    scratch folder and go with it; a pool is forgotten, never emptied.
+    """
+    prefix = f"schedlab-{identity}-"
+    removed = []
+    for domain in connection.listAllDomains():
+        if domain.name().startswith(prefix):
+            removed.append(f"domain {domain.name()}")
+            with contextlib.suppress(libvirt.libvirtError):
+                domain.destroy()
+            with contextlib.suppress(libvirt.libvirtError):
+                domain.undefineFlags(
+                    libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE | libvirt.VIR_DOMAIN_UNDEFINE_NVRAM
+                )
+    for kind, objects in (
+        ("network", connection.listAllNetworks()),
+        ("pool", connection.listAllStoragePools()),
+    ):
+        for item in objects:
+            if item.name().startswith(prefix):
+                removed.append(f"{kind} {item.name()}")
+                with contextlib.suppress(libvirt.libvirtError):
+                    item.destroy()
+                with contextlib.suppress(libvirt.libvirtError):
+                    item.undefine()
+    return removed
+
+
+def quiet(_context: object, _error: object) -> None:
+    """Swallow libvirt's own printing to stderr; its errors reach us as exceptions."""
+
+
+@contextlib.contextmanager
+def open_testbed(
+    uri: str, results: Path, name: str, *, hugepages: bool = False
+) -> Iterator[Testbed]:
+    """Open the testbed of this job and leave nothing behind.
+
+    Call it in the process that :func:`schedlab.testbed.supervisor.in_testbed` lets go on.
+    """
+    libvirt.registerErrorHandler(quiet, None)
+    identity = checkout_identity(results)
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(supervisor.interruptible())
+        if os.environ.get(supervisor.INSIDE) == "embedded":
+            scratch = Path(os.environ[supervisor.SCRATCH])
+            state = scratch / "libvirt"
+            cache = Cache.default().root / "libvirt-capabilities"
+            embedded.prepare_namespace(state, cache, hugepages=hugepages)
+            uri = stack.enter_context(embedded.libvirt_daemon(state))
+        else:
+            scratch = stack.enter_context(supervisor.scratch_folder(results, name))
+            uri = supervisor.resolve_uri(uri)
+        connection = libvirt.open(uri)
+        stack.callback(connection.close)
+        remove_objects(connection, identity)
+        stack.callback(remove_objects, connection, identity)
+        yield Testbed(connection, uri, scratch, identity)

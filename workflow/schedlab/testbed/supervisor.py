@@ -1,0 +1,217 @@
+"""Run a job inside a testbed of its own, and make sure that nothing of it outlives the job.
+
+Where no libvirtd answers, the job runs in its own network, mount and process-id namespaces. The
+kernel then does the cleaning: when the first process of a process-id namespace ends, for whatever
+reason (``kill -9`` included), the kernel ends libvirtd, every QEMU, dnsmasq and Prometheus in it,
+and the bridges and taps go with the network namespace. Only files are left, in a scratch folder
+whose lock tells whether its owner lives.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import FrameType
+
+import psutil
+
+from schedlab.errors import SchedlabError
+
+INSIDE = "SCHEDLAB_INSIDE_TESTBED"
+SCRATCH = "SCHEDLAB_SCRATCH_JOB"
+SYSTEM_SOCKET = Path("/run/libvirt/libvirt-sock")
+GRACE = 60.0
+"""Seconds that a job has to bring its cluster down after SIGTERM or SIGINT."""
+
+
+class Interrupted(SchedlabError):
+    """The job was asked to stop (SIGINT, SIGTERM, or the workflow that started it died)."""
+
+
+def scratch_root(results: Path) -> Path:
+    """Folder that holds the scratch folders of running jobs."""
+    return results / "scratch"
+
+
+def is_owned(scratch: Path) -> bool:
+    """Tell whether the job that made a scratch folder still lives.
+
+    The owner holds a lock on ``lock`` for its whole life; the kernel drops it when it dies.
+    """
+    lock = scratch / "lock"
+    if not lock.exists():
+        return False
+    with lock.open("r") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+def remove_abandoned(results: Path) -> list[Path]:
+    """Remove the scratch folders whose owners are dead; return what was removed."""
+    removed = []
+    root = scratch_root(results)
+    for scratch in sorted(root.iterdir()) if root.is_dir() else []:
+        if scratch.is_dir() and not is_owned(scratch):
+            shutil.rmtree(scratch, ignore_errors=True)
+            removed.append(scratch)
+    return removed
+
+
+@contextlib.contextmanager
+def scratch_folder(results: Path, name: str) -> Iterator[Path]:
+    """Make a locked scratch folder for one job and remove it at the end."""
+    remove_abandoned(results)
+    scratch = scratch_root(results) / f"{name}-{os.getpid()}"
+    scratch.mkdir(parents=True, exist_ok=True)
+    with (scratch / "lock").open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        try:
+            yield scratch
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+
+
+def system_libvirt_answers() -> bool:
+    """Tell whether the machine's own ``qemu:///system`` can be used."""
+    if not SYSTEM_SOCKET.is_socket():
+        return False
+    probe = subprocess.run(
+        ["virsh", "--connect", "qemu:///system", "version"],
+        capture_output=True,
+        timeout=20,
+        check=False,
+    )
+    return probe.returncode == 0
+
+
+def resolve_uri(configured: str) -> str:
+    """Turn ``auto`` into ``qemu:///system`` or ``embedded``; keep any other value."""
+    if configured != "auto":
+        return configured
+    return "qemu:///system" if system_libvirt_answers() else "embedded"
+
+
+def workflow_process() -> psutil.Process | None:
+    """Find the Snakemake process that started this job, if any."""
+    for parent in psutil.Process().parents():
+        with contextlib.suppress(psutil.Error):
+            if any("snakemake" in Path(word).name for word in parent.cmdline()[:3]):
+                return parent
+    return None
+
+
+def _raise_interrupted(number: int, _frame: FrameType | None) -> None:
+    raise Interrupted(f"stopped by {signal.Signals(number).name}")
+
+
+@contextlib.contextmanager
+def interruptible() -> Iterator[None]:
+    """Turn SIGTERM and SIGINT into :class:`Interrupted`, so that ``finally`` blocks run."""
+    before = {s: signal.signal(s, _raise_interrupted) for s in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _stop_when_orphaned(parent: psutil.Process) -> None:
+    """End this job when the workflow that started it dies, even by ``kill -9``."""
+
+    def watch() -> None:
+        while parent.is_running() and parent.status() != psutil.STATUS_ZOMBIE:
+            time.sleep(1)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    def guarded() -> None:
+        try:
+            watch()
+        except psutil.NoSuchProcess:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=guarded, daemon=True, name="workflow-watch").start()
+
+
+def run_embedded(command: Sequence[str], scratch: Path) -> int:
+    """Run a command in namespaces of its own; return its exit status.
+
+    Parameters
+    ----------
+    command : sequence of str
+        The command line.
+    scratch : pathlib.Path
+        The job's scratch folder (libvirt's state and the overlays live there).
+    """
+    if os.geteuid() != 0:
+        raise SchedlabError(
+            "an embedded libvirt needs root (network and mount namespaces)",
+            remedy="run as root or with sudo, or start libvirtd and join the group libvirt",
+        )
+    wrapped = [
+        # Each link of the chain dies with the one before it, also by `kill -9`.
+        "setpriv", "--pdeathsig", "KILL",
+        "unshare", "--net", "--mount", "--pid", "--fork", "--kill-child=SIGKILL", "--mount-proc",
+        "--propagation", "private", "tini", "-s", "--", *command,
+    ]  # fmt: skip
+    environment = os.environ | {INSIDE: "embedded", SCRATCH: str(scratch.resolve())}
+    # A session of its own: the terminal's Ctrl-C reaches this process alone, which passes it on
+    # once, to the first process inside. QEMU and Prometheus must not get it before the clean-up.
+    child = subprocess.Popen(wrapped, env=environment, start_new_session=True)
+    try:
+        return child.wait()
+    except (Interrupted, KeyboardInterrupt):
+        for pid in [p.pid for p in psutil.Process(child.pid).children()]:
+            os.kill(pid, signal.SIGTERM)
+        try:
+            child.wait(GRACE)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+        raise
+    finally:
+        if child.poll() is None:
+            child.kill()
+            child.wait()
+
+
+def in_testbed(arguments: Sequence[str], *, uri: str, results: Path, name: str) -> int | None:
+    """Enter a testbed.
+
+    Parameters
+    ----------
+    arguments : sequence of str
+        This job's own command line, run again inside an embedded testbed.
+    uri : str
+        ``libvirt.uri`` of the configuration.
+    results : pathlib.Path
+        The results folder; the scratch folder is made in it.
+    name : str
+        A short name of the job.
+
+    Returns
+    -------
+    int or None
+        The exit status where the job ran in a child; None where this process is already inside
+        (or needs no namespaces) and must now do the work itself.
+    """
+    if os.environ.get(INSIDE):
+        return None
+    if resolve_uri(uri) != "embedded":
+        return None
+    parent = workflow_process()
+    with interruptible(), scratch_folder(results, name) as scratch:
+        if parent is not None:
+            _stop_when_orphaned(parent)
+        return run_embedded([sys.executable, "-m", "schedlab", *arguments], scratch)
