@@ -1,0 +1,346 @@
+"""What the rest of the package knows about a scheduler, and the register of all schedulers.
+
+An adapter is one class in one module of this package, the only place where its scheduler's name
+appears in Python. The package imports every module of its folder, so a new scheduler is a new
+file here, a role, an image target, and one line in `config.model.Experiment` for its settings.
+"""
+
+from __future__ import annotations
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
+
+from schedlab.errors import SchedlabError
+from schedlab.workloads.registry import Problem
+from schedlab.workloads.trace import Job, Trace
+
+if TYPE_CHECKING:
+    from schedlab.config.model import Experiment
+
+PAYLOAD = "/usr/local/bin/schedlab-payload"
+STAMPS = "/var/lib/schedlab/stamps.txt"
+
+COST_METRICS = {
+    "schedlab_process_cpu_seconds_total": "cpu_seconds",
+    "schedlab_process_resident_memory_bytes": "rss_bytes",
+    "schedlab_process_peak_memory_bytes": "peak_rss_bytes",
+}
+"""Metrics of the cost exporter, labelled `process`, summed over the processes of one name."""
+
+TIMESTAMPS = ("intended", "submit", "accepted", "allocated", "started", "finished", "completed")
+"""Instants of a job in their order; a row has each, and its `<name>_source`."""
+
+COMPLETED = "COMPLETED"
+FAILED = "FAILED"
+REJECTED = "REJECTED"
+"""The scheduler refused the submission."""
+NOT_SUBMITTED = "NOT_SUBMITTED"
+"""The driver never came to it: the trial ended before."""
+UNFINISHED = "UNFINISHED"
+"""Still pending or running when the records were taken."""
+LOST = "LOST"
+"""Accepted, and then in no record."""
+DUPLICATED = "DUPLICATED"
+"""A rank of its payload ran more than once."""
+
+PARITY = (
+    "gang",
+    "accounting",
+    "scheduling period",
+    "client limits",
+    "back-fill",
+    "priority",
+    "preemption",
+    "logging level",
+    "a job is translated to",
+)
+"""Rows of the parity manifest, the same for every scheduler."""
+
+
+@dataclass(frozen=True)
+class Submission:
+    """What the guest driver executes on the head for one job.
+
+    Parameters
+    ----------
+    job : int
+        Number in the trace.
+    arrival : float
+        Intended submission, s from the driver's start.
+    argv : list of str
+        Command; its standard output's first word is the native job id.
+    request : dict or None
+        API call in place of a command: `method`, `path`, `body`; see the driver.
+    stdin : str or None
+        Fed to the command.
+    workdir : str
+        Working folder.
+    env : dict
+        Added to the driver's environment.
+    """
+
+    job: int
+    arrival: float
+    argv: list[str] = field(default_factory=list)
+    request: dict[str, Any] | None = None
+    stdin: str | None = None
+    workdir: str = "/tmp"
+    env: dict[str, str] = field(default_factory=dict)
+
+
+class Request(NamedTuple):
+    """What a native submission asks for: nodes, processors on each, seconds of the payload."""
+
+    nodes: int
+    cpus: int
+    runtime: float
+
+
+class Exporter(NamedTuple):
+    """A Prometheus target, plain HTTP, that the roles install on nodes of a role.
+
+    `job_name` is Prometheus' job, `role` is `head` or `compute`, `port` its TCP port.
+    """
+
+    job_name: str
+    role: str
+    port: int
+
+
+def refuse_priority(job: Job, trace: Trace) -> None:
+    """Refuse a job with a priority, which an adapter cannot translate.
+
+    Raises
+    ------
+    SchedlabError
+        Names the job and the remedy.
+    """
+    if job.priority:
+        raise SchedlabError(
+            f"job {job.job} of {trace.workload} has priority {job.priority}: not translated",
+            remedy="use a workload whose jobs all have priority 0",
+        )
+
+
+class Scheduler(ABC):
+    """One scheduler: how jobs are put to it, and how its records become canonical rows."""
+
+    name: ClassVar[str]
+    image: ClassVar[str]
+    """Image that the clusters' machines start from; schedulers may share one."""
+    modules: ClassVar[tuple[str, ...]]
+    """Modules of this package that decide what is submitted and collected; a change of one makes
+    the trials of this scheduler stale."""
+    binaries: ClassVar[tuple[str, ...]] = ()
+    """Groups of programs built for the image (`schedlab.toolchain.guest_binaries`)."""
+    gang: ClassVar[bool] = True
+    """Whether no rank of a job starts before all of them have their place."""
+    playbook: ClassVar[str]
+    roles: ClassVar[tuple[str, ...]]
+    """Ansible roles, in order; a change of one makes the clusters of this scheduler stale."""
+    cost_port: ClassVar[int]
+    """TCP port of the exporter on every node that has the daemons' costs (`daemon_cost`)."""
+    default_settings: ClassVar[Mapping[str, str]] = {}
+    """Native configuration that an experiment may override."""
+
+    @abstractmethod
+    def translate(self, job: Job, trace: Trace) -> Submission:
+        """Native submission of a neutral job."""
+
+    @abstractmethod
+    def read_back(self, submission: Mapping[str, Any]) -> Request:
+        """What a translated job asks the scheduler for, read from the native submission alone."""
+
+    def plan_extra(self) -> dict[str, Any]:
+        """Further keys of the driver's plan, such as `api`."""
+        return {}
+
+    @abstractmethod
+    def completion(self) -> dict[str, str]:
+        """How the driver sees that jobs have finished, passively.
+
+        Returns
+        -------
+        dict
+            `log`: file on the head; `pattern`: regular expression of a line that ends a job,
+            its first group the native job id.
+        """
+
+    @abstractmethod
+    def collect(
+        self,
+        native: Path,
+        stamps: Sequence[Mapping[str, Any]],
+        translations: Sequence[Mapping[str, Any]],
+        submissions: Sequence[Mapping[str, Any]] | None = None,
+    ) -> list[dict[str, Any]]:
+        """Canonical job rows from a trial's records.
+
+        Parameters
+        ----------
+        native : pathlib.Path
+            Folder of native record files; any may be missing or cut short.
+        stamps : sequence of mapping
+            Rows of stamps.jsonl.
+        translations : sequence of mapping
+            The `submissions` of translations.json.
+        submissions : sequence of mapping, optional
+            Rows of driver/submissions.jsonl; by default read from beside `native`.
+
+        Returns
+        -------
+        list of dict
+            One row per translated job, in order of job number. Keys: `job`, `native_id`, the
+            names in `TIMESTAMPS` (int ns of the head's CLOCK_REALTIME, or None), each with a
+            `<name>_source` (str, or None where the instant is), `placement` (list of str, node
+            names), `nodes`, `cpus` (realised: nodes and processors of the allocation, or None),
+            `state`, `native_state`, `exit_code` (int or None), `ranks` (int, distinct ranks that
+            stamped their start), `launch_skew_ns` (int or None).
+
+            The instants are absolute: whoever builds the tables subtracts the trial's start on
+            the same clock. `started` and `finished` are the stamps' `clock_ns` as given: the
+            caller first brings those of compute nodes to the head's clock (minus the node's
+            offset, plus the head's).
+        """
+
+    @abstractmethod
+    def native_commands(self) -> dict[str, list[str]]:
+        """Record file name -> command (words) run on the head after the workload."""
+
+    @abstractmethod
+    def native_files(self) -> dict[str, str]:
+        """Record file name -> file on the head fetched after the workload."""
+
+    @abstractmethod
+    def configuration_files(self) -> dict[str, str]:
+        """Record file name -> rendered configuration file on the head; holds no secret."""
+
+    @abstractmethod
+    def exporters(self) -> list[Exporter]:
+        """Prometheus targets."""
+
+    @abstractmethod
+    def daemons(self) -> dict[str, list[str]]:
+        """Role (`head`, `compute`) -> names of the processes that make up the scheduler."""
+
+    def daemon_cost(self, values: Mapping[str, float]) -> dict[str, dict[str, float]]:
+        """Cost of this scheduler's processes on one node, from its cost exporter's values.
+
+        Parameters
+        ----------
+        values : mapping
+            `name{labels}` -> value, as Prometheus' text format has them.
+
+        Returns
+        -------
+        dict
+            Process -> `cpu_seconds` (s, user and system, since its start), `rss_bytes` and
+            `peak_rss_bytes` (bytes, resident; the peak since its start).
+        """
+        names = {name for processes in self.daemons().values() for name in processes}
+        found: dict[str, dict[str, float]] = {}
+        for series, value in values.items():
+            match = re.match(r'(schedlab_process_\w+)\{.*?process="([^"]+)"', series)
+            if match and match[2] in names and match[1] in COST_METRICS:
+                found.setdefault(match[2], {})[COST_METRICS[match[1]]] = value
+        return found
+
+    @abstractmethod
+    def settings(self, native: Path) -> dict[str, Any]:
+        """What was in force during the trial, read from the native records."""
+
+    @abstractmethod
+    def parity(self, native: Path) -> dict[str, str]:
+        """Parity manifest: `PARITY` -> what this scheduler did there, from the same records."""
+
+    @abstractmethod
+    def counters(self, native: Path) -> dict[str, float]:
+        """Counters that the scheduler itself reports, such as cycles and their time."""
+
+    @abstractmethod
+    def health(self, nodes: int) -> list[str]:
+        """Shell commands on the head that succeed on a working cluster of so many nodes."""
+
+    def variables(self, experiment: Experiment) -> dict[str, Any]:
+        """Ansible variables that carry the experiment's settings to the roles."""
+        return {
+            f"{self.name}_settings": experiment.settings_spec(self.name),
+            "monitoring_processes": self.daemons(),
+        }
+
+    @abstractmethod
+    def make_secrets(self, folder: Path, nodes: Mapping[str, str]) -> None:
+        """Make a cluster's keys and certificates.
+
+        Parameters
+        ----------
+        folder : pathlib.Path
+            The cluster's folder of secrets; only its owner can read it.
+        nodes : mapping of str to str
+            Node names and their IPv4 addresses.
+        """
+
+    @abstractmethod
+    def secret_variables(self, folder: Path) -> dict[str, Any]:
+        """Ansible variables that tell the roles where the secrets are."""
+
+    def merged_settings(self, overrides: Mapping[str, str]) -> dict[str, str]:
+        """Default settings with an experiment's overrides, sorted; keys ignore case."""
+        spelling = {key.lower(): key for key in self.default_settings}
+        merged = dict(self.default_settings)
+        merged.update({spelling.get(key.lower(), key): text for key, text in overrides.items()})
+        return dict(sorted(merged.items()))
+
+    def settings_problems(self, overrides: Mapping[str, str]) -> list[Problem]:
+        """What is wrong with an experiment's overrides; nothing by default."""
+        return []
+
+
+SCHEDULERS: dict[str, type[Scheduler]] = {}
+
+_S = TypeVar("_S", bound=Scheduler)
+
+
+def register(adapter: type[_S]) -> type[_S]:
+    """Class decorator: make an adapter known by its `name`.
+
+    Raises
+    ------
+    ValueError
+        When the name is taken.
+    """
+    if adapter.name in SCHEDULERS:
+        raise ValueError(f"two adapters are named {adapter.name}")
+    SCHEDULERS[adapter.name] = adapter
+    return adapter
+
+
+def image_binaries(image: str) -> tuple[str, ...]:
+    """Groups of programs that go into an image, for all the schedulers that share it."""
+    groups = [
+        group
+        for adapter in SCHEDULERS.values()
+        if adapter.image == image
+        for group in adapter.binaries
+    ]
+    return tuple(sorted(set(groups)))
+
+
+def get_scheduler(name: str) -> Scheduler:
+    """Adapter of a name.
+
+    Raises
+    ------
+    SchedlabError
+        When none is registered under it.
+    """
+    if name not in SCHEDULERS:
+        raise SchedlabError(
+            f"scheduler {name!r} is not registered",
+            remedy=f"use one of {', '.join(sorted(SCHEDULERS))}",
+        )
+    return SCHEDULERS[name]()

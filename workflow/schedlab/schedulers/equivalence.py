@@ -1,0 +1,81 @@
+"""Whether what schedulers were asked for, and what they ran, is what the neutral trace says.
+
+Each side is the multiset of its jobs' (arrival, nodes, processors, runtime), as a sorted list.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from schedlab.schedulers.base import Scheduler
+from schedlab.workloads.trace import Trace
+
+
+class Shape(NamedTuple):
+    """What makes a job: arrival and runtime in s, processors on each node."""
+
+    arrival: float
+    nodes: int
+    cpus: int
+    runtime: float
+
+
+def of_trace(trace: Trace) -> list[Shape]:
+    """Jobs of the neutral trace."""
+    return sorted(
+        Shape(round(job.arrival, 6), job.nodes, job.cpus, round(job.runtime, 6))
+        for job in trace.jobs
+    )
+
+
+def of_translations(scheduler: Scheduler, translations: Iterable[Mapping[str, Any]]) -> list[Shape]:
+    """Jobs as the native submissions (translations.json) put them."""
+    shapes = []
+    for entry in translations:
+        nodes, cpus, runtime = scheduler.read_back(entry)
+        shapes.append(Shape(round(entry["arrival"], 6), nodes, cpus, runtime))
+    return sorted(shapes)
+
+
+def of_records(
+    rows: Iterable[Mapping[str, Any]], stamps: Iterable[Mapping[str, Any]], start_ns: int
+) -> list[Shape]:
+    """Jobs as they ran.
+
+    Parameters
+    ----------
+    rows : iterable of mapping
+        As from `Scheduler.collect`: nodes and processors are those of the native records. A job
+        without an allocation has 0 of both.
+    stamps : iterable of mapping
+        Rows of stamps.jsonl: a job's runtime is its longest rank's, 0 without stamps.
+    start_ns : int
+        The driver's start (driver.json), from which arrivals count.
+    """
+    instants: dict[int, dict[tuple[int, str], int]] = {}
+    for stamp in stamps:
+        instants.setdefault(stamp["job"], {})[stamp["rank"], stamp["event"]] = stamp["clock_ns"]
+    shapes = []
+    for row in rows:
+        seen = instants.get(row["job"], {})
+        longest = max(
+            (seen[rank, "last"] - seen[rank, "first"] for rank, event in seen if event == "last"),
+            default=0,
+        )
+        nodes = row["nodes"] or 0
+        cpus = (row["cpus"] or 0) // max(nodes, 1)
+        arrival = ((row["intended"] or start_ns) - start_ns) / 1e9
+        shapes.append(Shape(round(arrival, 6), nodes, cpus, round(longest / 1e9, 6)))
+    return sorted(shapes)
+
+
+def differences(
+    first: Sequence[Shape], second: Sequence[Shape], tolerance: float = 0.0
+) -> list[str]:
+    """What distinguishes two multisets; runtimes may differ by `tolerance` (s)."""
+    found = [] if len(first) == len(second) else [f"{len(first)} jobs against {len(second)}"]
+    for one, other in zip(first, second, strict=False):
+        if one[:3] != other[:3] or abs(one.runtime - other.runtime) > tolerance:
+            found.append(f"{one} against {other}")
+    return found

@@ -1,0 +1,261 @@
+"""What schedulers on Kubernetes have in common.
+
+Submission by the API, instants from the API server's audit log: fields of pods and Jobs are
+precise to 1 s, the audit log to 1 us.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from schedlab.schedulers import kubernetes_manifest as manifest
+from schedlab.schedulers import kubernetes_records as records
+from schedlab.schedulers.base import (
+    STAMPS,
+    Exporter,
+    Request,
+    Scheduler,
+    Submission,
+    refuse_priority,
+)
+from schedlab.schedulers.pki import write_credentials
+from schedlab.schedulers.rows import assemble, driver_rows, text_of
+from schedlab.workloads.registry import Problem
+from schedlab.workloads.trace import Job, Trace
+
+if TYPE_CHECKING:
+    from schedlab.config.model import Experiment
+
+AUDIT_LOG = "/var/log/kubernetes/audit.log"
+ADMIN = "/etc/kubernetes/admin.conf"
+HEALTH_STAMPS = "/var/lib/schedlab/health.txt"
+"""Stamps of the health check's job, which is none of the trial's."""
+
+_UNITS = "/etc/systemd/system"
+_KUBECTL = ["kubectl", f"--kubeconfig={ADMIN}"]
+
+
+class KubernetesBase(Scheduler):
+    """What the two schedulers on Kubernetes have in common."""
+
+    image: ClassVar[str] = "kubernetes"
+    modules: ClassVar[tuple[str, ...]] = ("kubernetes", "kubernetes_base", "kubernetes_pod")
+    binaries: ClassVar[tuple[str, ...]] = ("kubernetes", "volcano")
+    playbook: ClassVar[str] = "setup-kubernetes.yml"
+    cost_port: ClassVar[int] = 9101
+    group: ClassVar[str]
+    """API group of the Jobs."""
+    version: ClassVar[str]
+    index: ClassVar[str]
+    """Environment variable with a pod's rank, which the kubelet puts into the arguments."""
+    controllers: ClassVar[tuple[str, ...]]
+    """Scheduler and controller of the Jobs."""
+    metrics: ClassVar[str]
+    """URL of the scheduler's metrics on the head."""
+    condition: ClassVar[str]
+    """What `kubectl wait` waits for."""
+    configuration: ClassVar[Mapping[str, str]] = {}
+
+    @abstractmethod
+    def body(self, name: str, job: Job, stamps: str = STAMPS) -> dict[str, Any]:
+        """Object that is created for a job."""
+
+    def translate(self, job: Job, trace: Trace) -> Submission:
+        """One request that creates one object, whose name is the native id.
+
+        Raises
+        ------
+        SchedlabError
+            When the job has a priority: there are no priority classes.
+        """
+        refuse_priority(job, trace)
+        path = f"/apis/{self.group}/{self.version}/namespaces/{records.NAMESPACE}/jobs"
+        request = {"method": "POST", "path": path, "body": self.body(f"job{job.job}", job)}
+        return Submission(job=job.job, arrival=job.arrival, request=request)
+
+    def read_back(self, submission: Mapping[str, Any]) -> Request:
+        """Pods, and what each asks for, in the object of the request."""
+        spec = submission["request"]["body"]["spec"]
+        task = spec["tasks"][0] if "tasks" in spec else spec
+        container = task["template"]["spec"]["containers"][0]
+        cpus = records.processors(container["resources"]["requests"]["cpu"])
+        nodes = task.get("replicas") or task["completions"]
+        return Request(int(nodes), int(cpus), float(container["args"][3]))
+
+    def plan_extra(self) -> dict[str, Any]:
+        """Where the driver finds the API, and as whom."""
+        folder = "/etc/kubernetes/driver"
+        return {
+            "api": {
+                "url": "https://127.0.0.1:6443",
+                "certificate": f"{folder}/client.crt",
+                "key": f"{folder}/client.key",
+                "authority": "/etc/kubernetes/pki/ca.crt",
+            }
+        }
+
+    def completion(self) -> dict[str, str]:
+        """Updates of a Job's status that end it, however it ended."""
+        return {"log": AUDIT_LOG, "pattern": records.ended_pattern(self.group)}
+
+    def collect(
+        self,
+        native: Path,
+        stamps: Sequence[Mapping[str, Any]],
+        translations: Sequence[Mapping[str, Any]],
+        submissions: Sequence[Mapping[str, Any]] | None = None,
+    ) -> list[dict[str, Any]]:
+        """Canonical rows; see `Scheduler.collect`."""
+        driver = driver_rows(native) if submissions is None else submissions
+        ranks = {
+            f"job{entry['job']}": self.read_back(entry).nodes
+            for entry in translations
+            if entry.get("request")
+        }
+        audit, objects = text_of(native / "audit.log"), text_of(native / "objects.json")
+        known = records.jobs(audit, objects, self.group, ranks)
+        return assemble(translations, driver, stamps, known)
+
+    def native_commands(self) -> dict[str, list[str]]:
+        """Record file name -> command on the head."""
+        get = [*_KUBECTL, "get"]
+        scheduler = [f"--server={self.metrics}"]
+        if self.metrics.startswith("https"):
+            scheduler.append("--insecure-skip-tls-verify")
+        versions = ["etcd --version", "runc --version"]
+        versions += [f"{name} --version" for name in self.controllers if name.startswith("vc-")]
+        return {
+            "objects.json": [*get, f"nodes,pods,jobs.{self.group}", "--output=json"],
+            "version.json": [*get, "--raw=/version"],
+            "processes.txt": ["ps", "-e", "-ww", "-o", "args="],
+            "versions.txt": ["sh", "-c", " && ".join(versions)],
+            "apiserver-metrics.txt": [*get, "--raw=/metrics"],
+            "scheduler-metrics.txt": [*_KUBECTL, *scheduler, "get", "--raw=/metrics"],
+        }
+
+    def native_files(self) -> dict[str, str]:
+        """Record file name -> file on the head."""
+        return {"audit.log": AUDIT_LOG, **self.configuration_files()}
+
+    def configuration_files(self) -> dict[str, str]:
+        """Units and arguments of the control plane, and the audit policy."""
+        units = ["kube-apiserver", "kube-controller-manager", *self.controllers]
+        return {
+            **{f"{name}.service": f"{_UNITS}/{name}.service" for name in dict.fromkeys(units)},
+            "etcd.env": "/etc/default/etcd",
+            "arguments.env": "/etc/kubernetes/arguments.env",
+            "audit-policy.yaml": "/etc/kubernetes/audit-policy.yaml",
+            **self.configuration,
+        }
+
+    def exporters(self) -> list[Exporter]:
+        """node_exporter and the project's own collector on all nodes."""
+        return [
+            Exporter(name, role, port)
+            for name, port in (("node", 9100), ("schedlab", self.cost_port))
+            for role in ("head", "compute")
+        ]
+
+    def daemons(self) -> dict[str, list[str]]:
+        """Processes of the control plane; on compute nodes what starts and watches pods."""
+        plane = ["etcd", "kube-apiserver", "kube-controller-manager"]
+        return {
+            "head": list(dict.fromkeys([*plane, *self.controllers])),
+            "compute": ["kubelet", "containerd", "containerd-shim-runc-v2"],
+        }
+
+    def running(self, native: Path) -> dict[str, dict[str, str]]:
+        """Flags of the control plane's processes as they ran."""
+        return manifest.flags(text_of(native / "processes.txt"), self.daemons()["head"])
+
+    def settings(self, native: Path) -> dict[str, Any]:
+        """Flags of the running processes and versions."""
+        names = ("version.json", "versions.txt", "objects.json", "etcd.env")
+        return manifest.settings(self.running(native), *(text_of(native / name) for name in names))
+
+    def shared_parity(self, native: Path) -> dict[str, str]:
+        """Rows of the parity manifest that are the same for both."""
+        running = self.running(native)
+        mode = running.get("kube-apiserver", {}).get("audit-log-mode", "blocking")
+        return {
+            "accounting": f"none; audit log of the API server ({mode})",
+            "client limits": manifest.client_limits(running, self.controllers)
+            + f"; requests {'limited' if self._fair(running) else 'not limited'} by the API server;"
+            " submission over kept connections",
+            "logging level": manifest.log_levels(running),
+        }
+
+    @staticmethod
+    def _fair(running: Mapping[str, Mapping[str, str]]) -> bool:
+        options = running.get("kube-apiserver", {})
+        return options.get("enable-priority-and-fairness", "true") != "false"
+
+    def counters(self, native: Path) -> dict[str, float]:
+        """Requests in the audit log, and the scheduler's own metrics; health gate included."""
+        text = text_of(native / "scheduler-metrics.txt")
+        server = text_of(native / "apiserver-metrics.txt")
+        return {
+            **records.requests(text_of(native / "audit.log")),
+            **manifest.metrics(text, ("scheduler_", "volcano_"), ""),
+            **manifest.metrics(server, ("apiserver_request_total",), ""),
+        }
+
+    def health(self, nodes: int) -> list[str]:
+        """Every node ready, and a job over all of them; its objects are gone afterwards.
+
+        A job that an interrupted check left behind makes the first attempt fail and is removed by
+        it: the gate tries again.
+        """
+        job = Job(job=0, arrival=0.0, nodes=nodes, cpus=1, runtime=0.0)
+        body = json.dumps(self.body("health", job, HEALTH_STAMPS))
+        kubectl = f"sudo {shlex.join(_KUBECTL)}"
+        resource = f"jobs.{self.group}"
+        return [
+            f"test \"$({kubectl} get nodes --no-headers | grep -c '^compute[0-9]* *Ready ')\""
+            f" -eq {nodes}",
+            f"printf %s {shlex.quote(body)} | {kubectl} create -f - && {kubectl} wait"
+            f" --for={shlex.quote(self.condition)} --timeout=60s {resource}/health; s=$?;"
+            f" {kubectl} delete {resource} health --ignore-not-found --cascade=foreground"
+            " --timeout=30s && test $s -eq 0",
+        ]
+
+    def variables(self, experiment: Experiment) -> dict[str, Any]:
+        """Arguments and units of the components, and the processes whose cost is told."""
+        head = ["etcd", "kube-apiserver", "kube-controller-manager"]
+        # Volcano's units start after the role volcano has defined its resources.
+        head += [name for name in self.controllers if name == "kube-scheduler"]
+        return {
+            "kubernetes_arguments": self.arguments(experiment.settings_spec(self.name)),
+            "kubernetes_units": {"head": head, "compute": ["containerd", "kubelet"]},
+            "monitoring_processes": self.daemons(),
+            "monitoring_sdiag_period": 0,
+        }
+
+    def arguments(self, settings: Mapping[str, str]) -> dict[str, list[str]]:
+        """Command line arguments that carry an experiment's settings to each component."""
+        level = [f"--v={settings['logLevel']}"]
+        names = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet")
+        found = {name: list(level) for name in (*names, *self.controllers)}
+        for name, kind in zip(self.controllers, ("scheduler", "controller"), strict=True):
+            found[name] += [
+                f"--kube-api-qps={settings[f'{kind}Qps']}",
+                f"--kube-api-burst={settings[f'{kind}Burst']}",
+            ]
+        return found
+
+    def make_secrets(self, folder: Path, nodes: Mapping[str, str]) -> None:
+        """Certificates and access files, an archive for each node."""
+        write_credentials(folder, nodes)
+
+    def secret_variables(self, folder: Path) -> dict[str, Any]:
+        """Where the archives are."""
+        return {"schedlab_credentials_directory": str(folder.resolve())}
+
+    def settings_problems(self, overrides: Mapping[str, str]) -> list[Problem]:
+        """Unknown keys, and values that the components would refuse."""
+        return manifest.problems(overrides, self.default_settings)

@@ -1,0 +1,254 @@
+"""Parsers of what Kubernetes leaves behind: the API server's audit log, and objects of kubectl.
+
+The audit log has a line of JSON for each request (audit.k8s.io/v1 Event), its keys in the order of
+the Go structure: stage, verb, objectRef (resource, namespace, name, uid, apiGroup, apiVersion,
+resourceVersion, subresource), responseStatus, requestObject, and at last the time stamps, with 6
+digits. What stands in requestObject is the request's own object as JSON, whatever was sent: of
+built-in kinds in the structure's order, of custom resources in alphabetical order. Objects as of
+Kubernetes 1.34 and Volcano 1.14, whose job controllers both write whole objects to jobs/status.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from schedlab.schedulers.base import COMPLETED, FAILED, UNFINISHED
+from schedlab.schedulers.rows import NativeJob
+
+NAMESPACE = "default"
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_JOB = re.compile(r"job\d+")
+_POD = re.compile(r"(job\d+)-")
+"""Pods are named after their job: job3-0-x7k2p (batch/v1, Indexed), job3-rank-0 (Volcano)."""
+
+_SOURCES = {
+    "accepted": "audit.log: create of the Job answered (1 us)",
+    "allocated": "audit.log: pods/binding of the last rank answered (1 us)",
+    "completed": "audit.log: jobs/status with the end answered (1 us)",
+}
+
+_STATES = {
+    "Complete": COMPLETED,
+    "Completed": COMPLETED,
+    "Failed": FAILED,
+    "Aborted": "CANCELLED",
+    "Terminated": "CANCELLED",
+}
+
+
+def batch_end(status: Mapping[str, Any]) -> str | None:
+    """End of a batch/v1 Job; its interim conditions SuccessCriteriaMet, FailureTarget are none."""
+    for condition in status.get("conditions") or []:
+        if condition.get("type") in ("Complete", "Failed") and condition.get("status") == "True":
+            return str(condition["type"])
+    return None
+
+
+def volcano_end(status: Mapping[str, Any]) -> str | None:
+    """End of a Volcano Job."""
+    phase = (status.get("state") or {}).get("phase")
+    return phase if phase in ("Completed", "Failed", "Aborted", "Terminated") else None
+
+
+END: dict[str, Callable[[Mapping[str, Any]], str | None]] = {
+    "batch": batch_end,
+    "batch.volcano.sh": volcano_end,
+}
+"""API group -> from a Job's status its final state, in its own word; None before the end."""
+
+
+def ended_pattern(group: str) -> str:
+    """Regular expression of the raw line that ends a job, well or badly; its first group the name.
+
+    Parameters
+    ----------
+    group : str
+        API group of the Job: `batch` or `batch.volcano.sh`.
+    """
+    state = {
+        "batch": r'"type":"(?:Complete|Failed)","status":"True"',
+        "batch.volcano.sh": r'"state":\{[^{}]*"phase":"(?:Completed|Failed|Aborted|Terminated)"',
+    }[group]
+    # Refused updates (409) are tried again: only an answer of 2xx counts.
+    return (
+        rf'"objectRef":\{{"resource":"jobs","namespace":"{NAMESPACE}","name":"(job\d+)"[^{{}}]*'
+        rf'"apiGroup":"{re.escape(group)}"[^{{}}]*"subresource":"status"\}},'
+        r'"responseStatus":\{(?:"metadata":\{\},)?[^{}]*"code":2\d\d[^{}]*\},'
+        rf'"requestObject":.*{state}'
+    )
+
+
+def clock_ns(stamp: str) -> int:
+    """Nanoseconds since 1970 of an audit time stamp (RFC 3339, 1 us), without rounding."""
+    return (datetime.fromisoformat(stamp) - _EPOCH) // timedelta(microseconds=1) * 1000
+
+
+def processors(quantity: Any) -> Decimal:
+    """Processors of a Kubernetes quantity: `2`, `500m`."""
+    text = str(quantity)
+    return Decimal(text[:-1]) / 1000 if text.endswith("m") else Decimal(text)
+
+
+def events(audit: str) -> Iterator[dict[str, Any]]:
+    """Successful requests of the audit log; torn, foreign and incomplete lines are left out."""
+    for line in audit.splitlines():
+        try:
+            event = json.loads(line)
+            code = event["responseStatus"]["code"]
+            if event["stage"] == "ResponseComplete" and 200 <= code < 300:
+                event["ns"] = clock_ns(event["stageTimestamp"])
+                yield event
+        except (ValueError, KeyError, TypeError, AttributeError):
+            continue
+
+
+@dataclass
+class _Found:
+    """What was found of a job, and of its pods by name."""
+
+    job: NativeJob = field(default_factory=NativeJob)
+    bound: dict[str, tuple[int, str]] = field(default_factory=dict)
+    cpus: dict[str, Decimal] = field(default_factory=dict)
+    exits: dict[str, int] = field(default_factory=dict)
+    reasons: set[str] = field(default_factory=set)
+    waits: str = ""
+
+
+def jobs(audit: str, objects: str, group: str, ranks: Mapping[str, int]) -> dict[str, NativeJob]:
+    """What Kubernetes knows of every job, by name.
+
+    Parameters
+    ----------
+    audit : str
+        The audit log.
+    objects : str
+        Answer of `kubectl get nodes,pods,JOBS -o json`; may be empty.
+    group : str
+        API group of the Jobs, a key of `END`.
+    ranks : mapping
+        Name -> number of pods: a job is allocated when the last of them is bound.
+
+    Returns
+    -------
+    dict
+        A job that neither of the two ends and that is not among the objects has state None.
+    """
+    found: dict[str, _Found] = {}
+    for event in events(audit):
+        _event(found, event, group)
+    known = _objects(found, objects, group)
+    for name, entry in found.items():
+        _conclude(entry, ranks.get(name, 0), lost=known is not None and name not in known)
+    return {name: entry.job for name, entry in found.items()}
+
+
+def _event(found: dict[str, _Found], event: Mapping[str, Any], group: str) -> None:
+    """Put one request into the record of its job."""
+    reference = event.get("objectRef") or {}
+    what = (reference.get("resource"), reference.get("subresource"), event.get("verb"))
+    name = str(reference.get("name", ""))
+    sent = event.get("requestObject")
+    sent = sent if isinstance(sent, dict) else {}
+    pod = _POD.match(name)
+    if reference.get("namespace") != NAMESPACE:
+        return
+    if what[0] == "jobs" and reference.get("apiGroup") == group and _JOB.fullmatch(name):
+        job = found.setdefault(name, _Found()).job
+        if what[1:] == (None, "create"):
+            job.accepted, job.accepted_source = event["ns"], _SOURCES["accepted"]
+        elif what[1] == "status" and job.completed is None:
+            job.native_state = END[group](sent.get("status") or {})
+            if job.native_state:
+                job.completed, job.completed_source = event["ns"], _SOURCES["completed"]
+    elif what == ("pods", "binding", "create") and pod:
+        node = str((sent.get("target") or {}).get("name") or "")
+        found.setdefault(pod[1], _Found()).bound[name] = (event["ns"], node)
+    elif what == ("pods", "status", "patch") and pod:
+        _pod_status(found.setdefault(pod[1], _Found()), name, sent.get("status") or {})
+
+
+def _objects(found: dict[str, _Found], text: str, group: str) -> set[str] | None:
+    """Put the objects into the records of their jobs; names of the Jobs, None without objects."""
+    try:
+        items = json.loads(text)["items"]
+    except (ValueError, KeyError, TypeError):
+        return None
+    known: set[str] = set()
+    for item in items:
+        name, status = str(item["metadata"]["name"]), item.get("status") or {}
+        pod = _POD.match(name)
+        if item["kind"] == "Job" and item["apiVersion"].startswith(f"{group}/"):
+            if _JOB.fullmatch(name):
+                known.add(name)
+                job = found.setdefault(name, _Found()).job
+                phase = (status.get("state") or {}).get("phase")
+                job.native_state = job.native_state or END[group](status) or phase or "Active"
+        elif item["kind"] == "Pod" and pod:
+            entry = found.setdefault(pod[1], _Found())
+            _pod_status(entry, name, status)
+            node = item["spec"].get("nodeName")
+            if node:
+                entry.cpus[name] = sum(
+                    (
+                        processors(container["resources"]["requests"]["cpu"])
+                        for container in item["spec"]["containers"]
+                    ),
+                    Decimal(0),
+                )
+                # Where the log was cut off, at least the place is known.
+                entry.bound.setdefault(name, (0, node))
+    return known
+
+
+def _pod_status(entry: _Found, name: str, status: Mapping[str, Any]) -> None:
+    """Exit code and reasons in a pod's status, or in a patch of it."""
+    for container in status.get("containerStatuses") or []:
+        terminated = (container.get("state") or {}).get("terminated") or {}
+        if "exitCode" in terminated:
+            entry.exits[name] = int(terminated["exitCode"])
+    if status.get("reason"):
+        entry.reasons.add(str(status["reason"]))
+    for condition in status.get("conditions") or []:
+        if condition.get("reason") == "Unschedulable":
+            entry.waits = str(condition.get("message") or "")
+
+
+def _conclude(entry: _Found, ranks: int, *, lost: bool) -> None:
+    """Fill in what follows from all pods of a job together."""
+    job = entry.job
+    times = [ns for ns, _ in entry.bound.values()]
+    if times and all(times) and len(times) >= ranks:
+        job.allocated, job.allocated_source = max(times), _SOURCES["allocated"]
+    job.placement = sorted({node for _, node in entry.bound.values() if node})
+    if entry.cpus:
+        job.nodes, job.cpus = len(job.placement), int(sum(entry.cpus.values()))
+    final = _STATES.get(job.native_state or "")
+    if final:
+        job.state = "TIMEOUT" if "DeadlineExceeded" in entry.reasons else final
+        # The worst of the ranks; 128 + n after signal n, as the runtime reports it.
+        job.exit_code = max(entry.exits.values(), default=None)
+    elif not lost:
+        job.state = UNFINISHED
+        if entry.waits and len(times) < ranks:
+            job.native_state = f"{job.native_state or 'Active'} (unschedulable: {entry.waits})"
+
+
+def requests(audit: str) -> dict[str, float]:
+    """Number of successful requests, by client, verb and resource; reads are not in the log."""
+    counts: Counter[str] = Counter()
+    for event in events(audit):
+        reference = event.get("objectRef") or {}
+        client = str(event.get("userAgent", "")).partition("/")[0] or "unknown"
+        resource = str(reference.get("resource", "none"))
+        if reference.get("subresource"):
+            resource += f"/{reference['subresource']}"
+        counts[f"audit.{client}.{event.get('verb')}.{resource}"] += 1
+    return {name: float(number) for name, number in sorted(counts.items())}

@@ -1,0 +1,149 @@
+"""Canonical job rows, put together from the driver's, the scheduler's and the payload's records.
+
+The same for every scheduler; an adapter only says what its scheduler knew of each job.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from schedlab.schedulers.base import DUPLICATED, LOST, NOT_SUBMITTED, REJECTED, TIMESTAMPS
+
+
+@dataclass
+class NativeJob:
+    """What a scheduler's records say of one job; None where they say nothing.
+
+    Parameters
+    ----------
+    accepted, allocated, completed : int or None
+        ns of the head's clock.
+    accepted_source, allocated_source, completed_source : str or None
+        Where each was read, with its resolution.
+    placement : list of str
+        Nodes.
+    nodes, cpus : int or None
+        Nodes and processors of the allocation.
+    state, native_state : str or None
+        In the tables' words, and in the scheduler's.
+    exit_code : int or None
+        128 + n after signal n.
+    """
+
+    accepted: int | None = None
+    accepted_source: str | None = None
+    allocated: int | None = None
+    allocated_source: str | None = None
+    completed: int | None = None
+    completed_source: str | None = None
+    placement: list[str] = field(default_factory=list)
+    nodes: int | None = None
+    cpus: int | None = None
+    state: str | None = None
+    native_state: str | None = None
+    exit_code: int | None = None
+
+
+def text_of(path: Path) -> str:
+    """Text of a record, empty where a failed trial left none."""
+    return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+
+
+def driver_rows(native: Path) -> list[dict[str, Any]]:
+    """Rows of driver/submissions.jsonl beside the folder of native records; a torn one is left."""
+    path = native.parent / "driver" / "submissions.jsonl"
+    rows = []
+    if path.is_file():
+        for line in path.read_text(encoding="utf-8").splitlines():
+            try:
+                rows.append(json.loads(line))
+            except ValueError:
+                continue
+    return rows
+
+
+def assemble(
+    translations: Sequence[Mapping[str, Any]],
+    driver: Sequence[Mapping[str, Any]],
+    stamps: Sequence[Mapping[str, Any]],
+    known: Mapping[str, NativeJob],
+) -> list[dict[str, Any]]:
+    """Rows as `Scheduler.collect` describes them.
+
+    Parameters
+    ----------
+    translations : sequence of mapping
+        Submissions; each has `job`.
+    driver : sequence of mapping
+        Rows of submissions.jsonl.
+    stamps : sequence of mapping
+        Rows of stamps.jsonl.
+    known : mapping
+        Native id -> what the scheduler knew.
+    """
+    submitted = {int(row["job"]): row for row in driver}
+    stamped: dict[int, list[Mapping[str, Any]]] = {}
+    for stamp in stamps:
+        stamped.setdefault(int(stamp["job"]), []).append(stamp)
+    return [
+        _row(number, submitted.get(number), stamped.get(number, []), known)
+        for number in sorted(int(entry["job"]) for entry in translations)
+    ]
+
+
+def _row(
+    number: int,
+    driver: Mapping[str, Any] | None,
+    stamps: Sequence[Mapping[str, Any]],
+    known: Mapping[str, NativeJob],
+) -> dict[str, Any]:
+    row: dict[str, Any] = {"job": number, "native_id": None}
+    for name in TIMESTAMPS:
+        row[name] = row[f"{name}_source"] = None
+    accepted = False
+    if driver is not None:
+        accepted = driver.get("returncode") == 0 and bool(driver.get("native_id"))
+        row["native_id"] = str(driver["native_id"]) if driver.get("native_id") else None
+        _set(row, "intended", driver.get("intended_ns"), "driver: plan (1 ns)")
+        _set(row, "submit", driver.get("submit_ns"), "driver: before the submission (1 ns)")
+        if accepted:
+            _set(row, "accepted", driver.get("accepted_ns"), "driver: submission returned (1 ns)")
+    job = known.get(row["native_id"] or "", NativeJob())
+    _set(row, "accepted", job.accepted, job.accepted_source)
+    _set(row, "allocated", job.allocated, job.allocated_source)
+    _set(row, "completed", job.completed, job.completed_source)
+    firsts = [stamp for stamp in stamps if stamp["event"] == "first"]
+    lasts = [stamp for stamp in stamps if stamp["event"] == "last"]
+    starts = [int(stamp["clock_ns"]) for stamp in firsts]
+    if starts:
+        _set(row, "started", min(starts), "payload: first stamp of the first rank (1 ns)")
+    if lasts:
+        last = max(int(stamp["clock_ns"]) for stamp in lasts)
+        _set(row, "finished", last, "payload: last stamp of the last rank (1 ns)")
+    ranks = Counter(int(stamp["rank"]) for stamp in firsts)
+    row["placement"] = job.placement or sorted({str(stamp["node"]) for stamp in firsts})
+    row |= {"nodes": job.nodes, "cpus": job.cpus, "exit_code": job.exit_code}
+    row["native_state"] = job.native_state
+    row["ranks"] = len(ranks)
+    row["launch_skew_ns"] = max(starts) - min(starts) if starts else None
+    if driver is None:
+        row["state"] = NOT_SUBMITTED
+    elif not accepted:
+        row["state"] = REJECTED
+    elif max(ranks.values(), default=0) > 1:
+        row["state"] = DUPLICATED
+    else:
+        row["state"] = job.state or LOST
+    return row
+
+
+def _set(row: dict[str, Any], name: str, value: Any, source: str | None) -> None:
+    """Put an instant and its source into a row, over an earlier and less direct one."""
+    if value is not None:
+        row[name] = int(value)
+        row[f"{name}_source"] = source

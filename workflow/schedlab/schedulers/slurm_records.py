@@ -1,0 +1,245 @@
+"""Parsers of what Slurm writes: slurmctld's log, scontrol, sdiag, host lists.
+
+Formats as of Slurm 24.11; the log's are in its sources under src/slurmctld (proc_req.c, job_mgr.c,
+job_scheduler.c) and src/plugins/sched/backfill.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+
+from schedlab.schedulers.base import COMPLETED, FAILED, UNFINISHED
+from schedlab.schedulers.rows import NativeJob
+
+# The guests' time zone is UTC (role common), and so are the log's time stamps.
+_STAMP = r"^\[(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3})\] "
+_JOB = r"JobId=(\d+)"
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+# `_job_complete: ... done` ends a job whose script ended. One over its limit or cancelled is
+# finished by another path, which writes only what the other alternatives match.
+ENDED = (
+    r"(?:_job_complete: (?=JobId=\d+ done)|Time limit exhausted for "
+    r"|_slurm_rpc_kill_job: REQUEST_KILL_JOB )JobId=(\d+)"
+)
+
+_LINES = {
+    "accepted": re.compile(_STAMP + r"_slurm_rpc_submit_batch_job: " + _JOB + r" InitPrio="),
+    "main": re.compile(_STAMP + r"sched: Allocate " + _JOB + r" NodeList=(\S+) #CPUs=(\d+)"),
+    "backfill": re.compile(
+        _STAMP + r"sched/backfill: (?:_start_job: )?Started " + _JOB + r" in \S+ on (\S+)"
+    ),
+    "ended": re.compile(_STAMP + ENDED),
+    "exit": re.compile(_STAMP + r"_job_complete: " + _JOB + r" (WEXITSTATUS|WTERMSIG) (\d+)"),
+    "cause": re.compile(
+        _STAMP + r"_job_complete: " + _JOB + r" (OOM failure|cancelled by node failure)"
+    ),
+}
+
+_SOURCES = {
+    "accepted": "slurmctld.log: _slurm_rpc_submit_batch_job (1 ms)",
+    "main": "slurmctld.log: sched: Allocate (1 ms)",
+    "backfill": "slurmctld.log: sched/backfill: Started (1 ms)",
+    "ended": "slurmctld.log: end of job (1 ms)",
+}
+
+_CAUSES = {"OOM failure": "OUT_OF_MEMORY", "cancelled by node failure": "NODE_FAIL"}
+_UNFINISHED = {"PENDING", "RUNNING", "SUSPENDED", "COMPLETING", "CONFIGURING"}
+
+
+def clock_ns(stamp: str) -> int:
+    """Nanoseconds since 1970 of a log's time stamp (UTC, 1 ms), without rounding."""
+    since = datetime.fromisoformat(stamp).replace(tzinfo=UTC) - _EPOCH
+    return since // timedelta(microseconds=1) * 1000
+
+
+def expand_host_list(text: str) -> list[str]:
+    """Names in a Slurm host list.
+
+    Parameters
+    ----------
+    text : str
+        For example ``compute[1-3,7],head`` or ``n[08-10]``; ``(null)`` and the like are empty.
+
+    Returns
+    -------
+    list of str
+        In the order of the list.
+    """
+    if not text or text.startswith("("):
+        return []
+    names: list[str] = []
+    # Split at commas outside of brackets.
+    for part in re.findall(r"(?:[^,\[]|\[[^\]]*\])+", text):
+        match = re.fullmatch(r"([^\[]*)\[([^\]]*)\](.*)", part)
+        if match is None:
+            names.append(part)
+            continue
+        prefix, ranges, suffix = match.groups()
+        # The suffix may hold brackets of its own.
+        rests = expand_host_list(suffix) or [""]
+        for item in ranges.split(","):
+            low, _, high = item.partition("-")
+            for number in range(int(low), int(high or low) + 1):
+                names += [f"{prefix}{number:0{len(low)}d}{rest}" for rest in rests]
+    return names
+
+
+def jobs(log: str, scontrol: str) -> dict[str, NativeJob]:
+    """What Slurm knows of every job, by native id.
+
+    Parameters
+    ----------
+    log : str
+        slurmctld's log.
+    scontrol : str
+        Answer of `scontrol show job --oneliner`.
+
+    Returns
+    -------
+    dict
+        A job that the log never ends and scontrol does not know has state None.
+    """
+    found: dict[str, NativeJob] = {}
+    for line in log.splitlines():
+        for event, pattern in _LINES.items():
+            match = pattern.match(line)
+            if match:
+                _apply(found.setdefault(match[2], NativeJob()), event, match)
+                break
+    for number, fields in _scontrol_jobs(scontrol):
+        job = found.setdefault(number, NativeJob())
+        state = fields.get("JobState", "")
+        job.native_state = state
+        job.state = UNFINISHED if state in _UNFINISHED else state
+        code, _, signal = fields.get("ExitCode", "").partition(":")
+        if state not in _UNFINISHED and code.isdigit():
+            job.exit_code = 128 + int(signal) if signal not in ("", "0") else int(code)
+        # A job that was never allocated has a request in these fields, and no nodes.
+        nodes = expand_host_list(fields.get("NodeList", ""))
+        if nodes:
+            job.placement = nodes
+            job.nodes = len(nodes)
+            if fields.get("NumCPUs", "").isdigit():
+                job.cpus = int(fields["NumCPUs"])
+    return found
+
+
+def _apply(job: NativeJob, event: str, match: re.Match[str]) -> None:
+    """Put one line of the log into a job's record; the last of a kind of line counts."""
+    now = clock_ns(match[1])
+    if event == "accepted":
+        job.accepted, job.accepted_source = now, _SOURCES[event]
+    elif event in ("main", "backfill"):
+        job.allocated, job.allocated_source = now, _SOURCES[event]
+        job.placement = expand_host_list(match[3])
+        job.nodes = len(job.placement)
+        if event == "main":
+            job.cpus = int(match[4])
+    elif event == "exit":
+        number = int(match[4])
+        signalled = match[3] == "WTERMSIG"
+        job.exit_code = 128 + number if signalled else number
+        job.state = job.native_state = FAILED if job.exit_code else COMPLETED
+    elif event == "cause":
+        job.state = job.native_state = _CAUSES[match[3]]
+    else:
+        job.completed, job.completed_source = now, _SOURCES[event]
+        if "Time limit" in match[0]:
+            job.state = job.native_state = "TIMEOUT"
+        elif "REQUEST_KILL_JOB" in match[0]:
+            job.state = job.native_state = "CANCELLED"
+
+
+def _scontrol_jobs(text: str) -> Iterator[tuple[str, dict[str, str]]]:
+    for line in text.splitlines():
+        # Values may hold blanks (a comment); the keys read here never do.
+        fields = dict(re.findall(r"(?:^|\s)(\w+)=(\S*)", line))
+        if "JobId" in fields:
+            yield fields["JobId"], fields
+
+
+def key_values(text: str) -> dict[str, str]:
+    """Settings of slurm.conf or `scontrol show config`: `Key=value` or `Key = value` lines.
+
+    Comments and lines of nodes and partitions are left out; of a repeated key the last counts.
+    """
+    found: dict[str, str] = {}
+    for line in text.splitlines():
+        match = re.match(r"\s*([A-Za-z]\w*)\s*=\s*(.*?)\s*(?:#.*)?$", line)
+        if match and match[1].lower() not in ("nodename", "partitionname"):
+            found[match[1]] = match[2]
+    return found
+
+
+def parity(settings: Mapping[str, str]) -> dict[str, str]:
+    """Rows `PARITY` from the settings that were in force."""
+    value = {key.lower(): text for key, text in settings.items()}
+    parameters = dict(
+        re.findall(r"(\w+)=?([^,]*)", value.get("schedulerparameters", ""))  # a,b=1
+    )
+
+    def told(*keys: str) -> str:
+        return "; ".join(f"{key}={value.get(key.lower(), 'unknown')}" for key in keys)
+
+    def told_parameters(*keys: str) -> str:
+        return ", ".join(f"{key}={parameters.get(key, 'default')}" for key in keys)
+
+    backfill = "backfill" in value.get("schedulertype", "")
+    limited = "rl_enable" in value.get("slurmctldparameters", "").lower()
+    return {
+        "gang": "yes: a job starts on all its nodes at once or not at all",
+        "accounting": told("AccountingStorageType", "JobAcctGatherType", "JobCompType"),
+        "scheduling period": "at every submission and end of a job; "
+        + told_parameters("sched_min_interval", "sched_interval", "batch_sched_delay"),
+        "client limits": f"rate limit of requests {'on' if limited else 'off'};"
+        " a process and a connection for each submission",
+        "back-fill": f"yes: {told_parameters('bf_interval')} s" if backfill else "no",
+        "priority": told("PriorityType"),
+        "preemption": told("PreemptType"),
+        "logging level": told("SlurmctldDebug"),
+        "a job is translated to": "a batch script on its nodes; with more than one node, srun in"
+        " it starts a rank on each",
+    }
+
+
+_SDIAG_SECTIONS = {
+    "Main schedule statistics": "main",
+    "Main scheduler exit": "main_exit",
+    "Backfilling stats": "backfill",
+    "Backfill exit": "backfill_exit",
+    "Latency for": "latency",
+    "Remote Procedure Call statistics by message type": "rpc",
+    "Remote Procedure Call statistics by user": "user",
+    "Pending RPC statistics": "pending",
+}
+
+
+def sdiag(text: str) -> dict[str, float]:
+    """Counters of `sdiag`.
+
+    Returns
+    -------
+    dict
+        Flat names: `main.mean_cycle` (us), `main.total_cycles`, `backfill.last_cycle` (us),
+        `jobs_started`, `rpc.REQUEST_SUBMIT_BATCH_JOB.count`, `.ave_time`, `.total_time` (us).
+        Times of cycles and calls are microseconds, as Slurm has them.
+    """
+    found: dict[str, float] = {}
+    section = ""
+    for line in text.splitlines():
+        for title, short in _SDIAG_SECTIONS.items():
+            if line.strip().startswith(title):
+                section = f"{short}."
+        call = re.match(r"\s+(\S+)\s*\(\s*\d+\)\s+(count:.*)$", line)
+        if call:
+            for key, number in re.findall(r"(\w+):\s*(\d+)", call[2]):
+                found[f"{section}{call[1]}.{key}"] = float(number)
+            continue
+        plain = re.match(r"\s*([A-Za-z][^:]*?)\s*:\s*(\d+(?:\.\d+)?)(?:\s[a-z].*)?$", line)
+        if plain:
+            name = re.sub(r"\W+", "_", plain[1].strip().lower()).strip("_")
+            found[section + name] = float(plain[2])
+    return found
