@@ -1,0 +1,247 @@
+"""The command ``schedlab``: one subcommand a stage, called by Snakemake's rules and by people."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from schedlab.errors import SchedlabError
+
+
+class _Group(click.Group):
+    """Shows a :class:`SchedlabError` as its message, without a traceback."""
+
+    def invoke(self, context: click.Context) -> Any:
+        try:
+            return super().invoke(context)
+        except SchedlabError as error:
+            click.echo(f"schedlab: {error}", err=True)
+            sys.exit(1)
+
+
+def _paths(function: Callable[..., None]) -> Callable[..., None]:
+    function = click.option(
+        "--results",
+        type=click.Path(path_type=Path, file_okay=False),
+        default="results",
+        envvar="SCHEDLAB_RESULTS",
+        show_default=True,
+        help="Results folder.",
+    )(function)
+    return click.option(
+        "--experiments",
+        type=click.Path(path_type=Path, dir_okay=False),
+        default="config/experiments.yaml",
+        envvar="SCHEDLAB_EXPERIMENTS",
+        show_default=True,
+        help="Configuration of the sweep.",
+    )(function)
+
+
+def _enter(experiments: Path, results: Path, name: str) -> Any:
+    """Load the context and enter a testbed; ends the process where the job ran in a child."""
+    from schedlab.stages.context import Context
+    from schedlab.testbed.supervisor import in_testbed
+
+    context = Context.load(experiments, results)
+    status = in_testbed(
+        sys.argv[1:], uri=context.experiment.libvirt.uri, results=results, name=name
+    )
+    if status is not None:
+        sys.exit(status)
+    return context
+
+
+@click.group(cls=_Group)
+@click.version_option(package_name="schedlab")
+def main() -> None:
+    """Benchmark HPC schedulers on virtual clusters built from code."""
+
+
+@main.command()
+@click.option("--output", type=click.Path(path_type=Path), required=True)
+def toolchain(output: Path) -> None:
+    """Find or build the tools that the stages call."""
+    from schedlab.toolchain import prepare_toolchain
+
+    prepare_toolchain(output)
+
+
+@main.command()
+@_paths
+def doctor(experiments: Path, results: Path) -> None:
+    """Check that this machine can run the experiment, without starting anything."""
+    from schedlab.config import load_experiment
+    from schedlab.toolchain.doctor import report_problems
+
+    sys.exit(report_problems(load_experiment(experiments), results))
+
+
+@main.command()
+@_paths
+@click.option("--image", required=True)
+def base(experiments: Path, results: Path, image: str) -> None:
+    """Build an image's base disk."""
+    from schedlab.stages.context import Context
+    from schedlab.stages.image import build_base_disk
+
+    build_base_disk(Context.load(experiments, results), image)
+
+
+@main.command()
+@_paths
+def accelerator(experiments: Path, results: Path) -> None:
+    """Probe the accelerator by booting a kernel."""
+    from schedlab.stages.context import Context
+    from schedlab.stages.image import probe
+
+    probe(Context.load(experiments, results))
+
+
+@main.command()
+@_paths
+@click.option("--image", required=True)
+def programs(experiments: Path, results: Path, image: str) -> None:
+    """Build the programs of an image that no distribution packages."""
+    from schedlab.stages.context import Context
+    from schedlab.stages.programs import build_programs
+
+    build_programs(Context.load(experiments, results), image)
+
+
+@main.command()
+@_paths
+@click.option("--image", "name", required=True)
+def image(experiments: Path, results: Path, name: str) -> None:
+    """Build an image with Packer."""
+    from schedlab.stages.image import build_image
+
+    context = _enter(experiments, results, f"image-{name}")
+    build_image(context, name)
+
+
+@main.command()
+@_paths
+@click.option("--cluster", required=True)
+def provision(experiments: Path, results: Path, cluster: str) -> None:
+    """Create a cluster with Terraform and snapshot it."""
+    context = _enter(experiments, results, f"provision-{cluster}")
+    from schedlab.stages.provision import provision as run
+
+    run(context, cluster)
+
+
+@main.command()
+@_paths
+@click.option("--cluster", required=True)
+@click.option("--check-again", is_flag=True, help="Only run the playbook again; fail on a change.")
+def configure(experiments: Path, results: Path, cluster: str, check_again: bool) -> None:
+    """Configure a provisioned cluster with Ansible and snapshot it."""
+    context = _enter(experiments, results, f"configure-{cluster}")
+    from schedlab.stages.configure import configure as run
+    from schedlab.stages.configure import rerun_changes
+
+    if not check_again:
+        run(context, cluster)
+        return
+    changes = rerun_changes(context, cluster)
+    for row in changes:
+        click.echo(f"changed on {row['host']}: {row['role']} : {row['task']}", err=True)
+    sys.exit(1 if changes else 0)
+
+
+@main.command("trace-workload")
+@_paths
+@click.option("--workload", required=True)
+@click.option("--nodes", type=int, required=True)
+@click.option("--repetition", type=int, required=True)
+@click.option("--output", type=click.Path(path_type=Path), required=True)
+def trace_workload(
+    experiments: Path, results: Path, workload: str, nodes: int, repetition: int, output: Path
+) -> None:
+    """Write the neutral trace of a workload."""
+    from schedlab.config import load_experiment
+    from schedlab.stages.context import ROOT
+
+    load_experiment(experiments).trace(workload, nodes, repetition, ROOT).write(output)
+
+
+@main.command()
+@_paths
+@click.option("--cluster", required=True)
+@click.option("--workload", required=True)
+@click.option("--repetition", type=int, required=True)
+def trial(experiments: Path, results: Path, cluster: str, workload: str, repetition: int) -> None:
+    """Run one trial on a restored cluster."""
+    context = _enter(experiments, results, f"{cluster}.{workload}.{repetition}")
+    from schedlab.stages.trial import run_trial
+
+    run_trial(context, cluster, workload, repetition)
+
+
+@main.command()
+@_paths
+def tables(experiments: Path, results: Path) -> None:
+    """Build the Parquet tables from the trials."""
+    from schedlab.stages.analysis import write_tables
+    from schedlab.stages.context import Context
+
+    write_tables(Context.load(experiments, results))
+
+
+@main.command()
+@_paths
+@click.option("--figure", required=True)
+def figure(experiments: Path, results: Path, figure: str) -> None:
+    """Draw one figure from the tables."""
+    from schedlab.stages.analysis import draw_figure
+
+    draw_figure(results, figure)
+
+
+@main.command()
+@_paths
+@click.option("--output", type=click.Path(path_type=Path), required=True)
+def report(experiments: Path, results: Path, output: Path) -> None:
+    """Render the report."""
+    from schedlab.stages.analysis import write_report
+    from schedlab.stages.context import Context
+
+    write_report(Context.load(experiments, results), output)
+
+
+@main.command()
+@_paths
+def reap(experiments: Path, results: Path) -> None:
+    """Remove what interrupted runs of this checkout left behind."""
+    from schedlab.testbed.reap import reap as run
+
+    run(results)
+
+
+@main.command("exec", context_settings={"ignore_unknown_options": True})
+@_paths
+@click.option("--cluster", required=True)
+@click.option("--state", type=click.Choice(["provisioned", "configured"]), default="configured")
+@click.option("--timing", type=click.Path(path_type=Path), help="File for the restore's seconds.")
+@click.argument("command", nargs=-1, type=click.UNPROCESSED)
+def execute(
+    experiments: Path,
+    results: Path,
+    cluster: str,
+    state: str,
+    timing: Path | None,
+    command: tuple[str, ...],
+) -> None:
+    """Restore a cluster, run COMMAND (default: a shell) beside it, discard it.
+
+    Inside, ``virsh list`` shows the nodes and ``ssh -F $SCHEDLAB_SSH_CONFIG head`` enters one.
+    """
+    context = _enter(experiments, results, f"exec-{cluster}")
+    from schedlab.stages.shell import run_beside
+
+    sys.exit(run_beside(context, cluster, state, list(command), timing))

@@ -1,0 +1,116 @@
+"""Fetch what a trial left on its nodes: native records, the driver's rows, payload stamps."""
+
+from __future__ import annotations
+
+import io
+import json
+import shlex
+import subprocess
+import tarfile
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from schedlab.errors import SchedlabError
+from schedlab.schedulers import Scheduler
+from schedlab.schedulers.base import STAMPS
+from schedlab.testbed.ssh import Node
+
+OUTPUT = "/var/lib/schedlab/driver"
+_DRIVER = ("submissions.jsonl", "driver.json")
+
+
+def parse_stamps(node: str, text: str) -> Iterator[dict[str, Any]]:
+    """Parse a node's payload stamps (see ``schedlab_payload.c``); skip a torn last line."""
+    for line in text.splitlines():
+        fields = line.split()
+        if len(fields) == 6 and fields[0] in {"first", "last"}:
+            event, job, rank, clock, _host, cpus = fields
+            yield {
+                "node": node,
+                "event": event,
+                "job": int(job),
+                "rank": int(rank),
+                "clock_ns": int(clock),
+                "cpus": int(cpus),
+            }
+
+
+def fetch_script(commands: Mapping[str, Sequence[str]], files: Mapping[str, str]) -> str:
+    """Shell script that runs commands, reads files, and writes all of it to its output as tar.
+
+    One connection, and one sudo, for all: they cost an emulated guest more than the commands. For
+    each
+    name there is a member of that name and, after a failure, one with ``.status`` and one with
+    ``.stderr`` added.
+    """
+    lines = ["set -u", "d=$(mktemp -d)", "cd /"]
+    runs = dict(commands) | {name: ("cat", path) for name, path in files.items()}
+    for name, words in runs.items():
+        target = shlex.quote(name)
+        lines.append(
+            f'{shlex.join(words)} > "$d"/{target} 2> "$d"/{target}.stderr'
+            f' || echo "$?" > "$d"/{target}.status'
+        )
+    lines += ['tar -C "$d" -cf - .', 'rm -rf "$d"']
+    return "\n".join(lines)
+
+
+def unpack(archive: bytes, folder: Path, names: Sequence[str]) -> list[str]:
+    """Write the members of these names below `folder`; return what failed on the node."""
+    problems = []
+    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+        members = {Path(member.name).name: member for member in tar if member.isfile()}
+
+        def content(name: str) -> bytes:
+            handle = tar.extractfile(members[name]) if name in members else None
+            return handle.read() if handle else b""
+
+        for name in names:
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content(name))
+            if f"{name}.status" in members:
+                message = content(f"{name}.stderr").decode(errors="replace").strip()[-300:]
+                problems.append(f"{name} could not be taken: {message}")
+    return problems
+
+
+def collect(scheduler: Scheduler, nodes: Mapping[str, Node], folder: Path) -> list[str]:
+    """Fetch a trial's records into its folder; return what could not be taken.
+
+    Parameters
+    ----------
+    scheduler : Scheduler
+        Names its native records.
+    nodes : mapping of str to Node
+        All nodes, with one of role ``head``.
+    folder : pathlib.Path
+        Gets ``native/``, ``driver/`` and ``stamps.jsonl``.
+    """
+    head = next(node for node in nodes.values() if node.role == "head")
+    with ThreadPoolExecutor(max_workers=len(nodes)) as pool:
+        stamps = {name: pool.submit(node.read, STAMPS) for name, node in nodes.items()}
+        commands, native = scheduler.native_commands(), scheduler.native_files()
+        driver = {name: f"{OUTPUT}/{name}" for name in _DRIVER}
+        done = subprocess.run(
+            head.command(f"sudo sh -c {shlex.quote(fetch_script(commands, native | driver))}"),
+            capture_output=True,
+            timeout=300,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
+        if done.returncode:
+            raise SchedlabError(
+                f"the records could not be fetched: {done.stderr.decode(errors='replace')[-500:]}",
+                stage="trial",
+                node=head.name,
+            )
+        problems = unpack(done.stdout, folder / "native", [*commands, *native])
+        problems += unpack(done.stdout, folder / "driver", _DRIVER)
+        with (folder / "stamps.jsonl").open("w") as handle:
+            for name in nodes:
+                for stamp in parse_stamps(name, stamps[name].result().decode(errors="replace")):
+                    handle.write(json.dumps(stamp, sort_keys=True) + "\n")
+    return problems

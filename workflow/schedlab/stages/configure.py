@@ -1,0 +1,283 @@
+"""Configure a provisioned cluster with Ansible, prove it healthy, snapshot it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import ansible_runner
+
+from schedlab.errors import SchedlabError
+from schedlab.records import RecordWriter, load_record, verify_outputs, write_json
+from schedlab.schedulers import Scheduler, get_scheduler
+from schedlab.sources import role_sources
+from schedlab.stages.context import INFRASTRUCTURE, ROOT, Context
+from schedlab.stages.guests import all_facts, emulator_pids, liveness, resident_mib
+from schedlab.testbed import snapshot
+from schedlab.testbed.clock import measure_offsets
+from schedlab.testbed.session import open_testbed
+from schedlab.testbed.ssh import Node, connect, wait_until_reachable
+
+STAGE = "configure"
+ANSIBLE = INFRASTRUCTURE / "ansible"
+CLOCK_AGREEMENT_NS = 50_000_000
+"""Nodes' clocks may differ by this much (plus the measurement's own uncertainty)."""
+
+
+def secrets_folder(folder: Path) -> Path:
+    """Make the cluster's folder of secrets; they never enter a record, a log or a bundle."""
+    target = folder / "secrets"
+    target.mkdir(parents=True, exist_ok=True)
+    target.chmod(0o700)
+    return target
+
+
+def task_timings(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Reduce ansible-runner's events to one row per finished task and host."""
+    rows = []
+    for event in events:
+        if event["event"] in {"runner_on_ok", "runner_on_failed", "runner_on_unreachable"}:
+            data = event["event_data"]
+            rows.append(
+                {
+                    "task": data.get("task", ""),
+                    "role": data.get("role", ""),
+                    "host": data.get("host", ""),
+                    "seconds": round(data.get("duration", 0.0), 3),
+                    "changed": bool(data.get("res", {}).get("changed", False)),
+                    "failed": event["event"] != "runner_on_ok"
+                    and not data.get("ignore_errors", False),
+                }
+            )
+    return rows
+
+
+def play(
+    playbook: str,
+    outputs: Path,
+    ssh_config: Path,
+    variables: dict[str, Any],
+    scratch: Path,
+    timeout: float,
+    alive: Callable[[], None] = lambda: None,
+) -> list[dict[str, Any]]:
+    """Run a playbook against a cluster; return its task timings.
+
+    Raises
+    ------
+    SchedlabError
+        Names the task, the node and its message where one fails, or the limit where it is exceeded.
+    """
+    private = scratch / "ansible"
+    shutil.rmtree(private, ignore_errors=True)
+    private.mkdir(parents=True)
+    deadline = time.monotonic() + timeout
+    gone: list[SchedlabError] = []
+
+    def cancelled() -> bool:
+        try:
+            alive()
+        except SchedlabError as error:
+            gone.append(error)
+        return bool(gone) or time.monotonic() > deadline
+
+    result = ansible_runner.run(
+        private_data_dir=str(private),
+        project_dir=str(ANSIBLE),
+        playbook=str(ANSIBLE / "playbooks" / playbook),
+        inventory=str(ANSIBLE / "inventory" / "terraform.py"),
+        extravars=variables,
+        envvars={
+            "ANSIBLE_CONFIG": str(ANSIBLE / "ansible.cfg"),
+            "ANSIBLE_ROLES_PATH": str(ANSIBLE / "roles"),
+            "ANSIBLE_SSH_ARGS": f"-F {ssh_config}",
+            "ANSIBLE_LOCAL_TEMP": str(private / "tmp"),
+            "ANSIBLE_HOME": str(private / "home"),
+            "SCHEDLAB_TERRAFORM_OUTPUTS": str(outputs.resolve()),
+            "PATH": os.environ["PATH"],
+        },
+        cancel_callback=cancelled,
+        # Ansible's own output goes to this job's log, task by task.
+        quiet=False,
+    )
+    events = list(result.events)
+    rows = task_timings(events)
+    if gone:
+        raise gone[0]
+    if result.status != "successful":
+        for event in reversed(events):
+            if event["event"] in {"runner_on_failed", "runner_on_unreachable"}:
+                data = event["event_data"]
+                answer = data.get("res", {})
+                message = answer.get("msg") or answer.get("stderr") or answer
+                raise SchedlabError(
+                    f"task '{data.get('task')}' failed: {str(message)[-800:]}",
+                    stage=STAGE,
+                    node=data.get("host"),
+                    remedy="mend the role or the setting it names, then run snakemake again: it "
+                    "starts from the provisioned snapshot",
+                )
+        raise SchedlabError(
+            f"playbook {playbook} ended as {result.status}"
+            + (f" after {timeout:g} s" if result.status in {"canceled", "timeout"} else ""),
+            stage=STAGE,
+            remedy="raise limits.configure if the machine is slow",
+        )
+    return rows
+
+
+def clocks_agree(nodes: dict[str, Node]) -> dict[str, dict[str, int]]:
+    """Check that the nodes' clocks agree; return their offsets to the controller.
+
+    Raises
+    ------
+    SchedlabError
+        When two clocks differ by more than the tolerance and both uncertainties.
+    """
+    offsets = measure_offsets(nodes)
+    reference_name, reference = next(iter(offsets.items()))
+    for name, offset in offsets.items():
+        apart = abs(offset["offset_ns"] - reference["offset_ns"])
+        allowed = CLOCK_AGREEMENT_NS + offset["uncertainty_ns"] + reference["uncertainty_ns"]
+        if apart > allowed:
+            raise SchedlabError(
+                f"the clocks of {name} and {reference_name} differ by {apart / 1e6:.1f} ms "
+                f"(allowed {allowed / 1e6:.1f} ms)",
+                stage=STAGE,
+                node=name,
+            )
+    return offsets
+
+
+def health_gate(scheduler: Scheduler, nodes: dict[str, Node], timeout: float = 240.0) -> None:
+    """Wait until the scheduler's own health commands succeed on the head.
+
+    Raises
+    ------
+    SchedlabError
+        With the last answer when a command still fails after `timeout` seconds.
+    """
+    head = next(node for node in nodes.values() if node.role == "head")
+    compute = sum(node.role == "compute" for node in nodes.values())
+    deadline = time.monotonic() + timeout
+    for command in scheduler.health(compute):
+        while True:
+            done = head.run(command, check=False, timeout=timeout)
+            if done.returncode == 0:
+                break
+            if time.monotonic() > deadline:
+                raise SchedlabError(
+                    f"health check `{command}` fails: {(done.stdout + done.stderr).strip()[-600:]}",
+                    stage=STAGE,
+                    node=head.name,
+                )
+            time.sleep(1)
+
+
+def configure(context: Context, cluster_id: str) -> None:
+    """Restore the provisioned cluster, run its playbook, check it, save it as configured."""
+    cluster = next(c for c in context.experiment.clusters() if c.id == cluster_id)
+    scheduler = get_scheduler(cluster.scheduler)
+    before, folder = (context.cluster(cluster_id, s) for s in ("provisioned", "configured"))
+    verify_outputs(before / "record.json")
+    provisioned = load_record(before / "record.json")
+    record = RecordWriter(
+        STAGE,
+        f"{cluster_id}/configured",
+        ROOT,
+        parents={"provisioned": before / "record.json"},
+        inputs=[
+            ROOT / name
+            for name in role_sources(ROOT, scheduler.playbook, scheduler.roles, image=False)
+        ],
+    )
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    experiment = context.experiment
+    hugepages = experiment.placement.hugepages
+    with open_testbed(
+        experiment.libvirt.uri, context.results, f"configure-{cluster_id}", hugepages=hugepages
+    ) as testbed:
+        restored = snapshot.restore(testbed, before / "snapshot")
+        key = before / "secrets" / "id_ed25519"
+        with connect(testbed.scratch, restored["nodes"], key) as nodes:
+            alive = liveness(testbed, cluster_id, nodes, STAGE)
+            wait_until_reachable(nodes, experiment.limits.boot, STAGE, alive=alive)
+            addresses = {node["name"]: node["address"] for node in restored["nodes"]}
+            scheduler.make_secrets(secrets_folder(folder), addresses)
+            variables = scheduler.secret_variables(folder / "secrets")
+            variables |= scheduler.variables(experiment)
+            timings = play(
+                scheduler.playbook,
+                before / "terraform-outputs.json",
+                testbed.scratch / "ssh.conf",
+                variables,
+                testbed.scratch,
+                experiment.limits.configure,
+                alive,
+            )
+            health_gate(scheduler, nodes)
+            offsets = clocks_agree(nodes)
+            facts = all_facts(nodes)
+            head = next(node for node in nodes.values() if node.role == "head")
+            rendered = {
+                name: head.read(path).decode()
+                for name, path in scheduler.configuration_files().items()
+            }
+            # Dirty pages belong on the disk before it is frozen.
+            for node in nodes.values():
+                node.run("sync")
+        memory = resident_mib(emulator_pids(list(cluster.machines()), testbed, cluster_id))
+        files = snapshot.save(
+            testbed,
+            cluster_id,
+            restored["nodes"],
+            restored["backing"],
+            folder / "snapshot",
+            reset=cluster.reset,
+        )
+    write_json(folder / "ansible-timings.json", timings)
+    record.write(
+        folder / "record.json",
+        outputs=[*files, folder / "ansible-timings.json"],
+        realised={**facts, "configuration": rendered},
+        clock={n: {"uncertainty_ns": o["uncertainty_ns"]} for n, o in offsets.items()},
+        settings=experiment.cluster_spec(cluster_id),
+        resident_mib=memory,
+        tools={"ansible-core": version("ansible-core")},
+        cluster=provisioned.get("cluster", {}),
+    )
+
+
+def rerun_changes(context: Context, cluster_id: str) -> list[dict[str, Any]]:
+    """Run the playbook again on the configured snapshot; return the tasks that changed anything.
+
+    For the test that a second run changes nothing; nothing is saved.
+    """
+    cluster = next(c for c in context.experiment.clusters() if c.id == cluster_id)
+    scheduler = get_scheduler(cluster.scheduler)
+    before, folder = (context.cluster(cluster_id, s) for s in ("provisioned", "configured"))
+    with open_testbed(
+        context.experiment.libvirt.uri, context.results, f"again-{cluster_id}"
+    ) as testbed:
+        restored = snapshot.restore(testbed, folder / "snapshot")
+        key = before / "secrets" / "id_ed25519"
+        with connect(testbed.scratch, restored["nodes"], key) as nodes:
+            wait_until_reachable(nodes, 120, STAGE)
+            rows = play(
+                scheduler.playbook,
+                before / "terraform-outputs.json",
+                testbed.scratch / "ssh.conf",
+                {
+                    **scheduler.secret_variables(folder / "secrets"),
+                    **scheduler.variables(context.experiment),
+                },
+                testbed.scratch,
+                context.experiment.limits.configure,
+            )
+    return [row for row in rows if row["changed"]]

@@ -1,0 +1,100 @@
+"""What stages ask of guests: realised state, health, processes of the emulator."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import libvirt
+import psutil
+
+from schedlab.errors import SchedlabError
+from schedlab.testbed.session import Testbed
+from schedlab.testbed.ssh import Node
+
+FACTS = r"""
+echo "kernel $(uname -r)"; echo "cmdline $(cat /proc/cmdline)"
+echo "clocksource $(cat /sys/devices/system/clocksource/clocksource0/current_clocksource)"
+lscpu --json | tr -d '\n' | sed 's/^/lscpu /'; echo
+"""
+
+PACKAGES = "dpkg-query -W -f '${Package}=${Version}\\n'"
+
+
+def realised_facts(node: Node) -> dict[str, Any]:
+    """Read a node's kernel, command line, clock source and processors."""
+    facts: dict[str, Any] = {}
+    for line in node.run(FACTS).stdout.splitlines():
+        key, _, value = line.partition(" ")
+        if key:
+            facts[key] = json.loads(value) if key == "lscpu" else value
+    if "lscpu" in facts:
+        facts["lscpu"] = {
+            item["field"].rstrip(":"): item["data"] for item in facts["lscpu"]["lscpu"]
+        }
+    return facts
+
+
+def packages(node: Node) -> list[str]:
+    """List the installed packages as sorted ``name=version``."""
+    return sorted(node.run(PACKAGES).stdout.split())
+
+
+def all_facts(nodes: dict[str, Node]) -> dict[str, Any]:
+    """Facts of every node, and the head's packages (all nodes run the same image)."""
+    with ThreadPoolExecutor(max_workers=len(nodes)) as pool:
+        facts = dict(zip(nodes, pool.map(realised_facts, nodes.values()), strict=True))
+    head = next(node for node in nodes.values() if node.role == "head")
+    return {"nodes": facts, "packages": packages(head)}
+
+
+def emulator_pids(names: list[str], testbed: Testbed, cluster: str) -> dict[str, int]:
+    """Process ids of the nodes' QEMU processes.
+
+    libvirt writes them to its run folder; domain XML does not tell.
+    """
+    pids = {}
+    for name in names:
+        domain = testbed.domain_name(cluster, name)
+        path = Path("/run/libvirt/qemu") / f"{domain}.pid"
+        if path.exists():
+            pids[name] = int(path.read_text())
+    return pids
+
+
+def resident_mib(pids: dict[str, int]) -> int:
+    """Memory that the nodes' QEMU processes have resident on the host together, MiB."""
+    total = 0
+    for pid in pids.values():
+        with contextlib.suppress(psutil.NoSuchProcess):
+            total += psutil.Process(pid).memory_info().rss
+    return total >> 20
+
+
+def liveness(
+    testbed: Testbed, cluster: str, names: Iterable[str], stage: str
+) -> Callable[[], None]:
+    """Return a function that raises, naming the node, when one of the guests is gone."""
+    fixed = list(names)
+    return lambda: require_running(testbed, cluster, fixed, stage)
+
+
+def require_running(testbed: Testbed, cluster: str, names: list[str], stage: str) -> None:
+    """Check that every node's domain runs.
+
+    Raises
+    ------
+    SchedlabError
+        Names the first node that does not.
+    """
+    for name in names:
+        try:
+            state = testbed.connection.lookupByName(testbed.domain_name(cluster, name)).state()[0]
+        except libvirt.libvirtError as error:
+            raise SchedlabError(f"the guest {name} died", stage=stage, node=name) from error
+        if state != libvirt.VIR_DOMAIN_RUNNING:
+            raise SchedlabError(f"the guest {name} is not running", stage=stage, node=name)

@@ -1,0 +1,297 @@
+"""Create a cluster's virtual machines with Terraform, check them, snapshot them."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from schedlab.config import Cluster
+from schedlab.errors import SchedlabError
+from schedlab.records import RecordWriter, verify_outputs
+from schedlab.stages.context import INFRASTRUCTURE, ROOT, Context
+from schedlab.stages.guests import all_facts, emulator_pids, liveness, require_running, resident_mib
+from schedlab.testbed import snapshot
+from schedlab.testbed.layout import terraform_nodes
+from schedlab.testbed.placement import node_demands, place
+from schedlab.testbed.readback import compare_domain, compare_threads, require_declared
+from schedlab.testbed.session import Testbed, open_testbed
+from schedlab.testbed.ssh import Node, connect, wait_until_reachable
+from schedlab.testbed.topology import HostTopology
+from schedlab.toolchain import Toolchain
+
+STAGE = "provision"
+TERRAFORM = INFRASTRUCTURE / "terraform"
+
+
+def terraform_variables(
+    context: Context, cluster: Cluster, testbed: Testbed, public_key: str
+) -> dict[str, Any]:
+    """Build the root module's variables for a cluster.
+
+    Placement is decided here (:mod:`schedlab.testbed.placement`) and handed to Terraform as data.
+    """
+    experiment = context.experiment
+    pool = testbed.scratch / "pool"
+    consoles = testbed.scratch / cluster.id
+    consoles.mkdir(parents=True, exist_ok=True)
+    placement = cluster.placement
+    demands = node_demands(
+        head_vcpus=cluster.head.vcpus,
+        head_memory_mib=cluster.head.memory_mib,
+        nodes=cluster.nodes,
+        node_vcpus=cluster.node.vcpus,
+        node_memory_mib=cluster.node.memory_mib,
+    )
+    placed = place(
+        HostTopology.from_capabilities(testbed.connection.getCapabilities()),
+        demands,
+        policy=placement.pinning,
+        numa=placement.numa,
+        hugepages=placement.hugepages,
+        pci=placement.pci,
+    )
+    network = experiment.network
+    return {
+        "libvirt_uri": testbed.uri,
+        "checkout": testbed.identity,
+        "run": str(os.getpid()),
+        "cluster": cluster.id,
+        "accelerator": context.accelerator["accelerator"],
+        "nodes": terraform_nodes(
+            demands, placed, checkout=testbed.identity, cluster=cluster.id, cidr=network.cidr
+        ),
+        "network": {"cidr": network.cidr, "domain": network.domain},
+        "pool_directory": str(pool.resolve()),
+        "console_directory": str(consoles.resolve()),
+        "base_image": str((context.image(cluster.image) / "disk.qcow2").resolve()),
+        "ssh_public_key": public_key,
+        "boot_timeout": int(experiment.limits.boot),
+    }
+
+
+def generate_key(folder: Path) -> str:
+    """Make the cluster's SSH key; return the public part."""
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o700)
+    key = folder / "id_ed25519"
+    subprocess.run(
+        ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "schedlab", "-f", str(key)],
+        check=True,
+        capture_output=True,
+    )
+    return key.with_suffix(".pub").read_text().strip()
+
+
+class Terraform:
+    """Terraform (or OpenTofu) at work in a folder of its own.
+
+    Parameters
+    ----------
+    toolchain : Toolchain
+        Names the executable and its environment (plugin mirror).
+    folder : pathlib.Path
+        Working copy of the root module; state is kept here.
+    """
+
+    def __init__(self, toolchain: Toolchain, folder: Path) -> None:
+        self._executable = str(toolchain.path("terraform"))
+        self._environment = os.environ | toolchain.environment() | {"TF_IN_AUTOMATION": "1"}
+        self.folder = folder
+        shutil.copytree(
+            TERRAFORM, folder, ignore=shutil.ignore_patterns(".terraform*", "*.tfstate*")
+        )
+
+    def run(self, *arguments: str, capture: bool = False) -> str:
+        """Run a subcommand; its output goes to the job's log unless captured.
+
+        Raises
+        ------
+        SchedlabError
+            With Terraform's own message.
+        """
+        done = subprocess.run(
+            [self._executable, *arguments],
+            cwd=self.folder,
+            env=self._environment,
+            stdout=subprocess.PIPE if capture else None,
+            stderr=subprocess.PIPE,
+            stdin=subprocess.DEVNULL,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            raise SchedlabError(
+                f"terraform {arguments[0]} failed: {done.stderr.strip()[-1500:]}",
+                stage=STAGE,
+                remedy="see the message above; `make reap` removes what an earlier run left",
+            )
+        return done.stdout or ""
+
+    def apply(self, variables: dict[str, Any]) -> dict[str, Any]:
+        """Initialise, apply, and return the outputs document."""
+        (self.folder / "terraform.tfvars.json").write_text(json.dumps(variables, indent=1))
+        self.run("init", "-input=false", "-no-color")
+        self.run("apply", "-input=false", "-no-color", "-auto-approve")
+        outputs: dict[str, Any] = json.loads(self.run("output", "-json", capture=True))
+        return outputs
+
+
+def wait_for_cloud_init(nodes: dict[str, Node], timeout: float) -> None:
+    """Wait until cloud-init finished on every node.
+
+    Raises
+    ------
+    SchedlabError
+        With cloud-init's own status when it failed on a node.
+    """
+    for node in nodes.values():
+        done = node.run("cloud-init status --wait --long", timeout=timeout, check=False)
+        # 2 means "done, with recoverable errors" (warnings about deprecated keys, for example).
+        if done.returncode not in {0, 2} or "status: done" not in done.stdout:
+            raise SchedlabError(
+                f"cloud-init failed: {(done.stdout + done.stderr).strip()[-600:]}",
+                stage=STAGE,
+                node=node.name,
+            )
+
+
+def provision(context: Context, cluster_id: str) -> None:
+    """Create a cluster, compare it with what was declared, save it as provisioned."""
+    experiment = context.experiment
+    cluster = next(c for c in experiment.clusters() if c.id == cluster_id)
+    image = context.image(cluster.image)
+    for record_path in (context.base(cluster.image), image):
+        verify_outputs(record_path / "record.json", ["disk.qcow2"])
+    folder = context.cluster(cluster_id, "provisioned")
+    record = RecordWriter(
+        STAGE,
+        f"{cluster_id}/provisioned",
+        ROOT,
+        parents={
+            "image": image / "record.json",
+            "accelerator": context.results / "accelerator.json",
+        },
+        inputs=[TERRAFORM],
+    )
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    toolchain = Toolchain.load(context.results / "toolchain.json")
+    with open_testbed(
+        experiment.libvirt.uri,
+        context.results,
+        f"provision-{cluster_id}",
+        hugepages=experiment.placement.hugepages,
+    ) as testbed:
+        check_network_free(testbed, str(experiment.network.cidr))
+        public_key = generate_key(folder / "secrets")
+        variables = terraform_variables(context, cluster, testbed, public_key)
+        terraform = Terraform(toolchain, testbed.scratch / "terraform")
+        try:
+            outputs = terraform.apply(variables)
+            described = described_nodes(outputs, cluster)
+            with connect(testbed.scratch, described, folder / "secrets" / "id_ed25519") as nodes:
+                alive = liveness(testbed, cluster_id, nodes, STAGE)
+                wait_until_reachable(nodes, experiment.limits.boot, STAGE, alive=alive)
+                wait_for_cloud_init(nodes, experiment.limits.boot)
+                require_running(testbed, cluster_id, list(nodes), STAGE)
+                live = read_back(testbed, cluster_id, outputs)
+                facts = all_facts(nodes)
+                for name, node in nodes.items():
+                    check_guest(node, cluster.machines()[name].vcpus)
+                    node.run("sync")
+        except SchedlabError:
+            keep_consoles(testbed, cluster_id, context)
+            raise
+        backing = {node["name"]: image / "disk.qcow2" for node in described}
+        memory = resident_mib(emulator_pids(list(cluster.machines()), testbed, cluster_id))
+        files = snapshot.save(
+            testbed, cluster_id, described, backing, folder / "snapshot", reset=cluster.reset
+        )
+        shutil.copyfile(
+            terraform.folder / "terraform.tfstate", folder / "secrets" / "terraform.tfstate"
+        )
+    (folder / "terraform-outputs.json").write_text(json.dumps(outputs, indent=1, sort_keys=True))
+    record.write(
+        folder / "record.json",
+        outputs=[*files, folder / "terraform-outputs.json"],
+        realised={**facts, "domain_xml": live, "terraform_outputs": portable(outputs, testbed)},
+        settings=experiment.cluster_spec(cluster_id),
+        resident_mib=memory,
+        cluster={"nodes": described},
+        tools=toolchain.versions("terraform", "terraform-provider-libvirt", "qemu-system-x86_64"),
+    )
+
+
+def described_nodes(outputs: dict[str, Any], cluster: Cluster) -> list[dict[str, Any]]:
+    """Describe the nodes, head first, from Terraform's outputs."""
+    hosts = outputs["inventory"]["value"]["hosts"]
+    return [
+        {
+            "name": name,
+            **{k: hosts[name][k] for k in ("role", "address", "mac", "vcpus", "memory_mib")},
+        }
+        for name in cluster.machines()
+    ]
+
+
+def read_back(testbed: Testbed, cluster: str, outputs: dict[str, Any]) -> dict[str, str]:
+    """Compare live domains and emulator threads with what was declared; return the live XML.
+
+    Raises
+    ------
+    SchedlabError
+        Lists every field in which realised and declared differ.
+    """
+    declared = outputs["declared"]["value"]
+    pids = emulator_pids(list(declared), testbed, cluster)
+    live, mismatches = {}, {}
+    for name, wanted in declared.items():
+        domain = testbed.connection.lookupByName(testbed.domain_name(cluster, name))
+        live[name] = domain.XMLDesc()
+        mismatches[name] = compare_domain(wanted, live[name]) + compare_threads(wanted, pids[name])
+    require_declared(mismatches)
+    return live
+
+
+def check_guest(node: Node, vcpus: int) -> None:
+    """Check from inside that a guest has the processors it was given."""
+    seen = int(node.run("nproc").stdout)
+    if seen != vcpus:
+        raise SchedlabError(
+            f"the guest sees {seen} processors, declared were {vcpus}", stage=STAGE, node=node.name
+        )
+
+
+def check_network_free(testbed: Testbed, cidr: str) -> None:
+    """Refuse a network range that another network of the same libvirt or host already uses.
+
+    In an embedded testbed the namespace is new and empty, so there is nothing to collide with.
+    """
+    done = subprocess.run(
+        ["ip", "-json", "route", "show", "root", cidr], capture_output=True, text=True, check=False
+    )
+    routes = [r for r in json.loads(done.stdout or "[]") if r.get("dst") != "default"]
+    if routes:
+        raise SchedlabError(
+            f"network.cidr {cidr} is taken: {routes[0].get('dst')} on {routes[0].get('dev')}",
+            stage=STAGE,
+            remedy="choose another network.cidr in the configuration, or libvirt.uri: embedded",
+        )
+
+
+def keep_consoles(testbed: Testbed, cluster: str, context: Context) -> None:
+    """Copy console logs out of the scratch folder, for the diagnosis of a failure."""
+    target = context.results / "logs" / "consoles" / cluster
+    for log in sorted((testbed.scratch / cluster).glob("*.log")):
+        target.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(log, target / log.name)
+        print(f"console of {log.stem}: {target / log.name}", flush=True)
+
+
+def portable(outputs: dict[str, Any], testbed: Testbed) -> Any:
+    """Replace this machine's scratch path in Terraform's outputs, for the record."""
+    return json.loads(json.dumps(outputs).replace(str(testbed.scratch.resolve()), "$SCRATCH"))

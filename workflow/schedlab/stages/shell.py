@@ -1,0 +1,64 @@
+"""A restored cluster for a person to look at."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from pathlib import Path
+
+from schedlab.records import verify_outputs, write_json
+from schedlab.stages.context import Context
+from schedlab.testbed import snapshot
+from schedlab.testbed.session import open_testbed
+from schedlab.testbed.ssh import connect, wait_until_reachable
+
+
+def run_beside(
+    context: Context, cluster: str, state: str, command: list[str], timing: Path | None = None
+) -> int:
+    """Restore a cluster, run a command in its testbed, discard the cluster.
+
+    Parameters
+    ----------
+    context : Context
+        Experiment and folders.
+    cluster, state : str
+        Which cluster, ``provisioned`` or ``configured``.
+    command : list of str
+        The command; empty: a shell.
+    timing : pathlib.Path, optional
+        Gets JSON with the seconds until the nodes run (``restore``) and until all answer over
+        SSH (``reachable``).
+
+    Returns
+    -------
+    int
+        The command's exit status.
+    """
+    folder = context.cluster(cluster, state)
+    verify_outputs(folder / "record.json")
+    key = context.cluster(cluster, "provisioned") / "secrets" / "id_ed25519"
+    experiment = context.experiment
+    with open_testbed(
+        experiment.libvirt.uri,
+        context.results,
+        f"exec-{cluster}",
+        hugepages=experiment.placement.hugepages,
+    ) as testbed:
+        start = time.monotonic()
+        restored = snapshot.restore(testbed, folder / "snapshot")
+        with connect(testbed.scratch, restored["nodes"], key) as nodes:
+            wait_until_reachable(nodes, 120, "exec")
+            if timing is not None:
+                seconds = {
+                    "restore": restored["seconds"],
+                    "reachable": time.monotonic() - start,
+                }
+                write_json(timing, seconds)
+            environment = os.environ | {
+                "SCHEDLAB_SSH_CONFIG": str(testbed.scratch / "ssh.conf"),
+                "LIBVIRT_DEFAULT_URI": testbed.uri,
+            }
+            words = command or [os.environ.get("SHELL", "/bin/sh")]
+            return subprocess.run(words, env=environment, check=False).returncode

@@ -1,0 +1,304 @@
+"""One trial: restore, check, measure, run the workload, collect, discard."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
+from typing import Any
+
+from schedlab.config import Cluster
+from schedlab.errors import SchedlabError
+from schedlab.records import RecordWriter, verify_outputs, write_json
+from schedlab.schedulers import Scheduler, get_scheduler
+from schedlab.stages.collect import OUTPUT, collect
+from schedlab.stages.configure import health_gate
+from schedlab.stages.context import INFRASTRUCTURE, ROOT, Context
+from schedlab.stages.guests import emulator_pids, liveness, require_running, resident_mib
+from schedlab.stages.progress import report_progress
+from schedlab.stages.timing import Phases
+from schedlab.testbed import host, snapshot
+from schedlab.testbed.clock import measure_offsets
+from schedlab.testbed.prometheus import (
+    export_samples,
+    prometheus,
+    read_exporter,
+    scrape_config,
+    snapshot_block,
+    wait_for_targets,
+)
+from schedlab.testbed.session import Testbed, open_testbed
+from schedlab.testbed.ssh import Node, connect, wait_until_reachable
+from schedlab.testbed.supervisor import Interrupted
+from schedlab.toolchain import Toolchain
+from schedlab.workloads import read_trace
+
+STAGE = "trial"
+DRIVER = "/usr/local/lib/schedlab/schedlab_driver.py"
+PLAN = "/var/lib/schedlab/plan.json"
+
+
+class Trial:
+    """One repetition of one workload on one cluster.
+
+    Parameters
+    ----------
+    context : Context
+        Experiment and folders.
+    cluster_id, workload : str
+        What to run on what.
+    repetition : int
+        Counted from 1.
+    """
+
+    def __init__(self, context: Context, cluster_id: str, workload: str, repetition: int) -> None:
+        self.context = context
+        self.cluster: Cluster = next(c for c in context.experiment.clusters() if c.id == cluster_id)
+        self.workload = workload
+        self.repetition = repetition
+        self.id = f"{cluster_id}.{workload}.{repetition}"
+        self.scheduler: Scheduler = get_scheduler(self.cluster.scheduler)
+        self.folder = context.trial(cluster_id, workload, repetition)
+        self.configured = context.cluster(cluster_id, "configured")
+        self.trace_path = context.trace(workload, self.cluster.nodes, repetition)
+        self.conditions: dict[str, Any] = {}
+        self.reasons: list[str] = []
+        self.phases = Phases()
+        self.toolchain = Toolchain.load(context.results / "toolchain.json")
+
+    def run(self) -> None:
+        """Run the trial and write its record.
+
+        A guest or scheduler that dies, a limit that is exceeded and the like make the trial
+        invalid, with the reason in its record. A testbed that cannot restore the snapshot, or an
+        interruption, is no result: it raises.
+        """
+        with self.phases.measure("verify"):
+            verify_outputs(self.configured / "record.json")
+        record = RecordWriter(
+            STAGE,
+            self.id,
+            ROOT,
+            parents={"configured": self.configured / "record.json"},
+            inputs=[self.trace_path, INFRASTRUCTURE / "guest"],
+        )
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.folder.mkdir(parents=True)
+        shutil.copyfile(self.trace_path, self.folder / "trace.json")
+        experiment = self.context.experiment
+        with (
+            open_testbed(
+                experiment.libvirt.uri,
+                self.context.results,
+                self.id,
+                hugepages=experiment.placement.hugepages,
+            ) as testbed,
+            # Before the guests: Prometheus needs 5 s to learn of its targets.
+            self._prometheus() as url,
+        ):
+            with self.phases.measure("restore"):
+                restored = snapshot.restore(testbed, self.configured / "snapshot")
+            try:
+                self._measure(testbed, restored, url)
+            except Interrupted:
+                raise
+            except (SchedlabError, OSError, ValueError, subprocess.SubprocessError) as error:
+                self.reasons.append(str(error))
+            self._keep_consoles(testbed)
+        shutil.rmtree(self.folder / "prometheus" / "data", ignore_errors=True)
+        record.write(
+            self.folder / "record.json",
+            outputs=list(self.folder.iterdir()),
+            trial={
+                "cluster": self.cluster.id,
+                "scheduler": self.cluster.scheduler,
+                "workload": self.workload,
+                "repetition": self.repetition,
+                "nodes": self.cluster.nodes,
+                "cpus_per_node": self.cluster.node.vcpus,
+                "order": self._order(),
+            },
+            conditions=self.conditions,
+            phases=self.phases.seconds,
+            verdict={"valid": not self.reasons, "reasons": self.reasons},
+            tools=self.toolchain.versions("prometheus", "qemu-system-x86_64", "libvirtd"),
+        )
+        report_progress(self.context, self.id, self.reasons)
+
+    def _order(self) -> int:
+        ids = [key.id for key in self.context.experiment.trials()]
+        return ids.index(self.id)
+
+    def _measure(self, testbed: Testbed, restored: dict[str, Any], url: str) -> None:
+        names = [node["name"] for node in restored["nodes"]]
+        pids = emulator_pids(names, testbed, self.cluster.id)
+        key = self.context.cluster(self.cluster.id, "provisioned") / "secrets" / "id_ed25519"
+        cores = host.host_description()["cores"]
+        self.conditions |= {
+            "accelerator": self.context.accelerator["accelerator"],
+            "host": host.host_description(),
+            "oversubscription": round(self.cluster.vcpus_total / cores, 3),
+            "reset": self.cluster.reset,
+            "restore_seconds": round(restored["seconds"], 3),
+            "resume_skew_ns": restored["resume_skew_ns"],
+            "scrape_interval": self.context.experiment.metrics.scrape_interval,
+            "clock": {name: {} for name in names},
+        }
+        measure = self.phases.measure
+        with ExitStack() as stack:
+            with measure("reach"):
+                nodes = stack.enter_context(connect(testbed.scratch, restored["nodes"], key))
+                alive = liveness(testbed, self.cluster.id, nodes, STAGE)
+                limit = self.context.experiment.limits.boot
+                wait_until_reachable(nodes, limit, STAGE, alive=alive)
+            head = next(node for node in nodes.values() if node.role == "head")
+            with measure("health"):
+                health_gate(self.scheduler, nodes, timeout=120)
+            with measure("clock"):
+                self._clock(nodes, "start")
+            with measure("prepare"):
+                plan = self._plan()
+                head.write(PLAN, json.dumps(plan).encode())
+                wait_for_targets(url)
+                self._cost(restored["nodes"], "start")
+            before = host.sample(pids)
+            self.conditions["start_ns"] = time.time_ns()
+            try:
+                with measure("workload"):
+                    self._drive(testbed, head, names, len(plan["submissions"]))
+                self.conditions["end_ns"] = time.time_ns()
+                self.conditions["resident_mib"] = resident_mib(pids)
+                self._host_load(before, host.sample(pids))
+                with measure("clock"):
+                    self._cost(restored["nodes"], "end")
+                    self._clock(nodes, "end")
+                with measure("collect"):
+                    self.reasons += collect(self.scheduler, nodes, self.folder)
+            finally:
+                # What was seen of a trial that broke down tells why it did.
+                with measure("export"):
+                    seconds = (time.time_ns() - self.conditions["start_ns"]) / 1e9 + 2
+                    export_samples(url, seconds, self.folder / "samples.json.gz")
+                    data = self.folder / "prometheus" / "data"
+                    snapshot_block(url, data, self.folder / "prometheus")
+
+    def _host_load(self, before: dict[str, Any], after: dict[str, Any]) -> None:
+        during = host.difference(before, after)
+        self.conditions["host"] |= {
+            "load_start": before["load"],
+            "load_end": after["load"],
+            "during": during,
+            "steal": during["processor"]["steal"],
+        }
+
+    def _clock(self, nodes: dict[str, Node], moment: str) -> None:
+        for name, offset in measure_offsets(nodes).items():
+            self.conditions["clock"][name][moment] = offset
+
+    def _plan(self) -> dict[str, Any]:
+        trace = read_trace(self.trace_path)
+        submissions = [asdict(self.scheduler.translate(job, trace)) for job in trace.jobs]
+        write_json(self.folder / "translations.json", {"submissions": submissions})
+        return {
+            "schema": "schedlab.plan/1",
+            "submissions": submissions,
+            "completion": self.scheduler.completion(),
+            "concurrency": self.cluster.head.vcpus * 2,
+            **self.scheduler.plan_extra(),
+        }
+
+    @contextmanager
+    def _prometheus(self) -> Iterator[str]:
+        nodes = snapshot.load_manifest(self.configured / "snapshot")["nodes"]
+        targets = [
+            (job, node["name"], node["address"], port)
+            for job, role, port in self.scheduler.exporters()
+            for node in nodes
+            if node["role"] == role
+        ]
+        config = scrape_config(
+            targets, self.context.experiment.metrics.scrape_interval, self.cluster.id
+        )
+        executable = self.toolchain.path("prometheus")
+        with prometheus(executable, self.folder / "prometheus", config) as url:
+            yield url
+
+    def _cost(self, nodes: list[dict[str, Any]], moment: str) -> None:
+        """Read the daemons' cumulative processor time and memory, apart from the scrapes."""
+        port = self.scheduler.cost_port
+        cost = {
+            node["name"]: self.scheduler.daemon_cost(read_exporter(node["address"], port))
+            for node in nodes
+        }
+        self.conditions.setdefault("daemon_cost", {})[moment] = cost
+
+    def _drive(self, testbed: Testbed, head: Node, names: list[str], total: int) -> None:
+        """Run the guest driver; return when all jobs ended, or raise when they cannot."""
+        limit = self.context.experiment.limits.trial
+        command = f"python3 -u {DRIVER} --plan {PLAN} --output {OUTPUT} --timeout {limit:g}"
+        log = self.folder / "driver.log"
+        with log.open("w") as errors:
+            process = subprocess.Popen(
+                head.command(command), stdout=subprocess.PIPE, stderr=errors, text=True
+            )
+        failure: list[SchedlabError] = []
+
+        def watch() -> None:
+            deadline = time.monotonic() + limit + 60
+            while process.poll() is None:
+                try:
+                    require_running(testbed, self.cluster.id, names, STAGE)
+                    if time.monotonic() > deadline:
+                        raise SchedlabError("the driver did not end", stage=STAGE, node=head.name)
+                except SchedlabError as error:
+                    failure.append(error)
+                    process.kill()
+                    return
+                time.sleep(1)
+
+        watcher = threading.Thread(target=watch, daemon=True)
+        watcher.start()
+        try:
+            assert process.stdout
+            for line in process.stdout:
+                if line.startswith("{"):
+                    state = json.loads(line)
+                    print(
+                        f"{self.id}: {state.get('submitted')} submitted, "
+                        f"{state.get('completed')} completed of {total}",
+                        flush=True,
+                    )
+            status = process.wait()
+        finally:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+            watcher.join()
+        if failure:
+            raise failure[0]
+        if status == 3:
+            self.reasons.append(f"exceeded its limit of {limit:g} s (limits.trial)")
+        elif status:
+            raise SchedlabError(
+                f"the driver ended with status {status}: {log.read_text()[-500:]}",
+                stage=STAGE,
+                node=head.name,
+                log=log,
+            )
+
+    def _keep_consoles(self, testbed: Testbed) -> None:
+        """Keep the guests' console output since the restore, where there is any."""
+        for log in sorted((testbed.scratch / self.cluster.id).glob("*.console.log")):
+            if log.stat().st_size:
+                (self.folder / "console").mkdir(exist_ok=True)
+                shutil.copyfile(log, self.folder / "console" / log.name)
+
+
+def run_trial(context: Context, cluster: str, workload: str, repetition: int) -> None:
+    """Run one trial (the command ``schedlab trial``)."""
+    Trial(context, cluster, workload, repetition).run()
