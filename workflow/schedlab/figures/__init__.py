@@ -1,0 +1,122 @@
+"""Figures of the report: one module a figure, drawn from the tables alone.
+
+This module stays light, because the Snakefile imports it for the names: matplotlib is imported
+when a figure is drawn.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from typing import NamedTuple
+
+from schedlab.errors import SchedlabError
+
+
+class Figure(NamedTuple):
+    """What the report says about a figure.
+
+    Parameters
+    ----------
+    title : str
+        Heading.
+    caption : str
+        What is drawn and how it is to be read.
+    alt : str
+        Text in place of the picture.
+    """
+
+    title: str
+    caption: str
+    alt: str
+
+
+_ECDF = (
+    "One line a valid trial; the height at x is the part of all the trial's jobs with a value of"
+    " at most x, so a line that ends below 1 shows jobs without a value (rejected, lost, failed)."
+)
+
+FIGURES: dict[str, Figure] = {
+    "throughput": Figure(
+        "Throughput",
+        "Completed jobs per second, from the first submission to the last completion. Open"
+        " circles: one valid trial each. Filled marks: harmonic mean over trials with its 95 %"
+        " interval, drawn from 3 trials on. Node counts are few and ordinal: points are not"
+        " joined.",
+        "Points of throughput in jobs per second against compute nodes, one panel a workload.",
+    ),
+    "makespan": Figure(
+        "Makespan",
+        "Last instruction of all jobs minus first submission. Open circles: one valid trial"
+        " each. Filled marks: estimate over trials with its 95 % interval, drawn from 3 trials"
+        " on. Dashed lines: ideal bound (the larger of the machine's area and the critical path),"
+        " below which no scheduler can get. Points are not joined.",
+        "Points of makespan in seconds against compute nodes, one panel a workload, with the"
+        " ideal bound.",
+    ),
+    "wait": Figure(
+        "Wait",
+        f"Distribution of the wait of jobs, started minus submit. {_ECDF} A scheduler that works in"
+        " cycles shows steps.",
+        "Empirical distribution functions of the wait of jobs, one panel a workload, one line a"
+        " trial.",
+    ),
+    "launch": Figure(
+        "Launch latency",
+        "Distribution of the time from the allocation of nodes to the first instruction of the"
+        f" job, started minus allocated. {_ECDF}",
+        "Empirical distribution functions of launch latency, one panel a workload, one line a"
+        " trial.",
+    ),
+    "timeline": Figure(
+        "Timeline",
+        "The first valid repetition of each workload on each cluster. Above: one row a job in"
+        " order of number, pale while waiting (submit to started), solid while running. Very short"
+        " jobs are drawn with a least width, so that they can be seen. Below: busy cores, the"
+        " number of cores (dashed) and the ideal bound of the makespan (dotted).",
+        "Gantt charts of jobs and busy cores over time, one pair a workload and cluster.",
+    ),
+    "daemons": Figure(
+        "Cost of the scheduler's daemons",
+        "Daemons of the scheduler on the head node in the first valid repetition: processor use"
+        " (from the cumulative counter, between two samples) and resident memory. At the bottom:"
+        " processor time of all daemons on all nodes for each job, one open circle a valid trial,"
+        " filled marks the estimate with its 95 % interval.",
+        "Lines of processor use and memory of the scheduler's daemons over time, and points of"
+        " processor time for each job against compute nodes.",
+    ),
+    "lateness": Figure(
+        "Lateness of the driver",
+        "How late jobs were submitted, submit minus intended: the measurement's own error."
+        f" {_ECDF}",
+        "Empirical distribution functions of the lateness of submissions, one panel a workload,"
+        " one line a trial.",
+    ),
+}
+"""Figures by name, in the order of the report."""
+
+
+def draw(name: str, tables: Path, output: Path) -> None:
+    """Draw a figure as SVG, the same bytes for the same tables.
+
+    Parameters
+    ----------
+    name : str
+        Key of `FIGURES`.
+    tables : pathlib.Path
+        Folder with the tables.
+    output : pathlib.Path
+        SVG file to write.
+
+    Raises
+    ------
+    SchedlabError
+        When there is no figure of that name.
+    """
+    if name not in FIGURES:
+        raise SchedlabError(f"no figure {name!r}", remedy=f"use one of {', '.join(FIGURES)}")
+    module = import_module(f"schedlab.figures.{name}")
+    style = import_module("schedlab.figures.style")
+    load_tables = import_module("schedlab.tables.build").load_tables
+    with style.applied():
+        style.save(module.draw(load_tables(tables)), output, FIGURES[name].title)

@@ -1,0 +1,118 @@
+"""Processor time and memory of the scheduler's daemons."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+
+from schedlab.figures import style
+from schedlab.tables.build import Tables
+
+CPU = "schedlab_process_cpu_seconds_total"
+MEMORY = "schedlab_process_resident_memory_bytes"
+HEAD = "head"
+MIB = 2**20
+
+
+def draw(tables: Tables) -> Figure:
+    """Draw the figure."""
+    trials = tables.trials
+    if not len(trials):
+        return style.nothing()
+    names, order = style.workloads(trials), style.clusters(trials)
+    samples = _head_samples(tables.samples)
+    processes = sorted(samples["process"].unique())
+    costs = -(-len(names) // 2)
+    rows = len(names) + costs
+    figure = style.blank_figure(1.85 * rows + 0.9)
+    grid = figure.add_gridspec(rows, 2)
+    for row, workload in enumerate(names):
+        first = {
+            cluster: str(style.valid(cell).iloc[0]["trial"])
+            for cluster in order
+            if len(style.valid(cell := style.of_cell(trials, workload, cluster)))
+        }
+        for column, metric in enumerate((CPU, MEMORY)):
+            axis = figure.add_subplot(grid[row, column])
+            unit = "processor use (cores)" if metric == CPU else "resident memory (MiB)"
+            style.heading(axis, workload, unit)
+            _lines(axis, samples[samples["metric"] == metric], first, order, processes)
+            if row == len(names) - 1:
+                axis.set_xlabel("time since the trial's start (s)", fontsize=style.SMALL)
+    axes = [
+        figure.add_subplot(grid[len(names) + number // 2, number % 2])
+        for number in range(len(names))
+    ]
+    style.dot_panels(axes, trials, "scheduler_cpu_per_job")
+    for number, axis in enumerate(axes):
+        axis.set_ylabel("CPU s per job" if number % 2 == 0 else "", fontsize=style.SMALL)
+        if number >= len(names) - 2:
+            axis.set_xlabel("compute nodes", fontsize=style.SMALL)
+    widths = [
+        Line2D([], [], color=style.INK, linewidth=_width(number), label=process)
+        for number, process in enumerate(processes)
+    ]
+    handles = [*style.line_handles(order), *widths, *style.dot_handles(trials)]
+    style.legend(figure, handles, columns=2)
+    return figure
+
+
+def _width(process: int) -> float:
+    """Daemons differ in line width, because colour and line style tell the clusters."""
+    return (0.9, 2.2, 3.4)[process % 3]
+
+
+def _head_samples(samples: pd.DataFrame) -> pd.DataFrame:
+    """Samples of the daemons on the head, with a column `process`."""
+    wanted = samples["metric"].isin([CPU, MEMORY]) & (samples["instance"] == HEAD)
+    rows = samples[wanted].copy()
+    labels = rows["labels"].astype(str)
+    known = {text: str(json.loads(text).get("process", "")) for text in labels.unique()}
+    rows["process"] = labels.map(known).astype(object)
+    for name in ("trial", "metric"):
+        rows[name] = rows[name].astype(str)
+    return rows
+
+
+def _lines(
+    axis: Axes,
+    samples: pd.DataFrame,
+    first: dict[str, str],
+    order: list[str],
+    processes: list[str],
+) -> None:
+    """One line a daemon and cluster."""
+    drawn = False
+    for cluster, trial in first.items():
+        for number, process in enumerate(processes):
+            rows = samples[(samples["trial"] == trial) & (samples["process"] == process)]
+            rows = rows.sort_values("t_ns")
+            t = rows["t_ns"].to_numpy(dtype=float) / 1e9
+            value = rows["value"].to_numpy(dtype=float)
+            if len(rows) and rows["metric"].iloc[0] == CPU:
+                t, value = t[1:], _rate(t, value)
+            if not t.size:
+                continue
+            look = style.look(order.index(cluster))
+            axis.plot(t, value if len(rows) and rows["metric"].iloc[0] == CPU else value / MIB,
+                      **style.line_of(look, _width(number)))  # fmt: skip
+            drawn = True
+    if not drawn:
+        style.blank(axis, "no samples" if first else "no valid trial")
+        return
+    axis.set_ylim(0, 1.1 * axis.get_ylim()[1])
+    axis.xaxis.set_major_locator(MaxNLocator(5))
+    axis.yaxis.set_major_locator(MaxNLocator(4))
+
+
+def _rate(t: np.ndarray, value: np.ndarray) -> np.ndarray:
+    """Rate of a counter between two samples; a counter that fell was a restart: unknown."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        rate = np.diff(value) / np.diff(t)
+    return np.where(np.diff(value) < 0, np.nan, rate)

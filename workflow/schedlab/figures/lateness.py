@@ -1,0 +1,13 @@
+"""Distribution of the lateness of submissions."""
+
+from __future__ import annotations
+
+from matplotlib.figure import Figure
+
+from schedlab.figures import style
+from schedlab.tables.build import Tables
+
+
+def draw(tables: Tables) -> Figure:
+    """Draw the figure."""
+    return style.ecdf(tables, "intended", "submit", "lateness of the submission")

@@ -1,0 +1,18 @@
+"""Distribution of launch latency, with the resolution of the instants it is made of."""
+
+from __future__ import annotations
+
+import textwrap
+
+from matplotlib.figure import Figure
+
+from schedlab.figures import style
+from schedlab.tables.build import Tables
+
+
+def draw(tables: Tables) -> Figure:
+    """Draw the figure."""
+    # The source's text ends with the resolution of the instant, for example "(1 ms)".
+    sources = sorted({str(text) for text in tables.jobs["allocated_source"].dropna()})
+    note = textwrap.fill("allocated: " + "; ".join(sources), 62) if sources else ""
+    return style.ecdf(tables, "allocated", "started", "launch latency", note)

@@ -1,0 +1,296 @@
+"""The look of figures, and the forms that several figures share.
+
+Ink, grid and series colours are sentinels (`VARIABLES`): the report turns them into CSS variables,
+so that one SVG serves light and dark pages. Series differ in colour, lightness, line style and
+marker at once, for readers and printers without colour.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import textwrap
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+
+from schedlab.metrics.jobs import seconds
+from schedlab.metrics.summary import QUANTITIES, cells
+
+if TYPE_CHECKING:
+    from schedlab.tables.build import Tables
+
+INK, MUTED, GRID = "#1b1b1f", "#5f5f6b", "#dcdce3"
+COLOURS = ("#08519c", "#e08214", "#1b9e77", "#b2559b", "#56b4e9", "#8c6d31")
+_LINES: tuple[Any, ...] = ("-", (0, (4, 1.5)), (0, (1, 1)), (0, (5, 1, 1, 1)), "-", (0, (7, 2)))
+_MARKERS = ("o", "s", "^", "D", "v", "P")
+
+VARIABLES = {
+    INK: "--ink",
+    MUTED: "--muted",
+    GRID: "--grid",
+    **{colour: f"--series-{number}" for number, colour in enumerate(COLOURS, 1)},
+}
+"""Sentinel colour -> CSS variable of the report."""
+
+WIDTH = 6.0
+"""Width in inches: 432 pt, in which 10 pt text is 15 px on a page and 8 px on a phone."""
+SMALL = 9.0
+
+_SETTINGS: dict[str, Any] = {
+    "font.family": "sans-serif",
+    # Ships with matplotlib, so the layout is the same everywhere; wider than what browsers use.
+    "font.sans-serif": ["DejaVu Sans"],
+    "font.size": 10,
+    "axes.titlesize": 10.5,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.linewidth": 0.8,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": GRID,
+    "grid.linewidth": 0.7,
+    "legend.frameon": False,
+    "lines.linewidth": 1.4,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "schedlab",
+    **dict.fromkeys(("axes.spines.top", "axes.spines.right"), False),
+    **dict.fromkeys((f"{part}.facecolor" for part in ("axes", "figure", "savefig")), "none"),
+    **dict.fromkeys(("axes.edgecolor", "xtick.color", "ytick.color"), MUTED),
+    **dict.fromkeys(("axes.labelcolor", "axes.titlecolor", "text.color"), INK),
+    **dict.fromkeys(("xtick.labelcolor", "ytick.labelcolor", "legend.labelcolor"), INK),
+    **dict.fromkeys(("xtick.labelsize", "ytick.labelsize", "legend.fontsize"), SMALL),
+}
+
+
+class Look(NamedTuple):
+    """Colour, line style and marker of a series."""
+
+    colour: str
+    line: Any
+    marker: str
+
+
+@contextmanager
+def applied() -> Iterator[None]:
+    """Draw in this style, whatever the user's own matplotlib settings are."""
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        for key, value in _SETTINGS.items():
+            mpl.rcParams[key] = value  # type: ignore[index]
+        yield
+
+
+def save(figure: Figure, output: Path, title: str) -> None:
+    """Write a figure as SVG without anything that changes from run to run."""
+    buffer = io.StringIO()
+    figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Title": title})
+    text = re.sub(r"(&quot;|')?DejaVu Sans(&quot;|')?", "sans-serif", buffer.getvalue())
+    output.parent.mkdir(parents=True, exist_ok=True)
+    output.write_text(text, encoding="utf-8")
+
+
+def look(number: int) -> Look:
+    """Look of series number 0, 1, 2, ...; repeats when there are more than six."""
+    place = number % len(COLOURS)
+    return Look(COLOURS[place], _LINES[place], _MARKERS[place])
+
+
+_NOTE: dict[str, Any] = {"fontsize": SMALL, "color": MUTED}
+
+
+def valid(trials: pd.DataFrame) -> pd.DataFrame:
+    """Valid trials in the order of their repetitions."""
+    keep = trials["valid"].map(lambda v: bool(v) if pd.notna(v) else False).astype(bool)
+    return trials[keep].sort_values(["cluster", "workload", "repetition"])
+
+
+def clusters(trials: pd.DataFrame) -> list[str]:
+    """Clusters by scheduler and node count."""
+    return list(trials.sort_values(["scheduler", "nodes"])["cluster"].astype(str).unique())
+
+
+def workloads(trials: pd.DataFrame) -> list[str]:
+    """Workloads by name."""
+    return sorted(str(name) for name in trials["workload"].unique())
+
+
+def of_cell(trials: pd.DataFrame, workload: str, cluster: str) -> pd.DataFrame:
+    """Rows of one cell."""
+    return trials[(trials["workload"] == workload) & (trials["cluster"] == cluster)]
+
+
+def invalid_note(trials: pd.DataFrame) -> str:
+    """Name what is left out, for example ``slurm-n2: 1 of 3 trials invalid``."""
+    notes = []
+    for cluster in clusters(trials):
+        rows = trials[trials["cluster"] == cluster]
+        if missing := len(rows) - len(valid(rows)):
+            notes.append(f"{cluster}: {missing} of {len(rows)} trials invalid")
+    return "\n".join(notes)
+
+
+def blank_figure(height: float) -> Figure:
+    """Figure of the common width and a height in inches, without panels."""
+    figure = Figure(figsize=(WIDTH, height), layout="constrained")
+    # Room between a panel's ticks and the title of the panel below it.
+    figure.get_layout_engine().set(h_pad=0.07, w_pad=0.05)  # type: ignore[union-attr,call-arg]
+    return figure
+
+
+def panels(count: int, extra: float = 0.35) -> tuple[Figure, list[Axes]]:
+    """Figure with `count` panels, two side by side, and `extra` inches for the legend."""
+    columns, height = min(2, max(1, count)), 2.1
+    rows = -(-max(1, count) // columns)
+    figure = blank_figure(rows * height + extra)
+    axes = [figure.add_subplot(rows, columns, place + 1) for place in range(max(1, count))]
+    return figure, axes
+
+
+def blank(axis: Axes, text: str) -> None:
+    """Say in an empty panel why it is empty."""
+    axis.grid(False)
+    axis.set_xticks([])
+    axis.set_yticks([])
+    axis.text(0.5, 0.5, text, transform=axis.transAxes, ha="center", va="center", color=MUTED)
+
+
+def nothing(text: str = "no trial in the tables") -> Figure:
+    """Figure for empty tables."""
+    figure, axes = panels(1, extra=0.0)
+    blank(axes[0], text)
+    return figure
+
+
+def heading(axis: Axes, title: str, note: str = "") -> None:
+    """Title of a panel with smaller lines below it; long names are broken to fit."""
+    lines = note.count("\n") + 1 if note else 0
+    axis.set_title(textwrap.fill(title, 26), pad=5 + 11.5 * lines)
+    if note:
+        above: dict[str, Any] = {"xytext": (0, 4), "textcoords": "offset points", **_NOTE}
+        axis.annotate(note, (0, 1), va="bottom", xycoords="axes fraction", **above)
+
+
+def line_of(style: Look, width: float) -> dict[str, Any]:
+    """Arguments of a line of this look."""
+    return {"color": style.colour, "linestyle": style.line, "linewidth": width}
+
+
+def line_handles(names: Sequence[str]) -> list[Line2D]:
+    """Legend of series drawn as lines."""
+    return [Line2D([], [], label=name, **line_of(look(i), 1.4)) for i, name in enumerate(names)]
+
+
+def legend(figure: Figure, handles: Sequence[Line2D], columns: int = 3) -> None:
+    """Legend above all panels."""
+    space: dict[str, Any] = {"columnspacing": 1.4, "handlelength": 2.4}
+    number = min(columns, len(handles))
+    figure.legend(handles=list(handles), loc="outside upper left", ncols=number, **space)
+
+
+def dots(axis: Axes, trials: pd.DataFrame, summary: pd.DataFrame, column: str) -> None:
+    """Trials as points and their estimate with interval, against node count, in one panel.
+
+    Of one workload: its trials, their rows of `metrics.summary.cells`, the trials' column.
+    """
+    good = valid(trials)
+    if not summary["n"].sum():
+        blank(axis, "no value in any trial" if len(good) else "no valid trial")
+        return
+    levels = sorted(int(nodes) for nodes in trials["nodes"].unique())
+    names = sorted(str(name) for name in trials["scheduler"].unique())
+    for cell in summary.to_dict("records"):
+        number = names.index(str(cell["scheduler"]))
+        colour, _, marker = look(number)
+        x = levels.index(int(cell["nodes"])) + (number - (len(names) - 1) / 2) * 0.8 / len(names)
+        values = good.loc[good["cluster"] == cell["cluster"], column].dropna().to_numpy(float)
+        if not values.size:
+            middle: dict[str, Any] = {"ha": "center", "va": "center", **_NOTE}
+            axis.text(x, 0.5, "no valid\ntrial", transform=axis.get_xaxis_transform(), **middle)
+            continue
+        # Small sideways shifts keep equal values apart.
+        shift = (np.arange(values.size) - (values.size - 1) / 2) * min(0.07, 0.2 / values.size)
+        axis.plot(x - 0.1 + shift, values, "o", mfc="none", mec=colour, mew=1.1, ms=5)
+        estimate, low, high = (float(cell[key]) for key in ("estimate", "low", "high"))
+        axis.plot([x + 0.12], [estimate], marker, color=colour, ms=6)
+        if not np.isnan(low):
+            error = [[max(0.0, estimate - low)], [max(0.0, high - estimate)]]
+            axis.errorbar([x + 0.12], [estimate], error, color=colour, capsize=3.5)
+        else:
+            beside: dict[str, Any] = {"xytext": (6, 0), "textcoords": "offset points"}
+            axis.annotate(f"n={cell['n']}", (x + 0.12, estimate), va="center", **beside, **_NOTE)
+    axis.set_xticks(range(len(levels)), [str(level) for level in levels])
+    axis.set_xlim(-0.6, len(levels) - 0.4)
+    axis.set_ylim(0, 1.12 * axis.get_ylim()[1])
+    axis.yaxis.set_major_locator(MaxNLocator(5))
+    axis.grid(False, axis="x")
+
+
+def dot_panels(axes: Sequence[Axes], trials: pd.DataFrame, quantity: str) -> None:
+    """`dots` of a quantity, a panel a workload."""
+    summary, column = cells(trials, quantity), QUANTITIES[quantity].column
+    for axis, workload in zip(axes, workloads(trials), strict=True):
+        rows = trials[trials["workload"] == workload]
+        heading(axis, workload, invalid_note(rows))
+        dots(axis, rows, summary[summary["workload"] == workload], column)
+
+
+def dot_handles(trials: pd.DataFrame) -> list[Line2D]:
+    """Legend of `dots`: for each scheduler what open and filled marks are."""
+    handles: list[Line2D] = []
+    for number, name in enumerate(sorted(str(name) for name in trials["scheduler"].unique())):
+        colour, _, marker = look(number)
+        one: dict[str, Any] = {"marker": "o", "mfc": "none", "mec": colour, "ls": "none"}
+        handles.append(Line2D([], [], label=f"{name}: one trial", **one))
+        label = f"{name}: estimate, 95 % interval"
+        handles.append(Line2D([], [], marker=marker, color=colour, label=label))
+    return handles
+
+
+def ecdf(tables: Tables, start: str, end: str, label: str, note: str = "") -> Figure:
+    """Distribution of `end` minus `start` over jobs, a panel a workload, a line a valid trial.
+
+    `label` is the x axis' without unit, `note` a line below it.
+    """
+    trials, jobs = tables.trials, tables.jobs
+    if not len(trials):
+        return nothing()
+    delay = pd.Series(seconds(jobs, end) - seconds(jobs, start), index=jobs.index)
+    by_trial = {str(name): delay[rows] for name, rows in jobs.groupby("trial").groups.items()}
+    unit, factor = ("ms", 1e3) if delay.abs().max() < 1 else ("s", 1.0)
+    names = workloads(trials)
+    figure, axes = panels(len(names))
+    order = clusters(trials)
+    for axis, workload in zip(axes, names, strict=True):
+        rows = trials[trials["workload"] == workload]
+        heading(axis, workload, invalid_note(rows))
+        drawn = False
+        for trial, cluster in valid(rows)[["trial", "cluster"]].itertuples(index=False):
+            values = by_trial.get(str(trial), pd.Series(dtype=float))
+            known = np.sort(values.dropna().to_numpy(dtype=float)) * factor
+            if not known.size:
+                continue
+            style = look(order.index(str(cluster)))
+            # All jobs are in the denominator, those without a value too.
+            height = np.arange(known.size + 1) / len(values)
+            axis.step(np.append(known[:1], known), height, where="post", **line_of(style, 1.1))
+            drawn = True
+        if not drawn:
+            blank(axis, "no value in any trial" if len(valid(rows)) else "no valid trial")
+            continue
+        axis.set_ylim(0, 1.02)
+        axis.set_yticks([0, 0.5, 1])
+        axis.xaxis.set_major_locator(MaxNLocator(5))
+    figure.supylabel("part of jobs", fontsize=10)
+    figure.supxlabel(f"{label} ({unit}){note and chr(10) + note}", fontsize=10)
+    legend(figure, line_handles(order))
+    return figure

@@ -1,0 +1,117 @@
+"""Jobs and busy cores over time, for the first valid repetition of every cell."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+
+from schedlab.figures import style
+from schedlab.metrics.jobs import Floats, seconds
+from schedlab.metrics.machine import busy_cores
+from schedlab.tables.build import Tables
+
+_TALLEST = 20.0
+"""Height in inches that many cells share: 2400 px in the report."""
+_WAIT, _RUN = style.COLOURS[1], style.COLOURS[0]
+_ALL: dict[str, Any] = {"color": style.INK, "linewidth": 1.0, "linestyle": (0, (4, 2))}
+_IDEAL: dict[str, Any] = {"color": style.COLOURS[3], "linewidth": 1.3, "linestyle": (0, (1, 1.2))}
+
+
+def draw(tables: Tables) -> Figure:
+    """Draw the figure."""
+    trials = tables.trials
+    if not len(trials):
+        return style.nothing()
+    places = [(w, c) for w in style.workloads(trials) for c in style.clusters(trials)]
+    columns = min(2, len(style.clusters(trials)))
+    rows = -(-len(places) // columns)
+    tall = min(2.6, _TALLEST / rows)
+    figure = style.blank_figure(rows * tall + 0.6)
+    grid = figure.add_gridspec(2 * rows, columns, height_ratios=[2, 1] * rows)
+    for number, (workload, cluster) in enumerate(places):
+        row, column = divmod(number, columns)
+        gantt = figure.add_subplot(grid[2 * row, column])
+        cores = figure.add_subplot(grid[2 * row + 1, column], sharex=gantt)
+        _cell(tables, workload, cluster, gantt, cores)
+        if number + columns >= len(places):
+            cores.set_xlabel("time since first submission (s)", fontsize=style.SMALL)
+        if column == 0:
+            gantt.set_ylabel("job", fontsize=style.SMALL)
+            cores.set_ylabel("cores", fontsize=style.SMALL)
+    style.legend(
+        figure,
+        [
+            Line2D([], [], color=_WAIT, alpha=0.55, linewidth=2, label="waiting"),
+            Line2D([], [], color=_RUN, linewidth=5, label="running, busy cores"),
+            Line2D([], [], label="all cores", **_ALL),
+            Line2D([], [], label="ideal bound of the makespan", **_IDEAL),
+        ],
+        columns=2,
+    )
+    return figure
+
+
+def _cell(tables: Tables, workload: str, cluster: str, gantt: Axes, cores: Axes) -> None:
+    rows = style.of_cell(tables.trials, workload, cluster)
+    good = style.valid(rows)
+    if not len(good):
+        style.heading(gantt, f"{workload}, {cluster}")
+        for axis in (gantt, cores):
+            style.blank(axis, "no valid trial" if len(rows) else "no trial")
+        return
+    trial = good.iloc[0]
+    style.heading(gantt, str(trial["trial"]), style.invalid_note(rows))
+    jobs = tables.jobs[tables.jobs["trial"] == trial["trial"]].sort_values("job")
+    submit, started, finished = (seconds(jobs, n) for n in ("submit", "started", "finished"))
+    if np.isnan(submit).all():
+        for axis in (gantt, cores):
+            style.blank(axis, "no job was submitted")
+        return
+    first = float(np.nanmin(submit))
+    ends = [values[~np.isnan(values)] for values in (submit, started, finished)]
+    span = max(float(max((e.max() for e in ends if e.size), default=first)) - first, 1e-3)
+    submit, started, finished = submit - first, started - first, finished - first
+    number = jobs["job"].to_numpy(dtype=float)
+    # A job that never started waited to the end of what is drawn.
+    until = np.where(np.isnan(started), span, started)
+    least = np.maximum(finished, started + 0.006 * span)
+    thick = min(7.0, max(0.7, 60.0 / len(jobs)))
+    butt: dict[str, Any] = {"solid_capstyle": "butt"}
+    thin = max(0.25, 0.4 * thick)
+    gantt.plot(*_bars(submit, until, number), color=_WAIT, alpha=0.55, linewidth=thin, **butt)
+    gantt.plot(*_bars(started, least, number), color=_RUN, linewidth=thick, **butt)
+    gantt.set_ylim(number.max() + 0.7, number.min() - 0.7)
+    gantt.yaxis.set_major_locator(MaxNLocator(4, integer=True))
+    gantt.tick_params(labelbottom=False)
+    _busy(cores, jobs, first, trial, span)
+
+
+def _bars(start: Floats, end: Floats, y: Floats) -> tuple[Floats, Floats]:
+    """One path with a gap after each bar: thousands of jobs stay a small file."""
+    gap = np.full(start.size, np.nan)
+    return np.column_stack([start, end, gap]).ravel(), np.column_stack([y, y, gap]).ravel()
+
+
+def _busy(axis: Axes, jobs: pd.DataFrame, first: float, trial: pd.Series, span: float) -> None:
+    busy = busy_cores(jobs)
+    x, y = busy["t"].to_numpy() - first, busy["cores"].to_numpy()
+    axis.fill_between(x, y, step="post", color=_RUN, alpha=0.4, linewidth=0)
+    # Many outlines would fill the panel.
+    axis.step(x, y, where="post", color=_RUN, linewidth=0.9 if len(x) < 200 else 0.3)
+    top = float(max(y.max(initial=0.0), 1.0))
+    if pd.notna(trial["cores"]):
+        axis.axhline(float(trial["cores"]), **_ALL)
+        top = max(top, float(trial["cores"]))
+    if pd.notna(trial["ideal_makespan_s"]):
+        axis.axvline(float(trial["ideal_makespan_s"]), **_IDEAL)
+        span = max(span, float(trial["ideal_makespan_s"]))
+    axis.set_xlim(-0.015 * span, 1.015 * span)
+    axis.set_ylim(0, 1.15 * top)
+    axis.yaxis.set_major_locator(MaxNLocator(3, integer=True))
+    axis.xaxis.set_major_locator(MaxNLocator(5))

@@ -1,0 +1,1 @@
+"""What is computed from the tables: metrics of one trial, statistics over trials."""

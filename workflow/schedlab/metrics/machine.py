@@ -1,0 +1,235 @@
+"""Metrics of the machine in one trial: utilisation, fragmentation, bounds, the daemons' cost.
+
+Functions of the jobs table's rows as in `schedlab.metrics.jobs`; P is the number of cores of all
+the compute nodes, p the processors of a job (`nodes` x `cpus`, as requested).
+
+References
+----------
+.. [1] D. G. Feitelson, L. Rudolph, "Metrics and Benchmarking for Parallel Job Scheduling",
+   JSSPP 1998, LNCS 1459.
+.. [2] A. Wong et al., "ESP: A System Utilization Benchmark", SC2000.
+.. [3] R. L. Graham, "Bounds on Multiprocessing Timing Anomalies", SIAM J. Appl. Math. 17, 1969.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from schedlab.metrics.jobs import Floats, makespan, seconds
+
+
+def processors(jobs: pd.DataFrame) -> Floats:
+    """Array (jobs,) of the processors requested over all nodes."""
+    product = pd.to_numeric(jobs["nodes"]) * pd.to_numeric(jobs["cpus"])
+    return product.to_numpy(dtype=np.float64, na_value=np.nan)
+
+
+def busy_cores(jobs: pd.DataFrame) -> pd.DataFrame:
+    """Busy cores over time, a step function.
+
+    A job is busy on all its processors from its first instruction to its last.
+
+    Returns
+    -------
+    pandas.DataFrame
+        `t` (s since the trial's start, increasing, each once) and `cores`, which holds from this
+        row's `t` to the next row's; the last row has 0.
+    """
+    start, end, cores = seconds(jobs, "started"), seconds(jobs, "finished"), processors(jobs)
+    ran = ~np.isnan(start) & ~np.isnan(end) & ~np.isnan(cores)
+    times = np.concatenate([start[ran], end[ran]])
+    changes = np.concatenate([cores[ran], -cores[ran]])
+    instants, place = np.unique(times, return_inverse=True)
+    steps = np.zeros(instants.size)
+    np.add.at(steps, place, changes)
+    return pd.DataFrame({"t": instants, "cores": np.cumsum(steps)})
+
+
+def busy_core_seconds(jobs: pd.DataFrame, start: float, end: float) -> float:
+    """Core seconds that jobs were busy between two instants (s since the trial's start)."""
+    begun, ended, cores = seconds(jobs, "started"), seconds(jobs, "finished"), processors(jobs)
+    inside = np.minimum(ended, end) - np.maximum(begun, start)
+    return float(np.nansum(np.clip(inside, 0.0, None) * cores))
+
+
+def utilisation(jobs: pd.DataFrame, cores: int) -> float | None:
+    """Busy part of the machine over the makespan, sum(p r) / (P makespan) [1]_.
+
+    Parameters
+    ----------
+    jobs : pandas.DataFrame
+        Rows of the jobs table.
+    cores : int
+        Cores P of all the compute nodes.
+    """
+    window = makespan(jobs)
+    if not window:
+        return None
+    start = float(np.nanmin(seconds(jobs, "submit")))
+    return busy_core_seconds(jobs, start, start + window) / (cores * window)
+
+
+def steady_window(jobs: pd.DataFrame) -> tuple[float, float] | None:
+    """Steady state: from the instant of 10 % of the job starts to that of 90 %, s."""
+    started = seconds(jobs, "started")
+    started = started[~np.isnan(started)]
+    if started.size < 2:
+        return None
+    low, high = np.quantile(started, [0.1, 0.9])
+    return (float(low), float(high)) if high > low else None
+
+
+def utilisation_steady(jobs: pd.DataFrame, cores: int) -> float | None:
+    """Busy part of the machine in the steady state (`steady_window`), without ramps."""
+    window = steady_window(jobs)
+    if window is None:
+        return None
+    return busy_core_seconds(jobs, *window) / (cores * (window[1] - window[0]))
+
+
+def fragmentation(jobs: pd.DataFrame, cores: int) -> float | None:
+    """Idle core time while some job that would fit into the idle cores waits, over all core time.
+
+    Cores count as taken from allocation to completion (where unknown: from the first to the last
+    instruction), jobs as waiting from acceptance to allocation. The window is the makespan. After
+    evalys' definition of fragmentation, restricted to instants with work that fits.
+    """
+    window = makespan(jobs)
+    if not window:
+        return None
+    waits = seconds(jobs, "accepted")
+    given = _first_of(seconds(jobs, "allocated"), seconds(jobs, "started"))
+    freed = _first_of(seconds(jobs, "completed"), seconds(jobs, "finished"))
+    events: list[tuple[float, str, float]] = []
+    for size, a, b, c in zip(processors(jobs), waits, given, freed, strict=True):
+        if not np.isnan(a) and not np.isnan(size):
+            events.append((a, "wait", size))
+            if not np.isnan(b):
+                events += [(max(a, b), "take", size)]
+                events += [(max(a, b, c), "free", size)] if not np.isnan(c) else []
+    start = float(np.nanmin(seconds(jobs, "submit")))
+    end = start + window
+    waiting: list[float] = []
+    # Of events at one instant, what frees cores comes first.
+    events.sort(key=lambda e: (e[0], ("free", "wait", "take").index(e[1])))
+    now, taken, lost = start, 0.0, 0.0
+    for instant, event, size in events:
+        until = min(max(instant, start), end)
+        idle = cores - taken
+        if waiting and waiting[0] <= idle:
+            lost += idle * (until - now)
+        now = until
+        if event == "wait":
+            insort(waiting, size)
+        elif event == "take":
+            waiting.pop(bisect_left(waiting, size))
+            taken += size
+        else:
+            taken -= size
+    if waiting and waiting[0] <= cores - taken:
+        lost += (cores - taken) * (end - now)
+    return lost / (cores * window)
+
+
+def _first_of(preferred: Floats, other: Floats) -> Floats:
+    return np.where(np.isnan(preferred), other, preferred)
+
+
+def ideal_bounds(
+    arrival: Floats, processors_of: Floats, runtime: Floats, cores: int
+) -> dict[str, float]:
+    """Makespans that no scheduler can beat.
+
+    Parameters
+    ----------
+    arrival, processors_of, runtime : numpy.ndarray
+        Of each job (jobs,): arrival (s), processors, runtime (s), as the trace wants them.
+    cores : int
+        Cores P of all the compute nodes.
+
+    Returns
+    -------
+    dict
+        `area`: max over arrivals t of (t - t0) + sum(p r of the jobs arriving at t or later) / P,
+        which for one common arrival is the sum(p r) / P of [2]_; `critical_path`: max(arrival +
+        runtime) - t0 [3]_; `ideal`: the larger. s; 0 without jobs.
+    """
+    if not arrival.size:
+        return {"area": 0.0, "critical_path": 0.0, "ideal": 0.0}
+    first = float(arrival.min())
+    order = np.argsort(arrival, kind="stable")
+    area = (processors_of * runtime)[order]
+    rest = np.cumsum(area[::-1])[::-1]
+    bound = float(np.max(arrival[order] - first + rest / cores))
+    path = float(np.max(arrival + runtime)) - first
+    return {"area": bound, "critical_path": path, "ideal": max(bound, path)}
+
+
+def daemon_costs(
+    start: Mapping[str, Mapping[str, Mapping[str, float]]],
+    end: Mapping[str, Mapping[str, Mapping[str, float]]],
+) -> list[dict[str, Any]]:
+    """Processor time and memory of each daemon on each node.
+
+    From cumulative counters at start and end, not from sampled gauges, which miss what happens
+    between two samples (kubernetes/perf-tests, issue 694).
+
+    Parameters
+    ----------
+    start, end : mapping
+        Node -> process -> `cpu_seconds` (cumulative), `rss_bytes`, `peak_rss_bytes`.
+
+    Returns
+    -------
+    list of dict
+        `node`, `process`, `cpu_s`, `rss_bytes`, `peak_rss_bytes` (since the daemon's start), in
+        order of node and process. A counter that fell was a restart: then the end's value counts.
+    """
+    rows = []
+    for node, processes in sorted(end.items()):
+        for process, after in sorted(processes.items()):
+            before = start.get(node, {}).get(process, {}).get("cpu_seconds", 0.0)
+            total = after.get("cpu_seconds")
+            used = None if total is None else (total - before if total >= before else total)
+            resident = after.get("rss_bytes")
+            rows.append(
+                {
+                    "node": node,
+                    "process": process,
+                    "cpu_s": used,
+                    "rss_bytes": resident,
+                    "peak_rss_bytes": after.get("peak_rss_bytes", resident),
+                }
+            )
+    return rows
+
+
+def scheduler_cost(costs: list[dict[str, Any]], jobs: int) -> dict[str, float | None]:
+    """Sum of the daemons' costs.
+
+    Parameters
+    ----------
+    costs : list of dict
+        From `daemon_costs`.
+    jobs : int
+        Jobs of the trace.
+
+    Returns
+    -------
+    dict
+        `cpu_s`, `cpu_per_job_s`, `peak_rss_bytes`: the sum of the daemons' own peaks, an upper
+        bound of the peak of their sum. None where nothing was read.
+    """
+    used = [row["cpu_s"] for row in costs if row["cpu_s"] is not None]
+    peaks = [row["peak_rss_bytes"] for row in costs if row["peak_rss_bytes"] is not None]
+    total = float(sum(used)) if used else None
+    return {
+        "cpu_s": total,
+        "cpu_per_job_s": total / jobs if total is not None and jobs else None,
+        "peak_rss_bytes": float(sum(peaks)) if peaks else None,
+    }

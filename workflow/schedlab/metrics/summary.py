@@ -1,0 +1,137 @@
+"""Estimates over repetitions: one cell is one workload on one cluster, its replicates are trials.
+
+Costs (times, processor time) are summarised by their arithmetic mean, rates over equal work by
+their harmonic mean, and ratios by the ratio of the sums that they are made of, never by a mean of
+ratios (Hoefler & Belli, SC15, rules 3 and 4). Trials that failed their gate are left out of the
+estimate and counted.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from schedlab.errors import SchedlabError
+from schedlab.metrics.statistics import (
+    Interval,
+    bootstrap_interval,
+    rate_interval,
+    ratio_interval,
+)
+
+
+class Quantity(NamedTuple):
+    """A metric of trials that is summarised over them.
+
+    Parameters
+    ----------
+    column : str
+        Column of the trials table.
+    title : str
+        For headings and axes.
+    unit : str
+        Unit; `1` for ratios.
+    kind : {"cost", "rate", "ratio"}
+        Decides how trials are summarised.
+    weight : str
+        For ratios: the column that the ratio's denominator is proportional to.
+    """
+
+    column: str
+    title: str
+    unit: str
+    kind: Literal["cost", "rate", "ratio"]
+    weight: str = ""
+
+
+QUANTITIES: dict[str, Quantity] = {
+    "throughput": Quantity("throughput_jobs_per_s", "Throughput", "jobs/s", "rate"),
+    "makespan": Quantity("makespan_s", "Makespan", "s", "cost"),
+    "ideal_makespan": Quantity("ideal_makespan_s", "Ideal makespan", "s", "cost"),
+    "wait_median": Quantity("wait_median_s", "Median wait", "s", "cost"),
+    "wait_mean": Quantity("wait_mean_s", "Mean wait", "s", "cost"),
+    "launch_median": Quantity("launch_latency_median_s", "Median launch latency", "s", "cost"),
+    "bounded_slowdown": Quantity("bounded_slowdown_mean", "Mean bounded slowdown", "1", "cost"),
+    "utilisation": Quantity("utilisation", "Utilisation", "1", "ratio", "makespan_s"),
+    "scheduler_cpu_per_job": Quantity(
+        "scheduler_cpu_per_job_s", "Scheduler's processor time per job", "s", "cost"
+    ),
+    "lateness_median": Quantity("lateness_median_s", "Median submission lateness", "s", "cost"),
+}
+
+CELL = ["scheduler", "cluster", "workload", "nodes"]
+
+
+def summary_interval(trials: pd.DataFrame, quantity: str) -> Interval:
+    """Estimate of a quantity over the valid trials of one cell, with its interval.
+
+    Parameters
+    ----------
+    trials : pandas.DataFrame
+        Rows of the trials table, all of one cell.
+    quantity : str
+        Key of `QUANTITIES`.
+
+    Returns
+    -------
+    Interval
+        Without bounds for fewer than three valid trials.
+    """
+    wanted = QUANTITIES[quantity]
+    valid = trials[trials["valid"].astype(bool)]
+    values = pd.to_numeric(valid[wanted.column]).to_numpy(dtype=np.float64, na_value=np.nan)
+    if wanted.kind == "rate":
+        return rate_interval(values)
+    if wanted.kind == "ratio":
+        weights = pd.to_numeric(valid[wanted.weight]).to_numpy(dtype=np.float64, na_value=np.nan)
+        return ratio_interval(values * weights, weights)
+    return bootstrap_interval(values)
+
+
+def cells(trials: pd.DataFrame, quantity: str) -> pd.DataFrame:
+    """Estimates of a quantity for every cell.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a cell: `scheduler`, `cluster`, `workload`, `nodes`, `trials` (all), `valid`,
+        `estimate`, `low`, `high` (NaN where there is none), `n`, `method`, `note`; in order of
+        workload, scheduler, nodes.
+
+    Raises
+    ------
+    SchedlabError
+        When trials of one cell ran on differently configured clusters.
+    """
+    rows: list[dict[str, Any]] = []
+    for key, group in trials.groupby(CELL, sort=False, observed=True):
+        parents = group["parent"].nunique(dropna=False)
+        if parents > 1:
+            raise SchedlabError(
+                f"trials of {' '.join(map(str, key))} ran on {parents} differently made clusters: "
+                "they are not pooled",
+                remedy="run snakemake to its end, so that all trials are of the present cluster",
+            )
+        interval = summary_interval(group, quantity)
+        rows.append(
+            {
+                **dict(zip(CELL, key if isinstance(key, tuple) else (key,), strict=True)),
+                "trials": len(group),
+                "valid": int(group["valid"].sum()),
+                "estimate": _number(interval.estimate),
+                "low": _number(interval.low),
+                "high": _number(interval.high),
+                "n": interval.n,
+                "method": interval.method,
+                "note": interval.note,
+            }
+        )
+    columns = [*CELL, "trials", "valid", "estimate", "low", "high", "n", "method", "note"]
+    table = pd.DataFrame(rows, columns=columns)
+    return table.sort_values(["workload", "scheduler", "nodes"], ignore_index=True)
+
+
+def _number(value: float | None) -> float:
+    return float("nan") if value is None else value

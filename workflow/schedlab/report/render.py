@@ -1,0 +1,145 @@
+"""Render the report from tables, figures and records."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from schedlab.config.model import Experiment
+from schedlab.figures import FIGURES
+from schedlab.records import digest
+from schedlab.report import comparison, method, summary
+from schedlab.report.chain import DIFFERS, Records
+from schedlab.report.neutral import Neutral
+from schedlab.report.numbers import number, seconds, short
+from schedlab.report.svg import inline
+from schedlab.tables.build import load_tables
+
+TEMPLATES = Path(__file__).resolve().parents[2] / "report"
+
+
+def render_report(
+    tables: Path, figures: Path, results: Path, experiment: Experiment, output: Path
+) -> None:
+    """Write the report, the same bytes for the same inputs.
+
+    Parameters
+    ----------
+    tables, figures : pathlib.Path
+        Folders of the tables and of the SVG files.
+    results : pathlib.Path
+        Results folder; records that are missing there are named in the report.
+    experiment : Experiment
+        The experiment that the results are of.
+    output : pathlib.Path
+        HTML file to write.
+    """
+    neutral = Neutral(results)
+    content = neutral.data(_content(tables, results, experiment))
+    text = (
+        _environment()
+        .get_template("report.html.j2")
+        .render(
+            **content,
+            figures=[_figure(figures, name) for name in FIGURES],
+            style=Markup((TEMPLATES / "style.css").read_text(encoding="utf-8")),  # noqa: S704
+        )
+    )
+    output.parent.mkdir(parents=True, exist_ok=True)
+    output.write_text(text, encoding="utf-8")
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"number": number, "seconds": seconds, "short": short}
+    return environment
+
+
+def _content(tables: Path, results: Path, experiment: Experiment) -> dict[str, Any]:
+    """Everything that the templates show, as plain data."""
+    loaded = load_tables(tables)
+    trials = loaded.trials
+    records = Records(results, experiment)
+    facts = summary.conditions(loaded, experiment)
+    rows = summary.trial_rows(trials)
+    clusters = [records.cluster(cluster) for cluster in experiment.clusters()]
+    for row in rows:
+        row["created"] = records.created(row["trial"])
+        row["chain"] = records.agreement(row["trial"])
+    for cluster in clusters:
+        cluster["trials"] = [row for row in rows if row["cluster"] == cluster["id"]]
+        cluster["differing"] = sum(row["chain"] == DIFFERS for row in cluster["trials"])
+        cluster["in_force"] = summary.settings_of(trials, "cluster", cluster["id"])
+    probe = (records.accelerator or {}).get("accelerator", {})
+    return {
+        "name": experiment.name,
+        "date": records.newest,
+        "lineage": digest(sorted(row["lineage"] for row in rows)),
+        "emulated": "tcg" in facts["accelerators"],
+        "facts": facts,
+        "probe": {key: str(probe.get(key, "")) for key in ("reason", "qemu_version")},
+        "results": summary.main_table(trials),
+        "differences": comparison.differences(trials),
+        "parity": comparison.parity(trials),
+        "fates": summary.fates(trials),
+        "invalid": summary.invalid_trials(trials),
+        "trials": rows,
+        "instants": summary.instants(loaded.jobs),
+        "definitions": [definition._asdict() for definition in method.DEFINITIONS],
+        "quantities": method.quantities(),
+        "rules": method.rules(trials, pooled=facts["pooled"], absent=bool(facts["absent"])),
+        "factors": _factors(experiment),
+        "steps": _steps(loaded.trials),
+        "clusters": clusters,
+    }
+
+
+def _factors(experiment: Experiment) -> dict[str, Any]:
+    """Factors and levels."""
+    return {
+        "schedulers": experiment.schedulers,
+        "nodes": [str(nodes) for nodes in experiment.nodes],
+        "repetitions": experiment.repetitions,
+        "seed": experiment.seed,
+        "workloads": [
+            {
+                "name": workload.name,
+                "kind": workload.kind,
+                "parameters": ", ".join(
+                    f"{key} = {value}"
+                    for key, value in experiment.workload_spec(workload.name).items()
+                    if key not in {"name", "kind"} and value is not None
+                ),
+            }
+            for workload in experiment.workloads
+        ],
+    }
+
+
+def _steps(trials: Any) -> list[dict[str, str]]:
+    """Scheduling parameters in force of each scheduler, which set the steps of the waits."""
+    return [
+        {
+            "scheduler": name,
+            "parameters": str(
+                summary.settings_of(trials, "scheduler", name).get("SchedulerParameters", "")
+            ),
+        }
+        for name in sorted(str(scheduler) for scheduler in trials["scheduler"].unique())
+    ]
+
+
+def _figure(folder: Path, name: str) -> dict[str, Any]:
+    """A figure as the template wants it; without picture when its file is missing."""
+    figure, path = FIGURES[name], folder / f"{name}.svg"
+    picture = inline(path.read_text(encoding="utf-8"), name, figure.alt) if path.exists() else ""
+    return {"name": name, "title": figure.title, "caption": figure.caption, "picture": picture}

@@ -1,0 +1,195 @@
+"""What the tables say: estimates of every cell, fates of jobs, conditions of trials."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pandas as pd
+
+from schedlab.config.model import Experiment
+from schedlab.metrics.summary import QUANTITIES, cells
+from schedlab.report.numbers import count, number, seconds, short, span
+from schedlab.schedulers.base import TIMESTAMPS
+from schedlab.tables.build import Tables
+from schedlab.tables.schemas import JOBS
+
+SHOWN = (
+    "throughput",
+    "makespan",
+    "ideal_makespan",
+    "wait_median",
+    "launch_median",
+    "bounded_slowdown",
+    "utilisation",
+    "scheduler_cpu_per_job",
+)
+"""Quantities of the main table."""
+
+FATES = (
+    "completed",
+    "failed",
+    "rejected",
+    "lost",
+    "duplicated",
+    "unfinished",
+    "not_submitted",
+)
+
+
+def main_table(trials: pd.DataFrame) -> dict[str, Any]:
+    """Rows of workload and cluster, with an estimate and interval of each quantity."""
+    columns = [
+        {"title": QUANTITIES[name].title, "unit": _unit(QUANTITIES[name].unit)} for name in SHOWN
+    ]
+    rows: dict[tuple[str, str], dict[str, Any]] = {}
+    for name in SHOWN:
+        for cell in cells(trials, name).to_dict("records"):
+            key = (str(cell["workload"]), str(cell["cluster"]))
+            row = rows.setdefault(
+                key,
+                {
+                    "workload": key[0],
+                    "cluster": key[1],
+                    "valid": int(cell["valid"]),
+                    "trials": int(cell["trials"]),
+                    "values": [],
+                },
+            )
+            row["values"].append(
+                {
+                    "known": pd.notna(cell["estimate"]),
+                    "estimate": number(cell["estimate"]),
+                    "interval": f"[{number(cell['low'])}, {number(cell['high'])}]"
+                    if pd.notna(cell["low"])
+                    else "",
+                    "n": int(cell["n"]),
+                    "note": str(cell["note"] or ""),
+                }
+            )
+    return {"columns": columns, "rows": list(rows.values())}
+
+
+def _unit(unit: str) -> str:
+    return "" if unit == "1" else unit
+
+
+def fates(trials: pd.DataFrame) -> dict[str, Any]:
+    """Fates of all jobs of every cell, those of invalid trials too."""
+    wanted = ["jobs", *FATES]
+    table = trials.groupby(["workload", "cluster"], sort=True, observed=True)[wanted].sum()
+    rows = [
+        {"workload": str(key[0]), "cluster": str(key[1]), "counts": [count(v) for v in values]}
+        for key, values in zip(table.index, table.to_numpy(), strict=True)
+    ]
+    total = table.sum() if len(table) else pd.Series(dict.fromkeys(wanted, 0))
+    bad = int(total["jobs"] - total["completed"])
+    return {
+        "columns": [name.replace("_", " ") for name in wanted],
+        "rows": rows,
+        "total": [count(total[name]) for name in wanted],
+        "jobs": int(total["jobs"]),
+        "bad": bad,
+        "named": ", ".join(
+            f"{count(total[name])} {name.replace('_', ' ')}" for name in FATES[1:] if total[name]
+        ),
+    }
+
+
+def invalid_trials(trials: pd.DataFrame) -> list[dict[str, Any]]:
+    """Trials that did not pass their gate, with the reasons."""
+    bad = trials[~trials["valid"].astype(bool)].sort_values(["workload", "cluster", "repetition"])
+    return [
+        {
+            "trial": str(row["trial"]),
+            "reasons": [str(reason) for reason in _list(row["reasons"])] or ["no reason recorded"],
+        }
+        for row in bad.to_dict("records")
+    ]
+
+
+def _list(value: Any) -> list[Any]:
+    return [] if value is None or not hasattr(value, "__len__") else list(value)
+
+
+def trial_rows(trials: pd.DataFrame) -> list[dict[str, Any]]:
+    """Trials in the order in which they ran, with the conditions of each."""
+    return [
+        {
+            "order": count(row["order"]),
+            "trial": str(row["trial"]),
+            "cluster": str(row["cluster"]),
+            "valid": bool(row["valid"]),
+            "lineage": str(row["lineage"]),
+            "parent": short(row["parent"]),
+            "duration": seconds(row["duration_s"]),
+            "load": f"{number(row['load_start'])} to {number(row['load_end'])}",
+            "steal": seconds(row["steal_s"]),
+            "restore": seconds(row["restore_s"]),
+            "uncertainty": seconds(row["clock_uncertainty_s"]),
+            "drift": seconds(row["clock_drift_s"]),
+            "late": seconds(row["lateness_median_s"]),
+            "latest": seconds(row["lateness_max_s"]),
+            "submission": number(row["submission_rate_jobs_per_s"]),
+        }
+        for row in trials.sort_values("order").to_dict("records")
+    ]
+
+
+def instants(jobs: pd.DataFrame) -> list[dict[str, Any]]:
+    """Each instant of a job, what it is and where it is from, with the resolution."""
+    meaning = {column.name: column.description.partition(";")[0] for column in JOBS}
+    rows = []
+    for name in TIMESTAMPS:
+        found = jobs[f"{name}_source"].dropna().value_counts().sort_index()
+        missing = int(jobs[name].isna().sum())
+        rows.append(
+            {
+                "name": name,
+                "meaning": meaning[name],
+                "sources": [f"{source}: {n} jobs" for source, n in found.items()],
+                "missing": missing,
+            }
+        )
+    return rows
+
+
+def conditions(tables: Tables, experiment: Experiment) -> dict[str, Any]:
+    """What ran on what: the facts of the first screen."""
+    trials = tables.trials
+    hosts: list[dict[str, Any]] = []
+    for text in trials["conditions"].dropna():
+        host = json.loads(text).get("host", {})
+        facts = {key: host.get(key) for key in ("cpu", "cores", "memory_mib", "kernel", "system")}
+        if any(facts.values()) and facts not in hosts:
+            hosts.append(facts)
+    known = {str(name) for name in trials["trial"]}
+    parents = trials.groupby("cluster", observed=True)["parent"].nunique()
+    return {
+        "accelerators": sorted(str(name) for name in trials["accelerator"].dropna().unique()),
+        "hosts": hosts,
+        "oversubscription": span(trials["oversubscription"]),
+        "oversubscribed": bool((trials["oversubscription"] > 1).any()),
+        "clusters": int(trials["cluster"].nunique()),
+        "workloads": int(trials["workload"].nunique()),
+        "trials": len(trials),
+        "valid": int(trials["valid"].astype(bool).sum()),
+        "jobs": len(tables.jobs),
+        "samples": len(tables.samples),
+        "absent": [key.id for key in experiment.trials() if key.id not in known],
+        "uncertainty": seconds(trials["clock_uncertainty_s"].max()),
+        "drift": seconds(trials["clock_drift_s"].max()),
+        "scrape": span(trials["scrape_interval_s"]),
+        "thresholds": [
+            {"workload": str(name), "seconds": span(rows["bounded_slowdown_threshold_s"])}
+            for name, rows in trials.groupby("workload", sort=True, observed=True)
+        ],
+        "pooled": bool((parents > 1).any()),
+    }
+
+
+def settings_of(trials: pd.DataFrame, column: str, value: str) -> dict[str, Any]:
+    """Scheduler's settings in force in the first valid trial whose `column` has `value`."""
+    rows = trials[(trials[column] == value) & trials["valid"].astype(bool)].sort_values("order")
+    known = rows["settings"].dropna()
+    return dict(json.loads(known.iloc[0])) if len(known) else {}

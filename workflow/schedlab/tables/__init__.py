@@ -1,0 +1,1 @@
+"""From trial directories to Parquet tables with explicit schemas."""

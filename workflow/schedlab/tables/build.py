@@ -1,0 +1,73 @@
+"""The tables of an experiment: jobs, samples, trials, in Parquet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from schedlab.errors import SchedlabError
+from schedlab.tables.schemas import JOBS_SCHEMA, SAMPLES_SCHEMA, TRIALS_SCHEMA, VERSION
+from schedlab.tables.trial import read_trial, to_pandas
+
+
+class Tables(NamedTuple):
+    """The three tables as DataFrames; columns as in `schedlab.tables.schemas`."""
+
+    jobs: pd.DataFrame
+    samples: pd.DataFrame
+    trials: pd.DataFrame
+
+
+def build_tables(folders: Iterable[Path], output: Path) -> None:
+    """Write jobs.parquet, samples.parquet and trials.parquet from trial folders.
+
+    Parameters
+    ----------
+    folders : iterable of pathlib.Path
+        Trial folders, in the order of rows.
+    output : pathlib.Path
+        Folder of the tables.
+    """
+    output.mkdir(parents=True, exist_ok=True)
+    jobs, trials = [], []
+    with pq.ParquetWriter(output / "samples.parquet", SAMPLES_SCHEMA, compression="zstd") as writer:
+        for folder in folders:
+            rows = read_trial(folder)
+            jobs += rows.jobs
+            trials.append({k: v for k, v in rows.trial.items() if k in TRIALS_SCHEMA.names})
+            for batch in rows.samples():
+                writer.write_batch(batch)
+    for name, content, schema in (
+        ("jobs", jobs, JOBS_SCHEMA),
+        ("trials", trials, TRIALS_SCHEMA),
+    ):
+        table = pa.Table.from_pylist(content, schema=schema)
+        pq.write_table(table, output / f"{name}.parquet", compression="zstd")
+
+
+def load_tables(folder: Path) -> Tables:
+    """Read the tables of a folder.
+
+    Raises
+    ------
+    SchedlabError
+        When one is missing or has the schema of another version.
+    """
+    return Tables(*(_load(folder / f"{name}.parquet") for name in Tables._fields))
+
+
+def _load(path: Path) -> pd.DataFrame:
+    remedy = "make the tables anew: snakemake --forcerun tables"
+    try:
+        table = pq.read_table(path)
+    except (OSError, pa.ArrowException) as error:
+        raise SchedlabError(f"{path} cannot be read: {error}", remedy=remedy) from error
+    version = (table.schema.metadata or {}).get(b"schema", b"").decode()
+    if version != VERSION:
+        raise SchedlabError(f"{path} has schema {version!r}, expected {VERSION!r}", remedy=remedy)
+    return to_pandas(table)

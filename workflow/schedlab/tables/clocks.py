@@ -1,0 +1,63 @@
+"""Guests' clocks on one time line: nanoseconds since the trial's start, as the controller saw it.
+
+The offset of a guest's clock to the controller's is measured before and after the workload; in
+between it is taken to change linearly, which is what a constant difference in frequency does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class NodeClock:
+    """Clock of one guest.
+
+    Parameters
+    ----------
+    first, last : int
+        Guest's clock minus controller's, ns, at the two measurements; equal where only one exists.
+    start, end : int
+        Controller's clock at the two measurements, ns.
+    uncertainty : int
+        Larger half round trip of the two, ns.
+    """
+
+    first: int
+    last: int
+    start: int
+    end: int
+    uncertainty: int
+
+    def to_controller(self, guest_ns: int) -> int:
+        """Controller's clock at an instant of the guest's, ns.
+
+        The guest shows g = t + first + d (t - start) at the controller's t, with
+        d = (last - first) / (end - start); solved for t.
+        """
+        span = self.end - self.start
+        drift = (self.last - self.first) / span if span > 0 else 0.0
+        since = guest_ns - self.first - self.start
+        return self.start + round(since / (1.0 + drift))
+
+
+def node_clocks(conditions: Mapping[str, Any]) -> dict[str, NodeClock]:
+    """Clocks of the nodes from a trial record's conditions; nodes never measured are left out."""
+    start = int(conditions.get("start_ns", 0))
+    end = int(conditions.get("end_ns", start))
+    clocks = {}
+    for node, moments in conditions.get("clock", {}).items():
+        before = moments.get("start")
+        if before is None:
+            continue
+        after = moments.get("end", before)
+        clocks[node] = NodeClock(
+            int(before["offset_ns"]),
+            int(after["offset_ns"]),
+            start,
+            end,
+            max(int(before["uncertainty_ns"]), int(after["uncertainty_ns"])),
+        )
+    return clocks

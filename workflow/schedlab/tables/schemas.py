@@ -1,0 +1,224 @@
+"""Schemas of the tables: columns with their types, units and meanings.
+
+Every field carries its unit and description in its metadata, every table the version of the
+schema. A change to a column's meaning needs a new version.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import pyarrow as pa
+
+from schedlab.schedulers.base import TIMESTAMPS
+
+VERSION = "schedlab.tables/1"
+
+# The same few strings over millions of rows.
+_WORD = pa.dictionary(pa.int32(), pa.string())
+
+
+class Column(NamedTuple):
+    """One column.
+
+    Parameters
+    ----------
+    name : str
+        Column name.
+    type : pyarrow.DataType
+        Type; every column may hold nulls.
+    unit : str
+        Unit; `1` for counts and ratios, empty where none applies.
+    description : str
+        What it holds.
+    """
+
+    name: str
+    type: pa.DataType
+    unit: str
+    description: str
+
+
+KEYS = (
+    Column("trial", pa.string(), "", "id of the trial: cluster.workload.repetition"),
+    Column("cluster", pa.string(), "", "id of the cluster: scheduler-n(nodes)"),
+    Column("scheduler", pa.string(), "", "scheduler"),
+    Column("workload", pa.string(), "", "name of the workload"),
+    Column("repetition", pa.int32(), "1", "repetition, from 1"),
+)
+
+_INSTANTS = {
+    "intended": "when the trace wanted the submission",
+    "submit": "just before the submission command",
+    "accepted": "the scheduler had the job",
+    "allocated": "the scheduler gave it nodes",
+    "started": "first instruction of the first rank",
+    "finished": "last instruction of the last rank",
+    "completed": "the scheduler knew of its end",
+}
+
+JOBS = (
+    *KEYS,
+    Column("job", pa.int32(), "1", "number in the trace, from 0"),
+    Column("lineage", pa.string(), "", "digest of the trial's record and of all before it"),
+    Column("user", pa.string(), "", "neutral user"),
+    Column("nodes", pa.int32(), "1", "nodes requested"),
+    Column("cpus", pa.int32(), "1", "processors requested on each node"),
+    Column("runtime_requested", pa.float64(), "s", "what the payload was told to last"),
+    Column("walltime", pa.float64(), "s", "time limit requested"),
+    *(
+        column
+        for name in TIMESTAMPS
+        for column in (
+            Column(name, pa.int64(), "ns", f"{_INSTANTS[name]}; since the trial's start"),
+            Column(f"{name}_source", pa.string(), "", f"where `{name}` is from, and resolution"),
+        )
+    ),
+    Column("placement", pa.list_(pa.string()), "", "nodes that it ran on"),
+    Column("allocated_nodes", pa.int32(), "1", "nodes of the allocation"),
+    Column("allocated_cpus", pa.int32(), "1", "processors of the allocation, over all nodes"),
+    Column("native_id", pa.string(), "", "the scheduler's number of the job"),
+    Column("state", pa.string(), "", "COMPLETED, FAILED, REJECTED, LOST, ... (schedulers.base)"),
+    Column("native_state", pa.string(), "", "state in the scheduler's words"),
+    Column("exit_code", pa.int32(), "1", "exit code; 128 + n after signal n"),
+    Column("ranks", pa.int32(), "1", "ranks that stamped their start"),
+    Column("launch_skew_ns", pa.int64(), "ns", "first instruction, last rank minus first rank"),
+)
+
+SAMPLES = (
+    Column("trial", _WORD, "", "id of the trial"),
+    Column("t_ns", pa.int64(), "ns", "instant of the sample since the trial's start"),
+    Column("metric", _WORD, "", "Prometheus metric"),
+    Column("instance", _WORD, "", "node; the label `instance`"),
+    Column("labels", _WORD, "", "all labels, as JSON with sorted keys"),
+    Column("value", pa.float64(), "", "value, in the metric's own unit"),
+)
+
+_COST = pa.list_(
+    pa.struct(
+        [
+            ("node", pa.string()),
+            ("process", pa.string()),
+            ("cpu_s", pa.float64()),
+            ("rss_bytes", pa.float64()),
+            ("peak_rss_bytes", pa.float64()),
+        ]
+    )
+)
+
+_F = pa.float64()
+_N = pa.int32()
+
+CONDITIONS = (
+    Column("kind", pa.string(), "", "kind of the workload"),
+    Column("order", _N, "1", "place in the random order of trials, from 0"),
+    Column("nodes", _N, "1", "compute nodes"),
+    Column("cpus_per_node", _N, "1", "processors of a compute node"),
+    Column("cores", _N, "1", "processors of all the compute nodes"),
+    Column("lineage", pa.string(), "", "digest of the trial's record and of all before it"),
+    Column("parent", pa.string(), "", "digest of the record of the cluster's configuration"),
+    Column("duration_s", _F, "s", "the whole trial, with restore and collection"),
+    Column("accelerator", pa.string(), "", "kvm, or tcg (software emulation)"),
+    Column("oversubscription", _F, "1", "virtual processors per host core"),
+    Column("host_cores", _N, "1", "cores of the host"),
+    Column("host_cpu", pa.string(), "", "the host's processor"),
+    Column("load_start", _F, "1", "host's load average (1 min) before the workload"),
+    Column("load_end", _F, "1", "host's load average (1 min) after the workload"),
+    Column("steal_s", _F, "s", "processor time stolen from the host during the workload"),
+    Column("restore_s", _F, "s", "restoring the cluster"),
+    Column("scrape_interval_s", _F, "s", "between two samples"),
+    Column("clock_uncertainty_s", _F, "s", "largest uncertainty of a node's clock offset"),
+    Column("clock_drift_s", _F, "s", "largest change of a node's clock offset during the trial"),
+    Column("clock_offset_s", _F, "s", "head's clock minus the controller's, before the workload"),
+    Column("conditions", pa.string(), "", "all conditions of the record, as JSON"),
+    Column("settings", pa.string(), "", "the scheduler's settings in force, as JSON"),
+    Column("parity", pa.string(), "", "the scheduler's rows of the parity manifest, as JSON"),
+    Column("counters", pa.string(), "", "the scheduler's own counters, as JSON"),
+)
+
+VERDICT = (
+    Column("valid", pa.bool_(), "", "the trial passed every gate"),
+    Column("reasons", pa.list_(pa.string()), "", "why it did not"),
+    Column("timed_out", pa.bool_(), "", "the driver's time was up"),
+)
+
+METRICS = (
+    Column("jobs", _N, "1", "jobs of the trace: the denominator"),
+    Column("completed", _N, "1", "jobs that ended well"),
+    Column("failed", _N, "1", "jobs that ran and ended badly, or were cancelled"),
+    Column("rejected", _N, "1", "submissions that the scheduler refused"),
+    Column("lost", _N, "1", "jobs accepted and then in no record"),
+    Column("duplicated", _N, "1", "jobs of which a rank ran more than once"),
+    Column("unfinished", _N, "1", "jobs pending or running at the end"),
+    Column("not_submitted", _N, "1", "jobs that the driver never came to"),
+    Column("makespan_s", _F, "s", "last instruction of all minus first submission"),
+    Column("throughput_jobs_per_s", _F, "1/s", "completed / (last completion - first submission)"),
+    Column("throughput_busy_jobs_per_s", _F, "1/s", "median of completions in each busy second"),
+    Column("utilisation", _F, "1", "busy core time / (cores x makespan)"),
+    Column("utilisation_steady", _F, "1", "the same between 10 and 90 % of the job starts"),
+    Column("fragmentation", _F, "1", "idle core time while a job that would fit waits / all"),
+    Column("wait_mean_s", _F, "s", "started - submit"),
+    Column("wait_median_s", _F, "s", "started - submit"),
+    Column("wait_p99_s", _F, "s", "started - submit; only from 100 jobs"),
+    Column("wait_max_s", _F, "s", "started - submit"),
+    Column("submit_latency_median_s", _F, "s", "accepted - submit"),
+    Column("scheduling_latency_median_s", _F, "s", "allocated - accepted"),
+    Column("launch_latency_median_s", _F, "s", "started - allocated"),
+    Column("completion_latency_median_s", _F, "s", "completed - finished"),
+    Column("turnaround_mean_s", _F, "s", "finished - submit"),
+    Column("turnaround_median_s", _F, "s", "finished - submit"),
+    Column("bounded_slowdown_mean", _F, "1", "max(1, (wait + r) / max(r, threshold))"),
+    Column("bounded_slowdown_median", _F, "1", "max(1, (wait + r) / max(r, threshold))"),
+    Column("bounded_slowdown_threshold_s", _F, "s", "threshold; scaled with the trace"),
+    Column("launch_skew_median_s", _F, "s", "over jobs of more than one rank"),
+    Column("launch_skew_max_s", _F, "s", "over jobs of more than one rank"),
+    Column("fairness_jain", _F, "1", "Jain's index over users of mean bounded slowdown"),
+    Column("lateness_median_s", _F, "s", "submit - intended"),
+    Column("lateness_p99_s", _F, "s", "submit - intended; only from 100 jobs"),
+    Column("lateness_max_s", _F, "s", "submit - intended"),
+    Column("submission_rate_jobs_per_s", _F, "1/s", "accepted / (last accepted - first submit)"),
+    Column("area_bound_s", _F, "s", "least makespan for the machine's area"),
+    Column("critical_path_s", _F, "s", "least makespan for the longest job after its arrival"),
+    Column("ideal_makespan_s", _F, "s", "the larger of the two bounds"),
+    Column("scheduler_cpu_s", _F, "s", "processor time of the daemons during the workload"),
+    Column("scheduler_cpu_per_job_s", _F, "s", "the same for each job of the trace"),
+    Column("scheduler_peak_rss_bytes", _F, "B", "sum of the daemons' peak memory at the end"),
+    Column("daemon_cost", _COST, "s, B", "processor time and memory of each daemon on each node"),
+)
+
+TRIALS = (*KEYS, *CONDITIONS, *VERDICT, *METRICS)
+
+
+def schema(columns: tuple[Column, ...], table: str) -> pa.Schema:
+    """Arrow schema of a table, with the metadata.
+
+    Parameters
+    ----------
+    columns : tuple of Column
+        Columns in their order.
+    table : str
+        Name of the table.
+    """
+    return pa.schema(
+        [
+            pa.field(c.name, c.type, metadata={"unit": c.unit, "description": c.description})
+            for c in columns
+        ],
+        metadata={"schema": VERSION, "table": table},
+    )
+
+
+JOBS_SCHEMA = schema(JOBS, "jobs")
+SAMPLES_SCHEMA = schema(SAMPLES, "samples")
+TRIALS_SCHEMA = schema(TRIALS, "trials")
+
+
+def unit(table: pa.Schema, column: str) -> str:
+    """Unit of a column, as its metadata has it.
+
+    Raises
+    ------
+    KeyError
+        When the table has no such column.
+    """
+    return bytes((table.field(column).metadata or {}).get(b"unit", b"")).decode()

@@ -1,0 +1,245 @@
+"""Rows of one trial, from the records that it left behind."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+
+from schedlab.metrics.trial import trial_metrics
+from schedlab.records import load_record
+from schedlab.schedulers import Scheduler, get_scheduler
+from schedlab.schedulers.base import COMPLETED, NOT_SUBMITTED, TIMESTAMPS
+from schedlab.tables.clocks import NodeClock, node_clocks
+from schedlab.tables.schemas import JOBS_SCHEMA, SAMPLES_SCHEMA
+from schedlab.tables.series import read_series
+from schedlab.workloads import Trace, read_trace
+
+BATCH = 50_000
+"""Samples held in memory at once."""
+
+_ORDER = ("submit", "allocated", "started", "finished", "completed")
+_RESOLUTION_NS = 1_000_000
+"""Coarsest clock that instants come from (slurmctld's log), for the check of their order."""
+
+
+@dataclass
+class TrialRows:
+    """Rows of one trial.
+
+    Parameters
+    ----------
+    jobs : list of dict
+        Rows of the jobs table.
+    trial : dict
+        Row of the trials table.
+    folder : pathlib.Path
+        Where the samples are.
+    """
+
+    jobs: list[dict[str, Any]]
+    trial: dict[str, Any]
+    folder: Path
+
+    def samples(self) -> Iterator[pa.RecordBatch]:
+        """Batches of the samples table, read when asked for."""
+        path = self.folder / "samples.json.gz"
+        if not path.is_file():
+            return
+        start = self.trial["start_ns"]
+        rows: list[dict[str, Any]] = []
+        for series in read_series(path):
+            common = {
+                "trial": self.trial["trial"],
+                "metric": series["metric"],
+                "instance": series["labels"].get("instance"),
+                "labels": json.dumps(series["labels"], sort_keys=True),
+            }
+            for moment, value in series["values"]:
+                rows.append({**common, "t_ns": round(moment * 1e9) - start, "value": value})
+            if len(rows) >= BATCH:
+                yield pa.RecordBatch.from_pylist(rows, schema=SAMPLES_SCHEMA)
+                rows = []
+        if rows:
+            yield pa.RecordBatch.from_pylist(rows, schema=SAMPLES_SCHEMA)
+
+
+def read_trial(folder: Path) -> TrialRows:
+    """Read a trial's folder; files that an invalid trial never wrote may be missing."""
+    record = load_record(folder / "record.json")
+    facts, conditions = record["trial"], record["conditions"]
+    trace = read_trace(folder / "trace.json")
+    scheduler = get_scheduler(facts["scheduler"])
+    clocks = node_clocks(conditions)
+    keys = {
+        "trial": record["id"],
+        "cluster": facts["cluster"],
+        "scheduler": facts["scheduler"],
+        "workload": facts["workload"],
+        "repetition": facts["repetition"],
+    }
+    jobs = [
+        {**keys, "lineage": record["lineage"], **row}
+        for row in _job_rows(folder, scheduler, trace, clocks, conditions)
+    ]
+    frame = jobs_frame(jobs)
+    costs = conditions.get("daemon_cost", {})
+    reasons = list(record["verdict"]["reasons"])
+    # A trial that broke down explains its jobs' fates; else they are the reason.
+    if not reasons:
+        reasons = job_problems(frame, clocks, gang=scheduler.gang)
+    driver = _json(folder / "driver" / "driver.json")
+    trial = {
+        **keys,
+        **_conditions(record, clocks),
+        "kind": trace.kind,
+        "cores": trace.machine.cores,
+        "settings": json.dumps(scheduler.settings(folder / "native"), sort_keys=True),
+        "parity": json.dumps(scheduler.parity(folder / "native"), sort_keys=True),
+        "counters": json.dumps(scheduler.counters(folder / "native"), sort_keys=True),
+        "valid": not reasons,
+        "reasons": reasons,
+        "timed_out": driver.get("timed_out"),
+        **trial_metrics(frame, trace, costs.get("start", {}), costs.get("end", {})),
+        "start_ns": int(conditions.get("start_ns", 0)),
+    }
+    return TrialRows(jobs, trial, folder)
+
+
+def jobs_frame(rows: list[dict[str, Any]]) -> pd.DataFrame:
+    """Rows of the jobs table as a DataFrame in which whole numbers may be missing."""
+    table = pa.Table.from_pylist(rows, schema=JOBS_SCHEMA)
+    return to_pandas(table)
+
+
+def to_pandas(table: pa.Table) -> pd.DataFrame:
+    """Table as a DataFrame; integer and truth columns keep their type where values are missing."""
+    kinds = {
+        pa.int32(): pd.Int32Dtype(),
+        pa.int64(): pd.Int64Dtype(),
+        pa.bool_(): pd.BooleanDtype(),
+    }
+    frame: pd.DataFrame = table.to_pandas(types_mapper=kinds.get)
+    return frame
+
+
+def job_problems(
+    jobs: pd.DataFrame, clocks: Mapping[str, NodeClock], *, gang: bool = True
+) -> list[str]:
+    """Say why a trial's jobs make it invalid: bad ends, or instants in an impossible order.
+
+    Without gangs a job's first rank may start, and even end, before its last one is allocated.
+    """
+    problems = [
+        f"{count} of {len(jobs)} jobs {state}"
+        for state, count in jobs["state"].value_counts().sort_index().items()
+        if state != COMPLETED
+    ]
+    allowed = 2 * max((clock.uncertainty for clock in clocks.values()), default=0) + _RESOLUTION_NS
+    alone = jobs["nodes"] == 1
+    for earlier, later in zip(_ORDER, _ORDER[1:], strict=False):
+        checked = jobs[alone] if not gang and earlier == "allocated" else jobs
+        backwards = (checked[earlier] - checked[later]).dropna()
+        count = int((backwards > allowed).sum())
+        if count:
+            problems.append(
+                f"{count} jobs were {later} before they were {earlier}, by up to "
+                f"{backwards.max() / 1e6:.1f} ms (clocks allow {allowed / 1e6:.1f} ms)"
+            )
+    return problems
+
+
+def _job_rows(
+    folder: Path,
+    scheduler: Scheduler,
+    trace: Trace,
+    clocks: Mapping[str, NodeClock],
+    conditions: Mapping[str, Any],
+) -> Iterator[dict[str, Any]]:
+    """Rows of the trace's jobs, with instants since the trial's start."""
+    translations = _json(folder / "translations.json").get("submissions", [])
+    rows: list[dict[str, Any]]
+    if not translations or "head" not in clocks:
+        # The trial ended before a clock was measured: nothing was submitted.
+        rows = [{"job": job.job, "state": NOT_SUBMITTED} for job in trace.jobs]
+    else:
+        rows = scheduler.collect(
+            folder / "native", list(_stamps(folder, clocks)), translations, None
+        )
+    start, jobs = int(conditions.get("start_ns", 0)), {job.job: job for job in trace.jobs}
+    for row in rows:
+        job = jobs[row["job"]]
+        for name in TIMESTAMPS:
+            if row.get(name) is not None:
+                row[name] = clocks["head"].to_controller(row[name]) - start
+        row["allocated_nodes"], row["allocated_cpus"] = (
+            row.pop("nodes", None),
+            row.pop("cpus", None),
+        )
+        yield row | {
+            "user": job.user,
+            "nodes": job.nodes,
+            "cpus": job.cpus,
+            "runtime_requested": job.runtime,
+            "walltime": job.walltime,
+        }
+
+
+def _stamps(folder: Path, clocks: Mapping[str, NodeClock]) -> Iterator[dict[str, Any]]:
+    """Payload stamps, brought from each node's clock to the head's."""
+    path = folder / "stamps.jsonl"
+    head = clocks["head"]
+    for line in path.read_text().splitlines() if path.is_file() else []:
+        stamp = json.loads(line)
+        apart = clocks[stamp["node"]].to_controller(stamp["clock_ns"]) - head.to_controller(
+            stamp["clock_ns"]
+        )
+        yield stamp | {"clock_ns": stamp["clock_ns"] + apart}
+
+
+def _conditions(record: Mapping[str, Any], clocks: Mapping[str, NodeClock]) -> dict[str, Any]:
+    """Columns of the trials table that say under which conditions the trial ran."""
+    facts, conditions = record["trial"], record["conditions"]
+    host = conditions.get("host", {})
+    head = clocks.get("head")
+    return {
+        "order": facts["order"],
+        "nodes": facts["nodes"],
+        "cpus_per_node": facts["cpus_per_node"],
+        "lineage": record["lineage"],
+        "parent": record["parents"]["configured"]["lineage"],
+        "duration_s": record["duration"],
+        "accelerator": conditions.get("accelerator"),
+        "oversubscription": conditions.get("oversubscription"),
+        "host_cores": host.get("cores"),
+        "host_cpu": host.get("cpu"),
+        "load_start": host.get("load_start"),
+        "load_end": host.get("load_end"),
+        "steal_s": host.get("steal"),
+        "restore_s": conditions.get("restore_seconds"),
+        "scrape_interval_s": conditions.get("scrape_interval"),
+        "clock_uncertainty_s": _largest_s(c.uncertainty for c in clocks.values()),
+        "clock_drift_s": _largest_s(abs(c.last - c.first) for c in clocks.values()),
+        "clock_offset_s": head.first / 1e9 if head else None,
+        "conditions": json.dumps(conditions, sort_keys=True),
+    }
+
+
+def _largest_s(nanoseconds: Iterable[int]) -> float | None:
+    """Largest of some durations, in s; None of none."""
+    largest = max(nanoseconds, default=None)
+    return None if largest is None else largest / 1e9
+
+
+def _json(path: Path) -> dict[str, Any]:
+    """Content of a JSON file, empty where a broken trial left none or a part of one."""
+    try:
+        content: dict[str, Any] = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}
+    return content
