@@ -1,0 +1,84 @@
+"""The whole path from sources to results/report.html; one rule file a stage, in order."""
+
+from snakemake.utils import min_version
+
+from schedlab.pipeline import Pipeline
+
+min_version("9.14")
+
+# `--config experiments=FILE results=FOLDER` selects another sweep and another place for its results.
+pipeline = Pipeline.load(
+    config.get("experiments", "config/experiments.yaml"),
+    config.get("results", "results"),
+    workflow.basedir,
+)
+RESULTS = pipeline.results
+
+
+# Jobs read them; they are no parameters, so that moving the results makes nothing stale.
+envvars:
+    "SCHEDLAB_EXPERIMENTS",
+    "SCHEDLAB_RESULTS",
+
+
+wildcard_constraints:
+    image="[a-z0-9]+",
+    cluster="[a-z0-9]+-n[0-9]+",
+    workload="[a-z0-9-]+",
+    nodes="[0-9]+",
+    repetition="[0-9]+",
+    figure="[a-z_]+",
+
+
+include: "workflow/rules/toolchain.smk"
+include: "workflow/rules/images.smk"
+include: "workflow/rules/clusters.smk"
+include: "workflow/rules/trials.smk"
+include: "workflow/rules/tables.smk"
+include: "workflow/rules/figures.smk"
+include: "workflow/rules/report.smk"
+
+
+rule all:
+    """Everything: the report and what it is made from."""
+    default_target: True
+    input:
+        f"{RESULTS}/report.html",
+        # By name: a trial whose forced repetition was interrupted is missing, not stale.
+        pipeline.all_records(),
+
+
+# Stopping points, for a person who wants to deploy, benchmark and collect separately.
+rule all_images:
+    """Every image."""
+    input:
+        expand(
+            f"{RESULTS}/images/{{image}}/image/record.json",
+            image=pipeline.experiment.images(),
+        ),
+
+
+rule all_provisioned:
+    """Every cluster, created and saved."""
+    input:
+        pipeline.cluster_records("provisioned"),
+
+
+rule all_configured:
+    """Every cluster, with its scheduler at work, saved."""
+    input:
+        pipeline.cluster_records("configured"),
+
+
+rule all_trials:
+    """Every trial."""
+    input:
+        pipeline.trial_records(),
+
+
+onstart:
+    pipeline.begin()
+
+
+onsuccess:
+    pipeline.summarise()
