@@ -1,0 +1,106 @@
+"""Restoring a cluster, against building it anew and against reading the snapshot's bytes.
+
+    python tests/benchmarks/restore.py [--experiments FILE] [--cluster ID] [--rounds N]
+
+Everything is measured in one run on one machine: the cluster is created and configured from its
+image (destroy + apply + boot + configure, as `make provision configure` does it), then restored
+`rounds` times until every node answers, then its snapshot's files are read `rounds` times.
+The images must exist (`make image`). Prints a table and the ratios as JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def schedlab(results: Path, experiments: Path, *arguments: str) -> float:
+    """Run a stage; return its seconds."""
+    environment = os.environ | {
+        "SCHEDLAB_RESULTS": str(results),
+        "SCHEDLAB_EXPERIMENTS": str(experiments),
+    }
+    start = time.monotonic()
+    subprocess.run(
+        [sys.executable, "-m", "schedlab", *arguments],
+        check=True, env=environment, cwd=ROOT, stdout=subprocess.DEVNULL,
+    )  # fmt: skip
+    return time.monotonic() - start
+
+
+def read_all(folder: Path) -> float:
+    """Read every file of a snapshot; return the seconds."""
+    start = time.monotonic()
+    for path in sorted(folder.iterdir()):
+        with path.open("rb", buffering=0) as handle:
+            while handle.read(2**22):
+                pass
+    return time.monotonic() - start
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--experiments", type=Path, default=ROOT / "config/tests/one-node.yaml")
+    parser.add_argument("--images", type=Path, default=ROOT / "results")
+    parser.add_argument("--cluster", default="slurm-n1")
+    parser.add_argument("--rounds", type=int, default=5)
+    options = parser.parse_args()
+    scheduler = options.cluster.split("-")[0]
+    with tempfile.TemporaryDirectory(dir=options.images.parent) as folder:
+        results = Path(folder)
+        for name in ("accelerator.json", "toolchain.json"):
+            shutil.copy(options.images / name, results / name)
+        shutil.copytree(
+            options.images / "images" / scheduler,
+            results / "images" / scheduler,
+            copy_function=os.link,
+        )
+        provision = schedlab(
+            results, options.experiments, "provision", "--cluster", options.cluster
+        )
+        configure = schedlab(
+            results, options.experiments, "configure", "--cluster", options.cluster
+        )
+        snapshot = results / "clusters" / options.cluster / "configured" / "snapshot"
+        restores = []
+        for _ in range(options.rounds):
+            output = results / "seconds"
+            schedlab(
+                results, options.experiments, "exec", "--cluster", options.cluster, "--timing",
+                str(output), "true",
+            )  # fmt: skip
+            restores.append(json.loads(output.read_text()))
+        reads = [read_all(snapshot) for _ in range(options.rounds)]
+        size = sum(p.stat().st_size for p in snapshot.iterdir())
+    restore = statistics.median(r["restore"] for r in restores)
+    reachable = statistics.median(r["reachable"] for r in restores)
+    read = statistics.median(reads)
+    rebuild = provision + configure
+    print(f"{'build anew (apply, boot, configure)':44}{rebuild:8.1f} s")
+    print(f"{'restore until the nodes run':44}{restore:8.2f} s  (median of {options.rounds})")
+    print(f"{'restore until the nodes answer over SSH':44}{reachable:8.2f} s")
+    print(f"{'read the snapshot (' + str(size // 2**20) + ' MiB)':44}{read:8.2f} s")
+    print(
+        json.dumps(
+            {
+                "rebuild_over_restore": round(rebuild / restore, 1),
+                "rebuild_over_reachable": round(rebuild / reachable, 1),
+                "restore_over_read": round(restore / read, 2),
+            }
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,320 @@
+"""The experiment file: defaults, projections, and every refusal with its remedy."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from schedlab.config import Experiment, HostFacts, load_experiment
+from schedlab.config.schema import SCHEMA_PATH, schema_text
+from schedlab.config.sections import mib
+from schedlab.errors import SchedlabError
+from schedlab.workloads import workload_from
+
+ROOT = Path(__file__).resolve().parents[2]
+HOST = HostFacts(cores=8, memory_mib=16384, numa_nodes=frozenset({0}), hugepages_mib=0)
+BURST = {"name": "burst", "kind": "burst", "jobs": 3}
+
+
+def write(folder: Path, **keys: Any) -> Path:
+    """Write an experiment with one burst workload and the given keys."""
+    path = folder / "experiments.yaml"
+    path.write_text(yaml.safe_dump({"workloads": [BURST], **keys}))
+    return path
+
+
+def load(folder: Path, host: HostFacts = HOST, **keys: Any) -> Experiment:
+    return load_experiment(write(folder, **keys), host, ROOT)
+
+
+def refusal(folder: Path, host: HostFacts = HOST, **keys: Any) -> list[str]:
+    """Lines of the error that an experiment is refused with, without the closing remedy."""
+    with pytest.raises(SchedlabError) as caught:
+        load(folder, host, **keys)
+    return caught.value.message.splitlines()
+
+
+@pytest.mark.parametrize("name", ["experiments.yaml", "tests/one-node.yaml", "tests/dag.yaml"])
+def test_shipped_experiments_load_on_a_small_host(name: str) -> None:
+    host = HostFacts(cores=2, memory_mib=8192)
+    assert load_experiment(ROOT / "config" / name, host, ROOT).clusters()
+
+
+def test_default_experiment_has_the_documented_cells() -> None:
+    experiment = load_experiment(ROOT / "config/experiments.yaml", HOST, ROOT)
+    assert [cluster.id for cluster in experiment.clusters()] == ["slurm-n1", "slurm-n2"]
+    assert len(experiment.trials()) == 2 * 4 * 3
+    largest = experiment.cluster("slurm-n2")
+    assert (largest.cores, largest.vcpus_total, largest.memory_total_mib) == (4, 5, 2560)
+    assert list(largest.machines()) == ["head", "compute1", "compute2"]
+    assert str(experiment.network.address(10)) == "10.0.100.10"
+
+
+def test_schema_file_is_up_to_date() -> None:
+    assert SCHEMA_PATH.read_text() == schema_text(), "run: python -m schedlab.config.schema"
+
+
+def test_readme_names_every_key() -> None:
+    text = (ROOT / "config/README.md").read_text()
+    schema = json.loads(schema_text())
+    keys = set(schema["properties"])
+    for section in schema["$defs"].values():
+        keys |= set(section["properties"])
+    assert not [key for key in sorted(keys) if f"`{key}`" not in text]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [("768 MiB", 768), ("1 GiB", 1024), ("2GiB", 2048), ("1MiB", 1)]
+)
+def test_sizes(text: str, expected: int) -> None:
+    assert mib(text) == expected
+
+
+@pytest.mark.parametrize("text", ["1 GB", "1", "0 MiB", "-1 GiB", "1.5 GiB", "GiB", " 1 GiB"])
+def test_sizes_of_another_form_are_refused(text: str) -> None:
+    with pytest.raises(ValueError):
+        mib(text)
+
+
+def test_trial_order_is_a_seeded_permutation(tmp_path: Path) -> None:
+    first = load(tmp_path, nodes=[1, 2, 3], seed=1)
+    again = load(tmp_path, nodes=[1, 2, 3], seed=1)
+    other = load(tmp_path, nodes=[1, 2, 3], seed=2)
+    assert first.trials() == again.trials() != other.trials()
+    assert sorted(k.id for k in first.trials()) == sorted(k.id for k in other.trials())
+    assert len({k.id for k in first.trials()}) == 9
+    assert first.trials() != sorted(first.trials(), key=lambda key: key.id)
+
+
+def test_adding_cells_changes_no_spec_and_no_trace_of_the_others(tmp_path: Path) -> None:
+    poisson = {"name": "poisson", "kind": "poisson", "jobs": 5}
+    before = load(tmp_path, nodes=[1], workloads=[poisson], repetitions=1)
+    after = load(tmp_path, nodes=[2, 1], workloads=[BURST, poisson], repetitions=4)
+    key = before.trials()[0]
+    assert key in after.trials()
+    assert before.trial_spec(key) == after.trial_spec(key)
+    assert before.cluster_spec("slurm-n1") == after.cluster_spec("slurm-n1")
+    assert before.trace("poisson", 1, 1) == after.trace("poisson", 1, 1)
+    assert after.trace("poisson", 1, 1) != after.trace("poisson", 1, 2)
+
+
+def test_specs_are_sorted_plain_json_and_separate_concerns(tmp_path: Path) -> None:
+    plain = load(tmp_path)
+    tuned = load(tmp_path, slurm={"minjobage": 10, "Extra": True})
+    spec = plain.cluster_spec("slurm-n1")
+    assert json.dumps(spec) == json.dumps(spec, sort_keys=True)
+    assert tuned.cluster_spec("slurm-n1") == spec, "settings act on the configured cluster only"
+    assert tuned.settings_spec("slurm")["MinJobAge"] == "10"
+    assert tuned.settings_spec("slurm")["Extra"] == "yes"
+    assert load(tmp_path, limits={"trial": 5}).trial_spec(plain.trials()[0]) == plain.trial_spec(
+        plain.trials()[0]
+    )
+    assert plain.image_spec("slurm") == {
+        "disk": "3 GiB",
+        "image": "slurm",
+        "kind": "mmdebstrap",
+        "suite": "trixie",
+    }
+
+
+def test_workload_spec_rebuilds_the_workload(tmp_path: Path) -> None:
+    experiment = load(tmp_path)
+    assert workload_from(experiment.workload_spec("burst")) == experiment.workload("burst")
+
+
+def test_passthrough_forces_booting(tmp_path: Path) -> None:
+    pci = {"pci": ["0000:03:00.0", "0000:03:00.1"]}
+    assert load(tmp_path, placement=pci).cluster("slurm-n2").reset == "boot"
+    assert load(tmp_path).cluster("slurm-n2").reset == "restore"
+
+
+@pytest.mark.parametrize(
+    ("keys", "key", "what", "remedy"),
+    [
+        ({"repetitons": 3}, "repetitons = 3", "unknown key", "did you mean repetitions?"),
+        (
+            {"node": {"vcpu": 1}},
+            "node.vcpu = 1",
+            "unknown key",
+            "did you mean vcpus?",
+        ),
+        (
+            {"workloads": [{"name": "a", "kind": "burst", "job": 1}]},
+            "workloads[0].job = 1",
+            "unknown key",
+            "did you mean jobs?",
+        ),
+        (
+            {"workloads": [{"name": "a", "kind": "bursty"}]},
+            "workloads[0].kind = 'bursty'",
+            "unknown kind",
+            "did you mean burst?",
+        ),
+        ({"workloads": [{"name": "a"}]}, "workloads[0].kind = null", "missing", "say which"),
+        ({"workloads": []}, "workloads = []", "at least 1 item", ""),
+        ({"workloads": [BURST, BURST]}, "workloads[1].name = 'burst'", "duplicate name", "own"),
+        ({"nodes": [1, 1]}, "nodes[1] = 1", "written twice", "remove one"),
+        ({"repetitions": "3"}, "repetitions = '3'", "valid integer", ""),
+        ({"repetitions": True}, "repetitions = true", "valid integer", ""),
+        ({"schedulers": ["slrum"]}, "schedulers[0] = 'slrum'", "not a registered", "slurm?"),
+        (
+            {"placement": {"pinning": "exclusive"}, "nodes": [4]},
+            "placement.pinning = 'exclusive'",
+            "9 vCPUs (head 1 + 4 nodes of 2) on 8 host cores",
+            "spread",
+        ),
+        (
+            {"placement": {"pinning": "exclusive", "oversubscribe": True}, "nodes": [4]},
+            "placement.pinning = 'exclusive'",
+            "needs a core for each",
+            "lower nodes",
+        ),
+        ({"nodes": [4]}, "placement.oversubscribe = false", "oversubscribe the host", "true"),
+        (
+            {"node": {"memory": "16 GiB"}, "limits": {"memory": "64 GiB"}},
+            "node.memory = '16 GiB'",
+            "more than the host's 16384 MiB",
+            "lower node.memory",
+        ),
+        (
+            {"node": {"memory": "3 GiB"}},
+            "node.memory = '3 GiB'",
+            "more than limits.memory 6144 MiB",
+            "raise limits.memory",
+        ),
+        ({"limits": {"memory": "6 GB"}}, "limits.memory = '6 GB'", "not a size", "768 MiB"),
+        (
+            {"placement": {"hugepages": True}},
+            "node.memory = '768 MiB'",
+            "huge pages",
+            "vm.nr_hugepages",
+        ),
+        ({"placement": {"numa": 1}}, "placement.numa = 1", "no such NUMA node", "use one of 0"),
+        (
+            {"placement": {"pci": ["03:00.0"]}},
+            "placement.pci[0] = '03:00.0'",
+            "does not have the form",
+            "lspci -D",
+        ),
+        (
+            {"placement": {"pci": ["0000:03:00.0"]}},
+            "placement.pci = ['0000:03:00.0']",
+            "1 PCI functions for 2 compute nodes",
+            "one for each",
+        ),
+        ({"network": {"cidr": "10.0.100.0"}}, "network.cidr = '10.0.100.0'", "addresses", "/24"),
+        (
+            {"network": {"cidr": "10.0.100.1/24"}},
+            "network.cidr = '10.0.100.1/24'",
+            "not an IPv4 network",
+            "10.0.100.0/24",
+        ),
+        ({"network": {"cidr": "8.8.8.0/24"}}, "network.cidr", "not a private network", "10/8"),
+        (
+            {"workloads": [{"name": "s", "kind": "swf", "file": "no/such.swf"}]},
+            "workloads[0].file = 'no/such.swf'",
+            "no such file",
+            "put the trace at",
+        ),
+        (
+            {"workloads": [{"name": "p", "kind": "poisson", "sizes": [1, 5]}]},
+            "workloads[0].sizes[1] = 5",
+            "larger than the smallest cluster",
+            "at most 2",
+        ),
+        (
+            {"image": {"kind": "cloud", "url": "https://x/y", "sha256": "0", "os": "ubuntu"}},
+            "image.sha256 = '0'",
+            "does not have the form",
+            "sha256sum",
+        ),
+        ({"image": {"disk": "20 GiB"}}, "image.disk = '20 GiB'", "outside 1 GiB to", "choose"),
+        ({"slurm": {"ClusterName": "x"}}, "slurm.ClusterName = 'x'", "set by the workflow", ""),
+        ({"slurm": {"LaunchParameters": ""}}, "slurm.LaunchParameters = ''", "empty", "a value"),
+        ({"libvirt": {"uri": "local"}}, "libvirt.uri = 'local'", "form", "qemu:///system"),
+    ],
+)
+def test_refusals_name_file_key_value_and_remedy(
+    tmp_path: Path, keys: dict[str, Any], key: str, what: str, remedy: str
+) -> None:
+    if keys.get("image", {}).get("disk"):
+        keys["image"]["kind"] = "mmdebstrap"
+    lines = refusal(tmp_path, **keys)
+    matching = [line for line in lines if line.startswith(f"{tmp_path}/experiments.yaml: {key}")]
+    assert len(matching) == 1, lines
+    problem, _, advice = matching[0].partition(". Remedy: ")
+    assert what in problem
+    assert advice
+    assert remedy in advice
+
+
+def test_all_errors_are_reported_at_once(tmp_path: Path) -> None:
+    lines = refusal(
+        tmp_path,
+        repetitons=1,
+        nodes=[1, 40],
+        placement={"numa": 9, "pci": ["x"]},
+        network={"cidr": "nowhere"},
+        workloads=[
+            {"name": "a", "kind": "burst", "jobs": 0},
+            BURST,
+            BURST,
+            {"name": "s", "kind": "swf", "file": "none.swf"},
+        ],
+    )
+    keys = [line.split(": ")[1].split(" = ")[0] for line in lines]
+    assert sorted(keys) == [
+        "network.cidr",
+        "node.memory",
+        "node.memory",
+        "placement.numa",
+        "placement.oversubscribe",
+        "placement.pci[0]",
+        "repetitons",
+        "workloads[0].jobs",
+        "workloads[2].name",
+        "workloads[3].file",
+    ]
+    duplicate = next(line for line in lines if "duplicate" in line)
+    assert "already that of workloads[1]" in duplicate
+
+
+def test_checks_that_read_a_broken_key_stay_silent(tmp_path: Path) -> None:
+    # With the default in place of `pinning` the message would be about something else.
+    lines = refusal(tmp_path, nodes=[9], placement={"pinning": "exclusiv"})
+    assert [line for line in lines if "vCPUs" in line] == []
+    assert any("did you mean exclusive?" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("a: [", "experiments.yaml:1:"),
+        ("- a", "no mapping"),
+        ("", "no mapping"),
+        ("seed: 1\nseed: 2\n", "experiments.yaml:2: key 'seed' is written twice"),
+    ],
+)
+def test_files_that_are_no_experiment(tmp_path: Path, text: str, what: str) -> None:
+    path = tmp_path / "experiments.yaml"
+    path.write_text(text)
+    with pytest.raises(SchedlabError) as caught:
+        load_experiment(path, HOST, ROOT)
+    assert what in caught.value.message
+    assert caught.value.remedy
+
+
+def test_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(SchedlabError, match="no such file"):
+        load_experiment(tmp_path / "none.yaml", HOST)
+
+
+def test_host_facts_are_plausible() -> None:
+    host = HostFacts.detect()
+    assert host.cores >= 1
+    assert host.memory_mib > 100
+    assert 0 in host.numa_nodes

@@ -1,0 +1,171 @@
+"""The guest driver, with a stand-in for sbatch that writes the log a scheduler would."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+GUEST = Path(__file__).resolve().parents[2] / "workflow" / "infrastructure" / "guest"
+
+# Answers with a job id, and writes the job's end into the log after DELAY s in the background.
+SBATCH = """\
+#!/bin/sh
+script=$(cat)
+[ "$FATE" = refused ] && { echo "sbatch: error: no such partition" >&2; exit 1; }
+[ "$FATE" = hangs ] && exec sleep 60
+id=$((100 + ${1#--job=}))
+end() { sleep "$DELAY"; printf '[t] _job_complete: JobId=%s done\\n' $id >> "$LOG"; }
+[ "$FATE" = lost ] || end > /dev/null 2>&1 &
+printf '%s;cluster\\n' $id
+printf '%s|%s|%s\\n' "$id" "$script" "$PWD" >> "$LOG.calls"
+"""
+
+
+def plan_of(folder: Path, *jobs: dict[str, Any], concurrency: int = 4) -> Path:
+    """Plan whose jobs are given by arrival, delay and fate."""
+    (folder / "sbatch").write_text(SBATCH)
+    (folder / "sbatch").chmod(0o755)
+    log = folder / "slurmctld.log"
+    # What was in the log before the start must not count: job 0 will get this id again.
+    log.write_text("[t] _job_complete: JobId=100 done\n")
+    submissions = [
+        {
+            "job": number,
+            "arrival": job.get("arrival", 0.0),
+            "argv": [str(folder / "sbatch"), f"--job={number}"],
+            "stdin": f"payload {number}",
+            "workdir": str(folder),
+            "env": {
+                "LOG": str(log),
+                "DELAY": str(job.get("delay", 0.1)),
+                "FATE": job.get("fate", ""),
+            },
+        }
+        for number, job in enumerate(jobs)
+    ]
+    plan = {
+        "schema": "schedlab.plan/1",
+        "submissions": submissions,
+        "completion": {"log": str(log), "pattern": r"_job_complete: JobId=(\d+) done"},
+        "concurrency": concurrency,
+    }
+    (folder / "plan.json").write_text(json.dumps(plan))
+    return folder / "plan.json"
+
+
+def drive(plan: Path, timeout: float = 20.0) -> tuple[subprocess.CompletedProcess[str], Path]:
+    output = plan.parent / "out"
+    command = [sys.executable, str(GUEST / "schedlab_driver.py"), "--plan", str(plan)]
+    command += ["--output", str(output), "--timeout", str(timeout)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60), output
+
+
+def rows_of(output: Path) -> dict[int, dict[str, Any]]:
+    lines = (output / "submissions.jsonl").read_text().splitlines()
+    return {row["job"]: row for row in map(json.loads, lines)}
+
+
+def test_open_loop_until_every_job_ended(tmp_path: Path) -> None:
+    # The first job outlasts the arrival of the others: the driver must not wait for it.
+    plan = plan_of(tmp_path, {"delay": 1.5}, {"arrival": 0.3}, {"arrival": 0.6})
+    before = time.time_ns()
+    done, output = drive(plan)
+    assert done.returncode == 0, done.stderr
+    rows = rows_of(output)
+    assert [rows[job]["native_id"] for job in range(3)] == ["100", "101", "102"]
+    result = json.loads((output / "driver.json").read_text())
+    assert (result["timed_out"], result["unfinished"]) == (False, [])
+    assert before < result["start_ns"] < result["end_ns"]
+    assert result["end_ns"] - result["start_ns"] > 1.4e9, "ended before the first job"
+    for job, arrival in enumerate((0.0, 0.3, 0.6)):
+        row = rows[job]
+        assert row["intended_ns"] == result["start_ns"] + round(arrival * 1e9)
+        assert 0 <= row["submit_ns"] - row["intended_ns"] < 0.5e9
+        assert row["submit_ns"] < row["accepted_ns"]
+        assert (row["returncode"], row["stderr"]) == (0, "")
+    calls = sorted((tmp_path / "slurmctld.log.calls").read_text().splitlines())
+    assert calls[0] == f"100|payload 0|{tmp_path}"
+    progress = [json.loads(line) for line in done.stdout.splitlines()]
+    assert progress[-1] == {"submitted": 3, "completed": 3, "total": 3}
+    assert len(progress) >= 2
+
+
+def test_refused_submission_counts_as_ended(tmp_path: Path) -> None:
+    done, output = drive(plan_of(tmp_path, {"fate": "refused"}, {}))
+    assert done.returncode == 0, done.stderr
+    row = rows_of(output)[0]
+    assert (row["returncode"], row["native_id"]) == (1, None)
+    assert row["stderr"] == "sbatch: error: no such partition"
+
+
+def test_missing_command_counts_as_refused(tmp_path: Path) -> None:
+    plan = plan_of(tmp_path, {})
+    (tmp_path / "sbatch").unlink()
+    done, output = drive(plan)
+    assert done.returncode == 0, done.stderr
+    row = rows_of(output)[0]
+    assert row["returncode"] is None
+    assert "No such file" in row["stderr"]
+
+
+def test_time_limit(tmp_path: Path) -> None:
+    plan = plan_of(tmp_path, {}, {"fate": "lost"}, {"fate": "hangs"}, {"arrival": 30.0})
+    started = time.monotonic()
+    done, output = drive(plan, timeout=1.5)
+    assert time.monotonic() - started < 15
+    assert done.returncode == 3, done.stderr
+    result = json.loads((output / "driver.json").read_text())
+    assert result["timed_out"] is True
+    assert result["unfinished"] == [1, 2, 3]
+    rows = rows_of(output)
+    assert sorted(rows) == [0, 1, 2]
+    assert "time limit" in rows[2]["stderr"]
+
+
+def test_pool_bounds_the_commands_at_once_and_the_rows_show_it(tmp_path: Path) -> None:
+    plan = plan_of(tmp_path, *[{"delay": 0.0}] * 6, concurrency=1)
+    done, output = drive(plan)
+    assert done.returncode == 0, done.stderr
+    rows = sorted(rows_of(output).values(), key=lambda row: row["submit_ns"])
+    for first, second in zip(rows, rows[1:], strict=False):
+        assert second["submit_ns"] >= first["accepted_ns"]
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        ({"schema": "schedlab.plan/2"}, "schema"),
+        ({"completion": {"log": "/nowhere/log", "pattern": "x"}}, "/nowhere/log"),
+        ({"completion": {}}, "log"),
+    ],
+)
+def test_plans_that_cannot_begin(tmp_path: Path, change: dict[str, Any], what: str) -> None:
+    plan = plan_of(tmp_path, {})
+    plan.write_text(json.dumps(json.loads(plan.read_text()) | change))
+    done, output = drive(plan)
+    assert done.returncode == 2
+    assert what in done.stderr
+    assert not (output / "driver.json").exists()
+
+
+def test_clock_answers_each_line() -> None:
+    with subprocess.Popen(
+        [sys.executable, str(GUEST / "schedlab_clock.py")],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as process:
+        assert process.stdin
+        assert process.stdout
+        for _ in range(3):
+            before = time.time_ns()
+            process.stdin.write(b"\n")
+            process.stdin.flush()
+            assert before <= int(process.stdout.readline()) <= time.time_ns()
+        process.stdin.close()
+        assert process.wait(timeout=10) == 0

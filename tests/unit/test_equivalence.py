@@ -1,0 +1,129 @@
+"""The same neutral trace, read back from every adapter's translations and from its records.
+
+The records are SYNTHETIC: made by hand from what each translation asks for, as its scheduler would
+leave them; the end-to-end tests make the same comparison on real ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import kubernetes_factory as made
+import pytest
+from kubernetes_factory import at
+
+from schedlab.schedulers import SCHEDULERS, get_scheduler
+from schedlab.schedulers.base import Scheduler
+from schedlab.schedulers.equivalence import differences, of_records, of_trace, of_translations
+from schedlab.workloads import Job, Machine, Trace
+
+SHAPES = [(1, 1, 0.0), (2, 2, 1.5), (1, 2, 0.25), (1, 2, 0.25), (2, 1, 1.0)]
+TRACE = Trace(
+    "mixed",
+    "gang",
+    7,
+    Machine(2, 2),
+    tuple(
+        Job(number, 0.1 * number, nodes, cpus, runtime, user=f"u{number % 2}")
+        for number, (nodes, cpus, runtime) in enumerate(SHAPES)
+    ),
+)
+
+
+def slurm_records(native: Path, asked: Sequence[Any]) -> list[str]:
+    lines = [
+        f"JobId={100 + number} JobName=job{number} JobState=COMPLETED ExitCode=0:0"
+        f" NodeList={'compute[1-2]' if nodes == 2 else 'compute1'} NumNodes={nodes}"
+        f" NumCPUs={nodes * cpus} NumTasks={nodes}"
+        for number, (nodes, cpus, _) in enumerate(asked)
+    ]
+    (native / "scontrol-jobs.txt").write_text("\n".join(lines) + "\n")
+    return [str(100 + number) for number in range(len(asked))]
+
+
+def kubernetes_records(group: str) -> Callable[[Path, Sequence[Any]], list[str]]:
+    def write(native: Path, asked: Sequence[Any]) -> list[str]:
+        lines, objects = [], []
+        end = ("Complete",) if group == "batch" else ("Completed",)
+        for number, (nodes, cpus, runtime) in enumerate(asked):
+            name = f"job{number}"
+            lines.append(made.created(1.0, name, group))
+            for rank in range(nodes):
+                lines.append(made.bound(1.1, f"{name}-{rank}", f"compute{rank + 1}"))
+                pod = made.pod_object(f"{name}-{rank}", f"compute{rank + 1}", str(cpus))
+                objects.append(pod)
+            lines.append(made.ended(3 + runtime, name, group, *end))
+            objects.append(made.job_object(name, group, {}))
+        (native / "audit.log").write_text("\n".join(lines) + "\n")
+        (native / "objects.json").write_text(made.object_list(*objects))
+        return [f"job{number}" for number in range(len(asked))]
+
+    return write
+
+
+RECORDS = {
+    "slurm": slurm_records,
+    "kubernetes": kubernetes_records("batch"),
+    "volcano": kubernetes_records("batch.volcano.sh"),
+}
+
+
+def translations(scheduler: Scheduler) -> list[dict[str, Any]]:
+    return [asdict(scheduler.translate(job, TRACE)) for job in TRACE.jobs]
+
+
+def test_every_registered_adapter_is_compared() -> None:
+    assert sorted(RECORDS) == sorted(SCHEDULERS)
+
+
+@pytest.mark.parametrize("name", sorted(SCHEDULERS))
+def test_translations_ask_for_the_trace(name: str) -> None:
+    scheduler = get_scheduler(name)
+    assert not differences(of_trace(TRACE), of_translations(scheduler, translations(scheduler)))
+
+
+@pytest.mark.parametrize("name", sorted(SCHEDULERS))
+def test_records_tell_the_trace(name: str, tmp_path: Path) -> None:
+    scheduler = get_scheduler(name)
+    entries = translations(scheduler)
+    asked = [scheduler.read_back(entry) for entry in entries]
+    native = tmp_path / "native"
+    native.mkdir()
+    ids = RECORDS[name](native, asked)
+    driver = [
+        {
+            "job": entry["job"],
+            "intended_ns": at(entry["arrival"]),
+            "submit_ns": at(entry["arrival"]),
+            "accepted_ns": at(entry["arrival"] + 0.01),
+            "native_id": ids[entry["job"]],
+            "returncode": 0,
+            "stderr": "",
+        }
+        for entry in entries
+    ]
+    stamps = [
+        {
+            "node": f"compute{rank + 1}", "event": event, "job": number, "rank": rank, "cpus": 1,
+            # The ranks start one after the other: the runtime is each rank's, not the job's.
+            "clock_ns": at(2 + rank + (request.runtime + 0.002 if event == "last" else 0)),
+        }
+        for number, request in enumerate(asked)
+        for rank in range(request.nodes)
+        for event in ("first", "last")
+    ]  # fmt: skip
+    rows = scheduler.collect(native, stamps, entries, driver)
+    assert {row["state"] for row in rows} == {"COMPLETED"}
+    ran = of_records(rows, stamps, at(0))
+    assert not differences(of_trace(TRACE), ran, tolerance=0.01)
+    assert differences(of_trace(TRACE), ran), "runtimes of real payloads are never exact"
+
+
+def test_differences_are_found() -> None:
+    jobs = of_trace(TRACE)
+    assert differences(jobs, jobs[1:])
+    changed = [jobs[0]._replace(cpus=2), *jobs[1:]]
+    assert differences(jobs, changed) == [f"{jobs[0]} against {changed[0]}"]

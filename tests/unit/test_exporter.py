@@ -1,0 +1,186 @@
+"""The collector of daemons' costs, on a made-up proc file system and real sdiag output."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from schedlab.schedulers import get_scheduler
+
+PROGRAM = Path(__file__).resolve().parents[2] / "workflow/infrastructure/guest/schedlab_exporter.py"
+
+SDIAG = """\
+*******************************************************
+sdiag output at Tue Nov 24 02:00:00 2026 (1795485600)
+Data since      Tue Nov 24 00:00:00 2026 (1795478400)
+*******************************************************
+Server thread count:  1
+Agent queue size:     0
+
+Jobs submitted: 30
+Jobs started:   30
+
+Main schedule statistics (microseconds):
+\tLast cycle:   120
+\tMax cycle:    900
+\tTotal cycles: 12
+\tMean cycle:   180
+
+Backfilling stats
+\tTotal backfilled jobs (since last slurm start): 2
+\tLast cycle when: N/A
+\tLast cycle: 77
+
+Remote Procedure Call statistics by message type
+\tREQUEST_SUBMIT_BATCH_JOB                ( 4003) count:30     ave_time:800    total_time:24000
+"""
+
+
+@pytest.fixture(scope="module")
+def exporter() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("schedlab_exporter", PROGRAM)
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def process(
+    proc: Path, pid: int, name: str, *, user: int, system: int, resident: int, start: int = 1000
+) -> None:
+    """A process as proc(5) shows it: times in ticks, memory in kB."""
+    folder = proc / str(pid)
+    folder.mkdir(parents=True, exist_ok=True)
+    fields = ["S", *["0"] * 10, str(user), str(system), *["0"] * 6, str(start), "0", "0"]
+    (folder / "stat").write_text(f"{pid} ({name}) {' '.join(fields)}\n")
+    memory = f"VmHWM:\t{resident * 2} kB\nVmRSS:\t{resident} kB\n"
+    (folder / "status").write_text(f"Name:\t{name}\n{memory}")
+    (folder / "cmdline").write_bytes(f"/usr/sbin/{name}\0-D\0".encode())
+
+
+def test_costs_are_summed_by_name(exporter: ModuleType, tmp_path: Path) -> None:
+    ticks = exporter.TICKS
+    process(tmp_path, 10, "slurmctld", user=2 * ticks, system=ticks, resident=1000)
+    process(tmp_path, 11, "slurmstepd", user=ticks, system=0, resident=10)
+    process(tmp_path, 12, "slurmstepd", user=ticks, system=0, resident=20)
+    process(tmp_path, 13, "bash", user=99 * ticks, system=0, resident=5000)
+    (tmp_path / "self").mkdir()
+    found = exporter.Processes(["slurmctld", "slurmstepd", "slurmd"], tmp_path).read()
+    assert found["slurmctld"] == (3.0, 1000 * 1024, 2000 * 1024, 1)
+    assert found["slurmstepd"][0] == 2.0
+    assert found["slurmstepd"][1] == 30 * 1024
+    assert found["slurmstepd"][3] == 2
+    assert found["slurmd"] == (0.0, 0, 0, 0)
+    assert "bash" not in found
+
+
+def test_time_of_ended_processes_stays_in_the_sum(exporter: ModuleType, tmp_path: Path) -> None:
+    ticks = exporter.TICKS
+    reader = exporter.Processes(["slurmstepd"], tmp_path)
+    process(tmp_path, 11, "slurmstepd", user=3 * ticks, system=0, resident=10)
+    assert reader.read()["slurmstepd"][0] == 3.0
+    # The same id, used again by a younger process.
+    process(tmp_path, 11, "slurmstepd", user=ticks, system=0, resident=10, start=2000)
+    assert reader.read()["slurmstepd"][0] == 4.0
+    for file in (tmp_path / "11").iterdir():
+        file.unlink()
+    (tmp_path / "11").rmdir()
+    found = reader.read()["slurmstepd"]
+    assert found == (4.0, 0, 20 * 1024, 0)
+
+
+def test_names_with_brackets_and_spaces_do_not_confuse(
+    exporter: ModuleType, tmp_path: Path
+) -> None:
+    process(tmp_path, 5, "a) S (b", user=1, system=1, resident=1)
+    process(tmp_path, 6, "slurmd", user=exporter.TICKS, system=0, resident=1)
+    assert exporter.Processes(["slurmd"], tmp_path).read()["slurmd"][0] == 1.0
+
+
+def test_names_longer_than_the_kernel_keeps_are_found_by_the_command(
+    exporter: ModuleType, tmp_path: Path
+) -> None:
+    ticks = exporter.TICKS
+    names = ["kube-controller-manager", "vc-controller-manager", "containerd-shim-runc-v2"]
+    for pid, name in enumerate([*names, "containerd", "kube-apiserver"], 20):
+        process(tmp_path, pid, name, user=pid * ticks, system=0, resident=1)
+        stat = (tmp_path / str(pid) / "stat").read_text()
+        (tmp_path / str(pid) / "stat").write_text(stat.replace(name, name[:15]))
+    found = exporter.Processes([*names, "containerd", "kube-apiserver"], tmp_path).read()
+    assert [row[0] for row in found.values()] == [20, 21, 22, 23, 24]
+    text = exporter.render(exporter.Processes(names, tmp_path), None)
+    values = {
+        line.rpartition(" ")[0]: float(line.rpartition(" ")[2])
+        for line in text.splitlines()
+        if not line.startswith("#")
+    }
+    cost = get_scheduler("volcano").daemon_cost(values)
+    assert {name: cost[name]["cpu_seconds"] for name in names} == dict(
+        zip(names, [20.0, 21.0, 22.0], strict=True)
+    )
+
+
+def test_a_process_that_ends_while_it_is_read_is_left_out(
+    exporter: ModuleType, tmp_path: Path
+) -> None:
+    (tmp_path / "7").mkdir()
+    assert exporter.Processes(["slurmd"], tmp_path).read()["slurmd"] == (0.0, 0, 0, 0)
+
+
+def test_sdiag_counters(exporter: ModuleType) -> None:
+    counters = exporter.parse_sdiag(SDIAG)
+    assert counters["jobs_submitted"] == 30
+    assert counters["server_thread_count"] == 1
+    assert counters["last_cycle"] == 120
+    assert counters["total_cycles"] == 12
+    assert exporter.parse_sdiag("") == {}
+
+
+def test_the_adapter_reads_what_the_collector_serves(exporter: ModuleType, tmp_path: Path) -> None:
+    process(tmp_path, 10, "slurmctld", user=exporter.TICKS, system=0, resident=1000)
+    text = exporter.render(exporter.Processes(["slurmctld", "munged"], tmp_path), None)
+    values = {}
+    for line in text.splitlines():
+        if not line.startswith("#"):
+            series, _, value = line.rpartition(" ")
+            assert re.fullmatch(r'[a-z_]+\{process="\w+"\}', series)
+            values[series] = float(value)
+    cost = get_scheduler("slurm").daemon_cost(values)
+    assert cost["slurmctld"] == {
+        "cpu_seconds": 1.0,
+        "rss_bytes": 1000 * 1024,
+        "peak_rss_bytes": 2000 * 1024,
+    }
+
+
+def test_it_serves_over_http(tmp_path: Path) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    served = subprocess.Popen([sys.executable, PROGRAM, "--port", str(port), "--processes", "none"])
+    try:
+        for _ in range(100):
+            try:
+                answer = urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5)
+                break
+            except urllib.error.URLError:
+                time.sleep(0.1)
+        with answer:
+            assert answer.headers["Content-Type"].startswith("text/plain; version=0.0.4")
+            body = answer.read().decode()
+        assert 'schedlab_process_cpu_seconds_total{process="none"} 0.0' in body
+        with pytest.raises(urllib.error.HTTPError, match="404"):
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/else", timeout=5)
+    finally:
+        served.terminate()
+        served.wait()

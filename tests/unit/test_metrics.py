@@ -1,0 +1,173 @@
+"""Metrics on examples worked out by hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from schedlab.metrics import jobs as of_jobs
+from schedlab.metrics import machine as of_machine
+from schedlab.tables.trial import jobs_frame
+
+SECOND = 1_000_000_000
+
+
+def frame(*rows: dict[str, Any]) -> pd.DataFrame:
+    """Jobs table from instants in s."""
+    instants = ("intended", "submit", "accepted", "allocated", "started", "finished", "completed")
+    complete = []
+    for number, row in enumerate(rows):
+        base: dict[str, Any] = {"job": number, "state": "COMPLETED", "nodes": 1, "cpus": 1,
+                                "ranks": 1, "launch_skew_ns": 0, "user": "u1"}  # fmt: skip
+        times = {name: round(row[name] * SECOND) for name in instants if row.get(name) is not None}
+        complete.append(base | row | dict.fromkeys(instants) | times)
+    return jobs_frame(complete)
+
+
+# Two cores. Job 0 uses one for 1..3, job 1 both for 4..6, job 2 one for 4.. but waits until 7..8.
+THREE = (
+    {"intended": 0, "submit": 0.0, "accepted": 0.25, "allocated": 0.5, "started": 1,
+     "finished": 3, "completed": 3.5},
+    {"intended": 0, "submit": 0.5, "accepted": 0.75, "allocated": 3.5, "started": 4,
+     "finished": 6, "completed": 6.5, "cpus": 2, "user": "u2"},
+    {"intended": 1, "submit": 1.0, "accepted": 1.25, "allocated": 6.5, "started": 7,
+     "finished": 8, "completed": 8.5},
+)  # fmt: skip
+
+
+def test_durations_and_makespan() -> None:
+    jobs = frame(*THREE)
+    parts = of_jobs.durations(jobs)
+    assert parts["wait"].tolist() == [1.0, 3.5, 6.0]
+    assert parts["turnaround"].tolist() == [3.0, 5.5, 7.0]
+    assert parts["lateness"].tolist() == [0.0, 0.5, 0.0]
+    assert parts["launch_latency"].tolist() == [0.5, 0.5, 0.5]
+    assert of_jobs.makespan(jobs) == 8.0
+    # The parts of the wait add up to it.
+    total = parts[["submit_latency", "scheduling_latency", "launch_latency"]].sum(axis=1)
+    assert np.allclose(total, parts["wait"])
+
+
+def test_throughput_is_over_completed_jobs_only() -> None:
+    assert of_jobs.throughput(frame(*THREE)) == pytest.approx(3 / 8.5)
+    failed = frame(*THREE[:2], THREE[2] | {"state": "FAILED"})
+    assert of_jobs.throughput(failed) == pytest.approx(2 / 6.5)
+    nothing = frame({"submit": 0.0, "state": "REJECTED"})
+    assert of_jobs.throughput(nothing) is None
+
+
+def test_median_rate_ignores_the_idle_tail() -> None:
+    # Four completions, one a second, then a gap of 95 s and one more: the mean rate tells nothing.
+    rows = [{"submit": 0.0, "completed": second + 0.5} for second in range(4)]
+    rows.append({"submit": 99.0, "completed": 99.5})
+    jobs = frame(*rows)
+    assert of_jobs.throughput(jobs) == pytest.approx(5 / 99.5)
+    assert of_jobs.throughput_busy(jobs) == 1.0
+
+
+def test_bounded_slowdown_by_hand() -> None:
+    jobs = frame(*THREE)
+    # (wait + r) / max(r, 2): 3/2, 5.5/2, 7/2
+    assert of_jobs.bounded_slowdown(jobs, 2.0).tolist() == [1.5, 2.75, 3.5]
+    # With the usual 10 s all are below 1, so 1.
+    assert of_jobs.bounded_slowdown(jobs).tolist() == [1.0, 1.0, 1.0]
+    with pytest.raises(ValueError, match="positive"):
+        of_jobs.bounded_slowdown(jobs, 0)
+
+
+def test_fairness() -> None:
+    assert of_jobs.jain([1.0, 1.0, 1.0]) == 1.0
+    assert of_jobs.jain([1.0, 0.0, 0.0]) == pytest.approx(1 / 3)
+    assert of_jobs.jain([]) is None
+    # Users' means with threshold 2: u1 (1.5 + 3.5) / 2 = 2.5, u2 2.75.
+    expected = (2.5 + 2.75) ** 2 / (2 * (2.5**2 + 2.75**2))
+    assert of_jobs.fairness(frame(*THREE), 2.0) == pytest.approx(expected)
+    assert of_jobs.fairness(frame(THREE[0]), 2.0) is None
+    assert of_jobs.maximum_wait_by_size(frame(*THREE)).to_dict() == {1: 6.0, 2: 3.5}
+
+
+def test_every_job_has_one_fate() -> None:
+    states = ["COMPLETED", "FAILED", "TIMEOUT", "REJECTED", "LOST", "DUPLICATED", "UNFINISHED",
+              "NOT_SUBMITTED", "CANCELLED"]  # fmt: skip
+    counts = of_jobs.failures(frame(*({"state": state} for state in states)))
+    assert counts.pop("jobs") == len(states)
+    assert counts == {"completed": 1, "rejected": 1, "lost": 1, "duplicated": 1, "unfinished": 1,
+                      "not_submitted": 1, "failed": 3}  # fmt: skip
+
+
+def test_skew_of_gangs_only() -> None:
+    jobs = frame({"ranks": 1, "launch_skew_ns": 0}, {"ranks": 2, "launch_skew_ns": SECOND // 2})
+    assert of_jobs.launch_skew(jobs).tolist() == [0.5]
+
+
+def test_p99_needs_a_hundred_jobs() -> None:
+    row = {"intended": 0, "submit": 0.5}
+    assert of_jobs.lateness(frame(*[row] * 99))["p99"] is None
+    assert of_jobs.lateness(frame(*[row] * 100))["p99"] == 0.5
+
+
+def test_submission_rate() -> None:
+    assert of_jobs.submission_rate(frame(*THREE)) == pytest.approx(3 / 1.25)
+
+
+def test_utilisation_by_hand() -> None:
+    jobs = frame(*THREE)
+    # 1 x 2 s + 2 x 2 s + 1 x 1 s = 7 core seconds of 2 x 8.
+    assert of_machine.utilisation(jobs, 2) == pytest.approx(7 / 16)
+    # 10 % of the starts (1, 4, 7): 1.6 s, 90 %: 6.4 s; 1.4 + 4 of 2 x 4.8.
+    assert of_machine.utilisation_steady(jobs, 2) == pytest.approx(5.4 / 9.6)
+    steps = of_machine.busy_cores(jobs)
+    assert steps["t"].tolist() == [1, 3, 4, 6, 7, 8]
+    assert steps["cores"].tolist() == [1, 0, 2, 0, 1, 0]
+
+
+def test_fragmentation_by_hand() -> None:
+    # While job 0 holds one core (0.5..3.5), job 2 of one core waits from 1.25: 2.25 core seconds.
+    # Job 1 does not fit the one idle core. Before, from 0.25 to 0.5, job 0 waits on two idle cores
+    # (0.5 core seconds). While job 1 holds both cores nothing is idle.
+    lost = of_machine.fragmentation(frame(*THREE), 2)
+    assert lost == pytest.approx((0.5 + 2.25) / 16)
+    assert of_machine.fragmentation(frame(THREE[0]), 1) == pytest.approx(0.25 / 3)
+
+
+def test_no_scheduler_beats_the_bounds() -> None:
+    arrival, cores_of, runtime = (
+        np.array([0.0, 0.0, 5.0]),
+        np.array([1.0, 2, 1]),
+        np.array([2, 2, 1.0]),
+    )
+    bounds = of_machine.ideal_bounds(arrival, cores_of, runtime, 2)
+    # All: 7 / 2 = 3.5 s from 0; the last alone: 5 + 0.5.
+    assert bounds == {"area": 5.5, "critical_path": 6.0, "ideal": 6.0}
+    together = of_machine.ideal_bounds(np.zeros(3), cores_of, runtime, 2)
+    assert together == {"area": 3.5, "critical_path": 2.0, "ideal": 3.5}
+    assert of_machine.ideal_bounds(np.array([]), np.array([]), np.array([]), 2)["ideal"] == 0
+
+
+def test_daemons_cost_from_counters() -> None:
+    def cost(cpu: float, peak: float) -> dict[str, float]:
+        return {"cpu_seconds": cpu, "rss_bytes": peak / 2, "peak_rss_bytes": peak}
+
+    start = {"head": {"slurmctld": cost(5, 10), "munged": cost(3, 2)}}
+    # munged was restarted: its counter began anew.
+    end = {"head": {"slurmctld": cost(7.5, 12), "munged": cost(0.5, 2)}}
+    costs = of_machine.daemon_costs(start, end)
+    assert [(row["process"], row["cpu_s"]) for row in costs] == [
+        ("munged", 0.5),
+        ("slurmctld", 2.5),
+    ]
+    total = of_machine.scheduler_cost(costs, 10)
+    assert total == {"cpu_s": 3.0, "cpu_per_job_s": 0.3, "peak_rss_bytes": 14.0}
+    assert of_machine.scheduler_cost([], 10)["cpu_s"] is None
+
+
+def test_nothing_known_is_none_and_not_zero() -> None:
+    jobs = frame({"state": "NOT_SUBMITTED"})
+    assert of_jobs.makespan(jobs) is None
+    assert of_jobs.throughput(jobs) is None
+    assert of_jobs.throughput_busy(jobs) is None
+    assert of_machine.utilisation(jobs, 2) is None
+    assert of_machine.fragmentation(jobs, 2) is None

@@ -1,0 +1,292 @@
+"""The report from SYNTHETIC trials and records: complete, self-contained, without machine paths."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from trial_factory import FAILED, make_experiment, make_results
+
+from schedlab.figures import FIGURES, draw
+from schedlab.records import digest, write_json
+from schedlab.report.render import render_report
+from schedlab.tables.build import build_tables
+from schedlab.tables.schemas import JOBS_SCHEMA, SAMPLES_SCHEMA, TRIALS_SCHEMA
+
+VOID = {"meta", "link", "br", "input", "img", "hr"}
+
+
+def write_record(path: Path, stage: str, parents: dict[str, dict], **content) -> dict:
+    body = {
+        "schema": "schedlab.record/1",
+        "stage": stage,
+        "id": f"{stage} of {path.parent.name}",
+        "inputs": {f"workflow/{stage}.py": digest(stage)},
+        "outputs": {"file": digest(path.as_posix()[-20:])},
+        "parents": {n: {"id": p["id"], "lineage": p["lineage"]} for n, p in parents.items()},
+        "tools": {f"tool-of-{stage}": "1.2.3"},
+        **content,
+    }
+    body |= {"lineage": digest(body), "created": "2026-09-20T10:00:00+00:00", "duration": 12.5}
+    write_json(path, body)
+    return body
+
+
+def make_records(results: Path, experiment) -> None:
+    """Records of every stage, with paths and secrets that must not get into the report."""
+    probe = {"accelerator": "tcg", "reason": "/dev/kvm does not exist", "qemu_version": "10.0.3"}
+    accelerator = write_record(results / "accelerator.json", "accelerator", {}, accelerator=probe)
+    images = results / "images" / "slurm"
+    disk = {"disk_sha256": digest("disk"), "packages": ["slurmctld=24.11.5-4"]}
+    base = write_record(images / "base" / "record.json", "base", {}, realised=disk)
+    image = write_record(
+        images / "image" / "record.json",
+        "image",
+        {"base": base, "accelerator": accelerator},
+        realised=disk,
+    )
+    for cluster in experiment.clusters():
+        folder = results / "clusters" / cluster.id
+        names = list(cluster.machines())
+        facts = {
+            "kernel": "6.12.0-synthetic",
+            "cmdline": "BOOT_IMAGE=/boot/vmlinuz root=LABEL=synthetic ro quiet",
+            "clocksource": "tsc",
+            "lscpu": {"Model name": "Synthetic <processor>", "CPU(s)": "2"},
+        }
+        realised = {"nodes": dict.fromkeys(names, facts), "packages": ["slurmd=24.11.5-4"]}
+        xml = (
+            f"<domain type='qemu'><name>{cluster.id}</name>\n <disk><source"
+            f" file='/tmp/schedlab-1/pool/head.qcow2'/><backingStore file='{results}/images/d'/>"
+            "</disk>\n <graphics passwd='hunter2'/></domain>"
+        )
+        outputs = {
+            "inventory": {"sensitive": False, "value": {"pool": "/srv/scratch/pool"}},
+            "key": {"sensitive": True, "value": "topsecretvalue"},
+        }
+        provisioned = write_record(
+            folder / "provisioned" / "record.json",
+            "provision",
+            {"image": image, "accelerator": accelerator},
+            realised=realised
+            | {"domain_xml": dict.fromkeys(names, xml), "terraform_outputs": outputs},
+        )
+        write_record(
+            folder / "configured" / "record.json",
+            "configure",
+            {"provisioned": provisioned},
+            realised=realised | {"configuration": {"slurm.conf": "SelectType=select/cons_tres\n"}},
+            settings=experiment.cluster_spec(cluster.id),
+        )
+
+
+def make_report(root: Path, *, records: bool = True) -> Path:
+    """Results folder with everything; returns the report."""
+    experiment = make_experiment()
+    build_tables(make_results(root, experiment), root / "tables")
+    if records:
+        make_records(root, experiment)
+    for name in FIGURES:
+        draw(name, root / "tables", root / "figures" / f"{name}.svg")
+    render_report(root / "tables", root / "figures", root, experiment, root / "report.html")
+    return root / "report.html"
+
+
+class Page(HTMLParser):
+    """Checks nesting; collects attributes, text and elements."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.attributes: list[tuple[str, str, str]] = []
+        self.words: list[str] = []
+        self.elements: Counter[str] = Counter()
+        self.feed(text)
+        self.close()
+        assert not self.open
+
+    def handle_starttag(self, tag, attrs):
+        self.elements[tag] += 1
+        self.attributes += [(tag, key, value or "") for key, value in attrs]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.handle_starttag(tag, attrs)
+        if tag not in VOID:
+            self.open.pop()
+
+    def handle_endtag(self, tag):
+        assert self.open and self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        return re.sub(r"\s+", " ", "".join(self.words))
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory) -> Path:
+    return make_report(tmp_path_factory.mktemp("results"))
+
+
+@pytest.fixture(scope="module")
+def page(report) -> Page:
+    return Page(report.read_text())
+
+
+def test_self_contained(report, page):
+    assert page.elements["script"] == page.elements["img"] == page.elements["iframe"] == 0
+    for tag, key, value in page.attributes:
+        if key in {"src", "href", "xlink:href", "srcset", "data", "action", "poster"}:
+            assert value.startswith(("#", "data:,")), (tag, key, value)
+        assert not key.startswith("on"), (tag, key)
+    text = report.read_text()
+    assert "@import" not in text
+    for reference in re.findall(r"url\(([^)]*)\)", text):
+        assert reference.startswith("#")
+    assert page.elements["svg"] == len(FIGURES) == page.elements["figure"]
+
+
+def test_ids_are_unique_and_references_lead_somewhere(report, page):
+    ids = Counter(value for _, key, value in page.attributes if key == "id")
+    assert [name for name, times in ids.items() if times > 1] == []
+    wanted = {v[1:] for _, k, v in page.attributes if k.endswith("href") and v.startswith("#")}
+    wanted |= set(re.findall(r"url\(#([^)]*)\)", report.read_text()))
+    assert wanted <= set(ids)
+
+
+def test_the_first_screen_says_emulation_and_what_ran_on_what(page):
+    start = page.text[: page.text.index("Results Results")] if "Results Results" in page.text else (
+        page.text[:9000]
+    )  # fmt: skip
+    for words in (
+        "Software emulation",
+        "compare only within this report",
+        "/dev/kvm does not exist",
+        "23 valid of 24",
+        "Synthetic processor; 2 cores, 24576 MiB; Linux 0.0-synthetic",
+        "1.50 to 2.50 virtual processors",
+        "QEMU 10.0.3",
+    ):
+        assert words in start
+
+
+def test_numbers_have_interval_and_n_or_say_why_not(report, page):
+    cells = re.findall(r"<td><b>[^<]+</b><br><small>(.*?)</small>", report.read_text())
+    assert len(cells) == 8 * 8
+    for cell in cells:
+        assert re.search(r"\[[^]]+, [^]]+\]<br>n=3|n=2,<br>n too small", cell), cell
+    # Of the cell with the invalid trial, one in each of eight columns.
+    assert sum("n=2" in cell for cell in cells) == 8
+
+
+def test_invalid_trial_and_lost_jobs_are_named(page):
+    assert FAILED in page.text
+    assert "the guest compute1 died" in page.text
+    assert "6 of 258 jobs did not complete: 3 lost, 3 not submitted" in page.text
+
+
+def test_lineage_of_every_trial_and_record(report, page):
+    text = report.read_text()
+    root = report.parent
+    for path in [*root.rglob("record.json"), root / "accelerator.json"]:
+        assert json.loads(path.read_text())["lineage"] in text, path
+    assert digest("disk") in text
+    assert "2026-09-21" in page.text  # the newest trial, not today
+    # The synthetic trials name a record that is not the one made here.
+    assert "chain: DIFFERS" in page.text
+
+
+def test_realised_state_is_shown(page):
+    for words in (
+        "SelectType=select/cons_tres",
+        "<domain type='qemu'>",
+        "Synthetic <processor>",
+        "root=LABEL=synthetic",
+        "slurmd=24.11.5-4",
+        "tool-of-provision 1.2.3",
+        "slurmctld.log: sched: Allocate (1 ms)",
+        "No A/A comparison is part of this report",
+    ):
+        assert words in page.text
+
+
+def test_no_machine_path_and_no_secret(report):
+    text = report.read_text()
+    for place in ("/tmp", "/srv", "/root", "/home", str(report.parent), "hunter2", "topsecret"):
+        assert not re.search(rf"(?<!<){place}\b", text), place
+    assert "[path]/head.qcow2" in text
+    assert "$RESULTS/images/d" in text
+
+
+def test_tables_and_language_are_accessible(report, page):
+    assert ("html", "lang", "en") in page.attributes
+    assert page.elements["table"] == page.elements["caption"]
+    assert page.elements["th"] == sum(1 for t, k, _ in page.attributes if (t, k) == ("th", "scope"))
+    labels = [v for t, k, v in page.attributes if (t, k) == ("svg", "aria-label")]
+    assert labels == [figure.alt for figure in FIGURES.values()]
+    assert page.elements["figcaption"] == len(FIGURES)
+
+
+def test_figures_take_their_colours_from_the_page(report):
+    text = report.read_text()
+    pictures = "".join(re.findall(r"<svg.*?</svg>", text, flags=re.DOTALL))
+    assert re.findall(r"#[0-9a-fA-F]{6}\b", pictures) == []
+    for variable in set(re.findall(r"var\((--[\w-]+)\)", pictures)):
+        assert f"{variable}:" in text
+
+
+def test_same_bytes_from_the_same_inputs(report, tmp_path):
+    root = report.parent
+    render_report(
+        root / "tables", root / "figures", root, make_experiment(), tmp_path / "again.html"
+    )
+    assert (tmp_path / "again.html").read_bytes() == report.read_bytes()
+
+
+def test_missing_records_and_figures_are_named(tmp_path):
+    root = tmp_path / "results"
+    make_results(root)
+    build_tables(sorted(p.parent for p in root.rglob("record.json")), root / "tables")
+    for path in root.rglob("record.json"):
+        path.unlink()
+    render_report(root / "tables", root / "none", root, make_experiment(), root / "report.html")
+    page = Page((root / "report.html").read_text())
+    assert "record clusters/slurm-n1/configured/record.json is missing" in page.text
+    assert "The file of this figure is missing" in page.text
+    assert "no trial record, so no date" in page.text
+
+
+def test_empty_tables(tmp_path):
+    folder = tmp_path / "tables"
+    folder.mkdir()
+    schemas = {"jobs": JOBS_SCHEMA, "samples": SAMPLES_SCHEMA, "trials": TRIALS_SCHEMA}
+    for name, schema in schemas.items():
+        pq.write_table(schema.empty_table(), folder / f"{name}.parquet")
+    render_report(folder, tmp_path, tmp_path, make_experiment(), tmp_path / "report.html")
+    page = Page((tmp_path / "report.html").read_text())
+    assert "The tables hold no trial" in page.text
+    assert "24 trials of the experiment are not in the tables" in page.text
+
+
+def test_values_from_outside_are_escaped(tmp_path):
+    root = tmp_path / "results"
+    experiment = make_experiment()
+    folders = make_results(root, experiment)
+    path = next(f for f in folders if f.parts[-3:] == ("slurm-n2", "gang", "2")) / "record.json"
+    record = json.loads(path.read_text())
+    record["verdict"]["reasons"] = ["<script>alert(1)</script> in /srv/x/y.log"]
+    write_json(path, record)
+    build_tables(folders, root / "tables")
+    render_report(root / "tables", root, root, experiment, root / "report.html")
+    page = Page((root / "report.html").read_text())
+    assert page.elements["script"] == 0
+    assert "<script>alert(1)</script> in [path]/y.log" in page.text

@@ -1,0 +1,70 @@
+"""How the report writes numbers, and what it keeps out of texts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from schedlab.report.neutral import Neutral
+from schedlab.report.numbers import number, seconds, span
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (1234.5, "1230"),
+        (0.0123456, "0.0123"),
+        (0.5, "0.500"),
+        (3, "3"),
+        (9.999, "10.0"),
+        (0, "0"),
+        (-2.345, "-2.35"),
+        (1.5e9, "1.50 × 10⁹"),
+        (9.999e9, "1.00 × 10¹⁰"),
+        (2e-7, "2.00 × 10⁻⁷"),
+        (None, "–"),
+        (float("nan"), "–"),
+    ],
+)
+def test_three_significant_digits(value, text):
+    assert number(value) == text
+
+
+def test_durations_and_ranges():
+    assert [seconds(v) for v in (2.5, 0.0123, 4e-6, 0, None)] == [
+        "2.50 s",
+        "12.3 ms",
+        "4 µs",
+        "0 s",
+        "–",
+    ]
+    assert span([1.5, 2.5, None]) == "1.50 to 2.50"
+    assert span([2.0, 2.0]) == "2"
+    assert span([]) == "–"
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("file=/tmp/a/b.log end", "file=[path]/b.log end"),
+        ("'/root/.ssh/id'", "'[path]/id'"),
+        ("/srv/x: no", "[path]/x: no"),
+        ("in /tmp", "in [path]"),
+        ("</root><a/>", "</root><a/>"),
+        ("SlurmdSpoolDir=/var/spool/slurmd", "SlurmdSpoolDir=/var/spool/slurmd"),
+        ("a/srv/b", "a/srv/b"),
+        ("/usr/share/work", "/usr/share/work"),
+        ("password: hunter2", "password: [withheld]"),
+        ("/srv/results/trials/a", "$RESULTS/trials/a"),
+    ],
+)
+def test_neutral(before, after):
+    neutral = Neutral(Path("/srv/results"))
+    assert neutral.text(before) == after
+    assert neutral.data({"k": [before]}) == {"k": [after]}
+
+
+def test_private_keys_are_withheld():
+    key = "-----BEGIN OPENSSH PRIVATE KEY-----\nabc\n-----END OPENSSH PRIVATE KEY-----"
+    assert Neutral(Path("/srv/results")).text(f"a {key} b") == "a [withheld] b"

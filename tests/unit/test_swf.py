@@ -1,0 +1,245 @@
+"""Standard Workload Format: reading, the archive's rules, slicing, scaling, malformed input."""
+
+from __future__ import annotations
+
+import gzip
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from schedlab.errors import SchedlabError
+from schedlab.workloads import Machine
+from schedlab.workloads.swf import Swf
+from schedlab.workloads.swf_file import header, machine_size, records
+from schedlab.workloads.swf_sample import sample
+
+ROOT = Path(__file__).resolve().parents[2]
+TRACES = Path(os.environ.get("SCHEDLAB_TRACES", ROOT.parent / "shared" / "data"))
+NASA = TRACES / "NASA-iPSC-1993-3.1-cln.swf.gz"
+
+HEADER = "; Version: 2.2\n; MaxNodes: 64\n; MaxProcs: 128\n; Note: MaxProcs: in a note\n;\n"
+
+
+def line(number: int, **fields: Any) -> str:
+    """One job line; fields by the names of `swf_file.Record`."""
+    values = {
+        "submit": 0,
+        "wait": -1,
+        "runtime": 100,
+        "processors": 64,
+        "requested_processors": -1,
+        "requested_time": -1,
+        "status": 1,
+        "user": 3,
+        "preceding": -1,
+    } | fields
+    return (
+        f"{number} {values['submit']} {values['wait']} {values['runtime']} {values['processors']}"
+        f" -1 -1 {values['requested_processors']} {values['requested_time']} -1"
+        f" {values['status']} {values['user']} 1 -1 1 -1 {values['preceding']} -1\n"
+    )
+
+
+def write(folder: Path, *lines: str, head: str = HEADER) -> Swf:
+    """Trace of the given lines, and the workload that replays all of them unshaken."""
+    (folder / "t.swf").write_text(head + "".join(lines))
+    return Swf(name="s", file="t.swf", jobs=len(lines), shake=0.0, time_scale=0.1)
+
+
+def test_scaling_in_time_and_size(tmp_path: Path) -> None:
+    workload = write(
+        tmp_path,
+        line(1, submit=1000, processors=128, runtime=50),
+        line(2, submit=1030, processors=33, user=-1),
+        line(3, submit=1040.5, processors=1, requested_time=900, user=8),
+        line(4, submit=1041, processors=65, requested_time=1),
+    )
+    trace = workload.generate(Machine(2, 2), 1, tmp_path)
+    assert [job.arrival for job in trace.jobs] == [0.0, 3.0, 4.05, 4.1]
+    assert [job.runtime for job in trace.jobs] == [5.0, 10.0, 10.0, 10.0]
+    # 4 of 128 processors: 128 -> 4, 33 -> 1.03 -> 2, 1 -> 0.03 -> 1, 65 -> 2.03 -> 3 -> 2 x 2.
+    assert [(job.nodes, job.cpus) for job in trace.jobs] == [(2, 2), (1, 2), (1, 1), (2, 2)]
+    assert [job.user for job in trace.jobs] == ["u3", "unknown", "u8", "u3"]
+    assert [job.walltime for job in trace.jobs] == [70.0, 80.0, 150.0, 80.0]
+    assert trace.scale == {
+        "bounded_slowdown_threshold": 1.0,
+        "file": "t.swf",
+        "first_traced_job": 1,
+        "time_scale": 0.1,
+        "shake": 0.0,
+        "traced_processors": 128,
+        "size_scale": 4 / 128,
+        "jobs_rounded_up": 3,
+        "jobs_capped": 0,
+        "jobs_with_dependency_ignored": 0,
+        "dropped": {},
+    }
+
+
+def test_larger_jobs_than_the_machine_are_capped(tmp_path: Path) -> None:
+    workload = write(tmp_path, line(1, processors=256, preceding=1))
+    trace = workload.generate(Machine(2, 2), 1, tmp_path)
+    assert trace.jobs[0].cores == 4
+    assert (trace.scale["jobs_capped"], trace.scale["jobs_with_dependency_ignored"]) == (1, 1)
+
+
+def test_status_rules(tmp_path: Path) -> None:
+    lines = [
+        line(1, status=5, runtime=0),
+        line(2, status=5, runtime=-1),
+        line(3, status=5, processors=-1),
+        line(4, status=5, runtime=7),
+        line(5, status=0),
+        line(6, status=2),
+        line(7, status=3),
+        line(8, status=4),
+        line(9, status=-1),
+        line(10, runtime=-1),
+        line(11, processors=-1),
+        line(12, processors=0, requested_processors=16),
+        line(13, runtime=0),
+    ]
+    (tmp_path / "t.swf").write_text(HEADER + "".join(lines))
+    usable = [record.number for record in records(tmp_path / "t.swf") if record.unusable is None]
+    assert usable == [4, 5, 9, 12, 13]
+    workload = Swf(name="s", file="t.swf", jobs=5)
+    assert workload.scale_of(Machine(1, 2), tmp_path)["dropped"] == {
+        "cancelled before it started": 3,
+        "no processors": 1,
+        "no runtime": 1,
+        "part of an interrupted job": 3,
+    }
+
+
+def test_slice_counts_usable_jobs_and_starts_at_zero(tmp_path: Path) -> None:
+    write(tmp_path, *[line(n, submit=10 * n, status=5 * (n == 2), runtime=n) for n in range(1, 7)])
+    (tmp_path / "t.swf").write_text(
+        (tmp_path / "t.swf").read_text().replace("20 -1 2 64", "20 -1 0 64")
+    )
+    workload = Swf(name="s", file="t.swf", start=1, jobs=2, shake=0, time_scale=1.0)
+    jobs = workload.generate(Machine(1, 2), 1, tmp_path).jobs
+    assert [(job.arrival, job.runtime) for job in jobs] == [(0.0, 3.0), (10.0, 4.0)]
+
+
+def test_shaking_moves_only_arrivals_and_only_a_little(tmp_path: Path) -> None:
+    write(tmp_path, *[line(n, submit=100 * n, runtime=n) for n in range(1, 41)])
+    workload = Swf(name="s", file="t.swf", jobs=40, time_scale=0.01, shake=30)
+    first, again, other = (workload.generate(Machine(1, 2), s, tmp_path) for s in (1, 1, 2))
+    assert first == again
+    assert first.jobs != other.jobs
+    shaken = sorted(first.jobs, key=lambda job: job.job)
+    assert [job.runtime for job in shaken] == [round(0.01 * n, 6) for n in range(1, 41)]
+    assert min(job.arrival for job in shaken) == 0.0
+    moves = [job.arrival - job.job for job in shaken]
+    assert 0.3 < max(moves) - min(moves) <= 0.6
+
+
+def test_gzip_and_plain_are_told_apart_by_content(tmp_path: Path) -> None:
+    text = HEADER + line(1)
+    (tmp_path / "t.swf").write_bytes(gzip.compress(text.encode()))
+    assert [record.number for record in records(tmp_path / "t.swf")] == [1]
+    assert machine_size(tmp_path / "t.swf") == 128
+
+
+@pytest.mark.parametrize(
+    ("head", "size"),
+    [
+        (HEADER, 128),
+        ("; MaxNodes: 64\n", 64),
+        (";MaxProcs:\t32 (of 64)\n", 32),
+        ("; MaxProcs: -1\n; MaxNodes: many\n", None),
+        ("", None),
+    ],
+)
+def test_machine_size_from_the_header(tmp_path: Path, head: str, size: int | None) -> None:
+    write(tmp_path, line(1), "; MaxProcs: 7\n", head=head)
+    assert machine_size(tmp_path / "t.swf") == size
+
+
+def test_machine_size_must_be_known(tmp_path: Path) -> None:
+    workload = write(tmp_path, line(1), head="")
+    (problem,) = workload.problems([Machine(1, 2)], tmp_path)
+    assert "set machine_size" in problem.remedy
+    sized = workload.model_copy(update={"machine_size": 64})
+    assert sized.problems([Machine(1, 2)], tmp_path) == []
+    assert sized.generate(Machine(1, 2), 1, tmp_path).jobs[0].cores == 2
+
+
+@pytest.mark.parametrize(
+    ("bad", "what"),
+    [
+        ("1 2 3\n", "3 fields instead of 18"),
+        (line(2).strip() + " 7\n", "19 fields instead of 18"),
+        (line(2, submit="x"), r"field 2 \(submit time\) = 'x': no number"),
+        (line(2, submit=-1), r"field 2 \(submit time\) = '-1': out of range"),
+        (line(2, runtime=-5), r"field 4 \(run time\) = '-5': out of range"),
+        (line(2, runtime="nan"), r"field 4 \(run time\) = 'nan': out of range"),
+        (line(2, processors=1.5), r"field 5 \(allocated processors\) = '1.5': no whole number"),
+        (line(2, status=9), r"field 11 \(status\) = '9'"),
+        ("\x00\x01\n", "1 fields instead of 18"),
+    ],
+)
+def test_malformed_lines_are_refused_with_their_place(tmp_path: Path, bad: str, what: str) -> None:
+    workload = write(tmp_path, line(1), bad)
+    with pytest.raises(SchedlabError, match=rf"t\.swf:7: {what}") as caught:
+        workload.generate(Machine(1, 2), 1, tmp_path)
+    assert caught.value.remedy
+    (problem,) = workload.problems([Machine(1, 2)], tmp_path)
+    assert problem.key == "file"
+
+
+def test_truncated_gzip_is_refused(tmp_path: Path) -> None:
+    whole = gzip.compress((HEADER + "".join(line(n) for n in range(1, 500))).encode())
+    (tmp_path / "t.swf").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(SchedlabError, match=r"t\.swf:\d+: cannot be read"):
+        list(records(tmp_path / "t.swf"))
+
+
+def test_too_short_a_trace_is_refused(tmp_path: Path) -> None:
+    write(tmp_path, line(1), line(2))
+    workload = Swf(name="s", file="t.swf", start=1, jobs=2)
+    with pytest.raises(SchedlabError, match=r"has 2 usable jobs, 3 are wanted") as caught:
+        workload.generate(Machine(1, 2), 1, tmp_path)
+    assert "at most 2" in str(caught.value.remedy)
+
+
+def test_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(SchedlabError, match="no such trace"):
+        list(records(tmp_path / "none.swf"))
+
+
+def test_sample_is_what_its_generator_makes() -> None:
+    path = ROOT / "resources" / "traces" / "sample.swf"
+    assert path.read_text() == sample()
+    rows = list(records(path))
+    assert len(rows) == 100
+    assert [record.number for record in rows if record.unusable] == [7]
+    assert [record.number for record in rows if record.status == 0] == [12]
+    gaps = [b.submit - a.submit for a, b in zip(rows, rows[1:], strict=False)]
+    assert min(gaps) >= 100, "burst-free"
+    work = sum(max(0, r.processors) * r.runtime for r in rows)
+    assert 0.1 < work / (16 * rows[-1].submit) < 0.5, "light load"
+
+
+@pytest.mark.skipif(not NASA.is_file(), reason=f"real trace absent: {NASA} (set SCHEDLAB_TRACES)")
+def test_real_nasa_trace() -> None:
+    rows = list(records(NASA))
+    comments = header(NASA)
+    assert len(rows) == int(comments["MaxJobs"]) == 18239
+    assert machine_size(NASA) == 128
+    assert all(record.unusable is None for record in rows)
+    # The header's 1 Oct 00:00:03 PDT to 31 Dec 23:03:45 PST, one hour more than the dates show.
+    span = 92 * 86400 - (56 * 60 + 18) + 3600
+    assert 0.999 * span < max(record.submit for record in rows) <= span
+    workload = Swf(name="nasa", file=str(NASA), start=5000, jobs=200, time_scale=0.001)
+    trace = workload.generate(Machine(2, 2), 1)
+    assert len(trace.jobs) == 200
+    assert trace.scale["bounded_slowdown_threshold"] == pytest.approx(0.01)
+    chosen = sorted(rows[5000:5200], key=lambda record: record.submit)
+    by_number = sorted(trace.jobs, key=lambda job: job.job)
+    assert [job.runtime for job in by_number] == [
+        round(record.runtime * 0.001, 6) for record in chosen
+    ]
+    assert trace.scale["first_traced_job"] == chosen[0].number

@@ -1,0 +1,200 @@
+"""Tables from SYNTHETIC trial folders: clocks, sources, verdicts, schemas."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+from trial_factory import BEHIND, FAILED, make_experiment, make_results, make_trial, simulate
+
+from schedlab.config.model import TrialKey
+from schedlab.errors import SchedlabError
+from schedlab.schedulers.base import TIMESTAMPS
+from schedlab.tables.build import Tables, build_tables, load_tables
+from schedlab.tables.clocks import NodeClock, node_clocks
+from schedlab.tables.schemas import JOBS_SCHEMA, SAMPLES_SCHEMA, TRIALS_SCHEMA, VERSION, unit
+from schedlab.tables.series import read_series, write_series
+from schedlab.tables.trial import job_problems, read_trial
+
+SECOND = 1_000_000_000
+KEY = TrialKey("slurm-n2", "poisson", 1)
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("synthetic")
+    build_tables(make_results(root), root / "tables")
+    return root
+
+
+@pytest.fixture(scope="module")
+def tables(results: Path) -> Tables:
+    return load_tables(results / "tables")
+
+
+def test_one_row_for_every_job_of_every_trial(tables: Tables) -> None:
+    experiment = make_experiment()
+    jobs = {"burst": 12, "poisson": 15, "gang": 6, "swf": 10}
+    assert len(tables.trials) == len(experiment.trials())
+    assert len(tables.jobs) == sum(jobs[key.workload] for key in experiment.trials())
+    assert tables.jobs.groupby("trial")["job"].nunique().sum() == len(tables.jobs)
+
+
+def test_instants_are_those_of_the_simulation_on_one_time_line(tmp_path: Path) -> None:
+    """Guests were an hour behind, apart, and drifting; the tables know nothing of it."""
+    experiment = make_experiment()
+    rows = read_trial(make_trial(tmp_path, KEY, experiment)).jobs
+    trace = experiment.trace(KEY.workload, 2, KEY.repetition)
+    runs = simulate(trace, trace.seed)
+    for row, run in zip(rows, runs, strict=True):
+        exact = {"intended": run.job.arrival, "submit": run.submit, "started": min(run.first),
+                 "finished": max(run.last)}  # fmt: skip
+        for name, expected in exact.items():
+            assert row[name] == pytest.approx(expected * SECOND, abs=2_000), name
+        # From a log that is cut to milliseconds; "accepted" is when the log says it.
+        assert row["allocated"] == pytest.approx(run.allocated * SECOND, abs=1_001_000)
+        assert row["completed"] == pytest.approx(run.completed * SECOND, abs=1_001_000)
+        assert row["placement"] == run.placement
+
+
+def test_every_instant_names_its_source(tables: Tables) -> None:
+    for name in TIMESTAMPS:
+        known = tables.jobs[name].notna()
+        assert tables.jobs.loc[known, f"{name}_source"].str.contains(r"\(1 n?m?s\)").all()
+        assert tables.jobs.loc[~known, f"{name}_source"].isna().all()
+
+
+def test_an_invalid_trial_stays_in_the_tables_with_its_reason(tables: Tables) -> None:
+    row = tables.trials.set_index("trial").loc[FAILED]
+    assert not row["valid"]
+    assert "compute1 died" in row["reasons"][0]
+    assert row["jobs"] == 6 and row["completed"] < 6
+    assert pd.isna(row["makespan_s"])
+    assert (tables.jobs["trial"] == FAILED).sum() == 6
+
+
+def test_a_failed_job_makes_its_trial_invalid(tmp_path: Path) -> None:
+    folder = make_trial(tmp_path, KEY)
+    log = folder / "native" / "scontrol-jobs.txt"
+    changed = log.read_text().replace("JobState=COMPLETED", "JobState=FAILED", 1)
+    log.write_text(changed.replace("ExitCode=0:0", "ExitCode=1:0", 1))
+    trial = read_trial(folder).trial
+    assert not trial["valid"]
+    assert trial["reasons"] == ["1 of 15 jobs FAILED"]
+    assert trial["failed"] == 1 and trial["completed"] == 14
+
+
+def test_instants_in_an_impossible_order_make_a_trial_invalid(tmp_path: Path) -> None:
+    folder = make_trial(tmp_path, KEY)
+    path = folder / "stamps.jsonl"
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    for row in rows:
+        row["clock_ns"] -= 5 * SECOND if row["job"] == 3 else 0
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    trial = read_trial(folder).trial
+    assert not trial["valid"]
+    assert "before they were" in trial["reasons"][0]
+
+
+def test_without_gangs_a_rank_may_start_before_the_last_one_has_its_place() -> None:
+    instants = {
+        "submit": [0, 0],
+        "allocated": [9, 1],
+        "started": [2, 2],
+        "finished": [12, 3],
+        "completed": [13, 4],
+    }
+    jobs = pd.DataFrame({name: [v * SECOND for v in values] for name, values in instants.items()})
+    jobs = jobs.assign(state="COMPLETED", nodes=[2, 1])
+    assert job_problems(jobs, {}, gang=False) == []
+    assert "started before they were allocated" in job_problems(jobs, {}, gang=True)[0]
+    jobs["nodes"] = 1
+    assert "started before they were allocated" in job_problems(jobs, {}, gang=False)[0]
+
+
+def test_schemas_carry_units_and_version(results: Path) -> None:
+    for name, schema in (
+        ("jobs", JOBS_SCHEMA),
+        ("samples", SAMPLES_SCHEMA),
+        ("trials", TRIALS_SCHEMA),
+    ):
+        found = pq.read_schema(results / "tables" / f"{name}.parquet")
+        assert found.names == schema.names
+        assert found.metadata[b"schema"].decode() == VERSION
+        for field in found:
+            assert b"unit" in field.metadata and field.metadata[b"description"]
+    assert unit(JOBS_SCHEMA, "started") == "ns"
+    assert unit(TRIALS_SCHEMA, "makespan_s") == "s"
+
+
+def test_lineage_of_a_row_is_that_of_its_trial(results: Path, tables: Tables) -> None:
+    record = json.loads((results / "trials/slurm-n1/burst/1/record.json").read_text())
+    rows = tables.jobs[tables.jobs["trial"] == "slurm-n1.burst.1"]
+    assert set(rows["lineage"]) == {record["lineage"]}
+
+
+def test_same_trials_give_the_same_bytes(results: Path, tmp_path: Path) -> None:
+    experiment = make_experiment()
+    folders = [
+        results / "trials" / key.cluster / key.workload / str(key.repetition)
+        for key in experiment.trials()
+    ]
+    build_tables(folders, tmp_path)
+    for name in Tables._fields:
+        first = (results / "tables" / f"{name}.parquet").read_bytes()
+        assert first == (tmp_path / f"{name}.parquet").read_bytes(), name
+
+
+def test_samples_are_relative_to_the_trial(tables: Tables) -> None:
+    one = tables.samples[tables.samples["trial"] == "slurm-n1.burst.1"]
+    assert set(one["metric"]) >= {
+        "node_cpu_seconds_total",
+        "schedlab_process_cpu_seconds_total",
+        "schedlab_process_resident_memory_bytes",
+    }
+    assert one["t_ns"].between(-SECOND, 60 * SECOND).all()
+    assert set(one["instance"]) == {"head", "compute1"}
+
+
+def test_clock_map_by_hand() -> None:
+    # Ten seconds behind at 100 s, eight at 200 s: at the guest's 141 the controller has 150.
+    clock = NodeClock(-10 * SECOND, -8 * SECOND, 100 * SECOND, 200 * SECOND, 5)
+    assert clock.to_controller(90 * SECOND) == 100 * SECOND
+    assert clock.to_controller(192 * SECOND) == 200 * SECOND
+    assert clock.to_controller(141 * SECOND) == 150 * SECOND
+
+
+def test_one_measurement_gives_a_constant_offset() -> None:
+    measured = {"start": {"offset_ns": BEHIND, "uncertainty_ns": 7}}
+    clocks = node_clocks({"start_ns": 5, "clock": {"head": measured, "compute1": {}}})
+    assert list(clocks) == ["head"]
+    assert clocks["head"].to_controller(BEHIND + 9) == 9
+
+
+def test_series_survive_a_round_trip_and_damage_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "samples.json.gz"
+    series = [
+        {"metric": "a", "labels": {"x": "1"}, "values": [(1.0, 2.0), (2.0, float("inf"))]},
+        {"metric": "b", "labels": {}, "values": []},
+    ]
+    assert write_series(path, series) == 2
+    assert list(read_series(path)) == series
+    path.write_bytes(path.read_bytes()[:-12])
+    with pytest.raises(SchedlabError, match=r"samples\.json\.gz cannot be read"):
+        list(read_series(path))
+
+
+def test_tables_of_another_version_are_refused(results: Path, tmp_path: Path) -> None:
+    for name in Tables._fields:
+        table = pq.read_table(results / "tables" / f"{name}.parquet")
+        pq.write_table(
+            table.replace_schema_metadata({"schema": "schedlab.tables/0"}),
+            tmp_path / f"{name}.parquet",
+        )
+    with pytest.raises(SchedlabError, match="schedlab.tables/0"):
+        load_tables(tmp_path)
+    with pytest.raises(SchedlabError, match="cannot be read"):
+        load_tables(tmp_path / "nowhere")

@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import psutil
+import pytest
+
+from schedlab.stages.collect import fetch_script, parse_stamps, unpack
+from schedlab.testbed import host
+from schedlab.testbed.clock import best_offset
+from schedlab.testbed.prometheus import parse_text, scrape_config
+from schedlab.testbed.snapshot import disk_files, redirect_devices
+from schedlab.testbed.supervisor import is_owned, remove_abandoned, scratch_folder
+
+DOMAIN = """\
+<domain type='qemu'><name>schedlab-0-c-head</name><devices>
+<disk type='file' device='disk'><driver name='qemu' type='qcow2'/>
+<source file='/old/head.qcow2' index='2'/><backingStore type='file'><source file='/old/base'/>
+</backingStore><target dev='vda' bus='virtio'/></disk>
+<disk type='file' device='disk'><source file='/old/seed.iso'/>
+<target dev='vdb' bus='virtio'/></disk>
+<serial type='pty'><source path='/dev/pts/3'/><log file='/old/head.log' append='off'/></serial>
+</devices></domain>"""
+
+
+def test_restored_domains_use_new_files_and_nothing_else_changes(tmp_path: Path) -> None:
+    xml = redirect_devices(DOMAIN, tmp_path / "d", tmp_path / "s", tmp_path / "c")
+    assert disk_files(xml) == {"vda": tmp_path / "d", "vdb": tmp_path / "s"}
+    assert "/old/" not in xml and "backingStore" not in xml
+    root = ElementTree.fromstring(xml)
+    assert root.find("./devices/serial/source").attrib == {"path": "/dev/pts/3"}  # type: ignore[union-attr]
+    assert root.findtext("name") == "schedlab-0-c-head"
+
+
+def test_offset_comes_from_the_shortest_exchange() -> None:
+    # Guest 1000 behind. The first exchange is asymmetric (reply took 90), the second takes 10.
+    exchanges = [(5000, 4010, 5100), (6000, 5005, 6010)]
+    offset = best_offset(exchanges)
+    assert offset.offset_ns == -1000
+    assert offset.uncertainty_ns == 5
+
+
+def test_stamps_with_a_torn_last_line() -> None:
+    text = "first 0 0 100 compute1 2\nlast 0 0 200 compute1 2\nfirst 1 0 3"
+    rows = list(parse_stamps("compute1", text))
+    assert [(r["event"], r["clock_ns"]) for r in rows] == [("first", 100), ("last", 200)]
+
+
+def test_exporter_text_is_parsed() -> None:
+    text = '# HELP x y\nx{a="b c"} 1.5\ny 2e3\n'
+    assert parse_text(text) == {'x{a="b c"}': 1.5, "y": 2000.0}
+
+
+def test_scrape_configuration_names_nodes_not_addresses() -> None:
+    config = scrape_config([("node", "head", "10.0.100.10", 9100)], 0.5, "slurm-n1")
+    assert config["global"] == {"scrape_interval": "500ms", "scrape_timeout": "500ms"}
+    assert config["scrape_configs"][0]["static_configs"] == [  # type: ignore[index]
+        {"targets": ["10.0.100.10:9100"], "labels": {"instance": "head", "cluster": "slurm-n1"}}
+    ]
+
+
+def test_host_readings_are_subtracted() -> None:
+    start = {"load": 1.0, "processor": {"busy": 5.0, "steal": 1.0}}
+    end = {"load": 3.0, "processor": {"busy": 9.0, "steal": 1.5}}
+    assert host.difference(start, end) == {"load": 2.0, "processor": {"busy": 4.0, "steal": 0.5}}
+    assert host.sample({"self": os.getpid()})["emulators"]["self"]["run_seconds"] > 0
+
+
+def test_scratch_folders_of_the_dead_are_removed_and_of_the_living_kept(tmp_path: Path) -> None:
+    with scratch_folder(tmp_path, "alive") as scratch:
+        dead = scratch.parent / "dead-1"
+        dead.mkdir()
+        (dead / "lock").touch()
+        assert is_owned(scratch) and not is_owned(dead)
+        assert remove_abandoned(tmp_path) == [dead]
+        assert scratch.exists() and not dead.exists()
+    assert not scratch.exists()
+
+
+JOB = """
+import subprocess, sys, time
+from pathlib import Path
+from schedlab.testbed import supervisor
+if supervisor.INSIDE in __import__("os").environ:
+    child = subprocess.Popen(["sleep", "4711.25"], start_new_session=True)
+    Path(sys.argv[1]).touch()
+    time.sleep(600)
+with supervisor.interruptible(), supervisor.scratch_folder(Path(sys.argv[2]), "job") as scratch:
+    supervisor.run_embedded([sys.executable, __file__, *sys.argv[1:]], scratch)
+"""
+
+
+def sleepers() -> list[psutil.Process]:
+    return [
+        p for p in psutil.process_iter(["cmdline"]) if p.info["cmdline"] == ["sleep", "4711.25"]
+    ]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: makes namespaces")
+@pytest.mark.skipif(not shutil.which("tini"), reason="needs tini")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_nothing_in_the_namespace_outlives_its_job(tmp_path: Path, number: int) -> None:
+    script, ready = tmp_path / "job.py", tmp_path / "ready"
+    script.write_text(JOB)
+    job = subprocess.Popen([sys.executable, str(script), str(ready), str(tmp_path)])
+    deadline = time.monotonic() + 30
+    while not ready.exists():
+        assert job.poll() is None and time.monotonic() < deadline
+        time.sleep(0.05)
+    assert len(sleepers()) == 1
+    job.send_signal(number)
+    job.wait(70)
+    deadline = time.monotonic() + 10
+    while sleepers():
+        assert time.monotonic() < deadline, "a process outlived its job"
+        time.sleep(0.05)
+    left = remove_abandoned(tmp_path)
+    assert len(left) == (0 if number == signal.SIGTERM else 1)
+    assert list((tmp_path / "scratch").iterdir()) == []
+
+
+def test_records_come_as_one_archive_and_failures_are_named(tmp_path: Path) -> None:
+    kept = tmp_path / "kept.log"
+    kept.write_bytes(b"bytes\x00\xff")
+    script = fetch_script(
+        {"echo.txt": ["echo", "two words"], "bad.txt": ["sh", "-c", "echo no >&2; exit 3"]},
+        {"kept.log": str(kept), "absent.log": str(tmp_path / "absent")},
+    )
+    done = subprocess.run(["sh", "-c", script], capture_output=True, check=True)
+    names = ["echo.txt", "bad.txt", "kept.log", "absent.log"]
+    problems = unpack(done.stdout, tmp_path / "out", names)
+    assert (tmp_path / "out" / "echo.txt").read_text() == "two words\n"
+    assert (tmp_path / "out" / "kept.log").read_bytes() == kept.read_bytes()
+    assert len(problems) == 2
+    assert problems[0] == "bad.txt could not be taken: no"
+    assert "absent.log" in problems[1]

@@ -1,0 +1,137 @@
+"""The neutral trace and the synthetic kinds."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from schedlab.errors import SchedlabError
+from schedlab.workloads import KINDS, Job, Machine, Trace, read_trace
+from schedlab.workloads.burst import Burst
+from schedlab.workloads.gang import Gang
+from schedlab.workloads.poisson import Poisson
+
+ONE, TWO, THREE = Machine(1, 2), Machine(2, 2), Machine(3, 4)
+
+
+def test_every_kind_is_registered_by_its_module() -> None:
+    assert set(KINDS) == {"burst", "gang", "poisson", "swf"}
+
+
+def test_burst_is_equal_jobs_at_once() -> None:
+    trace = Burst(name="b", jobs=4, runtime=0).generate(TWO, 1)
+    assert [(j.job, j.arrival, j.nodes, j.cpus, j.runtime) for j in trace.jobs] == [
+        (n, 0.0, 1, 1, 0.0) for n in range(4)
+    ]
+    assert trace.scale == {"bounded_slowdown_threshold": 10.0}
+
+
+def test_poisson_is_seeded_and_has_its_rate() -> None:
+    workload = Poisson(name="p", jobs=2000, rate=4.0)
+    trace = workload.generate(TWO, 7)
+    assert trace == workload.generate(TWO, 7)
+    assert trace != workload.generate(TWO, 8)
+    assert trace.jobs[0].arrival == 0.0
+    # Mean of 1999 gaps of mean 0.25 s and as large a deviation: 5 standard errors are 0.028 s.
+    assert trace.jobs[-1].arrival / 1999 == pytest.approx(0.25, abs=0.028)
+
+
+def test_poisson_sizes_do_not_move_arrivals() -> None:
+    plain = Poisson(name="p", jobs=50).generate(TWO, 7)
+    mixed = Poisson(name="p", jobs=50, sizes=[1, 4]).generate(TWO, 7)
+    assert [job.arrival for job in plain.jobs] == [job.arrival for job in mixed.jobs]
+    assert {(job.nodes, job.cpus) for job in mixed.jobs} == {(1, 1), (2, 2)}
+
+
+@pytest.mark.parametrize(
+    ("machine", "whole", "half"),
+    [
+        (ONE, (1, 2), (1, 1)),
+        (TWO, (2, 2), (1, 2)),
+        (THREE, (3, 4), (2, 4)),
+        (Machine(1, 1), (1, 1), (1, 1)),
+        (Machine(1, 3), (1, 3), (1, 2)),
+    ],
+)
+def test_gang_alternates_whole_and_half(
+    machine: Machine, whole: tuple[int, int], half: tuple[int, int]
+) -> None:
+    trace = Gang(name="g", jobs=4, runtime=1.0, interval=0.5).generate(machine, 1)
+    assert [(job.nodes, job.cpus) for job in trace.jobs] == [whole, half, whole, half]
+    assert [job.arrival for job in trace.jobs] == [0.0, 0.5, 1.0, 1.5]
+
+
+@pytest.mark.parametrize(
+    ("cores", "shape"), [(1, (1, 1)), (2, (1, 2)), (4, (1, 4)), (5, (2, 3)), (12, (3, 4))]
+)
+def test_shape_of_a_job(cores: int, shape: tuple[int, int]) -> None:
+    assert THREE.shape(cores) == shape
+
+
+@pytest.mark.parametrize("cores", [0, 13])
+def test_shape_that_does_not_fit(cores: int) -> None:
+    with pytest.raises(ValueError):
+        THREE.shape(cores)
+
+
+def test_trace_survives_its_file_in_the_same_bytes(tmp_path: Path) -> None:
+    trace = Poisson(name="p", jobs=9, rate=0.3).generate(TWO, 7)
+    trace.write(tmp_path / "a" / "t.json")
+    again = read_trace(tmp_path / "a" / "t.json")
+    assert again == trace
+    again.write(tmp_path / "b.json")
+    assert (tmp_path / "b.json").read_bytes() == (tmp_path / "a" / "t.json").read_bytes()
+    data = json.loads((tmp_path / "b.json").read_text())
+    assert data["schema"] == "schedlab.trace/1"
+    assert list(data["jobs"][0]) == [
+        "arrival", "cpus", "job", "nodes", "priority", "runtime", "user", "walltime"
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("jobs", "what"),
+    [
+        ([], "no jobs"),
+        ([Job(1, 0, 1, 1, 0)], "job numbers"),
+        ([Job(0, 0, 1, 1, 0), Job(0, 0, 1, 1, 0)], "job numbers"),
+        ([Job(0, 5, 1, 1, 0), Job(1, 4, 1, 1, 0)], "arrives at 4"),
+        ([Job(0, -1, 1, 1, 0)], "arrives at -1"),
+        ([Job(0, float("nan"), 1, 1, 0)], "arrives at nan"),
+        ([Job(0, 0, 1, 1, -1)], "runtime -1"),
+        ([Job(0, 0, 1, 1, 90)], "walltime 60.0 s for a runtime of 90"),
+        ([Job(0, 0, 3, 1, 0)], "wants 3 of 2 nodes"),
+        ([Job(0, 0, 1, 0, 0)], "wants 0 of 2 processors"),
+    ],
+)
+def test_unsound_traces_are_refused(jobs: list[Job], what: str) -> None:
+    with pytest.raises(SchedlabError, match=what):
+        Trace("w", "burst", 1, TWO, tuple(jobs))
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        ({"schema": "schedlab.trace/0"}, "schema"),
+        ({"jobs": [{"job": 0}]}, "missing or unknown keys"),
+        ({"machine": {"nodes": 1}}, "not a trace"),
+    ],
+)
+def test_files_of_another_form_are_refused(
+    tmp_path: Path, change: dict[str, Any], what: str
+) -> None:
+    path = tmp_path / "t.json"
+    data = Burst(name="b").generate(ONE, 1).to_dict() | change
+    path.write_text(json.dumps(data))
+    with pytest.raises(SchedlabError, match=what):
+        read_trace(path)
+
+
+@pytest.mark.parametrize("text", ["{", "[]"])
+def test_files_that_are_no_trace(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "t.json"
+    path.write_text(text)
+    with pytest.raises(SchedlabError, match=r"t\.json"):
+        read_trace(path)

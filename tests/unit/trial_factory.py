@@ -1,0 +1,390 @@
+"""SYNTHETIC trial directories for tests, in the form that real trials leave behind.
+
+Nothing here was measured. A first-come-first-served simulation with seeded delays writes the
+driver's, the payload's, Slurm's and Prometheus' records; guests' clocks lie behind the
+controller's and drift, as those of restored guests do.
+
+    make_results(root)      the default sweep: 2 node counts x 4 workloads x 3 repetitions,
+                            of which one trial failed
+    make_trial(root, key)   one trial
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from schedlab.config.model import Experiment, TrialKey
+from schedlab.records import digest, write_json
+from schedlab.schedulers import get_scheduler
+from schedlab.tables.series import write_series
+from schedlab.workloads import Job, Trace
+
+ROOT = Path(__file__).resolve().parents[2]
+START = 1_790_000_000_000_000_000
+"""Controller's clock at the start of the first trial, ns."""
+SECOND = 1_000_000_000
+BEHIND = -3_600 * SECOND
+"""Guest clock minus controller clock, ns: guests go on from the instant of their snapshot."""
+FAILED = "slurm-n2.gang.2"
+"""The trial of `make_results` that is invalid."""
+
+
+def make_experiment(**changes: Any) -> Experiment:
+    """Experiment of the synthetic sweep; `changes` replace top-level keys."""
+    content: dict[str, Any] = {
+        "name": "synthetic",
+        "seed": 7,
+        "repetitions": 3,
+        "nodes": [1, 2],
+        "workloads": [
+            {"name": "burst", "kind": "burst", "jobs": 12, "runtime": 0},
+            {"name": "poisson", "kind": "poisson", "jobs": 15, "rate": 2.0, "runtime": 0.5},
+            {"name": "gang", "kind": "gang", "jobs": 6, "runtime": 1.0},
+            {
+                "name": "swf",
+                "kind": "swf",
+                "file": "resources/traces/sample.swf",
+                "jobs": 10,
+                "time_scale": 0.01,
+            },
+        ],
+    }
+    return Experiment.model_validate(content | changes)
+
+
+@dataclass
+class Guests:
+    """Clocks of the nodes: `offset(node, t)` is guest minus controller, linear in time.
+
+    Parameters
+    ----------
+    nodes : list of str
+        Names, the head first.
+    start, end : int
+        Controller's clock at the two measurements, ns.
+    """
+
+    nodes: list[str]
+    start: int
+    end: int
+    uncertainty_ns: int = 400_000
+    first: dict[str, int] = field(default_factory=dict)
+    last: dict[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for index, node in enumerate(self.nodes):
+            self.first[node] = BEHIND + index * 3_000_000
+            self.last[node] = self.first[node] + index * 2_000_000
+
+    def at(self, node: str, controller_ns: int) -> int:
+        """Guest clock at an instant of the controller's clock, ns."""
+        passed = (controller_ns - self.start) / (self.end - self.start)
+        drift = round((self.last[node] - self.first[node]) * passed)
+        return controller_ns + self.first[node] + drift
+
+    def conditions(self) -> dict[str, Any]:
+        """The record's `clock`."""
+        return {
+            node: {
+                "start": {"offset_ns": self.first[node], "uncertainty_ns": self.uncertainty_ns},
+                "end": {"offset_ns": self.last[node], "uncertainty_ns": self.uncertainty_ns},
+            }
+            for node in self.nodes
+        }
+
+
+@dataclass
+class Run:
+    """A simulated job; instants in s after the trial's start, controller's clock."""
+
+    job: Job
+    native: int
+    submit: float
+    accepted: float
+    allocated: float
+    placement: list[str]
+    first: list[float]
+    last: list[float]
+    completed: float
+
+
+def simulate(trace: Trace, seed: int) -> list[Run]:
+    """First come, first served, on the trace's machine, with seeded overheads."""
+    rng = random.Random(f"synthetic/{seed}")
+    names = [f"compute{number}" for number in range(1, trace.machine.nodes + 1)]
+    # When each core of each node becomes free.
+    cores = {name: [0.0] * trace.machine.cpus_per_node for name in names}
+    submitters = [0.0, 0.0]
+    runs: list[Run] = []
+    previous = 0.0
+    for job in trace.jobs:
+        slot = submitters.index(min(submitters))
+        submit = max(job.arrival + rng.uniform(0.001, 0.003), submitters[slot])
+        accepted = submit + rng.uniform(0.08, 0.16)
+        submitters[slot] = accepted + 0.02
+        ready = {name: sorted(free)[job.cpus - 1] for name, free in cores.items()}
+        chosen = sorted(sorted(ready, key=lambda name: (ready[name], name))[: job.nodes])
+        possible = max(accepted, previous, *(ready[name] for name in chosen))
+        allocated = previous = possible + rng.uniform(0.005, 0.06)
+        first = [allocated + rng.uniform(0.08, 0.2) for _ in chosen]
+        last = [start + job.runtime + rng.uniform(0.001, 0.004) for start in first]
+        completed = max(last) + rng.uniform(0.02, 0.08)
+        for name in chosen:
+            free = cores[name]
+            for index in sorted(range(len(free)), key=free.__getitem__)[: job.cpus]:
+                free[index] = completed
+        runs.append(
+            Run(
+                job, job.job + 3, submit, accepted, allocated, chosen, first, last, completed
+            )  # jobs 1 and 2 are the health gate's
+        )
+    return runs
+
+
+def _stamp(guest_ns: int) -> str:
+    moment = datetime.fromtimestamp(guest_ns // SECOND, UTC)
+    return f"[{moment:%Y-%m-%dT%H:%M:%S}.{guest_ns % SECOND // 1_000_000:03d}]"
+
+
+def slurm_log(runs: list[Run], at: Any) -> str:
+    """slurmctld's log of a simulation; `at` turns s after the start into the head's clock."""
+    lines: list[tuple[int, str]] = []
+    for run in runs:
+        number = run.native
+        processors = run.job.cores
+        nodes = ",".join(run.placement)
+        lines += [
+            (
+                at(run.accepted - 0.01),
+                f"_slurm_rpc_submit_batch_job: JobId={number} InitPrio={4294901760 - number}"
+                " usec=812",
+            ),
+            (
+                at(run.allocated),
+                f"sched: Allocate JobId={number} NodeList={nodes} #CPUs={processors}"
+                " Partition=batch",
+            ),
+            (at(run.completed) - 1_000_000, f"_job_complete: JobId={number} WEXITSTATUS 0"),
+            (at(run.completed), f"_job_complete: JobId={number} done"),
+        ]
+    return "".join(f"{_stamp(when)} {text}\n" for when, text in sorted(lines))
+
+
+def samples(nodes: list[str], start_ns: int, seconds: float, seed: int) -> Iterator[dict[str, Any]]:
+    """Series of node_exporter and of the cost exporter, one sample a second."""
+    rng = random.Random(f"samples/{seed}")
+    times = [start_ns / 1e9 + step for step in range(int(seconds) + 1)]
+    for node in nodes:
+        processes = ("slurmctld", "munged") if node == "head" else ("slurmd", "munged")
+        rates = {"slurmctld": 0.12, "slurmd": 0.03, "munged": 0.005}
+        base = {"instance": node, "cluster": "synthetic"}
+        busy = rng.uniform(0.2, 0.6)
+        for mode, rate in (("user", busy), ("idle", 1.0 - busy)):
+            yield {
+                "metric": "node_cpu_seconds_total",
+                "labels": base | {"job": "node", "cpu": "0", "mode": mode},
+                "values": [[t, 100 + index * rate] for index, t in enumerate(times)],
+            }
+        for process in processes:
+            labels = base | {"job": "schedlab", "process": process}
+            yield {
+                "metric": "schedlab_process_cpu_seconds_total",
+                "labels": labels,
+                "values": [[t, 5 + index * rates[process]] for index, t in enumerate(times)],
+            }
+            yield {
+                "metric": "schedlab_process_resident_memory_bytes",
+                "labels": labels,
+                "values": [[t, 2e7 + 1e5 * rng.random()] for t in times],
+            }
+
+
+def _cost(nodes: list[str], seconds: float) -> dict[str, Any]:
+    return {
+        node: {
+            process: {
+                "cpu_seconds": round(5 + rate * seconds, 2),
+                "rss_bytes": 21_000_000.0,
+                "peak_rss_bytes": 24_000_000.0,
+            }
+            for process, rate in (
+                {"slurmctld": 0.12, "munged": 0.005}
+                if node == "head"
+                else {"slurmd": 0.03, "munged": 0.005}
+            ).items()
+        }
+        for node in nodes
+    }
+
+
+def make_trial(
+    root: Path,
+    key: TrialKey,
+    experiment: Experiment | None = None,
+    *,
+    order: int = 0,
+    failed: bool = False,
+) -> Path:
+    """Write a synthetic trial directory `root`/trials/<cluster>/<workload>/<repetition>.
+
+    Parameters
+    ----------
+    root : pathlib.Path
+        The results folder.
+    key : TrialKey
+        Which trial.
+    experiment : Experiment, optional
+        By default `make_experiment()`.
+    order : int
+        Place in the order of trials.
+    failed : bool
+        The guests died half way: no stamps, no native records, no samples.
+    """
+    experiment = experiment or make_experiment()
+    cluster = experiment.cluster(key.cluster)
+    folder = root / "trials" / key.cluster / key.workload / str(key.repetition)
+    folder.mkdir(parents=True)
+    trace = experiment.trace(key.workload, cluster.nodes, key.repetition, ROOT)
+    trace.write(folder / "trace.json")
+    scheduler = get_scheduler(cluster.scheduler)
+    translations = [asdict(scheduler.translate(job, trace)) for job in trace.jobs]
+    write_json(folder / "translations.json", {"submissions": translations})
+    runs = simulate(trace, trace.seed)
+    seconds = max(run.completed for run in runs) + 0.2
+    start_ns = START + order * 100 * SECOND + 123_456_789
+    end_ns = start_ns + round(seconds * SECOND)
+    names = list(cluster.machines())
+    guests = Guests(names, start_ns, end_ns)
+
+    def head(second: float) -> int:
+        return guests.at("head", start_ns + round(second * SECOND))
+
+    driver = folder / "driver"
+    driver.mkdir()
+    kept = runs[: len(runs) // 2] if failed else runs
+    rows = [
+        {
+            "job": run.job.job,
+            "intended_ns": head(run.job.arrival),
+            "submit_ns": head(run.submit),
+            "accepted_ns": head(run.accepted),
+            "native_id": str(run.native),
+            "returncode": 0,
+            "stderr": "",
+        }
+        for run in kept
+    ]
+    text = "".join(json.dumps(row) + "\n" for row in rows)
+    (driver / "submissions.jsonl").write_text(text)
+    conditions: dict[str, Any] = {
+        "accelerator": "tcg",
+        "host": {
+            "cores": 2,
+            "cpu": "Synthetic processor",
+            "kernel": "0.0-synthetic",
+            "memory_mib": 24576,
+            "system": "Synthetic system",
+            "load_start": 0.4,
+            "load_end": 2.1,
+            "steal": 0.0,
+            "during": {"processor": {"busy": 1.5 * seconds, "steal": 0.0, "idle": 0.5 * seconds}},
+        },
+        "oversubscription": round(cluster.vcpus_total / 2, 3),
+        "restore_seconds": 2.5,
+        "resume_skew_ns": 1_500_000,
+        "scrape_interval": 1.0,
+        "start_ns": start_ns,
+        "clock": guests.conditions(),
+        "daemon_cost": {"start": _cost(names, 0.0)},
+    }
+    if failed:
+        for clock in conditions["clock"].values():
+            del clock["end"]
+    else:
+        conditions["end_ns"] = end_ns
+        conditions["daemon_cost"]["end"] = _cost(names, seconds)
+        write_json(
+            driver / "driver.json",
+            {"start_ns": head(0), "end_ns": head(seconds), "timed_out": False, "unfinished": []},
+        )
+        _write_guest_records(folder, runs, guests, start_ns)
+        write_series(folder / "samples.json.gz", samples(names, start_ns, seconds + 2, trace.seed))
+    reasons = ["the guest compute1 died\n  stage: trial\n  node: compute1"] if failed else []
+    body = {
+        "schema": "schedlab.record/1",
+        "stage": "trial",
+        "id": key.id,
+        "inputs": {},
+        "outputs": {},
+        "parents": {"configured": {"id": key.cluster, "lineage": digest(key.cluster)}},
+        "parent": digest(f"record of {key.cluster}"),
+        "tools": {"prometheus": "0.0-synthetic"},
+        "trial": {
+            "cluster": key.cluster,
+            "scheduler": cluster.scheduler,
+            "workload": key.workload,
+            "repetition": key.repetition,
+            "nodes": cluster.nodes,
+            "cpus_per_node": cluster.node.vcpus,
+            "order": order,
+        },
+        "conditions": conditions,
+        "verdict": {"valid": not failed, "reasons": reasons},
+    }
+    lineage = digest(body)
+    created = datetime.fromtimestamp(start_ns // SECOND, UTC).isoformat()
+    extra = {"lineage": lineage, "created": created, "duration": round(seconds + 20, 3)}
+    write_json(folder / "record.json", body | extra)
+    return folder
+
+
+def _write_guest_records(folder: Path, runs: list[Run], guests: Guests, start_ns: int) -> None:
+    """Native records and payload stamps."""
+
+    def at(node: str, second: float) -> int:
+        return guests.at(node, start_ns + round(second * SECOND))
+
+    native = folder / "native"
+    native.mkdir()
+    (native / "slurmctld.log").write_text(slurm_log(runs, lambda second: at("head", second)))
+    (native / "scontrol-jobs.txt").write_text(
+        "".join(
+            f"JobId={run.native} JobName=job{run.job.job} JobState=COMPLETED Reason=None"
+            f" ExitCode=0:0 NodeList={','.join(run.placement)} NumNodes={run.job.nodes}"
+            f" NumCPUs={run.job.cores} NumTasks={run.job.nodes}\n"
+            for run in runs
+        )
+    )
+    (native / "slurm.conf").write_text("ClusterName=synthetic\nSchedulerType=sched/backfill\n")
+    (native / "sdiag.txt").write_text(f"Jobs submitted: {len(runs)}\nJobs started: {len(runs)}\n")
+    with (folder / "stamps.jsonl").open("w") as handle:
+        for run in runs:
+            for rank, node in enumerate(run.placement):
+                for event, second in (("first", run.first[rank]), ("last", run.last[rank])):
+                    stamp = {
+                        "node": node,
+                        "event": event,
+                        "job": run.job.job,
+                        "rank": rank,
+                        "clock_ns": at(node, second),
+                        "cpus": run.job.cpus,
+                    }
+                    handle.write(json.dumps(stamp, sort_keys=True) + "\n")
+
+
+def make_results(root: Path, experiment: Experiment | None = None) -> list[Path]:
+    """Write the synthetic sweep below `root`; return the trial directories in run order.
+
+    Trial `FAILED` is invalid. Tables are not made here: `schedlab.tables.build.build_tables`.
+    """
+    experiment = experiment or make_experiment()
+    return [
+        make_trial(root, key, experiment, order=order, failed=key.id == FAILED)
+        for order, key in enumerate(experiment.trials())
+    ]

@@ -1,0 +1,97 @@
+"""A copy of the checkout in which Snakemake runs for real and the stages are simulated."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SIMULATED = Path(__file__).parent / "simulated"
+STAGES = ("workflow", "config", "envs", "profiles", "resources", "Snakefile")
+
+
+@dataclass
+class MiniWorkflow:
+    """A checkout whose `schedlab` command is the simulated backend."""
+
+    root: Path
+    config: str = "config/tests/dag.yaml"
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def snakemake(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run Snakemake on the copy."""
+        environment = os.environ | {
+            "PATH": f"{SIMULATED}:{Path(sys.executable).parent}:{os.environ['PATH']}",
+            # Rules' lists of sources must be those of the copy, and so must the package.
+            "PYTHONPATH": str(self.root / "workflow"),
+            **self.environment,
+        }
+        done = subprocess.run(
+            [sys.executable, "-m", "snakemake", "--config", f"experiments={self.config}",
+             *arguments],
+            cwd=self.root, env=environment, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        if check:
+            assert done.returncode == 0, done.stdout + done.stderr
+        return done
+
+    def run(self, *arguments: str, check: bool = True) -> list[str]:
+        """Run to the end; return the commands that the stages were called with."""
+        log = self.root / "results" / "commands.log"
+        log.parent.mkdir(exist_ok=True)
+        log.write_text("")
+        self.snakemake(*arguments, check=check)
+        return log.read_text().splitlines()
+
+    def planned(self) -> dict[str, int]:
+        """Jobs that a dry run would start, by rule."""
+        text = self.snakemake("--dry-run", "--quiet", "rules").stdout
+        return {name: int(count) for name, count in re.findall(r"^(\w[\w.-]*) +(\d+)$", text, re.M)}
+
+    def edit(self, path: str, old: str = "", new: str = "", append: str = "") -> None:
+        """Change a file of the copy."""
+        target = self.root / path
+        text = target.read_text()
+        assert old in text, f"{path} does not contain {old!r}"
+        target.write_text((text.replace(old, new) if old else text) + append)
+
+
+def _fresh(target: Path) -> MiniWorkflow:
+    for name in STAGES:
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(
+                source, target / name,
+                ignore=shutil.ignore_patterns("__pycache__", ".terraform*", "*.tfstate*"),
+            )  # fmt: skip
+        else:
+            shutil.copy(source, target / name)
+    return MiniWorkflow(target)
+
+
+@pytest.fixture
+def mini(tmp_path: Path) -> MiniWorkflow:
+    """A fresh copy of the checkout, nothing built."""
+    return _fresh(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def _built_once(tmp_path_factory: pytest.TempPathFactory) -> MiniWorkflow:
+    workflow = _fresh(tmp_path_factory.mktemp("built"))
+    workflow.run()
+    return workflow
+
+
+@pytest.fixture
+def built(_built_once: MiniWorkflow, tmp_path: Path) -> MiniWorkflow:
+    """A copy in which everything is built and current."""
+    target = tmp_path / "checkout"
+    shutil.copytree(_built_once.root, target, symlinks=True)
+    return MiniWorkflow(target)

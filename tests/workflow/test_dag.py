@@ -1,0 +1,189 @@
+"""What Snakemake runs, for which change. Stages are simulated; the DAG is the real one."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from conftest import SIMULATED, MiniWorkflow
+
+pytestmark = pytest.mark.workflow
+
+CLUSTERS, WORKLOADS, REPETITIONS = 2, 2, 2  # config/tests/dag.yaml
+TRIALS = CLUSTERS * WORKLOADS * REPETITIONS
+
+
+def kinds(commands: list[str]) -> Counter[str]:
+    return Counter(line.split()[0] for line in commands)
+
+
+def test_a_first_run_runs_every_stage_once(mini: MiniWorkflow) -> None:
+    commands = mini.run()
+    counted = kinds(commands)
+    assert counted["base"] == counted["image"] == counted["accelerator"] == 1
+    assert counted["provision"] == counted["configure"] == CLUSTERS
+    assert counted["trial"] == TRIALS
+    assert counted["tables"] == counted["report"] == 1
+    assert len(commands) == len(set(commands)), "a stage ran twice"
+
+
+def test_trials_run_in_the_seeded_order_after_every_cluster(mini: MiniWorkflow) -> None:
+    from schedlab.config import load_experiment
+
+    commands = [c for c in mini.run() if c.split()[0] in {"trial", "configure"}]
+    assert all(c.startswith("configure") for c in commands[:CLUSTERS])
+    ran = []
+    for line in commands[CLUSTERS:]:
+        options = dict(word.split("=") for word in line.split()[1:])
+        ran.append(".".join(options[f"--{n}"] for n in ("cluster", "workload", "repetition")))
+    assert ran == [key.id for key in load_experiment(mini.root / mini.config).trials()]
+
+
+def test_a_second_run_does_nothing(built: MiniWorkflow) -> None:
+    assert built.run() == []
+
+
+def test_touched_but_unchanged_files_are_not_stale(built: MiniWorkflow) -> None:
+    later = time.time() + 100
+    for path in built.root.rglob("workflow/**/*"):
+        os.utime(path, (later, later))
+    assert built.run() == []
+
+
+def test_a_node_count_more_runs_only_its_cluster(built: MiniWorkflow) -> None:
+    built.edit(built.config, "nodes: [1, 2]", "nodes: [1, 2, 3]")
+    commands = built.run()
+    counted = kinds(commands)
+    assert counted["provision"] == counted["configure"] == 1
+    assert counted["trial"] == WORKLOADS * REPETITIONS
+    assert all("slurm-n3" in c for c in commands if c.split()[0] in {"provision", "trial"})
+    assert not {"toolchain", "base", "image", "accelerator"} & set(counted)
+
+
+def test_a_workload_more_runs_only_its_trials(built: MiniWorkflow) -> None:
+    built.edit(built.config, append="  - {name: extra, kind: burst, jobs: 3, runtime: 0}\n")
+    counted = kinds(built.run())
+    assert counted["trial"] == CLUSTERS * REPETITIONS
+    assert not {"base", "image", "provision", "configure"} & set(counted)
+
+
+def test_a_workload_parameter_runs_that_workload_again(built: MiniWorkflow) -> None:
+    built.edit(
+        built.config, "name: burst, kind: burst, jobs: 3", "name: burst, kind: burst, jobs: 4"
+    )
+    commands = built.run()
+    trials = [c for c in commands if c.startswith("trial")]
+    assert len(trials) == CLUSTERS * REPETITIONS
+    assert all("--workload=burst" in c for c in trials)
+    assert not {"image", "provision", "configure"} & set(kinds(commands))
+
+
+def test_a_repetition_more_runs_only_the_new_ones(built: MiniWorkflow) -> None:
+    built.edit(built.config, "repetitions: 2", "repetitions: 3")
+    trials = [c for c in built.run() if c.startswith("trial")]
+    assert len(trials) == CLUSTERS * WORKLOADS
+    assert all("--repetition=3" in c for c in trials)
+
+
+def test_a_role_starts_from_the_image_or_the_provisioned_snapshot(built: MiniWorkflow) -> None:
+    built.edit("workflow/infrastructure/ansible/playbooks/setup-slurm.yml", append="# edited\n")
+    counted = kinds(built.run())
+    assert counted["configure"] == CLUSTERS
+    assert counted["trial"] == TRIALS
+    assert not {"base", "image", "provision"} & set(counted)
+
+
+def test_a_plotting_function_starts_no_machine(built: MiniWorkflow) -> None:
+    built.edit("workflow/schedlab/figures/throughput.py", append="# edited\n")
+    commands = built.run()
+    assert sorted(c.split()[0] for c in commands) == ["figure", "report"]
+    assert "--figure=throughput" in "".join(commands)
+
+
+def test_a_template_renders_only_the_report(built: MiniWorkflow) -> None:
+    built.edit("workflow/report/report.html.j2", append="\n")
+    assert [c.split()[0] for c in built.run()] == ["report"]
+
+
+def test_terraform_module_runs_from_provisioning(built: MiniWorkflow) -> None:
+    built.edit("workflow/infrastructure/terraform/main.tf", append="# edited\n")
+    counted = kinds(built.run())
+    assert counted["provision"] == counted["configure"] == CLUSTERS
+    assert "image" not in counted
+
+
+def test_settings_of_the_scheduler_configure_again(built: MiniWorkflow) -> None:
+    built.edit(built.config, append="slurm: {MaxJobCount: 20000}\n")
+    counted = kinds(built.run())
+    assert counted["configure"] == CLUSTERS
+    assert not {"image", "provision"} & set(counted)
+
+
+def test_a_failed_trial_keeps_the_others_and_alone_runs_again(mini: MiniWorkflow) -> None:
+    mini.environment["SIMULATED_FAILURES"] = "slurm-n1.burst.1"
+    first = mini.run(check=False)
+    assert kinds(first)["trial"] == TRIALS
+    assert "tables" not in kinds(first)
+    del mini.environment["SIMULATED_FAILURES"]
+    assert kinds(mini.run()) == Counter(
+        {"trial": 1, "tables": 1, "figure": kinds(mini.run("--forcerun", "figure"))["figure"],
+         "report": 1}
+    )  # fmt: skip
+
+
+def test_results_may_move(built: MiniWorkflow, tmp_path_factory: pytest.TempPathFactory) -> None:
+    target = tmp_path_factory.mktemp("elsewhere") / "checkout"
+    shutil.copytree(built.root, target, symlinks=True)
+    assert MiniWorkflow(target, built.config).run() == []
+
+
+def test_kill_9_of_the_workflow_in_a_trial_and_a_second_run(mini: MiniWorkflow) -> None:
+    mini.environment["SIMULATED_SLOW_TRIAL"] = "1"
+    log = mini.root / "results" / "commands.log"
+    log.parent.mkdir()
+    environment = os.environ | mini.environment
+    environment["PATH"] = f"{SIMULATED}:{Path(sys.executable).parent}:{os.environ['PATH']}"
+    environment["PYTHONPATH"] = str(mini.root / "workflow")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "snakemake", "--config", f"experiments={mini.config}"],
+        cwd=mini.root, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    deadline = time.monotonic() + 120
+    while not log.exists() or log.read_text().count("trial ") < 3:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    finished = len(list((mini.root / "results" / "trials").rglob("record.json")))
+    assert finished >= 2
+    del mini.environment["SIMULATED_SLOW_TRIAL"]
+    time.sleep(2)  # the simulated trial that was left running writes its record
+    again = kinds(mini.run())
+    assert TRIALS - finished - 1 <= again["trial"] <= TRIALS - finished
+    assert not {"image", "provision", "configure"} & set(again)
+
+
+def test_nonsense_is_refused_before_anything_starts(mini: MiniWorkflow) -> None:
+    mini.edit(mini.config, "nodes: [1, 2]", "nodess: [1, 2]")
+    done = mini.snakemake("--dry-run", check=False)
+    assert done.returncode != 0
+    message = done.stdout + done.stderr
+    assert "nodess" in message and "did you mean nodes?" in message and "dag.yaml" in message
+    assert "Traceback" not in message
+
+
+def test_two_runs_on_one_results_folder_are_refused(built: MiniWorkflow) -> None:
+    import fcntl
+
+    with (built.root / "results" / ".lock").open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        done = built.snakemake("--forcerun", "report", check=False)
+    assert done.returncode != 0
+    assert "another run" in done.stdout + done.stderr
