@@ -51,7 +51,7 @@ KUBERNETES_FLAGS = " ".join(
         "buildDate": "$date",
     }.items()
 )
-"""What makes Kubernetes tell its version: kubeadm and clients refuse or misjudge one without."""
+"""What makes Kubernetes tell its version: clients refuse or misjudge one without."""
 
 VOLCANO_FLAGS = " ".join(
     f"-X volcano.sh/volcano/pkg/version.{name}={value}"
@@ -90,7 +90,6 @@ GROUPS: Mapping[str, Group] = {
                 "kube-apiserver",
                 "kube-controller-manager",
                 "kube-scheduler",
-                "kubeadm",
                 "kubectl",
                 "kubelet",
             )
