@@ -115,6 +115,22 @@ def test_without_gangs_a_rank_may_start_before_the_last_one_has_its_place() -> N
     assert "started before they were allocated" in job_problems(jobs, {}, gang=False)[0]
 
 
+def test_the_reasons_say_what_the_scheduler_said() -> None:
+    jobs = pd.DataFrame(
+        {
+            "state": ["COMPLETED", "UNFINISHED", "UNFINISHED", "REJECTED"],
+            "native_state": ["Complete", "Active (unschedulable: 2 Insufficient cpu)"] * 2,
+            "nodes": 1,
+        }
+    ).assign(**dict.fromkeys(("submit", "allocated", "started", "finished", "completed"), pd.NA))
+    jobs.loc[3, "native_state"] = "etcdserver: mvcc: database space exceeded"
+    jobs.loc[2, "native_state"] = jobs.loc[1, "native_state"]
+    assert job_problems(jobs, {}) == [
+        "1 of 4 jobs REJECTED (the scheduler: etcdserver: mvcc: database space exceeded)",
+        "2 of 4 jobs UNFINISHED (the scheduler: Active (unschedulable: 2 Insufficient cpu))",
+    ]
+
+
 def test_schemas_carry_units_and_version(results: Path) -> None:
     for name, schema in (
         ("jobs", JOBS_SCHEMA),

@@ -135,6 +135,7 @@ def _row(
         row["state"] = NOT_SUBMITTED
     elif not accepted:
         row["state"] = REJECTED
+        row["native_state"] = str(driver.get("stderr") or "").strip()[-300:] or None
     elif max(ranks.values(), default=0) > 1:
         row["state"] = DUPLICATED
     else:

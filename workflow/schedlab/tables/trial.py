@@ -90,10 +90,10 @@ def read_trial(folder: Path) -> TrialRows:
     frame = jobs_frame(jobs)
     costs = conditions.get("daemon_cost", {})
     reasons = list(record["verdict"]["reasons"])
-    # A trial that broke down explains its jobs' fates; else they are the reason.
-    if not reasons:
-        reasons = job_problems(frame, clocks, gang=scheduler.gang)
     driver = _json(folder / "driver" / "driver.json")
+    # A trial that broke down explains its jobs' fates; else, or when time was up, they explain it.
+    if not reasons or driver.get("timed_out"):
+        reasons += job_problems(frame, clocks, gang=scheduler.gang)
     trial = {
         **keys,
         **_conditions(record, clocks),
@@ -136,7 +136,7 @@ def job_problems(
     Without gangs a job's first rank may start, and even end, before its last one is allocated.
     """
     problems = [
-        f"{count} of {len(jobs)} jobs {state}"
+        f"{count} of {len(jobs)} jobs {state}{_said(jobs.loc[jobs['state'] == state], str(state))}"
         for state, count in jobs["state"].value_counts().sort_index().items()
         if state != COMPLETED
     ]
@@ -152,6 +152,13 @@ def job_problems(
                 f"{backwards.max() / 1e6:.1f} ms (clocks allow {allowed / 1e6:.1f} ms)"
             )
     return problems
+
+
+def _said(jobs: pd.DataFrame, state: str) -> str:
+    """What the scheduler said most often of jobs in a state, unless it is the state's own name."""
+    told = jobs["native_state"].dropna().value_counts()
+    told = told[told.index != state]
+    return f" (the scheduler: {told.index[0]})" if len(told) else ""
 
 
 def _job_rows(
