@@ -76,11 +76,11 @@ def test_costs_are_summed_by_name(exporter: ModuleType, tmp_path: Path) -> None:
     process(tmp_path, 13, "bash", user=99 * ticks, system=0, resident=5000)
     (tmp_path / "self").mkdir()
     found = exporter.Processes(["slurmctld", "slurmstepd", "slurmd"], tmp_path).read()
-    assert found["slurmctld"] == (3.0, 1000 * 1024, 2000 * 1024, 1)
+    assert found["slurmctld"] == (3.0, 1000 * 1024, 2000 * 1024, 1, 1)
     assert found["slurmstepd"][0] == 2.0
     assert found["slurmstepd"][1] == 30 * 1024
     assert found["slurmstepd"][3] == 2
-    assert found["slurmd"] == (0.0, 0, 0, 0)
+    assert found["slurmd"] == (0.0, 0, 0, 0, 0)
     assert "bash" not in found
 
 
@@ -96,7 +96,7 @@ def test_time_of_ended_processes_stays_in_the_sum(exporter: ModuleType, tmp_path
         file.unlink()
     (tmp_path / "11").rmdir()
     found = reader.read()["slurmstepd"]
-    assert found == (4.0, 0, 20 * 1024, 0)
+    assert found == (4.0, 0, 20 * 1024, 0, 2)
 
 
 def test_names_with_brackets_and_spaces_do_not_confuse(
@@ -134,7 +134,7 @@ def test_a_process_that_ends_while_it_is_read_is_left_out(
     exporter: ModuleType, tmp_path: Path
 ) -> None:
     (tmp_path / "7").mkdir()
-    assert exporter.Processes(["slurmd"], tmp_path).read()["slurmd"] == (0.0, 0, 0, 0)
+    assert exporter.Processes(["slurmd"], tmp_path).read()["slurmd"] == (0.0, 0, 0, 0, 0)
 
 
 def test_sdiag_counters(exporter: ModuleType) -> None:
@@ -160,6 +160,8 @@ def test_the_adapter_reads_what_the_collector_serves(exporter: ModuleType, tmp_p
         "cpu_seconds": 1.0,
         "rss_bytes": 1000 * 1024,
         "peak_rss_bytes": 2000 * 1024,
+        "processes": 1.0,
+        "starts": 1.0,
     }
 
 

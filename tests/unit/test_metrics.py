@@ -171,3 +171,16 @@ def test_nothing_known_is_none_and_not_zero() -> None:
     assert of_jobs.throughput_busy(jobs) is None
     assert of_machine.utilisation(jobs, 2) is None
     assert of_machine.fragmentation(jobs, 2) is None
+
+
+def test_a_daemon_that_did_not_live_through_a_trial_is_named() -> None:
+    start = {name: {"processes": 1, "starts": 1} for name in ("etcd", "kube-apiserver", "munged")}
+    end = start | {
+        "etcd": {"processes": 0, "starts": 1},
+        "kube-apiserver": {"processes": 1, "starts": 2},
+    }
+    assert of_machine.daemon_failures(start, end, ["etcd", "kube-apiserver", "munged"]) == [
+        "etcd died during the trial",
+        "kube-apiserver was started again during the trial",
+    ]
+    assert of_machine.daemon_failures(start, start, start) == []

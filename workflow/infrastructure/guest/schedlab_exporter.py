@@ -33,10 +33,11 @@ class Processes:
         self.seen = {}
         self.ended = dict.fromkeys(names, 0.0)
         self.peak = dict.fromkeys(names, 0)
+        self.starts = dict.fromkeys(names, 0)
         self.lock = threading.Lock()
 
     def read(self):
-        """Return name -> (seconds, resident bytes, peak bytes, number of processes)."""
+        """Return name -> (seconds, resident bytes, peak bytes, processes now, processes ever)."""
         with self.lock:
             return self._read()
 
@@ -66,11 +67,15 @@ class Processes:
         for key, seconds in self.seen.items():
             if key not in current:
                 self.ended[key[0]] += seconds
+        for key in current:
+            self.starts[key[0]] += key not in self.seen
         self.seen = current
         total = dict(self.ended)
         for (name, _, _), seconds in current.items():
             total[name] += seconds
-        return {n: (total[n], memory[n], self.peak[n], count[n]) for n in self.names}
+        return {
+            n: (total[n], memory[n], self.peak[n], count[n], self.starts[n]) for n in self.names
+        }
 
 
 def kilobytes(status, key):
@@ -119,6 +124,7 @@ def render(processes, sdiag):
             ("schedlab_process_resident_memory_bytes", "gauge"),
             ("schedlab_process_peak_memory_bytes", "gauge"),
             ("schedlab_processes", "gauge"),
+            ("schedlab_process_starts_total", "counter"),
         ]
     ):
         lines.append(f"# TYPE {name} {kind}")

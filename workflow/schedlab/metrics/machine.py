@@ -14,7 +14,7 @@ References
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -207,6 +207,30 @@ def daemon_costs(
                 }
             )
     return rows
+
+
+def daemon_failures(
+    start: Mapping[str, Mapping[str, float]],
+    end: Mapping[str, Mapping[str, float]],
+    processes: Iterable[str],
+) -> list[str]:
+    """Say which of a node's daemons did not live through a trial.
+
+    Parameters
+    ----------
+    start, end : mapping
+        Process -> `processes` (how many there were) and `starts` (cumulative).
+    processes : iterable of str
+        Daemons of which one process runs all the time.
+    """
+    found = []
+    for name in processes:
+        before, after = start.get(name, {}), end.get(name, {})
+        if before.get("processes") and not after.get("processes"):
+            found.append(f"{name} died during the trial")
+        elif after.get("starts", 0) > before.get("starts", 0):
+            found.append(f"{name} was started again during the trial")
+    return found
 
 
 def scheduler_cost(costs: list[dict[str, Any]], jobs: int) -> dict[str, float | None]:

@@ -28,6 +28,8 @@ COST_METRICS = {
     "schedlab_process_cpu_seconds_total": "cpu_seconds",
     "schedlab_process_resident_memory_bytes": "rss_bytes",
     "schedlab_process_peak_memory_bytes": "peak_rss_bytes",
+    "schedlab_processes": "processes",
+    "schedlab_process_starts_total": "starts",
 }
 """Metrics of the cost exporter, labelled `process`, summed over the processes of one name."""
 
@@ -239,12 +241,13 @@ class Scheduler(ABC):
         -------
         dict
             Process -> `cpu_seconds` (s, user and system, since its start), `rss_bytes` and
-            `peak_rss_bytes` (bytes, resident; the peak since its start).
+            `peak_rss_bytes` (bytes, resident; the peak since its start), `processes` of that name
+            now, and `starts`: how many were seen since the exporter began.
         """
         names = {name for processes in self.daemons().values() for name in processes}
         found: dict[str, dict[str, float]] = {}
         for series, value in values.items():
-            match = re.match(r'(schedlab_process_\w+)\{.*?process="([^"]+)"', series)
+            match = re.match(r'(schedlab_process\w+)\{.*?process="([^"]+)"', series)
             if match and match[2] in names and match[1] in COST_METRICS:
                 found.setdefault(match[2], {})[COST_METRICS[match[1]]] = value
         return found

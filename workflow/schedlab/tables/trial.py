@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
+from schedlab.metrics.machine import daemon_failures
 from schedlab.metrics.trial import trial_metrics
 from schedlab.records import load_record
 from schedlab.schedulers import Scheduler, get_scheduler
@@ -94,6 +95,9 @@ def read_trial(folder: Path) -> TrialRows:
     # A trial that broke down explains its jobs' fates; else, or when time was up, they explain it.
     if not reasons or driver.get("timed_out"):
         reasons += job_problems(frame, clocks, gang=scheduler.gang)
+    if "end" in costs:
+        head = (costs[moment].get("head", {}) for moment in ("start", "end"))
+        reasons += daemon_failures(*head, scheduler.daemons()["head"])
     trial = {
         **keys,
         **_conditions(record, clocks),
