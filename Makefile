@@ -78,7 +78,7 @@ test: ## Check the sources and run the tests, one on a real cluster
 	@python -m schedlab.toolchain pytest --durations=15 $(TESTS)
 
 .PHONY: test-all
-test-all: ## Like test, with the measurements in tests/benchmarks
+test-all: ## Like test, but build what is missing rather than leave tests out
 	@scripts/setup --test
 	@scripts/lint
-	@python -m schedlab.toolchain pytest --durations=15 tests
+	@SCHEDLAB_TEST_ALL=1 python -m schedlab.toolchain pytest --durations=15 tests

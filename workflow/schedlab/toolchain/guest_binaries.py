@@ -21,12 +21,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from string import Template
+from typing import Any
 
 from schedlab.errors import SchedlabError
 from schedlab.records import file_digest
 from schedlab.toolchain.build import MODULES, GoBuilder, GoModule
 from schedlab.toolchain.cache import Cache
 from schedlab.toolchain.tools import Requirement, parse_version, probe_version
+
+KIND = "guest-binaries"
+"""Sort of cache entry."""
 
 SUMS = "SHA256SUMS"
 """File with the digests, in the format of ``sha256sum``."""
@@ -212,15 +216,28 @@ def prepare_guest_binaries(
     given = os.environ.get(variable(group))
     if given:
         return _given(group, Path(given).expanduser().absolute())
-    module = GoModule.load(group, modules)
-    flags = linker_flags(group, module)
-    inputs = module.inputs(flags) | {"files": dict(GROUPS[group].files)}
+    module, flags, inputs = _pinned(group, modules)
     cache = cache or Cache.default()
     with GoBuilder(cache, modules) as builder:
         folder = cache.get_or_build(
-            "guest-binaries", inputs, lambda to: _build(group, builder, module, flags, to)
+            KIND, inputs, lambda to: _build(group, builder, module, flags, to)
         )
     return _describe(group, folder, module.version, read_sums(folder))
+
+
+def are_prepared(group: str, *, cache: Cache | None = None, modules: Path = MODULES) -> bool:
+    """Tell whether a group's programs are at hand: given by the user, or built before."""
+    inputs = _pinned(group, modules)[2]
+    return bool(os.environ.get(variable(group))) or (
+        (cache or Cache.default()).location(KIND, inputs).exists()
+    )
+
+
+def _pinned(group: str, modules: Path) -> tuple[GoModule, str, dict[str, Any]]:
+    """Give a group's module, linker flags, and all that determines what is built."""
+    module = GoModule.load(group, modules)
+    flags = linker_flags(group, module)
+    return module, flags, module.inputs(flags) | {"files": dict(GROUPS[group].files)}
 
 
 def variable(group: str) -> str:

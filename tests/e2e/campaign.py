@@ -1,0 +1,103 @@
+"""Real runs of the workflow, and what they leave on this machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from schedlab.schedulers import get_scheduler
+from schedlab.schedulers.equivalence import Shape, of_records, of_trace, of_translations
+from schedlab.workloads import read_trace
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class Campaign:
+    """One experiment and the folder of its results."""
+
+    experiment: str
+    results: Path
+
+    def command(self, *arguments: str) -> list[str]:
+        """Snakemake as a user would call it."""
+        return [
+            sys.executable, "-m", "snakemake", "--config", f"experiments={self.experiment}",
+            f"results={self.results}", *arguments,
+        ]  # fmt: skip
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run to the end; it must succeed."""
+        done = subprocess.run(
+            self.command(*arguments), cwd=ROOT, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-6000:]
+        return done
+
+    def start(self, *arguments: str) -> subprocess.Popen[bytes]:
+        """Start in the background."""
+        return subprocess.Popen(
+            self.command(*arguments), cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+
+    def schedlab(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run a stage's command."""
+        environment = os.environ | {
+            "SCHEDLAB_EXPERIMENTS": str(ROOT / self.experiment),
+            "SCHEDLAB_RESULTS": str(self.results),
+        }
+        return subprocess.run(
+            [sys.executable, "-m", "schedlab", *arguments],
+            cwd=ROOT, env=environment, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+
+    def trial(self, cluster: str, workload: str, repetition: int = 1) -> Path:
+        """Folder of a trial."""
+        return self.results / "trials" / cluster / workload / str(repetition)
+
+    def verdict(self, folder: Path) -> dict[str, Any]:
+        """Verdict in a trial's record."""
+        verdict: dict[str, Any] = json.loads((folder / "record.json").read_text())["verdict"]
+        return verdict
+
+
+def guests() -> list[psutil.Process]:
+    """QEMU processes of the project that run now."""
+    found = []
+    for process in psutil.process_iter(["name", "cmdline"]):
+        words = " ".join(process.info["cmdline"] or [])
+        if "qemu-system" in (process.info["name"] or "") and "guest=schedlab-" in words:
+            found.append(process)
+    return found
+
+
+def wait_for(condition: Callable[[], object], seconds: float, what: str) -> None:
+    """Wait until a condition holds."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"{what} did not happen within {seconds:g} s"
+        time.sleep(0.2)
+
+
+def shapes(folder: Path) -> tuple[list[Shape], list[Shape], list[Shape]]:
+    """Jobs of a trial: as the neutral trace, the translations, and the records have them."""
+    record = json.loads((folder / "record.json").read_text())
+    scheduler = get_scheduler(record["trial"]["scheduler"])
+    translations = json.loads((folder / "translations.json").read_text())["submissions"]
+    stamps = [json.loads(line) for line in (folder / "stamps.jsonl").read_text().splitlines()]
+    start = json.loads((folder / "driver" / "driver.json").read_text())["start_ns"]
+    rows = scheduler.collect(folder / "native", stamps, translations)
+    return (
+        of_trace(read_trace(folder / "trace.json")),
+        of_translations(scheduler, translations),
+        of_records(rows, stamps, start),
+    )

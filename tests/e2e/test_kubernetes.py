@@ -1,0 +1,117 @@
+"""Kubernetes and Volcano on real machines: the same trace, what ran, the report.
+
+The programs take minutes to build, so `make test` runs this where they were built before, and
+says so where it does not; `make test-all` always runs it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+
+import pyarrow.parquet as pq
+import pytest
+from campaign import Campaign, guests, shapes, wait_for
+
+from schedlab.schedulers.equivalence import differences
+from schedlab.toolchain.guest_binaries import GROUPS, are_prepared
+
+SCHEDULERS = ("volcano", "kubernetes")
+LACKING = [group for group in GROUPS if not are_prepared(group)]
+
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.skipif(os.geteuid() != 0, reason="needs root: network and mount namespaces"),
+    pytest.mark.skipif(
+        bool(LACKING) and os.environ.get("SCHEDLAB_TEST_ALL") != "1",
+        reason=f"the programs of {' and '.join(LACKING)} are not in the cache (make test-all "
+        "builds them)",
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def campaign(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Campaign]:
+    """One complete run."""
+    folder = tmp_path_factory.mktemp("e2e") / "results"
+    made = Campaign("config/tests/kubernetes.yaml", folder)
+    made.run()
+    yield made
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.mark.parametrize("scheduler", SCHEDULERS)
+def test_every_job_ran_and_its_instants_are_the_audit_logs(
+    campaign: Campaign, scheduler: str
+) -> None:
+    trials = pq.read_table(campaign.results / "tables/trials.parquet").to_pandas()
+    row = trials.set_index("scheduler").loc[scheduler]
+    assert row["valid"], row["reasons"]
+    jobs = pq.read_table(campaign.results / "tables/jobs.parquet").to_pandas()
+    jobs = jobs[jobs["scheduler"] == scheduler]
+    assert set(jobs["state"]) == {"COMPLETED"}
+    for name in ("accepted", "allocated", "completed"):
+        assert jobs[f"{name}_source"].str.startswith("audit.log").all(), name
+    samples = pq.read_table(campaign.results / "tables/samples.parquet").to_pandas()
+    seen = samples[samples["trial"] == row["trial"]]["labels"].str.cat()
+    assert all(process in seen for process in ("etcd", "kube-apiserver", "kubelet"))
+
+
+@pytest.mark.parametrize("scheduler", SCHEDULERS)
+def test_what_ran_is_what_the_trace_asked_for(campaign: Campaign, scheduler: str) -> None:
+    trace, translated, ran = shapes(campaign.trial(f"{scheduler}-n1", "poisson"))
+    assert len({(job.cpus, job.arrival) for job in trace}) == len(trace) > 2
+    assert differences(trace, translated) == []
+    # A payload that sleeps wakes late on an emulated processor.
+    assert differences(trace, ran, tolerance=1.0) == []
+
+
+def test_all_schedulers_got_the_same_trace(campaign: Campaign) -> None:
+    first, second = (
+        (campaign.trial(f"{name}-n1", "poisson") / "trace.json").read_bytes() for name in SCHEDULERS
+    )
+    assert first == second
+
+
+def test_the_report_shows_both_and_what_was_set_alike_or_not(campaign: Campaign) -> None:
+    report = (campaign.results / "report.html").read_text()
+    for words in ("minAvailable", "a batch/v1 Job (Indexed)", "client limits", "50/s, burst 100"):
+        assert words in report, words
+
+
+def test_a_second_run_of_the_playbook_changes_nothing(campaign: Campaign) -> None:
+    done = campaign.schedlab("configure", "--cluster", "volcano-n1", "--check-again")
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+
+
+def test_no_key_is_in_a_record_or_a_log_and_nothing_is_left_running(campaign: Campaign) -> None:
+    for path in campaign.results.rglob("*"):
+        if path.suffix in {".json", ".log", ".html", ".txt", ".env"} and (
+            "secrets" not in path.parts
+        ):
+            assert b"PRIVATE KEY" not in path.read_bytes(), path
+    assert guests() == []
+    assert list((campaign.results / "scratch").iterdir()) == []
+
+
+def test_an_api_server_that_dies_makes_an_invalid_trial(campaign: Campaign) -> None:
+    log = campaign.results / "logs" / "trials" / "volcano-n1.poisson.1.log"
+    log.unlink()
+    process = campaign.start("--forcerun", "trial_volcano-n1.poisson.1")
+    wait_for(lambda: log.exists() and " submitted" in log.read_text(), 300, "the workload")
+    head = next(p for p in guests() if "-head" in " ".join(p.cmdline()))
+    config = next((campaign.results / "scratch").glob("*/ssh.conf"))
+    subprocess.run(
+        ["nsenter", "--net", f"--target={head.pid}", "ssh", "-F", str(config), "-o",
+         "ControlPath=none", "head", "sudo systemctl kill --signal=KILL kube-apiserver"],
+        check=True, timeout=120,
+    )  # fmt: skip
+    assert process.wait(900) == 0
+    trials = pq.read_table(campaign.results / "tables/trials.parquet").to_pandas()
+    row = trials.set_index("scheduler").loc["volcano"]
+    assert not row["valid"]
+    assert any("kube-apiserver" in reason for reason in row["reasons"])
+    assert "kube-apiserver was started again" in (campaign.results / "report.html").read_text()
+    assert trials.set_index("scheduler").loc["kubernetes"]["valid"]
