@@ -30,8 +30,10 @@ def write_container_images(folder: Path, output: Path) -> Path:
     )
 
 
-def make_files_disk(programs: Iterable[Path], definitions: Iterable[Path], scratch: Path) -> Path:
-    """Make an ISO image with ``bin/``, ``crd/`` and ``images.tar``.
+def make_files_disk(
+    programs: Iterable[Path], definitions: Iterable[Path], settings: Path, scratch: Path
+) -> Path:
+    """Make an ISO image with ``bin/``, ``crd/``, ``etc/`` and ``images.tar``.
 
     Parameters
     ----------
@@ -39,6 +41,9 @@ def make_files_disk(programs: Iterable[Path], definitions: Iterable[Path], scrat
         Static programs.
     definitions : iterable of pathlib.Path
         Files with Kubernetes resource definitions.
+    settings : pathlib.Path
+        Folder with what goes below ``/etc``: copied one by one, the files would each cost an
+        emulated guest ten seconds.
     scratch : pathlib.Path
         Folder for the image and what goes into it.
 
@@ -52,6 +57,7 @@ def make_files_disk(programs: Iterable[Path], definitions: Iterable[Path], scrat
         (tree / name).mkdir(parents=True)
         for path in files:
             shutil.copy(path, tree / name / path.name)
+    shutil.copytree(settings, tree / "etc")
     work = scratch / "programs"
     work.mkdir()
     write_container_images(work, tree / "images.tar")

@@ -24,7 +24,7 @@ from schedlab.records import (
     verify_outputs,
 )
 from schedlab.sources import image_roles, role_sources, sources
-from schedlab.stages.context import ROOT, Context
+from schedlab.stages.context import INFRASTRUCTURE, ROOT, Context
 from schedlab.stages.programs import guest_programs
 from schedlab.testbed.supervisor import INSIDE, SCRATCH, interruptible, scratch_folder
 from schedlab.toolchain import Cache, Toolchain
@@ -147,7 +147,7 @@ def build_image(context: Context, image: str) -> None:
                 environment=toolchain.environment(),
                 accelerator=accelerator,
                 scratch=scratch,
-                files=files_disk(programs, scratch) if programs else None,
+                files=files_disk(image, programs, scratch) if programs else None,
             )
 
     outputs = _place(Cache.default().get_or_build("image", inputs, build), folder)
@@ -164,11 +164,12 @@ def build_image(context: Context, image: str) -> None:
     )
 
 
-def files_disk(programs: list[GuestBinaries], scratch: Path) -> Path:
-    """Make the disk from which the image's roles take programs and container images."""
+def files_disk(image: str, programs: list[GuestBinaries], scratch: Path) -> Path:
+    """Make the disk from which the role of the image's name takes what it installs."""
     return make_files_disk(
         [group.path(name) for group in programs for name in group.programs],
         [path for group in programs for path in group.files.values()],
+        INFRASTRUCTURE / "ansible" / "roles" / image / "files" / "etc",
         scratch,
     )
 

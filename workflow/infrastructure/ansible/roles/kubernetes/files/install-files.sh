@@ -1,9 +1,11 @@
 #!/bin/sh
-# Take programs, resource definitions and container images from the disk labelled FILES.
+# Take settings, units, programs, resource definitions and container images from the disk labelled
+# FILES.
 # No image registry is asked, now or later: pods run images made of this project's own programs.
 set -eu
 
 mount --options ro LABEL=FILES /mnt
+cp --recursive --no-preserve=mode /mnt/etc/. /etc/
 install --mode 0755 /mnt/bin/* /usr/local/bin/
 mkdir -p /usr/local/share/volcano /usr/local/share/kubernetes
 cp /mnt/crd/* /usr/local/share/volcano/
