@@ -23,7 +23,7 @@ class Kubernetes(KubernetesBase):
 
     name: ClassVar[str] = "kubernetes"
     gang: ClassVar[bool] = False
-    roles: ClassVar[tuple[str, ...]] = ("common", "kubernetes", "monitoring")
+    roles: ClassVar[tuple[str, ...]] = ("common", "monitoring", "kubernetes")
     group: ClassVar[str] = "batch"
     version: ClassVar[str] = "v1"
     index: ClassVar[str] = "JOB_COMPLETION_INDEX"
@@ -82,7 +82,7 @@ class Volcano(KubernetesBase):
     """Volcano 1.14 in the place of the default scheduler: Jobs that start as gangs."""
 
     name: ClassVar[str] = "volcano"
-    roles: ClassVar[tuple[str, ...]] = ("common", "kubernetes", "volcano", "monitoring")
+    roles: ClassVar[tuple[str, ...]] = ("common", "monitoring", "kubernetes", "volcano")
     group: ClassVar[str] = "batch.volcano.sh"
     version: ClassVar[str] = "v1alpha1"
     index: ClassVar[str] = "VC_TASK_INDEX"
