@@ -158,7 +158,7 @@ class Trial:
                 wait_until_reachable(nodes, limit, STAGE, alive=alive)
             head = next(node for node in nodes.values() if node.role == "head")
             with measure("health"):
-                health_gate(self.scheduler, nodes, timeout=120)
+                health_gate(self.scheduler, nodes, limit)
             with measure("clock"):
                 self._clock(nodes, "start")
             with measure("prepare"):
