@@ -225,14 +225,6 @@ def prepare_guest_binaries(
     return _describe(group, folder, module.version, read_sums(folder))
 
 
-def are_prepared(group: str, *, cache: Cache | None = None, modules: Path = MODULES) -> bool:
-    """Tell whether a group's programs are at hand: given by the user, or built before."""
-    inputs = _pinned(group, modules)[2]
-    return bool(os.environ.get(variable(group))) or (
-        (cache or Cache.default()).location(KIND, inputs).exists()
-    )
-
-
 def _pinned(group: str, modules: Path) -> tuple[GoModule, str, dict[str, Any]]:
     """Give a group's module, linker flags, and all that determines what is built."""
     module = GoModule.load(group, modules)
