@@ -8,7 +8,6 @@ estimate and counted.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -104,7 +103,7 @@ def summary_difference(a: pd.DataFrame, b: pd.DataFrame, quantity: str) -> Compa
     wanted = QUANTITIES[quantity]
     if wanted.kind == "ratio":
         return compare_ratios(_parts(a, wanted), _parts(b, wanted))
-    statistic: Callable[..., Any] = stats.hmean if wanted.kind == "rate" else np.mean
+    statistic: Any = stats.hmean if wanted.kind == "rate" else np.mean
     return compare(_values(a, wanted.column), _values(b, wanted.column), statistic)
 
 

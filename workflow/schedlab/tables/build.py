@@ -58,10 +58,17 @@ def load_tables(folder: Path) -> Tables:
     SchedlabError
         When one is missing or has the schema of another version.
     """
-    return Tables(*(_load(folder / f"{name}.parquet") for name in Tables._fields))
+    return Tables(*(load_table(folder / f"{name}.parquet") for name in Tables._fields))
 
 
-def _load(path: Path) -> pd.DataFrame:
+def load_table(path: Path) -> pd.DataFrame:
+    """Read one table.
+
+    Raises
+    ------
+    SchedlabError
+        When it is missing or has the schema of another version.
+    """
     remedy = "make the tables anew: snakemake --forcerun tables"
     try:
         table = pq.read_table(path)
