@@ -14,7 +14,7 @@ SAME, DIFFERENT, TROUBLE = 0, 1, 2
 """Exit status, as diff(1) has it."""
 
 
-@click.command()
+@click.command(short_help="Compare two results folders or bundles.")
 @click.argument("a", type=click.Path(path_type=Path, exists=True))
 @click.argument("b", type=click.Path(path_type=Path, exists=True))
 @click.option("--infrastructure", "machines", is_flag=True, help="Compare only what ran it.")

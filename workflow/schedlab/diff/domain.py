@@ -58,7 +58,10 @@ def domain_facts(xml: str, name: str) -> dict[str, str]:
 def _entries(element: ElementTree.Element, path: str) -> Iterator[tuple[str, str]]:
     for key, value in element.attrib.items():
         host_end = path.endswith("interface/target") and key == "dev"
-        if key not in VOLATILE and (element.tag, key) not in _CHOSEN and not host_end:
+        # What names the element is in its path already.
+        told = f"@{key}" in _IDENTITY.get(element.tag, ())
+        chosen = key in VOLATILE or (element.tag, key) in _CHOSEN or host_end
+        if not (told or chosen):
             yield f"{path}@{key}", neutral(value)
     text = (element.text or "").strip()
     if text:

@@ -81,19 +81,19 @@ def _infrastructure(found: Infrastructure, *, full: bool) -> Iterator[str]:
     for topic, title in TITLES.items():
         if changes := found.changes.get(topic):
             yield from ("", title)
-            yield from _changes(changes, full=full)
+            yield from _cut(list(_changes(changes)), "  ", full=full)
         if topic == FILES and found.texts:
             yield from ("", title)
             yield from _texts(found.texts, full=full)
 
 
-def _changes(changes: Sequence[Change], *, full: bool) -> Iterator[str]:
+def _changes(changes: Sequence[Change]) -> Iterator[str]:
     for places, group in groupby(changes, key=lambda change: change.places):
         if places:
             yield from _paragraph(f"in {', '.join(places)}:", "  ")
         yield from _row(("", "A", "B"), _VALUES)
-        rows = [_row((c.key, c.a or NONE, c.b or NONE), _VALUES) for c in group]
-        yield from _cut([line for row in rows for line in row], "  ", full=full)
+        for change in group:
+            yield from _row((change.key, change.a or NONE, change.b or NONE), _VALUES)
 
 
 def _texts(texts: Sequence[TextChange], *, full: bool) -> Iterator[str]:
@@ -124,7 +124,7 @@ def _outcomes(found: Outcomes) -> Iterator[str]:
 
 def _cell(cell: Cell) -> Iterator[str]:
     name = cell_name(cell.scheduler, cell.cluster, cell.workload, cell.nodes)
-    valid = " ".join(
+    valid = ", ".join(
         f"{side} {valid} of {trials}"
         for side, valid, trials in zip("AB", cell.valid, cell.trials, strict=True)
     )
