@@ -18,6 +18,9 @@ import pyarrow.parquet as pq
 import yaml
 from trial_factory import make_experiment
 
+from schedlab.bundle.open import opened
+from schedlab.diff.infrastructure import Infrastructure, compare_infrastructure
+from schedlab.diff.side import Side
 from schedlab.records import SCHEMA, digest, write_json
 from schedlab.tables.schemas import TRIALS_SCHEMA
 
@@ -231,3 +234,26 @@ def edited(results: Path, target: Path, name: str, edit: Callable[[dict[str, Any
     assert record != before, "the edit changes nothing"
     write_json(record_path(target, name), record)
     return target
+
+
+def realised(*keys: str, to: Any) -> Callable[[dict[str, Any]], None]:
+    """Edit for `edited`: set the value at nested keys of what was realised."""
+    return changed("realised", *keys, to=to)
+
+
+def changed(*keys: str, to: Any) -> Callable[[dict[str, Any]], None]:
+    """Edit for `edited`: set the value at nested keys."""
+
+    def edit(record: dict[str, Any]) -> None:
+        place = record
+        for key in keys[:-1]:
+            place = place[key]
+        place[keys[-1]] = to
+
+    return edit
+
+
+def compare(a: Path, b: Path) -> Infrastructure:
+    """Compare the infrastructure of two results folders."""
+    with opened(a) as one, opened(b) as other:
+        return compare_infrastructure(Side(one), Side(other))

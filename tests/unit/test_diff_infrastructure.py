@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,25 +16,20 @@ from diff_factory import (
     IMAGE,
     PROVISIONED,
     SLURM_CONF,
+    changed,
+    compare,
     domain,
     edited,
     load,
     make_results,
+    realised,
     record_path,
 )
 
-from schedlab.bundle.open import opened
-from schedlab.diff.infrastructure import Change, Infrastructure, compare_infrastructure
-from schedlab.diff.side import Side
-from schedlab.errors import SchedlabError
-from schedlab.records import SCHEMA, write_json
+from schedlab.diff.infrastructure import Change, Infrastructure
+from schedlab.records import write_json
 
 TRIAL = f"trials/{CLUSTER}/burst/2"
-
-
-def compare(a: Path, b: Path) -> Infrastructure:
-    with opened(a) as one, opened(b) as other:
-        return compare_infrastructure(Side(one), Side(other))
 
 
 @pytest.fixture(scope="module")
@@ -49,26 +43,6 @@ def test_another_run_of_the_same_is_no_difference(results: Path, tmp_path: Path)
     assert found == Infrastructure()
     # The two records do differ, in what belongs to one run.
     assert load(results, PROVISIONED)["realised"] != load(other, PROVISIONED)["realised"]
-
-
-def realised(*keys: str, to: Any) -> Callable[[dict[str, Any]], None]:
-    def edit(record: dict[str, Any]) -> None:
-        place = record["realised"]
-        for key in keys[:-1]:
-            place = place[key]
-        place[keys[-1]] = to
-
-    return edit
-
-
-def top(*keys: str, to: Any) -> Callable[[dict[str, Any]], None]:
-    def edit(record: dict[str, Any]) -> None:
-        place = record
-        for key in keys[:-1]:
-            place = place[key]
-        place[keys[-1]] = to
-
-    return edit
 
 
 HEAD = f"{CONFIGURED}/head"
@@ -142,7 +116,11 @@ XML = domain("head")
         (
             "domain",
             PROVISIONED,
-            realised("domain_xml", "head", to=XML.replace("<vcpupin vcpu='0' cpuset='0'/>", "")),
+            realised(
+                "domain_xml",
+                "head",
+                to=XML.replace("<vcpupin vcpu='0' cpuset='0'/>", ""),
+            ),
             Change((f"{PROVISIONED}/head",), "cputune/vcpupin[0]@cpuset", "0", None),
         ),
         (
@@ -154,49 +132,49 @@ XML = domain("head")
         (
             "tools",
             CONFIGURED,
-            top("tools", to={"ansible-core": "2.20.0"}),
+            changed("tools", to={"ansible-core": "2.20.0"}),
             Change((CONFIGURED,), "ansible-core", "2.19.2", "2.20.0"),
         ),
         (
             "tools",
             "toolchain",
-            top("tools", "terraform", "program", to="terraform"),
+            changed("tools", "terraform", "program", to="terraform"),
             Change(("toolchain",), "terraform", "tofu 1.12.6", "1.12.6"),
         ),
         (
             "tools",
             TRIAL,
-            top("tools", to={"prometheus": "3.5.0"}),
+            changed("tools", to={"prometheus": "3.5.0"}),
             Change((f"trials/{CLUSTER}",), "prometheus", "2.53.3", "2.53.3; 3.5.0"),
         ),
         (
             "host",
             "accelerator",
-            top("accelerator", "accelerator", to="kvm"),
+            changed("accelerator", "accelerator", to="kvm"),
             Change(("accelerator",), "accelerator", "tcg", "kvm"),
         ),
         (
             "host",
             TRIAL,
-            top("conditions", "host", "cores", to=64),
+            changed("conditions", "host", "cores", to=64),
             Change((f"trials/{CLUSTER}",), "host cores", "2", "2; 64"),
         ),
         (
             "experiment",
             CONFIGURED,
-            top("settings", "node", "vcpus", to=4),
+            changed("settings", "node", "vcpus", to=4),
             Change((CONFIGURED,), "node.vcpus", "2", "4"),
         ),
         (
             "source",
             CONFIGURED,
-            top("source", "commit", to="f" * 40),
+            changed("source", "commit", to="f" * 40),
             None,
         ),
         (
             "source",
             CONFIGURED,
-            top("inputs", to={"workflow/schedlab/stages/configure.py": "e" * 64}),
+            changed("inputs", to={"workflow/schedlab/stages/configure.py": "e" * 64}),
             None,
         ),
     ],
@@ -221,7 +199,7 @@ def test_each_difference_is_found_alone(
 
 def test_a_commit_names_its_uncommitted_changes(results: Path, tmp_path: Path) -> None:
     dirty = {"dirty": True, "diff": "d" * 64, "commit": load(results, IMAGE)["source"]["commit"]}
-    other = edited(results, tmp_path / "b", IMAGE, top("source", to=dirty))
+    other = edited(results, tmp_path / "b", IMAGE, changed("source", to=dirty))
     (change,) = compare(results, other).changes["source"]
     assert (change.key, change.b) == ("commit", f"{change.a} with changes {'d' * 12}")
 
@@ -240,7 +218,10 @@ def test_equal_changes_of_several_places_are_one(results: Path, tmp_path: Path) 
 def test_configuration_is_a_unified_diff(results: Path, tmp_path: Path) -> None:
     text = SLURM_CONF.replace("backfill", "builtin")
     other = edited(
-        results, tmp_path / "b", CONFIGURED, realised("configuration", "slurm.conf", to=text)
+        results,
+        tmp_path / "b",
+        CONFIGURED,
+        realised("configuration", "slurm.conf", to=text),
     )
     found = compare(results, other)
     (change,) = found.texts
@@ -273,7 +254,7 @@ def test_a_stage_of_one_side_is_named_and_not_compared(results: Path, tmp_path: 
 def test_tools_known_to_one_side_only_are_no_difference(results: Path, tmp_path: Path) -> None:
     # A base disk from the cache: its record does not know what built it.
     base = "images/slurm/base"
-    other = edited(results, tmp_path / "b", base, top("tools", to={"mmdebstrap": "1.5.7"}))
+    other = edited(results, tmp_path / "b", base, changed("tools", to={"mmdebstrap": "1.5.7"}))
     assert not compare(results, other).differs
 
 
@@ -291,58 +272,3 @@ def test_keys_of_the_experiment_that_no_record_has(results: Path, tmp_path: Path
             Change((), "workloads.burst.jobs", "12", "99"),
         ]
     }
-
-
-@pytest.mark.parametrize("content", [None, "nodes: [1, 2]\nworkloads: []\n", "of another"])
-def test_an_experiment_file_of_something_else_is_left_out(
-    results: Path, tmp_path: Path, content: str | None
-) -> None:
-    other = make_results(tmp_path / "b")
-    file = other / "experiments.yaml"
-    if content is None:
-        file.unlink()
-    elif content == "of another":
-        changed = EXPERIMENT.model_dump(mode="json") | {"nodes": [1, 2], "seed": 99}
-        file.write_text(yaml.safe_dump(changed))
-    else:
-        file.write_text(content)
-    found = compare(results, other)
-    assert not found.differs
-    (note,) = found.notes
-    assert note.startswith(str(other)) and "no experiment file" in note
-
-
-def test_a_missing_record_is_named_with_the_remedy(results: Path, tmp_path: Path) -> None:
-    other = make_results(tmp_path / "b")
-    record_path(other, IMAGE).unlink()
-    with pytest.raises(SchedlabError, match=f"{IMAGE}/record.json \\(of {CLUSTER}") as caught:
-        compare(results, other)
-    assert str(other) in str(caught.value) and "remedy: run snakemake" in str(caught.value)
-
-
-def test_results_without_records(results: Path, tmp_path: Path) -> None:
-    with pytest.raises(SchedlabError, match="no records") as caught:
-        compare(results, tmp_path)
-    assert "remedy" in str(caught.value)
-
-
-def test_another_schema_version_is_refused(results: Path, tmp_path: Path) -> None:
-    other = edited(results, tmp_path / "b", IMAGE, top("schema", to="schedlab.record/99"))
-    with pytest.raises(SchedlabError, match="schedlab.record/99") as caught:
-        compare(results, other)
-    assert SCHEMA in str(caught.value) and "remedy" in str(caught.value)
-
-
-def test_a_record_that_is_no_json(results: Path, tmp_path: Path) -> None:
-    other = make_results(tmp_path / "b")
-    record_path(other, IMAGE).write_text(json.dumps(load(other, IMAGE))[:100])
-    with pytest.raises(SchedlabError, match="damaged"):
-        compare(results, other)
-
-
-def test_xml_that_cannot_be_read_is_named(results: Path, tmp_path: Path) -> None:
-    other = edited(
-        results, tmp_path / "b", PROVISIONED, realised("domain_xml", "head", to="<domain>")
-    )
-    with pytest.raises(SchedlabError, match=f"{PROVISIONED}/head"):
-        compare(results, other)
