@@ -7,13 +7,14 @@ Run in fresh network, mount and process-id namespaces by ``test_terraform.py``:
 from __future__ import annotations
 
 import json
-import subprocess
+import os
 import sys
 from pathlib import Path
 from typing import Any
 
 import libvirt
 
+from schedlab.stages.terraform import call as terraform_call
 from schedlab.testbed import embedded
 from schedlab.testbed.readback import compare_domain, compare_threads, domain_pid
 
@@ -22,12 +23,7 @@ def run(state: Path, terraform: str, root: Path, variables: Path) -> dict[str, A
     arguments = ["-no-color", "-input=false", f"-var-file={variables}"]
 
     def call(*words: str) -> str:
-        done = subprocess.run(
-            [terraform, f"-chdir={root}", *words], capture_output=True, text=True, check=False
-        )
-        if done.returncode != 0:
-            raise SystemExit(f"{words}: {done.stdout}\n{done.stderr}")
-        return done.stdout
+        return terraform_call([terraform, *words], root, os.environ, capture=True)
 
     with embedded.libvirt_daemon(state) as uri:
         connection = libvirt.open(uri)

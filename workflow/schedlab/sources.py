@@ -48,6 +48,7 @@ STAGES: dict[str, tuple[str, ...]] = {
     "provision": (
         *TESTBED,
         f"{PACKAGE}/stages/provision.py",
+        f"{PACKAGE}/stages/terraform.py",
         f"{PACKAGE}/testbed/placement.py",
         f"{PACKAGE}/testbed/readback.py",
         f"{INFRASTRUCTURE}/terraform/**/*",

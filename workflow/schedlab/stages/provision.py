@@ -12,8 +12,9 @@ from typing import Any
 from schedlab.config import Cluster
 from schedlab.errors import SchedlabError
 from schedlab.records import RecordWriter, verify_outputs
-from schedlab.stages.context import INFRASTRUCTURE, ROOT, Context
+from schedlab.stages.context import ROOT, Context
 from schedlab.stages.guests import all_facts, emulator_pids, liveness, require_running, resident_mib
+from schedlab.stages.terraform import TERRAFORM, Terraform
 from schedlab.testbed import snapshot
 from schedlab.testbed.layout import terraform_nodes
 from schedlab.testbed.placement import node_demands, place
@@ -24,7 +25,6 @@ from schedlab.testbed.topology import HostTopology
 from schedlab.toolchain import Toolchain
 
 STAGE = "provision"
-TERRAFORM = INFRASTRUCTURE / "terraform"
 
 
 def terraform_variables(
@@ -84,60 +84,6 @@ def generate_key(folder: Path) -> str:
         capture_output=True,
     )
     return key.with_suffix(".pub").read_text().strip()
-
-
-class Terraform:
-    """Terraform (or OpenTofu) at work in a folder of its own.
-
-    Parameters
-    ----------
-    toolchain : Toolchain
-        Names the executable and its environment (plugin mirror).
-    folder : pathlib.Path
-        Working copy of the root module; state is kept here.
-    """
-
-    def __init__(self, toolchain: Toolchain, folder: Path) -> None:
-        self._executable = str(toolchain.path("terraform"))
-        self._environment = os.environ | toolchain.environment() | {"TF_IN_AUTOMATION": "1"}
-        self.folder = folder
-        shutil.copytree(
-            TERRAFORM, folder, ignore=shutil.ignore_patterns(".terraform*", "*.tfstate*")
-        )
-
-    def run(self, *arguments: str, capture: bool = False) -> str:
-        """Run a subcommand; its output goes to the job's log unless captured.
-
-        Raises
-        ------
-        SchedlabError
-            With Terraform's own message.
-        """
-        done = subprocess.run(
-            [self._executable, *arguments],
-            cwd=self.folder,
-            env=self._environment,
-            stdout=subprocess.PIPE if capture else None,
-            stderr=subprocess.PIPE,
-            stdin=subprocess.DEVNULL,
-            text=True,
-            check=False,
-        )
-        if done.returncode:
-            raise SchedlabError(
-                f"terraform {arguments[0]} failed: {done.stderr.strip()[-1500:]}",
-                stage=STAGE,
-                remedy="see the message above; `make reap` removes what an earlier run left",
-            )
-        return done.stdout or ""
-
-    def apply(self, variables: dict[str, Any]) -> dict[str, Any]:
-        """Initialise, apply, and return the outputs document."""
-        (self.folder / "terraform.tfvars.json").write_text(json.dumps(variables, indent=1))
-        self.run("init", "-input=false", "-no-color")
-        self.run("apply", "-input=false", "-no-color", "-auto-approve")
-        outputs: dict[str, Any] = json.loads(self.run("output", "-json", capture=True))
-        return outputs
 
 
 def wait_for_cloud_init(nodes: dict[str, Node], timeout: float) -> None:
