@@ -220,5 +220,8 @@ def _experiments(a: Side, b: Side) -> tuple[list[Change], list[str]]:
     ]
     if a.experiment is None or b.experiment is None:
         return [], notes
-    first, second = (dict(flatten(s.model_dump(mode="json"))) for s in (a.experiment, b.experiment))
+    first, second = (
+        dict(flatten(experiment.model_dump(mode="json", exclude={"libvirt"})))
+        for experiment in (a.experiment, b.experiment)
+    )
     return [Change((), *change) for change in _differing(first, second)], notes

@@ -12,7 +12,7 @@ from schedlab.config.load import read_experiment
 from schedlab.config.model import Experiment
 from schedlab.errors import SchedlabError
 from schedlab.records import load_record
-from schedlab.tables.build import load_table
+from schedlab.tables.build import load_trials
 
 if TYPE_CHECKING:
     from schedlab.bundle.open import Opened
@@ -84,7 +84,7 @@ class Side:
         SchedlabError
             When it is missing, of another version, or does not fit the trials' records.
         """
-        table = load_table(self.results / "tables" / "trials.parquet")
+        table = load_trials(self.results / "tables")
         stale = [
             str(row["trial"])
             for row in table.to_dict("records")
@@ -108,21 +108,26 @@ class Side:
         """The experiment that the records were made with; None where the file is of another.
 
         A results folder keeps no promise to be of the experiment file that lies beside it now.
+        Which libvirt ran it says nothing of that; a bundle's file leaves it out.
         """
         made = {
-            cluster_of(name): record.get("settings")
+            cluster_of(name): _shape(record.get("settings") or {})
             for name, record in self.records.items()
             if name.endswith("/provisioned")
         }
         try:
             experiment = read_experiment(self._experiments)
             fits = all(
-                made.get(cluster.id) == experiment.cluster_spec(cluster.id)
+                made.get(cluster.id) == _shape(experiment.cluster_spec(cluster.id))
                 for cluster in experiment.clusters()
             )
         except SchedlabError:
             return None
         return experiment if fits else None
+
+
+def _shape(settings: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in settings.items() if key != "libvirt"}
 
 
 def _name(path: Path) -> str:

@@ -58,17 +58,15 @@ def load_tables(folder: Path) -> Tables:
     SchedlabError
         When one is missing or has the schema of another version.
     """
-    return Tables(*(load_table(folder / f"{name}.parquet") for name in Tables._fields))
+    return Tables(*(_load(folder / f"{name}.parquet") for name in Tables._fields))
 
 
-def load_table(path: Path) -> pd.DataFrame:
-    """Read one table.
+def load_trials(folder: Path) -> pd.DataFrame:
+    """Read the table of trials alone; errors as those of `load_tables`."""
+    return _load(folder / "trials.parquet")
 
-    Raises
-    ------
-    SchedlabError
-        When it is missing or has the schema of another version.
-    """
+
+def _load(path: Path) -> pd.DataFrame:
     remedy = "make the tables anew: snakemake --forcerun tables"
     try:
         table = pq.read_table(path)
