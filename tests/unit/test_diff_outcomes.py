@@ -151,7 +151,7 @@ def test_differently_made_clusters_are_not_pooled(tmp_path: Path) -> None:
 
 def test_a_missing_table_is_named_with_the_remedy(tmp_path: Path) -> None:
     a = folder(tmp_path / "a", *makespans(10.0))
-    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "tables").mkdir(parents=True)
     with pytest.raises(SchedlabError, match=r"trials\.parquet") as caught:
         compare(a, tmp_path / "b")
     assert "remedy: make the tables anew" in str(caught.value)

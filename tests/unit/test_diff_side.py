@@ -58,6 +58,7 @@ def test_a_missing_record_is_named_with_the_remedy(results: Path, tmp_path: Path
 
 
 def test_results_without_records(results: Path, tmp_path: Path) -> None:
+    (tmp_path / "tables").mkdir()
     with pytest.raises(SchedlabError, match="no records") as caught:
         compare(results, tmp_path)
     assert "remedy" in str(caught.value)
