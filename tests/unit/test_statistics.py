@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 
 from schedlab.errors import SchedlabError
+from schedlab.metrics import difference as df
 from schedlab.metrics import statistics as st
-from schedlab.metrics.summary import QUANTITIES, cells, summary_interval
+from schedlab.metrics.summary import QUANTITIES, cells, summary_difference, summary_interval
 
 
 def test_no_interval_for_fewer_than_three() -> None:
@@ -84,20 +85,20 @@ def test_percentiles_only_where_n_supports_them() -> None:
 
 
 def test_effect_sizes_by_hand() -> None:
-    assert st.cliffs_delta([3, 4], [1, 2]) == 1.0
-    assert st.cliffs_delta([1, 3], [2, 2]) == 0.0
+    assert df.cliffs_delta([3, 4], [1, 2]) == 1.0
+    assert df.cliffs_delta([1, 3], [2, 2]) == 0.0
     # Differences 3-1, 3-2, 5-1, 5-2 = 2, 1, 4, 3.
-    assert st.hodges_lehmann([3, 5], [1, 2]) == 2.5
-    assert st.cliffs_delta([], [1]) is None
+    assert df.hodges_lehmann([3, 5], [1, 2]) == 2.5
+    assert df.cliffs_delta([], [1]) is None
 
 
 def test_comparison_may_show_no_difference() -> None:
     a, b = [5.0, 5.2, 5.1, 4.9], [4.0, 4.1, 3.9, 4.2]
-    assert st.compare(a, b).verdict == "larger"
-    assert st.compare(b, a).verdict == "smaller"
-    assert st.compare(a, b, noise=2.0).verdict == "no difference shown"
-    assert st.compare([1.0, 9.0, 5.0], [2.0, 8.0, 4.0]).verdict == "no difference shown"
-    assert st.compare([1.0, 2.0], [5.0, 6.0]).verdict == "n too small"
+    assert df.compare(a, b).verdict == "larger"
+    assert df.compare(b, a).verdict == "smaller"
+    assert df.compare(a, b, noise=2.0).verdict == "no difference shown"
+    assert df.compare([1.0, 9.0, 5.0], [2.0, 8.0, 4.0]).verdict == "no difference shown"
+    assert df.compare([1.0, 2.0], [5.0, 6.0]).verdict == "n too small"
 
 
 def trials(**changes: object) -> pd.DataFrame:
@@ -130,3 +131,35 @@ def test_every_quantity_is_a_column_of_the_table() -> None:
     for quantity in QUANTITIES.values():
         assert quantity.column in TRIALS_SCHEMA.names
         assert not quantity.weight or quantity.weight in TRIALS_SCHEMA.names
+
+
+def test_differences_are_those_of_the_estimates_shown() -> None:
+    a = trials()
+    b = trials(
+        throughput_jobs_per_s=[4.0, 4.0, 2.0, 1.0],
+        makespan_s=[1.0, 1.0, 1.0, 1.0],
+        utilisation=[0.25, 0.25, 0.25, 1.0],
+    )
+    for quantity in ("throughput", "makespan", "utilisation"):
+        found = summary_difference(a, b, quantity).difference
+        apart = summary_interval(a, quantity).estimate - summary_interval(b, quantity).estimate
+        assert found.estimate == pytest.approx(apart), quantity
+        assert found.n == 3 and found.low <= found.estimate <= found.high
+    # By hand: harmonic means 1.5 and 3, the invalid trials left out.
+    assert summary_difference(a, b, "throughput").difference.estimate == pytest.approx(-1.5)
+
+
+def test_ratios_are_compared_by_whole_trials() -> None:
+    # 0.5 in every trial of one group, 0.75 in every one of the other, whatever their lengths.
+    first, second = ([1.0, 2.0, 4.0], [2.0, 4.0, 8.0]), ([3.0, 6.0, 1.5], [4.0, 8.0, 2.0])
+    found = df.compare_ratios(first, second)
+    assert (found.difference.low, found.difference.high) == (-0.25, -0.25)
+    assert (found.verdict, found.cliffs_delta) == ("smaller", -1.0)
+    mixed = df.compare_ratios(([1.0, 9.0, 2.0], [2.0, 10.0, 8.0]), ([3.0, 2.0, 5.0], [4.0] * 3))
+    assert mixed.verdict == "no difference shown"
+    assert mixed.difference.estimate == pytest.approx(12 / 20 - 10 / 12)
+    # A resampled trial keeps its own denominator, so no resample leaves the range of differences.
+    assert mixed.difference.low >= 0.25 - 1.25 and mixed.difference.high <= 0.9 - 0.5
+    assert df.compare_ratios(([1.0], [2.0]), second).verdict == "n too small"
+    with pytest.raises(ValueError, match="positive"):
+        df.compare_ratios(([1.0], [0.0]), second)

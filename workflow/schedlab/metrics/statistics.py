@@ -1,4 +1,4 @@
-"""Statistics over repetitions: intervals, differences, percentiles, by fixed rules.
+"""Statistics over repetitions: intervals and percentiles, by fixed rules.
 
 The replicate is the trial. No interval is given for fewer than three, and no function hides that:
 an `Interval` says its n and, where it has no bounds, why. Bootstrap intervals of very few trials
@@ -11,9 +11,6 @@ References
 .. [2] B. Efron, "Better Bootstrap Confidence Intervals", J. Am. Stat. Assoc. 82, 1987.
 .. [3] J.-Y. Le Boudec, "Performance Evaluation of Computer and Communication Systems", EPFL Press
    2010, section 2.2 (interval of a quantile by ranks).
-.. [4] N. Cliff, "Dominance statistics", Psychological Bulletin 114, 1993.
-.. [5] J. L. Hodges, E. L. Lehmann, "Estimates of Location Based on Rank Tests", Ann. Math. Stat.
-   34, 1963.
 """
 
 from __future__ import annotations
@@ -38,7 +35,6 @@ MINIMUM = 3
 """Fewest trials for an interval."""
 
 TOO_SMALL = "n too small"
-NO_DIFFERENCE = "no difference shown"
 
 
 @dataclass(frozen=True)
@@ -84,29 +80,7 @@ class Interval:
         return f"{value} (n={self.n}{', ' + self.note if self.note else ''})"
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """Difference of two groups of trials, a minus b.
-
-    Parameters
-    ----------
-    difference : Interval
-        Difference of the means; its n is the smaller group's.
-    shift : float or None
-        Hodges-Lehmann estimate: the median of all differences of one from each group [5]_.
-    cliffs_delta : float or None
-        Effect size from -1 to 1: P(a > b) - P(a < b) [4]_.
-    verdict : str
-        `larger` or `smaller` (a than b), `no difference shown`, or `n too small`.
-    """
-
-    difference: Interval
-    shift: float | None
-    cliffs_delta: float | None
-    verdict: str
-
-
-def _clean(values: Values) -> Floats:
+def clean(values: Values) -> Floats:
     """Values without the missing ones, in their order."""
     array = np.asarray(values, dtype=np.float64).ravel()
     return array[~np.isnan(array)]
@@ -120,7 +94,7 @@ def harmonic_mean(values: Values) -> float:
     ValueError
         When a value is not positive, or there is none.
     """
-    array = _clean(values)
+    array = clean(values)
     if not array.size or np.any(array <= 0):
         raise ValueError("a harmonic mean needs positive values")
     return float(stats.hmean(array))
@@ -143,7 +117,7 @@ def percentile(values: Values, quantile: float) -> float | None:
     float or None
         None where n does not support it.
     """
-    array = _clean(values)
+    array = clean(values)
     tail = min(quantile, 1 - quantile)
     if not array.size or (quantile != 0.5 and array.size < round(1 / tail, 6)):
         return None
@@ -176,7 +150,7 @@ def bootstrap_interval(
         Without bounds for n < 3. Where all values are equal the bounds are the value itself, with
         a note.
     """
-    array = _clean(values)
+    array = clean(values)
     n = int(array.size)
     if not n:
         return Interval(None, None, None, 0, "none", TOO_SMALL, confidence)
@@ -186,11 +160,11 @@ def bootstrap_interval(
     if np.all(array == array[0]):
         note = "all values equal"
         return Interval(estimate, estimate, estimate, n, "BCa bootstrap", note, confidence)
-    low, high, method = _bootstrap((array,), statistic, confidence, seed)
+    low, high, method = bootstrap_bounds((array,), statistic, confidence, seed)
     return Interval(estimate, low, high, n, method, "", confidence)
 
 
-def _bootstrap(
+def bootstrap_bounds(
     data: tuple[Floats, ...],
     statistic: Callable[..., Any],
     confidence: float,
@@ -222,7 +196,7 @@ def _bootstrap(
 
 def rate_interval(values: Values, *, confidence: float = CONFIDENCE, seed: int = SEED) -> Interval:
     """Harmonic mean of rates with its BCa interval; values must be positive."""
-    array = _clean(values)
+    array = clean(values)
     if array.size and np.any(array <= 0):
         raise ValueError("a harmonic mean needs positive values")
     return bootstrap_interval(array, stats.hmean, confidence=confidence, seed=seed)
@@ -244,26 +218,41 @@ def ratio_interval(
     numerators, denominators : sequence of float
         One pair a trial; pairs with a missing part are left out. Denominators must be positive.
     """
-    above = np.asarray(numerators, dtype=np.float64)
-    below = np.asarray(denominators, dtype=np.float64)
-    both = ~np.isnan(above) & ~np.isnan(below)
-    above, below = above[both], below[both]
+    above, below = clean_pairs(numerators, denominators)
     n = int(above.size)
     if not n:
         return Interval(None, None, None, 0, "none", TOO_SMALL, confidence)
-    if np.any(below <= 0):
-        raise ValueError("a ratio of sums needs positive denominators")
     estimate = float(above.sum() / below.sum())
     if n < MINIMUM:
         return Interval(estimate, None, None, n, "none", TOO_SMALL, confidence)
     if np.ptp(above / below) == 0:
         note = "all values equal"
         return Interval(estimate, estimate, estimate, n, "BCa bootstrap", note, confidence)
-    low, high, method = _bootstrap((above, below), _ratio, confidence, seed, paired=True)
+    low, high, method = bootstrap_bounds(
+        (above, below), ratio_of_sums, confidence, seed, paired=True
+    )
     return Interval(estimate, low, high, n, method, "", confidence)
 
 
-def _ratio(above: Floats, below: Floats, axis: int = -1) -> Any:
+def clean_pairs(numerators: Values, denominators: Values) -> tuple[Floats, Floats]:
+    """Pairs of which neither part is missing.
+
+    Raises
+    ------
+    ValueError
+        When a denominator is not positive.
+    """
+    above = np.asarray(numerators, dtype=np.float64)
+    below = np.asarray(denominators, dtype=np.float64)
+    both = ~np.isnan(above) & ~np.isnan(below)
+    above, below = above[both], below[both]
+    if np.any(below <= 0):
+        raise ValueError("a ratio of sums needs positive denominators")
+    return above, below
+
+
+def ratio_of_sums(above: Floats, below: Floats, axis: int = -1) -> Any:
+    """Sum of the one over the sum of the other, along an axis."""
     return np.sum(above, axis=axis) / np.sum(below, axis=axis)
 
 
@@ -274,7 +263,7 @@ def median_interval(values: Values, *, confidence: float = CONFIDENCE) -> Interv
     smallest to the k-th largest covers it with probability 1 - 2 P(B <= k - 1); k is the largest
     that reaches the confidence. There is none for n < 6 at 95 %.
     """
-    array = np.sort(_clean(values))
+    array = np.sort(clean(values))
     n = int(array.size)
     if not n:
         return Interval(None, None, None, 0, "none", TOO_SMALL, confidence)
@@ -287,71 +276,3 @@ def median_interval(values: Values, *, confidence: float = CONFIDENCE) -> Interv
         return Interval(estimate, None, None, n, "none", TOO_SMALL, confidence)
     low, high = float(array[below]), float(array[n - 1 - below])
     return Interval(estimate, low, high, n, "ranks (binomial)", "", confidence)
-
-
-def cliffs_delta(a: Values, b: Values) -> float | None:
-    """Cliff's delta, (#(a > b) - #(a < b)) / (n m) [4]_; None where a group is empty."""
-    first, second = _clean(a), _clean(b)
-    if not first.size or not second.size:
-        return None
-    return float(np.sign(first[:, None] - second[None, :]).mean())
-
-
-def hodges_lehmann(a: Values, b: Values) -> float | None:
-    """Hodges-Lehmann shift, median of all a_i - b_j [5]_; None where a group is empty."""
-    first, second = _clean(a), _clean(b)
-    if not first.size or not second.size:
-        return None
-    return float(np.median(first[:, None] - second[None, :]))
-
-
-def _difference(a: Floats, b: Floats, axis: int = -1) -> Any:
-    return np.mean(a, axis=axis) - np.mean(b, axis=axis)
-
-
-def compare(
-    a: Values,
-    b: Values,
-    *,
-    noise: float = 0.0,
-    confidence: float = CONFIDENCE,
-    seed: int = SEED,
-) -> Comparison:
-    """Compare two groups of trials by the interval of their difference, and effect size [1]_.
-
-    Parameters
-    ----------
-    a, b : sequence of float
-        One value a trial.
-    noise : float
-        Noise floor, in the values' unit, such as the difference that an A/A comparison gave: a
-        difference whose interval reaches into it is not claimed.
-    confidence : float
-        Nominal coverage.
-    seed : int
-        Of the resampling.
-
-    Returns
-    -------
-    Comparison
-        `no difference shown` is not `equal`: it says that these trials cannot tell.
-    """
-    first, second = _clean(a), _clean(b)
-    n = int(min(first.size, second.size))
-    shift, delta = hodges_lehmann(first, second), cliffs_delta(first, second)
-    if not n:
-        empty = Interval(None, None, None, 0, "none", TOO_SMALL, confidence)
-        return Comparison(empty, shift, delta, TOO_SMALL)
-    estimate = float(_difference(first, second))
-    if n < MINIMUM:
-        bare = Interval(estimate, None, None, n, "none", TOO_SMALL, confidence)
-        return Comparison(bare, shift, delta, TOO_SMALL)
-    if np.ptp(first) == 0 and np.ptp(second) == 0:
-        note = "all values of each group equal"
-        interval = Interval(estimate, estimate, estimate, n, "BCa bootstrap", note, confidence)
-        low = high = estimate
-    else:
-        low, high, method = _bootstrap((first, second), _difference, confidence, seed)
-        interval = Interval(estimate, low, high, n, method, "", confidence)
-    verdict = "larger" if low > noise else "smaller" if high < -noise else NO_DIFFERENCE
-    return Comparison(interval, shift, delta, verdict)

@@ -12,9 +12,12 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 from schedlab.errors import SchedlabError
+from schedlab.metrics.difference import Comparison, compare, compare_ratios
 from schedlab.metrics.statistics import (
+    Floats,
     Interval,
     bootstrap_interval,
     rate_interval,
@@ -80,14 +83,56 @@ def summary_interval(trials: pd.DataFrame, quantity: str) -> Interval:
         Without bounds for fewer than three valid trials.
     """
     wanted = QUANTITIES[quantity]
-    valid = trials[trials["valid"].astype(bool)]
-    values = pd.to_numeric(valid[wanted.column]).to_numpy(dtype=np.float64, na_value=np.nan)
     if wanted.kind == "rate":
-        return rate_interval(values)
+        return rate_interval(_values(trials, wanted.column))
     if wanted.kind == "ratio":
-        weights = pd.to_numeric(valid[wanted.weight]).to_numpy(dtype=np.float64, na_value=np.nan)
-        return ratio_interval(values * weights, weights)
-    return bootstrap_interval(values)
+        return ratio_interval(*_parts(trials, wanted))
+    return bootstrap_interval(_values(trials, wanted.column))
+
+
+def summary_difference(a: pd.DataFrame, b: pd.DataFrame, quantity: str) -> Comparison:
+    """Difference of the estimates of two groups of trials, a minus b, over their valid trials.
+
+    Parameters
+    ----------
+    a, b : pandas.DataFrame
+        Rows of the trials table, those of each all of one cell.
+    quantity : str
+        Key of `QUANTITIES`; its kind decides which estimates are subtracted.
+    """
+    wanted = QUANTITIES[quantity]
+    if wanted.kind == "ratio":
+        return compare_ratios(_parts(a, wanted), _parts(b, wanted))
+    statistic: Any = stats.hmean if wanted.kind == "rate" else np.mean
+    return compare(_values(a, wanted.column), _values(b, wanted.column), statistic)
+
+
+def _values(trials: pd.DataFrame, column: str) -> Floats:
+    """Values of the valid trials; NaN where one is missing."""
+    valid = trials[trials["valid"].astype(bool)]
+    return pd.to_numeric(valid[column]).to_numpy(dtype=np.float64, na_value=np.nan)
+
+
+def _parts(trials: pd.DataFrame, quantity: Quantity) -> tuple[Floats, Floats]:
+    """Numerators and denominators of a ratio, up to one factor that all trials share."""
+    weights = _values(trials, quantity.weight)
+    return _values(trials, quantity.column) * weights, weights
+
+
+def require_one_make(trials: pd.DataFrame, cell: str) -> None:
+    """Refuse to pool trials that ran on differently made clusters.
+
+    Raises
+    ------
+    SchedlabError
+        When the trials of a cell name more than one record of their cluster.
+    """
+    parents = trials["parent"].nunique(dropna=False)
+    if parents > 1:
+        raise SchedlabError(
+            f"trials of {cell} ran on {parents} differently made clusters: they are not pooled",
+            remedy="run snakemake to its end, so that all trials are of the present cluster",
+        )
 
 
 def cells(trials: pd.DataFrame, quantity: str) -> pd.DataFrame:
@@ -107,13 +152,7 @@ def cells(trials: pd.DataFrame, quantity: str) -> pd.DataFrame:
     """
     rows: list[dict[str, Any]] = []
     for key, group in trials.groupby(CELL, sort=False, observed=True):
-        parents = group["parent"].nunique(dropna=False)
-        if parents > 1:
-            raise SchedlabError(
-                f"trials of {' '.join(map(str, key))} ran on {parents} differently made clusters: "
-                "they are not pooled",
-                remedy="run snakemake to its end, so that all trials are of the present cluster",
-            )
+        require_one_make(group, " ".join(map(str, key)))
         interval = summary_interval(group, quantity)
         rows.append(
             {

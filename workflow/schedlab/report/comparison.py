@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from schedlab.metrics.statistics import compare
+from schedlab.metrics.difference import compare
 from schedlab.metrics.summary import QUANTITIES
 from schedlab.report.numbers import number
 from schedlab.schedulers.base import PARITY

@@ -1,0 +1,43 @@
+"""``schedlab diff``: two results side by side."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import click
+
+from schedlab.errors import SchedlabError
+
+SAME, DIFFERENT, TROUBLE = 0, 1, 2
+"""Exit status, as diff(1) has it."""
+
+
+@click.command(short_help="Compare two results folders or bundles.")
+@click.argument("a", type=click.Path(path_type=Path, exists=True))
+@click.argument("b", type=click.Path(path_type=Path, exists=True))
+@click.option("--infrastructure", "machines", is_flag=True, help="Compare only what ran it.")
+@click.option("--outcomes", is_flag=True, help="Compare only what came out.")
+@click.option("--full", is_flag=True, help="Show long lists and files whole.")
+@click.option("--json", "as_json", is_flag=True, help="Write JSON, always whole.")
+def diff(a: Path, b: Path, machines: bool, outcomes: bool, full: bool, as_json: bool) -> None:
+    """Compare two results folders or bundles, A and B, side by side.
+
+    Ends with status 0 when nothing differs in the infrastructure and no difference is shown in the
+    outcomes, 1 when something differs, 2 when the two cannot be compared.
+    """
+    try:
+        from schedlab.diff.result import compare, difference_facts
+        from schedlab.diff.text import render
+
+        both = machines == outcomes
+        found = compare(a, b, infrastructure=machines or both, outcomes=outcomes or both)
+    except (SchedlabError, OSError) as error:
+        click.echo(f"schedlab: {error}", err=True)
+        sys.exit(TROUBLE)
+    if as_json:
+        click.echo(json.dumps(difference_facts(found), indent=1, sort_keys=True))
+    else:
+        click.echo(render(found, full=full), nl=False)
+    sys.exit(DIFFERENT if found.differs else SAME)

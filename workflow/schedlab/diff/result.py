@@ -1,0 +1,93 @@
+"""The whole comparison of two results, and its form as JSON."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from schedlab.bundle.open import opened
+from schedlab.diff.infrastructure import Infrastructure, compare_infrastructure
+from schedlab.diff.outcomes import SAME, Outcomes, compare_outcomes, outcome_facts
+from schedlab.diff.side import Side
+
+SCHEMA = "schedlab.diff/1"
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What differs between two results.
+
+    Attributes
+    ----------
+    a, b : str
+        What the user named.
+    infrastructure : Infrastructure or None
+        None where it was not asked for.
+    outcomes : Outcomes or None
+        None where they were not asked for.
+    """
+
+    a: str
+    b: str
+    infrastructure: Infrastructure | None
+    outcomes: Outcomes | None
+
+    @property
+    def differs(self) -> bool:
+        """Whether anything differs that was asked for."""
+        return any(part.differs for part in (self.infrastructure, self.outcomes) if part)
+
+    @property
+    def same(self) -> bool:
+        """Whether nothing differs and all trials compared are the same ones."""
+        cells = self.outcomes.cells if self.outcomes else []
+        return not self.differs and all(o.verdict == SAME for cell in cells for o in cell.outcomes)
+
+
+def compare(a: Path, b: Path, *, infrastructure: bool = True, outcomes: bool = True) -> Difference:
+    """Compare two results folders or bundles.
+
+    Parameters
+    ----------
+    a, b : pathlib.Path
+        What to compare.
+    infrastructure, outcomes : bool
+        Which part; the other is not even read.
+
+    Raises
+    ------
+    SchedlabError
+        When something needed is missing, damaged or of another version.
+    """
+    with ExitStack() as stack:
+        first, second = (Side(stack.enter_context(opened(path))) for path in (a, b))
+        return Difference(
+            first.label,
+            second.label,
+            compare_infrastructure(first, second) if infrastructure else None,
+            compare_outcomes(first, second) if outcomes else None,
+        )
+
+
+def difference_facts(difference: Difference) -> dict[str, Any]:
+    """Everything as plain JSON, nothing shortened; parts not asked for are null."""
+    machines, outcomes = difference.infrastructure, difference.outcomes
+    return {
+        "schema": SCHEMA,
+        "a": difference.a,
+        "b": difference.b,
+        "differs": difference.differs,
+        "infrastructure": machines
+        and {
+            "changes": {
+                topic: [asdict(change) for change in changes]
+                for topic, changes in machines.changes.items()
+            },
+            "configuration": [asdict(text) for text in machines.texts],
+            "notes": machines.notes,
+            "differs": machines.differs,
+        },
+        "outcomes": outcomes and outcome_facts(outcomes),
+    }
