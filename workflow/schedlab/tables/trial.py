@@ -96,8 +96,8 @@ def read_trial(folder: Path) -> TrialRows:
     if not reasons or driver.get("timed_out"):
         reasons += job_problems(frame, clocks, gang=scheduler.gang)
     if "end" in costs:
-        head = (costs[moment].get("head", {}) for moment in ("start", "end"))
-        reasons += daemon_failures(*head, scheduler.daemons()["head"])
+        before, after = (costs[moment].get("head", {}) for moment in ("start", "end"))
+        reasons += daemon_failures(before, after, scheduler.daemons()["head"])
     trial = {
         **keys,
         **_conditions(record, clocks),
