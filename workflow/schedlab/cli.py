@@ -164,10 +164,10 @@ def trace_workload(
     experiments: Path, results: Path, workload: str, nodes: int, repetition: int, output: Path
 ) -> None:
     """Write the neutral trace of a workload."""
-    from schedlab.config import load_experiment
-    from schedlab.stages.context import ROOT
+    from schedlab.stages.analysis import write_trace
+    from schedlab.stages.context import Context
 
-    load_experiment(experiments).trace(workload, nodes, repetition, ROOT).write(output)
+    write_trace(Context.load(experiments, results), workload, nodes, repetition, output)
 
 
 @main.command()
