@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from schedlab.commands import lineage
 from schedlab.errors import SchedlabError
 
 
@@ -60,6 +61,9 @@ def _enter(experiments: Path, results: Path, name: str) -> Any:
 @click.version_option(package_name="schedlab")
 def main() -> None:
     """Benchmark HPC schedulers on virtual clusters built from code."""
+
+
+lineage.register(main)
 
 
 @main.command()
