@@ -46,7 +46,7 @@ rule all:
         f"{RESULTS}/report.html",
         # By name: a trial whose forced repetition was interrupted is missing, not stale.
         pipeline.all_records(),
-        pipeline.tables(),
+        pipeline.products(),
 
 
 # Stopping points, for a person who wants to deploy, benchmark and collect separately.
@@ -83,3 +83,7 @@ onstart:
 
 onsuccess:
     pipeline.summarise()
+
+
+onerror:
+    pipeline.keep_state()

@@ -11,9 +11,7 @@ rule report:
         pipeline.sources("report"),
         tables=f"{RESULTS}/tables/record.json",
         figures=expand(
-            f"{RESULTS}/figures/{{figure}}.{{kind}}",
-            figure=pipeline.figures(),
-            kind=["svg", "record.json"],
+            f"{RESULTS}/figures/{{figure}}.record.json", figure=pipeline.figures()
         ),
         records=pipeline.all_records(),
     output:

@@ -14,6 +14,7 @@ from schedlab.config import Cluster, Experiment, load_experiment
 from schedlab.errors import SchedlabError
 from schedlab.figures import FIGURES
 from schedlab.images.base import package_files
+from schedlab.lineage.state import keep, restore
 from schedlab.schedulers import get_scheduler, image_binaries
 from schedlab.sources import TABLES, configure_sources, image_sources, sources, trial_sources
 from schedlab.testbed.supervisor import remove_abandoned
@@ -54,6 +55,7 @@ class Pipeline:
         """
         os.environ["SCHEDLAB_EXPERIMENTS"] = str(Path(config).resolve())
         os.environ["SCHEDLAB_RESULTS"] = str(Path(results).resolve())
+        restore(Path(results))
         try:
             return cls(load_experiment(Path(config)), config, results, Path(root))
         except SchedlabError as error:
@@ -148,9 +150,10 @@ class Pipeline:
         }
         return [f"{self.results}/traces/{name}.record.json" for name in sorted(names)]
 
-    def tables(self) -> list[str]:
-        """The tables: of any size, so nothing but `all` has them as input."""
-        return [f"{self.results}/tables/{name}" for name in TABLES]
+    def products(self) -> list[str]:
+        """Tables and pictures: of any size, so that only `all` has them, and not their records."""
+        pictures = [f"{self.results}/figures/{name}.svg" for name in FIGURES]
+        return [*(f"{self.results}/tables/{name}" for name in TABLES), *pictures]
 
     def begin(self) -> None:
         """Take the lock of this results folder and say what the run needs.
@@ -172,6 +175,7 @@ class Pipeline:
                 f"schedlab: another run works on {self.results}; wait for it or end it"
             ) from None
         _held.append(handle)
+        self.keep_state()
         for path in remove_abandoned(folder):
             print(f"schedlab: removed {path}, left by an interrupted run", flush=True)
         try:
@@ -188,8 +192,13 @@ class Pipeline:
             flush=True,
         )
 
+    def keep_state(self) -> None:
+        """Keep with the results what Snakemake knows of them."""
+        keep(Path(self.results))
+
     def summarise(self) -> None:
         """Say where the report is, and what memory and disk were used."""
+        self.keep_state()
         used = sum(p.stat().st_blocks * 512 for p in Path(self.results).rglob("*") if p.is_file())
         largest = 0
         for name in self.cluster_records("provisioned") + self.cluster_records("configured"):

@@ -25,6 +25,7 @@ _json = click.option("--json", "as_json", is_flag=True, help="Write JSON for pro
 def register(group: click.Group) -> None:
     """Add the commands to the command line's group."""
     group.add_command(trace)
+    group.add_command(why)
 
 
 @click.command()
@@ -59,3 +60,40 @@ def trace(results: Path, source: Path | None, as_json: bool, target: str) -> Non
     else:
         click.echo(as_text(found, links, checked))
     sys.exit(MISMATCH if first_mismatch(checked) else 0)
+
+
+@click.command()
+@click.option(
+    "--experiments",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default="config/experiments.yaml",
+    envvar="SCHEDLAB_EXPERIMENTS",
+    show_default=True,
+    help="Configuration of the sweep.",
+)
+@click.option(
+    "--results",
+    type=click.Path(path_type=Path, file_okay=False),
+    default="results",
+    envvar="SCHEDLAB_RESULTS",
+    show_default=True,
+    help="Results folder.",
+)
+@_json
+@click.argument("targets", nargs=-1)
+def why(experiments: Path, results: Path, as_json: bool, targets: tuple[str, ...]) -> None:
+    """Say which stages are stale and why, what would run, and how long; start nothing.
+
+    TARGETS are files or rules of the workflow, for example results/report.html or all_trials;
+    default: everything.
+    """
+    from schedlab.lineage.plan import plan
+    from schedlab.lineage.why import as_data, as_text, explain
+    from schedlab.stages.context import ROOT
+
+    made = plan(ROOT, experiments, results, targets)
+    explained = explain(made, results)
+    if as_json:
+        click.echo(json.dumps(as_data(explained, made.unknown), indent=1))
+    else:
+        click.echo(as_text(explained, made.unknown))
