@@ -18,6 +18,17 @@ ROLES = "workflow/infrastructure/ansible/roles"
 BURST = "name: burst, kind: burst, jobs: 3"
 
 
+@pytest.fixture(scope="module")
+def _built_once(tmp_path_factory: pytest.TempPathFactory) -> MiniWorkflow:
+    """One cluster, one workload, two repetitions: every stage, in fewer jobs."""
+    workflow = fresh(tmp_path_factory.mktemp("built"))
+    workflow.edit(workflow.config, "nodes: [1, 2]", "nodes: [1]")
+    swf = "  - {name: swf, kind: swf, file: resources/traces/sample.swf, jobs: 3}\n"
+    workflow.edit(workflow.config, swf, "\n")
+    workflow.run()
+    return workflow
+
+
 def ran(commands: list[str]) -> set[tuple[str, str]]:
     """Stage and id of each command that the stages were called with."""
     jobs = set()
@@ -69,7 +80,7 @@ def configure(old: str, new: str) -> Callable[[MiniWorkflow], None]:
 
 EDITS = {
     "a node count added": Edit(
-        configure("nodes: [1, 2]", "nodes: [1, 2, 3]"), "provision", "missing",
+        configure("nodes: [1]", "nodes: [1, 3]"), "provision", "missing",
         "results/clusters/slurm-n3/provisioned/record.json",
     ),
     "a role edited": Edit(
@@ -136,7 +147,6 @@ def test_why_and_snakemake_agree(built: MiniWorkflow, name: str) -> None:
         cause["kind"] == edit.kind and cause["name"] == edit.name and edit.detail in cause["detail"]
         for cause in causes[edit.stage]
     ), causes[edit.stage]
-    assert built.run() == []
 
 
 def test_two_edits_are_both_named_though_one_would_do(built: MiniWorkflow) -> None:

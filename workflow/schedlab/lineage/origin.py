@@ -12,8 +12,6 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-import click
-
 from schedlab.digests import digest, file_digest
 
 SOURCES = ("Snakefile", "workflow", "config", "envs", "profiles", "resources", "pyproject.toml")
@@ -25,6 +23,9 @@ def command(root: Path) -> str | None:
 
     The results folder is left out: a record is the same wherever the results lie.
     """
+    # Every record's reader would load it for nothing.
+    import click
+
     context = click.get_current_context(silent=True)
     if context is None or context.parent is None:
         return None

@@ -150,14 +150,17 @@ def _planned(
 def _read(workflow: Any) -> Plan:
     dag, known = workflow.dag, workflow.persistence
     jobs: list[Job] = []
-    unknown: list[str] = []
     for level in dag.toposorted():
         # Rules without outputs only collect targets.
-        for job in sorted((job for job in level if job.output), key=_turn):
-            unknown += [f for f in job.output if Path(f).exists() and not known.metadata(f)]
-            if dag.needrun(job):
-                jobs.append(_job(dag, known, job))
-    return Plan(jobs, [str(name) for name in unknown])
+        running = [job for job in level if job.output and dag.needrun(job)]
+        jobs += [_job(dag, known, job) for job in sorted(running, key=_turn)]
+    unknown = [
+        str(file)
+        for job in dag.jobs
+        for file in job.output
+        if Path(file).exists() and known.metadata(file) is None
+    ]
+    return Plan(jobs, sorted(unknown))
 
 
 def _turn(job: Any) -> tuple[int, str]:
