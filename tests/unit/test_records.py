@@ -77,6 +77,15 @@ def test_lineage_can_be_computed_from_the_record_alone(tmp_path: Path) -> None:
     assert lineage(record | {"empty": 1}) != record["lineage"]
 
 
+def test_a_source_edited_while_the_stage_runs_is_recorded_as_it_was(tmp_path: Path) -> None:
+    source = tmp_path / "source.txt"
+    source.write_text("before")
+    writer = RecordWriter("image", "slurm", tmp_path, tmp_path / "results", inputs=[source])
+    before = file_digest(source)
+    source.write_text("after")
+    assert writer.write(tmp_path / "results" / "record.json")["inputs"] == {"source.txt": before}
+
+
 def test_inputs_in_the_results_are_named_alike_wherever_those_are(tmp_path: Path) -> None:
     for name in ("here", "there"):
         folder = tmp_path / name / "traces"

@@ -94,29 +94,31 @@ class RecordWriter:
     inputs: Iterable[Path] = ()
     _start: float = field(default_factory=time.monotonic)
     _created: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
-    _source: dict[str, Any] | None = field(init=False)
+    _begun: dict[str, Any] = field(init=False)
 
     def __post_init__(self) -> None:
-        # At the start: what is committed or edited while a stage runs did not make its results.
-        self._source = origin.source(self.root)
+        # At the start: what is edited or committed while a stage runs did not make its results.
+        results = self.results.resolve()
+        self._begun = {
+            "source": origin.source(self.root),
+            "inputs": digests(self.inputs, self.root, results),
+            "parents": {name: _named(path, results) for name, path in self.parents.items()},
+        }
 
     def write(self, path: Path, outputs: Iterable[Path] = (), **content: Any) -> dict[str, Any]:
         """Write the record with the digests of `outputs` and any further keys; return it."""
-        results = self.results.resolve()
         record: dict[str, Any] = {
             "schema": SCHEMA,
             "stage": self.stage,
             "id": self.identifier,
-            "inputs": digests(self.inputs, self.root, results),
             "outputs": digests(outputs, path.parent.resolve()),
-            "parents": {name: _named(parent, results) for name, parent in self.parents.items()},
+            **self._begun,
             **content,
         }
         # As a reader will have it: names are text, tuples are lists.
         record = json.loads(canonical(record))
         record["lineage"] = lineage(record)
         record["command"] = origin.command(self.root)
-        record["source"] = self._source
         record["created"] = self._created
         record["duration"] = round(time.monotonic() - self._start, 3)
         write_json(path, record)

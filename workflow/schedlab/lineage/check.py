@@ -130,7 +130,8 @@ def _check(store: Store, link: Link, sources: Path | None, digests: dict[Path, s
             else:
                 problem = "is not the file that was written"
                 if kind == "inputs":
-                    problem = "was changed since"
+                    commit = (record["source"] or {}).get("commit")
+                    problem = f"was changed since{f' (commit {commit[:12]})' if commit else ''}"
                 found.mismatches.append(Mismatch(link.path, kind[:-1], name, problem))
     return found
 

@@ -39,7 +39,7 @@ class Durations:
     def __init__(self, results: Path) -> None:
         self._own: dict[str, float] = {}
         self._alike: dict[tuple[str, ...], list[float]] = defaultdict(list)
-        for path in sorted([*results.rglob("*record.json"), *results.glob("*.json")]):
+        for path in sorted({*results.rglob("*record.json"), *results.glob("*.json")}):
             try:
                 record = json.loads(path.read_text())
                 stage, seconds = str(record["stage"]), float(record["duration"])

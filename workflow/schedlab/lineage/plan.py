@@ -94,8 +94,12 @@ def plan(root: Path, experiments: Path, results: Path, targets: tuple[str, ...])
     Raises
     ------
     SchedlabError
-        When Snakemake cannot tell; its message is on standard error.
+        When Snakemake cannot tell (its message is on standard error), or would look elsewhere.
     """
+    if Path.cwd() != root:
+        raise SchedlabError(
+            f"{Path.cwd()} is not the checkout, in which Snakemake runs", remedy=f"cd {root}"
+        )
     with _planned(root, experiments, results, targets) as workflow:
         return _read(workflow)
 

@@ -13,7 +13,6 @@ from schedlab.errors import SchedlabError
 from schedlab.records import file_digest, load_record
 
 TABLES = "tables/record.json"
-REPORT = "report.record.json"
 ACCELERATOR = "accelerator.json"
 
 
