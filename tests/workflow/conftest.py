@@ -78,10 +78,12 @@ class MiniWorkflow:
         target.write_text((text.replace(old, new) if old else text) + append)
 
 
-def fresh(target: Path, copy: Callable[..., object] = shutil.copy2) -> MiniWorkflow:
+def fresh(
+    target: Path, checkout: Path = ROOT, copy: Callable[..., object] = shutil.copy2
+) -> MiniWorkflow:
     """Copy the checkout; `copy` decides whether files keep their times."""
     for name in STAGES:
-        source = ROOT / name
+        source = checkout / name
         if source.is_dir():
             shutil.copytree(
                 source, target / name,

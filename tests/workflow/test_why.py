@@ -180,7 +180,7 @@ def cloned(built: MiniWorkflow, target: Path) -> MiniWorkflow:
     """A fresh checkout with copies of the results: all sources newer, no folder of Snakemake's."""
     shutil.copytree(built.root / "results", target / "results", copy_function=shutil.copyfile)
     time.sleep(0.05)
-    return fresh(target, copy=shutil.copyfile)
+    return fresh(target, built.root, shutil.copyfile)
 
 
 def test_a_fresh_clone_over_existing_results_runs_nothing(
