@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from schedlab.commands import lineage
 from schedlab.errors import SchedlabError
 
 
@@ -60,6 +61,9 @@ def _enter(experiments: Path, results: Path, name: str) -> Any:
 @click.version_option(package_name="schedlab")
 def main() -> None:
     """Benchmark HPC schedulers on virtual clusters built from code."""
+
+
+lineage.register(main)
 
 
 @main.command()
@@ -164,10 +168,10 @@ def trace_workload(
     experiments: Path, results: Path, workload: str, nodes: int, repetition: int, output: Path
 ) -> None:
     """Write the neutral trace of a workload."""
-    from schedlab.config import load_experiment
-    from schedlab.stages.context import ROOT
+    from schedlab.stages.analysis import write_trace
+    from schedlab.stages.context import Context
 
-    load_experiment(experiments).trace(workload, nodes, repetition, ROOT).write(output)
+    write_trace(Context.load(experiments, results), workload, nodes, repetition, output)
 
 
 @main.command()

@@ -61,6 +61,11 @@ def load_tables(folder: Path) -> Tables:
     return Tables(*(_load(folder / f"{name}.parquet") for name in Tables._fields))
 
 
+def load_trials(folder: Path) -> pd.DataFrame:
+    """Read the table of trials alone; errors as those of `load_tables`."""
+    return _load(folder / "trials.parquet")
+
+
 def _load(path: Path) -> pd.DataFrame:
     remedy = "make the tables anew: snakemake --forcerun tables"
     try:
