@@ -46,6 +46,7 @@ rule all:
         f"{RESULTS}/report.html",
         # By name: a trial whose forced repetition was interrupted is missing, not stale.
         pipeline.all_records(),
+        pipeline.products(),
 
 
 # Stopping points, for a person who wants to deploy, benchmark and collect separately.
@@ -82,3 +83,7 @@ onstart:
 
 onsuccess:
     pipeline.summarise()
+
+
+onerror:
+    pipeline.keep_state()

@@ -10,90 +10,31 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from record_factory import SOURCE, make_records
 from trial_factory import FAILED, make_experiment, make_results
 
-from schedlab.figures import FIGURES, draw
+from schedlab.figures import FIGURES
 from schedlab.records import digest, write_json
 from schedlab.report.render import render_report
+from schedlab.stages.analysis import draw_figure, write_report, write_tables
+from schedlab.stages.context import Context
 from schedlab.tables.build import build_tables
 from schedlab.tables.schemas import JOBS_SCHEMA, SAMPLES_SCHEMA, TRIALS_SCHEMA
 
 VOID = {"meta", "link", "br", "input", "img", "hr"}
 
 
-def write_record(path: Path, stage: str, parents: dict[str, dict], **content) -> dict:
-    body = {
-        "schema": "schedlab.record/1",
-        "stage": stage,
-        "id": f"{stage} of {path.parent.name}",
-        "inputs": {f"workflow/{stage}.py": digest(stage)},
-        "outputs": {"file": digest(path.as_posix()[-20:])},
-        "parents": {n: {"id": p["id"], "lineage": p["lineage"]} for n, p in parents.items()},
-        "tools": {f"tool-of-{stage}": "1.2.3"},
-        **content,
-    }
-    body |= {"lineage": digest(body), "created": "2026-09-20T10:00:00+00:00", "duration": 12.5}
-    write_json(path, body)
-    return body
-
-
-def make_records(results: Path, experiment) -> None:
-    """Records of every stage, with paths and secrets that must not get into the report."""
-    probe = {"accelerator": "tcg", "reason": "/dev/kvm does not exist", "qemu_version": "10.0.3"}
-    accelerator = write_record(results / "accelerator.json", "accelerator", {}, accelerator=probe)
-    images = results / "images" / "slurm"
-    disk = {"disk_sha256": digest("disk"), "packages": ["slurmctld=24.11.5-4"]}
-    base = write_record(images / "base" / "record.json", "base", {}, realised=disk)
-    image = write_record(
-        images / "image" / "record.json",
-        "image",
-        {"base": base, "accelerator": accelerator},
-        realised=disk,
-    )
-    for cluster in experiment.clusters():
-        folder = results / "clusters" / cluster.id
-        names = list(cluster.machines())
-        facts = {
-            "kernel": "6.12.0-synthetic",
-            "cmdline": "BOOT_IMAGE=/boot/vmlinuz root=LABEL=synthetic ro quiet",
-            "clocksource": "tsc",
-            "lscpu": {"Model name": "Synthetic <processor>", "CPU(s)": "2"},
-        }
-        realised = {"nodes": dict.fromkeys(names, facts), "packages": ["slurmd=24.11.5-4"]}
-        xml = (
-            f"<domain type='qemu'><name>{cluster.id}</name>\n <disk><source"
-            f" file='/tmp/schedlab-1/pool/head.qcow2'/><backingStore file='{results}/images/d'/>"
-            "</disk>\n <graphics passwd='hunter2'/></domain>"
-        )
-        outputs = {
-            "inventory": {"sensitive": False, "value": {"pool": "/srv/scratch/pool"}},
-            "key": {"sensitive": True, "value": "topsecretvalue"},
-        }
-        provisioned = write_record(
-            folder / "provisioned" / "record.json",
-            "provision",
-            {"image": image, "accelerator": accelerator},
-            realised=realised
-            | {"domain_xml": dict.fromkeys(names, xml), "terraform_outputs": outputs},
-        )
-        write_record(
-            folder / "configured" / "record.json",
-            "configure",
-            {"provisioned": provisioned},
-            realised=realised | {"configuration": {"slurm.conf": "SelectType=select/cons_tres\n"}},
-            settings=experiment.cluster_spec(cluster.id),
-        )
-
-
 def make_report(root: Path, *, records: bool = True) -> Path:
     """Results folder with everything; returns the report."""
     experiment = make_experiment()
-    build_tables(make_results(root, experiment), root / "tables")
     if records:
         make_records(root, experiment)
+    make_results(root, experiment)
+    context = Context(experiment, root)
+    write_tables(context)
     for name in FIGURES:
-        draw(name, root / "tables", root / "figures" / f"{name}.svg")
-    render_report(root / "tables", root / "figures", root, experiment, root / "report.html")
+        draw_figure(root, name)
+    write_report(context, root / "report.html")
     return root / "report.html"
 
 
@@ -201,8 +142,44 @@ def test_lineage_of_every_trial_and_record(report, page):
         assert json.loads(path.read_text())["lineage"] in text, path
     assert digest("disk") in text
     assert "2026-09-21" in page.text  # the newest trial, not today
-    # The synthetic trials name a record that is not the one made here.
-    assert "chain: DIFFERS" in page.text
+    assert "All records are those that their successors name" in page.text
+
+
+def test_every_row_and_figure_leads_to_the_commit_and_the_disk(report, page):
+    """By links alone: from a row or figure over its trials to the sources."""
+    text = report.read_text()
+    entries = dict(re.findall(r'<li id="([^"]+)">(.*?)</li>', text, flags=re.DOTALL))
+
+    def reached(start: str) -> set[str]:
+        seen, waiting = set(), [start]
+        while waiting:
+            current = waiting.pop()
+            if current not in seen:
+                seen.add(current)
+                waiting += re.findall(r'href="#([^"]+)"', entries[current])
+        return seen
+
+    rows = re.findall(r'<th scope="row"><a href="#(row-[^"]+)">', text)
+    figures = re.findall(r'<figcaption>[^<]*<a href="#(record-figures[^"]+)">', text)
+    assert len(rows) == 8 and len(figures) == len(FIGURES)
+    commit = next(name for name, entry in entries.items() if SOURCE["commit"] in entry)
+    assert commit.startswith("source-")
+    for start in rows + figures:
+        found = reached(start)
+        assert {"record-images.slurm.image", "record-images.slurm.base", commit} <= found
+    assert "record-trials.slurm-n1.burst.1" in reached("row-slurm-n1.burst")
+    assert "record-trials.slurm-n2.burst.1" not in reached("row-slurm-n1.burst")
+
+
+def test_a_record_made_again_is_marked_in_the_chain(tmp_path):
+    report = make_report(tmp_path)
+    path = tmp_path / "clusters" / "slurm-n1" / "configured" / "record.json"
+    record = json.loads(path.read_text())
+    write_json(path, record | {"created": "2031-01-01T00:00:00+00:00"})
+    render_report(tmp_path / "tables", tmp_path / "figures", tmp_path, make_experiment(), report)
+    text = Page(report.read_text()).text
+    assert "12 links of the chain are broken" in text
+    assert "which was made again since, with the same lineage" in text
 
 
 def test_realised_state_is_shown(page):
@@ -260,7 +237,7 @@ def test_missing_records_and_figures_are_named(tmp_path):
         path.unlink()
     render_report(root / "tables", root / "none", root, make_experiment(), root / "report.html")
     page = Page((root / "report.html").read_text())
-    assert "record clusters/slurm-n1/configured/record.json is missing" in page.text
+    assert "record clusters/slurm-n1/configured/record.json cannot be used" in page.text
     assert "The file of this figure is missing" in page.text
     assert "no trial record, so no date" in page.text
 

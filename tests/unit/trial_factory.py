@@ -19,8 +19,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from record_factory import write_record
+
 from schedlab.config.model import Experiment, TrialKey
-from schedlab.records import digest, write_json
+from schedlab.records import write_json
 from schedlab.schedulers import get_scheduler
 from schedlab.tables.series import write_series
 from schedlab.workloads import Job, Trace
@@ -316,14 +318,7 @@ def make_trial(
         _write_guest_records(folder, runs, guests, start_ns)
         write_series(folder / "samples.json.gz", samples(names, start_ns, seconds + 2, trace.seed))
     reasons = ["the guest compute1 died\n  stage: trial\n  node: compute1"] if failed else []
-    body = {
-        "schema": "schedlab.record/1",
-        "stage": "trial",
-        "id": key.id,
-        "inputs": {},
-        "outputs": {},
-        "parents": {"configured": {"id": key.cluster, "lineage": digest(key.cluster)}},
-        "parent": digest(f"record of {key.cluster}"),
+    content = {
         "tools": {"prometheus": "0.0-synthetic"},
         "trial": {
             "cluster": key.cluster,
@@ -337,10 +332,18 @@ def make_trial(
         "conditions": conditions,
         "verdict": {"valid": not failed, "reasons": reasons},
     }
-    lineage = digest(body)
-    created = datetime.fromtimestamp(start_ns // SECOND, UTC).isoformat()
-    extra = {"lineage": lineage, "created": created, "duration": round(seconds + 20, 3)}
-    write_json(folder / "record.json", body | extra)
+    configured = root / "clusters" / key.cluster / "configured" / "record.json"
+    write_record(
+        folder / "record.json",
+        root,
+        "trial",
+        key.id,
+        {"configured": configured},
+        outputs=list(folder.iterdir()),
+        created=datetime.fromtimestamp(start_ns // SECOND, UTC).isoformat(),
+        duration=round(seconds + 20, 3),
+        **content,
+    )
     return folder
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,8 +28,10 @@ class MiniWorkflow:
     config: str = "config/tests/dag.yaml"
     environment: dict[str, str] = field(default_factory=dict)
 
-    def snakemake(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        """Run Snakemake on the copy."""
+    def module(
+        self, module: str, *arguments: str, check: bool = True
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a Python module on the copy."""
         environment = os.environ | {
             "PATH": f"{SIMULATED}:{Path(sys.executable).parent}:{os.environ['PATH']}",
             # Rules' lists of sources must be those of the copy, and so must the package.
@@ -34,13 +39,23 @@ class MiniWorkflow:
             **self.environment,
         }
         done = subprocess.run(
-            [sys.executable, "-m", "snakemake", "--config", f"experiments={self.config}",
-             *arguments],
+            [sys.executable, "-m", module, *arguments],
             cwd=self.root, env=environment, capture_output=True, text=True, check=False,
         )  # fmt: skip
         if check:
             assert done.returncode == 0, done.stdout + done.stderr
         return done
+
+    def snakemake(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run Snakemake on the copy."""
+        configuration = ("--config", f"experiments={self.config}")
+        return self.module("snakemake", *configuration, *arguments, check=check)
+
+    def why(self, *arguments: str) -> dict[str, Any]:
+        """What the real `schedlab why` says of the copy."""
+        done = self.module("schedlab", "why", "--experiments", self.config, "--json", *arguments)
+        content: dict[str, Any] = json.loads(done.stdout)
+        return content
 
     def run(self, *arguments: str, check: bool = True) -> list[str]:
         """Run to the end; return the commands that the stages were called with."""
@@ -63,28 +78,32 @@ class MiniWorkflow:
         target.write_text((text.replace(old, new) if old else text) + append)
 
 
-def _fresh(target: Path) -> MiniWorkflow:
+def fresh(
+    target: Path, checkout: Path = ROOT, copy: Callable[..., object] = shutil.copy2
+) -> MiniWorkflow:
+    """Copy the checkout; `copy` decides whether files keep their times."""
     for name in STAGES:
-        source = ROOT / name
+        source = checkout / name
         if source.is_dir():
             shutil.copytree(
                 source, target / name,
                 ignore=shutil.ignore_patterns("__pycache__", ".terraform*", "*.tfstate*"),
+                copy_function=copy,
             )  # fmt: skip
         else:
-            shutil.copy(source, target / name)
+            copy(source, target / name)
     return MiniWorkflow(target)
 
 
 @pytest.fixture
 def mini(tmp_path: Path) -> MiniWorkflow:
     """A fresh copy of the checkout, nothing built."""
-    return _fresh(tmp_path)
+    return fresh(tmp_path)
 
 
 @pytest.fixture(scope="session")
 def _built_once(tmp_path_factory: pytest.TempPathFactory) -> MiniWorkflow:
-    workflow = _fresh(tmp_path_factory.mktemp("built"))
+    workflow = fresh(tmp_path_factory.mktemp("built"))
     workflow.run()
     return workflow
 

@@ -1,7 +1,7 @@
 """Figures: one SVG a figure, from the tables alone.
 
-REQUIRED INPUTS: results/tables/*.parquet
-OUTPUTS: results/figures/{figure}.svg
+REQUIRED INPUTS: results/tables/record.json (the tables beside it)
+OUTPUTS: results/figures/{figure}.svg, results/figures/{figure}.record.json
 """
 
 
@@ -9,11 +9,10 @@ rule figure:
     """Draw one figure."""
     input:
         lambda wildcards: pipeline.sources("figure", figure=wildcards.figure),
-        jobs=f"{RESULTS}/tables/jobs.parquet",
-        samples=f"{RESULTS}/tables/samples.parquet",
-        trials=f"{RESULTS}/tables/trials.parquet",
+        tables=f"{RESULTS}/tables/record.json",
     output:
         f"{RESULTS}/figures/{{figure}}.svg",
+        record=f"{RESULTS}/figures/{{figure}}.record.json",
     log:
         f"{RESULTS}/logs/figures/{{figure}}.log",
     conda:

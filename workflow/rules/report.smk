@@ -1,7 +1,7 @@
 """The report: one self-contained HTML file.
 
 REQUIRED INPUTS: tables, figures, the records of every stage
-OUTPUTS: results/report.html
+OUTPUTS: results/report.html, results/report.record.json
 """
 
 
@@ -9,18 +9,19 @@ rule report:
     """Render the report."""
     input:
         pipeline.sources("report"),
-        tables=expand(
-            f"{RESULTS}/tables/{{table}}.parquet", table=["jobs", "samples", "trials"]
+        tables=f"{RESULTS}/tables/record.json",
+        figures=expand(
+            f"{RESULTS}/figures/{{figure}}.record.json", figure=pipeline.figures()
         ),
-        figures=expand(f"{RESULTS}/figures/{{figure}}.svg", figure=pipeline.figures()),
         records=pipeline.all_records(),
     output:
-        f"{RESULTS}/report.html",
+        report=f"{RESULTS}/report.html",
+        record=f"{RESULTS}/report.record.json",
     log:
         f"{RESULTS}/logs/report.log",
     conda:
         "../../envs/conda.yaml"
     message:
-        "Rendering {output}"
+        "Rendering {output.report}"
     shell:
-        "schedlab report --output {output:q} > {log:q} 2>&1"
+        "schedlab report --output {output.report:q} > {log:q} 2>&1"

@@ -1,7 +1,7 @@
 """Tables: one row a job, a sample, a trial.
 
 REQUIRED INPUTS: trial records (their data beside them)
-OUTPUTS: results/tables/{jobs,samples,trials}.parquet
+OUTPUTS: results/tables/{jobs,samples,trials}.parquet, results/tables/record.json
 """
 
 
@@ -14,6 +14,7 @@ rule tables:
         jobs=f"{RESULTS}/tables/jobs.parquet",
         samples=f"{RESULTS}/tables/samples.parquet",
         trials=f"{RESULTS}/tables/trials.parquet",
+        record=f"{RESULTS}/tables/record.json",
     log:
         f"{RESULTS}/logs/tables.log",
     conda:

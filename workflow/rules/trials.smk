@@ -1,7 +1,7 @@
 """Trials: the same trace on every cluster, each from the same saved bytes.
 
 REQUIRED INPUTS: configured snapshots, workload section of the configuration
-OUTPUTS: results/traces/*.json, results/trials/{cluster}/{workload}/{repetition}/record.json
+OUTPUTS: results/traces/*.json with a record each, results/trials/{cluster}/{workload}/{repetition}/record.json
 """
 
 
@@ -11,7 +11,8 @@ rule trace:
         pipeline.sources("trace"),
         lambda wildcards: pipeline.workload_files(wildcards.workload),
     output:
-        f"{RESULTS}/traces/{{workload}}-n{{nodes}}-r{{repetition}}.json",
+        trace=f"{RESULTS}/traces/{{workload}}-n{{nodes}}-r{{repetition}}.json",
+        record=f"{RESULTS}/traces/{{workload}}-n{{nodes}}-r{{repetition}}.record.json",
     log:
         f"{RESULTS}/logs/traces/{{workload}}-n{{nodes}}-r{{repetition}}.log",
     conda:
@@ -24,7 +25,7 @@ rule trace:
     shell:
         "schedlab trace-workload --workload {wildcards.workload}"
         " --nodes {wildcards.nodes} --repetition {wildcards.repetition}"
-        " --output {output:q} > {log:q} 2>&1"
+        " --output {output.trace:q} > {log:q} 2>&1"
 
 
 # One rule a trial, because a rule has one priority: they run in a seeded random order over all
@@ -37,7 +38,7 @@ for order, key in enumerate(pipeline.experiment.trials()):
         input:
             pipeline.trial_sources(key.cluster),
             configured=f"{RESULTS}/clusters/{key.cluster}/configured/record.json",
-            trace=f"{RESULTS}/traces/{key.workload}-n{pipeline.cluster(key.cluster).nodes}-r{key.repetition}.json",
+            trace=f"{RESULTS}/traces/{key.workload}-n{pipeline.cluster(key.cluster).nodes}-r{key.repetition}.record.json",
             toolchain=f"{RESULTS}/toolchain.json",
         output:
             f"{RESULTS}/trials/{key.cluster}/{key.workload}/{key.repetition}/record.json",

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from schedlab.commands import lineage
 from schedlab.commands.diff import diff
 from schedlab.errors import SchedlabError
 
@@ -64,6 +65,7 @@ def main() -> None:
 
 
 main.add_command(diff)
+lineage.register(main)
 
 
 @main.command()
@@ -168,10 +170,10 @@ def trace_workload(
     experiments: Path, results: Path, workload: str, nodes: int, repetition: int, output: Path
 ) -> None:
     """Write the neutral trace of a workload."""
-    from schedlab.config import load_experiment
-    from schedlab.stages.context import ROOT
+    from schedlab.stages.analysis import write_trace
+    from schedlab.stages.context import Context
 
-    load_experiment(experiments).trace(workload, nodes, repetition, ROOT).write(output)
+    write_trace(Context.load(experiments, results), workload, nodes, repetition, output)
 
 
 @main.command()

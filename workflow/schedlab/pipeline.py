@@ -14,8 +14,9 @@ from schedlab.config import Cluster, Experiment, load_experiment
 from schedlab.errors import SchedlabError
 from schedlab.figures import FIGURES
 from schedlab.images.base import package_files
+from schedlab.lineage.state import keep, restore
 from schedlab.schedulers import get_scheduler, image_binaries
-from schedlab.sources import adapter_sources, image_roles, role_sources, sources
+from schedlab.sources import TABLES, configure_sources, image_sources, sources, trial_sources
 from schedlab.testbed.supervisor import remove_abandoned
 from schedlab.toolchain.doctor import require_host
 
@@ -54,6 +55,7 @@ class Pipeline:
         """
         os.environ["SCHEDLAB_EXPERIMENTS"] = str(Path(config).resolve())
         os.environ["SCHEDLAB_RESULTS"] = str(Path(results).resolve())
+        restore(Path(results))
         try:
             return cls(load_experiment(Path(config)), config, results, Path(root))
         except SchedlabError as error:
@@ -65,19 +67,12 @@ class Pipeline:
 
     def image_sources(self, image: str) -> list[str]:
         """Source files of an image: Packer template, guest programs, roles."""
-        files = self.sources("image-files") if image_binaries(image) else []
-        return [
-            *self.sources("image", image=image),
-            *files,
-            *role_sources(
-                self.root, f"image-{image}.yml", image_roles(self.root, image), image=True
-            ),
-        ]
+        return image_sources(self.root, image, programs=bool(image_binaries(image)))
 
     def trial_sources(self, cluster: str) -> list[str]:
         """Source files of a cluster's trials, its scheduler's adapter among them."""
         adapter = get_scheduler(self.cluster(cluster).scheduler)
-        return self.sources("trial") + adapter_sources(adapter.modules)
+        return trial_sources(self.root, adapter.modules)
 
     def programs_record(self, image: str) -> list[str]:
         """Record of the programs that are built for an image, where there are any."""
@@ -86,9 +81,7 @@ class Pipeline:
     def configure_sources(self, cluster: str) -> list[str]:
         """Source files of a cluster's configuration: playbook, roles, inventory."""
         adapter = get_scheduler(self.cluster(cluster).scheduler)
-        return self.sources("configure") + role_sources(
-            self.root, adapter.playbook, adapter.roles, image=False
-        )
+        return configure_sources(self.root, adapter.playbook, adapter.roles)
 
     def package_lists(self, image: str) -> list[str]:
         """Package lists of the roles that go into an image."""
@@ -136,7 +129,7 @@ class Pipeline:
         ]
 
     def all_records(self) -> list[str]:
-        """Records of every stage that the report shows."""
+        """Records of every stage before the tables; the report shows them."""
         images = [
             f"{self.results}/images/{image}/{stage}/record.json"
             for image in self.experiment.images()
@@ -146,8 +139,21 @@ class Pipeline:
             name for image in self.experiment.images() for name in self.programs_record(image)
         ]
         clusters = self.cluster_records("provisioned") + self.cluster_records("configured")
-        accelerator = f"{self.results}/accelerator.json"
-        return [accelerator, *programs, *images, *clusters, *self.trial_records()]
+        host = [f"{self.results}/{name}.json" for name in ("toolchain", "accelerator")]
+        return [*host, *programs, *images, *clusters, *self.traces(), *self.trial_records()]
+
+    def traces(self) -> list[str]:
+        """Records of the traces that the trials run, each once."""
+        names = {
+            f"{key.workload}-n{self.cluster(key.cluster).nodes}-r{key.repetition}"
+            for key in self.experiment.trials()
+        }
+        return [f"{self.results}/traces/{name}.record.json" for name in sorted(names)]
+
+    def products(self) -> list[str]:
+        """Tables and pictures: of any size, so that only `all` has them, and not their records."""
+        pictures = [f"{self.results}/figures/{name}.svg" for name in FIGURES]
+        return [*(f"{self.results}/tables/{name}" for name in TABLES), *pictures]
 
     def begin(self) -> None:
         """Take the lock of this results folder and say what the run needs.
@@ -169,6 +175,7 @@ class Pipeline:
                 f"schedlab: another run works on {self.results}; wait for it or end it"
             ) from None
         _held.append(handle)
+        self.keep_state()
         for path in remove_abandoned(folder):
             print(f"schedlab: removed {path}, left by an interrupted run", flush=True)
         try:
@@ -185,8 +192,13 @@ class Pipeline:
             flush=True,
         )
 
+    def keep_state(self) -> None:
+        """Keep with the results what Snakemake knows of them."""
+        keep(Path(self.results))
+
     def summarise(self) -> None:
         """Say where the report is, and what memory and disk were used."""
+        self.keep_state()
         used = sum(p.stat().st_blocks * 512 for p in Path(self.results).rglob("*") if p.is_file())
         largest = 0
         for name in self.cluster_records("provisioned") + self.cluster_records("configured"):

@@ -6,7 +6,6 @@ named in it by digest; Snakemake compares the record, and the digests are checke
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import time
@@ -16,25 +15,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from schedlab.digests import canonical, digest, file_digest
 from schedlab.errors import SchedlabError
+from schedlab.lineage import origin
 
-SCHEMA = "schedlab.record/1"
+FAMILY, VERSION = "schedlab.record/", 2
+"""Version 2: command and source commit; every parent by path and digest of its record."""
+SCHEMA = f"{FAMILY}{VERSION}"
 
+RESULTS = Path("results")
+"""Name of the results folder in records, wherever it is."""
 
-def canonical(value: object) -> bytes:
-    """Serialise to JSON that is equal for equal values."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
-
-
-def digest(value: object) -> str:
-    """SHA-256 (hexadecimal) of a value's canonical JSON."""
-    return hashlib.sha256(canonical(value)).hexdigest()
-
-
-def file_digest(path: Path) -> str:
-    """SHA-256 (hexadecimal) of a file's bytes."""
-    with path.open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
+_ASIDE = frozenset({"lineage", "command", "source", "created", "duration"})
+"""Keys that say when, by whom and from where, not what: equal stages differ in them."""
 
 
 def _files(paths: Iterable[Path]) -> list[Path]:
@@ -44,14 +37,35 @@ def _files(paths: Iterable[Path]) -> list[Path]:
     return found
 
 
-def digests(paths: Iterable[Path], base: Path) -> dict[str, str]:
-    """Digest files and folders; keys are paths relative to `base` where they lie below it."""
+def digests(paths: Iterable[Path], base: Path, results: Path | None = None) -> dict[str, str]:
+    """Digest files and folders.
+
+    Keys are paths relative to `base` where they lie below it; those in the folder `results` begin
+    with ``results/`` wherever that folder is.
+    """
     result = {}
     for path in _files(paths):
         absolute = path.resolve()
-        name = absolute.relative_to(base) if absolute.is_relative_to(base) else Path(path.name)
+        if results is not None and absolute.is_relative_to(results.resolve()):
+            name = RESULTS / absolute.relative_to(results.resolve())
+        else:
+            name = absolute.relative_to(base) if absolute.is_relative_to(base) else Path(path.name)
         result[name.as_posix()] = file_digest(path)
     return result
+
+
+def lineage(record: Mapping[str, Any]) -> str:
+    """Digest of what a record says: content, inputs, outputs, and the lineages it builds on.
+
+    The same work on the same inputs has the same lineage at another time, by another commit that
+    touched none of its sources, and after a parent was made again with the same outcome.
+    """
+    body = {key: value for key, value in record.items() if key not in _ASIDE}
+    body["parents"] = {
+        name: {"id": parent["id"], "lineage": parent["lineage"]}
+        for name, parent in record["parents"].items()
+    }
+    return digest(body)
 
 
 @dataclass
@@ -64,6 +78,8 @@ class RecordWriter:
         Such as ``trial`` and ``slurm-n1.burst.1``.
     root : pathlib.Path
         The checkout; paths in the record are relative to it.
+    results : pathlib.Path
+        The results folder; parents are named relative to it.
     parents : mapping of str to pathlib.Path
         Records this stage builds on, by stage name.
     inputs : iterable of pathlib.Path
@@ -73,33 +89,56 @@ class RecordWriter:
     stage: str
     identifier: str
     root: Path
+    results: Path
     parents: Mapping[str, Path] = field(default_factory=dict)
     inputs: Iterable[Path] = ()
     _start: float = field(default_factory=time.monotonic)
     _created: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
+    _begun: dict[str, Any] = field(init=False)
+
+    def __post_init__(self) -> None:
+        # At the start: what is edited or committed while a stage runs did not make its results.
+        results = self.results.resolve()
+        self._begun = {
+            "source": origin.source(self.root),
+            "inputs": digests(self.inputs, self.root, results),
+            "parents": {name: _named(path, results) for name, path in self.parents.items()},
+        }
 
     def write(self, path: Path, outputs: Iterable[Path] = (), **content: Any) -> dict[str, Any]:
         """Write the record with the digests of `outputs` and any further keys; return it."""
-        parents = {name: load_record(parent) for name, parent in self.parents.items()}
-        body: dict[str, Any] = {
+        record: dict[str, Any] = {
             "schema": SCHEMA,
             "stage": self.stage,
             "id": self.identifier,
-            "inputs": digests(self.inputs, self.root),
             "outputs": digests(outputs, path.parent.resolve()),
-            "parents": {
-                name: {"id": record["id"], "lineage": record["lineage"]}
-                for name, record in parents.items()
-            },
+            **self._begun,
             **content,
         }
-        first = next(iter(self.parents.values()), None)
-        body["parent"] = file_digest(first) if first else None
-        body["lineage"] = digest(body)
-        body["created"] = self._created
-        body["duration"] = round(time.monotonic() - self._start, 3)
-        write_json(path, body)
-        return body
+        # As a reader will have it: names are text, tuples are lists.
+        record = json.loads(canonical(record))
+        record["lineage"] = lineage(record)
+        record["command"] = origin.command(self.root)
+        record["created"] = self._created
+        record["duration"] = round(time.monotonic() - self._start, 3)
+        write_json(path, record)
+        return record
+
+
+def beside(path: Path) -> Path:
+    """Record of a file that shares its folder with others: ``wait.svg``, ``wait.record.json``."""
+    return path.with_suffix(".record.json")
+
+
+def _named(path: Path, results: Path) -> dict[str, str]:
+    """A parent as its children name it."""
+    record = load_record(path)
+    return {
+        "id": record["id"],
+        "lineage": record["lineage"],
+        "path": path.resolve().relative_to(results).as_posix(),
+        "record": file_digest(path),
+    }
 
 
 def write_json(path: Path, value: object) -> None:
@@ -128,10 +167,17 @@ def load_record(path: Path) -> dict[str, Any]:
         raise SchedlabError(
             f"record {path} is damaged: {error}", remedy=f"remove {path} and run the stage again"
         ) from error
-    if record.get("schema") != SCHEMA:
+    found = record.get("schema")
+    if found != SCHEMA:
+        version = str(found).removeprefix(FAMILY)
+        newer = version.isdecimal() and int(version) > VERSION
+        maker = "a newer" if newer else "another" if version.isdecimal() else "no"
         raise SchedlabError(
-            f"record {path} has schema {record.get('schema')!r}, expected {SCHEMA!r}",
-            remedy="remove it and run the stage again with this version of schedlab",
+            f"record {path} has schema {found!r}: made by {maker} release of schedlab"
+            f" (this one reads {SCHEMA!r})",
+            remedy="upgrade schedlab to the release that made it"
+            if newer
+            else "remove it and run the stage again with this version of schedlab",
         )
     return record
 

@@ -16,6 +16,9 @@ from schedlab.toolchain.build import HOST_TOOLS
 PACKAGE = "workflow/schedlab"
 INFRASTRUCTURE = "workflow/infrastructure"
 
+TABLES = ("jobs.parquet", "samples.parquet", "trials.parquet")
+"""Files of the tables."""
+
 TESTBED = (
     f"{PACKAGE}/testbed/embedded.py",
     f"{PACKAGE}/testbed/snapshot.py",
@@ -80,6 +83,8 @@ STAGES: dict[str, tuple[str, ...]] = {
     ),
     "report": (
         f"{PACKAGE}/report/*.py",
+        f"{PACKAGE}/lineage/chain.py",
+        f"{PACKAGE}/lineage/store.py",
         "workflow/report/**/*",
         # Captions, and the colours that the report makes follow the reader's light or dark mode.
         f"{PACKAGE}/figures/__init__.py",
@@ -115,9 +120,33 @@ def sources(root: Path, stage: str, **fields: str) -> list[str]:
     return sorted(found)
 
 
-def adapter_sources(modules: tuple[str, ...]) -> list[str]:
-    """Files of an adapter's modules."""
-    return [f"{PACKAGE}/schedulers/{module}.py" for module in modules]
+def image_sources(root: Path, image: str, *, programs: bool) -> list[str]:
+    """Files of an image: Packer template, guest programs, roles.
+
+    Parameters
+    ----------
+    root : pathlib.Path
+        The checkout.
+    image : str
+        The image.
+    programs : bool
+        True where it carries programs that were built for it.
+    """
+    return [
+        *sources(root, "image", image=image),
+        *(sources(root, "image-files") if programs else []),
+        *role_sources(root, f"image-{image}.yml", image_roles(root, image), image=True),
+    ]
+
+
+def configure_sources(root: Path, playbook: str, roles: tuple[str, ...]) -> list[str]:
+    """Files of a cluster's configuration: playbook, roles, inventory."""
+    return sources(root, "configure") + role_sources(root, playbook, roles, image=False)
+
+
+def trial_sources(root: Path, modules: tuple[str, ...]) -> list[str]:
+    """Files of a cluster's trials, its adapter's modules among them."""
+    return sources(root, "trial") + [f"{PACKAGE}/schedulers/{module}.py" for module in modules]
 
 
 def image_roles(root: Path, image: str) -> tuple[str, ...]:

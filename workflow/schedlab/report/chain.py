@@ -1,17 +1,39 @@
-"""The chain of records behind each cluster's trials, and what they say."""
+"""The chain of records as the report shows it, and what the clusters' records say."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from schedlab.config.model import Cluster, Experiment
-from schedlab.errors import SchedlabError
-from schedlab.records import load_record
+from schedlab.figures import FIGURES
+from schedlab.lineage.chain import Link, anchor, chain, commits, disks, versions
+from schedlab.lineage.store import (
+    ACCELERATOR,
+    TABLES,
+    Store,
+    cluster_path,
+    figure_path,
+    image_path,
+    trial_path,
+)
 
-DIFFERS = "DIFFERS"
-"""Of a trial whose record names another lineage of its cluster than the cluster's record has."""
+STAGES = {
+    "figure": "Figures",
+    "tables": "Tables",
+    "trial": "Trials",
+    "trace": "Traces",
+    "configure": "Configured clusters",
+    "provision": "Provisioned clusters",
+    "image": "Images",
+    "programs": "Programs of images",
+    "accelerator": "Accelerator",
+    "base": "Base disks",
+    "toolchain": "Tools",
+}
+"""Stages with their headings, from the figures back to what builds on nothing."""
 
 
 class Records:
@@ -23,22 +45,25 @@ class Records:
         The results folder.
     experiment : Experiment
         Names clusters and trials.
+    tabled : iterable of str
+        Trials in the tables, which may be of an earlier version of the experiment.
     """
 
-    def __init__(self, results: Path, experiment: Experiment) -> None:
-        self._results = results
+    def __init__(self, results: Path, experiment: Experiment, tabled: Iterable[str] = ()) -> None:
+        self._store = Store(results)
         self.experiment = experiment
-        self.accelerator = self._load("accelerator.json")
-        self.trials = {
-            key.id: self._load(f"trials/{key.cluster}/{key.workload}/{key.repetition}/record.json")
-            for key in experiment.trials()
-        }
-
-    def _load(self, name: str) -> dict[str, Any] | None:
-        try:
-            return load_record(self._results / name)
-        except SchedlabError:
-            return None
+        self.accelerator = self._store.record(ACCELERATOR)
+        paths = {key.id: trial_path(key.id) for key in experiment.trials()}
+        self.trials = {trial: self._store.record(path) for trial, path in paths.items()}
+        clusters = [self._paths(cluster) for cluster in experiment.clusters()]
+        self.links = chain(
+            self._store,
+            *(figure_path(figure) for figure in FIGURES),
+            TABLES,
+            *paths.values(),
+            *map(trial_path, tabled),
+            *(path for stages in clusters for path in stages.values()),
+        )
 
     @property
     def newest(self) -> str:
@@ -46,43 +71,50 @@ class Records:
         dates = [str(record["created"]) for record in self.trials.values() if record]
         return moment(max(dates, default=""))
 
-    def created(self, trial: str) -> str:
-        """When a trial's record was begun; empty without one."""
-        record = self.trials.get(trial)
-        return moment(str(record["created"])) if record else ""
+    def chain(self) -> dict[str, Any]:
+        """The whole chain, for the report's section of it.
+
+        Returns
+        -------
+        dict
+            `groups` (each `title` and `links`), `commits` and `disks`. Links lead to one another
+            by `anchor`.
+        """
+        states = commits(self.links)
+        numbers = {path: n for n, state in enumerate(states, 1) for path in state["records"]}
+        groups: dict[str, list[dict[str, Any]]] = {title: [] for title in STAGES.values()}
+        for link in self.links:
+            stage = link.record["stage"] if link.record else _stage(link.path)
+            groups[STAGES[stage]].append(_shown(link, numbers.get(link.path)))
+        return {
+            "groups": [{"title": t, "links": links} for t, links in groups.items() if links],
+            "commits": [
+                {**state, "number": n, "records": len(state["records"])}
+                for n, state in enumerate(states, 1)
+            ],
+            "disks": [{**disk, "anchor": anchor(disk["path"])} for disk in disks(self.links)],
+            "broken": sum(bool(link.problem) for link in self.links)
+            + sum(bool(parent.problem) for link in self.links for parent in link.parents),
+        }
 
     def _first_trial(self, cluster: str) -> list[tuple[str, dict[str, Any]]]:
         """First record there is of a cluster's trials, as a list of none or one."""
         found = [r for r in self.trials.values() if r and r["trial"]["cluster"] == cluster]
         return [("trial", record) for record in found[:1]]
 
-    def agreement(self, trial: str) -> str:
-        """Whether a trial names the lineage of its cluster's record as it is now."""
-        record = self.trials.get(trial)
-        if record is None:
-            return "record missing"
-        cluster = record["trial"]["cluster"]
-        configured = self._load(f"clusters/{cluster}/configured/record.json")
-        if configured is None:
-            return "cluster's record missing"
-        named = (record.get("parents") or {}).get("configured", {}).get("lineage")
-        return "agrees" if named == configured["lineage"] else DIFFERS
+    def _paths(self, cluster: Cluster) -> dict[str, str]:
+        return {
+            "configured": cluster_path(cluster.id, "configured"),
+            "provisioned": cluster_path(cluster.id, "provisioned"),
+            "image": image_path(cluster.image, "image"),
+            "base": image_path(cluster.image, "base"),
+            "accelerator": ACCELERATOR,
+        }
 
     def cluster(self, cluster: Cluster) -> dict[str, Any]:
         """Everything that the report shows of one cluster."""
-        folder = f"clusters/{cluster.id}"
-        images = f"images/{cluster.image}"
-        paths = {
-            "configured": f"{folder}/configured/record.json",
-            "provisioned": f"{folder}/provisioned/record.json",
-            "image": f"{images}/image/record.json",
-            "base": f"{images}/base/record.json",
-            "accelerator": "accelerator.json",
-        }
-        records = {
-            stage: self.accelerator if stage == "accelerator" else self._load(path)
-            for stage, path in paths.items()
-        }
+        paths = self._paths(cluster)
+        records = {stage: self._store.record(path) for stage, path in paths.items()}
         found = {stage: record for stage, record in records.items() if record}
         return {
             "id": cluster.id,
@@ -92,7 +124,7 @@ class Records:
                 {"name": name, "vcpus": guest.vcpus, "memory": guest.memory_mib}
                 for name, guest in cluster.machines().items()
             ],
-            "steps": [_step(stage, paths[stage], records) for stage in paths],
+            "steps": [{"stage": stage, "anchor": anchor(path)} for stage, path in paths.items()],
             "guests": _guests(found),
             "configuration": _realised(found, "configured", "configuration", {}),
             "domains": _realised(found, "provisioned", "domain_xml", {}),
@@ -107,7 +139,7 @@ class Records:
             "tools": [
                 {"stage": stage, "name": name, "version": version}
                 for stage, record in [*self._first_trial(cluster.id), *found.items()]
-                for name, version in sorted((record.get("tools") or {}).items())
+                for name, version in versions(record).items()
             ],
             "settings": _json(found.get("configured", {}).get("settings")),
             "outputs": [
@@ -128,27 +160,37 @@ def moment(text: str) -> str:
     return text.replace("T", " ").replace("+00:00", " UTC")
 
 
-def _step(stage: str, path: str, records: dict[str, dict[str, Any] | None]) -> dict[str, Any]:
-    """One record of the chain, and whether those built on it name the same lineage."""
-    record = records[stage]
-    if record is None:
-        return {"stage": stage, "path": path, "missing": True}
-    named = [
-        (child, other["parents"][stage]["lineage"])
-        for child, other in records.items()
-        if other and stage in (other.get("parents") or {})
-    ]
-    wrong = [child for child, lineage in named if lineage != record["lineage"]]
+def _stage(path: str) -> str:
+    """Stage of a record that cannot be read, by its path."""
+    parts = Path(path).parts
+    folder = {"figures": "figure", "tables": "tables", "trials": "trial", "traces": "trace"}
+    states = {"configured": "configure", "provisioned": "provision"}
+    inner = parts[-2] if len(parts) > 1 else parts[0].removesuffix(".json")
+    return folder.get(parts[0]) or states.get(inner, inner)
+
+
+def _shown(link: Link, state: int | None) -> dict[str, Any]:
+    """One record of the chain as plain data."""
+    record = link.record or {}
     return {
-        "stage": stage,
-        "path": path,
-        "missing": False,
-        "lineage": record["lineage"],
+        "anchor": link.anchor,
+        "id": str(record.get("id", "")),
+        "path": link.path,
+        "problem": link.problem,
+        "lineage": record.get("lineage", ""),
         "created": moment(str(record.get("created", ""))),
         "duration": record.get("duration"),
-        "parents": sorted(record.get("parents") or {}),
-        "named": [child for child, _ in named],
-        "wrong": wrong,
+        "command": record.get("command") or "",
+        "state": state,
+        "parents": [
+            {
+                "name": parent.name,
+                "id": parent.id,
+                "anchor": anchor(parent.path),
+                "problem": parent.problem,
+            }
+            for parent in link.parents
+        ],
     }
 
 

@@ -10,9 +10,11 @@ from markupsafe import Markup
 
 from schedlab.config.model import Experiment
 from schedlab.figures import FIGURES
+from schedlab.lineage.chain import anchor
+from schedlab.lineage.store import figure_path, trial_path
 from schedlab.records import digest
 from schedlab.report import comparison, method, summary
-from schedlab.report.chain import DIFFERS, Records
+from schedlab.report.chain import Records
 from schedlab.report.neutral import Neutral
 from schedlab.report.numbers import number, seconds, short
 from schedlab.report.svg import inline
@@ -68,16 +70,14 @@ def _content(tables: Path, results: Path, experiment: Experiment) -> dict[str, A
     """Everything that the templates show, as plain data."""
     loaded = load_tables(tables)
     trials = loaded.trials
-    records = Records(results, experiment)
+    records = Records(results, experiment, map(str, trials["trial"]))
     facts = summary.conditions(loaded, experiment)
     rows = summary.trial_rows(trials)
     clusters = [records.cluster(cluster) for cluster in experiment.clusters()]
     for row in rows:
-        row["created"] = records.created(row["trial"])
-        row["chain"] = records.agreement(row["trial"])
+        row["anchor"] = anchor(trial_path(row["trial"]))
     for cluster in clusters:
         cluster["trials"] = [row for row in rows if row["cluster"] == cluster["id"]]
-        cluster["differing"] = sum(row["chain"] == DIFFERS for row in cluster["trials"])
         cluster["in_force"] = summary.settings_of(trials, "cluster", cluster["id"])
     probe = (records.accelerator or {}).get("accelerator", {})
     return {
@@ -87,6 +87,9 @@ def _content(tables: Path, results: Path, experiment: Experiment) -> dict[str, A
         "emulated": "tcg" in facts["accelerators"],
         "facts": facts,
         "probe": {key: str(probe.get(key, "")) for key in ("reason", "qemu_version")},
+        "chain": records.chain(),
+        "cells": summary.cell_trials(trials),
+        "anchors": {row["trial"]: row["anchor"] for row in rows},
         "results": summary.main_table(trials),
         "differences": comparison.differences(trials),
         "parity": comparison.parity(trials),
@@ -142,4 +145,10 @@ def _figure(folder: Path, name: str) -> dict[str, Any]:
     """A figure as the template wants it; without picture when its file is missing."""
     figure, path = FIGURES[name], folder / f"{name}.svg"
     picture = inline(path.read_text(encoding="utf-8"), name, figure.alt) if path.exists() else ""
-    return {"name": name, "title": figure.title, "caption": figure.caption, "picture": picture}
+    return {
+        "name": name,
+        "title": figure.title,
+        "caption": figure.caption,
+        "picture": picture,
+        "anchor": anchor(figure_path(name)),
+    }

@@ -70,6 +70,30 @@ def main_table(trials: pd.DataFrame) -> dict[str, Any]:
     return {"columns": columns, "rows": list(rows.values())}
 
 
+def cell_trials(trials: pd.DataFrame) -> list[dict[str, Any]]:
+    """Trials that each row of the main table summarises, in the order of its rows.
+
+    Returns
+    -------
+    list of dict
+        `name` (cluster.workload), `workload`, `cluster`, `trials` (each `trial`, `valid`).
+    """
+    return [
+        {
+            "name": f"{cluster}.{workload}",
+            "workload": str(workload),
+            "cluster": str(cluster),
+            "trials": [
+                {"trial": str(row["trial"]), "valid": bool(row["valid"])}
+                for row in group.sort_values("repetition").to_dict("records")
+            ],
+        }
+        for (workload, cluster), group in trials.groupby(
+            ["workload", "cluster"], sort=True, observed=True
+        )
+    ]
+
+
 def _unit(unit: str) -> str:
     return "" if unit == "1" else unit
 

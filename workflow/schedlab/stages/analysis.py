@@ -1,33 +1,102 @@
-"""From trials to tables, figures and the report; no machine is involved."""
+"""What needs no machine: traces before the trials; tables, figures and the report after them."""
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from pathlib import Path
 
-from schedlab.figures import draw
-from schedlab.records import verify_outputs
+from schedlab.figures import FIGURES, draw
+from schedlab.lineage.origin import portable
+from schedlab.records import RecordWriter, beside, verify_outputs
 from schedlab.report.render import render_report
-from schedlab.stages.context import Context
+from schedlab.sources import TABLES, sources
+from schedlab.stages.context import ROOT, Context
 from schedlab.tables.build import build_tables
+
+
+def _versions(*packages: str) -> dict[str, str]:
+    return {name: version(name) for name in packages}
+
+
+def write_trace(context: Context, workload: str, nodes: int, repetition: int, output: Path) -> None:
+    """Write the neutral trace of a workload for a node count and repetition, and its record."""
+    spec = context.experiment.workload_spec(workload)
+    inputs = [ROOT / name for name in sources(ROOT, "trace")]
+    if spec.get("file"):
+        inputs.append(ROOT / spec["file"])
+        spec["file"] = portable(inputs[-1], ROOT)
+    record = RecordWriter("trace", output.stem, ROOT, context.results, inputs=inputs)
+    context.experiment.trace(workload, nodes, repetition, ROOT).write(output)
+    record.write(
+        beside(output),
+        outputs=[output],
+        settings={"workload": spec, "machine": context.experiment.machine_spec()},
+    )
 
 
 def write_tables(context: Context) -> None:
     """Build the tables from every trial of the experiment, in the order in which they ran."""
-    folders = [
-        context.trial(key.cluster, key.workload, key.repetition)
+    folders = {
+        key.id: context.trial(key.cluster, key.workload, key.repetition)
         for key in context.experiment.trials()
-    ]
-    for folder in folders:
+    }
+    for folder in folders.values():
         verify_outputs(folder / "record.json")
-    build_tables(folders, context.results / "tables")
+    tables = context.results / "tables"
+    record = RecordWriter(
+        "tables",
+        "tables",
+        ROOT,
+        context.results,
+        parents={name: folder / "record.json" for name, folder in folders.items()},
+        inputs=[ROOT / name for name in sources(ROOT, "tables")],
+    )
+    build_tables(folders.values(), tables)
+    record.write(
+        tables / "record.json",
+        outputs=[tables / name for name in TABLES],
+        tools=_versions("numpy", "pandas", "pyarrow"),
+    )
 
 
 def draw_figure(results: Path, figure: str) -> None:
     """Draw one figure from the tables."""
-    draw(figure, results / "tables", results / "figures" / f"{figure}.svg")
+    tables = results / "tables"
+    verify_outputs(tables / "record.json")
+    record = RecordWriter(
+        "figure",
+        figure,
+        ROOT,
+        results,
+        parents={"tables": tables / "record.json"},
+        inputs=[ROOT / name for name in sources(ROOT, "figure", figure=figure)],
+    )
+    output = results / "figures" / f"{figure}.svg"
+    draw(figure, tables, output)
+    record.write(
+        beside(output),
+        outputs=[output],
+        tools=_versions("matplotlib", "numpy", "pandas", "pyarrow"),
+    )
 
 
 def write_report(context: Context, output: Path) -> None:
     """Render the report from tables, figures and records."""
     results = context.results
-    render_report(results / "tables", results / "figures", results, context.experiment, output)
+    tables, figures = results / "tables", results / "figures"
+    parents = {"tables": tables / "record.json"}
+    parents |= {name: beside(figures / f"{name}.svg") for name in FIGURES}
+    for path in parents.values():
+        verify_outputs(path)
+    record = RecordWriter(
+        "report",
+        "report",
+        ROOT,
+        results,
+        parents=parents,
+        inputs=[ROOT / name for name in sources(ROOT, "report")],
+    )
+    render_report(tables, figures, results, context.experiment, output)
+    record.write(
+        beside(output), outputs=[output], tools=_versions("jinja2", "numpy", "pandas", "pyarrow")
+    )

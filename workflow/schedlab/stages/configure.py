@@ -15,7 +15,7 @@ import ansible_runner
 from schedlab.errors import SchedlabError
 from schedlab.records import RecordWriter, load_record, verify_outputs, write_json
 from schedlab.schedulers import Scheduler, get_scheduler
-from schedlab.sources import role_sources
+from schedlab.sources import configure_sources
 from schedlab.stages.context import INFRASTRUCTURE, ROOT, Context
 from schedlab.stages.guests import all_facts, emulator_pids, liveness, resident_mib
 from schedlab.testbed import snapshot
@@ -190,10 +190,10 @@ def configure(context: Context, cluster_id: str) -> None:
         STAGE,
         f"{cluster_id}/configured",
         ROOT,
+        context.results,
         parents={"provisioned": before / "record.json"},
         inputs=[
-            ROOT / name
-            for name in role_sources(ROOT, scheduler.playbook, scheduler.roles, image=False)
+            ROOT / name for name in configure_sources(ROOT, scheduler.playbook, scheduler.roles)
         ],
     )
     shutil.rmtree(folder, ignore_errors=True)

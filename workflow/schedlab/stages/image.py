@@ -23,7 +23,7 @@ from schedlab.records import (
     load_record,
     verify_outputs,
 )
-from schedlab.sources import image_roles, role_sources, sources
+from schedlab.sources import image_sources, sources
 from schedlab.stages.context import INFRASTRUCTURE, ROOT, Context
 from schedlab.stages.programs import guest_programs
 from schedlab.testbed.supervisor import INSIDE, SCRATCH, interruptible, scratch_folder
@@ -47,7 +47,7 @@ def build_base_disk(context: Context, image: str) -> None:
     spec = context.experiment.image_spec(image)
     lists = package_files(image)
     code = [ROOT / name for name in sources(ROOT, "base")]
-    record = RecordWriter("base", f"{image}/base", ROOT, inputs=[*code, *lists])
+    record = RecordWriter("base", f"{image}/base", ROOT, context.results, inputs=[*code, *lists])
     packages = role_packages(lists)
     inputs = {"spec": spec, "packages": packages, "code": digests(code, ROOT)}
     facts: dict[str, Any] = {}
@@ -87,6 +87,8 @@ def probe(context: Context) -> None:
         "accelerator",
         "host",
         ROOT,
+        context.results,
+        parents={"base": base / "record.json"},
         inputs=[ROOT / name for name in sources(ROOT, "accelerator")],
     )
     finding = probe_accelerator(
@@ -109,21 +111,20 @@ def build_image(context: Context, image: str) -> None:
     base, folder = context.base(image), context.image(image)
     verify_outputs(base / "record.json")
     base_record = load_record(base / "record.json")
-    code = [
-        ROOT / name
-        for name in sources(ROOT, "image", image=image)
-        + role_sources(ROOT, f"image-{image}.yml", image_roles(ROOT, image), image=True)
-    ]
     programs = guest_programs(image)
-    if programs:
-        code += [ROOT / name for name in sources(ROOT, "image-files")]
-    parents = {"base": base / "record.json", "accelerator": context.results / "accelerator.json"}
+    code = [ROOT / name for name in image_sources(ROOT, image, programs=bool(programs))]
+    parents = {
+        "base": base / "record.json",
+        "accelerator": context.results / "accelerator.json",
+        "toolchain": context.results / "toolchain.json",
+    }
     if programs:
         parents["programs"] = context.results / "images" / image / "programs" / "record.json"
     record = RecordWriter(
         "image",
         f"{image}/image",
         ROOT,
+        context.results,
         parents=parents,
         inputs=code,
     )

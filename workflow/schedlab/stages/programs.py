@@ -33,6 +33,7 @@ def build_programs(context: Context, image: str) -> None:
         "programs",
         f"{image}/programs",
         ROOT,
+        context.results,
         inputs=[ROOT / name for name in sources(ROOT, "programs")],
     )
     found = guest_programs(image)

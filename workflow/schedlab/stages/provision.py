@@ -12,9 +12,10 @@ from typing import Any
 from schedlab.config import Cluster
 from schedlab.errors import SchedlabError
 from schedlab.records import RecordWriter, verify_outputs
+from schedlab.sources import sources
 from schedlab.stages.context import ROOT, Context
 from schedlab.stages.guests import all_facts, emulator_pids, liveness, require_running, resident_mib
-from schedlab.stages.terraform import TERRAFORM, Terraform
+from schedlab.stages.terraform import Terraform
 from schedlab.testbed import snapshot
 from schedlab.testbed.layout import terraform_nodes
 from schedlab.testbed.placement import node_demands, place
@@ -117,11 +118,13 @@ def provision(context: Context, cluster_id: str) -> None:
         STAGE,
         f"{cluster_id}/provisioned",
         ROOT,
+        context.results,
         parents={
             "image": image / "record.json",
             "accelerator": context.results / "accelerator.json",
+            "toolchain": context.results / "toolchain.json",
         },
-        inputs=[TERRAFORM],
+        inputs=[ROOT / name for name in sources(ROOT, "provision")],
     )
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)

@@ -14,11 +14,12 @@ from typing import Any
 
 from schedlab.config import Cluster
 from schedlab.errors import SchedlabError
-from schedlab.records import RecordWriter, verify_outputs, write_json
+from schedlab.records import RecordWriter, beside, verify_outputs, write_json
 from schedlab.schedulers import Scheduler, get_scheduler
+from schedlab.sources import trial_sources
 from schedlab.stages.collect import OUTPUT, collect
 from schedlab.stages.configure import health_gate
-from schedlab.stages.context import INFRASTRUCTURE, ROOT, Context
+from schedlab.stages.context import ROOT, Context
 from schedlab.stages.guests import emulator_pids, liveness, require_running, resident_mib
 from schedlab.stages.progress import report_progress
 from schedlab.stages.timing import Phases
@@ -80,12 +81,18 @@ class Trial:
         """
         with self.phases.measure("verify"):
             verify_outputs(self.configured / "record.json")
+            verify_outputs(beside(self.trace_path))
         record = RecordWriter(
             STAGE,
             self.id,
             ROOT,
-            parents={"configured": self.configured / "record.json"},
-            inputs=[self.trace_path, INFRASTRUCTURE / "guest"],
+            self.context.results,
+            parents={
+                "configured": self.configured / "record.json",
+                "trace": beside(self.trace_path),
+                "toolchain": self.context.results / "toolchain.json",
+            },
+            inputs=[ROOT / name for name in trial_sources(ROOT, self.scheduler.modules)],
         )
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(parents=True)

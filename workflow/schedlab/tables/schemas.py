@@ -12,7 +12,8 @@ import pyarrow as pa
 
 from schedlab.schedulers.base import TIMESTAMPS
 
-VERSION = "schedlab.tables/1"
+VERSION = "schedlab.tables/2"
+"""Version 2: samples carry the lineage of their trial."""
 
 # The same few strings over millions of rows.
 _WORD = pa.dictionary(pa.int32(), pa.string())
@@ -87,6 +88,7 @@ JOBS = (
 
 SAMPLES = (
     Column("trial", _WORD, "", "id of the trial"),
+    Column("lineage", _WORD, "", "digest of the trial's record and of all before it"),
     Column("t_ns", pa.int64(), "ns", "instant of the sample since the trial's start"),
     Column("metric", _WORD, "", "Prometheus metric"),
     Column("instance", _WORD, "", "node; the label `instance`"),

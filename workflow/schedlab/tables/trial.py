@@ -57,6 +57,7 @@ class TrialRows:
         for series in read_series(path):
             common = {
                 "trial": self.trial["trial"],
+                "lineage": self.trial["lineage"],
                 "metric": series["metric"],
                 "instance": series["labels"].get("instance"),
                 "labels": json.dumps(series["labels"], sort_keys=True),

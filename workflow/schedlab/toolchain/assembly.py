@@ -236,7 +236,7 @@ def prepare_toolchain(output: Path) -> None:
         ``.toolchain/`` beside it.
     """
     pins = [MODULES / tool / name for tool in HOST_TOOLS for name in ("go.mod", "go.sum")]
-    writer = RecordWriter("toolchain", "toolchain", MODULES.parents[1], inputs=pins)
+    writer = RecordWriter("toolchain", "toolchain", MODULES.parents[1], output.parent, inputs=pins)
     toolchain = Toolchain.assemble(output.parent / ".toolchain")
     writer.write(output, tools=toolchain.record())
 

@@ -1,0 +1,124 @@
+"""SYNTHETIC records of stages, in the form that real stages leave behind. Nothing was built.
+
+write_record(path, ...)         one record
+make_records(results, ...)      those before the trials: images, clusters, host
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from schedlab.config.model import Experiment
+from schedlab.records import SCHEMA, digest, digests, file_digest, lineage, load_record, write_json
+
+ROOT = Path(__file__).resolve().parents[2]
+SOURCE = {"commit": "c0ffee" + "0" * 34, "dirty": False, "diff": None}
+"""What the synthetic records say that they were made from."""
+
+
+def write_record(
+    path: Path,
+    results: Path,
+    stage: str,
+    identifier: str,
+    parents: Mapping[str, Path] | None = None,
+    *,
+    inputs: Iterable[Path] = (),
+    outputs: Iterable[Path] = (),
+    created: str = "2026-09-20T10:00:00+00:00",
+    duration: float = 12.5,
+    **content: Any,
+) -> Path:
+    """Write a record at a fixed time, so that the same call gives the same bytes."""
+    record = {
+        "schema": SCHEMA,
+        "stage": stage,
+        "id": identifier,
+        "inputs": digests(inputs, ROOT, results),
+        "outputs": digests(outputs, path.parent.resolve()),
+        "parents": {name: _named(parent, results) for name, parent in (parents or {}).items()},
+        **content,
+    }
+    record["lineage"] = lineage(record)
+    record |= {"command": f"schedlab {stage}", "source": SOURCE}
+    write_json(path, record | {"created": created, "duration": duration})
+    return path
+
+
+def _named(path: Path, results: Path) -> dict[str, str]:
+    """A parent as a child names it; one that is not there is made up."""
+    place = path.relative_to(results).as_posix()
+    if not path.exists():
+        made_up = {key: digest(f"{key} of {place}") for key in ("lineage", "record")}
+        return {"id": path.parent.parent.name, "path": place, **made_up}
+    record = load_record(path)
+    return {
+        "id": record["id"],
+        "lineage": record["lineage"],
+        "path": place,
+        "record": file_digest(path),
+    }
+
+
+def make_records(results: Path, experiment: Experiment) -> None:
+    """Records of the stages before the trials, with paths and secrets that no report may show."""
+    code = [ROOT / "workflow" / "schedlab" / "errors.py"]
+    probe = {"accelerator": "tcg", "reason": "/dev/kvm does not exist", "qemu_version": "10.0.3"}
+    images = results / "images" / "slurm"
+    disk = {"disk_sha256": digest("disk"), "packages": ["slurmctld=24.11.5-4"]}
+    toolchain = write_record(
+        results / "toolchain.json", results, "toolchain", "toolchain",
+        tools={"qemu": {"version": "10.0.3", "sha256": digest("qemu")}},
+    )  # fmt: skip
+    base = write_record(
+        images / "base" / "record.json", results, "base", "slurm/base", inputs=code, realised=disk
+    )
+    accelerator = write_record(
+        results / "accelerator.json", results, "accelerator", "host", {"base": base},
+        accelerator=probe,
+    )  # fmt: skip
+    host = {"accelerator": accelerator, "toolchain": toolchain}
+    (images / "image").mkdir(parents=True, exist_ok=True)
+    (images / "image" / "disk.qcow2").write_text("synthetic disk\n")
+    image = write_record(
+        images / "image" / "record.json", results, "image", "slurm/image", {"base": base, **host},
+        outputs=[images / "image" / "disk.qcow2"], realised=disk, tools={"tool-of-image": "1.2.3"},
+    )  # fmt: skip
+    for cluster in experiment.clusters():
+        _make_cluster(results, experiment, cluster.id, {"image": image, **host})
+
+
+def _make_cluster(
+    results: Path, experiment: Experiment, cluster: str, parents: dict[str, Path]
+) -> None:
+    folder = results / "clusters" / cluster
+    names = list(experiment.cluster(cluster).machines())
+    facts = {
+        "kernel": "6.12.0-synthetic",
+        "cmdline": "BOOT_IMAGE=/boot/vmlinuz root=LABEL=synthetic ro quiet",
+        "clocksource": "tsc",
+        "lscpu": {"Model name": "Synthetic <processor>", "CPU(s)": "2"},
+    }
+    realised = {"nodes": dict.fromkeys(names, facts), "packages": ["slurmd=24.11.5-4"]}
+    xml = (
+        f"<domain type='qemu'><name>{cluster}</name>\n <disk><source"
+        f" file='/tmp/schedlab-1/pool/head.qcow2'/><backingStore file='{results}/images/d'/>"
+        "</disk>\n <graphics passwd='hunter2'/></domain>"
+    )
+    outputs = {
+        "inventory": {"sensitive": False, "value": {"pool": "/srv/scratch/pool"}},
+        "key": {"sensitive": True, "value": "topsecretvalue"},
+    }
+    domains = {"domain_xml": dict.fromkeys(names, xml), "terraform_outputs": outputs}
+    provisioned = write_record(
+        folder / "provisioned" / "record.json", results, "provision", f"{cluster}/provisioned",
+        parents, realised=realised | domains, tools={"tool-of-provision": "1.2.3"},
+    )  # fmt: skip
+    write_record(
+        folder / "configured" / "record.json", results, "configure", f"{cluster}/configured",
+        {"provisioned": provisioned},
+        realised=realised | {"configuration": {"slurm.conf": "SelectType=select/cons_tres\n"}},
+        settings=experiment.cluster_spec(cluster),
+    )  # fmt: skip

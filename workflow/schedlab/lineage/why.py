@@ -1,0 +1,271 @@
+"""Explain a plan: which file, key or version makes a stage stale, and how long it takes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from schedlab.lineage.chain import versions
+from schedlab.lineage.durations import Durations, Estimate
+from schedlab.lineage.plan import Job, Plan
+
+SCHEMA = "schedlab.why/1"
+_STAGES = {"base_disk": "base"}
+_MANY = 6
+"""So many jobs are named in a line; of more, the number is told."""
+
+
+@dataclass(frozen=True)
+class Cause:
+    """One thing that makes a job run.
+
+    Attributes
+    ----------
+    kind : str
+        ``missing``, ``incomplete``, ``forced``, ``file``, ``version``, ``key``, ``inputs``,
+        ``command``, ``after`` (another stage runs before) or ``other``.
+    name : str
+        The file, key, tool or stage.
+    detail : str
+        How it changed.
+    """
+
+    kind: str
+    name: str
+    detail: str
+
+    def __str__(self) -> str:
+        return " ".join(part for part in (self.kind, self.name, self.detail) if part)
+
+
+@dataclass(frozen=True)
+class Explained:
+    """A job that would run.
+
+    Attributes
+    ----------
+    rule : str
+        Rule of the Snakefile.
+    stage, id : str
+        As in the records.
+    outputs : list of str
+        Files that it makes.
+    causes : tuple of Cause
+        Never empty.
+    estimate : Estimate
+        How long it may take.
+    """
+
+    rule: str
+    stage: str
+    id: str
+    outputs: list[str]
+    causes: tuple[Cause, ...]
+    estimate: Estimate
+
+    @property
+    def stale(self) -> bool:
+        """Whether it would run even if nothing before it did."""
+        return any(cause.kind != "after" for cause in self.causes)
+
+
+def explain(plan: Plan, results: Path) -> list[Explained]:
+    """Explain every job of a plan.
+
+    Parameters
+    ----------
+    plan : Plan
+        What Snakemake would run.
+    results : pathlib.Path
+        The results folder, for durations and versions recorded there.
+    """
+    durations = Durations(results)
+    names = {output: _stage(job) for job in plan.jobs for output in job.outputs}
+    return [
+        Explained(
+            job.rule,
+            _stage(job),
+            _identifier(job),
+            job.outputs,
+            tuple(_causes(job, names)) or (Cause("other", "", job.reason),),
+            durations.of(_stage(job), _identifier(job), job.outputs),
+        )
+        for job in plan.jobs
+    ]
+
+
+def _stage(job: Job) -> str:
+    return "trial" if job.rule.startswith("trial_") else _STAGES.get(job.rule, job.rule)
+
+
+def _identifier(job: Job) -> str:
+    if job.rule.startswith("trial_"):
+        return job.rule.removeprefix("trial_")
+    if job.rule == "trace":
+        return "{workload}-n{nodes}-r{repetition}".format(**job.wildcards)
+    return ".".join(job.wildcards.values())
+
+
+def _causes(job: Job, names: dict[str, str]) -> Iterator[Cause]:
+    if job.forced:
+        yield Cause("forced", "", "it was asked for by name")
+    for output in job.missing:
+        yield Cause("missing", output, "is not there")
+    for output in job.incomplete:
+        yield Cause("incomplete", output, "was left by an interrupted run")
+    for path, (then, now) in job.files.items():
+        yield from _file(job, path, then, now)
+    for name, (before, after) in job.params.items():
+        yield from _keys(job, name, before, after)
+    # A new input that is made in this run already says so.
+    for path in job.added:
+        if path not in job.upstream:
+            yield Cause("inputs", path, "was not among its inputs")
+    for path in job.removed:
+        yield Cause("inputs", path, "is no longer among its inputs")
+    if job.code:
+        yield Cause("command", job.rule, f"was `{job.code[0]}`, is `{job.code[1]}`")
+    for stage in sorted({names[maker] for maker in job.upstream.values()}):
+        yield Cause("after", stage, "")
+
+
+def _file(job: Job, path: str, then: str | None, now: str | None) -> Iterator[Cause]:
+    if Path(path).name == "toolchain.json":
+        yield from _versions(job, Path(path))
+    if then and now and then != now:
+        yield Cause("file", path, f"changed ({then[:12]} to {now[:12]})")
+    elif then is None:
+        yield Cause("file", path, "is newer than the result, and no digest of it was recorded")
+    else:
+        yield Cause("file", path, "is newer than the result, and too large to compare by digest")
+
+
+def _versions(job: Job, toolchain: Path) -> Iterator[Cause]:
+    """Tools of a job's record that have another version now."""
+    now = versions(_json_file(toolchain))
+    for output in job.outputs:
+        for name, before in versions(_json_file(Path(output))).items():
+            if name in now and now[name] != before:
+                yield Cause("version", name, f"{before} to {now[name]}")
+
+
+def _json_file(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _keys(job: Job, name: str, before: str | None, after: str | None) -> Iterator[Cause]:
+    """Keys of the configuration whose values differ between two states of a parameter."""
+    old, new = _flat(before, name), _flat(after, name)
+    prefix = (
+        f"workloads.{job.wildcards['workload']}." if (job.rule, name) == ("trace", "spec") else ""
+    )
+    for key in sorted(old.keys() | new.keys()):
+        if old.get(key) != new.get(key):
+            values = (old.get(key, "absent"), new.get(key, "absent"))
+            yield Cause("key", prefix + key, f"{values[0]} to {values[1]}")
+
+
+def _flat(text: str | None, name: str) -> dict[str, str]:
+    """A parameter's JSON as one text for each key with dots."""
+    if text is None:
+        return {}
+    try:
+        content = json.loads(text)
+    except ValueError:
+        return {name: text}
+
+    def walk(value: Any, path: str) -> Iterator[tuple[str, str]]:
+        if isinstance(value, dict) and value:
+            for key, inner in value.items():
+                yield from walk(inner, f"{path}.{key}" if path else str(key))
+        else:
+            yield path or name, json.dumps(value)
+
+    return dict(walk(content, ""))
+
+
+def as_data(jobs: list[Explained], unknown: list[str]) -> dict[str, Any]:
+    """The explanation as plain data, for JSON."""
+    rows = [
+        {
+            "rule": job.rule,
+            "stage": job.stage,
+            "id": job.id,
+            "stale": job.stale,
+            "outputs": job.outputs,
+            "causes": [asdict(cause) for cause in job.causes],
+            "seconds": job.estimate.seconds,
+            "basis": job.estimate.basis,
+        }
+        for job in jobs
+    ]
+    known = _known(jobs)
+    return {
+        "schema": SCHEMA,
+        "jobs": rows,
+        "seconds": round(sum(known), 3),
+        "unknown_durations": len(rows) - len(known),
+        "unknown_outputs": unknown,
+    }
+
+
+def _known(jobs: Iterable[Explained]) -> list[float]:
+    return [job.estimate.seconds for job in jobs if job.estimate.seconds is not None]
+
+
+def as_text(jobs: list[Explained], unknown: list[str]) -> str:
+    """The explanation as text: jobs of one stage with the same causes together."""
+    data = as_data(jobs, unknown)
+    lines = []
+    if not jobs:
+        lines.append("Nothing is stale: nothing would run.")
+    else:
+        stale = sorted({job.stage for job in jobs if job.stale})
+        lines += [
+            f"{len(jobs)} jobs would run; stale by themselves: {', '.join(stale)}.",
+            f"About {_time(data['seconds'])} one after another"
+            + (
+                f", and {data['unknown_durations']} jobs of which no duration is recorded."
+                if data["unknown_durations"]
+                else "."
+            ),
+        ]
+    groups: dict[tuple[str, tuple[str, ...]], list[Explained]] = {}
+    for job in jobs:
+        causes = tuple(str(cause) for cause in job.causes if cause.kind != "missing")
+        if any(cause.kind == "missing" for cause in job.causes):
+            causes = ("missing its results are not there", *causes)
+        groups.setdefault((job.stage, causes), []).append(job)
+    for (stage, causes), members in groups.items():
+        known = _known(members)
+        time = f"about {_time(sum(known))}" if known else "duration unknown"
+        lines += ["", f"{stage} {_names([job.id for job in members])}".rstrip() + f": {time}"]
+        lines += [f"  {cause}" for cause in causes]
+    if unknown:
+        lines += [
+            "",
+            f"Of {len(unknown)} files Snakemake knows nothing but their times, so that newer"
+            f" sources make them stale: {_names(unknown)}.",
+        ]
+    return "\n".join(lines)
+
+
+def _names(names: list[str]) -> str:
+    if len(names) <= _MANY:
+        return ", ".join(names)
+    return f"{', '.join(names[:_MANY])} and {len(names) - _MANY} more"
+
+
+def _time(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    if seconds < 7200:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"
