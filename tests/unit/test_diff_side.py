@@ -35,7 +35,10 @@ def test_an_experiment_file_of_something_else_is_left_out(
     results: Path, tmp_path: Path, content: str | None
 ) -> None:
     other = make_results(tmp_path / "b")
-    file = other / "experiments.yaml"
+    inside, file = other / "experiments.yaml", tmp_path / "config" / "experiments.yaml"
+    file.parent.mkdir()
+    inside.rename(file)
+    assert compare(results, other).notes == []
     if content is None:
         file.unlink()
     elif content == "of another":

@@ -107,8 +107,9 @@ class Side:
     def experiment(self) -> Experiment | None:
         """The experiment that the records were made with; None where the file is of another.
 
-        A results folder keeps no promise to be of the experiment file that lies beside it now.
-        Which libvirt ran it says nothing of that; a bundle's file leaves it out.
+        A file within the results is of them, as in every bundle. One beside them is what the user
+        edits, and need not be: it counts where its clusters are those of the records. Which libvirt
+        ran them says nothing of that.
         """
         made = {
             cluster_of(name): _shape(record.get("settings") or {})
@@ -117,6 +118,8 @@ class Side:
         }
         try:
             experiment = read_experiment(self._experiments)
+            if self._experiments.parent == self.results:
+                return experiment
             fits = all(
                 made.get(cluster.id) == _shape(experiment.cluster_spec(cluster.id))
                 for cluster in experiment.clusters()

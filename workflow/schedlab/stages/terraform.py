@@ -25,10 +25,11 @@ SEED_LOST = "error while retrieving remote ISO: error initializing ISO reader"
 It reads every seed back through libvirt, right after it made it and at each refresh. libvirtd
 (daemonAddClientStream) lets its main thread send the data before its worker thread has sent the
 reply to the call; the provider's RPC library (go-libvirt, requestStream) takes whichever packet
-comes first for the reply, and a reply after that for the end of the data. On a busy machine it then
-ends with an empty seed. A call races with its own data, so that a lower -parallelism is no remedy.
-Running the command again is: nothing was changed at a refresh, and a seed whose creation ended like
-this is tainted in the state and made anew.
+comes first for the reply, and a reply after that for the end of the data: it then has an empty
+seed, or a part of one. Packets traced on 2 cores (libvirt 9.0): the data came first in 51 of 20,000
+downloads made one by one, in 125 of 16,000 made two at a time; so a lower -parallelism makes it
+rarer and is no remedy. Running the command again is one: nothing was changed at a refresh, and a
+seed whose creation ended like this is tainted in the state and made anew.
 """
 
 
