@@ -4,4 +4,4 @@ from schedlab.config.host import HostFacts
 from schedlab.config.load import load_experiment
 from schedlab.config.model import Cluster, Experiment, TrialKey
 
-__all__ = ["Cluster", "Experiment", "HostFacts", "TrialKey", "load_experiment"]
+__all__ = ["Cluster", "Experiment", "HostFacts", "TrialKey", "load_experiment", "read_experiment"]

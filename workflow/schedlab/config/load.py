@@ -63,6 +63,25 @@ def load_experiment(
         broken = {problem.key for problem in problems}
         found = check(experiment, host or HostFacts.detect(), root or Path(), broken)
         problems += [_at_original(problem, places) for problem in found]
+    return _sound(path, experiment, problems)
+
+
+def read_experiment(path: Path) -> Experiment:
+    """Read an experiment that was run before, perhaps elsewhere.
+
+    Its form is checked. Whether this machine could run it, and has the files that it names, does
+    not matter to someone who reads its results.
+
+    Raises
+    ------
+    SchedlabError
+        As :func:`load_experiment`.
+    """
+    experiment, problems, _ = _validate(_read(path))
+    return _sound(path, experiment, problems)
+
+
+def _sound(path: Path, experiment: Experiment | None, problems: list[Problem]) -> Experiment:
     if problems:
         lines = [
             f"{path}: {p.key} = {_shown(p.value)}: {p.what}. Remedy: {p.remedy}" for p in problems

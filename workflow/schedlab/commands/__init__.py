@@ -1,0 +1,1 @@
+"""Subcommands of ``schedlab`` that are no stage of the workflow, one module a subject."""
