@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from schedlab.errors import SchedlabError
+from schedlab.neutral import identity
 
 SCHEMA = "schedlab.record/1"
 
@@ -95,6 +96,8 @@ class RecordWriter:
         }
         first = next(iter(self.parents.values()), None)
         body["parent"] = file_digest(first) if first else None
+        # Before the digest: what is shared later has these very bytes.
+        body = identity().data(body)
         body["lineage"] = digest(body)
         body["created"] = self._created
         body["duration"] = round(time.monotonic() - self._start, 3)

@@ -10,10 +10,10 @@ from markupsafe import Markup
 
 from schedlab.config.model import Experiment
 from schedlab.figures import FIGURES
+from schedlab.neutral import neutral
 from schedlab.records import digest
 from schedlab.report import comparison, method, summary
 from schedlab.report.chain import DIFFERS, Records
-from schedlab.report.neutral import Neutral
 from schedlab.report.numbers import number, seconds, short
 from schedlab.report.svg import inline
 from schedlab.tables.build import load_tables
@@ -37,8 +37,7 @@ def render_report(
     output : pathlib.Path
         HTML file to write.
     """
-    neutral = Neutral(results)
-    content = neutral.data(_content(tables, results, experiment))
+    content = neutral(_content(tables, results, experiment))
     text = (
         _environment()
         .get_template("report.html.j2")
