@@ -1,7 +1,7 @@
 """The report: one self-contained HTML file.
 
 REQUIRED INPUTS: tables, figures, the records of every stage
-OUTPUTS: results/report.html
+OUTPUTS: results/report.html, results/experiments.yaml (what it is of)
 """
 
 
@@ -14,13 +14,17 @@ rule report:
         ),
         figures=expand(f"{RESULTS}/figures/{{figure}}.svg", figure=pipeline.figures()),
         records=pipeline.all_records(),
+        imported=pipeline.imported(),
     output:
-        f"{RESULTS}/report.html",
+        report=f"{RESULTS}/report.html",
+        experiment=f"{RESULTS}/experiments.yaml",
     log:
         f"{RESULTS}/logs/report.log",
     conda:
         "../../envs/conda.yaml"
+    params:
+        spec=pipeline.spec("report"),
     message:
-        "Rendering {output}"
+        "Rendering {output.report}"
     shell:
-        "schedlab report --output {output:q} > {log:q} 2>&1"
+        "schedlab report --output {output.report:q} 2>&1 | schedlab log {log:q}"

@@ -14,7 +14,6 @@ import os
 import pwd
 import re
 import socket
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -172,7 +171,6 @@ class Identity:
         folders: dict[str, str] = {}
         for path, name in (
             *((home, "$HOME") for home in homes),
-            (tempfile.gettempdir(), "$TMPDIR"),
             (cache, "$CACHE"),
             (CHECKOUT.as_posix(), "$CHECKOUT"),
             (results, "$RESULTS"),

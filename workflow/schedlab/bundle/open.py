@@ -8,9 +8,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from schedlab.bundle.layout import DESCRIPTION, EXPERIMENTS, MANIFEST, RESULTS
+from schedlab.bundle.layout import DESCRIPTION, MANIFEST, RESULTS
 from schedlab.bundle.verify import Verified, unpack, verify
 from schedlab.errors import SchedlabError
+from schedlab.origins import EXPERIMENTS
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,10 @@ from markupsafe import Markup
 from schedlab.config.model import Experiment
 from schedlab.figures import FIGURES
 from schedlab.neutral import neutral
+from schedlab.origins import origins
 from schedlab.records import digest
 from schedlab.report import comparison, method, summary
-from schedlab.report.chain import DIFFERS, Records
+from schedlab.report.chain import DIFFERS, Records, moment
 from schedlab.report.numbers import number, seconds, short
 from schedlab.report.svg import inline
 from schedlab.tables.build import load_tables
@@ -67,13 +68,21 @@ def _content(tables: Path, results: Path, experiment: Experiment) -> dict[str, A
     """Everything that the templates show, as plain data."""
     loaded = load_tables(tables)
     trials = loaded.trials
-    records = Records(results, experiment)
+    sources = origins(results, experiment)
+    books = {origin.name: Records(origin.results, origin.experiment) for origin in sources}
+    records = books[""]
     facts = summary.conditions(loaded, experiment)
     rows = summary.trial_rows(trials)
-    clusters = [records.cluster(cluster) for cluster in experiment.clusters()]
+    clusters = [
+        books[origin.name].cluster(cluster)
+        | {"id": origin.label(cluster.id), "scheduler": origin.label(cluster.scheduler)}
+        for origin in sources
+        for cluster in origin.experiment.clusters()
+    ]
     for row in rows:
-        row["created"] = records.created(row["trial"])
-        row["chain"] = records.agreement(row["trial"])
+        book, own = books[row["source"]], row["trial"].removeprefix(f"{row['source']}:")
+        row["created"] = book.created(own)
+        row["chain"] = book.agreement(own)
     for cluster in clusters:
         cluster["trials"] = [row for row in rows if row["cluster"] == cluster["id"]]
         cluster["differing"] = sum(row["chain"] == DIFFERS for row in cluster["trials"])
@@ -99,6 +108,10 @@ def _content(tables: Path, results: Path, experiment: Experiment) -> dict[str, A
         "factors": _factors(experiment),
         "steps": _steps(loaded.trials),
         "clusters": clusters,
+        "imported": [
+            {"name": origin.name, **origin.told, "created": moment(str(origin.told["created"]))}
+            for origin in sources[1:]
+        ],
     }
 
 

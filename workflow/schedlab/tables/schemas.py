@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from schedlab.schedulers.base import TIMESTAMPS
 
-VERSION = "schedlab.tables/1"
+VERSION = "schedlab.tables/2"
 
 # The same few strings over millions of rows.
 _WORD = pa.dictionary(pa.int32(), pa.string())
@@ -43,6 +43,7 @@ KEYS = (
     Column("trial", pa.string(), "", "id of the trial: cluster.workload.repetition"),
     Column("cluster", pa.string(), "", "id of the cluster: scheduler-n(nodes)"),
     Column("scheduler", pa.string(), "", "scheduler"),
+    Column("source", pa.string(), "", "name of the import that it is from; empty for one's own"),
     Column("workload", pa.string(), "", "name of the workload"),
     Column("repetition", pa.int32(), "1", "repetition, from 1"),
 )

@@ -1,0 +1,345 @@
+"""RO-Crate metadata of a bundle, by the Provenance Run Crate profile (a Workflow Run Crate).
+
+The workflow is the Snakefile; each stage is a step of it with a tool. Stages with one record each
+are told as one action a record; the trials of a cluster are one action, whose result is the folder
+with their records, so that the metadata do not grow with the number of trials.
+"""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+from rocrate.model.contextentity import ContextEntity
+from rocrate.model.entity import Entity
+from rocrate.rocrate import ROCrate
+
+from schedlab.bundle.citation import author_names
+from schedlab.bundle.layout import RESULTS, SOURCE
+from schedlab.origins import EXPERIMENTS
+
+PROFILES = {
+    "https://w3id.org/ro/wfrun/process/0.5": "Process Run Crate",
+    "https://w3id.org/ro/wfrun/workflow/0.5": "Workflow Run Crate",
+    "https://w3id.org/ro/wfrun/provenance/0.5": "Provenance Run Crate",
+    "https://w3id.org/workflowhub/workflow-ro-crate/1.0": "Workflow RO-Crate",
+}
+WORKFLOW = f"{SOURCE}/Snakefile"
+TERMS = "https://w3id.org/ro/terms/workflow-run#"
+
+
+class Step(NamedTuple):
+    """A stage of the workflow: its command and what it does."""
+
+    name: str
+    description: str
+
+
+STEPS = (
+    Step("toolchain", "finds or builds the tools"),
+    Step("base", "builds a base disk"),
+    Step("accelerator", "probes the accelerator by booting a kernel"),
+    Step("programs", "builds programs for an image"),
+    Step("image", "builds a scheduler's image with Packer"),
+    Step("provision", "creates a cluster with Terraform and saves it"),
+    Step("configure", "configures a cluster with Ansible and saves it"),
+    Step("trial", "runs a workload on a restored cluster"),
+    Step("tables", "makes the tables from the trials"),
+    Step("figure", "draws the figures from the tables"),
+    Step("report", "renders the report"),
+)
+
+
+class Execution(NamedTuple):
+    """A stage as it was run.
+
+    Parameters
+    ----------
+    step : str
+        Name of its step.
+    title : str
+        What it made.
+    result : str
+        Path in the bundle of its record, or a folder of records (with a slash at the end).
+    start, end : str
+        ISO 8601.
+    """
+
+    step: str
+    title: str
+    result: str
+    start: str
+    end: str
+
+
+def execution(record: Mapping[str, Any], result: str) -> Execution:
+    """What a record says of its stage's execution."""
+    start = datetime.fromisoformat(str(record["created"]))
+    end = start + timedelta(seconds=float(record.get("duration") or 0))
+    return Execution(
+        str(record["stage"]),
+        f"{record['stage']} {record['id']}",
+        result,
+        start.isoformat(),
+        end.isoformat(timespec="seconds"),
+    )
+
+
+class _Crate:
+    """Collects entities; the library keeps their order and form."""
+
+    def __init__(self) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            self.crate = ROCrate(version="1.1")
+        # Its own term: a context that would have to be fetched is not needed.
+        self.crate.metadata.extra_terms["sha256"] = f"{TERMS}sha256"
+
+    def context(self, key: str, kind: str, **properties: Any) -> Entity:
+        entity: Entity = self.crate.add(
+            ContextEntity(self.crate, key, properties={"@type": kind, **properties})
+        )
+        return entity
+
+    def file(self, path: str, **properties: Any) -> Entity:
+        entity: Entity = self.crate.add_file(dest_path=path, properties=properties)
+        return entity
+
+    def folder(self, path: str, **properties: Any) -> Entity:
+        entity: Entity = self.crate.add_dataset(dest_path=path, properties=properties)
+        return entity
+
+
+def metadata(
+    *,
+    name: str,
+    date: str,
+    citation: Mapping[str, Any],
+    commit: str,
+    executions: Iterable[Execution],
+    figures: Iterable[str],
+) -> bytes:
+    """RO-Crate metadata of a bundle, the same bytes for the same results.
+
+    Parameters
+    ----------
+    name : str
+        Of the experiment.
+    date : str
+        Of the newest record, ISO 8601.
+    citation : mapping
+        Content of CITATION.cff.
+    commit : str
+        Of the source.
+    executions : iterable of Execution
+        Stages with a record, in their order.
+    figures : iterable of str
+        Names of the figures.
+    """
+    crate = _Crate()
+    root = crate.crate.root_dataset
+    version = str(citation["version"])
+    licence = crate.context(
+        f"https://spdx.org/licenses/{citation['license']}",
+        "CreativeWork",
+        name=str(citation["license"]),
+    )
+    profiles = [
+        crate.context(url, "CreativeWork", name=title, version=url.rpartition("/")[2])
+        for url, title in PROFILES.items()
+    ]
+    authors = [
+        crate.context(f"#author-{number}", "Organization", name=author)
+        for number, author in enumerate(author_names(dict(citation)), 1)
+    ]
+    inputs, outputs = _parameters(crate)
+    workflow = _workflow(crate, version, commit, licence, authors, inputs, outputs)
+    done = list(executions)
+    runs = _with_analysis(done, date)
+    steps = _steps(crate, workflow, {run.step for run in runs})
+    given = [
+        crate.file(
+            f"{RESULTS}/{EXPERIMENTS}",
+            name="The experiment",
+            encodingFormat="application/yaml",
+            exampleOfWork=inputs,
+        )
+    ]
+    given.append(crate.folder(f"{RESULTS}/traces/", name="Traces of the workloads"))
+    made = _products(crate, figures, outputs)
+    controls = []
+    for number, run in enumerate(runs, 1):
+        step, tool = steps[run.step]
+        action = crate.context(
+            f"#run-{number}",
+            "CreateAction",
+            name=run.title,
+            instrument=tool,
+            startTime=run.start,
+            endTime=run.end,
+            actionStatus="http://schema.org/CompletedActionStatus",
+            result=_results(crate, run),
+        )
+        controls.append(
+            crate.context(
+                f"#control-{number}",
+                "ControlAction",
+                name=f"Start of {run.title}",
+                instrument=step,
+                object=action,
+            )
+        )
+    whole = crate.context(
+        "#run",
+        "CreateAction",
+        name=f"The experiment {name}",
+        instrument=workflow,
+        startTime=min((entry.start for entry in done), default=date),
+        endTime=max((entry.end for entry in done), default=date),
+        actionStatus="http://schema.org/CompletedActionStatus",
+        object=given,
+        result=made,
+    )
+    engine = crate.context(
+        "#snakemake", "SoftwareApplication", name="Snakemake", url="https://snakemake.github.io"
+    )
+    crate.context(
+        "#organize",
+        "OrganizeAction",
+        name=f"Snakemake runs the experiment {name}",
+        instrument=engine,
+        object=controls,
+        result=whole,
+    )
+    for path, title in (("source/", "The source"), ("CITATION.cff", "How to cite schedlab")):
+        (crate.folder if path.endswith("/") else crate.file)(path, name=title)
+    crate.file(".zenodo.json", name="Metadata for Zenodo", encodingFormat="application/json")
+    crate.file("manifest.jsonl", name="Path, size and SHA-256 of every other file")
+    crate.file("bundle.json", name="Form of the bundle", encodingFormat="application/json")
+    root["name"] = f"Results of the experiment {name}, made with schedlab {version}"
+    root["description"] = " ".join(str(citation.get("abstract") or citation["title"]).split())
+    root["datePublished"] = date
+    root["license"] = licence
+    root["conformsTo"] = profiles
+    root["author"] = authors
+    root["mainEntity"] = workflow
+    root["mentions"] = [whole]
+    content = crate.crate.metadata.generate()
+    return json.dumps(content, indent=1, ensure_ascii=False).encode() + b"\n"
+
+
+def _parameters(crate: _Crate) -> tuple[list[Entity], list[Entity]]:
+    """Formal parameters: the experiment goes in, report and tables come out."""
+
+    def parameter(identifier: str, kind: str, title: str) -> Entity:
+        return crate.context(
+            f"#parameter-{identifier}",
+            "FormalParameter",
+            name=title,
+            additionalType=kind,
+            conformsTo={"@id": "https://bioschemas.org/profiles/FormalParameter/1.0-RELEASE"},
+            valueRequired=True,
+        )
+
+    return (
+        [parameter("experiment", "File", "experiment")],
+        [parameter("report", "File", "report"), parameter("tables", "Dataset", "tables")],
+    )
+
+
+def _workflow(
+    crate: _Crate,
+    version: str,
+    commit: str,
+    licence: Entity,
+    authors: list[Entity],
+    inputs: list[Entity],
+    outputs: list[Entity],
+) -> Entity:
+    language = crate.context(
+        "https://w3id.org/workflowhub/workflow-ro-crate#snakemake",
+        "ComputerLanguage",
+        name="Snakemake",
+        identifier={"@id": "https://doi.org/10.1093/bioinformatics/bts480"},
+        url={"@id": "https://snakemake.github.io"},
+    )
+    return crate.file(
+        WORKFLOW,
+        **{
+            "@type": ["File", "SoftwareSourceCode", "ComputationalWorkflow", "HowTo"],
+            "name": "schedlab",
+            "version": f"{version}, commit {commit}",
+            "programmingLanguage": language,
+            "license": licence,
+            "author": authors,
+            "input": inputs,
+            "output": outputs,
+            "conformsTo": {
+                "@id": "https://bioschemas.org/profiles/ComputationalWorkflow/1.0-RELEASE"
+            },
+        },
+    )
+
+
+def _steps(crate: _Crate, workflow: Entity, used: set[str]) -> dict[str, tuple[Entity, Entity]]:
+    """Steps and their tools, which the workflow has as parts."""
+    steps = {}
+    for position, step in enumerate(step for step in STEPS if step.name in used):
+        tool = crate.context(
+            f"#tool-{step.name}",
+            "SoftwareApplication",
+            name=f"schedlab {step.name}",
+            description=step.description,
+        )
+        howto = crate.context(
+            f"#step-{step.name}",
+            "HowToStep",
+            name=step.name,
+            position=position,
+            workExample=tool,
+        )
+        steps[step.name] = (howto, tool)
+    workflow["hasPart"] = [tool for _, tool in steps.values()]
+    workflow["step"] = [howto for howto, _ in steps.values()]
+    return steps
+
+
+def _products(crate: _Crate, figures: Iterable[str], outputs: list[Entity]) -> list[Entity]:
+    report, tables = outputs
+    made = [
+        crate.file(
+            f"{RESULTS}/report.html",
+            name="The report",
+            encodingFormat="text/html",
+            exampleOfWork=report,
+        ),
+        crate.folder(f"{RESULTS}/tables/", name="Tables", exampleOfWork=tables),
+        crate.folder(f"{RESULTS}/figures/", name="Figures"),
+    ]
+    made += [
+        crate.file(f"{RESULTS}/figures/{name}.svg", name=name, encodingFormat="image/svg+xml")
+        for name in figures
+    ]
+    return made
+
+
+def _with_analysis(executions: list[Execution], date: str) -> list[Execution]:
+    """Stages after the trials leave no record: they are told with the date of the newest one."""
+    used = {run.step for run in executions}
+    after = [
+        Execution("tables", "tables", f"{RESULTS}/tables/", date, date),
+        Execution("figure", "figures", f"{RESULTS}/figures/", date, date),
+        Execution("report", "report", f"{RESULTS}/report.html", date, date),
+    ]
+    return [*executions, *(run for run in after if run.step not in used)]
+
+
+def _results(crate: _Crate, run: Execution) -> Entity:
+    known = crate.crate.dereference(run.result)
+    if known is not None:
+        return known
+    add = crate.folder if run.result.endswith("/") else crate.file
+    return add(run.result, name=run.title)
