@@ -28,6 +28,15 @@ PROFILES = {
     "https://w3id.org/workflowhub/workflow-ro-crate/1.0": "Workflow RO-Crate",
 }
 WORKFLOW = f"{SOURCE}/Snakefile"
+FORMATS = {
+    "json": "application/json",
+    "jsonl": "application/jsonl",
+    "yaml": "application/yaml",
+    "html": "text/html",
+    "svg": "image/svg+xml",
+    "cff": "application/yaml",
+    WORKFLOW: "text/x-python",
+}
 TERMS = "https://w3id.org/ro/terms/workflow-run#"
 
 
@@ -51,6 +60,9 @@ STEPS = (
     Step("figure", "draws the figures from the tables"),
     Step("report", "renders the report"),
 )
+
+
+DESCRIPTIONS = dict(STEPS)
 
 
 class Execution(NamedTuple):
@@ -105,6 +117,9 @@ class _Crate:
         return entity
 
     def file(self, path: str, **properties: Any) -> Entity:
+        properties.setdefault(
+            "encodingFormat", FORMATS.get(path) or FORMATS[path.rpartition(".")[2]]
+        )
         entity: Entity = self.crate.add_file(dest_path=path, properties=properties)
         return entity
 
@@ -164,25 +179,26 @@ def metadata(
         crate.file(
             f"{RESULTS}/{EXPERIMENTS}",
             name="The experiment",
-            encodingFormat="application/yaml",
-            exampleOfWork=inputs,
+            exampleOfWork=_one(inputs),
         )
     ]
     given.append(crate.folder(f"{RESULTS}/traces/", name="Traces of the workloads"))
     made = _products(crate, figures, outputs)
-    controls = []
+    actions, controls = [], []
     for number, run in enumerate(runs, 1):
         step, tool = steps[run.step]
         action = crate.context(
             f"#run-{number}",
             "CreateAction",
             name=run.title,
+            description=f"The stage {run.step} {DESCRIPTIONS[run.step]}.",
             instrument=tool,
             startTime=run.start,
             endTime=run.end,
             actionStatus="http://schema.org/CompletedActionStatus",
             result=_results(crate, run),
         )
+        actions.append(action)
         controls.append(
             crate.context(
                 f"#control-{number}",
@@ -196,6 +212,7 @@ def metadata(
         "#run",
         "CreateAction",
         name=f"The experiment {name}",
+        description="All stages, in the order that Snakemake found.",
         instrument=workflow,
         startTime=min((entry.start for entry in done), default=date),
         endTime=max((entry.end for entry in done), default=date),
@@ -216,19 +233,28 @@ def metadata(
     )
     for path, title in (("source/", "The source"), ("CITATION.cff", "How to cite schedlab")):
         (crate.folder if path.endswith("/") else crate.file)(path, name=title)
-    crate.file(".zenodo.json", name="Metadata for Zenodo", encodingFormat="application/json")
+    crate.file(".zenodo.json", name="Metadata for Zenodo")
     crate.file("manifest.jsonl", name="Path, size and SHA-256 of every other file")
-    crate.file("bundle.json", name="Form of the bundle", encodingFormat="application/json")
+    crate.file("bundle.json", name="Form of the bundle")
     root["name"] = f"Results of the experiment {name}, made with schedlab {version}"
     root["description"] = " ".join(str(citation.get("abstract") or citation["title"]).split())
     root["datePublished"] = date
     root["license"] = licence
     root["conformsTo"] = profiles
-    root["author"] = authors
+    root["author"] = _one(authors)
     root["mainEntity"] = workflow
-    root["mentions"] = [whole]
+    root["mentions"] = [whole, *actions]
+    crate.crate.metadata["conformsTo"] = [
+        {"@id": "https://w3id.org/ro/crate/1.1"},
+        {"@id": "https://w3id.org/workflowhub/workflow-ro-crate/1.0"},
+    ]
     content = crate.crate.metadata.generate()
     return json.dumps(content, indent=1, ensure_ascii=False).encode() + b"\n"
+
+
+def _one(entities: list[Entity]) -> Entity | list[Entity]:
+    """A single value instead of a list of one, as RO-Crate wants it."""
+    return entities[0] if len(entities) == 1 else entities
 
 
 def _parameters(crate: _Crate) -> tuple[list[Entity], list[Entity]]:
@@ -274,8 +300,8 @@ def _workflow(
             "version": f"{version}, commit {commit}",
             "programmingLanguage": language,
             "license": licence,
-            "author": authors,
-            "input": inputs,
+            "author": _one(authors),
+            "input": _one(inputs),
             "output": outputs,
             "conformsTo": {
                 "@id": "https://bioschemas.org/profiles/ComputationalWorkflow/1.0-RELEASE"
@@ -313,16 +339,12 @@ def _products(crate: _Crate, figures: Iterable[str], outputs: list[Entity]) -> l
         crate.file(
             f"{RESULTS}/report.html",
             name="The report",
-            encodingFormat="text/html",
             exampleOfWork=report,
         ),
         crate.folder(f"{RESULTS}/tables/", name="Tables", exampleOfWork=tables),
         crate.folder(f"{RESULTS}/figures/", name="Figures"),
     ]
-    made += [
-        crate.file(f"{RESULTS}/figures/{name}.svg", name=name, encodingFormat="image/svg+xml")
-        for name in figures
-    ]
+    made += [crate.file(f"{RESULTS}/figures/{name}.svg", name=name) for name in figures]
     return made
 
 

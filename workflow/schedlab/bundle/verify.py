@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from schedlab import __version__
 from schedlab.bundle.layout import CHUNK, DESCRIPTION, MANIFEST, SCHEMA, Limits, name_problem
@@ -19,6 +19,7 @@ from schedlab.records import file_digest
 
 _SMALL = 1 << 20
 """Bytes that the description may have."""
+_LARGEST_MANIFEST = 1 << 29
 _RESERVE = 256 << 20
 """Bytes that unpacking leaves free on the disk."""
 
@@ -143,7 +144,13 @@ def _read(path: Path, limits: Limits | None, take: Callable[[Member], str]) -> V
         if listed is not None:
             raise hostile(path, f"{member.name} comes after the manifest")
         if member.name == MANIFEST:
-            listed = _listed(path, member)
+            if member.size > _LARGEST_MANIFEST:
+                raise hostile(path, f"its {MANIFEST} has {member.size} bytes")
+            member.content = io.BytesIO(member.content.read())
+        if member.name == MANIFEST:
+            listed = _listed(path, member.content)
+            member.content.seek(0)
+            take(member)
         else:
             found[member.name] = (take(member), member.size)
     if description is None:
@@ -154,10 +161,10 @@ def _read(path: Path, limits: Limits | None, take: Callable[[Member], str]) -> V
     return Verified(digest, description, len(found), sum(size for _, size in found.values()))
 
 
-def _listed(path: Path, member: Member) -> dict[str, tuple[str, int]]:
+def _listed(path: Path, lines: IO[bytes]) -> dict[str, tuple[str, int]]:
     rows: dict[str, tuple[str, int]] = {}
     try:
-        for line in member.content:
+        for line in lines:
             row = json.loads(line)
             name = str(row["path"])
             if name in rows or name_problem(name):
@@ -203,7 +210,7 @@ def _verify_folder(folder: Path) -> Verified:
             )
     known = describe(folder, description.read_bytes())
     with manifest.open("rb") as handle:
-        listed = _listed(folder, Member(MANIFEST, manifest.stat().st_size, handle))
+        listed = _listed(folder, handle)
     found: dict[str, tuple[str, int]] = {}
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
