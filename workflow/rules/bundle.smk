@@ -24,7 +24,7 @@ rule bundle:
     conda:
         "../../envs/conda.yaml"
     params:
-        include=pipeline.include(config.get("include", "")),
+        include=pipeline.include(config.get("include") or ""),
         source=lambda wildcards: pipeline.source_state(),
     message:
         "Packing {output}"
