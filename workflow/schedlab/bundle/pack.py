@@ -18,6 +18,7 @@ from schedlab.bundle.contents import (
     stage_records,
     trial_folders,
 )
+from schedlab.bundle.executions import Execution, execution
 from schedlab.bundle.layout import (
     CITATION,
     CRATE,
@@ -121,24 +122,24 @@ def pack(
     return writer.digest
 
 
-def _told(results: Path, experiment: Experiment) -> tuple[str, str, list[crate.Execution]]:
+def _told(results: Path, experiment: Experiment) -> tuple[str, str, list[Execution]]:
     """Date of the newest record, lineage of all trials, and the executions that the crate tells."""
     executions = []
     for name in stage_records(experiment):
-        executions.append(crate.execution(load_record(results / name), f"{RESULTS}/{name}"))
+        executions.append(execution(load_record(results / name), f"{RESULTS}/{name}"))
     newest = max((run.start for run in executions), default="")
     lineages: list[str] = []
     spans: dict[str, tuple[str, str]] = {}
     for folder in trial_folders(experiment):
         record = load_record(results / folder / "record.json")
         lineages.append(str(record["lineage"]))
-        run = crate.execution(record, folder)
+        run = execution(record, folder)
         newest = max(newest, run.start)
         cluster = folder.split("/")[1]
         start, end = spans.get(cluster, (run.start, run.end))
         spans[cluster] = (min(start, run.start), max(end, run.end))
     executions += [
-        crate.Execution("trial", f"trials on {cluster}", f"{RESULTS}/trials/{cluster}/", start, end)
+        Execution("trial", f"trials on {cluster}", f"{RESULTS}/trials/{cluster}/", start, end)
         for cluster, (start, end) in sorted(spans.items())
     ]
     return newest, digest(sorted(lineages)), executions
