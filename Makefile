@@ -4,6 +4,8 @@
 CORES ?= 4
 CONFIG ?= config/experiments.yaml
 RESULTS ?= results
+# What goes into a bundle beside the usual: blocks, images, snapshots (with commas between).
+INCLUDE ?=
 # What `make test` runs; for example `make test TESTS=tests/unit`.
 TESTS ?= tests/unit tests/workflow tests/infrastructure tests/e2e
 
@@ -17,7 +19,8 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH):/usr/local/sbin:/usr/sbin:/sbin
 export SCHEDLAB_EXPERIMENTS = $(CONFIG)
 export SCHEDLAB_RESULTS = $(RESULTS)
 
-SNAKEMAKE = snakemake --cores $(CORES) --config experiments=$(CONFIG) results=$(RESULTS) --
+SNAKEMAKE_WITH = snakemake --cores $(CORES) --config experiments=$(CONFIG) results=$(RESULTS)
+SNAKEMAKE = $(SNAKEMAKE_WITH) --
 
 .PHONY: help
 help: ## Show this list
@@ -32,6 +35,10 @@ setup: ## Install what is needed: system packages, .venv, tools (nothing to do t
 .PHONY: report
 report: setup ## Run everything that is not up to date and write results/report.html
 	@$(SNAKEMAKE) $(RESULTS)/report.html
+
+.PHONY: bundle
+bundle: setup ## Pack results/bundle.tar.zst to share (INCLUDE=blocks,images adds to it)
+	@$(SNAKEMAKE_WITH) include=$(INCLUDE) -- $(RESULTS)/bundle.tar.zst
 
 .PHONY: image
 image: setup ## Build the base disk and the schedulers' images

@@ -187,3 +187,29 @@ def test_two_runs_on_one_results_folder_are_refused(built: MiniWorkflow) -> None
         done = built.snakemake("--forcerun", "report", check=False)
     assert done.returncode != 0
     assert "another run" in done.stdout + done.stderr
+
+
+def test_an_import_makes_only_the_analysis_stale(built: MiniWorkflow) -> None:
+    folder = built.root / "results/imported/lab-b"
+    folder.mkdir(parents=True)
+    (folder / "origin.json").write_text("{}")
+    commands = built.run()
+    assert set(kinds(commands)) == {"tables", "figure", "report"}
+    assert built.run() == []
+    shutil.rmtree(folder)
+    assert set(kinds(built.run())) == {"tables", "figure", "report"}
+
+
+def test_a_bundle_is_packed_when_asked_and_anew_when_the_source_changed(
+    built: MiniWorkflow,
+) -> None:
+    identity = ["-c", "user.name=Test", "-c", "user.email=test@test.invalid"]
+    (built.root / ".gitignore").write_text("/results/\n/.snakemake/\n__pycache__/\n")
+    for command in (["init", "--quiet"], ["add", "--all"], ["commit", "--quiet", "-m", "All"]):
+        subprocess.run(["git", *identity, *command], cwd=built.root, check=True)
+    target = "results/bundle.tar.zst"
+    assert [c.split()[0] for c in built.run("--", target)] == ["bundle"]
+    assert built.run("--", target) == []
+    (built.root / "notes.txt").write_text("not committed\n")
+    assert [c.split()[0] for c in built.run("--", target)] == ["bundle"]
+    assert built.run() == []

@@ -29,7 +29,7 @@ rule provision:
     message:
         "Provisioning {wildcards.cluster}"
     shell:
-        "schedlab provision --cluster {wildcards.cluster} > {log:q} 2>&1"
+        "schedlab provision --cluster {wildcards.cluster} 2>&1 | schedlab log {log:q}"
 
 
 rule configure:
@@ -53,4 +53,4 @@ rule configure:
     message:
         "Configuring {wildcards.cluster}"
     shell:
-        "schedlab configure --cluster {wildcards.cluster} > {log:q} 2>&1"
+        "schedlab configure --cluster {wildcards.cluster} 2>&1 | schedlab log {log:q}"

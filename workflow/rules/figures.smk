@@ -20,4 +20,4 @@ rule figure:
     message:
         "Drawing {wildcards.figure}"
     shell:
-        "schedlab figure --figure {wildcards.figure} > {log:q} 2>&1"
+        "schedlab figure --figure {wildcards.figure} 2>&1 | schedlab log {log:q}"

@@ -23,7 +23,7 @@ rule base_disk:
     message:
         "Building the base disk for {wildcards.image}"
     shell:
-        "schedlab base --image {wildcards.image} > {log:q} 2>&1"
+        "schedlab base --image {wildcards.image} 2>&1 | schedlab log {log:q}"
 
 
 rule accelerator:
@@ -42,7 +42,7 @@ rule accelerator:
     message:
         "Probing the accelerator"
     shell:
-        "schedlab accelerator 2>&1 | tee {log:q}"
+        "schedlab accelerator 2>&1 | schedlab log --show {log:q}"
 
 
 rule programs:
@@ -58,7 +58,7 @@ rule programs:
     message:
         "Building programs for the image {wildcards.image}"
     shell:
-        "schedlab programs --image {wildcards.image} > {log:q} 2>&1"
+        "schedlab programs --image {wildcards.image} 2>&1 | schedlab log {log:q}"
 
 
 rule image:
@@ -82,4 +82,4 @@ rule image:
     message:
         "Building the image for {wildcards.image}"
     shell:
-        "schedlab image --image {wildcards.image} > {log:q} 2>&1"
+        "schedlab image --image {wildcards.image} 2>&1 | schedlab log {log:q}"

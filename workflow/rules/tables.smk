@@ -1,6 +1,6 @@
 """Tables: one row a job, a sample, a trial.
 
-REQUIRED INPUTS: trial records (their data beside them)
+REQUIRED INPUTS: trial records (their data beside them), imported ones too
 OUTPUTS: results/tables/{jobs,samples,trials}.parquet, results/tables/record.json
 """
 
@@ -10,6 +10,7 @@ rule tables:
     input:
         pipeline.sources("tables"),
         trials=pipeline.trial_records(),
+        imported=pipeline.imported(),
     output:
         jobs=f"{RESULTS}/tables/jobs.parquet",
         samples=f"{RESULTS}/tables/samples.parquet",
@@ -22,4 +23,4 @@ rule tables:
     message:
         "Building the tables from {input.trials}"
     shell:
-        "schedlab tables > {log:q} 2>&1"
+        "schedlab tables 2>&1 | schedlab log {log:q}"

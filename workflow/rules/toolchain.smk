@@ -18,4 +18,4 @@ rule toolchain:
     message:
         "Finding or building the toolchain"
     shell:
-        "schedlab toolchain --output {output:q} > {log:q} 2>&1"
+        "schedlab toolchain --output {output:q} 2>&1 | schedlab log {log:q}"

@@ -25,7 +25,7 @@ rule trace:
     shell:
         "schedlab trace-workload --workload {wildcards.workload}"
         " --nodes {wildcards.nodes} --repetition {wildcards.repetition}"
-        " --output {output.trace:q} > {log:q} 2>&1"
+        " --output {output.trace:q} 2>&1 | schedlab log {log:q}"
 
 
 # One rule a trial, because a rule has one priority: they run in a seeded random order over all
@@ -55,4 +55,4 @@ for order, key in enumerate(pipeline.experiment.trials()):
         message:
             f"Trial {key.id}"
         shell:
-            "schedlab trial {params.key} 2>&1 | tee {log:q}"
+            "schedlab trial {params.key} 2>&1 | schedlab log --show {log:q}"

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
+from schedlab.commands import bundle as bundle_commands
 from schedlab.commands import lineage
 from schedlab.commands.diff import diff
+from schedlab.commands.options import with_paths as _paths
 from schedlab.errors import SchedlabError
 
 
@@ -23,25 +24,6 @@ class _Group(click.Group):
         except SchedlabError as error:
             click.echo(f"schedlab: {error}", err=True)
             sys.exit(1)
-
-
-def _paths(function: Callable[..., None]) -> Callable[..., None]:
-    function = click.option(
-        "--results",
-        type=click.Path(path_type=Path, file_okay=False),
-        default="results",
-        envvar="SCHEDLAB_RESULTS",
-        show_default=True,
-        help="Results folder.",
-    )(function)
-    return click.option(
-        "--experiments",
-        type=click.Path(path_type=Path, dir_okay=False),
-        default="config/experiments.yaml",
-        envvar="SCHEDLAB_EXPERIMENTS",
-        show_default=True,
-        help="Configuration of the sweep.",
-    )(function)
 
 
 def _enter(experiments: Path, results: Path, name: str) -> Any:
@@ -251,3 +233,7 @@ def execute(
     from schedlab.stages.shell import run_beside
 
     sys.exit(run_beside(context, cluster, state, list(command), timing))
+
+
+for command_ in bundle_commands.COMMANDS:
+    main.add_command(command_)

@@ -5,16 +5,21 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shlex
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from schedlab.bundle.source import Checkout
 from schedlab.config import Cluster, Experiment, load_experiment
 from schedlab.errors import SchedlabError
 from schedlab.figures import FIGURES
 from schedlab.images.base import package_files
 from schedlab.lineage.state import keep, restore
+from schedlab.neutral import identity
+from schedlab.origins import FOLDER, ORIGIN
+from schedlab.records import digest
 from schedlab.schedulers import get_scheduler, image_binaries
 from schedlab.sources import TABLES, configure_sources, image_sources, sources, trial_sources
 from schedlab.testbed.supervisor import remove_abandoned
@@ -104,6 +109,19 @@ class Pipeline:
     def figures(self) -> list[str]:
         """Names of the figures in the report."""
         return list(FIGURES)
+
+    def imported(self) -> list[str]:
+        """What says of each import where its trials are from; it changes with them."""
+        return sorted(str(path) for path in Path(self.results).glob(f"{FOLDER}/*/{ORIGIN}"))
+
+    def include(self, names: str) -> str:
+        """Options of `schedlab bundle` for a list of names with commas between."""
+        return " ".join(f"--include {shlex.quote(name)}" for name in names.split(",") if name)
+
+    def source_state(self) -> str:
+        """Commit, and digest of what is not committed: what a bundle's source depends on."""
+        checkout = Checkout(self.root)
+        return f"{checkout.commit}+{digest(checkout.patch(identity()).decode('latin-1'))[:16]}"
 
     def cluster(self, cluster: str) -> Cluster:
         """Look a cluster up by its id."""

@@ -18,6 +18,7 @@ from typing import Any
 from schedlab.digests import canonical, digest, file_digest
 from schedlab.errors import SchedlabError
 from schedlab.lineage import origin
+from schedlab.neutral import identity
 
 FAMILY, VERSION = "schedlab.record/", 2
 """Version 2: command and source commit; every parent by path and digest of its record."""
@@ -115,10 +116,11 @@ class RecordWriter:
             **self._begun,
             **content,
         }
-        # As a reader will have it: names are text, tuples are lists.
-        record = json.loads(canonical(record))
+        # As a reader will have it: names are text, tuples are lists. Clean before the digest: what
+        # is shared later has these very bytes.
+        record = identity().data(json.loads(canonical(record)))
         record["lineage"] = lineage(record)
-        record["command"] = origin.command(self.root)
+        record["command"] = identity().data(origin.command(self.root))
         record["created"] = self._created
         record["duration"] = round(time.monotonic() - self._start, 3)
         write_json(path, record)

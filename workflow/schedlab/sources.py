@@ -72,7 +72,12 @@ STAGES: dict[str, tuple[str, ...]] = {
         f"{PACKAGE}/testbed/prometheus.py",
         f"{PACKAGE}/tables/series.py",
     ),
-    "tables": (f"{PACKAGE}/tables/*.py", f"{PACKAGE}/metrics/*.py", f"{PACKAGE}/schedulers/*.py"),
+    "tables": (
+        f"{PACKAGE}/tables/*.py",
+        f"{PACKAGE}/metrics/*.py",
+        f"{PACKAGE}/schedulers/*.py",
+        f"{PACKAGE}/origins.py",
+    ),
     "figure": (
         f"{PACKAGE}/figures/{{figure}}.py",
         f"{PACKAGE}/figures/__init__.py",
@@ -85,6 +90,8 @@ STAGES: dict[str, tuple[str, ...]] = {
         f"{PACKAGE}/report/*.py",
         f"{PACKAGE}/lineage/chain.py",
         f"{PACKAGE}/lineage/store.py",
+        f"{PACKAGE}/neutral.py",
+        f"{PACKAGE}/origins.py",
         "workflow/report/**/*",
         # Captions, and the colours that the report makes follow the reader's light or dark mode.
         f"{PACKAGE}/figures/__init__.py",
@@ -93,6 +100,7 @@ STAGES: dict[str, tuple[str, ...]] = {
         f"{PACKAGE}/tables/schemas.py",
         f"{PACKAGE}/metrics/*.py",
     ),
+    "bundle": (f"{PACKAGE}/bundle/*.py",),
 }
 """Glob patterns by stage, relative to the checkout; ``{name}`` is filled in by the caller."""
 

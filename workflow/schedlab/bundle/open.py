@@ -1,13 +1,17 @@
-"""One view of results; folders only, until bundles can be read."""
+"""One view of results, whether they are a folder, a bundle, or an unpacked bundle."""
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from schedlab.bundle.layout import DESCRIPTION, MANIFEST, RESULTS
+from schedlab.bundle.verify import Verified, unpack, verify
 from schedlab.errors import SchedlabError
+from schedlab.origins import EXPERIMENTS
 
 
 @dataclass(frozen=True)
@@ -19,29 +23,54 @@ class Opened:
     results : pathlib.Path
         The results folder.
     experiments : pathlib.Path
-        The configuration that they are of.
+        The configuration that they are of; read it with `schedlab.config.read_experiment`.
     label : str
-        What the user named.
+        What the user named: for headings and messages.
     is_bundle : bool
-        They come from a bundle.
+        They come from a bundle; the folder is gone when the context is left.
+    verified : Verified or None
+        What verification found, for bundles.
     """
 
     results: Path
     experiments: Path
     label: str
     is_bundle: bool
+    verified: Verified | None = None
 
 
 @contextmanager
 def opened(path: Path) -> Iterator[Opened]:
-    """Open a results folder.
+    """Open a results folder, a bundle, or the folder of an unpacked bundle.
+
+    A bundle is verified while it is unpacked into a temporary folder.
 
     Raises
     ------
     SchedlabError
-        When it is none.
+        When there are no results, or the bundle does not pass its verification.
     """
-    if not path.is_dir():
-        raise SchedlabError(f"{path}: not a results folder", remedy="name a results folder")
-    copy, around = path / "experiments.yaml", path.resolve().parent / "config" / "experiments.yaml"
-    yield Opened(path, around if around.exists() and not copy.exists() else copy, str(path), False)
+    if path.is_dir():
+        if (path / MANIFEST).is_file() and (path / DESCRIPTION).is_file():
+            yield _inside(path, path, verify(path))
+            return
+        yield Opened(path, _experiments(path), str(path), False)
+        return
+    with tempfile.TemporaryDirectory(prefix="schedlab-bundle-") as name:
+        yield _inside(Path(name), path, unpack(path, Path(name)))
+
+
+def _inside(root: Path, path: Path, verified: Verified) -> Opened:
+    results = root / RESULTS
+    return Opened(results, results / EXPERIMENTS, str(path), True, verified)
+
+
+def _experiments(results: Path) -> Path:
+    """Configuration of a results folder: its copy there, else that of the checkout around it."""
+    copy, around = results / EXPERIMENTS, results.resolve().parent / "config" / EXPERIMENTS
+    if not any((results / name).exists() for name in ("trials", "tables", EXPERIMENTS)):
+        raise SchedlabError(
+            f"{results}: holds no results",
+            remedy="name a results folder (`make report` makes one) or a bundle",
+        )
+    return around if not copy.exists() and around.exists() else copy

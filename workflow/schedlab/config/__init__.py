@@ -1,7 +1,15 @@
 """Configuration: the experiment's model, its checks and its reader."""
 
 from schedlab.config.host import HostFacts
-from schedlab.config.load import load_experiment
+from schedlab.config.load import load_experiment, read_experiment, write_experiment
 from schedlab.config.model import Cluster, Experiment, TrialKey
 
-__all__ = ["Cluster", "Experiment", "HostFacts", "TrialKey", "load_experiment"]
+__all__ = [
+    "Cluster",
+    "Experiment",
+    "HostFacts",
+    "TrialKey",
+    "load_experiment",
+    "read_experiment",
+    "write_experiment",
+]

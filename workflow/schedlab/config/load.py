@@ -16,6 +16,7 @@ from schedlab.config.host import HostFacts
 from schedlab.config.model import Experiment
 from schedlab.config.sections import CloudImage, DebianImage
 from schedlab.errors import SchedlabError
+from schedlab.neutral import identity
 from schedlab.workloads import KINDS, Problem
 
 Location = tuple[str | int, ...]
@@ -79,6 +80,20 @@ def read_experiment(path: Path) -> Experiment:
     """
     experiment, problems, _ = _validate(_read(path))
     return _sound(path, experiment, problems)
+
+
+def write_experiment(experiment: Experiment, path: Path) -> None:
+    """Write an experiment so that it can be shared, with every default spelt out.
+
+    Left out is where it ran (`libvirt`); names of this machine and its user are replaced.
+    """
+    plain = experiment.model_dump(mode="json", exclude={"libvirt"})
+    data = identity().data(plain)
+    # What the user calls things is in every path and table: packing refuses it where it tells.
+    data["name"] = plain["name"]
+    for workload, before in zip(data["workloads"], plain["workloads"], strict=True):
+        workload["name"] = before["name"]
+    path.write_text(yaml.safe_dump(data, sort_keys=False, allow_unicode=True), encoding="utf-8")
 
 
 def _sound(path: Path, experiment: Experiment | None, problems: list[Problem]) -> Experiment:

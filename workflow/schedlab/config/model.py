@@ -238,6 +238,10 @@ class Experiment(Section):
         """Parameters of a workload, as sorted plain JSON; `workloads.workload_from` reads it."""
         return _sorted(self.workload(name).model_dump())
 
+    def report_spec(self) -> dict[str, Any]:
+        """What the report shows of the experiment: all that is kept beside it, as plain JSON."""
+        return _sorted(self.model_dump(mode="json", exclude={"libvirt"}))
+
     def trial_spec(self, key: TrialKey) -> dict[str, Any]:
         """What shapes a trial beyond its cluster's snapshot and its trace, as sorted plain JSON.
 

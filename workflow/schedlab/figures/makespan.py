@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
@@ -28,10 +27,10 @@ def draw(tables: Tables) -> Figure:
         rows = bounds[bounds["workload"] == workload]
         levels = sorted(int(nodes) for nodes in rows["nodes"].unique())
         # A blank panel has no lines. The bound is the trace's and the machine's: the same for
-        # every scheduler.
+        # every scheduler, and another one for imported trials of other traces or machines.
         for place, nodes in enumerate(levels if axis.get_lines() else []):
-            bound = rows.loc[rows["nodes"] == nodes, "estimate"].mean()
-            if pd.notna(bound):
+            found = rows.loc[rows["nodes"] == nodes, "estimate"].dropna()
+            for bound in sorted(found.round(6).unique()):
                 x = [place - 0.4, place + 0.4]
                 axis.plot(x, [bound, bound], clip_on=False, zorder=2, **_BOUND)
                 axis.set_ylim(top=max(axis.get_ylim()[1], 1.12 * bound))

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from schedlab.lineage.store import Store
+from schedlab.lineage.store import Store, below, origin_of
 from schedlab.records import lineage
 
 
@@ -88,9 +88,14 @@ def link(store: Store, path: str, only: Iterable[str] | None = None) -> Link:
     changed = lineage(record) != record["lineage"]
     problem = "its content is not what its lineage digest says" if changed else ""
     wanted = None if only is None else set(only)
+    # A record names others relative to the results in which it was made.
+    start = below(origin_of(path))
+    found = {
+        name: named | {"path": start + named["path"]} for name, named in record["parents"].items()
+    }
     parents = tuple(
         Parent(name, problem=_problem(store, named), **named)
-        for name, named in record["parents"].items()
+        for name, named in found.items()
         if wanted is None or name in wanted
     )
     return Link(path, record, problem, parents)

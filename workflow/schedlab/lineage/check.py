@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from schedlab.lineage.chain import Link
-from schedlab.lineage.store import Store
+from schedlab.lineage.store import Store, below, origin_of
 from schedlab.lineage.targets import Target
 from schedlab.records import RESULTS, file_digest
 
@@ -110,11 +110,14 @@ def _check(store: Store, link: Link, sources: Path | None, digests: dict[Path, s
             found.mismatches.append(Mismatch(link.path, "parent", parent.path, parent.problem))
     record = link.record or {}
     folder = (store.results / link.path).parent
+    origin = origin_of(link.path)
+    # An import came from a bundle, and was made from another checkout.
+    sources = None if origin else sources
     outputs = {name: folder / name for name in record.get("outputs", {})}
-    inputs = dict(_located(record.get("inputs", {}), store.results, sources))
+    inputs = dict(_located(record.get("inputs", {}), store.results / below(origin), sources))
     for kind, files in (("outputs", outputs), ("inputs", inputs)):
         # In a folder where results are made every file is there; a bundle leaves out large ones.
-        may_lack = store.shared or (kind == "inputs" and sources is None)
+        may_lack = store.shared or bool(origin) or (kind == "inputs" and sources is None)
         for name, path in files.items():
             expected = record[kind][name]
             if path is None or not path.is_file():

@@ -10,15 +10,31 @@ from pathlib import Path
 from typing import Any
 
 from schedlab.errors import SchedlabError
+from schedlab.origins import FOLDER, label
 from schedlab.records import file_digest, load_record
 
 TABLES = "tables/record.json"
 ACCELERATOR = "accelerator.json"
 
 
+def below(origin: str) -> str:
+    """Where the records of an origin begin, below the results: empty for the results' own."""
+    return f"{FOLDER}/{origin}/" if origin else ""
+
+
+def origin_of(path: str) -> str:
+    """Name of the origin whose record is at a path; empty for the results' own."""
+    parts = path.split("/")
+    return parts[1] if parts[0] == FOLDER and len(parts) > 2 else ""
+
+
 def trial_path(trial: str) -> str:
-    """Path below the results of the record of a trial (cluster.workload.repetition)."""
-    return f"trials/{trial.replace('.', '/')}/record.json"
+    """Path below the results of the record of a trial (cluster.workload.repetition).
+
+    One that was imported has the name of its origin in front (``lab-b:slurm-n1.burst.1``).
+    """
+    origin, _, own = trial.rpartition(":")
+    return f"{below(origin)}trials/{own.replace('.', '/')}/record.json"
 
 
 def figure_path(figure: str) -> str:
@@ -71,10 +87,14 @@ class Store:
 
     def trials(self) -> dict[str, str]:
         """Paths of the trials' records, by trial."""
-        found = self.results.glob(trial_path("*.*.*"))
+        found = [
+            path.relative_to(self.results)
+            for pattern in ("*.*.*", "*:*.*.*")
+            for path in sorted(self.results.glob(trial_path(pattern)))
+        ]
         return {
-            ".".join(path.parts[-4:-1]): path.relative_to(self.results).as_posix()
-            for path in sorted(found)
+            label(origin_of(path.as_posix()), ".".join(path.parts[-4:-1])): path.as_posix()
+            for path in found
         }
 
     @cached_property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,10 @@ from schedlab.lineage.store import (
     cluster_path,
     figure_path,
     image_path,
+    origin_of,
     trial_path,
 )
+from schedlab.origins import label
 
 STAGES = {
     "figure": "Figures",
@@ -46,22 +49,33 @@ class Records:
     experiment : Experiment
         Names clusters and trials.
     tabled : iterable of str
-        Trials in the tables, which may be of an earlier version of the experiment.
+        Trials in the tables, which may be imported, or of an earlier version of the experiment.
+    below : str
+        Where the folder lies within the results that the report is of, for links to its records.
     """
 
-    def __init__(self, results: Path, experiment: Experiment, tabled: Iterable[str] = ()) -> None:
+    def __init__(
+        self, results: Path, experiment: Experiment, tabled: Iterable[str] = (), below: str = ""
+    ) -> None:
         self._store = Store(results)
+        self._below = below
         self.experiment = experiment
         self.accelerator = self._store.record(ACCELERATOR)
-        paths = {key.id: trial_path(key.id) for key in experiment.trials()}
-        self.trials = {trial: self._store.record(path) for trial, path in paths.items()}
-        clusters = [self._paths(cluster) for cluster in experiment.clusters()]
-        self.links = chain(
+        self.trials = {
+            key.id: self._store.record(trial_path(key.id)) for key in experiment.trials()
+        }
+        self._tabled = tuple(tabled)
+
+    @cached_property
+    def links(self) -> list[Link]:
+        """Every link behind the figures, the tables and the clusters."""
+        clusters = [self._paths(cluster) for cluster in self.experiment.clusters()]
+        return chain(
             self._store,
             *(figure_path(figure) for figure in FIGURES),
             TABLES,
-            *paths.values(),
-            *map(trial_path, tabled),
+            *map(trial_path, self.trials),
+            *map(trial_path, self._tabled),
             *(path for stages in clusters for path in stages.values()),
         )
 
@@ -124,7 +138,10 @@ class Records:
                 {"name": name, "vcpus": guest.vcpus, "memory": guest.memory_mib}
                 for name, guest in cluster.machines().items()
             ],
-            "steps": [{"stage": stage, "anchor": anchor(path)} for stage, path in paths.items()],
+            "steps": [
+                {"stage": stage, "anchor": anchor(self._below + path)}
+                for stage, path in paths.items()
+            ],
             "guests": _guests(found),
             "configuration": _realised(found, "configured", "configuration", {}),
             "domains": _realised(found, "provisioned", "domain_xml", {}),
@@ -162,7 +179,7 @@ def moment(text: str) -> str:
 
 def _stage(path: str) -> str:
     """Stage of a record that cannot be read, by its path."""
-    parts = Path(path).parts
+    parts = Path(path).parts[2 if origin_of(path) else 0 :]
     folder = {"figures": "figure", "tables": "tables", "trials": "trial", "traces": "trace"}
     states = {"configured": "configure", "provisioned": "provision"}
     inner = parts[-2] if len(parts) > 1 else parts[0].removesuffix(".json")
@@ -174,7 +191,7 @@ def _shown(link: Link, state: int | None) -> dict[str, Any]:
     record = link.record or {}
     return {
         "anchor": link.anchor,
-        "id": str(record.get("id", "")),
+        "id": label(origin_of(link.path), str(record.get("id", ""))),
         "path": link.path,
         "problem": link.problem,
         "lineage": record.get("lineage", ""),

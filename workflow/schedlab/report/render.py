@@ -11,11 +11,12 @@ from markupsafe import Markup
 from schedlab.config.model import Experiment
 from schedlab.figures import FIGURES
 from schedlab.lineage.chain import anchor
-from schedlab.lineage.store import figure_path, trial_path
+from schedlab.lineage.store import below, figure_path, trial_path
+from schedlab.neutral import neutral
+from schedlab.origins import origins
 from schedlab.records import digest
 from schedlab.report import comparison, method, summary
-from schedlab.report.chain import Records
-from schedlab.report.neutral import Neutral
+from schedlab.report.chain import Records, moment
 from schedlab.report.numbers import number, seconds, short
 from schedlab.report.svg import inline
 from schedlab.tables.build import load_tables
@@ -39,8 +40,7 @@ def render_report(
     output : pathlib.Path
         HTML file to write.
     """
-    neutral = Neutral(results)
-    content = neutral.data(_content(tables, results, experiment))
+    content = neutral(_content(tables, results, experiment))
     text = (
         _environment()
         .get_template("report.html.j2")
@@ -70,10 +70,20 @@ def _content(tables: Path, results: Path, experiment: Experiment) -> dict[str, A
     """Everything that the templates show, as plain data."""
     loaded = load_tables(tables)
     trials = loaded.trials
+    sources = origins(results, experiment)
+    books = {
+        origin.name: Records(origin.results, origin.experiment, below=below(origin.name))
+        for origin in sources
+    }
     records = Records(results, experiment, map(str, trials["trial"]))
     facts = summary.conditions(loaded, experiment)
     rows = summary.trial_rows(trials)
-    clusters = [records.cluster(cluster) for cluster in experiment.clusters()]
+    clusters = [
+        books[origin.name].cluster(cluster)
+        | {"id": origin.label(cluster.id), "scheduler": origin.label(cluster.scheduler)}
+        for origin in sources
+        for cluster in origin.experiment.clusters()
+    ]
     for row in rows:
         row["anchor"] = anchor(trial_path(row["trial"]))
     for cluster in clusters:
@@ -103,6 +113,10 @@ def _content(tables: Path, results: Path, experiment: Experiment) -> dict[str, A
         "factors": _factors(experiment),
         "steps": _steps(loaded.trials),
         "clusters": clusters,
+        "imported": [
+            {"name": origin.name, **origin.told, "created": moment(str(origin.told["created"]))}
+            for origin in sources[1:]
+        ],
     }
 
 

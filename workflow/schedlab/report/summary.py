@@ -142,6 +142,7 @@ def trial_rows(trials: pd.DataFrame) -> list[dict[str, Any]]:
         {
             "order": count(row["order"]),
             "trial": str(row["trial"]),
+            "source": str(row["source"]),
             "cluster": str(row["cluster"]),
             "valid": bool(row["valid"]),
             "lineage": str(row["lineage"]),
@@ -156,7 +157,7 @@ def trial_rows(trials: pd.DataFrame) -> list[dict[str, Any]]:
             "latest": seconds(row["lateness_max_s"]),
             "submission": number(row["submission_rate_jobs_per_s"]),
         }
-        for row in trials.sort_values("order").to_dict("records")
+        for row in trials.sort_values(["source", "order"]).to_dict("records")
     ]
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from importlib.metadata import version
 from pathlib import Path
 
+from schedlab.config import read_experiment, write_experiment
 from schedlab.figures import FIGURES, draw
 from schedlab.lineage.origin import portable
-from schedlab.records import RecordWriter, beside, verify_outputs
+from schedlab.origins import EXPERIMENTS, origins
+from schedlab.records import RecordWriter, beside, load_record, verify_outputs
 from schedlab.report.render import render_report
 from schedlab.sources import TABLES, sources
 from schedlab.stages.context import ROOT, Context
@@ -35,23 +37,26 @@ def write_trace(context: Context, workload: str, nodes: int, repetition: int, ou
 
 
 def write_tables(context: Context) -> None:
-    """Build the tables from every trial of the experiment, in the order in which they ran."""
-    folders = {
-        key.id: context.trial(key.cluster, key.workload, key.repetition)
-        for key in context.experiment.trials()
-    }
-    for folder in folders.values():
-        verify_outputs(folder / "record.json")
+    """Build the tables from every trial of the experiment, and from imported ones after them."""
+    whose = origins(context.results, context.experiment)
+    parents: dict[str, Path] = {}
+    for origin in whose:
+        for key, folder in zip(origin.experiment.trials(), origin.trial_folders(), strict=True):
+            path = folder / "record.json"
+            # A bundle has not all that a trial left: blocks and consoles stay where they were made.
+            there = [n for n in load_record(path)["outputs"] if (folder / n).exists()]
+            verify_outputs(path, there if origin.name else None)
+            parents[origin.label(key.id)] = path
     tables = context.results / "tables"
     record = RecordWriter(
         "tables",
         "tables",
         ROOT,
         context.results,
-        parents={name: folder / "record.json" for name, folder in folders.items()},
+        parents=parents,
         inputs=[ROOT / name for name in sources(ROOT, "tables")],
     )
-    build_tables(folders.values(), tables)
+    build_tables(whose, tables)
     record.write(
         tables / "record.json",
         outputs=[tables / name for name in TABLES],
@@ -81,7 +86,10 @@ def draw_figure(results: Path, figure: str) -> None:
 
 
 def write_report(context: Context, output: Path) -> None:
-    """Render the report from tables, figures and records."""
+    """Render the report from tables, figures and records, and keep the experiment beside it.
+
+    The report is of what was kept, so that it can be rendered anew from a bundle.
+    """
     results = context.results
     tables, figures = results / "tables", results / "figures"
     parents = {"tables": tables / "record.json"}
@@ -96,7 +104,11 @@ def write_report(context: Context, output: Path) -> None:
         parents=parents,
         inputs=[ROOT / name for name in sources(ROOT, "report")],
     )
-    render_report(tables, figures, results, context.experiment, output)
+    kept = results / EXPERIMENTS
+    write_experiment(context.experiment, kept)
+    render_report(tables, figures, results, read_experiment(kept), output)
     record.write(
-        beside(output), outputs=[output], tools=_versions("jinja2", "numpy", "pandas", "pyarrow")
+        beside(output),
+        outputs=[output, kept],
+        tools=_versions("jinja2", "numpy", "pandas", "pyarrow"),
     )

@@ -11,7 +11,8 @@ from typing import Any
 
 from schedlab.config import Cluster
 from schedlab.errors import SchedlabError
-from schedlab.records import RecordWriter, verify_outputs
+from schedlab.neutral import identity
+from schedlab.records import RecordWriter, verify_outputs, write_json
 from schedlab.sources import sources
 from schedlab.stages.context import ROOT, Context
 from schedlab.stages.guests import all_facts, emulator_pids, liveness, require_running, resident_mib
@@ -163,11 +164,12 @@ def provision(context: Context, cluster_id: str) -> None:
         shutil.copyfile(
             terraform.folder / "terraform.tfstate", folder / "secrets" / "terraform.tfstate"
         )
-    (folder / "terraform-outputs.json").write_text(json.dumps(outputs, indent=1, sort_keys=True))
+    shown = identity().data(portable(outputs, testbed))
+    write_json(folder / "terraform-outputs.json", shown)
     record.write(
         folder / "record.json",
         outputs=[*files, folder / "terraform-outputs.json"],
-        realised={**facts, "domain_xml": live, "terraform_outputs": portable(outputs, testbed)},
+        realised={**facts, "domain_xml": live, "terraform_outputs": shown},
         settings=experiment.cluster_spec(cluster_id),
         resident_mib=memory,
         cluster={"nodes": described},

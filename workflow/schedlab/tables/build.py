@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from schedlab.errors import SchedlabError
+from schedlab.origins import Origin
 from schedlab.tables.schemas import JOBS_SCHEMA, SAMPLES_SCHEMA, TRIALS_SCHEMA, VERSION
 from schedlab.tables.trial import read_trial, to_pandas
 
@@ -23,21 +24,21 @@ class Tables(NamedTuple):
     trials: pd.DataFrame
 
 
-def build_tables(folders: Iterable[Path], output: Path) -> None:
+def build_tables(sources: Iterable[Origin | Path], output: Path) -> None:
     """Write jobs.parquet, samples.parquet and trials.parquet from trial folders.
 
     Parameters
     ----------
-    folders : iterable of pathlib.Path
-        Trial folders, in the order of rows.
+    sources : iterable of Origin or pathlib.Path
+        Origins of trials, or trial folders of these results, in the order of rows.
     output : pathlib.Path
         Folder of the tables.
     """
     output.mkdir(parents=True, exist_ok=True)
     jobs, trials = [], []
     with pq.ParquetWriter(output / "samples.parquet", SAMPLES_SCHEMA, compression="zstd") as writer:
-        for folder in folders:
-            rows = read_trial(folder)
+        for name, folder in _folders(sources):
+            rows = read_trial(folder, name)
             jobs += rows.jobs
             trials.append({k: v for k, v in rows.trial.items() if k in TRIALS_SCHEMA.names})
             for batch in rows.samples():
@@ -48,6 +49,16 @@ def build_tables(folders: Iterable[Path], output: Path) -> None:
     ):
         table = pa.Table.from_pylist(content, schema=schema)
         pq.write_table(table, output / f"{name}.parquet", compression="zstd")
+
+
+def _folders(sources: Iterable[Origin | Path]) -> Iterator[tuple[str, Path]]:
+    """Trial folders with the name of their origin."""
+    for source in sources:
+        if isinstance(source, Path):
+            yield "", source
+        else:
+            for folder in source.trial_folders():
+                yield source.name, folder
 
 
 def load_tables(folder: Path) -> Tables:

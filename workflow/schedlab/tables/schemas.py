@@ -13,7 +13,7 @@ import pyarrow as pa
 from schedlab.schedulers.base import TIMESTAMPS
 
 VERSION = "schedlab.tables/2"
-"""Version 2: samples carry the lineage of their trial."""
+"""Version 2: samples carry the lineage of their trial; rows say whose they are."""
 
 # The same few strings over millions of rows.
 _WORD = pa.dictionary(pa.int32(), pa.string())
@@ -44,6 +44,7 @@ KEYS = (
     Column("trial", pa.string(), "", "id of the trial: cluster.workload.repetition"),
     Column("cluster", pa.string(), "", "id of the cluster: scheduler-n(nodes)"),
     Column("scheduler", pa.string(), "", "scheduler"),
+    Column("source", pa.string(), "", "name of the import that it is from; empty for one's own"),
     Column("workload", pa.string(), "", "name of the workload"),
     Column("repetition", pa.int32(), "1", "repetition, from 1"),
 )

@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from schedlab.metrics.machine import daemon_failures
 from schedlab.metrics.trial import trial_metrics
+from schedlab.origins import label
 from schedlab.records import load_record
 from schedlab.schedulers import Scheduler, get_scheduler
 from schedlab.schedulers.base import COMPLETED, NOT_SUBMITTED, TIMESTAMPS
@@ -71,17 +72,26 @@ class TrialRows:
             yield pa.RecordBatch.from_pylist(rows, schema=SAMPLES_SCHEMA)
 
 
-def read_trial(folder: Path) -> TrialRows:
-    """Read a trial's folder; files that an invalid trial never wrote may be missing."""
+def read_trial(folder: Path, origin: str = "") -> TrialRows:
+    """Read a trial's folder; files that an invalid trial never wrote may be missing.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        The trial's.
+    origin : str
+        Name of the import that it belongs to; its ids carry it in front.
+    """
     record = load_record(folder / "record.json")
     facts, conditions = record["trial"], record["conditions"]
     trace = read_trace(folder / "trace.json")
     scheduler = get_scheduler(facts["scheduler"])
     clocks = node_clocks(conditions)
     keys = {
-        "trial": record["id"],
-        "cluster": facts["cluster"],
-        "scheduler": facts["scheduler"],
+        "trial": label(origin, record["id"]),
+        "cluster": label(origin, facts["cluster"]),
+        "scheduler": label(origin, facts["scheduler"]),
+        "source": origin,
         "workload": facts["workload"],
         "repetition": facts["repetition"],
     }

@@ -16,6 +16,7 @@ import requests
 import yaml
 
 from schedlab.errors import SchedlabError
+from schedlab.neutral import identity
 from schedlab.tables.series import write_series
 
 
@@ -101,6 +102,7 @@ def prometheus(
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+        identity().clean_file(log)
 
 
 def _ready(url: str) -> bool:

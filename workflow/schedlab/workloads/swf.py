@@ -13,6 +13,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from schedlab.errors import SchedlabError
+from schedlab.neutral import identity
 from schedlab.workloads.registry import Problem, Workload, register
 from schedlab.workloads.swf_file import Record, machine_size, records
 from schedlab.workloads.trace import BOUNDED_SLOWDOWN_THRESHOLD, Job, Machine
@@ -130,7 +131,7 @@ class Swf(Workload):
         exact = [record.processors * machine.cores / size for record in chosen.records]
         return {
             "bounded_slowdown_threshold": BOUNDED_SLOWDOWN_THRESHOLD * self.time_scale,
-            "file": self.file,
+            "file": identity().text(self.file),
             "first_traced_job": chosen.records[0].number,
             "time_scale": self.time_scale,
             "shake": self.shake,

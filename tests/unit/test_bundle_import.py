@@ -1,0 +1,126 @@
+"""Imported trials: beside one's own in one report, pooled with nothing, and gone when removed."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from bundle_factory import analyse, packed, small_experiment
+
+from schedlab.bundle.importing import import_bundle
+from schedlab.bundle.pack import pack
+from schedlab.bundle.render import render
+from schedlab.bundle.verify import verify
+from schedlab.errors import SchedlabError
+from schedlab.metrics.summary import cells
+from schedlab.report.comparison import differences
+from schedlab.stages.analysis import write_tables
+from schedlab.stages.context import Context
+from schedlab.tables.build import load_tables
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory: pytest.TempPathFactory) -> Context:
+    """Results with an import, analysed. Both are the same trials: all ids collide."""
+    results = tmp_path_factory.mktemp("both") / "results"
+    shutil.copytree(packed().results, results)
+    import_bundle(packed().path, results, "lab-b")
+    context = Context(small_experiment(), results)
+    analyse(context)
+    return context
+
+
+def test_every_table_keeps_them_apart(both: Context) -> None:
+    tables = load_tables(both.results / "tables")
+    assert tables.trials["source"].tolist() == [""] * 3 + ["lab-b"] * 3
+    assert tables.trials["trial"].is_unique
+    assert set(tables.trials["cluster"]) == {"slurm-n1", "lab-b:slurm-n1"}
+    assert set(tables.samples["trial"].astype(str)) == set(tables.trials["trial"])
+    alone = load_tables(packed().results / "tables")
+    assert len(tables.jobs) == 2 * len(alone.jobs)
+
+
+def test_no_estimate_pools_them(both: Context) -> None:
+    trials = load_tables(both.results / "tables").trials
+    alone = load_tables(packed().results / "tables").trials
+    found = cells(trials, "makespan").set_index("cluster")
+    assert found["trials"].to_dict() == {"slurm-n1": 3, "lab-b:slurm-n1": 3}
+    assert set(found["estimate"]) == set(cells(alone, "makespan")["estimate"])
+    rows = differences(trials)["rows"]
+    assert [(row["first"], row["second"]) for row in rows] == [("lab-b:slurm", "slurm")]
+
+
+def test_the_report_says_which_is_whose(both: Context) -> None:
+    text = (both.results / "report.html").read_text()
+    assert 'id="imported"' in text and packed().digest in text
+    assert 'id="cluster-lab-b:slurm-n1"' in text and 'id="cluster-slurm-n1"' in text
+    assert "lab-b:slurm-n1.burst.1" in text
+    assert "record missing" not in text and "is missing" not in text
+    figure = (both.results / "figures/makespan.svg").read_text()
+    assert "lab-b:slurm: one trial" in figure and "slurm: one trial" in figure
+
+
+def test_trials_of_different_lineage_are_still_not_pooled(both: Context) -> None:
+    trials = load_tables(both.results / "tables").trials
+    mixed = trials.copy()
+    mixed["cluster"] = mixed["scheduler"] = "slurm-n1"
+    mixed.loc[mixed["source"] == "lab-b", "parent"] = "another"
+    with pytest.raises(SchedlabError, match="not pooled"):
+        cells(mixed, "makespan")
+
+
+def test_results_with_an_import_can_be_packed_and_rendered(both: Context, tmp_path: Path) -> None:
+    path = tmp_path / "both.tar.zst"
+    pack(both.results, path, root=packed().checkout)
+    verify(path)
+    done = render(path, tmp_path / "out", tables=True)
+    assert done.different == []
+    shutil.copytree(packed().results, tmp_path / "third")
+    folder, trials = import_bundle(path, tmp_path / "third")
+    assert (folder.name, trials) == ("synthetic", 3), "what it had imported is left out"
+    assert not (folder / "imported").exists()
+
+
+def test_removing_the_folder_undoes_it(tmp_path: Path) -> None:
+    results = Path(shutil.copytree(packed().results, tmp_path / "results"))
+    before = (results / "tables/trials.parquet").read_bytes()
+    folder, _ = import_bundle(packed().path, results, "lab-b")
+    context = Context(small_experiment(), results)
+    write_tables(context)
+    assert (results / "tables/trials.parquet").read_bytes() != before
+    shutil.rmtree(folder)
+    write_tables(context)
+    assert (results / "tables/trials.parquet").read_bytes() == before
+
+
+def test_nothing_is_replaced_without_being_asked(tmp_path: Path) -> None:
+    folder, _ = import_bundle(packed().path, tmp_path, "lab-b")
+    (folder / "mark").write_text("")
+    with pytest.raises(SchedlabError, match="exists") as caught:
+        import_bundle(packed().path, tmp_path, "lab-b")
+    assert "--force" in (caught.value.remedy or "") and (folder / "mark").exists()
+    import_bundle(packed().path, tmp_path, "lab-b", force=True)
+    assert not (folder / "mark").exists()
+    assert json.loads((folder / "origin.json").read_text())["bundle"] == packed().digest
+
+
+@pytest.mark.parametrize("name", ["../x", "Lab", "a b", "a:b", ""])
+def test_names(name: str, tmp_path: Path) -> None:
+    if not name:
+        assert import_bundle(packed().path, tmp_path, name)[0].name == "synthetic"
+        return
+    with pytest.raises(SchedlabError, match="no name for an import"):
+        import_bundle(packed().path, tmp_path, name)
+    assert not (tmp_path / "imported").exists()
+
+
+def test_a_folder_or_a_damaged_bundle_is_not_imported(tmp_path: Path) -> None:
+    with pytest.raises(SchedlabError, match="not a bundle"):
+        import_bundle(packed().results, tmp_path)
+    cut = tmp_path / "cut"
+    cut.write_bytes(packed().path.read_bytes()[:-1])
+    with pytest.raises(SchedlabError, match="cut short"):
+        import_bundle(cut, tmp_path)
+    assert not (tmp_path / "imported").exists()

@@ -1,0 +1,33 @@
+"""The bundle: one file with the results and what they are made from, to share.
+
+REQUIRED INPUTS: the report and what it is made from, the checkout at its commit
+OUTPUTS: results/bundle.tar.zst
+"""
+
+
+rule bundle:
+    """Pack the results. `--config include=blocks,images` adds what is left out otherwise."""
+    input:
+        pipeline.sources("bundle"),
+        report=f"{RESULTS}/report.html",
+        experiment=f"{RESULTS}/experiments.yaml",
+        tables=expand(
+            f"{RESULTS}/tables/{{table}}.parquet", table=["jobs", "samples", "trials"]
+        ),
+        figures=expand(f"{RESULTS}/figures/{{figure}}.svg", figure=pipeline.figures()),
+        records=pipeline.all_records(),
+        imported=pipeline.imported(),
+    output:
+        f"{RESULTS}/bundle.tar.zst",
+    log:
+        f"{RESULTS}/logs/bundle.log",
+    conda:
+        "../../envs/conda.yaml"
+    params:
+        include=pipeline.include(config.get("include") or ""),
+        source=lambda wildcards: pipeline.source_state(),
+    message:
+        "Packing {output}"
+    shell:
+        "schedlab bundle --output {output:q} {params.include}"
+        " 2>&1 | schedlab log --show {log:q}"

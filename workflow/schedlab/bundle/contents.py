@@ -1,0 +1,207 @@
+"""Which files of a results folder go into a bundle: those that records name, and nothing else.
+
+So a key in a folder of secrets, a log or a console cannot get in by lying in the wrong place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from schedlab.config import Experiment, read_experiment
+from schedlab.errors import SchedlabError
+from schedlab.figures import FIGURES
+from schedlab.lineage.store import TABLES, figure_path
+from schedlab.origins import EXPERIMENTS, FOLDER, ORIGIN, origins
+from schedlab.records import beside, load_record
+from schedlab.schedulers import image_binaries
+from schedlab.tables.build import Tables
+
+REPORT = "report.html"
+_NEVER = ("console/", "console.log", "prometheus/prometheus.log", "secrets/")
+"""Of records' outputs: what is for a diagnosis on the spot. Records keep their digests."""
+_DOCUMENTS = (".json", ".txt")
+"""Of images' and clusters' outputs: what is small and can be read. The others are disks, memory."""
+SHOWN = 20
+"""Names in one message."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What else goes into a bundle, beside what always does.
+
+    Parameters
+    ----------
+    blocks : bool
+        Prometheus' blocks of the trials.
+    images : bool
+        Disks of the images.
+    snapshots : bool
+        Memory and disks of the clusters, with the keys and paths that are in them.
+    """
+
+    blocks: bool = False
+    images: bool = False
+    snapshots: bool = False
+
+    def takes(self, folder: str, name: str) -> bool:
+        """Tell whether an output, named as in the record of its stage's folder, goes in."""
+        if name.startswith(_NEVER):
+            return False
+        kind = folder.partition("/")[0]
+        if kind == "trials":
+            return self.blocks or not name.startswith("prometheus/block/")
+        if kind == "clusters" and name.startswith("snapshot/"):
+            return self.snapshots
+        return name.endswith(_DOCUMENTS) or (self.images and kind == "images")
+
+
+@dataclass(frozen=True)
+class Content:
+    """A file that goes in.
+
+    Attributes
+    ----------
+    name : str
+        Path below the results folder.
+    sha256 : str or None
+        What a record says of it, where one does.
+    opaque : bool
+        A disk or a saved memory: chosen as it is, and not searched.
+    """
+
+    name: str
+    sha256: str | None = None
+    opaque: bool = False
+
+
+def stage_records(experiment: Experiment) -> Iterator[str]:
+    """Names of all records of an experiment, without the trials'."""
+    yield "accelerator.json"
+    yield "toolchain.json"
+    for image in experiment.images():
+        for stage in ("base", "image", *(["programs"] * bool(image_binaries(image)))):
+            yield f"images/{image}/{stage}/record.json"
+    for cluster in experiment.clusters():
+        for state in ("provisioned", "configured"):
+            yield f"clusters/{cluster.id}/{state}/record.json"
+
+
+def trace_records(experiment: Experiment) -> Iterator[str]:
+    """Names of the records of all traces of an experiment."""
+    for workload in experiment.workloads:
+        for nodes in experiment.nodes:
+            for repetition in range(1, experiment.repetitions + 1):
+                yield f"traces/{workload.name}-n{nodes}-r{repetition}.record.json"
+
+
+def trial_folders(experiment: Experiment) -> list[str]:
+    """Folders of all trials of an experiment, below the results folder, in order of name."""
+    return sorted(
+        f"trials/{key.cluster}/{key.workload}/{key.repetition}" for key in experiment.trials()
+    )
+
+
+def load_packed_experiment(results: Path) -> Experiment:
+    """Experiment of a results folder, as the report left it there.
+
+    Raises
+    ------
+    SchedlabError
+        When the report was not made yet.
+    """
+    path = results / EXPERIMENTS
+    if not path.is_file():
+        raise SchedlabError(
+            f"{path} is missing: these results have no report yet", remedy="run `make report` first"
+        )
+    return read_experiment(path)
+
+
+def require_complete(results: Path, experiment: Experiment) -> None:
+    """Check that every record, table and figure is there.
+
+    Raises
+    ------
+    SchedlabError
+        Names what is missing, and how it is made.
+    """
+    wanted = [
+        *stage_records(experiment),
+        *trace_records(experiment),
+        *(f"{folder}/record.json" for folder in trial_folders(experiment)),
+        TABLES,
+        *(f"tables/{name}.parquet" for name in Tables._fields),
+        *(f"figures/{name}.svg" for name in FIGURES),
+        *map(figure_path, FIGURES),
+        REPORT,
+        beside(Path(REPORT)).as_posix(),
+    ]
+    missing = [name for name in wanted if not (results / name).is_file()]
+    if missing:
+        more = f" and {len(missing) - SHOWN} more" if len(missing) > SHOWN else ""
+        raise SchedlabError(
+            f"{results}: {len(missing)} files are missing that a bundle must have: "
+            + ", ".join(missing[:SHOWN])
+            + more,
+            remedy="run `make report` to the end with the configuration of these results",
+        )
+
+
+def contents(results: Path, experiment: Experiment, choice: Choice) -> Iterator[Content]:
+    """Yield every file of a results folder that goes in, one stage's folder after another.
+
+    Only one record at a time is held in memory.
+    """
+    yield Content(EXPERIMENTS)
+    yield Content(REPORT)
+    yield Content(beside(Path(REPORT)).as_posix())
+    yield Content(TABLES)
+    yield from (Content(f"tables/{name}.parquet") for name in Tables._fields)
+    for name in FIGURES:
+        yield Content(f"figures/{name}.svg")
+        yield Content(figure_path(name))
+    yield from recorded(results, "", experiment, choice)
+    for origin in origins(results, experiment)[1:]:
+        below = f"{FOLDER}/{origin.name}/"
+        yield Content(f"{below}{EXPERIMENTS}")
+        yield Content(f"{below}{ORIGIN}")
+        yield from recorded(results, below, origin.experiment, choice)
+
+
+def recorded(
+    results: Path, below: str, experiment: Experiment, choice: Choice
+) -> Iterator[Content]:
+    """Yield the records of an experiment and the outputs that they name.
+
+    Parameters
+    ----------
+    results : pathlib.Path
+        The results folder.
+    below : str
+        Where the experiment's results lie in it: empty, or a path with a slash at its end.
+    experiment : Experiment
+        Names stages and trials.
+    choice : Choice
+        What goes in.
+    """
+    for name in (*stage_records(experiment), *trace_records(experiment)):
+        yield from _stage(results, below, name, choice)
+    for folder in trial_folders(experiment):
+        yield from _stage(results, below, f"{folder}/record.json", choice)
+
+
+def _stage(results: Path, below: str, name: str, choice: Choice) -> Iterator[Content]:
+    folder = name.rpartition("/")[0]
+    yield Content(f"{below}{name}")
+    if not folder:
+        return
+    outputs: dict[str, Any] = load_record(results / below / name).get("outputs") or {}
+    for output, sha256 in sorted(outputs.items()):
+        if choice.takes(folder, output):
+            yield Content(
+                f"{below}{folder}/{output}", sha256, opaque=not output.endswith(_DOCUMENTS)
+                and not folder.startswith("trials/"),
+            )  # fmt: skip

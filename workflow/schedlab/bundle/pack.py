@@ -1,0 +1,181 @@
+"""Packing results into a bundle."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+from schedlab import __version__
+from schedlab.bundle import crate
+from schedlab.bundle.citation import read_citation, zenodo
+from schedlab.bundle.contents import (
+    Choice,
+    Content,
+    contents,
+    load_packed_experiment,
+    require_complete,
+    stage_records,
+    trial_folders,
+)
+from schedlab.bundle.executions import Execution, execution
+from schedlab.bundle.layout import (
+    CITATION,
+    CRATE,
+    DESCRIPTION,
+    PATCH,
+    RESULTS,
+    SCHEMA,
+    SOURCE,
+    ZENODO,
+)
+from schedlab.bundle.scan import Scanner, secret_needles
+from schedlab.bundle.source import Checkout
+from schedlab.bundle.versions import versions
+from schedlab.bundle.writer import BundleWriter
+from schedlab.config import Experiment
+from schedlab.errors import SchedlabError
+from schedlab.figures import FIGURES
+from schedlab.neutral import CHECKOUT, identity
+from schedlab.records import digest, file_digest, load_record
+
+_SEARCHED_AT_THEIR_SOURCE = (".parquet",)
+
+
+def pack(
+    results: Path,
+    output: Path,
+    choice: Choice | None = None,
+    *,
+    force: bool = False,
+    root: Path = CHECKOUT,
+) -> str:
+    """Write a bundle of a results folder; return the SHA-256 of its bytes.
+
+    Parameters
+    ----------
+    results : pathlib.Path
+        Results with their report.
+    output : pathlib.Path
+        Archive to write.
+    choice : Choice, optional
+        What goes in beside the usual.
+    force : bool
+        Replace an existing file.
+    root : pathlib.Path
+        The checkout whose source goes in.
+
+    Raises
+    ------
+    SchedlabError
+        When something is missing, changed since its record, or must not be shared; nothing is
+        written then.
+    """
+    if output.exists() and not force:
+        raise SchedlabError(
+            f"{output} exists", remedy="use another --output, or --force to replace it"
+        )
+    choice = choice or Choice()
+    experiment = load_packed_experiment(results)
+    require_complete(results, experiment)
+    checkout = Checkout(root)
+    scanner = Scanner(identity(), secret_needles(results))
+    newest, lineage, executions = _told(results, experiment)
+    citation_file = checkout.file(CITATION)
+    citation = read_citation(citation_file)
+    patch = checkout.patch(identity())
+    description = {
+        "schema": SCHEMA,
+        "release": __version__,
+        "name": experiment.name,
+        "created": newest,
+        "lineage": lineage,
+        "commit": checkout.commit,
+        "patched": bool(patch),
+        "included": {name: getattr(choice, name) for name in ("blocks", "images", "snapshots")},
+        "versions": versions(),
+    }
+    metadata = crate.metadata(
+        name=experiment.name,
+        date=newest,
+        citation=citation,
+        commit=checkout.commit,
+        executions=executions,
+        figures=FIGURES,
+    )
+    with BundleWriter(output) as writer:
+        small = {
+            DESCRIPTION: json.dumps(description, indent=1, sort_keys=True).encode() + b"\n",
+            ZENODO: zenodo(citation, experiment.name, newest),
+            CITATION: citation_file or b"",
+            CRATE: metadata,
+        }
+        for name, content in small.items():
+            scanner.check(name, io.BytesIO(content), machine=name != CITATION)
+            writer.add_bytes(name, content)
+        for entry in contents(results, experiment, choice):
+            _add(writer, scanner, results, entry)
+        for file in checkout.files():
+            _add_source(writer, scanner, file.name, file.content.read(), file.executable)
+        scanner.check(PATCH, io.BytesIO(_added(patch)))
+        writer.add_bytes(PATCH, patch)
+    return writer.digest
+
+
+def _told(results: Path, experiment: Experiment) -> tuple[str, str, list[Execution]]:
+    """Date of the newest record, lineage of all trials, and the executions that the crate tells."""
+    executions = []
+    for name in stage_records(experiment):
+        executions.append(execution(load_record(results / name), f"{RESULTS}/{name}"))
+    newest = max((run.start for run in executions), default="")
+    lineages: list[str] = []
+    spans: dict[str, tuple[str, str]] = {}
+    for folder in trial_folders(experiment):
+        record = load_record(results / folder / "record.json")
+        lineages.append(str(record["lineage"]))
+        run = execution(record, folder)
+        newest = max(newest, run.start)
+        cluster = folder.split("/")[1]
+        start, end = spans.get(cluster, (run.start, run.end))
+        spans[cluster] = (min(start, run.start), max(end, run.end))
+    executions += [
+        Execution("trial", f"trials on {cluster}", f"{RESULTS}/trials/{cluster}/", start, end)
+        for cluster, (start, end) in sorted(spans.items())
+    ]
+    return newest, digest(sorted(lineages)), executions
+
+
+def _add(writer: BundleWriter, scanner: Scanner, results: Path, entry: Content) -> None:
+    """Add a file of the results, after it was searched and compared with its record."""
+    path = results / entry.name
+    if not path.is_file() or path.is_symlink():
+        raise SchedlabError(
+            f"{path} is missing, although its record names it"
+            if entry.sha256
+            else f"{path} is missing",
+            remedy="run `make report` to the end, then pack again",
+        )
+    if entry.sha256 and file_digest(path) != entry.sha256:
+        raise SchedlabError(
+            f"{path} is not the file that its record describes",
+            remedy=f"remove {path.parent / 'record.json'} and run `make report`: the stage runs "
+            "again",
+        )
+    if not entry.opaque and path.suffix not in _SEARCHED_AT_THEIR_SOURCE:
+        with path.open("rb") as handle:
+            binary = "/prometheus/block/" in entry.name
+            scanner.check(entry.name, handle, machine=not binary)
+    writer.add_file(f"{RESULTS}/{entry.name}", path)
+
+
+def _add_source(
+    writer: BundleWriter, scanner: Scanner, name: str, content: bytes, executable: bool
+) -> None:
+    # What was committed is meant for everyone, names in it too; keys never are.
+    scanner.check(f"{SOURCE}/{name}", io.BytesIO(content), machine=False)
+    writer.add(f"{SOURCE}/{name}", io.BytesIO(content), len(content), executable=executable)
+
+
+def _added(patch: bytes) -> bytes:
+    """Lines that a patch adds, and the names of files in it."""
+    return b"\n".join(line for line in patch.split(b"\n") if line.startswith((b"+", b"diff --git")))

@@ -1,0 +1,94 @@
+"""Making figures and report of a bundle anew, and comparing them with those in it.
+
+Nothing but the Python environment is needed: no network, no privileges, no libvirt, no Snakemake.
+"""
+
+from __future__ import annotations
+
+import filecmp
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from schedlab.bundle.contents import REPORT
+from schedlab.bundle.open import opened
+from schedlab.bundle.versions import versions
+from schedlab.config import read_experiment
+from schedlab.errors import SchedlabError
+from schedlab.figures import FIGURES, draw
+from schedlab.origins import origins
+from schedlab.report.render import render_report
+from schedlab.tables.build import Tables, build_tables
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """What was made anew.
+
+    Attributes
+    ----------
+    same, different : list of str
+        Files that are, or are not, those of the bundle, byte for byte.
+    versions : dict of str to (str, str)
+        Libraries whose version in the bundle is not that of here.
+    """
+
+    same: list[str]
+    different: list[str]
+    versions: dict[str, tuple[str, str]]
+
+
+def render(path: Path, output: Path, *, tables: bool = False, force: bool = False) -> Rendered:
+    """Render a bundle, or a results folder, into a folder.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        What to render.
+    output : pathlib.Path
+        Folder for `figures/`, `report.html` and, where they are made, `tables/`.
+    tables : bool
+        Make the tables anew from the trials, and everything from them.
+    force : bool
+        Write into a folder that holds something.
+
+    Raises
+    ------
+    SchedlabError
+        When `output` is not empty, or the bundle is not sound.
+    """
+    if output.exists() and any(output.iterdir()) and not force:
+        raise SchedlabError(
+            f"{output} is not empty", remedy="use another --output, or --force to write into it"
+        )
+    with opened(path) as source:
+        experiment = read_experiment(source.experiments)
+        if tables:
+            build_tables(origins(source.results, experiment), output / "tables")
+        made = output / "tables" if tables else source.results / "tables"
+        for name in FIGURES:
+            draw(name, made, output / "figures" / f"{name}.svg")
+        render_report(
+            made,
+            output / "figures",
+            source.results,
+            experiment,
+            output / REPORT,
+        )
+        names = [f"figures/{name}.svg" for name in FIGURES] + [REPORT]
+        names += [f"tables/{name}.parquet" for name in Tables._fields] * tables
+        same = [name for name in names if _equal(source.results / name, output / name)]
+        then: dict[str, Any] = source.verified.description["versions"] if source.verified else {}
+    return Rendered(
+        same,
+        [name for name in names if name not in same],
+        {
+            name: (str(then[name]), now)
+            for name, now in versions().items()
+            if then.get(name, now) != now
+        },
+    )
+
+
+def _equal(one: Path, other: Path) -> bool:
+    return one.is_file() and other.is_file() and filecmp.cmp(one, other, shallow=False)

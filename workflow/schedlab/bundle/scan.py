@@ -1,0 +1,130 @@
+"""The last lock: nothing secret, and nothing of this machine, in what is about to be packed.
+
+What is shared is clean when it is written (:mod:`schedlab.neutral`), and contents come from records
+alone (:mod:`schedlab.bundle.contents`). This searches all the same.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+from schedlab.bundle.layout import CHUNK
+from schedlab.errors import SchedlabError
+from schedlab.neutral import Identity
+
+OVERLAP = 4096
+"""Bytes of a part that are searched again with the next one: no pattern is longer."""
+
+_MARKERS: tuple[tuple[str, bytes, re.Pattern[bytes]], ...] = (
+    (
+        "a private key or certificate",
+        b"-----BEGIN ",
+        re.compile(
+            rb"-----BEGIN [A-Z0-9 ]*(?:PRIVATE KEY|CERTIFICATE)-----(?:\\[nr]|\s)+"
+            rb"[A-Za-z0-9+/=]{20,}"
+        ),
+    ),
+    ("a private key or certificate", b"LS0tLS1CRUdJTi", re.compile(rb"LS0tLS1CRUdJTi[\w+/=]{40,}")),
+    (
+        "a kubeconfig",
+        b"-data",
+        re.compile(
+            rb"(?:client-key|client-certificate|certificate-authority)-data\\?[\"']?\s*:\s*\\?[\"']?"
+            rb"[A-Za-z0-9+/=]{20,}"
+        ),
+    ),
+    ("a signed token", b"eyJ", re.compile(rb"\beyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{8,}")),
+)
+_WORD = re.compile(rb"[A-Za-z0-9+/_-]{32,}={0,2}")
+_LARGEST_SECRET = 1 << 16
+_PUBLIC = (".pub", ".tfstate", ".backup")
+
+
+def secret_needles(results: Path) -> frozenset[bytes]:
+    """What the clusters' folders of secrets hold, in the forms in which it could get out.
+
+    Keys as they are, in base64 and in hexadecimal digits; of text files also every long word.
+    """
+    needles: set[bytes] = set()
+    for path in results.glob("clusters/*/*/secrets/**/*"):
+        if path.is_file() and path.suffix not in _PUBLIC and path.stat().st_size < _LARGEST_SECRET:
+            needles |= set(_forms(path.read_bytes()))
+    return frozenset(needles)
+
+
+def _forms(content: bytes) -> Iterator[bytes]:
+    words = _WORD.findall(content)
+    if len(content) >= 16 and not words:
+        yield from (content[:OVERLAP], content.hex().encode()[:OVERLAP])
+        yield base64.b64encode(content).rstrip(b"=")[:OVERLAP]
+    yield from (word[:OVERLAP] for word in words)
+
+
+class Scanner:
+    """Searches members of a bundle.
+
+    Parameters
+    ----------
+    identity : Identity
+        This machine.
+    needles : frozenset of bytes
+        Contents that must not get out.
+    """
+
+    def __init__(self, identity: Identity, needles: frozenset[bytes] = frozenset()) -> None:
+        self._identity = identity
+        self._needles = sorted(needles)
+
+    def check(self, name: str, handle: IO[bytes], *, machine: bool = True) -> None:
+        """Search a file from where it stands; also inside one that is packed with gzip.
+
+        Parameters
+        ----------
+        name : str
+            For the message.
+        handle : IO
+            The file.
+        machine : bool
+            Search for what identifies the machine too.
+
+        Raises
+        ------
+        SchedlabError
+            Says what was found where, without repeating it.
+        """
+        before = b""
+        for part in _parts(name, handle):
+            found = self._found(before + part, machine=machine)
+            if found:
+                raise SchedlabError(
+                    f"{name} holds {', '.join(found)}: nothing was packed",
+                    remedy="run the stage that wrote it again with this version of schedlab, which "
+                    "leaves it out; in a file of your own, take it out",
+                )
+            before = part[-OVERLAP:]
+
+    def _found(self, data: bytes, *, machine: bool) -> list[str]:
+        found = {what for what, mark, form in _MARKERS if mark in data and form.search(data)}
+        if any(needle in data for needle in self._needles):
+            found.add("the content of a folder of secrets")
+        if machine:
+            found |= set(self._identity.traces(data.decode("utf-8", "replace")))
+        return sorted(found)
+
+
+def _parts(name: str, handle: IO[bytes]) -> Iterator[bytes]:
+    """Content in parts of bounded size."""
+    if not name.endswith(".gz"):
+        while part := handle.read(CHUNK):
+            yield part
+        return
+    unpacker = zlib.decompressobj(wbits=31)
+    while part := handle.read(CHUNK):
+        while part:
+            yield unpacker.decompress(part, CHUNK)
+            part = unpacker.unconsumed_tail

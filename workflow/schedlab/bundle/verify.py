@@ -1,0 +1,224 @@
+"""Checking a bundle against its own manifest, and unpacking one that is sound."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from schedlab import __version__
+from schedlab.bundle.layout import CHUNK, DESCRIPTION, MANIFEST, SCHEMA, Limits, name_problem
+from schedlab.bundle.reader import BundleReader, Member, archive_digest, damaged, hostile
+from schedlab.errors import SchedlabError
+from schedlab.records import file_digest
+
+_SMALL = 1 << 20
+"""Bytes that the description may have."""
+_LARGEST_MANIFEST = 1 << 29
+_RESERVE = 256 << 20
+"""Bytes that unpacking leaves free on the disk."""
+
+
+@dataclass(frozen=True)
+class Verified:
+    """A bundle in which everything is as its manifest says.
+
+    Attributes
+    ----------
+    digest : str
+        SHA-256 of the archive, or of the manifest of an unpacked one.
+    description : dict
+        Content of ``bundle.json``.
+    members : int
+        Number of files, without the manifest.
+    size : int
+        Their bytes.
+    """
+
+    digest: str
+    description: dict[str, Any]
+    members: int
+    size: int
+
+
+def describe(path: Path, content: bytes) -> dict[str, Any]:
+    """Read ``bundle.json`` and refuse a form that this release does not know.
+
+    Raises
+    ------
+    SchedlabError
+        Names the release that wrote it where that is a newer one.
+    """
+    try:
+        description = json.loads(content)
+        schema, release = str(description["schema"]), str(description["release"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise damaged(path, f"its {DESCRIPTION} cannot be read: {error}") from error
+    if schema == SCHEMA:
+        return dict(description)
+    family, _, number = SCHEMA.rpartition("/")
+    theirs = schema.removeprefix(f"{family}/")
+    if schema.startswith(f"{family}/") and theirs.isdigit() and int(theirs) > int(number):
+        raise SchedlabError(
+            f"{path}: is of a newer form, {schema}: schedlab {release} wrote it, this is"
+            f" {__version__}, which knows {SCHEMA}",
+            remedy=f"read it with schedlab {release} or later, for example the source in it"
+            " (`tar --zstd -xf BUNDLE source`)",
+        )
+    raise SchedlabError(
+        f"{path}: has the unknown form {schema!r}, expected {SCHEMA!r}",
+        remedy="read it with the release of schedlab that wrote it, or pack the results again",
+    )
+
+
+def verify(path: Path, limits: Limits | None = None) -> Verified:
+    """Check an archive, or the folder of an unpacked one; write nothing.
+
+    Raises
+    ------
+    SchedlabError
+        Names every changed, missing and added file, or why the archive is refused.
+    """
+    if path.is_dir():
+        return _verify_folder(path)
+    return _read(path, limits, lambda member: _hash(member, None))
+
+
+def unpack(path: Path, folder: Path, limits: Limits | None = None) -> Verified:
+    """Check an archive while it is unpacked into `folder`, which must be a temporary one.
+
+    Files are made anew and only there, folders are real ones: nothing outside can be reached.
+
+    Raises
+    ------
+    SchedlabError
+        As :func:`verify`; what was unpacked so far is then of no use.
+    """
+    root = folder.resolve()
+
+    def write(member: Member) -> str:
+        if shutil.disk_usage(root).free < member.size + _RESERVE:
+            raise SchedlabError(
+                f"{path}: the disk has no room to unpack {member.name}",
+                remedy="set TMPDIR to a folder on a larger disk",
+            )
+        target = root / member.name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        return _hash(member, target)
+
+    return _read(path, limits, write)
+
+
+def _hash(member: Member, target: Path | None) -> str:
+    sha256 = hashlib.sha256()
+    handle = target.open("xb") if target else None
+    try:
+        while chunk := member.content.read(CHUNK):
+            sha256.update(chunk)
+            if handle:
+                handle.write(chunk)
+    finally:
+        if handle:
+            handle.close()
+    return sha256.hexdigest()
+
+
+def _read(path: Path, limits: Limits | None, take: Callable[[Member], str]) -> Verified:
+    """Pass every member to `take`, which returns its digest, and compare with the manifest."""
+    digest = archive_digest(path)
+    found: dict[str, tuple[str, int]] = {}
+    description: dict[str, Any] | None = None
+    listed: dict[str, tuple[str, int]] | None = None
+    for member in BundleReader(path, limits).members():
+        if description is None:
+            if member.name != DESCRIPTION or member.size > _SMALL:
+                raise hostile(path, f"it does not begin with {DESCRIPTION}: no bundle of schedlab")
+            content = member.content.read()
+            description = describe(path, content)
+            member.content = io.BytesIO(content)
+        if listed is not None:
+            raise hostile(path, f"{member.name} comes after the manifest")
+        if member.name == MANIFEST:
+            if member.size > _LARGEST_MANIFEST:
+                raise hostile(path, f"its {MANIFEST} has {member.size} bytes")
+            member.content = io.BytesIO(member.content.read())
+        if member.name == MANIFEST:
+            listed = _listed(path, member.content)
+            member.content.seek(0)
+            take(member)
+        else:
+            found[member.name] = (take(member), member.size)
+    if description is None:
+        raise hostile(path, "it is empty")
+    if listed is None:
+        raise damaged(path, f"it has no {MANIFEST}")
+    _compare(path, listed, found)
+    return Verified(digest, description, len(found), sum(size for _, size in found.values()))
+
+
+def _listed(path: Path, lines: IO[bytes]) -> dict[str, tuple[str, int]]:
+    rows: dict[str, tuple[str, int]] = {}
+    try:
+        for line in lines:
+            row = json.loads(line)
+            name = str(row["path"])
+            if name in rows or name_problem(name):
+                raise ValueError(f"{name!r} is there twice or no path")
+            rows[name] = (str(row["sha256"]), int(row["size"]))
+    except (ValueError, KeyError, TypeError) as error:
+        raise damaged(path, f"its {MANIFEST} cannot be read: {error}") from error
+    return rows
+
+
+def _compare(
+    path: Path, listed: dict[str, tuple[str, int]], found: dict[str, tuple[str, int]]
+) -> None:
+    problems = [
+        f"{name}: {_fault(listed.get(name), found.get(name))}"
+        for name in sorted(listed.keys() | found.keys())
+        if listed.get(name) != found.get(name)
+    ]
+    if problems:
+        raise damaged(
+            path, f"{len(problems)} files are not as {MANIFEST} says:\n" + "\n".join(problems)
+        )
+
+
+def _fault(listed: tuple[str, int] | None, found: tuple[str, int] | None) -> str:
+    if found is None:
+        return "missing"
+    if listed is None:
+        return "added"
+    if listed[1] != found[1]:
+        return f"changed ({found[1]} bytes instead of {listed[1]})"
+    return "changed (another SHA-256)"
+
+
+def _verify_folder(folder: Path) -> Verified:
+    """Check the folder of an unpacked bundle."""
+    manifest, description = folder / MANIFEST, folder / DESCRIPTION
+    for path in (manifest, description):
+        if not path.is_file() or path.is_symlink():
+            raise SchedlabError(
+                f"{folder}: is no unpacked bundle: it has no {path.name}",
+                remedy="name a bundle, or the folder into which one was unpacked whole",
+            )
+    known = describe(folder, description.read_bytes())
+    with manifest.open("rb") as handle:
+        listed = _listed(folder, handle)
+    found: dict[str, tuple[str, int]] = {}
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if path.is_symlink() or not (path.is_dir() or path.is_file()):
+            raise hostile(folder, f"{name} is neither a file nor a folder")
+        if path.is_file() and name != MANIFEST:
+            found[name] = (file_digest(path), path.stat().st_size)
+    _compare(folder, listed, found)
+    return Verified(
+        file_digest(manifest), known, len(found), sum(size for _, size in found.values())
+    )

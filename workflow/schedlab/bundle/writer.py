@@ -1,0 +1,143 @@
+"""Writing a bundle's archive: the same members give the same bytes, in constant memory."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import struct
+import tempfile
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self, cast
+
+import zstandard
+
+from schedlab.bundle.layout import BLOCK, CHUNK, MANIFEST, WINDOW, header
+from schedlab.errors import SchedlabError
+
+LEVEL = 9
+"""Compression: higher levels save little and cost much time."""
+SKIPPABLE = 0x184D2A50
+SEAL = b"schedlab.bundle/1 sha256 "
+
+
+def seal(digest: bytes) -> bytes:
+    """Skippable zstd frame that ends an archive: SHA-256 of everything before it."""
+    content = SEAL + digest
+    return struct.pack("<II", SKIPPABLE, len(content)) + content
+
+
+class _Hashed(io.RawIOBase):
+    """Passes bytes on to a file and hashes them."""
+
+    def __init__(self, target: IO[bytes]) -> None:
+        self._target = target
+        self.sha256 = hashlib.sha256()
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: bytes) -> int:  # type: ignore[override]
+        self.sha256.update(data)
+        return self._target.write(data)
+
+
+class BundleWriter:
+    """Writes members one after another; complete when the context is left without an error.
+
+    The archive appears under its name at once and whole. The manifest is kept in a file, not in
+    memory, and becomes the last member.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        Archive to write; an existing one is replaced.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.digest = ""
+        self._partial = path.with_name(f".{path.name}.{os.getpid()}")
+
+    def __enter__(self) -> Self:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = self._partial.open("wb")
+        self._raw = _Hashed(self._file)
+        self._manifest = tempfile.TemporaryFile()
+        parameters = zstandard.ZstdCompressionParameters.from_level(
+            LEVEL,
+            window_log=WINDOW.bit_length() - 1,
+            write_checksum=True,
+            write_content_size=False,
+            threads=0,
+        )
+        compressor = zstandard.ZstdCompressor(compression_params=parameters)
+        self._out = compressor.stream_writer(
+            cast(IO[bytes], self._raw), closefd=False, write_size=CHUNK
+        )
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            if kind is None:
+                self._finish()
+                self._partial.replace(self.path)
+        finally:
+            self._manifest.close()
+            self._file.close()
+            self._partial.unlink(missing_ok=True)
+
+    def _finish(self) -> None:
+        size = self._manifest.tell()
+        self._manifest.seek(0)
+        self._member(MANIFEST, self._manifest, size)
+        self._out.write(b"\0" * (2 * BLOCK))
+        self._out.close()
+        end = seal(self._raw.sha256.digest())
+        self._raw.write(end)
+        self.digest = self._raw.sha256.hexdigest()
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+    def add(self, name: str, source: IO[bytes], size: int, *, executable: bool = False) -> None:
+        """Add a member of `size` bytes, read from `source`.
+
+        Raises
+        ------
+        SchedlabError
+            When `source` has more or fewer bytes, or the name does not fit.
+        """
+        digest = self._member(name, source, size, executable=executable)
+        row = {"path": name, "sha256": digest, "size": size}
+        self._manifest.write(json.dumps(row, sort_keys=True, ensure_ascii=False).encode() + b"\n")
+
+    def add_bytes(self, name: str, content: bytes) -> None:
+        """Add a member from memory."""
+        self.add(name, io.BytesIO(content), len(content))
+
+    def add_file(self, name: str, path: Path) -> None:
+        """Add a file."""
+        with path.open("rb") as handle:
+            self.add(name, handle, os.fstat(handle.fileno()).st_size)
+
+    def _member(self, name: str, source: IO[bytes], size: int, *, executable: bool = False) -> str:
+        sha256, left = hashlib.sha256(), size
+        self._out.write(header(name, size, executable=executable))
+        while left and (chunk := source.read(min(CHUNK, left))):
+            sha256.update(chunk)
+            self._out.write(chunk)
+            left -= len(chunk)
+        if left or source.read(1):
+            raise SchedlabError(
+                f"{name} changed its size while it was packed",
+                remedy="pack when nothing writes to the results",
+            )
+        self._out.write(b"\0" * (-size % BLOCK))
+        return sha256.hexdigest()

@@ -1,0 +1,112 @@
+"""Commands for result bundles: ``bundle``, ``verify``, ``render``, ``import``; and ``log``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from schedlab.commands.options import with_results
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e6:.1f} MB"
+
+
+@click.command()
+@with_results
+@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), required=True)
+@click.option(
+    "--include",
+    multiple=True,
+    type=click.Choice(["blocks", "images", "snapshots"]),
+    help="What goes in beside the usual: Prometheus' blocks of the trials; disks of the images; "
+    "memory and disks of the clusters, with their throw-away keys and this machine's paths.",
+)
+@click.option("--force", is_flag=True, help="Replace an existing file.")
+def bundle(results: Path, output: Path, include: tuple[str, ...], force: bool) -> None:
+    """Pack results, with what they are made from, into one file to share."""
+    from schedlab.bundle.contents import Choice
+    from schedlab.bundle.pack import pack
+
+    if "snapshots" in include:
+        click.echo(
+            "NOTICE: snapshots hold the clusters' own keys and paths of this machine; they are "
+            "packed as they are.",
+            err=True,
+        )
+    digest = pack(results, output, Choice(**dict.fromkeys(include, True)), force=force)
+    click.echo(f"{output}: {_size(output.stat().st_size)}, sha256 {digest}")
+
+
+@click.command()
+@click.argument("path", metavar="BUNDLE", type=click.Path(path_type=Path))
+def verify(path: Path) -> None:
+    """Find every changed, missing or added file of BUNDLE, a file or the folder of an unpacked one.
+
+    The digest that is printed covers every byte: compare it with the one that packing printed.
+    """
+    from schedlab.bundle.verify import verify as run
+
+    found = run(path)
+    told = found.description
+    click.echo(
+        f"{path}: sound: {found.members} files, {_size(found.size)}; "
+        f"{told.get('name')}, commit {told.get('commit')}, schedlab {told['release']}\n"
+        f"sha256 {found.digest}"
+    )
+
+
+@click.command()
+@click.argument("path", metavar="BUNDLE", type=click.Path(path_type=Path))
+@click.option("--output", type=click.Path(path_type=Path, file_okay=False), required=True)
+@click.option("--tables", is_flag=True, help="Make the tables anew too, from the trials.")
+@click.option("--force", is_flag=True, help="Write into a folder that is not empty.")
+def render(path: Path, output: Path, tables: bool, force: bool) -> None:
+    """Make figures and report of BUNDLE anew and compare them with those in it, byte for byte."""
+    from schedlab.bundle.render import render as run
+
+    rendered = run(path, output, tables=tables, force=force)
+    for name in rendered.different:
+        click.echo(f"differs: {name}", err=True)
+    if rendered.different:
+        for library, (then, now) in rendered.versions.items():
+            click.echo(f"  {library}: {then} made the bundle, {now} is here", err=True)
+    click.echo(
+        f"{output}: {len(rendered.same)} of {len(rendered.same) + len(rendered.different)} files "
+        "are the same as in the bundle, byte for byte"
+    )
+    sys.exit(1 if rendered.different else 0)
+
+
+@click.command("import")
+@with_results
+@click.argument("path", metavar="BUNDLE", type=click.Path(path_type=Path))
+@click.option("--as", "name", help="What the report calls it (default: the experiment's name).")
+@click.option("--force", is_flag=True, help="Replace an earlier import of that name.")
+def import_(results: Path, path: Path, name: str | None, force: bool) -> None:
+    """Place the trials of BUNDLE beside local ones, for comparison in one report.
+
+    `make report` then shows them as clusters `NAME: CLUSTER`, never pooled with others. To undo it,
+    remove the folder `imported/NAME` of the results.
+    """
+    from schedlab.bundle.importing import import_bundle
+
+    folder, trials = import_bundle(path, results, name, force=force)
+    click.echo(
+        f"{folder}: {trials} trials; `make report` shows them, removing the folder undoes it"
+    )
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--show", is_flag=True, help="Write to the standard output too.")
+def log(file: Path, show: bool) -> None:
+    """Write the standard input to FILE, without what identifies this machine and its user."""
+    from schedlab.commands.log import keep
+
+    keep(file, show=show)
+
+
+COMMANDS = (bundle, verify, render, import_, log)
