@@ -80,9 +80,7 @@ def make(folder: Path, experiment: Experiment, series: int) -> Context:
         before = list(read_series(path))
         write_series(path, [*before, *more_series(series, number)])
         bundle_factory.adopt(folder, trial)
-        trace = context.trace(key.workload, 1, key.repetition)
-        trace.parent.mkdir(exist_ok=True)
-        trace.write_bytes((trial / "trace.json").read_bytes())
+        bundle_factory.add_trace(context, key)
     bundle_factory.analyse(context)
     return context
 

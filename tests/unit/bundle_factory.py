@@ -18,12 +18,14 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from record_factory import write_record
 from trial_factory import make_experiment, make_trial
 
 from schedlab.bundle.pack import pack
 from schedlab.config import Experiment
+from schedlab.config.model import TrialKey
 from schedlab.figures import FIGURES
-from schedlab.records import RecordWriter, digest, digests, load_record, write_json
+from schedlab.records import RecordWriter, beside, digest, load_record, write_json
 from schedlab.stages.analysis import draw_figure, write_report, write_tables
 from schedlab.stages.context import Context
 
@@ -35,13 +37,20 @@ def small_experiment(**changes: Any) -> Experiment:
     return make_experiment(**({"nodes": [1], "workloads": WORKLOADS} | changes))
 
 
-def _stage(path: Path, stage: str, name: str, parents: dict[str, Path], files: dict[str, bytes],
-           **content: Any) -> Path:  # fmt: skip
+def _stage(
+    results: Path,
+    path: Path,
+    stage: str,
+    name: str,
+    parents: dict[str, Path],
+    files: dict[str, bytes],
+    **content: Any,
+) -> Path:
     """Write a stage's folder: its files, and the record that names them."""
     for file, data in files.items():
         (path.parent / file).parent.mkdir(parents=True, exist_ok=True)
         (path.parent / file).write_bytes(data)
-    writer = RecordWriter(stage, name, path.parent, parents=parents)
+    writer = RecordWriter(stage, name, results, results, parents=parents)
     writer._created = "2026-09-20T10:00:00+00:00"
     writer._start = __import__("time").monotonic() - 12.5
     writer.write(path, outputs=[path.parent / file for file in files], **content)
@@ -52,19 +61,19 @@ def _stage(path: Path, stage: str, name: str, parents: dict[str, Path], files: d
 
 def make_stages(results: Path, experiment: Experiment) -> None:
     """Records of every stage before the trials."""
-    _stage(results / "toolchain.json", "toolchain", "toolchain", {}, {}, tools={})
+    _stage(results, results / "toolchain.json", "toolchain", "toolchain", {}, {}, tools={})
     probe = {"accelerator": "tcg", "reason": "/dev/kvm does not exist", "qemu_version": "10.0.3"}
     accelerator = _stage(
-        results / "accelerator.json", "accelerator", "host", {}, {}, accelerator=probe
+        results, results / "accelerator.json", "accelerator", "host", {}, {}, accelerator=probe
     )
     images = results / "images" / "slurm"
     base = _stage(
-        images / "base" / "record.json", "base", "slurm/base", {},
+        results, images / "base" / "record.json", "base", "slurm/base", {},
         {"disk.qcow2": b"base disk", "packages.txt": b"slurmctld=24.11\n"},
         realised={"packages": ["slurmctld=24.11"], "disk_sha256": digest("base")},
     )  # fmt: skip
     image = _stage(
-        images / "image" / "record.json", "image", "slurm/image",
+        results, images / "image" / "record.json", "image", "slurm/image",
         {"base": base, "accelerator": accelerator},
         {"disk.qcow2": b"image disk", "packages.txt": b"slurmctld=24.11\n", "console.log": b"boot"},
         realised={"packages": ["slurmctld=24.11"], "disk_sha256": digest("image")},
@@ -72,13 +81,15 @@ def make_stages(results: Path, experiment: Experiment) -> None:
     for cluster in experiment.clusters():
         folder = results / "clusters" / cluster.id
         provisioned = _stage(
-            folder / "provisioned" / "record.json", "provision", f"{cluster.id}/provisioned",
+            results, folder / "provisioned" / "record.json", "provision",
+            f"{cluster.id}/provisioned",
             {"image": image, "accelerator": accelerator},
             {"snapshot/head.save": b"memory", "terraform-outputs.json": b"{}"},
             realised={"nodes": {}, "domain_xml": {}, "terraform_outputs": {}},
         )  # fmt: skip
         _stage(
-            folder / "configured" / "record.json", "configure", f"{cluster.id}/configured",
+            results, folder / "configured" / "record.json", "configure",
+            f"{cluster.id}/configured",
             {"provisioned": provisioned},
             {"snapshot/head.save": b"memory", "ansible-timings.json": b"[]"},
             realised={"nodes": {}, "configuration": {"slurm.conf": "SelectType=cons\n"}},
@@ -106,14 +117,27 @@ def adopt(results: Path, folder: Path) -> None:
     """Make a trial's record name the files beside it, and the record of its cluster as parent."""
     path = folder / "record.json"
     record = load_record(path)
-    configured = load_record(
-        results / "clusters" / record["trial"]["cluster"] / "configured" / "record.json"
+    configured = results / "clusters" / record["trial"]["cluster"] / "configured" / "record.json"
+    kept = ("created", "duration", "trial", "conditions", "verdict", "phases", "tools")
+    write_record(
+        path,
+        results,
+        "trial",
+        record["id"],
+        {"configured": configured},
+        outputs=[file for file in folder.iterdir() if file != path],
+        **{key: record[key] for key in kept if key in record},
     )
-    files = [file for file in folder.iterdir() if file != path]
-    late = {key: record.pop(key) for key in ("lineage", "created", "duration")}
-    record["outputs"] = digests(files, folder.resolve())
-    record["parents"] = {"configured": {"id": configured["id"], "lineage": configured["lineage"]}}
-    write_json(path, record | late | {"lineage": digest(record)})
+
+
+def add_trace(context: Context, key: TrialKey) -> None:
+    """The trace that a trial has a copy of, and its record."""
+    nodes = context.experiment.cluster(key.cluster).nodes
+    trace = context.trace(key.workload, nodes, key.repetition)
+    trace.parent.mkdir(exist_ok=True)
+    folder = context.trial(key.cluster, key.workload, key.repetition)
+    shutil.copyfile(folder / "trace.json", trace)
+    write_record(beside(trace), context.results, "trace", trace.stem, outputs=[trace])
 
 
 def make_complete(results: Path, experiment: Experiment | None = None) -> Context:
@@ -123,12 +147,7 @@ def make_complete(results: Path, experiment: Experiment | None = None) -> Contex
     make_stages(results, experiment)
     add_trials(results, experiment)
     for key in experiment.trials():
-        nodes = experiment.cluster(key.cluster).nodes
-        trace = context.trace(key.workload, nodes, key.repetition)
-        trace.parent.mkdir(exist_ok=True)
-        shutil.copyfile(
-            context.trial(key.cluster, key.workload, key.repetition) / "trace.json", trace
-        )
+        add_trace(context, key)
     analyse(context)
     return context
 

@@ -17,7 +17,15 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from bundle_factory import adopt, analyse, make_checkout, make_stages, packed, small_experiment
+from bundle_factory import (
+    add_trace,
+    adopt,
+    analyse,
+    make_checkout,
+    make_stages,
+    packed,
+    small_experiment,
+)
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from trial_factory import make_trial
@@ -110,7 +118,7 @@ def test_canaries_are_found_nowhere(machine: Path, tmp_path: Path) -> None:
     for stage in ("provisioned", "configured"):
         path = results / f"clusters/slurm-n1/{stage}/record.json"
         record = load_record(path)
-        RecordWriter(str(record["stage"]), str(record["id"]), results).write(
+        RecordWriter(str(record["stage"]), str(record["id"]), results, results).write(
             path, realised=record["realised"] | {"domain_xml": told(machine, key)}, settings={}
         )
     for order, trial in enumerate(experiment.trials()):
@@ -118,15 +126,13 @@ def test_canaries_are_found_nowhere(machine: Path, tmp_path: Path) -> None:
         record = load_record(folder / "record.json")
         kept = {k: record[k] for k in ("trial", "conditions", "tools")}
         kept["conditions"] |= {"careless": told(machine, key)}
-        writer = RecordWriter("trial", trial.id, results, parents={
+        writer = RecordWriter("trial", trial.id, results, results, parents={
             "configured": results / "clusters/slurm-n1/configured/record.json"})  # fmt: skip
         reasons = [] if order else [f"{name}: {text}" for name, text in told(machine, key).items()]
         verdict = {"valid": not reasons, "reasons": reasons}
         writer.write(folder / "record.json", **kept, verdict=verdict)
         adopt(results, folder)
-        trace = context.trace(trial.workload, 1, trial.repetition)
-        trace.parent.mkdir(exist_ok=True)
-        shutil.copyfile(folder / "trace.json", trace)
+        add_trace(context, trial)
     analyse(context)
     checkout = make_checkout(machine / "checkout")
     (checkout / "notes.txt").write_text(f"{USER}@{HOST} {machine}/x http://{MIRROR}/y\n")

@@ -10,7 +10,7 @@ import pytest
 
 from schedlab import neutral as module
 from schedlab.neutral import Identity, neutral
-from schedlab.records import RecordWriter, digest, load_record
+from schedlab.records import RecordWriter, lineage, load_record
 
 KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\nabc\n-----END OPENSSH PRIVATE KEY-----"
 ALICE = Identity(
@@ -121,12 +121,13 @@ def test_a_record_is_clean_before_its_digest_is_taken(
 ) -> None:
     monkeypatch.setattr("schedlab.records.identity", lambda: ALICE)
     path = tmp_path / "record.json"
-    written = RecordWriter("trial", "x", tmp_path).write(path, log="/home/alice/lab/a", by="alice")
+    written = RecordWriter("trial", "x", tmp_path, tmp_path).write(
+        path, log="/home/alice/lab/a", by="alice"
+    )
     record = load_record(path)
     assert record == written
     assert record["log"] == "$CHECKOUT/a" and record["by"] == "[user]"
-    body = {k: v for k, v in record.items() if k not in {"lineage", "created", "duration"}}
-    assert record["lineage"] == digest(body)
+    assert record["lineage"] == lineage(record)
 
 
 def test_the_vocabulary_is_that_of_the_sources() -> None:
