@@ -13,6 +13,9 @@ pipeline = Pipeline.load(
     workflow.basedir,
 )
 RESULTS = pipeline.results
+# Priority of what comes before the trials, so that those of all clusters interleave, and nothing
+# is built beside them.
+BEFORE_TRIALS = 1000000
 
 
 # Jobs read them; they are no parameters, so that moving the results makes nothing stale.

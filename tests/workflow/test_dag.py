@@ -46,6 +46,14 @@ def test_trials_run_in_the_seeded_order_after_every_cluster(mini: MiniWorkflow) 
     assert ran == [key.id for key in load_experiment(mini.root / mini.config).trials()]
 
 
+def test_every_image_and_cluster_is_there_before_the_first_trial(mini: MiniWorkflow) -> None:
+    mini.edit(mini.config, "nodes: [1, 2]", "nodes: [1]\nschedulers: [slurm, kubernetes]")
+    stages = [command.split()[0] for command in mini.run()]
+    assert stages.count("image") == stages.count("configure") == 2
+    before = [n for n, stage in enumerate(stages) if stage in {"image", "configure"}]
+    assert max(before) < stages.index("trial")
+
+
 def test_a_second_run_does_nothing(built: MiniWorkflow) -> None:
     assert built.run() == []
 

@@ -18,8 +18,7 @@ rule provision:
         f"{RESULTS}/logs/clusters/{{cluster}}-provision.log",
     benchmark:
         f"{RESULTS}/benchmarks/clusters/{{cluster}}-provision.tsv"
-    # Before every trial, so that trials of all clusters can interleave.
-    priority: 1000000
+    priority: BEFORE_TRIALS
     conda:
         "../../envs/conda.yaml"
     resources:
@@ -43,7 +42,7 @@ rule configure:
         f"{RESULTS}/logs/clusters/{{cluster}}-configure.log",
     benchmark:
         f"{RESULTS}/benchmarks/clusters/{{cluster}}-configure.tsv"
-    priority: 1000000
+    priority: BEFORE_TRIALS
     conda:
         "../../envs/conda.yaml"
     resources:

@@ -16,6 +16,7 @@ rule base_disk:
         f"{RESULTS}/logs/images/{{image}}-base.log",
     benchmark:
         f"{RESULTS}/benchmarks/images/{{image}}-base.tsv"
+    priority: BEFORE_TRIALS
     conda:
         "../../envs/conda.yaml"
     params:
@@ -53,6 +54,7 @@ rule programs:
         f"{RESULTS}/images/{{image}}/programs/record.json",
     log:
         f"{RESULTS}/logs/images/{{image}}-programs.log",
+    priority: BEFORE_TRIALS
     conda:
         "../../envs/conda.yaml"
     message:
@@ -75,6 +77,7 @@ rule image:
         f"{RESULTS}/logs/images/{{image}}-image.log",
     benchmark:
         f"{RESULTS}/benchmarks/images/{{image}}-image.tsv"
+    priority: BEFORE_TRIALS
     conda:
         "../../envs/conda.yaml"
     resources:
