@@ -10,6 +10,7 @@ import pytest
 from trial_factory import make_experiment, make_results
 
 from schedlab.report.comparison import COMPARED, differences, parity
+from schedlab.report.method import rules
 from schedlab.report.render import render_report
 from schedlab.schedulers.base import PARITY
 from schedlab.tables.build import build_tables, load_tables
@@ -54,6 +55,17 @@ def test_a_clear_difference_is_told_and_none_is_invented(trials: pd.DataFrame) -
     gang = next(r for r in same if (r["workload"], r["nodes"]) == ("gang", 2))
     assert gang["values"][makespan]["verdict"] == "n too small"
     assert gang["values"][makespan]["interval"] == ""
+
+
+def test_the_rule_on_comparisons_is_told_as_it_was_kept(trials: pd.DataFrame) -> None:
+    def told(*verdicts: str) -> tuple[str, str]:
+        row = rules(trials, verdicts, pooled=False, absent=False)[2]
+        return row["status"], row["where"]
+
+    assert told()[0] == "does not apply"
+    assert told("larger", "no difference shown")[0] == "satisfied"
+    status, where = told("larger", "n too small")
+    assert status == "partly" and "1 of 2 have too few valid trials" in where
 
 
 def test_parity_shows_what_differs(trials: pd.DataFrame) -> None:

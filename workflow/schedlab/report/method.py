@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import pandas as pd
 
-from schedlab.metrics.statistics import CONFIDENCE, MINIMUM, RESAMPLES
+from schedlab.metrics.statistics import CONFIDENCE, MINIMUM, RESAMPLES, TOO_SMALL
 from schedlab.metrics.summary import QUANTITIES
 
 YES, PARTLY, NOT_YET, EMPTY = "satisfied", "partly", "not yet", "does not apply"
@@ -69,13 +70,30 @@ def quantities() -> list[dict[str, Any]]:
     ]
 
 
-def rules(trials: pd.DataFrame, *, pooled: bool, absent: bool) -> list[dict[str, Any]]:
+def _comparisons(verdicts: Sequence[str]) -> tuple[str, str]:
+    """Status and place of the rule on comparisons."""
+    if not verdicts:
+        return EMPTY, "This report compares nothing."
+    small = sum(verdict == TOO_SMALL for verdict in verdicts)
+    few = f" {small} of {len(verdicts)} have too few valid trials for a verdict." if small else ""
+    return (
+        PARTLY if small else YES,
+        "Schedulers side by side: differences with interval and Cliff's delta; overlapping"
+        f" intervals are not evidence of equality.{few}",
+    )
+
+
+def rules(
+    trials: pd.DataFrame, verdicts: Sequence[str], *, pooled: bool, absent: bool
+) -> list[dict[str, Any]]:
     """The rules for statistics, whether this report keeps them, and where.
 
     Parameters
     ----------
     trials : pandas.DataFrame
         The trials table.
+    verdicts : sequence of str
+        Verdicts of all differences that the report shows; empty where it compares nothing.
     pooled : bool
         Trials of one cluster differ in the record that they started from.
     absent : bool
@@ -107,8 +125,7 @@ def rules(trials: pd.DataFrame, *, pooled: bool, absent: bool) -> list[dict[str,
         ),
         (
             "Comparisons by the interval of the difference and effect size.",
-            EMPTY,
-            "This report compares nothing. Overlapping intervals are not evidence of equality.",
+            *_comparisons(verdicts),
         ),
         (
             "An A/A comparison gives the noise floor.",

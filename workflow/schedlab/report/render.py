@@ -78,6 +78,7 @@ def _content(tables: Path, results: Path, experiment: Experiment) -> dict[str, A
     records = Records(results, experiment, map(str, trials["trial"]))
     facts = summary.conditions(loaded, experiment)
     rows = summary.trial_rows(trials)
+    differences = comparison.differences(trials)
     clusters = [
         books[origin.name].cluster(cluster)
         | {"id": origin.label(cluster.id), "scheduler": origin.label(cluster.scheduler)}
@@ -101,7 +102,7 @@ def _content(tables: Path, results: Path, experiment: Experiment) -> dict[str, A
         "cells": summary.cell_trials(trials),
         "anchors": {row["trial"]: row["anchor"] for row in rows},
         "results": summary.main_table(trials),
-        "differences": comparison.differences(trials),
+        "differences": differences,
         "parity": comparison.parity(trials),
         "fates": summary.fates(trials),
         "invalid": summary.invalid_trials(trials),
@@ -109,7 +110,12 @@ def _content(tables: Path, results: Path, experiment: Experiment) -> dict[str, A
         "instants": summary.instants(loaded.jobs),
         "definitions": [definition._asdict() for definition in method.DEFINITIONS],
         "quantities": method.quantities(),
-        "rules": method.rules(trials, pooled=facts["pooled"], absent=bool(facts["absent"])),
+        "rules": method.rules(
+            trials,
+            [value["verdict"] for row in differences["rows"] for value in row["values"]],
+            pooled=facts["pooled"],
+            absent=bool(facts["absent"]),
+        ),
         "factors": _factors(experiment),
         "steps": _steps(loaded.trials),
         "clusters": clusters,
