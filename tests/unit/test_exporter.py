@@ -130,6 +130,30 @@ def test_names_longer_than_the_kernel_keeps_are_found_by_the_command(
     )
 
 
+def test_only_what_may_become_a_daemon_is_looked_at_again(
+    exporter: ModuleType, tmp_path: Path
+) -> None:
+    ticks = exporter.TICKS
+    (tmp_path / "uptime").write_text("100.00 50.00\n")
+    reader = exporter.Processes(["slurmd"], tmp_path)
+    process(tmp_path, 2, "kthreadd", user=0, system=0, resident=0, start=0)
+    process(tmp_path, 3, "slurmd", user=ticks, system=0, resident=1, start=0)
+    process(tmp_path, 4, "systemd", user=0, system=0, resident=1, start=99 * ticks)
+    assert reader.read()["slurmd"][0] == 1.0
+    assert reader.strangers == {"2"}
+    # A daemon is started by a process that becomes it, and daemons are read however old they are.
+    process(tmp_path, 4, "slurmd", user=2 * ticks, system=0, resident=1, start=99 * ticks)
+    process(tmp_path, 3, "slurmd", user=3 * ticks, system=0, resident=1, start=0)
+    assert reader.read()["slurmd"] == (5.0, 2048, 2048, 2, 2)
+    # The id is free, and used again.
+    for file in (tmp_path / "2").iterdir():
+        file.unlink()
+    (tmp_path / "2").rmdir()
+    reader.read()
+    process(tmp_path, 2, "slurmd", user=ticks, system=0, resident=1, start=100 * ticks)
+    assert reader.read()["slurmd"][0] == 6.0
+
+
 def test_a_process_that_ends_while_it_is_read_is_left_out(
     exporter: ModuleType, tmp_path: Path
 ) -> None:
