@@ -19,6 +19,13 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH):/usr/local/sbin:/usr/sbin:/sbin
 export SCHEDLAB_EXPERIMENTS = $(CONFIG)
 export SCHEDLAB_RESULTS = $(RESULTS)
 
+# Tests with real machines run one at a time and beside nothing else: they measure, and have limits.
+PYTEST = python -m schedlab.toolchain pytest --durations=15
+REAL = $(filter tests/e2e%,$(TESTS))
+APART = $(filter-out tests/e2e%,$(TESTS))
+PYTEST_APART = $(if $(APART),$(PYTEST) --numprocesses=auto --dist=worksteal $(APART),true)
+PYTEST_REAL = $(if $(REAL),$(PYTEST) $(REAL),true)
+
 SNAKEMAKE_WITH = snakemake --cores $(CORES) --config experiments=$(CONFIG) results=$(RESULTS)
 SNAKEMAKE = $(SNAKEMAKE_WITH) --
 
@@ -82,10 +89,12 @@ lint: ## Check the sources without running them
 test: ## Check the sources and run the tests, one on a real cluster
 	@scripts/setup --test
 	@scripts/lint
-	@python -m schedlab.toolchain pytest --durations=15 $(TESTS)
+	@$(PYTEST_APART)
+	@$(PYTEST_REAL)
 
 .PHONY: test-all
 test-all: ## Like test, but build what is missing rather than leave tests out
 	@scripts/setup --test
 	@scripts/lint
-	@SCHEDLAB_TEST_ALL=1 python -m schedlab.toolchain pytest --durations=15 tests
+	@$(PYTEST_APART)
+	@SCHEDLAB_TEST_ALL=1 $(PYTEST_REAL)

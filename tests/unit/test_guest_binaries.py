@@ -18,6 +18,7 @@ from schedlab.toolchain.cache import Cache
 from schedlab.toolchain.guest_binaries import (
     GROUPS,
     GuestBinaries,
+    is_prepared,
     linker_flags,
     prepare_guest_binaries,
     require_supported_pair,
@@ -72,6 +73,18 @@ def prepare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         return prepare_guest_binaries(group, cache=Cache(tmp_path / "cache"), modules=modules)
 
     return run
+
+
+def test_programs_are_prepared_once_they_are_built_or_given(
+    prepare, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = Cache(tmp_path / "cache")
+    assert not is_prepared("volcano", cache=cache)
+    prepare("volcano")
+    assert is_prepared("volcano", cache=cache)
+    assert not is_prepared("kubernetes", cache=cache)
+    monkeypatch.setenv(guest_binaries.variable("kubernetes"), str(tmp_path))
+    assert is_prepared("kubernetes", cache=cache)
 
 
 @pytest.mark.parametrize("group", GROUPS)

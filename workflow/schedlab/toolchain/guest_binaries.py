@@ -225,6 +225,14 @@ def prepare_guest_binaries(
     return _describe(group, folder, module.version, read_sums(folder))
 
 
+def is_prepared(group: str, *, cache: Cache | None = None, modules: Path = MODULES) -> bool:
+    """Tell whether a group's programs are given or in the cache, so that none would be built."""
+    if os.environ.get(variable(group)):
+        return True
+    _, _, inputs = _pinned(group, modules)
+    return (cache or Cache.default()).location(KIND, inputs).exists()
+
+
 def _pinned(group: str, modules: Path) -> tuple[GoModule, str, dict[str, Any]]:
     """Give a group's module, linker flags, and all that determines what is built."""
     module = GoModule.load(group, modules)
