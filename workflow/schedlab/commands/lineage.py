@@ -8,6 +8,8 @@ from pathlib import Path
 
 import click
 
+from schedlab.commands.options import with_paths
+
 MISMATCH = 3
 """Exit status of ``trace`` for a chain that does not match; errors end with 1, misuse with 2."""
 
@@ -63,22 +65,7 @@ def trace(results: Path, source: Path | None, as_json: bool, target: str) -> Non
 
 
 @click.command()
-@click.option(
-    "--experiments",
-    type=click.Path(path_type=Path, dir_okay=False),
-    default="config/experiments.yaml",
-    envvar="SCHEDLAB_EXPERIMENTS",
-    show_default=True,
-    help="Configuration of the sweep.",
-)
-@click.option(
-    "--results",
-    type=click.Path(path_type=Path, file_okay=False),
-    default="results",
-    envvar="SCHEDLAB_RESULTS",
-    show_default=True,
-    help="Results folder.",
-)
+@with_paths
 @_json
 @click.argument("targets", nargs=-1)
 def why(experiments: Path, results: Path, as_json: bool, targets: tuple[str, ...]) -> None:
