@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import subprocess
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -250,6 +251,7 @@ def test_health_checks_are_sound_shell_and_touch_no_stamps(name: str) -> None:
     for command in commands:
         subprocess.run(["sh", "-n", "-c", command], check=True)
         assert "stamps.txt" not in command
-    body = json.loads(re.search(r"printf %s '(.*?)' \|", commands[1])[1])  # type: ignore[index]
+    (job,) = [word for word in shlex.split(commands[0]) if word.startswith("--job=")]
+    body = json.loads(job.removeprefix("--job="))
     assert body["metadata"]["name"] == "health"
     assert GROUP[name] in body["apiVersion"]

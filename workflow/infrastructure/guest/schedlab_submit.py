@@ -51,6 +51,42 @@ def run_command(entry: Dict[str, Any], timeout: float) -> Answer:
     return Answer(done.returncode, native, done.stderr.strip())
 
 
+def connection_to(
+    options: Dict[str, str], context: Optional[ssl.SSLContext] = None
+) -> http.client.HTTPSConnection:
+    """Connection, not yet open, to an HTTPS server: {url, certificate, key, authority}."""
+    url = urlsplit(options["url"])
+    return http.client.HTTPSConnection(
+        url.hostname or "", url.port or 443, context=context or identity(options), timeout=30
+    )
+
+
+def identity(options: Dict[str, str]) -> ssl.SSLContext:
+    """Who the client is, and whose servers it trusts."""
+    # Not create_default_context: its strict checks (Python 3.13) refuse plain openssl CAs.
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.load_verify_locations(cafile=options["authority"])
+    context.load_cert_chain(options["certificate"], options["key"])
+    return context
+
+
+def exchange(
+    connection: http.client.HTTPSConnection, method: str, path: str, body: Any, timeout: float
+) -> Tuple[int, bytes]:
+    """Status and whole body of the answer; only what was read whole leaves it usable."""
+    connection.timeout = timeout
+    if connection.sock is not None:
+        connection.sock.settimeout(timeout)
+    connection.request(
+        method,
+        path,
+        body=None if body is None else json.dumps(body).encode(),
+        headers={"Content-Type": "application/json", "Accept": "application/json"},
+    )
+    response = connection.getresponse()
+    return response.status, response.read()
+
+
 class Api:
     """Connections to an HTTPS server that stay open from one request to the next.
 
@@ -59,17 +95,8 @@ class Api:
     """
 
     def __init__(self, options: Dict[str, str], connections: int) -> None:
-        url = urlsplit(options["url"])
-        # Not create_default_context: its strict checks (Python 3.13) refuse plain openssl CAs.
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.load_verify_locations(cafile=options["authority"])
-        context.load_cert_chain(options["certificate"], options["key"])
-        self.free = [
-            http.client.HTTPSConnection(
-                url.hostname or "", url.port or 443, context=context, timeout=30
-            )
-            for _ in range(connections)
-        ]
+        context = identity(options)
+        self.free = [connection_to(options, context) for _ in range(connections)]
         for connection in self.free:
             connection.connect()
 
@@ -85,7 +112,9 @@ class Api:
             while True:
                 kept = connection.sock is not None
                 try:
-                    status, body = self._exchange(connection, request, timeout)
+                    status, body = exchange(
+                        connection, request["method"], request["path"], request["body"], timeout
+                    )
                     break
                 except (http.client.BadStatusLine, ConnectionError, ssl.SSLError) as error:
                     connection.close()
@@ -111,20 +140,3 @@ class Api:
         if status >= 300:
             return Answer(status, None, message or "HTTP status {}".format(status))
         return Answer(0, name, "" if name else "the answer names no object")
-
-    @staticmethod
-    def _exchange(
-        connection: http.client.HTTPSConnection, request: Dict[str, Any], timeout: float
-    ) -> Tuple[int, bytes]:
-        """Status and whole body of the answer; only what was read whole leaves it usable."""
-        connection.timeout = timeout
-        if connection.sock is not None:
-            connection.sock.settimeout(timeout)
-        connection.request(
-            request["method"],
-            request["path"],
-            body=json.dumps(request["body"]).encode(),
-            headers={"Content-Type": "application/json", "Accept": "application/json"},
-        )
-        response = connection.getresponse()
-        return response.status, response.read()

@@ -28,8 +28,7 @@ class Kubernetes(KubernetesBase):
     version: ClassVar[str] = "v1"
     index: ClassVar[str] = "JOB_COMPLETION_INDEX"
     controllers: ClassVar[tuple[str, ...]] = ("kube-scheduler", "kube-controller-manager")
-    metrics: ClassVar[str] = "https://127.0.0.1:10259"
-    condition: ClassVar[str] = "condition=Complete"
+    metrics: ClassVar[str] = "https://127.0.0.1:10259/metrics"
     default_settings: ClassVar[Mapping[str, str]] = {
         "schedulerQps": "50",
         "schedulerBurst": "100",
@@ -87,8 +86,7 @@ class Volcano(KubernetesBase):
     version: ClassVar[str] = "v1alpha1"
     index: ClassVar[str] = "VC_TASK_INDEX"
     controllers: ClassVar[tuple[str, ...]] = ("vc-scheduler", "vc-controller-manager")
-    metrics: ClassVar[str] = "http://127.0.0.1:8080"
-    condition: ClassVar[str] = "jsonpath={.status.state.phase}=Completed"
+    metrics: ClassVar[str] = "http://127.0.0.1:8080/metrics"
     playbook: ClassVar[str] = "setup-volcano.yml"
     configuration: ClassVar[Mapping[str, str]] = {
         "volcano-scheduler.conf": "/etc/kubernetes/volcano-scheduler.yaml"

@@ -32,12 +32,18 @@ if TYPE_CHECKING:
     from schedlab.config.model import Experiment
 
 AUDIT_LOG = "/var/log/kubernetes/audit.log"
-ADMIN = "/etc/kubernetes/admin.conf"
+API = {
+    "url": "https://127.0.0.1:6443",
+    "certificate": "/etc/kubernetes/driver/client.crt",
+    "key": "/etc/kubernetes/driver/client.key",
+    "authority": "/etc/kubernetes/pki/ca.crt",
+}
+"""The API server, seen from the head, and as whom the driver and the checks go there."""
 HEALTH_STAMPS = "/var/lib/schedlab/health.txt"
 """Stamps of the health check's job, which is none of the trial's."""
 
 _UNITS = "/etc/systemd/system"
-_KUBECTL = ["kubectl", f"--kubeconfig={ADMIN}"]
+_CLIENT = ["python3", "/usr/local/lib/schedlab/schedlab_kubernetes.py", f"--api={json.dumps(API)}"]
 
 
 class KubernetesBase(Scheduler):
@@ -57,8 +63,6 @@ class KubernetesBase(Scheduler):
     """Scheduler and controller of the Jobs."""
     metrics: ClassVar[str]
     """URL of the scheduler's metrics on the head."""
-    condition: ClassVar[str]
-    """What `kubectl wait` waits for."""
     configuration: ClassVar[Mapping[str, str]] = {}
 
     @abstractmethod
@@ -89,15 +93,7 @@ class KubernetesBase(Scheduler):
 
     def plan_extra(self) -> dict[str, Any]:
         """Where the driver finds the API, and as whom."""
-        folder = "/etc/kubernetes/driver"
-        return {
-            "api": {
-                "url": "https://127.0.0.1:6443",
-                "certificate": f"{folder}/client.crt",
-                "key": f"{folder}/client.key",
-                "authority": "/etc/kubernetes/pki/ca.crt",
-            }
-        }
+        return {"api": API}
 
     def completion(self) -> dict[str, str]:
         """Updates of a Job's status that end it, however it ended."""
@@ -123,19 +119,18 @@ class KubernetesBase(Scheduler):
 
     def native_commands(self) -> dict[str, list[str]]:
         """Record file name -> command on the head."""
-        get = [*_KUBECTL, "get"]
-        scheduler = [f"--server={self.metrics}"]
-        if self.metrics.startswith("https"):
-            scheduler.append("--insecure-skip-tls-verify")
+        get = [*_CLIENT, "get"]
+        jobs = f"/apis/{self.group}/{self.version}/namespaces/{records.NAMESPACE}/jobs"
+        pods = f"/api/v1/namespaces/{records.NAMESPACE}/pods"
         versions = ["etcd --version", "runc --version"]
         versions += [f"{name} --version" for name in self.controllers if name.startswith("vc-")]
         return {
-            "objects.json": [*get, f"nodes,pods,jobs.{self.group}", "--output=json"],
-            "version.json": [*get, "--raw=/version"],
+            "objects.json": [*get, "/api/v1/nodes", pods, jobs],
+            "version.json": [*get, "/version"],
             "processes.txt": ["ps", "-e", "-ww", "-o", "args="],
             "versions.txt": ["sh", "-c", " && ".join(versions)],
-            "apiserver-metrics.txt": [*get, "--raw=/metrics"],
-            "scheduler-metrics.txt": [*_KUBECTL, *scheduler, "get", "--raw=/metrics"],
+            "apiserver-metrics.txt": [*get, "/metrics"],
+            "scheduler-metrics.txt": [*get, self.metrics],
         }
 
     def native_files(self) -> dict[str, str]:
@@ -206,23 +201,10 @@ class KubernetesBase(Scheduler):
         }
 
     def health(self, nodes: int) -> list[str]:
-        """Every node ready, and a job over all of them; its objects are gone afterwards.
-
-        A job that an interrupted check left behind makes the first attempt fail and is removed by
-        it: the gate tries again.
-        """
+        """Every node ready, and a job over all of them; its objects are gone afterwards."""
         job = Job(job=0, arrival=0.0, nodes=nodes, cpus=1, runtime=0.0)
         body = json.dumps(self.body("health", job, HEALTH_STAMPS))
-        kubectl = f"sudo {shlex.join(_KUBECTL)}"
-        resource = f"jobs.{self.group}"
-        return [
-            f"test \"$({kubectl} get nodes --no-headers | grep -c '^compute[0-9]* *Ready ')\""
-            f" -eq {nodes}",
-            f"printf %s {shlex.quote(body)} | {kubectl} create -f - && {kubectl} wait"
-            f" --for={shlex.quote(self.condition)} --timeout=60s {resource}/health; s=$?;"
-            f" {kubectl} delete {resource} health --ignore-not-found --cascade=foreground"
-            " --timeout=30s && test $s -eq 0",
-        ]
+        return [shlex.join([*_CLIENT, "health", f"--nodes={nodes}", f"--job={body}"])]
 
     def variables(self, experiment: Experiment) -> dict[str, Any]:
         """Arguments and units of the components, and the processes whose cost is told."""

@@ -99,7 +99,7 @@ def settings(
     versions : str
         Output of the programs' `--version`.
     objects : str
-        Answer of `kubectl get nodes,... -o json`.
+        List of nodes and others.
     etcd : str
         Environment that etcd takes its settings from.
     """

@@ -1,4 +1,4 @@
-"""Parsers of what Kubernetes leaves behind: the API server's audit log, and objects of kubectl.
+"""Parsers of what Kubernetes leaves behind: the API server's audit log, and lists of objects.
 
 The audit log has a line of JSON for each request (audit.k8s.io/v1 Event), its keys in the order of
 the Go structure: stage, verb, objectRef (resource, namespace, name, uid, apiGroup, apiVersion,
@@ -130,7 +130,7 @@ def jobs(audit: str, objects: str, group: str, ranks: Mapping[str, int]) -> dict
     audit : str
         The audit log.
     objects : str
-        Answer of `kubectl get nodes,pods,JOBS -o json`; may be empty.
+        List of nodes, pods and Jobs; may be empty.
     group : str
         API group of the Jobs, a key of `END`.
     ranks : mapping

@@ -14,7 +14,7 @@ stamp=$(mktemp)
 [ "$(wc -l <"$stamp")" -eq 2 ] || fail "the payload did not stamp twice"
 rm "$stamp"
 [ "$(stat -c %a /var/lib/schedlab)" = 1777 ] || fail "/var/lib/schedlab is not open to all users"
-for program in schedlab_driver.py schedlab_submit.py schedlab_clock.py schedlab_exporter.py; do
+for program in schedlab_driver.py schedlab_submit.py schedlab_kubernetes.py schedlab_clock.py schedlab_exporter.py; do
     python3 -m py_compile "/usr/local/lib/schedlab/$program" || fail "$program does not compile"
 done
 rm -rf /usr/local/lib/schedlab/__pycache__
