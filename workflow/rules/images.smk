@@ -57,6 +57,9 @@ rule programs:
     priority: BEFORE_TRIALS
     conda:
         "../../envs/conda.yaml"
+    resources:
+        # A build uses every core: beside trials of a cluster that is ready, it would be measured.
+        testbed=1,
     message:
         "Building programs for the image {wildcards.image}"
     shell:
