@@ -4,49 +4,36 @@ from __future__ import annotations
 
 import json
 import socket
-import ssl
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tls_server import JsonHandler, TlsServer, serving
 
 DRIVER = Path(__file__).resolve().parents[2] / "workflow/infrastructure/guest/schedlab_driver.py"
 PATTERN = r'"name":"(job\d+)".*"Complete"'
 
 
-class Server(ThreadingHTTPServer):
+class Server(TlsServer):
     """Answers as an API server would, and ends each job in the log a moment later."""
 
-    daemon_threads = True
-
     def __init__(self, certificates: Path, log: Path) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(certificates / "server.crt", certificates / "server.key")
-        context.load_verify_locations(certificates / "ca.crt")
-        context.verify_mode = ssl.CERT_REQUIRED
-        self.socket = context.wrap_socket(self.socket, server_side=True)
+        super().__init__(certificates, Handler)
         self.log = log
         self.connections: set[int] = set()
         self.requests: list[tuple[str, str, str, str]] = []
         self.names: set[str] = set()
 
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        pass
 
-
-class Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
+class Handler(JsonHandler):
     server: Server
 
     def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        body = self.body()
         name, fate = body["metadata"]["name"], body.get("fate")
         certificate = self.connection.getpeercert()  # type: ignore[attr-defined]
         client = dict(pair[0] for pair in certificate["subject"])["commonName"]
@@ -66,7 +53,7 @@ class Handler(BaseHTTPRequestHandler):
         if fate == "refused":
             self.answer(403, {"kind": "Status", "message": "jobs is forbidden", "code": 403})
         elif fate == "broken":
-            self.answer(500, None)
+            self.answer(500, "no JSON")
         elif taken:
             self.answer(409, {"kind": "Status", "reason": "AlreadyExists", "message": "exists"})
         else:
@@ -74,38 +61,19 @@ class Handler(BaseHTTPRequestHandler):
         with self.server.log.open("a") as log:
             log.write(f'{{"name":"{name}","status":"Complete"}}\n')
 
-    def answer(self, status: int, content: dict[str, Any] | None) -> None:
-        text = json.dumps(content).encode() if content else b"no JSON"
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(text)))
-        self.end_headers()
-        self.wfile.write(text)
-
-    def log_message(self, *_arguments: Any) -> None:
-        pass
-
 
 @pytest.fixture
 def server(certificates: Path, tmp_path: Path) -> Iterator[Server]:
     log = tmp_path / "audit.log"
     log.write_text('{"name":"job0","status":"Complete"}\n')
     server = Server(certificates, log)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield server
-    server.shutdown()
-    server.server_close()
+    with serving(server):
+        yield server
 
 
 def drive(
-    server: Server, certificates: Path, folder: Path, *fates: str | None, **change: Any
+    server: Server, folder: Path, *fates: str | None, **change: Any
 ) -> tuple[subprocess.CompletedProcess[str], dict[int, dict[str, Any]]]:
-    api = {
-        "url": f"https://127.0.0.1:{server.server_port}",
-        "certificate": str(certificates / "client.crt"),
-        "key": str(certificates / "client.key"),
-        "authority": str(certificates / "ca.crt"),
-    }
     submissions = [
         {
             "job": number,
@@ -124,7 +92,7 @@ def drive(
         "submissions": submissions,
         "completion": {"log": str(server.log), "pattern": PATTERN},
         "concurrency": change.get("concurrency", 2),
-        "api": api | change.get("api", {}),
+        "api": server.api() | change.get("api", {}),
     }
     if change.get("api") == {}:
         del plan["api"]
@@ -137,8 +105,8 @@ def drive(
     return done, {row["job"]: row for row in map(json.loads, lines)}
 
 
-def test_requests_share_the_connections(server: Server, certificates: Path, tmp_path: Path) -> None:
-    done, rows = drive(server, certificates, tmp_path, *[None] * 30)
+def test_requests_share_the_connections(server: Server, tmp_path: Path) -> None:
+    done, rows = drive(server, tmp_path, *[None] * 30)
     assert done.returncode == 0, done.stderr
     assert [rows[job]["native_id"] for job in range(30)] == [f"job{job}" for job in range(30)]
     assert all((row["returncode"], row["stderr"]) == (0, "") for row in rows.values())
@@ -150,13 +118,9 @@ def test_requests_share_the_connections(server: Server, certificates: Path, tmp_
     assert (client, kind) == ("client", "application/json")
 
 
-def test_a_dropped_connection_is_opened_again_once(
-    server: Server, certificates: Path, tmp_path: Path
-) -> None:
+def test_a_dropped_connection_is_opened_again_once(server: Server, tmp_path: Path) -> None:
     # The first is lost with its connection; the second is heard, and only its answer is lost.
-    done, rows = drive(
-        server, certificates, tmp_path, "dropped", "heard", None, concurrency=1, gap=0.1
-    )
+    done, rows = drive(server, tmp_path, "dropped", "heard", None, concurrency=1, gap=0.1)
     assert done.returncode == 0, done.stderr
     assert [rows[job]["native_id"] for job in range(3)] == ["job0", "job1", "job2"]
     assert [rows[job]["returncode"] for job in range(3)] == [0, 0, 0]
@@ -165,10 +129,8 @@ def test_a_dropped_connection_is_opened_again_once(
     assert len(server.connections) == 3
 
 
-def test_refusals_are_rows_with_status_and_message(
-    server: Server, certificates: Path, tmp_path: Path
-) -> None:
-    done, rows = drive(server, certificates, tmp_path, "refused", "broken", None, concurrency=1)
+def test_refusals_are_rows_with_status_and_message(server: Server, tmp_path: Path) -> None:
+    done, rows = drive(server, tmp_path, "refused", "broken", None, concurrency=1)
     assert done.returncode == 0, done.stderr
     assert [(rows[job]["returncode"], rows[job]["native_id"]) for job in range(3)] == [
         (403, None), (500, None), (0, "job2")
@@ -179,10 +141,10 @@ def test_refusals_are_rows_with_status_and_message(
 
 
 def test_a_server_that_does_not_answer_ends_at_the_time_limit(
-    server: Server, certificates: Path, tmp_path: Path
+    server: Server, tmp_path: Path
 ) -> None:
     started = time.monotonic()
-    done, rows = drive(server, certificates, tmp_path, "hangs", None, timeout=1.5)
+    done, rows = drive(server, tmp_path, "hangs", None, timeout=1.5)
     assert time.monotonic() - started < 15
     assert done.returncode == 3, done.stderr
     assert "time limit" in rows[0]["stderr"]
@@ -199,10 +161,10 @@ def test_a_server_that_does_not_answer_ends_at_the_time_limit(
     ],
 )
 def test_plans_whose_api_cannot_be_used_do_not_begin(
-    server: Server, certificates: Path, tmp_path: Path, api: dict[str, str], what: str
+    server: Server, tmp_path: Path, api: dict[str, str], what: str
 ) -> None:
     api = {key: text.replace("{port}", str(server.server_port)) for key, text in api.items()}
-    done, rows = drive(server, certificates, tmp_path, None, api=api)
+    done, rows = drive(server, tmp_path, None, api=api)
     assert done.returncode == 2, done.stdout
     assert any(part in done.stderr for part in what.split("|")), done.stderr
     assert not rows

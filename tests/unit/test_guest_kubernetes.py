@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import ssl
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tls_server import JsonHandler, TlsServer, serving
 
 from schedlab.schedulers import get_scheduler
 from schedlab.workloads.trace import Job
@@ -31,18 +29,11 @@ def node(name: str, status: str = "True") -> dict[str, Any]:
     return {"metadata": {"name": name}, "spec": {}, "status": {"conditions": conditions}}
 
 
-class Server(ThreadingHTTPServer):
+class Server(TlsServer):
     """Keeps Jobs; `fate` is the status that one has when it is read the second time."""
 
-    daemon_threads = True
-
     def __init__(self, certificates: Path) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(certificates / "server.crt", certificates / "server.key")
-        context.load_verify_locations(certificates / "ca.crt")
-        context.verify_mode = ssl.CERT_REQUIRED
-        self.socket = context.wrap_socket(self.socket, server_side=True)
+        super().__init__(certificates, Handler)
         self.nodes = [node("head"), node("compute1"), node("compute2")]
         self.fate: dict[str, Any] = {}
         self.jobs: dict[str, dict[str, Any]] = {}
@@ -50,8 +41,7 @@ class Server(ThreadingHTTPServer):
         self.deleted: list[Any] = []
 
 
-class Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
+class Handler(JsonHandler):
     server: Server
 
     def do_GET(self) -> None:
@@ -73,7 +63,7 @@ class Handler(BaseHTTPRequestHandler):
             self.answer(404, {"kind": "Status", "message": f"{name} not found"})
 
     def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        body = self.body()
         name = body["metadata"]["name"]
         if name in self.server.jobs:
             self.answer(409, {"kind": "Status", "message": f"{name} already exists"})
@@ -82,40 +72,21 @@ class Handler(BaseHTTPRequestHandler):
             self.answer(201, body)
 
     def do_DELETE(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        self.server.deleted.append(body)
+        self.server.deleted.append(self.body())
         gone = self.server.jobs.pop(self.path.rpartition("/")[2], None)
         self.answer(200 if gone else 404, {"kind": "Status"})
-
-    def answer(self, status: int, content: Any) -> None:
-        text = (content if isinstance(content, str) else json.dumps(content)).encode()
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(text)))
-        self.end_headers()
-        self.wfile.write(text)
-
-    def log_message(self, *_arguments: Any) -> None:
-        pass
 
 
 @pytest.fixture
 def server(certificates: Path) -> Iterator[Server]:
     server = Server(certificates)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield server
-    server.shutdown()
-    server.server_close()
+    with serving(server):
+        yield server
 
 
-def call(server: Server, certificates: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    api = {
-        "url": f"https://127.0.0.1:{server.server_port}",
-        "certificate": str(certificates / "client.crt"),
-        "key": str(certificates / "client.key"),
-        "authority": str(certificates / "ca.crt"),
-    }
+def call(server: Server, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, str(PROGRAM), f"--api={json.dumps(api)}", *words],
+        [sys.executable, str(PROGRAM), f"--api={json.dumps(server.api())}", *words],
         capture_output=True,
         text=True,
         timeout=60,
@@ -124,11 +95,11 @@ def call(server: Server, certificates: Path, *words: str) -> subprocess.Complete
 
 
 def check(
-    server: Server, certificates: Path, nodes: int = 2, name: str = "kubernetes"
+    server: Server, nodes: int = 2, name: str = "kubernetes"
 ) -> subprocess.CompletedProcess[str]:
     job = Job(job=0, arrival=0.0, nodes=nodes, cpus=1, runtime=0.0)
     body = get_scheduler(name).body("health", job)  # type: ignore[attr-defined]
-    return call(server, certificates, "health", f"--nodes={nodes}", f"--job={json.dumps(body)}")
+    return call(server, "health", f"--nodes={nodes}", f"--job={json.dumps(body)}")
 
 
 @pytest.mark.parametrize(
@@ -139,10 +110,10 @@ def check(
     ],
 )
 def test_a_healthy_cluster_runs_the_job_and_keeps_nothing_of_it(
-    server: Server, certificates: Path, name: str, status: dict[str, Any]
+    server: Server, name: str, status: dict[str, Any]
 ) -> None:
     server.fate = status
-    done = check(server, certificates, name=name)
+    done = check(server, name=name)
     assert (done.returncode, done.stderr) == (0, "")
     assert server.reads["health"] == 2
     assert server.jobs == {}
@@ -152,10 +123,10 @@ def test_a_healthy_cluster_runs_the_job_and_keeps_nothing_of_it(
 
 @pytest.mark.parametrize("status", ["False", "Unknown"])
 def test_a_node_that_is_not_ready_fails_the_check_before_any_job(
-    server: Server, certificates: Path, status: str
+    server: Server, status: str
 ) -> None:
     server.nodes[2] = node("compute2", status)
-    done = check(server, certificates)
+    done = check(server)
     assert done.returncode == 1
     assert done.stderr == "schedlab_kubernetes: 1 of 2 nodes ready: compute1\n"
     assert server.deleted == []
@@ -169,31 +140,27 @@ def test_a_node_that_is_not_ready_fails_the_check_before_any_job(
     ],
 )
 def test_a_job_that_fails_fails_the_check_and_is_removed(
-    server: Server, certificates: Path, status: dict[str, Any]
+    server: Server, status: dict[str, Any]
 ) -> None:
     server.fate = status
-    done = check(server, certificates)
+    done = check(server)
     assert done.returncode == 1
     assert json.dumps(status) in done.stderr
     assert server.jobs == {}
 
 
-def test_a_job_left_behind_fails_one_check_and_not_the_next(
-    server: Server, certificates: Path
-) -> None:
+def test_a_job_left_behind_fails_one_check_and_not_the_next(server: Server) -> None:
     server.jobs["health"] = {"metadata": {"name": "health"}}
     server.fate = {"conditions": [{"type": "Complete", "status": "True"}]}
-    first = check(server, certificates)
+    first = check(server)
     assert first.returncode == 1
     assert "already exists" in first.stderr
-    assert check(server, certificates).returncode == 0
+    assert check(server).returncode == 0
 
 
-def test_several_paths_make_one_list_whose_items_know_their_kind(
-    server: Server, certificates: Path
-) -> None:
+def test_several_paths_make_one_list_whose_items_know_their_kind(server: Server) -> None:
     server.jobs["job1"] = {"metadata": {"name": "job1"}}
-    done = call(server, certificates, "get", "/api/v1/nodes", JOBS)
+    done = call(server, "get", "/api/v1/nodes", JOBS)
     items = json.loads(done.stdout)["items"]
     kinds = [(item["kind"], item["apiVersion"], item["metadata"]["name"]) for item in items]
     assert kinds == [
@@ -204,17 +171,17 @@ def test_several_paths_make_one_list_whose_items_know_their_kind(
     ]
 
 
-def test_one_path_is_written_as_it_comes(server: Server, certificates: Path) -> None:
-    assert call(server, certificates, "get", "/metrics").stdout == "queue 3\n"
+def test_one_path_is_written_as_it_comes(server: Server) -> None:
+    assert call(server, "get", "/metrics").stdout == "queue 3\n"
 
 
-def test_a_refusal_and_a_server_that_is_gone_are_told(server: Server, certificates: Path) -> None:
-    refused = call(server, certificates, "get", "/nowhere")
+def test_a_refusal_and_a_server_that_is_gone_are_told(server: Server) -> None:
+    refused = call(server, "get", "/nowhere")
     assert refused.returncode == 1
     assert "GET /nowhere: HTTP status 404" in refused.stderr
     server.shutdown()
     server.server_close()
-    gone = call(server, certificates, "get", "/metrics")
+    gone = call(server, "get", "/metrics")
     assert gone.returncode == 1
     assert "ConnectionRefusedError" in gone.stderr
     assert len(gone.stderr.splitlines()) == 1
