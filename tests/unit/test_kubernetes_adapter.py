@@ -17,7 +17,7 @@ from kubernetes_factory import at
 from schedlab.errors import SchedlabError
 from schedlab.schedulers import get_scheduler
 from schedlab.schedulers.base import TIMESTAMPS, Request
-from schedlab.schedulers.kubernetes_records import clock_ns, events, processors
+from schedlab.schedulers.kubernetes_records import clock_ns, events, jobs, processors
 from schedlab.workloads import Job, Machine, Trace
 
 BOTH = ["kubernetes", "volcano"]
@@ -145,6 +145,26 @@ def test_gang_has_every_instant_from_the_audit_log(name: str, tmp_path: Path) ->
     assert (row["state"], row["native_state"]) == ("COMPLETED", DONE[name][-1])
     assert (row["exit_code"], row["placement"]) == (0, ["compute1", "compute2"])
     assert (row["nodes"], row["cpus"]) == (2, 4)
+
+
+def test_ranks_that_had_one_node_in_turn_count_as_two_nodes() -> None:
+    """Kubernetes' own scheduler does so, having no gangs; the job had asked for both at once."""
+    pods = [pod_name("kubernetes", 0, rank) for rank in range(2)]
+    lines = [
+        made.created(0.1, "job0", "batch"),
+        made.bound(0.3, pods[0], "compute1"),
+        made.exited(1.8, pods[0], 0),
+        made.bound(2.4, pods[1], "compute1"),
+        made.exited(3.9, pods[1], 0),
+        made.ended(4.0, "job0", "batch", "Complete"),
+    ]
+    objects = made.object_list(
+        *(made.pod_object(pod, "compute1", "2") for pod in pods),
+        made.job_object("job0", "batch", made.batch_status("Complete")),
+    )
+    job = jobs("\n".join(lines), objects, "batch", {"job0": 2})["job0"]
+    assert (job.nodes, job.cpus, job.placement) == (2, 4, ["compute1"])
+    assert job.allocated == at(2.4)
 
 
 @pytest.mark.parametrize("name", BOTH)

@@ -71,7 +71,7 @@ class Kubernetes(KubernetesBase):
             "priority": "none: all pods have priority 0, first come first tried",
             "preemption": "on by default, without effect at equal priorities",
             "a job is translated to": "a batch/v1 Job (Indexed) with a pod for each rank, at most"
-            " one on a node",
+            " one on a node at a time: two may have the same node one after the other",
             **self.shared_parity(native),
         }
 

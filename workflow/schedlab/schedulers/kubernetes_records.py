@@ -229,7 +229,8 @@ def _conclude(entry: _Found, ranks: int, *, lost: bool) -> None:
         job.allocated, job.allocated_source = max(times), _SOURCES["allocated"]
     job.placement = sorted({node for _, node in entry.bound.values() if node})
     if entry.cpus:
-        job.nodes, job.cpus = len(job.placement), int(sum(entry.cpus.values()))
+        # A rank had a node to itself while it ran; without gangs the next may have had the same.
+        job.nodes, job.cpus = len(entry.cpus), int(sum(entry.cpus.values()))
     final = _STATES.get(job.native_state or "")
     if final:
         job.state = "TIMEOUT" if "DeadlineExceeded" in entry.reasons else final

@@ -76,8 +76,8 @@ JOBS = (
             Column(f"{name}_source", pa.string(), "", f"where `{name}` is from, and resolution"),
         )
     ),
-    Column("placement", pa.list_(pa.string()), "", "nodes that it ran on"),
-    Column("allocated_nodes", pa.int32(), "1", "nodes of the allocation"),
+    Column("placement", pa.list_(pa.string()), "", "nodes that it ran on, each once"),
+    Column("allocated_nodes", pa.int32(), "1", "nodes of the allocation, one for each rank"),
     Column("allocated_cpus", pa.int32(), "1", "processors of the allocation, over all nodes"),
     Column("native_id", pa.string(), "", "the scheduler's number of the job"),
     Column("state", pa.string(), "", "COMPLETED, FAILED, REJECTED, LOST, ... (schedulers.base)"),
