@@ -23,6 +23,10 @@ def frame(*rows: dict[str, Any]) -> pd.DataFrame:
         base: dict[str, Any] = {"job": number, "state": "COMPLETED", "nodes": 1, "cpus": 1,
                                 "ranks": 1, "launch_skew_ns": 0, "user": "u1"}  # fmt: skip
         times = {name: round(row[name] * SECOND) for name in instants if row.get(name) is not None}
+        if row.get("started") is not None and row.get("finished") is not None:
+            ranks = row.get("nodes", 1)  # Unless the example says otherwise, they run together.
+            base |= {"rank_started": [times["started"]] * ranks}
+            base |= {"rank_finished": [times["finished"]] * ranks}
         complete.append(base | row | dict.fromkeys(instants) | times)
     return jobs_frame(complete)
 
@@ -107,6 +111,17 @@ def test_p99_needs_a_hundred_jobs() -> None:
     row = {"intended": 0, "submit": 0.5}
     assert of_jobs.lateness(frame(*[row] * 99))["p99"] is None
     assert of_jobs.lateness(frame(*[row] * 100))["p99"] == 0.5
+
+
+def test_ranks_that_ran_one_after_the_other_are_busy_each_for_itself() -> None:
+    # Without gangs: both ranks of a job on the same 2 cores, 28 s apart.
+    ranks = {"rank_started": [2 * SECOND, 30 * SECOND], "rank_finished": [3 * SECOND, 32 * SECOND]}
+    jobs = frame({"submit": 0, "started": 2, "finished": 32, "nodes": 2, "cpus": 2, **ranks})
+    # (1 s + 2 s) x 2 cores of 4 x 32, not the 30 s x 4 from the first instruction to the last.
+    assert of_machine.utilisation(jobs, 4) == pytest.approx(6 / 128)
+    steps = of_machine.busy_cores(jobs)
+    assert steps["t"].tolist() == [2, 3, 30, 32]
+    assert steps["cores"].tolist() == [2, 0, 2, 0]
 
 
 def test_submission_rate() -> None:

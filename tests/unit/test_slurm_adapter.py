@@ -121,6 +121,10 @@ def test_gang_started_by_backfill(rows: dict[int, dict[str, Any]]) -> None:
     assert row["placement"] == ["compute1", "compute2"]
     assert (row["ranks"], row["launch_skew_ns"]) == (2, 50_000_000)
     assert (row["started"], row["finished"]) == (at(1.61), at(2.55))
+    assert row["rank_started"] == [at(1.61), at(1.66)]
+    assert row["rank_finished"] == [at(2.50), at(2.55)]
+    # This one never stamped its end: nobody knows how long it was busy.
+    assert (rows[2]["rank_started"], rows[2]["rank_finished"]) == ([], [])
     assert (row["state"], row["exit_code"]) == ("FAILED", 7)
 
 

@@ -58,6 +58,8 @@ def test_instants_are_those_of_the_simulation_on_one_time_line(tmp_path: Path) -
         assert row["allocated"] == pytest.approx(run.allocated * SECOND, abs=1_001_000)
         assert row["completed"] == pytest.approx(run.completed * SECOND, abs=1_001_000)
         assert row["placement"] == run.placement
+        for name, expected in {"rank_started": run.first, "rank_finished": run.last}.items():
+            assert row[name] == pytest.approx([s * SECOND for s in expected], abs=2_000), name
 
 
 def test_every_instant_names_its_source(tables: Tables) -> None:

@@ -12,8 +12,8 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from schedlab.figures import style
-from schedlab.metrics.jobs import Floats, seconds
-from schedlab.metrics.machine import busy_cores
+from schedlab.metrics.jobs import Floats, rank_seconds, seconds
+from schedlab.metrics.machine import busy_cores, rank_intervals
 from schedlab.tables.build import Tables
 
 _TALLEST = 20.0
@@ -76,16 +76,19 @@ def _cell(tables: Tables, workload: str, cluster: str, gantt: Axes, cores: Axes)
     first = float(np.nanmin(submit))
     ends = [values[~np.isnan(values)] for values in (submit, started, finished)]
     span = max(float(max((e.max() for e in ends if e.size), default=first)) - first, 1e-3)
-    submit, started, finished = submit - first, started - first, finished - first
+    submit, started = submit - first, started - first
     number = jobs["job"].to_numpy(dtype=float)
     # A job that never started waited to the end of what is drawn.
     until = np.where(np.isnan(started), span, started)
-    least = np.maximum(finished, started + 0.006 * span)
     thick = min(7.0, max(0.7, 60.0 / len(jobs)))
     butt: dict[str, Any] = {"solid_capstyle": "butt"}
     thin = max(0.25, 0.4 * thick)
     gantt.plot(*_bars(submit, until, number), color=_WAIT, alpha=0.55, linewidth=thin, **butt)
-    gantt.plot(*_bars(started, least, number), color=_RUN, linewidth=thick, **butt)
+    begun, ended, _ = rank_intervals(jobs)
+    begun, ended = begun - first, ended - first
+    least = np.maximum(ended, begun + 0.006 * span)
+    ranks = np.repeat(number, [len(times) for times in rank_seconds(jobs, "rank_started")])
+    gantt.plot(*_bars(begun, least, ranks), color=_RUN, linewidth=thick, **butt)
     gantt.set_ylim(number.max() + 0.7, number.min() - 0.7)
     gantt.yaxis.set_major_locator(MaxNLocator(4, integer=True))
     gantt.tick_params(labelbottom=False)

@@ -55,6 +55,15 @@ def seconds(jobs: pd.DataFrame, column: str) -> Floats:
     return pd.to_numeric(jobs[column]).to_numpy(dtype=np.float64, na_value=np.nan) / 1e9
 
 
+def rank_seconds(jobs: pd.DataFrame, column: str) -> list[Floats]:
+    """Column with the instants (ns) of each job's ranks, as an array (ranks,) of s for each job."""
+    none = np.empty(0)
+    return [
+        none if ranks is None else np.asarray(ranks, dtype=np.float64) / 1e9
+        for ranks in jobs[column]
+    ]
+
+
 def _present(values: Floats) -> Floats:
     return values[~np.isnan(values)]
 

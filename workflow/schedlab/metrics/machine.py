@@ -1,7 +1,9 @@
 """Metrics of the machine in one trial: utilisation, fragmentation, bounds, the daemons' cost.
 
 Functions of the jobs table's rows as in `schedlab.metrics.jobs`; P is the number of cores of all
-the compute nodes, p the processors of a job (`nodes` x `cpus`, as requested).
+the compute nodes, p the processors of a job (`nodes` x `cpus`, as requested), of which each rank
+has `cpus`. Without gangs a job's ranks need not run at the same time: what was busy is the sum over
+its ranks, which for ranks that run together is p r.
 
 References
 ----------
@@ -20,7 +22,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from schedlab.metrics.jobs import Floats, makespan, seconds
+from schedlab.metrics.jobs import Floats, makespan, rank_seconds, seconds
 
 
 def processors(jobs: pd.DataFrame) -> Floats:
@@ -29,10 +31,18 @@ def processors(jobs: pd.DataFrame) -> Floats:
     return product.to_numpy(dtype=np.float64, na_value=np.nan)
 
 
+def rank_intervals(jobs: pd.DataFrame) -> tuple[Floats, Floats, Floats]:
+    """First and last instruction (s) of every rank of every job, and its processors: (ranks,)."""
+    start, end = rank_seconds(jobs, "rank_started"), rank_seconds(jobs, "rank_finished")
+    cpus = pd.to_numeric(jobs["cpus"]).to_numpy(dtype=np.float64, na_value=np.nan)
+    cores = np.repeat(cpus, [ranks.size for ranks in start])
+    return np.concatenate([*start, []]), np.concatenate([*end, []]), cores
+
+
 def busy_cores(jobs: pd.DataFrame) -> pd.DataFrame:
     """Busy cores over time, a step function.
 
-    A job is busy on all its processors from its first instruction to its last.
+    A rank is busy on its processors from its first instruction to its last.
 
     Returns
     -------
@@ -40,10 +50,9 @@ def busy_cores(jobs: pd.DataFrame) -> pd.DataFrame:
         `t` (s since the trial's start, increasing, each once) and `cores`, which holds from this
         row's `t` to the next row's; the last row has 0.
     """
-    start, end, cores = seconds(jobs, "started"), seconds(jobs, "finished"), processors(jobs)
-    ran = ~np.isnan(start) & ~np.isnan(end) & ~np.isnan(cores)
-    times = np.concatenate([start[ran], end[ran]])
-    changes = np.concatenate([cores[ran], -cores[ran]])
+    start, end, cores = rank_intervals(jobs)
+    times = np.concatenate([start, end])
+    changes = np.concatenate([cores, -cores])
     instants, place = np.unique(times, return_inverse=True)
     steps = np.zeros(instants.size)
     np.add.at(steps, place, changes)
@@ -51,14 +60,14 @@ def busy_cores(jobs: pd.DataFrame) -> pd.DataFrame:
 
 
 def busy_core_seconds(jobs: pd.DataFrame, start: float, end: float) -> float:
-    """Core seconds that jobs were busy between two instants (s since the trial's start)."""
-    begun, ended, cores = seconds(jobs, "started"), seconds(jobs, "finished"), processors(jobs)
+    """Core seconds that ranks were busy between two instants (s since the trial's start)."""
+    begun, ended, cores = rank_intervals(jobs)
     inside = np.minimum(ended, end) - np.maximum(begun, start)
-    return float(np.nansum(np.clip(inside, 0.0, None) * cores))
+    return float(np.sum(np.clip(inside, 0.0, None) * cores))
 
 
 def utilisation(jobs: pd.DataFrame, cores: int) -> float | None:
-    """Busy part of the machine over the makespan, sum(p r) / (P makespan) [1]_.
+    """Busy part of the machine over the makespan, sum(p r) / (P makespan) [1]_, rank by rank.
 
     Parameters
     ----------

@@ -43,7 +43,7 @@ DEFINITIONS = (
     ),
     Definition(
         "Utilisation",
-        "core time from first to last instruction of each job / (cores × makespan)",
+        "core time from first to last instruction of each rank / (cores × makespan)",
         "Feitelson & Rudolph 1998",
     ),
     Definition(

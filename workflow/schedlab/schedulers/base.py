@@ -201,12 +201,13 @@ class Scheduler(ABC):
             `<name>_source` (str, or None where the instant is), `placement` (list of str, node
             names), `nodes`, `cpus` (realised: nodes and processors of the allocation, or None),
             `state`, `native_state`, `exit_code` (int or None), `ranks` (int, distinct ranks that
-            stamped their start), `launch_skew_ns` (int or None).
+            stamped their start), `launch_skew_ns` (int or None), `rank_started`, `rank_finished`
+            (lists of int: the instants of each rank that stamped both, in order of rank).
 
             The instants are absolute: whoever builds the tables subtracts the trial's start on
-            the same clock. `started` and `finished` are the stamps' `clock_ns` as given: the
-            caller first brings those of compute nodes to the head's clock (minus the node's
-            offset, plus the head's).
+            the same clock. `started`, `finished` and the ranks' are the stamps' `clock_ns` as
+            given: the caller first brings those of compute nodes to the head's clock (minus the
+            node's offset, plus the head's).
         """
 
     @abstractmethod

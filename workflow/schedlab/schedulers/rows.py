@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -126,6 +126,10 @@ def _row(
         last = max(int(stamp["clock_ns"]) for stamp in lasts)
         _set(row, "finished", last, "payload: last stamp of the last rank (1 ns)")
     ranks = Counter(int(stamp["rank"]) for stamp in firsts)
+    begun, ended = _by_rank(firsts, min), _by_rank(lasts, max)
+    whole = sorted(begun.keys() & ended.keys())
+    row["rank_started"] = [begun[rank] for rank in whole]
+    row["rank_finished"] = [ended[rank] for rank in whole]
     row["placement"] = job.placement or sorted({str(stamp["node"]) for stamp in firsts})
     row |= {"nodes": job.nodes, "cpus": job.cpus, "exit_code": job.exit_code}
     row["native_state"] = job.native_state
@@ -141,6 +145,17 @@ def _row(
     else:
         row["state"] = job.state or LOST
     return row
+
+
+def _by_rank(
+    stamps: Sequence[Mapping[str, Any]], choose: Callable[[int, int], int]
+) -> dict[int, int]:
+    """Instant of each rank's stamp; `choose` decides between those of one that ran twice."""
+    found: dict[int, int] = {}
+    for stamp in stamps:
+        rank, instant = int(stamp["rank"]), int(stamp["clock_ns"])
+        found[rank] = choose(found.get(rank, instant), instant)
+    return found
 
 
 def _set(row: dict[str, Any], name: str, value: Any, source: str | None) -> None:

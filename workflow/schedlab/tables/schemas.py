@@ -12,11 +12,15 @@ import pyarrow as pa
 
 from schedlab.schedulers.base import TIMESTAMPS
 
-VERSION = "schedlab.tables/2"
-"""Version 2: samples carry the lineage of their trial; rows say whose they are."""
+VERSION = "schedlab.tables/3"
+"""Version 2: samples carry the lineage of their trial; rows say whose they are.
+
+Version 3: jobs carry the instants of their ranks.
+"""
 
 # The same few strings over millions of rows.
 _WORD = pa.dictionary(pa.int32(), pa.string())
+_INSTANTS_OF_RANKS = pa.list_(pa.int64())
 
 
 class Column(NamedTuple):
@@ -85,6 +89,8 @@ JOBS = (
     Column("exit_code", pa.int32(), "1", "exit code; 128 + n after signal n"),
     Column("ranks", pa.int32(), "1", "ranks that stamped their start"),
     Column("launch_skew_ns", pa.int64(), "ns", "first instruction, last rank minus first rank"),
+    Column("rank_started", _INSTANTS_OF_RANKS, "ns", "`started` of each rank that ended, in order"),
+    Column("rank_finished", _INSTANTS_OF_RANKS, "ns", "`finished` of each such rank"),
 )
 
 SAMPLES = (

@@ -199,6 +199,8 @@ def _job_rows(
         for name in TIMESTAMPS:
             if row.get(name) is not None:
                 row[name] = clocks["head"].to_controller(row[name]) - start
+        for name in ("rank_started", "rank_finished"):
+            row[name] = [clocks["head"].to_controller(ns) - start for ns in row.get(name, ())]
         row["allocated_nodes"], row["allocated_cpus"] = (
             row.pop("nodes", None),
             row.pop("cpus", None),
