@@ -226,11 +226,13 @@ def dots(axis: Axes, trials: pd.DataFrame, summary: pd.DataFrame, column: str) -
             error = [[max(0.0, estimate - low)], [max(0.0, high - estimate)]]
             axis.errorbar([x + 0.12], [estimate], error, color=colour, capsize=3.5)
         else:
-            beside: dict[str, Any] = {"xytext": (6, 0), "textcoords": "offset points"}
-            axis.annotate(f"n={cell['n']}", (x + 0.12, estimate), va="center", **beside, **_NOTE)
+            # Not beside it, where the next scheduler's marks are.
+            above: dict[str, Any] = {"xytext": (0, 4), "textcoords": "offset points"}
+            above |= {"ha": "center", "va": "bottom"}
+            axis.annotate(f"n={cell['n']}", (x + 0.12, estimate), **above, **_NOTE)
     axis.set_xticks(range(len(levels)), [str(level) for level in levels])
     axis.set_xlim(-0.6, len(levels) - 0.4)
-    axis.set_ylim(0, 1.12 * axis.get_ylim()[1])
+    axis.set_ylim(0, 1.2 * axis.get_ylim()[1])
     axis.yaxis.set_major_locator(MaxNLocator(5))
     axis.grid(False, axis="x")
 
