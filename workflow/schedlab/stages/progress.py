@@ -2,28 +2,55 @@
 
 from __future__ import annotations
 
-import json
-import statistics
+from pathlib import Path
 
-from schedlab.stages.context import Context
+from schedlab.lineage.chain import link
+from schedlab.lineage.durations import Durations
+from schedlab.lineage.store import Store, trial_path
+from schedlab.records import file_digest
+from schedlab.stages.context import ROOT, Context
 
 
 def report_progress(context: Context, trial: str, reasons: list[str]) -> None:
     """Print how many trials are finished and how long the rest will take.
 
-    The estimate is the median duration of this campaign's finished trials times those left.
+    A trial whose cluster, trace or sources were changed since will run again and is not finished.
+    The estimate is the sum of what was recorded of trials like those left.
     """
-    keys = context.experiment.trials()
-    durations = []
-    for key in keys:
-        record = context.trial(key.cluster, key.workload, key.repetition) / "record.json"
-        if record.exists():
-            durations.append(json.loads(record.read_text())["duration"])
-    left = len(keys) - len(durations)
+    finished, seconds, total = progress(context)
     verdict = "invalid: " + "; ".join(r.splitlines()[0] for r in reasons) if reasons else "valid"
-    seconds = round(left * statistics.median(durations)) if durations else 0
     print(
-        f"{trial}: {verdict}. {len(durations)} of {len(keys)} trials finished, "
+        f"{trial}: {verdict}. {finished} of {total} trials finished, "
         f"about {seconds // 60} min {seconds % 60:02d} s left",
         flush=True,
     )
+
+
+def progress(context: Context, sources: Path = ROOT) -> tuple[int, int, int]:
+    """Trials that are finished, s for the rest, and all trials."""
+    store, durations = Store(context.results), Durations(context.results)
+    keys = context.experiment.trials()
+    digests: dict[str, str | None] = {}
+    finished, left = 0, 0.0
+    for key in keys:
+        path = trial_path(key.id)
+        if _current(store, path, sources, digests):
+            finished += 1
+        else:
+            own = [(context.results / path).as_posix()]
+            left += durations.of("trial", key.id, own).seconds or 0.0
+    return finished, round(left), len(keys)
+
+
+def _current(store: Store, path: str, sources: Path, digests: dict[str, str | None]) -> bool:
+    """Tell whether a trial's record fits the records it builds on and the sources."""
+    found = link(store, path)
+    if found.record is None or found.problem or any(parent.problem for parent in found.parents):
+        return False
+    for name, digest in found.record["inputs"].items():
+        if name not in digests:
+            file = sources / name
+            digests[name] = file_digest(file) if file.is_file() else None
+        if digests[name] != digest:
+            return False
+    return True
