@@ -2,7 +2,7 @@
 
 from snakemake.utils import min_version
 
-from schedlab.pipeline import Pipeline
+from schedlab.snakefile import Pipeline
 
 min_version("9.14")
 

@@ -32,8 +32,8 @@ sys.path.insert(0, str(ROOT / "tests" / "unit"))
 import bundle_factory  # noqa: E402
 
 from schedlab.config import Experiment  # noqa: E402
+from schedlab.results.series import read_series, write_series  # noqa: E402
 from schedlab.stages.context import Context  # noqa: E402
-from schedlab.tables.series import read_series, write_series  # noqa: E402
 
 PACK = """
 import json, sys, time

@@ -190,7 +190,7 @@ def test_the_roles_defaults_are_the_adapters() -> None:
 
 def test_no_key_of_slurm_conf_can_be_written_twice() -> None:
     """A key is the template's and reserved, or a default that an experiment may override."""
-    from schedlab.schedulers.slurm import _RESERVED, Slurm
+    from schedlab.schedulers.slurm.adapter import _RESERVED, Slurm
 
     template = (ANSIBLE / "roles/slurm/templates/slurm.conf.j2").read_text()
     written = set(re.findall(r"^([A-Za-z]+)=", template, re.M))

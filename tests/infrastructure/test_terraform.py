@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import yaml
 
-from schedlab.testbed.layout import terraform_nodes
+from schedlab.testbed.nodes import terraform_nodes
 from schedlab.testbed.placement import node_demands, place
 from schedlab.testbed.readback import compare_domain, read_domain
 from schedlab.testbed.topology import HostTopology

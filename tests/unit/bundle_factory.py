@@ -25,7 +25,7 @@ from schedlab.bundle.pack import pack
 from schedlab.config import Experiment
 from schedlab.config.model import TrialKey
 from schedlab.figures import FIGURES
-from schedlab.records import RecordWriter, beside, digest, load_record, write_json
+from schedlab.results.records import RecordWriter, beside, digest, load_record, write_json
 from schedlab.stages.analysis import draw_figure, write_report, write_tables
 from schedlab.stages.context import Context
 

@@ -21,7 +21,7 @@ from trial_factory import make_experiment
 from schedlab.bundle.open import opened
 from schedlab.diff.infrastructure import Infrastructure, compare_infrastructure
 from schedlab.diff.side import Side
-from schedlab.records import SCHEMA, digest, write_json
+from schedlab.results.records import SCHEMA, digest, write_json
 from schedlab.tables.schemas import TRIALS_SCHEMA
 
 CLUSTER = "slurm-n1"

@@ -11,7 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from schedlab.config.model import Experiment
-from schedlab.records import SCHEMA, digest, digests, file_digest, lineage, load_record, write_json
+from schedlab.results.records import (
+    SCHEMA,
+    digest,
+    digests,
+    file_digest,
+    lineage,
+    load_record,
+    write_json,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE = {"commit": "c0ffee" + "0" * 34, "dirty": False, "diff": None}

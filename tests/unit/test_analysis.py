@@ -7,7 +7,7 @@ from pathlib import Path
 
 from trial_factory import ROOT, make_experiment
 
-from schedlab.records import beside, load_record, verify_outputs
+from schedlab.results.records import beside, load_record, verify_outputs
 from schedlab.stages.analysis import write_trace
 from schedlab.stages.context import Context
 

@@ -13,15 +13,15 @@ import zstandard
 from bundle_factory import adopt, git, make_checkout, packed
 from click.testing import CliRunner
 
+from schedlab.bundle.checkout import neutral_patch
 from schedlab.bundle.contents import Choice
 from schedlab.bundle.open import opened
 from schedlab.bundle.pack import pack
-from schedlab.bundle.source import neutral_patch
 from schedlab.bundle.verify import unpack, verify
 from schedlab.bundle.writer import BundleWriter
-from schedlab.cli import main
+from schedlab.cli.main import main
 from schedlab.errors import SchedlabError
-from schedlab.neutral import Identity
+from schedlab.privacy.identity import Identity
 
 
 @pytest.fixture
@@ -117,7 +117,7 @@ def test_a_patch_tells_nothing_of_the_machine_and_still_applies(tmp_path: Path) 
     root = make_checkout(tmp_path / "checkout")
     (root / "notes.txt").write_text("see /home/alice/x\n\n+ /home/alice\n")
     (root / "picture.bin").write_bytes(bytes(range(256)) * 4)
-    from schedlab.bundle.source import Checkout
+    from schedlab.bundle.checkout import Checkout
 
     alice = Identity({"/home/alice": "$HOME"})
     patch = Checkout(root).patch(alice)

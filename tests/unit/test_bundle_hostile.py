@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from schedlab.bundle.layout import WINDOW, Limits, header
+from schedlab.bundle.archive_format import WINDOW, Limits, header
 from schedlab.bundle.open import opened
 from schedlab.bundle.verify import unpack, verify
 from schedlab.bundle.writer import seal

@@ -14,7 +14,7 @@ from schedlab.bundle.pack import pack
 from schedlab.bundle.render import render
 from schedlab.bundle.verify import verify
 from schedlab.errors import SchedlabError
-from schedlab.metrics.summary import cells
+from schedlab.metrics.cells import cells
 from schedlab.report.comparison import differences
 from schedlab.stages.analysis import write_tables
 from schedlab.stages.context import Context

@@ -16,7 +16,7 @@ from test_bundle import repack
 
 from schedlab.bundle.render import render
 from schedlab.bundle.verify import unpack
-from schedlab.cli import main
+from schedlab.cli.main import main
 from schedlab.errors import SchedlabError
 from schedlab.figures import FIGURES
 
@@ -31,7 +31,7 @@ class Block:
         if name.split(".")[0] in {"libvirt", "ansible_runner", "ansible", "snakemake", "rocrate"}:
             raise ImportError(f"{name} is blocked")
 sys.meta_path.insert(0, Block())
-from schedlab.cli import main
+from schedlab.cli.main import main
 main(sys.argv[1:])
 """
 

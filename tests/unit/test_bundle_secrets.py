@@ -30,13 +30,13 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from trial_factory import make_trial
 
-from schedlab import neutral
 from schedlab.bundle.pack import pack
 from schedlab.bundle.scan import Scanner
 from schedlab.bundle.verify import unpack
 from schedlab.errors import SchedlabError
-from schedlab.neutral import Identity
-from schedlab.records import RecordWriter, load_record
+from schedlab.privacy import identity as neutral
+from schedlab.privacy.identity import Identity
+from schedlab.results.records import RecordWriter, load_record
 from schedlab.schedulers import get_scheduler
 from schedlab.stages.context import Context
 

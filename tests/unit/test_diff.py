@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 from diff_factory import CONFIGURED, IMAGE, edited, make_results, record_path, trial, write_trials
 
-from schedlab.cli import main
+from schedlab.cli.main import main
 
 
 def run(*arguments: str | Path) -> Result:

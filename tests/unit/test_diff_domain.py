@@ -6,7 +6,7 @@ import pytest
 from diff_factory import CLUSTER, domain
 
 from schedlab.diff.domain import domain_facts
-from schedlab.diff.neutral import flatten, neutral
+from schedlab.diff.normalise import flatten, neutral
 
 
 def test_xml_becomes_one_entry_for_each_attribute_and_text() -> None:

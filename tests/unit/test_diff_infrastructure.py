@@ -27,7 +27,7 @@ from diff_factory import (
 )
 
 from schedlab.diff.infrastructure import Change, Infrastructure
-from schedlab.records import write_json
+from schedlab.results.records import write_json
 
 TRIAL = f"trials/{CLUSTER}/burst/2"
 

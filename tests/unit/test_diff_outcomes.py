@@ -13,8 +13,8 @@ from schedlab.bundle.open import opened
 from schedlab.diff.outcomes import Outcome, Outcomes, compare_outcomes, outcome_facts
 from schedlab.diff.side import Side
 from schedlab.errors import SchedlabError
-from schedlab.records import write_json
-from schedlab.report.summary import SHOWN
+from schedlab.metrics.cells import MAIN_QUANTITIES
+from schedlab.results.records import write_json
 from schedlab.tables.schemas import TRIALS, schema
 
 
@@ -100,7 +100,7 @@ def test_rates_and_ratios_as_they_are_shown(tmp_path: Path) -> None:
 def test_every_quantity_of_the_main_table_is_there(tmp_path: Path) -> None:
     a = folder(tmp_path / "a", *makespans(1.0, 2.0, 3.0))
     (cell,) = compare(a, folder(tmp_path / "b", *makespans(1.0))).cells
-    assert tuple(o.quantity for o in cell.outcomes) == SHOWN
+    assert tuple(o.quantity for o in cell.outcomes) == MAIN_QUANTITIES
     # Nothing was recorded of it.
     launch = next(o for o in cell.outcomes if o.quantity == "launch_median")
     assert (launch.a.n, launch.verdict, launch.difference.estimate) == (0, "n too small", None)

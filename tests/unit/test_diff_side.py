@@ -22,7 +22,7 @@ from diff_factory import (
 )
 
 from schedlab.errors import SchedlabError
-from schedlab.records import SCHEMA
+from schedlab.results.records import SCHEMA
 
 
 @pytest.fixture(scope="module")

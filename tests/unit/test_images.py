@@ -19,16 +19,16 @@ import pytest
 from schedlab.errors import SchedlabError
 from schedlab.images import base_guest
 from schedlab.images.base import bootstrap_command, package_files, role_packages
-from schedlab.images.base_sources import (
+from schedlab.images.cloud import download, fetch_cloud_image
+from schedlab.images.payload import compile_program
+from schedlab.images.probe import boots, probe_accelerator
+from schedlab.privacy.package_mirrors import (
     MIRROR_VARIABLE,
     Source,
     debian_mirror,
     parse_deb822,
     parse_one_line,
 )
-from schedlab.images.cloud import download, fetch_cloud_image
-from schedlab.images.payload import compile_program
-from schedlab.images.probe import boots, probe_accelerator
 
 DEB822 = """\
 # Comment

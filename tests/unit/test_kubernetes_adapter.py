@@ -17,7 +17,7 @@ from kubernetes_factory import at
 from schedlab.errors import SchedlabError
 from schedlab.schedulers import get_scheduler
 from schedlab.schedulers.base import TIMESTAMPS, Request
-from schedlab.schedulers.kubernetes_records import clock_ns, events, jobs, processors
+from schedlab.schedulers.kubernetes.records import clock_ns, events, jobs, processors
 from schedlab.workloads import Job, Machine, Trace
 
 BOTH = ["kubernetes", "volcano"]

@@ -10,7 +10,7 @@ import yaml
 
 from schedlab.schedulers import SCHEDULERS, get_scheduler
 from schedlab.schedulers.base import PARITY
-from schedlab.schedulers.kubernetes_base import KubernetesBase
+from schedlab.schedulers.kubernetes.control_plane import KubernetesBase
 
 ROOT = Path(__file__).resolve().parents[2]
 BOTH = ["kubernetes", "volcano"]

@@ -15,7 +15,7 @@ from cryptography import x509
 
 from schedlab.images.files import make_files_disk, write_container_images
 from schedlab.images.oci import Program, write_archive
-from schedlab.schedulers.pki import write_credentials
+from schedlab.schedulers.kubernetes.pki import write_credentials
 
 NODES = {"head": "10.0.100.10", "compute1": "10.0.100.11"}
 

@@ -10,7 +10,7 @@ import pytest
 
 from schedlab.metrics import jobs as of_jobs
 from schedlab.metrics import machine as of_machine
-from schedlab.tables.trial import jobs_frame
+from schedlab.tables.trial_rows import jobs_frame
 
 SECOND = 1_000_000_000
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from schedlab import neutral as module
-from schedlab.neutral import Identity, neutral
-from schedlab.records import RecordWriter, lineage, load_record
+from schedlab.privacy import identity as module
+from schedlab.privacy.identity import Identity, neutral
+from schedlab.results.records import RecordWriter, lineage, load_record
 
 KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\nabc\n-----END OPENSSH PRIVATE KEY-----"
 ALICE = Identity(
@@ -119,7 +119,7 @@ def test_the_machine_is_found_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 def test_a_record_is_clean_before_its_digest_is_taken(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("schedlab.records.identity", lambda: ALICE)
+    monkeypatch.setattr("schedlab.results.records.identity", lambda: ALICE)
     path = tmp_path / "record.json"
     written = RecordWriter("trial", "x", tmp_path, tmp_path).write(
         path, log="/home/alice/lab/a", by="alice"

@@ -9,7 +9,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from schedlab.lineage import origin
+from schedlab.results import provenance as origin
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 
 from schedlab.errors import SchedlabError
 from schedlab.testbed.cpuset import format_cpuset, parse_cpuset
-from schedlab.testbed.layout import mac_address, node_address, terraform_nodes
+from schedlab.testbed.nodes import mac_address, node_address, terraform_nodes
 from schedlab.testbed.placement import NodeDemand, NodePlacement, node_demands, place
 from schedlab.testbed.topology import HostTopology
 

@@ -9,7 +9,7 @@ import pytest
 from record_factory import make_records
 from trial_factory import make_experiment, make_results
 
-from schedlab.records import file_digest, lineage, load_record, write_json
+from schedlab.results.records import file_digest, lineage, load_record, write_json
 from schedlab.stages.context import Context
 from schedlab.stages.progress import progress, report_progress
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from schedlab.errors import SchedlabError
-from schedlab.records import (
+from schedlab.results.records import (
     RecordWriter,
     digest,
     digests,

@@ -14,8 +14,8 @@ from record_factory import SOURCE, make_records
 from trial_factory import FAILED, make_experiment, make_results
 
 from schedlab.figures import FIGURES
-from schedlab.records import digest, write_json
 from schedlab.report.render import render_report
+from schedlab.results.records import digest, write_json
 from schedlab.stages.analysis import draw_figure, write_report, write_tables
 from schedlab.stages.context import Context
 from schedlab.tables.build import build_tables

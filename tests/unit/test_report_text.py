@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from schedlab.report.numbers import number, seconds, span
+from schedlab.formatting import number, seconds, span
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import pytest
 from schedlab.errors import SchedlabError
 from schedlab.schedulers import get_scheduler
 from schedlab.schedulers.base import TIMESTAMPS
-from schedlab.schedulers.slurm_records import clock_ns, expand_host_list, key_values, sdiag
+from schedlab.schedulers.slurm.records import clock_ns, expand_host_list, key_values, sdiag
 from schedlab.workloads import Job, Machine, Trace
 
 SLURM = get_scheduler("slurm")

@@ -9,7 +9,7 @@ import pytest
 from schedlab.errors import SchedlabError
 from schedlab.metrics import difference as df
 from schedlab.metrics import statistics as st
-from schedlab.metrics.summary import QUANTITIES, cells, summary_difference, summary_interval
+from schedlab.metrics.cells import QUANTITIES, cells, summary_difference, summary_interval
 
 
 def test_no_interval_for_fewer_than_three() -> None:

@@ -12,12 +12,12 @@ from trial_factory import BEHIND, FAILED, make_experiment, make_results, make_tr
 
 from schedlab.config.model import TrialKey
 from schedlab.errors import SchedlabError
+from schedlab.results.series import read_series, write_series
 from schedlab.schedulers.base import TIMESTAMPS
 from schedlab.tables.build import Tables, build_tables, load_tables
 from schedlab.tables.clocks import NodeClock, node_clocks
 from schedlab.tables.schemas import JOBS_SCHEMA, SAMPLES_SCHEMA, TRIALS_SCHEMA, VERSION, unit
-from schedlab.tables.series import read_series, write_series
-from schedlab.tables.trial import job_problems, read_trial
+from schedlab.tables.trial_rows import job_problems, read_trial
 
 SECOND = 1_000_000_000
 KEY = TrialKey("slurm-n2", "poisson", 1)

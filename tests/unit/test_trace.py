@@ -12,9 +12,9 @@ from record_factory import SOURCE
 from test_report import make_report
 from trial_factory import FAILED, ROOT
 
-from schedlab.cli import main
-from schedlab.commands.lineage import MISMATCH
-from schedlab.records import digest, file_digest, write_json
+from schedlab.cli.lineage import MISMATCH
+from schedlab.cli.main import main
+from schedlab.results.records import digest, file_digest, write_json
 
 
 @pytest.fixture(scope="module")

@@ -22,9 +22,9 @@ from typing import Any
 from record_factory import write_record
 
 from schedlab.config.model import Experiment, TrialKey
-from schedlab.records import write_json
+from schedlab.results.records import write_json
+from schedlab.results.series import write_series
 from schedlab.schedulers import get_scheduler
-from schedlab.tables.series import write_series
 from schedlab.workloads import Job, Trace
 
 ROOT = Path(__file__).resolve().parents[2]

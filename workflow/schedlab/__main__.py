@@ -1,6 +1,6 @@
 """``python -m schedlab``."""
 
-from schedlab.cli import main
+from schedlab.cli.main import main
 
 if __name__ == "__main__":
     main()

@@ -13,13 +13,29 @@ from typing import Any
 from schedlab.config import Experiment, read_experiment
 from schedlab.errors import SchedlabError
 from schedlab.figures import FIGURES
-from schedlab.lineage.store import TABLES, figure_path
-from schedlab.origins import EXPERIMENTS, FOLDER, ORIGIN, origins
-from schedlab.records import beside, load_record
+from schedlab.paths import (
+    ACCELERATOR,
+    EXPERIMENTS,
+    IMPORT,
+    IMPORTED,
+    RECORD,
+    REPORT,
+    REPORT_RECORD,
+    TABLE_FILES,
+    TABLES,
+    TABLES_RECORD,
+    TOOLCHAIN,
+    cluster_record,
+    figure_file,
+    figure_record,
+    image_record,
+    trace_record,
+    trial_folder,
+)
+from schedlab.results.imports import origins
+from schedlab.results.records import load_record
 from schedlab.schedulers import image_binaries
-from schedlab.tables.build import Tables
 
-REPORT = "report.html"
 _NEVER = ("console/", "console.log", "prometheus/prometheus.log", "secrets/")
 """Of records' outputs: what is for a diagnosis on the spot. Records keep their digests."""
 _DOCUMENTS = (".json", ".txt")
@@ -79,14 +95,14 @@ class Content:
 
 def stage_records(experiment: Experiment) -> Iterator[str]:
     """Names of all records of an experiment, without the trials'."""
-    yield "accelerator.json"
-    yield "toolchain.json"
+    yield ACCELERATOR
+    yield TOOLCHAIN
     for image in experiment.images():
         for stage in ("base", "image", *(["programs"] * bool(image_binaries(image)))):
-            yield f"images/{image}/{stage}/record.json"
+            yield image_record(image, stage)
     for cluster in experiment.clusters():
         for state in ("provisioned", "configured"):
-            yield f"clusters/{cluster.id}/{state}/record.json"
+            yield cluster_record(cluster.id, state)
 
 
 def trace_records(experiment: Experiment) -> Iterator[str]:
@@ -94,13 +110,13 @@ def trace_records(experiment: Experiment) -> Iterator[str]:
     for workload in experiment.workloads:
         for nodes in experiment.nodes:
             for repetition in range(1, experiment.repetitions + 1):
-                yield f"traces/{workload.name}-n{nodes}-r{repetition}.record.json"
+                yield trace_record(workload.name, nodes, repetition)
 
 
 def trial_folders(experiment: Experiment) -> list[str]:
     """Folders of all trials of an experiment, below the results folder, in order of name."""
     return sorted(
-        f"trials/{key.cluster}/{key.workload}/{key.repetition}" for key in experiment.trials()
+        trial_folder(key.cluster, key.workload, key.repetition) for key in experiment.trials()
     )
 
 
@@ -131,13 +147,13 @@ def require_complete(results: Path, experiment: Experiment) -> None:
     wanted = [
         *stage_records(experiment),
         *trace_records(experiment),
-        *(f"{folder}/record.json" for folder in trial_folders(experiment)),
-        TABLES,
-        *(f"tables/{name}.parquet" for name in Tables._fields),
-        *(f"figures/{name}.svg" for name in FIGURES),
-        *map(figure_path, FIGURES),
+        *(f"{folder}/{RECORD}" for folder in trial_folders(experiment)),
+        TABLES_RECORD,
+        *(f"{TABLES}/{name}" for name in TABLE_FILES),
+        *map(figure_file, FIGURES),
+        *map(figure_record, FIGURES),
         REPORT,
-        beside(Path(REPORT)).as_posix(),
+        REPORT_RECORD,
     ]
     missing = [name for name in wanted if not (results / name).is_file()]
     if missing:
@@ -157,17 +173,17 @@ def contents(results: Path, experiment: Experiment, choice: Choice) -> Iterator[
     """
     yield Content(EXPERIMENTS)
     yield Content(REPORT)
-    yield Content(beside(Path(REPORT)).as_posix())
-    yield Content(TABLES)
-    yield from (Content(f"tables/{name}.parquet") for name in Tables._fields)
+    yield Content(REPORT_RECORD)
+    yield Content(TABLES_RECORD)
+    yield from (Content(f"{TABLES}/{name}") for name in TABLE_FILES)
     for name in FIGURES:
-        yield Content(f"figures/{name}.svg")
-        yield Content(figure_path(name))
+        yield Content(figure_file(name))
+        yield Content(figure_record(name))
     yield from recorded(results, "", experiment, choice)
     for origin in origins(results, experiment)[1:]:
-        below = f"{FOLDER}/{origin.name}/"
+        below = f"{IMPORTED}/{origin.name}/"
         yield Content(f"{below}{EXPERIMENTS}")
-        yield Content(f"{below}{ORIGIN}")
+        yield Content(f"{below}{IMPORT}")
         yield from recorded(results, below, origin.experiment, choice)
 
 
@@ -190,7 +206,7 @@ def recorded(
     for name in (*stage_records(experiment), *trace_records(experiment)):
         yield from _stage(results, below, name, choice)
     for folder in trial_folders(experiment):
-        yield from _stage(results, below, f"{folder}/record.json", choice)
+        yield from _stage(results, below, f"{folder}/{RECORD}", choice)
 
 
 def _stage(results: Path, below: str, name: str, choice: Choice) -> Iterator[Content]:

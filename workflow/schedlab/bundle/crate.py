@@ -16,10 +16,10 @@ from rocrate.model.contextentity import ContextEntity
 from rocrate.model.entity import Entity
 from rocrate.rocrate import ROCrate
 
+from schedlab.bundle.archive_format import SOURCE
 from schedlab.bundle.citation import author_names
 from schedlab.bundle.executions import DESCRIPTIONS, STEPS, Execution, with_analysis
-from schedlab.bundle.layout import RESULTS, SOURCE
-from schedlab.origins import EXPERIMENTS
+from schedlab.paths import EXPERIMENTS, RESULTS
 
 PROFILES = {
     "https://w3id.org/ro/wfrun/process/0.5": "Process Run Crate",

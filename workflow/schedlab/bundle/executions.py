@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from schedlab.bundle.layout import RESULTS
+from schedlab.paths import RESULTS
 
 
 class Step(NamedTuple):

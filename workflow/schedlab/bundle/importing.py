@@ -10,8 +10,9 @@ from pathlib import Path
 from schedlab.bundle.contents import Choice, load_packed_experiment, recorded
 from schedlab.bundle.open import opened
 from schedlab.errors import SchedlabError
-from schedlab.origins import EXPERIMENTS, FOLDER, ORIGIN, SCHEMA
-from schedlab.records import write_json
+from schedlab.paths import EXPERIMENTS, IMPORT, IMPORTED
+from schedlab.results.imports import SCHEMA
+from schedlab.results.records import write_json
 
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
@@ -48,7 +49,7 @@ def import_bundle(
         if source.verified is None:
             raise SchedlabError(
                 f"{path} is a results folder, not a bundle",
-                remedy="pack it first: `schedlab bundle --results FOLDER --output FILE`",
+                remedy="pack it first: `schedlab bundle --results IMPORTED --output FILE`",
             )
         experiment = load_packed_experiment(source.results)
         name = name or experiment.name
@@ -57,7 +58,7 @@ def import_bundle(
                 f"{name!r} is no name for an import",
                 remedy="use lower-case letters, digits and single hyphens: --as lab-b",
             )
-        target = results / FOLDER / name
+        target = results / IMPORTED / name
         if target.exists() and not force:
             raise SchedlabError(
                 f"{target} exists", remedy="use another name (--as), or --force to replace it"
@@ -72,7 +73,7 @@ def import_bundle(
             told = source.verified.description
             trials = len(experiment.trials())
             write_json(
-                partial / ORIGIN,
+                partial / IMPORT,
                 {
                     "schema": SCHEMA,
                     "bundle": source.verified.digest,

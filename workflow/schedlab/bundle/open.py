@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from schedlab.bundle.layout import DESCRIPTION, MANIFEST, RESULTS
+from schedlab.bundle.archive_format import DESCRIPTION, MANIFEST
 from schedlab.bundle.verify import Verified, unpack, verify
 from schedlab.errors import SchedlabError
-from schedlab.origins import EXPERIMENTS
+from schedlab.paths import EXPERIMENTS, RESULTS, TABLES
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def _inside(root: Path, path: Path, verified: Verified) -> Opened:
 def _experiments(results: Path) -> Path:
     """Configuration of a results folder: its copy there, else that of the checkout around it."""
     copy, around = results / EXPERIMENTS, results.resolve().parent / "config" / EXPERIMENTS
-    if not any((results / name).exists() for name in ("trials", "tables", EXPERIMENTS)):
+    if not any((results / name).exists() for name in ("trials", TABLES, EXPERIMENTS)):
         raise SchedlabError(
             f"{results}: holds no results",
             remedy="name a results folder (`make report` makes one) or a bundle",

@@ -8,6 +8,16 @@ from pathlib import Path
 
 from schedlab import __version__
 from schedlab.bundle import crate
+from schedlab.bundle.archive_format import (
+    CITATION,
+    CRATE,
+    DESCRIPTION,
+    PATCH,
+    SCHEMA,
+    SOURCE,
+    ZENODO,
+)
+from schedlab.bundle.checkout import Checkout
 from schedlab.bundle.citation import read_citation, zenodo
 from schedlab.bundle.contents import (
     Choice,
@@ -19,25 +29,15 @@ from schedlab.bundle.contents import (
     trial_folders,
 )
 from schedlab.bundle.executions import Execution, execution
-from schedlab.bundle.layout import (
-    CITATION,
-    CRATE,
-    DESCRIPTION,
-    PATCH,
-    RESULTS,
-    SCHEMA,
-    SOURCE,
-    ZENODO,
-)
 from schedlab.bundle.scan import Scanner, secret_needles
-from schedlab.bundle.source import Checkout
 from schedlab.bundle.versions import versions
 from schedlab.bundle.writer import BundleWriter
 from schedlab.config import Experiment
 from schedlab.errors import SchedlabError
 from schedlab.figures import FIGURES
-from schedlab.neutral import CHECKOUT, identity
-from schedlab.records import digest, file_digest, load_record
+from schedlab.paths import CHECKOUT, RESULTS
+from schedlab.privacy.identity import identity
+from schedlab.results.records import digest, file_digest, load_record
 
 _SEARCHED_AT_THEIR_SOURCE = (".parquet",)
 

@@ -18,7 +18,15 @@ from typing import IO, cast
 
 import zstandard
 
-from schedlab.bundle.layout import BLOCK, CHUNK, WINDOW, Limits, folded, header, name_problem
+from schedlab.bundle.archive_format import (
+    BLOCK,
+    CHUNK,
+    WINDOW,
+    Limits,
+    folded,
+    header,
+    name_problem,
+)
 from schedlab.bundle.writer import seal
 from schedlab.errors import SchedlabError
 

@@ -10,14 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from schedlab.bundle.contents import REPORT
 from schedlab.bundle.open import opened
 from schedlab.bundle.versions import versions
 from schedlab.config import read_experiment
 from schedlab.errors import SchedlabError
 from schedlab.figures import FIGURES, draw
-from schedlab.origins import origins
+from schedlab.paths import FIGURES as FIGURES_FOLDER
+from schedlab.paths import REPORT, TABLES, figure_file
 from schedlab.report.render import render_report
+from schedlab.results.imports import origins
 from schedlab.tables.build import Tables, build_tables
 
 
@@ -64,13 +65,13 @@ def render(path: Path, output: Path, *, tables: bool = False, force: bool = Fals
     with opened(path) as source:
         experiment = read_experiment(source.experiments)
         if tables:
-            build_tables(origins(source.results, experiment), output / "tables")
-        made = output / "tables" if tables else source.results / "tables"
+            build_tables(origins(source.results, experiment), output / TABLES)
+        made = output / TABLES if tables else source.results / TABLES
         for name in FIGURES:
-            draw(name, made, output / "figures" / f"{name}.svg")
+            draw(name, made, output / figure_file(name))
         render_report(
             made,
-            output / "figures",
+            output / FIGURES_FOLDER,
             source.results,
             experiment,
             output / REPORT,

@@ -1,7 +1,7 @@
 """The last lock: nothing secret, and nothing of this machine, in what is about to be packed.
 
-What is shared is clean when it is written (:mod:`schedlab.neutral`), and contents come from records
-alone (:mod:`schedlab.bundle.contents`). This searches all the same.
+What is shared is clean when it is written (:mod:`schedlab.privacy.identity`), and contents come
+from records alone (:mod:`schedlab.bundle.contents`). This searches all the same.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-from schedlab.bundle.layout import CHUNK
+from schedlab.bundle.archive_format import CHUNK
 from schedlab.errors import SchedlabError
-from schedlab.neutral import Identity
+from schedlab.privacy.identity import Identity
 
 OVERLAP = 4096
 """Bytes of a part that are searched again with the next one: no pattern is longer."""

@@ -12,10 +12,17 @@ from pathlib import Path
 from typing import IO, Any
 
 from schedlab import __version__
-from schedlab.bundle.layout import CHUNK, DESCRIPTION, MANIFEST, SCHEMA, Limits, name_problem
+from schedlab.bundle.archive_format import (
+    CHUNK,
+    DESCRIPTION,
+    MANIFEST,
+    SCHEMA,
+    Limits,
+    name_problem,
+)
 from schedlab.bundle.reader import BundleReader, Member, archive_digest, damaged, hostile
 from schedlab.errors import SchedlabError
-from schedlab.records import file_digest
+from schedlab.results.records import file_digest
 
 _SMALL = 1 << 20
 """Bytes that the description may have."""

@@ -14,7 +14,7 @@ from typing import IO, Self, cast
 
 import zstandard
 
-from schedlab.bundle.layout import BLOCK, CHUNK, MANIFEST, WINDOW, header
+from schedlab.bundle.archive_format import BLOCK, CHUNK, MANIFEST, WINDOW, header
 from schedlab.errors import SchedlabError
 
 LEVEL = 9

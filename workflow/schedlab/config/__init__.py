@@ -1,6 +1,6 @@
 """Configuration: the experiment's model, its checks and its reader."""
 
-from schedlab.config.host import HostFacts
+from schedlab.config.host_facts import HostFacts
 from schedlab.config.load import load_experiment, read_experiment, write_experiment
 from schedlab.config.model import Cluster, Experiment, TrialKey
 

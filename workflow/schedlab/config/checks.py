@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
-from schedlab.config.host import HostFacts
+from schedlab.config.host_facts import HostFacts
 from schedlab.config.model import Experiment
 from schedlab.schedulers import SCHEDULERS
 from schedlab.workloads import Problem

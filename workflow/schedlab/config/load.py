@@ -12,11 +12,11 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from schedlab.config.checks import check, did_you_mean
-from schedlab.config.host import HostFacts
+from schedlab.config.host_facts import HostFacts
 from schedlab.config.model import Experiment
 from schedlab.config.sections import CloudImage, DebianImage
 from schedlab.errors import SchedlabError
-from schedlab.neutral import identity
+from schedlab.privacy.identity import identity
 from schedlab.workloads import KINDS, Problem
 
 Location = tuple[str | int, ...]

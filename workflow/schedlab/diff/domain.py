@@ -6,7 +6,7 @@ import xml.etree.ElementTree as ElementTree
 from collections import Counter
 from collections.abc import Iterator
 
-from schedlab.diff.neutral import VOLATILE, neutral
+from schedlab.diff.normalise import VOLATILE, neutral
 from schedlab.errors import SchedlabError
 
 _DROPPED = frozenset({"uuid", "alias", "seclabel"})

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from schedlab.diff.domain import domain_facts
-from schedlab.diff.neutral import flatten, neutral
+from schedlab.diff.normalise import flatten, neutral
 from schedlab.diff.side import cluster_of
 
 TOPICS = {

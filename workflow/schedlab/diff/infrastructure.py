@@ -8,7 +8,7 @@ from collections.abc import Iterator, Set
 from dataclasses import dataclass, field
 
 from schedlab.diff.facts import TOPICS, Values, record_facts, trial_facts
-from schedlab.diff.neutral import flatten, neutral
+from schedlab.diff.normalise import flatten, neutral
 from schedlab.diff.side import Side
 
 PRESENCE = "presence"

@@ -8,16 +8,16 @@ from typing import Any
 import pandas as pd
 
 from schedlab.diff.side import Side
-from schedlab.metrics.difference import LARGER, SMALLER, Comparison
-from schedlab.metrics.statistics import CONFIDENCE, TOO_SMALL, Interval
-from schedlab.metrics.summary import (
+from schedlab.metrics.cells import (
     CELL,
+    MAIN_QUANTITIES,
     QUANTITIES,
     require_one_make,
     summary_difference,
     summary_interval,
 )
-from schedlab.report.summary import SHOWN
+from schedlab.metrics.difference import LARGER, SMALLER, Comparison
+from schedlab.metrics.statistics import CONFIDENCE, TOO_SMALL, Interval
 
 SAME = "the same trials"
 
@@ -29,7 +29,7 @@ class Outcome:
     Attributes
     ----------
     quantity : str
-        Key of `schedlab.metrics.summary.QUANTITIES`.
+        Key of `schedlab.metrics.cells.QUANTITIES`.
     a, b : Interval
         The two estimates.
     difference : Interval or None
@@ -177,7 +177,7 @@ def _cell(key: Key, a: pd.DataFrame, b: pd.DataFrame) -> Cell:
         trials=(len(a), len(b)),
         valid=(_valid(a), _valid(b)),
         shared=len(left & right),
-        outcomes=tuple(_outcome(name, a, b, same=same) for name in SHOWN),
+        outcomes=tuple(_outcome(name, a, b, same=same) for name in MAIN_QUANTITIES),
     )
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 from schedlab.config.load import read_experiment
 from schedlab.config.model import Experiment
 from schedlab.errors import SchedlabError
-from schedlab.records import load_record
+from schedlab.results.records import load_record
 from schedlab.tables.build import load_trials
 
 if TYPE_CHECKING:

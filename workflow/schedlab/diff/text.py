@@ -9,10 +9,10 @@ from itertools import groupby, zip_longest
 from schedlab.diff.infrastructure import FILES, TITLES, Change, Infrastructure, TextChange
 from schedlab.diff.outcomes import SAME, Cell, Outcome, Outcomes, cell_name
 from schedlab.diff.result import Difference
+from schedlab.formatting import NONE, number
+from schedlab.metrics.cells import QUANTITIES
 from schedlab.metrics.difference import NO_DIFFERENCE
 from schedlab.metrics.statistics import CONFIDENCE, TOO_SMALL, Interval
-from schedlab.metrics.summary import QUANTITIES
-from schedlab.report.numbers import NONE, number
 
 WIDTH = 100
 SHORT = 20

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from schedlab.figures import style
-from schedlab.metrics.summary import cells
+from schedlab.metrics.cells import cells
 from schedlab.tables.build import Tables
 
 _BOUND: dict[str, Any] = {"color": style.INK, "linewidth": 1.2, "linestyle": (0, (4, 2))}

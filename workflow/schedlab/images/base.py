@@ -19,18 +19,17 @@ from schedlab.config.sections import mib
 from schedlab.errors import SchedlabError
 from schedlab.images import base_guest
 from schedlab.images.base_disk import EPOCH, environment, make_disk, run
-from schedlab.images.base_sources import debian_mirror
+from schedlab.paths import CHECKOUT, ROLES
+from schedlab.privacy.package_mirrors import debian_mirror
 from schedlab.sources import image_roles
 
 STAGE = "base"
-ROOT = Path(__file__).resolve().parents[3]
-ROLES = ROOT / "workflow" / "infrastructure" / "ansible" / "roles"
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 
 
 def package_files(image: str) -> list[Path]:
     """Package lists of the roles that go into an image, in the roles' order."""
-    files = [ROLES / role / "vars" / "packages.yml" for role in image_roles(ROOT, image)]
+    files = [ROLES / role / "vars" / "packages.yml" for role in image_roles(CHECKOUT, image)]
     return [path for path in files if path.exists()]
 
 

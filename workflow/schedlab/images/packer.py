@@ -10,10 +10,9 @@ from pathlib import Path
 
 from schedlab.errors import SchedlabError
 from schedlab.images.payload import compile_program
-from schedlab.records import file_digest
+from schedlab.paths import INFRASTRUCTURE
+from schedlab.results.records import file_digest
 from schedlab.testbed.snapshot import move_disk
-
-INFRASTRUCTURE = Path(__file__).resolve().parents[2] / "infrastructure"
 
 BACKING = "../base/disk.qcow2"
 """Where an image finds its base disk, from ``results/images/<image>/image``."""

@@ -8,8 +8,8 @@ import subprocess
 from pathlib import Path
 
 from schedlab.errors import SchedlabError
+from schedlab.paths import GUEST_PROGRAMS
 
-SOURCES = Path(__file__).resolve().parents[2] / "infrastructure" / "guest"
 FLAGS = ("-std=gnu11", "-O2", "-static", "-s", "-Wall", "-Wextra", "-Werror")
 
 
@@ -40,7 +40,7 @@ def compile_program(name: str, output: Path) -> Path:
     output.parent.mkdir(parents=True, exist_ok=True)
     done = subprocess.run(
         [compiler, *FLAGS, "-o", str(output.resolve()), f"{name}.c"],
-        cwd=SOURCES,
+        cwd=GUEST_PROGRAMS,
         env=os.environ | {"LC_ALL": "C"},
         stdin=subprocess.DEVNULL,
         capture_output=True,

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from schedlab.lineage.store import Store, below, origin_of
-from schedlab.records import lineage
+from schedlab.results.records import lineage
+from schedlab.results.store import Store, below, origin_of
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from schedlab.lineage.chain import Link
-from schedlab.lineage.store import Store, below, origin_of
 from schedlab.lineage.targets import Target
-from schedlab.records import RESULTS, file_digest
+from schedlab.paths import RESULTS
+from schedlab.results.records import file_digest
+from schedlab.results.store import Store, below, origin_of
 
 
 @dataclass(frozen=True)

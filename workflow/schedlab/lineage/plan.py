@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from schedlab.digests import file_digest
 from schedlab.errors import SchedlabError
+from schedlab.results.digests import file_digest
 
 
 @dataclass

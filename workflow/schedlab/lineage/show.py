@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from schedlab.formatting import number, seconds
 from schedlab.lineage.chain import Link, commits, disks, versions
 from schedlab.lineage.check import Checked, Mismatch, first_mismatch
 from schedlab.lineage.targets import Target
-from schedlab.report.numbers import number, seconds
 
 SCHEMA = "schedlab.trace/1"
 _MANY = 8

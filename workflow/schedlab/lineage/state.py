@@ -13,9 +13,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from schedlab.digests import file_digest
 from schedlab.errors import SchedlabError
-from schedlab.records import write_json
+from schedlab.results.digests import file_digest
+from schedlab.results.records import write_json
 
 SCHEMA = "schedlab.state/1"
 SNAKEMAKE = Path(".snakemake")

@@ -12,9 +12,9 @@ from typing import Any
 import pandas as pd
 
 from schedlab.errors import SchedlabError
-from schedlab.lineage.store import TABLES, Store, figure_path
-from schedlab.metrics.summary import QUANTITIES, summary_interval
-from schedlab.report.summary import SHOWN
+from schedlab.metrics.cells import MAIN_QUANTITIES, QUANTITIES, summary_interval
+from schedlab.paths import TABLES_RECORD, figure_record
+from schedlab.results.store import Store
 from schedlab.tables.build import load_trials
 
 
@@ -55,11 +55,11 @@ def resolve(store: Store, text: str) -> Target:
     if text in trials:
         return Target("trial", text, trials[text], None, {})
     if text in store.figures():
-        return Target("figure", text, figure_path(text), None, {})
+        return Target("figure", text, figure_record(text), None, {})
     row, slash, quantity = text.partition("/")
     if slash and (store.results / "tables" / "trials.parquet").is_file():
         cells = _cells(load_trials(store.results / "tables"))
-        if row in cells and quantity in SHOWN:
+        if row in cells and quantity in MAIN_QUANTITIES:
             return _cell(text, quantity, cells[row])
     raise SchedlabError(
         f"nothing in {store.results} is called {text!r}", remedy=f"use one of\n{_known(store)}"
@@ -79,7 +79,7 @@ def _cell(name: str, quantity: str, rows: pd.DataFrame) -> Target:
     ]
     unit = QUANTITIES[quantity].unit
     facts = {"estimate": interval.estimate, "unit": unit, "n": interval.n, "trials": trials}
-    return Target("cell", name, TABLES, tuple(rows["trial"].astype(str)), facts)
+    return Target("cell", name, TABLES_RECORD, tuple(rows["trial"].astype(str)), facts)
 
 
 def _known(store: Store) -> str:
@@ -87,5 +87,5 @@ def _known(store: Store) -> str:
     lines: dict[str, list[str]] = {"trials": list(store.trials()), "figures": store.figures()}
     if (store.results / "tables" / "trials.parquet").is_file():
         lines["rows"] = list(_cells(load_trials(store.results / "tables")))
-        lines["quantities (row/quantity is a cell)"] = list(SHOWN)
+        lines["quantities (row/quantity is a cell)"] = list(MAIN_QUANTITIES)
     return "\n".join(f"    {kind}: {', '.join(there) or 'none'}" for kind, there in lines.items())

@@ -1,7 +1,7 @@
 """Differences of two groups of trials: intervals, effect sizes, verdicts.
 
 The difference is that of the estimates which are shown beside it: of arithmetic means for costs, of
-harmonic means for rates, of ratios of sums for ratios (see `schedlab.metrics.summary`).
+harmonic means for rates, of ratios of sums for ratios (see `schedlab.metrics.cells`).
 
 References
 ----------

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from schedlab.formatting import number
+from schedlab.metrics.cells import QUANTITIES
 from schedlab.metrics.difference import compare
-from schedlab.metrics.summary import QUANTITIES
-from schedlab.report.numbers import number
 from schedlab.schedulers.base import PARITY
 
 COMPARED = ("makespan", "wait_median", "launch_median", "scheduler_cpu_per_job")

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from schedlab.metrics.cells import QUANTITIES
 from schedlab.metrics.statistics import CONFIDENCE, MINIMUM, RESAMPLES, TOO_SMALL
-from schedlab.metrics.summary import QUANTITIES
 
 YES, PARTLY, NOT_YET, EMPTY = "satisfied", "partly", "not yet", "does not apply"
 

@@ -10,18 +10,18 @@ from markupsafe import Markup
 
 from schedlab.config.model import Experiment
 from schedlab.figures import FIGURES
+from schedlab.formatting import number, seconds, short
 from schedlab.lineage.chain import anchor
-from schedlab.lineage.store import below, figure_path, trial_path
-from schedlab.neutral import neutral
-from schedlab.origins import origins
-from schedlab.records import digest
-from schedlab.report import comparison, method, summary
-from schedlab.report.chain import Records, moment
-from schedlab.report.numbers import number, seconds, short
+from schedlab.paths import REPORT_TEMPLATES, figure_record
+from schedlab.privacy.identity import neutral
+from schedlab.report import comparison, method
+from schedlab.report import results_section as summary
+from schedlab.report.records_section import Records, moment
 from schedlab.report.svg import inline
+from schedlab.results.imports import origins
+from schedlab.results.records import digest
+from schedlab.results.store import below, record_of_trial
 from schedlab.tables.build import load_tables
-
-TEMPLATES = Path(__file__).resolve().parents[2] / "report"
 
 
 def render_report(
@@ -47,7 +47,7 @@ def render_report(
         .render(
             **content,
             figures=[_figure(figures, name) for name in FIGURES],
-            style=Markup((TEMPLATES / "style.css").read_text(encoding="utf-8")),  # noqa: S704
+            style=Markup((REPORT_TEMPLATES / "style.css").read_text(encoding="utf-8")),  # noqa: S704
         )
     )
     output.parent.mkdir(parents=True, exist_ok=True)
@@ -56,7 +56,7 @@ def render_report(
 
 def _environment() -> Environment:
     environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
+        loader=FileSystemLoader(REPORT_TEMPLATES),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -86,7 +86,7 @@ def _content(tables: Path, results: Path, experiment: Experiment) -> dict[str, A
         for cluster in origin.experiment.clusters()
     ]
     for row in rows:
-        row["anchor"] = anchor(trial_path(row["trial"]))
+        row["anchor"] = anchor(record_of_trial(row["trial"]))
     for cluster in clusters:
         cluster["trials"] = [row for row in rows if row["cluster"] == cluster["id"]]
         cluster["in_force"] = summary.settings_of(trials, "cluster", cluster["id"])
@@ -170,5 +170,5 @@ def _figure(folder: Path, name: str) -> dict[str, Any]:
         "title": figure.title,
         "caption": figure.caption,
         "picture": picture,
-        "anchor": anchor(figure_path(name)),
+        "anchor": anchor(figure_record(name)),
     }

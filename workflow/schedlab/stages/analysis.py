@@ -7,12 +7,14 @@ from pathlib import Path
 
 from schedlab.config import read_experiment, write_experiment
 from schedlab.figures import FIGURES, draw
-from schedlab.lineage.origin import portable
-from schedlab.origins import EXPERIMENTS, origins
-from schedlab.records import RecordWriter, beside, load_record, verify_outputs
+from schedlab.paths import CHECKOUT, EXPERIMENTS, RECORD, TABLE_FILES, TABLES, figure_file
+from schedlab.paths import FIGURES as FIGURES_FOLDER
 from schedlab.report.render import render_report
-from schedlab.sources import TABLES, sources
-from schedlab.stages.context import ROOT, Context
+from schedlab.results.imports import origins
+from schedlab.results.provenance import portable
+from schedlab.results.records import RecordWriter, beside, load_record, verify_outputs
+from schedlab.sources import sources
+from schedlab.stages.context import Context
 from schedlab.tables.build import build_tables
 
 
@@ -23,12 +25,12 @@ def _versions(*packages: str) -> dict[str, str]:
 def write_trace(context: Context, workload: str, nodes: int, repetition: int, output: Path) -> None:
     """Write the neutral trace of a workload for a node count and repetition, and its record."""
     spec = context.experiment.workload_spec(workload)
-    inputs = [ROOT / name for name in sources(ROOT, "trace")]
+    inputs = [CHECKOUT / name for name in sources(CHECKOUT, "trace")]
     if spec.get("file"):
-        inputs.append(ROOT / spec["file"])
-        spec["file"] = portable(inputs[-1], ROOT)
-    record = RecordWriter("trace", output.stem, ROOT, context.results, inputs=inputs)
-    context.experiment.trace(workload, nodes, repetition, ROOT).write(output)
+        inputs.append(CHECKOUT / spec["file"])
+        spec["file"] = portable(inputs[-1], CHECKOUT)
+    record = RecordWriter("trace", output.stem, CHECKOUT, context.results, inputs=inputs)
+    context.experiment.trace(workload, nodes, repetition, CHECKOUT).write(output)
     record.write(
         beside(output),
         outputs=[output],
@@ -42,41 +44,41 @@ def write_tables(context: Context) -> None:
     parents: dict[str, Path] = {}
     for origin in whose:
         for key, folder in zip(origin.experiment.trials(), origin.trial_folders(), strict=True):
-            path = folder / "record.json"
+            path = folder / RECORD
             # A bundle has not all that a trial left: blocks and consoles stay where they were made.
             there = [n for n in load_record(path)["outputs"] if (folder / n).exists()]
             verify_outputs(path, there if origin.name else None)
             parents[origin.label(key.id)] = path
-    tables = context.results / "tables"
+    tables = context.results / TABLES
     record = RecordWriter(
         "tables",
         "tables",
-        ROOT,
+        CHECKOUT,
         context.results,
         parents=parents,
-        inputs=[ROOT / name for name in sources(ROOT, "tables")],
+        inputs=[CHECKOUT / name for name in sources(CHECKOUT, "tables")],
     )
     build_tables(whose, tables)
     record.write(
-        tables / "record.json",
-        outputs=[tables / name for name in TABLES],
+        tables / RECORD,
+        outputs=[tables / name for name in TABLE_FILES],
         tools=_versions("numpy", "pandas", "pyarrow"),
     )
 
 
 def draw_figure(results: Path, figure: str) -> None:
     """Draw one figure from the tables."""
-    tables = results / "tables"
-    verify_outputs(tables / "record.json")
+    tables = results / TABLES
+    verify_outputs(tables / RECORD)
     record = RecordWriter(
         "figure",
         figure,
-        ROOT,
+        CHECKOUT,
         results,
-        parents={"tables": tables / "record.json"},
-        inputs=[ROOT / name for name in sources(ROOT, "figure", figure=figure)],
+        parents={"tables": tables / RECORD},
+        inputs=[CHECKOUT / name for name in sources(CHECKOUT, "figure", figure=figure)],
     )
-    output = results / "figures" / f"{figure}.svg"
+    output = results / figure_file(figure)
     draw(figure, tables, output)
     record.write(
         beside(output),
@@ -91,18 +93,18 @@ def write_report(context: Context, output: Path) -> None:
     The report is of what was kept, so that it can be rendered anew from a bundle.
     """
     results = context.results
-    tables, figures = results / "tables", results / "figures"
-    parents = {"tables": tables / "record.json"}
+    tables, figures = results / TABLES, results / FIGURES_FOLDER
+    parents = {"tables": tables / RECORD}
     parents |= {name: beside(figures / f"{name}.svg") for name in FIGURES}
     for path in parents.values():
         verify_outputs(path)
     record = RecordWriter(
         "report",
         "report",
-        ROOT,
+        CHECKOUT,
         results,
         parents=parents,
-        inputs=[ROOT / name for name in sources(ROOT, "report")],
+        inputs=[CHECKOUT / name for name in sources(CHECKOUT, "report")],
     )
     kept = results / EXPERIMENTS
     write_experiment(context.experiment, kept)

@@ -13,10 +13,11 @@ from typing import Any
 import ansible_runner
 
 from schedlab.errors import SchedlabError
-from schedlab.records import RecordWriter, load_record, verify_outputs, write_json
+from schedlab.paths import CHECKOUT, INFRASTRUCTURE, RECORD
+from schedlab.results.records import RecordWriter, load_record, verify_outputs, write_json
 from schedlab.schedulers import Scheduler, get_scheduler
 from schedlab.sources import configure_sources
-from schedlab.stages.context import INFRASTRUCTURE, ROOT, Context
+from schedlab.stages.context import Context
 from schedlab.stages.guests import all_facts, emulator_pids, liveness, resident_mib
 from schedlab.testbed import snapshot
 from schedlab.testbed.clock import measure_offsets
@@ -184,16 +185,17 @@ def configure(context: Context, cluster_id: str) -> None:
     cluster = next(c for c in context.experiment.clusters() if c.id == cluster_id)
     scheduler = get_scheduler(cluster.scheduler)
     before, folder = (context.cluster(cluster_id, s) for s in ("provisioned", "configured"))
-    verify_outputs(before / "record.json")
-    provisioned = load_record(before / "record.json")
+    verify_outputs(before / RECORD)
+    provisioned = load_record(before / RECORD)
     record = RecordWriter(
         STAGE,
         f"{cluster_id}/configured",
-        ROOT,
+        CHECKOUT,
         context.results,
-        parents={"provisioned": before / "record.json"},
+        parents={"provisioned": before / RECORD},
         inputs=[
-            ROOT / name for name in configure_sources(ROOT, scheduler.playbook, scheduler.roles)
+            CHECKOUT / name
+            for name in configure_sources(CHECKOUT, scheduler.playbook, scheduler.roles)
         ],
     )
     shutil.rmtree(folder, ignore_errors=True)
@@ -243,7 +245,7 @@ def configure(context: Context, cluster_id: str) -> None:
         )
     write_json(folder / "ansible-timings.json", timings)
     record.write(
-        folder / "record.json",
+        folder / RECORD,
         outputs=[*files, folder / "ansible-timings.json"],
         realised={**facts, "configuration": rendered},
         clock={n: {"uncertainty_ns": o["uncertainty_ns"]} for n, o in offsets.items()},

@@ -6,13 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from schedlab import paths
 from schedlab.config import Experiment, load_experiment
-from schedlab.records import load_record
-
-ROOT = Path(__file__).resolve().parents[3]
-"""The checkout."""
-
-INFRASTRUCTURE = ROOT / "workflow" / "infrastructure"
+from schedlab.results.records import load_record
 
 
 @dataclass(frozen=True)
@@ -37,26 +33,31 @@ class Context:
 
     def image(self, image: str) -> Path:
         """Folder of an image."""
-        return self.results / "images" / image / "image"
+        return self.results / paths.image_folder(image, "image")
 
     def base(self, image: str) -> Path:
         """Folder of the base disk that an image is built on."""
-        return self.results / "images" / image / "base"
+        return self.results / paths.image_folder(image, "base")
 
     def cluster(self, cluster: str, state: str) -> Path:
         """Folder of a cluster in state ``provisioned`` or ``configured``."""
-        return self.results / "clusters" / cluster / state
+        return self.results / paths.cluster_folder(cluster, state)
 
     def trial(self, cluster: str, workload: str, repetition: int) -> Path:
         """Folder of a trial."""
-        return self.results / "trials" / cluster / workload / str(repetition)
+        return self.results / paths.trial_folder(cluster, workload, repetition)
 
     def trace(self, workload: str, nodes: int, repetition: int) -> Path:
         """Neutral trace of a workload for a node count."""
-        return self.results / "traces" / f"{workload}-n{nodes}-r{repetition}.json"
+        return self.results / paths.trace_file(workload, nodes, repetition)
+
+    @property
+    def toolchain(self) -> Path:
+        """Record of the tools."""
+        return self.results / paths.TOOLCHAIN
 
     @property
     def accelerator(self) -> dict[str, Any]:
         """The accelerator record's finding."""
-        finding: dict[str, Any] = load_record(self.results / "accelerator.json")["accelerator"]
+        finding: dict[str, Any] = load_record(self.results / paths.ACCELERATOR)["accelerator"]
         return finding

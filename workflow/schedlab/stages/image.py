@@ -16,7 +16,8 @@ from schedlab.images.cloud import fetch_cloud_image
 from schedlab.images.files import make_files_disk
 from schedlab.images.packer import run_packer
 from schedlab.images.probe import probe_accelerator
-from schedlab.records import (
+from schedlab.paths import ACCELERATOR, CHECKOUT, INFRASTRUCTURE, RECORD, image_record
+from schedlab.results.records import (
     RecordWriter,
     digests,
     file_digest,
@@ -24,7 +25,7 @@ from schedlab.records import (
     verify_outputs,
 )
 from schedlab.sources import image_sources, sources
-from schedlab.stages.context import INFRASTRUCTURE, ROOT, Context
+from schedlab.stages.context import Context
 from schedlab.stages.programs import guest_programs
 from schedlab.testbed.supervisor import INSIDE, SCRATCH, interruptible, scratch_folder
 from schedlab.toolchain import Cache, Toolchain
@@ -46,10 +47,12 @@ def build_base_disk(context: Context, image: str) -> None:
     """Build an image's base disk, or take it from the cache."""
     spec = context.experiment.image_spec(image)
     lists = package_files(image)
-    code = [ROOT / name for name in sources(ROOT, "base")]
-    record = RecordWriter("base", f"{image}/base", ROOT, context.results, inputs=[*code, *lists])
+    code = [CHECKOUT / name for name in sources(CHECKOUT, "base")]
+    record = RecordWriter(
+        "base", f"{image}/base", CHECKOUT, context.results, inputs=[*code, *lists]
+    )
     packages = role_packages(lists)
-    inputs = {"spec": spec, "packages": packages, "code": digests(code, ROOT)}
+    inputs = {"spec": spec, "packages": packages, "code": digests(code, CHECKOUT)}
     facts: dict[str, Any] = {}
 
     def build(target: Path) -> None:
@@ -68,7 +71,7 @@ def build_base_disk(context: Context, image: str) -> None:
     outputs = _place(entry, folder)
     listing = folder / "packages.txt"
     record.write(
-        folder / "record.json",
+        folder / RECORD,
         outputs=outputs,
         settings=spec,
         realised={
@@ -82,19 +85,19 @@ def build_base_disk(context: Context, image: str) -> None:
 def probe(context: Context) -> None:
     """Probe the accelerator and say it aloud when it is emulation."""
     base = context.base(context.experiment.images()[0])
-    verify_outputs(base / "record.json")
+    verify_outputs(base / RECORD)
     record = RecordWriter(
         "accelerator",
         "host",
-        ROOT,
+        CHECKOUT,
         context.results,
-        parents={"base": base / "record.json"},
-        inputs=[ROOT / name for name in sources(ROOT, "accelerator")],
+        parents={"base": base / RECORD},
+        inputs=[CHECKOUT / name for name in sources(CHECKOUT, "accelerator")],
     )
     finding = probe_accelerator(
         base / "vmlinuz", base / "initrd.img", context.experiment.accelerator
     )
-    record.write(context.results / "accelerator.json", accelerator=finding)
+    record.write(context.results / ACCELERATOR, accelerator=finding)
     if finding["accelerator"] == "tcg":
         print(
             "NOTICE: no hardware virtualisation here; clusters are EMULATED in software (TCG).\n"
@@ -109,30 +112,30 @@ def probe(context: Context) -> None:
 def build_image(context: Context, image: str) -> None:
     """Build an image on its base disk with Packer, or take it from the cache."""
     base, folder = context.base(image), context.image(image)
-    verify_outputs(base / "record.json")
-    base_record = load_record(base / "record.json")
+    verify_outputs(base / RECORD)
+    base_record = load_record(base / RECORD)
     programs = guest_programs(image)
-    code = [ROOT / name for name in image_sources(ROOT, image, programs=bool(programs))]
+    code = [CHECKOUT / name for name in image_sources(CHECKOUT, image, programs=bool(programs))]
     parents = {
-        "base": base / "record.json",
-        "accelerator": context.results / "accelerator.json",
-        "toolchain": context.results / "toolchain.json",
+        "base": base / RECORD,
+        "accelerator": context.results / ACCELERATOR,
+        "toolchain": context.toolchain,
     }
     if programs:
-        parents["programs"] = context.results / "images" / image / "programs" / "record.json"
+        parents["programs"] = context.results / image_record(image, "programs")
     record = RecordWriter(
         "image",
         f"{image}/image",
-        ROOT,
+        CHECKOUT,
         context.results,
         parents=parents,
         inputs=code,
     )
-    toolchain = Toolchain.load(context.results / "toolchain.json")
+    toolchain = Toolchain.load(context.toolchain)
     accelerator = context.accelerator["accelerator"]
     inputs = {
         "base": base_record["outputs"]["disk.qcow2"],
-        "code": digests(code, ROOT),
+        "code": digests(code, CHECKOUT),
         "accelerator": accelerator,
         "packer": toolchain.versions("packer"),
         "programs": {name: sha for group in programs for name, sha in group.sha256.items()},
@@ -155,7 +158,7 @@ def build_image(context: Context, image: str) -> None:
     disk = folder / "disk.qcow2"
     check_backing(disk, base / "disk.qcow2")
     record.write(
-        folder / "record.json",
+        folder / RECORD,
         outputs=outputs,
         realised={
             "packages": (folder / "packages.txt").read_text().split(),

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from schedlab.records import RecordWriter
+from schedlab.paths import CHECKOUT, image_record
+from schedlab.results.records import RecordWriter
 from schedlab.schedulers import image_binaries
 from schedlab.sources import sources
-from schedlab.stages.context import ROOT, Context
+from schedlab.stages.context import Context
 from schedlab.toolchain.guest_binaries import (
     GuestBinaries,
     prepare_guest_binaries,
@@ -32,13 +33,13 @@ def build_programs(context: Context, image: str) -> None:
     record = RecordWriter(
         "programs",
         f"{image}/programs",
-        ROOT,
+        CHECKOUT,
         context.results,
-        inputs=[ROOT / name for name in sources(ROOT, "programs")],
+        inputs=[CHECKOUT / name for name in sources(CHECKOUT, "programs")],
     )
     found = guest_programs(image)
     record.write(
-        context.results / "images" / image / "programs" / "record.json",
+        context.results / image_record(image, "programs"),
         realised={"sha256": {n: s for group in found for n, s in group.sha256.items()}},
         tools={
             name: group.version for name, group in zip(image_binaries(image), found, strict=True)

@@ -6,9 +6,10 @@ from pathlib import Path
 
 from schedlab.lineage.chain import link
 from schedlab.lineage.durations import Durations
-from schedlab.lineage.store import Store, trial_path
-from schedlab.records import file_digest
-from schedlab.stages.context import ROOT, Context
+from schedlab.paths import CHECKOUT
+from schedlab.results.records import file_digest
+from schedlab.results.store import Store, record_of_trial
+from schedlab.stages.context import Context
 
 
 def report_progress(context: Context, trial: str, reasons: list[str]) -> None:
@@ -26,14 +27,14 @@ def report_progress(context: Context, trial: str, reasons: list[str]) -> None:
     )
 
 
-def progress(context: Context, sources: Path = ROOT) -> tuple[int, int, int]:
+def progress(context: Context, sources: Path = CHECKOUT) -> tuple[int, int, int]:
     """Trials that are finished, s for the rest, and all trials."""
     store, durations = Store(context.results), Durations(context.results)
     keys = context.experiment.trials()
     digests: dict[str, str | None] = {}
     finished, left = 0, 0.0
     for key in keys:
-        path = trial_path(key.id)
+        path = record_of_trial(key.id)
         if _current(store, path, sources, digests):
             finished += 1
         else:

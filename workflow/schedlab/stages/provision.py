@@ -11,14 +11,15 @@ from typing import Any
 
 from schedlab.config import Cluster
 from schedlab.errors import SchedlabError
-from schedlab.neutral import identity
-from schedlab.records import RecordWriter, verify_outputs, write_json
+from schedlab.paths import ACCELERATOR, CHECKOUT, LOGS, RECORD
+from schedlab.privacy.identity import identity
+from schedlab.results.records import RecordWriter, verify_outputs, write_json
 from schedlab.sources import sources
-from schedlab.stages.context import ROOT, Context
+from schedlab.stages.context import Context
 from schedlab.stages.guests import all_facts, emulator_pids, liveness, require_running, resident_mib
 from schedlab.stages.terraform import Terraform
 from schedlab.testbed import snapshot
-from schedlab.testbed.layout import terraform_nodes
+from schedlab.testbed.nodes import terraform_nodes
 from schedlab.testbed.placement import node_demands, place
 from schedlab.testbed.readback import compare_domain, compare_threads, require_declared
 from schedlab.testbed.session import Testbed, open_testbed
@@ -113,23 +114,23 @@ def provision(context: Context, cluster_id: str) -> None:
     cluster = next(c for c in experiment.clusters() if c.id == cluster_id)
     image = context.image(cluster.image)
     for record_path in (context.base(cluster.image), image):
-        verify_outputs(record_path / "record.json", ["disk.qcow2"])
+        verify_outputs(record_path / RECORD, ["disk.qcow2"])
     folder = context.cluster(cluster_id, "provisioned")
     record = RecordWriter(
         STAGE,
         f"{cluster_id}/provisioned",
-        ROOT,
+        CHECKOUT,
         context.results,
         parents={
-            "image": image / "record.json",
-            "accelerator": context.results / "accelerator.json",
-            "toolchain": context.results / "toolchain.json",
+            "image": image / RECORD,
+            "accelerator": context.results / ACCELERATOR,
+            "toolchain": context.toolchain,
         },
-        inputs=[ROOT / name for name in sources(ROOT, "provision")],
+        inputs=[CHECKOUT / name for name in sources(CHECKOUT, "provision")],
     )
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    toolchain = Toolchain.load(context.results / "toolchain.json")
+    toolchain = Toolchain.load(context.toolchain)
     with open_testbed(
         experiment.libvirt.uri,
         context.results,
@@ -167,7 +168,7 @@ def provision(context: Context, cluster_id: str) -> None:
     shown = identity().data(portable(outputs, testbed))
     write_json(folder / "terraform-outputs.json", shown)
     record.write(
-        folder / "record.json",
+        folder / RECORD,
         outputs=[*files, folder / "terraform-outputs.json"],
         realised={**facts, "domain_xml": live, "terraform_outputs": shown},
         settings=experiment.cluster_spec(cluster_id),
@@ -236,7 +237,7 @@ def check_network_free(testbed: Testbed, cidr: str) -> None:
 
 def keep_consoles(testbed: Testbed, cluster: str, context: Context) -> None:
     """Copy console logs out of the scratch folder, for the diagnosis of a failure."""
-    target = context.results / "logs" / "consoles" / cluster
+    target = context.results / LOGS / "consoles" / cluster
     for log in sorted((testbed.scratch / cluster).glob("*.log")):
         target.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(log, target / log.name)

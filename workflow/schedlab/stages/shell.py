@@ -7,7 +7,8 @@ import subprocess
 import time
 from pathlib import Path
 
-from schedlab.records import verify_outputs, write_json
+from schedlab.paths import RECORD
+from schedlab.results.records import verify_outputs, write_json
 from schedlab.stages.context import Context
 from schedlab.testbed import snapshot
 from schedlab.testbed.session import open_testbed
@@ -37,7 +38,7 @@ def run_beside(
         The command's exit status.
     """
     folder = context.cluster(cluster, state)
-    verify_outputs(folder / "record.json")
+    verify_outputs(folder / RECORD)
     key = context.cluster(cluster, "provisioned") / "secrets" / "id_ed25519"
     experiment = context.experiment
     with open_testbed(

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from schedlab.errors import SchedlabError
-from schedlab.stages.context import INFRASTRUCTURE
+from schedlab.paths import INFRASTRUCTURE
 from schedlab.toolchain import Toolchain
 
 STAGE = "provision"

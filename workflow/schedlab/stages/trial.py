@@ -14,16 +14,18 @@ from typing import Any
 
 from schedlab.config import Cluster
 from schedlab.errors import SchedlabError
-from schedlab.records import RecordWriter, beside, verify_outputs, write_json
+from schedlab.paths import CHECKOUT, RECORD
+from schedlab.results.records import RecordWriter, beside, verify_outputs, write_json
 from schedlab.schedulers import Scheduler, get_scheduler
 from schedlab.sources import trial_sources
 from schedlab.stages.collect import OUTPUT, collect
 from schedlab.stages.configure import health_gate
-from schedlab.stages.context import ROOT, Context
+from schedlab.stages.context import Context
 from schedlab.stages.guests import emulator_pids, liveness, require_running, resident_mib
 from schedlab.stages.progress import report_progress
 from schedlab.stages.timing import Phases
-from schedlab.testbed import host, snapshot
+from schedlab.testbed import host_load as host
+from schedlab.testbed import snapshot
 from schedlab.testbed.clock import measure_offsets
 from schedlab.testbed.prometheus import (
     export_samples,
@@ -70,7 +72,7 @@ class Trial:
         self.conditions: dict[str, Any] = {}
         self.reasons: list[str] = []
         self.phases = Phases()
-        self.toolchain = Toolchain.load(context.results / "toolchain.json")
+        self.toolchain = Toolchain.load(context.toolchain)
 
     def run(self) -> None:
         """Run the trial and write its record.
@@ -80,19 +82,19 @@ class Trial:
         interruption, is no result: it raises.
         """
         with self.phases.measure("verify"):
-            verify_outputs(self.configured / "record.json")
+            verify_outputs(self.configured / RECORD)
             verify_outputs(beside(self.trace_path))
         record = RecordWriter(
             STAGE,
             self.id,
-            ROOT,
+            CHECKOUT,
             self.context.results,
             parents={
-                "configured": self.configured / "record.json",
+                "configured": self.configured / RECORD,
                 "trace": beside(self.trace_path),
-                "toolchain": self.context.results / "toolchain.json",
+                "toolchain": self.context.toolchain,
             },
-            inputs=[ROOT / name for name in trial_sources(ROOT, self.scheduler.modules)],
+            inputs=[CHECKOUT / name for name in trial_sources(CHECKOUT, self.scheduler.modules)],
         )
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(parents=True)
@@ -119,7 +121,7 @@ class Trial:
             self._keep_consoles(testbed)
         shutil.rmtree(self.folder / "prometheus" / "data", ignore_errors=True)
         record.write(
-            self.folder / "record.json",
+            self.folder / RECORD,
             outputs=list(self.folder.iterdir()),
             trial={
                 "cluster": self.cluster.id,

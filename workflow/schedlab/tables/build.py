@@ -11,9 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from schedlab.errors import SchedlabError
-from schedlab.origins import Origin
+from schedlab.results.imports import Origin
 from schedlab.tables.schemas import JOBS_SCHEMA, SAMPLES_SCHEMA, TRIALS_SCHEMA, VERSION
-from schedlab.tables.trial import read_trial, to_pandas
+from schedlab.tables.trial_rows import read_trial, to_pandas
 
 
 class Tables(NamedTuple):

@@ -16,8 +16,8 @@ import requests
 import yaml
 
 from schedlab.errors import SchedlabError
-from schedlab.neutral import identity
-from schedlab.tables.series import write_series
+from schedlab.privacy.identity import identity
+from schedlab.results.series import write_series
 
 
 def _session() -> requests.Session:
@@ -175,7 +175,7 @@ def export_samples(url: str, seconds: float, output: Path) -> int:
     seconds : float
         How far back.
     output : pathlib.Path
-        Gets the series, sorted by metric and labels (:mod:`schedlab.tables.series`).
+        Gets the series, sorted by metric and labels (:mod:`schedlab.results.series`).
 
     Returns
     -------

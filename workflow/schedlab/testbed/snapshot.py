@@ -24,7 +24,7 @@ from typing import Any, Literal
 import libvirt
 
 from schedlab.errors import SchedlabError
-from schedlab.records import write_json
+from schedlab.results.records import write_json
 from schedlab.testbed.session import Testbed
 
 MANIFEST = "cluster.json"

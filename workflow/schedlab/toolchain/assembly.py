@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from schedlab.errors import SchedlabError
-from schedlab.records import RecordWriter, digest, write_json
-from schedlab.toolchain.build import HOST_TOOLS, MODULES, GoBuilder, download_prometheus
+from schedlab.paths import CHECKOUT, TOOL_MODULES
+from schedlab.results.records import RecordWriter, digest, write_json
+from schedlab.toolchain.build import HOST_TOOLS, GoBuilder, download_prometheus
 from schedlab.toolchain.cache import Cache
 from schedlab.toolchain.tools import (
     PACKER,
@@ -235,8 +236,8 @@ def prepare_toolchain(output: Path) -> None:
         The record, usually ``results/toolchain.json``; this machine's paths go to
         ``.toolchain/`` beside it.
     """
-    pins = [MODULES / tool / name for tool in HOST_TOOLS for name in ("go.mod", "go.sum")]
-    writer = RecordWriter("toolchain", "toolchain", MODULES.parents[1], output.parent, inputs=pins)
+    pins = [TOOL_MODULES / tool / name for tool in HOST_TOOLS for name in ("go.mod", "go.sum")]
+    writer = RecordWriter("toolchain", "toolchain", CHECKOUT, output.parent, inputs=pins)
     toolchain = Toolchain.assemble(output.parent / ".toolchain")
     writer.write(output, tools=toolchain.record())
 

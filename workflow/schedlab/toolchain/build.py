@@ -22,12 +22,10 @@ from pathlib import Path
 from typing import Any
 
 from schedlab.errors import SchedlabError
-from schedlab.records import file_digest
+from schedlab.paths import TOOL_MODULES
+from schedlab.results.records import file_digest
 from schedlab.toolchain.cache import Cache
 from schedlab.toolchain.tools import find_executable, go_platform, parse_version, search_path
-
-MODULES = Path(__file__).resolve().parents[3] / "envs" / "toolchain"
-"""Folder with one pinned Go module a tool, or a group of programs for guests."""
 
 HOST_TOOLS = ("opentofu", "packer", "packer-plugin-qemu", "terraform-provider-libvirt")
 """Modules whose programs run on this machine; they make up the toolchain's record."""
@@ -74,7 +72,7 @@ class GoModule:
     go: str
 
     @classmethod
-    def load(cls, name: str, modules: Path = MODULES) -> GoModule:
+    def load(cls, name: str, modules: Path = TOOL_MODULES) -> GoModule:
         """Read the module of a tool.
 
         Raises
@@ -170,7 +168,7 @@ class GoBuilder:
     """
 
     cache: Cache
-    modules: Path = MODULES
+    modules: Path = TOOL_MODULES
     _stack: contextlib.ExitStack = field(default_factory=contextlib.ExitStack, init=False)
     _scratch: Path | None = field(default=None, init=False)
 

@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from schedlab.errors import SchedlabError
-from schedlab.records import digest, file_digest, write_json
+from schedlab.results.records import digest, file_digest, write_json
 
 SCHEMA = "schedlab.cache/1"
 SMALL = 2**20

@@ -24,8 +24,9 @@ from string import Template
 from typing import Any
 
 from schedlab.errors import SchedlabError
-from schedlab.records import file_digest
-from schedlab.toolchain.build import MODULES, GoBuilder, GoModule
+from schedlab.paths import TOOL_MODULES
+from schedlab.results.records import file_digest
+from schedlab.toolchain.build import GoBuilder, GoModule
 from schedlab.toolchain.cache import Cache
 from schedlab.toolchain.tools import Requirement, parse_version, probe_version
 
@@ -189,7 +190,7 @@ def require_supported_pair(kubernetes: str, volcano: str) -> None:
 
 
 def prepare_guest_binaries(
-    group: str, *, cache: Cache | None = None, modules: Path = MODULES
+    group: str, *, cache: Cache | None = None, modules: Path = TOOL_MODULES
 ) -> GuestBinaries:
     """Return the programs of a group: those the user gives, else built once into the cache.
 
@@ -225,7 +226,7 @@ def prepare_guest_binaries(
     return _describe(group, folder, module.version, read_sums(folder))
 
 
-def is_prepared(group: str, *, cache: Cache | None = None, modules: Path = MODULES) -> bool:
+def is_prepared(group: str, *, cache: Cache | None = None, modules: Path = TOOL_MODULES) -> bool:
     """Tell whether a group's programs are given or in the cache, so that none would be built."""
     if os.environ.get(variable(group)):
         return True

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from schedlab.errors import SchedlabError
-from schedlab.records import file_digest
+from schedlab.results.records import file_digest
 
 Source = Literal["path", "built", "downloaded"]
 Version = tuple[int, ...]

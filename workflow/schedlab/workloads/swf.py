@@ -13,7 +13,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from schedlab.errors import SchedlabError
-from schedlab.neutral import identity
+from schedlab.privacy.identity import identity
 from schedlab.workloads.registry import Problem, Workload, register
 from schedlab.workloads.swf_file import Record, machine_size, records
 from schedlab.workloads.trace import BOUNDED_SLOWDOWN_THRESHOLD, Job, Machine

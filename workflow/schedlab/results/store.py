@@ -10,46 +10,29 @@ from pathlib import Path
 from typing import Any
 
 from schedlab.errors import SchedlabError
-from schedlab.origins import FOLDER, label
-from schedlab.records import file_digest, load_record
-
-TABLES = "tables/record.json"
-ACCELERATOR = "accelerator.json"
+from schedlab.paths import IMPORTED, figure_record, trial_record
+from schedlab.results.imports import label
+from schedlab.results.records import file_digest, load_record
 
 
 def below(origin: str) -> str:
     """Where the records of an origin begin, below the results: empty for the results' own."""
-    return f"{FOLDER}/{origin}/" if origin else ""
+    return f"{IMPORTED}/{origin}/" if origin else ""
 
 
 def origin_of(path: str) -> str:
     """Name of the origin whose record is at a path; empty for the results' own."""
     parts = path.split("/")
-    return parts[1] if parts[0] == FOLDER and len(parts) > 2 else ""
+    return parts[1] if parts[0] == IMPORTED and len(parts) > 2 else ""
 
 
-def trial_path(trial: str) -> str:
+def record_of_trial(trial: str) -> str:
     """Path below the results of the record of a trial (cluster.workload.repetition).
 
     One that was imported has the name of its origin in front (``lab-b:slurm-n1.burst.1``).
     """
     origin, _, own = trial.rpartition(":")
-    return f"{below(origin)}trials/{own.replace('.', '/')}/record.json"
-
-
-def figure_path(figure: str) -> str:
-    """Path of a figure's record below the results."""
-    return f"figures/{figure}.record.json"
-
-
-def cluster_path(cluster: str, state: str) -> str:
-    """Path of a cluster's record below the results."""
-    return f"clusters/{cluster}/{state}/record.json"
-
-
-def image_path(image: str, stage: str) -> str:
-    """Path below the results of the record of an image or its base disk."""
-    return f"images/{image}/{stage}/record.json"
+    return below(origin) + trial_record(*own.split("."))
 
 
 class Store:
@@ -82,7 +65,7 @@ class Store:
 
     def figures(self) -> list[str]:
         """Names of the figures that have a record."""
-        found = self.results.glob(figure_path("*"))
+        found = self.results.glob(figure_record("*"))
         return sorted(path.name.removesuffix(".record.json") for path in found)
 
     def trials(self) -> dict[str, str]:
@@ -90,7 +73,7 @@ class Store:
         found = [
             path.relative_to(self.results)
             for pattern in ("*.*.*", "*:*.*.*")
-            for path in sorted(self.results.glob(trial_path(pattern)))
+            for path in sorted(self.results.glob(record_of_trial(pattern)))
         ]
         return {
             label(origin_of(path.as_posix()), ".".join(path.parts[-4:-1])): path.as_posix()

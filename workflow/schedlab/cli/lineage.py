@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from schedlab.commands.options import with_paths
+from schedlab.cli.options import with_paths
 
 MISMATCH = 3
 """Exit status of ``trace`` for a chain that does not match; errors end with 1, misuse with 2."""
@@ -49,14 +49,14 @@ def trace(results: Path, source: Path | None, as_json: bool, target: str) -> Non
     from schedlab.lineage.chain import chain
     from schedlab.lineage.check import check, first_mismatch, source_folder
     from schedlab.lineage.show import as_data, as_text
-    from schedlab.lineage.store import Store
     from schedlab.lineage.targets import resolve
-    from schedlab.stages.context import ROOT
+    from schedlab.paths import CHECKOUT
+    from schedlab.results.store import Store
 
     store = Store(results)
     found = resolve(store, target)
     links = chain(store, found.start, only=found.only)
-    checked = check(store, links, source or source_folder(store, ROOT), found)
+    checked = check(store, links, source or source_folder(store, CHECKOUT), found)
     if as_json:
         click.echo(json.dumps(as_data(found, links, checked), indent=1))
     else:
@@ -76,9 +76,9 @@ def why(experiments: Path, results: Path, as_json: bool, targets: tuple[str, ...
     """
     from schedlab.lineage.plan import plan
     from schedlab.lineage.why import as_data, as_text, explain
-    from schedlab.stages.context import ROOT
+    from schedlab.paths import CHECKOUT
 
-    made = plan(ROOT, experiments, results, targets)
+    made = plan(CHECKOUT, experiments, results, targets)
     explained = explain(made, results)
     if as_json:
         click.echo(json.dumps(as_data(explained, made.unknown), indent=1))

@@ -6,9 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from schedlab.errors import SchedlabError
-from schedlab.toolchain.cache import Cache
-from schedlab.toolchain.host_checks import (
+from schedlab.doctor.host_checks import (
     HostNeeds,
     Problem,
     check_disk,
@@ -20,6 +18,8 @@ from schedlab.toolchain.host_checks import (
     check_tap,
     check_tools,
 )
+from schedlab.errors import SchedlabError
+from schedlab.toolchain.cache import Cache
 
 if TYPE_CHECKING:
     from schedlab.config import Experiment

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO
 
 from schedlab.errors import SchedlabError
-from schedlab.neutral import Identity
+from schedlab.privacy.identity import Identity
 
 _DIFF = (
     "--cached", "--binary", "--full-index", "--no-color", "--no-ext-diff", "--no-textconv",

@@ -15,10 +15,8 @@ from typing import Any
 from schedlab.config.load import read_experiment
 from schedlab.config.model import Experiment
 from schedlab.errors import SchedlabError
+from schedlab.paths import EXPERIMENTS, IMPORT, IMPORTED, trial_folder
 
-FOLDER = "imported"
-ORIGIN = "origin.json"
-EXPERIMENTS = "experiments.yaml"
 SCHEMA = "schedlab.import/1"
 
 
@@ -50,7 +48,7 @@ class Origin:
     def trial_folders(self) -> list[Path]:
         """Folders of the trials, in the order in which they ran."""
         return [
-            self.results / "trials" / key.cluster / key.workload / str(key.repetition)
+            self.results / trial_folder(key.cluster, key.workload, key.repetition)
             for key in self.experiment.trials()
         ]
 
@@ -69,7 +67,7 @@ def origins(results: Path, experiment: Experiment) -> list[Origin]:
         When an import is damaged, or of an unknown schema.
     """
     found = [Origin("", results, experiment)]
-    for path in sorted(results.glob(f"{FOLDER}/*/{ORIGIN}")):
+    for path in sorted(results.glob(f"{IMPORTED}/*/{IMPORT}")):
         remedy = f"remove {path.parent}, and import the bundle again (`schedlab import`)"
         try:
             told = json.loads(path.read_text(encoding="utf-8"))

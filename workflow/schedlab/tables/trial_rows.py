@@ -12,14 +12,14 @@ import pandas as pd
 import pyarrow as pa
 
 from schedlab.metrics.machine import daemon_failures
-from schedlab.metrics.trial import trial_metrics
-from schedlab.origins import label
-from schedlab.records import load_record
+from schedlab.metrics.trial_values import trial_metrics
+from schedlab.results.imports import label
+from schedlab.results.records import load_record
+from schedlab.results.series import read_series
 from schedlab.schedulers import Scheduler, get_scheduler
 from schedlab.schedulers.base import COMPLETED, NOT_SUBMITTED, TIMESTAMPS
 from schedlab.tables.clocks import NodeClock, node_clocks
 from schedlab.tables.schemas import JOBS_SCHEMA, SAMPLES_SCHEMA
-from schedlab.tables.series import read_series
 from schedlab.workloads import Trace, read_trace
 
 BATCH = 50_000

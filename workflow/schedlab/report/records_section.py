@@ -11,17 +11,15 @@ from typing import Any
 from schedlab.config.model import Cluster, Experiment
 from schedlab.figures import FIGURES
 from schedlab.lineage.chain import Link, anchor, chain, commits, disks, versions
-from schedlab.lineage.store import (
+from schedlab.paths import (
     ACCELERATOR,
-    TABLES,
-    Store,
-    cluster_path,
-    figure_path,
-    image_path,
-    origin_of,
-    trial_path,
+    TABLES_RECORD,
+    cluster_record,
+    figure_record,
+    image_record,
 )
-from schedlab.origins import label
+from schedlab.results.imports import label
+from schedlab.results.store import Store, origin_of, record_of_trial
 
 STAGES = {
     "figure": "Figures",
@@ -62,7 +60,7 @@ class Records:
         self.experiment = experiment
         self.accelerator = self._store.record(ACCELERATOR)
         self.trials = {
-            key.id: self._store.record(trial_path(key.id)) for key in experiment.trials()
+            key.id: self._store.record(record_of_trial(key.id)) for key in experiment.trials()
         }
         self._tabled = tuple(tabled)
 
@@ -72,10 +70,10 @@ class Records:
         clusters = [self._paths(cluster) for cluster in self.experiment.clusters()]
         return chain(
             self._store,
-            *(figure_path(figure) for figure in FIGURES),
-            TABLES,
-            *map(trial_path, self.trials),
-            *map(trial_path, self._tabled),
+            *(figure_record(figure) for figure in FIGURES),
+            TABLES_RECORD,
+            *map(record_of_trial, self.trials),
+            *map(record_of_trial, self._tabled),
             *(path for stages in clusters for path in stages.values()),
         )
 
@@ -118,10 +116,10 @@ class Records:
 
     def _paths(self, cluster: Cluster) -> dict[str, str]:
         return {
-            "configured": cluster_path(cluster.id, "configured"),
-            "provisioned": cluster_path(cluster.id, "provisioned"),
-            "image": image_path(cluster.image, "image"),
-            "base": image_path(cluster.image, "base"),
+            "configured": cluster_record(cluster.id, "configured"),
+            "provisioned": cluster_record(cluster.id, "provisioned"),
+            "image": image_record(cluster.image, "image"),
+            "base": image_record(cluster.image, "base"),
             "accelerator": ACCELERATOR,
         }
 

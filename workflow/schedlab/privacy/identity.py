@@ -18,7 +18,8 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from schedlab.machine_names import CHECKOUT, homes_and_users, host_names, mirror_hosts
+from schedlab.paths import CHECKOUT
+from schedlab.privacy.machine_names import homes_and_users, host_names, mirror_hosts
 
 WITHHELD = "[withheld]"
 CONTROLLER, USER, MIRROR = "[controller]", "[user]", "mirror.invalid"

@@ -6,7 +6,7 @@ import signal
 import sys
 from pathlib import Path
 
-from schedlab.neutral import identity
+from schedlab.privacy.identity import identity
 
 _LONGEST = 1 << 16
 

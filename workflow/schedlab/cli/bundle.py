@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from schedlab.commands.options import with_results
+from schedlab.cli.options import with_results
 
 
 def _size(count: int) -> str:
@@ -104,7 +104,7 @@ def import_(results: Path, path: Path, name: str | None, force: bool) -> None:
 @click.option("--show", is_flag=True, help="Write to the standard output too.")
 def log(file: Path, show: bool) -> None:
     """Write the standard input to FILE, without what identifies this machine and its user."""
-    from schedlab.commands.log import keep
+    from schedlab.cli.log import keep
 
     keep(file, show=show)
 

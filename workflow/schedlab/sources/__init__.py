@@ -16,9 +16,6 @@ from schedlab.toolchain.build import HOST_TOOLS
 PACKAGE = "workflow/schedlab"
 INFRASTRUCTURE = "workflow/infrastructure"
 
-TABLES = ("jobs.parquet", "samples.parquet", "trials.parquet")
-"""Files of the tables."""
-
 TESTBED = (
     f"{PACKAGE}/testbed/embedded.py",
     f"{PACKAGE}/testbed/snapshot.py",
@@ -68,15 +65,15 @@ STAGES: dict[str, tuple[str, ...]] = {
         f"{PACKAGE}/stages/trial.py",
         f"{PACKAGE}/stages/collect.py",
         f"{PACKAGE}/testbed/clock.py",
-        f"{PACKAGE}/testbed/host.py",
+        f"{PACKAGE}/testbed/host_load.py",
         f"{PACKAGE}/testbed/prometheus.py",
-        f"{PACKAGE}/tables/series.py",
+        f"{PACKAGE}/results/series.py",
     ),
     "tables": (
         f"{PACKAGE}/tables/*.py",
         f"{PACKAGE}/metrics/*.py",
-        f"{PACKAGE}/schedulers/*.py",
-        f"{PACKAGE}/origins.py",
+        f"{PACKAGE}/schedulers/**/*.py",
+        f"{PACKAGE}/results/imports.py",
     ),
     "figure": (
         f"{PACKAGE}/figures/{{figure}}.py",
@@ -89,9 +86,9 @@ STAGES: dict[str, tuple[str, ...]] = {
     "report": (
         f"{PACKAGE}/report/*.py",
         f"{PACKAGE}/lineage/chain.py",
-        f"{PACKAGE}/lineage/store.py",
-        f"{PACKAGE}/neutral.py",
-        f"{PACKAGE}/origins.py",
+        f"{PACKAGE}/results/store.py",
+        f"{PACKAGE}/privacy/identity.py",
+        f"{PACKAGE}/results/imports.py",
         "workflow/report/**/*",
         # Captions, and the colours that the report makes follow the reader's light or dark mode.
         f"{PACKAGE}/figures/__init__.py",
@@ -154,7 +151,12 @@ def configure_sources(root: Path, playbook: str, roles: tuple[str, ...]) -> list
 
 def trial_sources(root: Path, modules: tuple[str, ...]) -> list[str]:
     """Files of a cluster's trials, its adapter's modules among them."""
-    return sources(root, "trial") + [f"{PACKAGE}/schedulers/{module}.py" for module in modules]
+    adapter = (
+        path.relative_to(root).as_posix()
+        for module in modules
+        for path in (root / PACKAGE / "schedulers" / module).glob("*.py")
+    )
+    return sources(root, "trial") + sorted(adapter)
 
 
 def image_roles(root: Path, image: str) -> tuple[str, ...]:

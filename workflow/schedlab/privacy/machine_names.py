@@ -10,9 +10,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from schedlab.images.base_sources import MIRROR_VARIABLE, host_sources
+from schedlab.paths import CHECKOUT
+from schedlab.privacy.package_mirrors import MIRROR_VARIABLE, host_sources
 
-CHECKOUT = Path(__file__).resolve().parents[2]
 PUBLIC_HOSTS = frozenset(
     {
         "deb.debian.org", "security.debian.org", "ftp.debian.org", "snapshot.debian.org",

@@ -64,6 +64,18 @@ QUANTITIES: dict[str, Quantity] = {
     "lateness_median": Quantity("lateness_median_s", "Median submission lateness", "s", "cost"),
 }
 
+MAIN_QUANTITIES = (
+    "throughput",
+    "makespan",
+    "ideal_makespan",
+    "wait_median",
+    "launch_median",
+    "bounded_slowdown",
+    "utilisation",
+    "scheduler_cpu_per_job",
+)
+"""Quantities of the report's main table."""
+
 CELL = ["scheduler", "cluster", "workload", "nodes"]
 
 

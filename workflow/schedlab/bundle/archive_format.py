@@ -11,7 +11,6 @@ from schedlab.errors import SchedlabError
 SCHEMA = "schedlab.bundle/1"
 DESCRIPTION = "bundle.json"
 MANIFEST = "manifest.jsonl"
-RESULTS = "results"
 SOURCE = "source"
 PATCH = "source.patch"
 CRATE = "ro-crate-metadata.json"

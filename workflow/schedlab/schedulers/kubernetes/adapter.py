@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from schedlab.schedulers.base import STAMPS, Exporter, register
-from schedlab.schedulers.kubernetes_base import KubernetesBase
-from schedlab.schedulers.kubernetes_pod import pod_template
+from schedlab.schedulers.kubernetes.control_plane import KubernetesBase
+from schedlab.schedulers.kubernetes.pod import pod_template
 from schedlab.schedulers.rows import text_of
 from schedlab.workloads.trace import Job
 

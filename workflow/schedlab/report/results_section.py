@@ -8,23 +8,11 @@ from typing import Any
 import pandas as pd
 
 from schedlab.config.model import Experiment
-from schedlab.metrics.summary import QUANTITIES, cells
-from schedlab.report.numbers import count, number, seconds, short, span
+from schedlab.formatting import count, number, seconds, short, span
+from schedlab.metrics.cells import MAIN_QUANTITIES, QUANTITIES, cells
 from schedlab.schedulers.base import TIMESTAMPS
 from schedlab.tables.build import Tables
 from schedlab.tables.schemas import JOBS
-
-SHOWN = (
-    "throughput",
-    "makespan",
-    "ideal_makespan",
-    "wait_median",
-    "launch_median",
-    "bounded_slowdown",
-    "utilisation",
-    "scheduler_cpu_per_job",
-)
-"""Quantities of the main table."""
 
 FATES = (
     "completed",
@@ -40,10 +28,11 @@ FATES = (
 def main_table(trials: pd.DataFrame) -> dict[str, Any]:
     """Rows of workload and cluster, with an estimate and interval of each quantity."""
     columns = [
-        {"title": QUANTITIES[name].title, "unit": _unit(QUANTITIES[name].unit)} for name in SHOWN
+        {"title": QUANTITIES[name].title, "unit": _unit(QUANTITIES[name].unit)}
+        for name in MAIN_QUANTITIES
     ]
     rows: dict[tuple[str, str], dict[str, Any]] = {}
-    for name in SHOWN:
+    for name in MAIN_QUANTITIES:
         for cell in cells(trials, name).to_dict("records"):
             key = (str(cell["workload"]), str(cell["cluster"]))
             row = rows.setdefault(

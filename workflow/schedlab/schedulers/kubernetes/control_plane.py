@@ -13,8 +13,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from schedlab.schedulers import kubernetes_manifest as manifest
-from schedlab.schedulers import kubernetes_records as records
 from schedlab.schedulers.base import (
     STAMPS,
     Exporter,
@@ -23,7 +21,8 @@ from schedlab.schedulers.base import (
     Submission,
     refuse_priority,
 )
-from schedlab.schedulers.pki import write_credentials
+from schedlab.schedulers.kubernetes import manifest, records
+from schedlab.schedulers.kubernetes.pki import write_credentials
 from schedlab.schedulers.rows import assemble, driver_rows, text_of
 from schedlab.workloads.registry import Problem
 from schedlab.workloads.trace import Job, Trace
@@ -50,7 +49,7 @@ class KubernetesBase(Scheduler):
     """What the two schedulers on Kubernetes have in common."""
 
     image: ClassVar[str] = "kubernetes"
-    modules: ClassVar[tuple[str, ...]] = ("kubernetes", "kubernetes_base", "kubernetes_pod")
+    modules: ClassVar[tuple[str, ...]] = ("kubernetes",)
     binaries: ClassVar[tuple[str, ...]] = ("kubernetes", "volcano")
     playbook: ClassVar[str] = "setup-kubernetes.yml"
     cost_port: ClassVar[int] = 9101

@@ -15,17 +15,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from schedlab.digests import canonical, digest, file_digest
 from schedlab.errors import SchedlabError
-from schedlab.lineage import origin
-from schedlab.neutral import identity
+from schedlab.paths import RESULTS, record_beside
+from schedlab.privacy.identity import identity
+from schedlab.results import provenance as origin
+from schedlab.results.digests import canonical, digest, file_digest
 
 FAMILY, VERSION = "schedlab.record/", 2
 """Version 2: command and source commit; every parent by path and digest of its record."""
 SCHEMA = f"{FAMILY}{VERSION}"
-
-RESULTS = Path("results")
-"""Name of the results folder in records, wherever it is."""
 
 _ASIDE = frozenset({"lineage", "command", "source", "created", "duration"})
 """Keys that say when, by whom and from where, not what: equal stages differ in them."""
@@ -48,7 +46,7 @@ def digests(paths: Iterable[Path], base: Path, results: Path | None = None) -> d
     for path in _files(paths):
         absolute = path.resolve()
         if results is not None and absolute.is_relative_to(results.resolve()):
-            name = RESULTS / absolute.relative_to(results.resolve())
+            name = Path(RESULTS) / absolute.relative_to(results.resolve())
         else:
             name = absolute.relative_to(base) if absolute.is_relative_to(base) else Path(path.name)
         result[name.as_posix()] = file_digest(path)
@@ -129,7 +127,7 @@ class RecordWriter:
 
 def beside(path: Path) -> Path:
     """Record of a file that shares its folder with others: ``wait.svg``, ``wait.record.json``."""
-    return path.with_suffix(".record.json")
+    return path.with_name(record_beside(path.name))
 
 
 def _named(path: Path, results: Path) -> dict[str, str]:

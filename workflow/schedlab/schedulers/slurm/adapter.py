@@ -14,7 +14,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-from schedlab.schedulers import slurm_records as records
 from schedlab.schedulers.base import (
     PAYLOAD,
     STAMPS,
@@ -26,6 +25,7 @@ from schedlab.schedulers.base import (
     register,
 )
 from schedlab.schedulers.rows import assemble, driver_rows, text_of
+from schedlab.schedulers.slurm import records
 from schedlab.workloads.registry import Problem
 from schedlab.workloads.trace import Job, Trace
 

@@ -12,7 +12,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from schedlab.digests import digest, file_digest
+from schedlab.results.digests import digest, file_digest
 
 SOURCES = ("Snakefile", "workflow", "config", "envs", "profiles", "resources", "pyproject.toml")
 """Where a new, not yet committed file is part of the sources; results may lie anywhere else."""

@@ -8,10 +8,10 @@ from typing import Any
 
 import click
 
-from schedlab.commands import bundle as bundle_commands
-from schedlab.commands import lineage
-from schedlab.commands.diff import diff
-from schedlab.commands.options import with_paths as _paths
+from schedlab.cli import bundle as bundle_commands
+from schedlab.cli import lineage
+from schedlab.cli.diff import diff
+from schedlab.cli.options import with_paths as _paths
 from schedlab.errors import SchedlabError
 
 
@@ -64,7 +64,7 @@ def toolchain(output: Path) -> None:
 def doctor(experiments: Path, results: Path) -> None:
     """Check that this machine can run the experiment, without starting anything."""
     from schedlab.config import load_experiment
-    from schedlab.toolchain.doctor import report_problems
+    from schedlab.doctor.findings import report_problems
 
     sys.exit(report_problems(load_experiment(experiments), results))
 

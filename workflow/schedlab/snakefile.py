@@ -11,19 +11,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from schedlab.bundle.source import Checkout
+from schedlab.bundle.checkout import Checkout
 from schedlab.config import Cluster, Experiment, load_experiment
+from schedlab.doctor.findings import require_host
 from schedlab.errors import SchedlabError
 from schedlab.figures import FIGURES
 from schedlab.images.base import package_files
 from schedlab.lineage.state import keep, restore
-from schedlab.neutral import identity
-from schedlab.origins import FOLDER, ORIGIN
-from schedlab.records import digest
+from schedlab.paths import IMPORT, IMPORTED, TABLE_FILES
+from schedlab.privacy.identity import identity
+from schedlab.results.records import digest
 from schedlab.schedulers import get_scheduler, image_binaries
-from schedlab.sources import TABLES, configure_sources, image_sources, sources, trial_sources
+from schedlab.sources import configure_sources, image_sources, sources, trial_sources
 from schedlab.testbed.supervisor import remove_abandoned
-from schedlab.toolchain.doctor import require_host
 
 _held: list[IO[str]] = []
 
@@ -112,7 +112,7 @@ class Pipeline:
 
     def imported(self) -> list[str]:
         """What says of each import where its trials are from; it changes with them."""
-        return sorted(str(path) for path in Path(self.results).glob(f"{FOLDER}/*/{ORIGIN}"))
+        return sorted(str(path) for path in Path(self.results).glob(f"{IMPORTED}/*/{IMPORT}"))
 
     def include(self, names: str) -> str:
         """Options of `schedlab bundle` for a list of names with commas between."""
@@ -171,7 +171,7 @@ class Pipeline:
     def products(self) -> list[str]:
         """Tables and pictures: of any size, so that only `all` has them, and not their records."""
         pictures = [f"{self.results}/figures/{name}.svg" for name in FIGURES]
-        return [*(f"{self.results}/tables/{name}" for name in TABLES), *pictures]
+        return [*(f"{self.results}/tables/{name}" for name in TABLE_FILES), *pictures]
 
     def begin(self) -> None:
         """Take the lock of this results folder and say what the run needs.

@@ -1,0 +1,1 @@
+"""The command ``schedlab`` and its subcommands, one module a subject."""

@@ -1,1 +1,0 @@
-"""Subcommands of ``schedlab`` that are no stage of the workflow, one module a subject."""

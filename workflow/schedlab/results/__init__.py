@@ -1,0 +1,1 @@
+"""What stands on disk, and how it hangs together: records, digests, imports, series."""

@@ -1,0 +1,5 @@
+"""Slurm."""
+
+from schedlab.schedulers.slurm.adapter import Slurm
+
+__all__ = ["Slurm"]
