@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from schedlab.errors import SchedlabError
-from schedlab.stages.terraform import ATTEMPTS, call
+from schedlab.stages import provision, terraform
+from schedlab.stages.terraform import ATTEMPTS, SeedStuck, call
 
 LOST = """\
 ╷
@@ -55,3 +56,51 @@ def test_no_other_failure_is_tried_again(tmp_path: Path) -> None:
     with pytest.raises(SchedlabError, match="can't retrieve volume"):
         call(program(tmp_path, 1, message), tmp_path, os.environ)
     assert runs(tmp_path) == 1
+
+
+WAITS = 'module.cluster.libvirt_cloudinit_disk.seed["head"]: Still creating... [1m0s elapsed]'
+
+
+def test_a_seed_that_never_comes_ends_the_call(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(terraform, "_GRACE", 0.1)
+    path = tmp_path / "terraform"
+    path.write_text(f"#!/bin/sh\ntrap '' TERM\necho '{WAITS}'\nexec sleep 600\n")
+    path.chmod(0o755)
+    with pytest.raises(SeedStuck):
+        call([str(path), "apply"], tmp_path, os.environ)
+
+
+def test_what_does_not_end_is_ended_at_its_limit(tmp_path: Path) -> None:
+    path = tmp_path / "terraform"
+    path.write_text("#!/bin/sh\nexec sleep 600\n")
+    path.chmod(0o755)
+    with pytest.raises(SchedlabError, match=r"did not end within 0\.2 s"):
+        call([str(path), "apply"], tmp_path, os.environ, limit=0.2)
+
+
+def test_a_stuck_seed_begins_anew_with_nothing_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    removed: list[str] = []
+    made = iter([SeedStuck("stuck"), {"inventory": {}}])
+
+    class Fake:
+        def __init__(self, _toolchain: object, folder: Path) -> None:
+            folder.mkdir()
+
+        def apply(self, _variables: object, _limit: float) -> object:
+            outcome = next(made)
+            if isinstance(outcome, Exception):
+                raise outcome
+            return outcome
+
+    monkeypatch.setattr(provision, "Terraform", Fake)
+    monkeypatch.setattr(provision, "remove_objects", lambda _c, name: removed.append(name))
+    testbed = type("Testbed", (), {"connection": None, "identity": "0123abcd"})()
+    pool = tmp_path / "pool"
+    pool.mkdir()
+    (pool / "head.qcow2").touch()
+    _, outputs = provision.create(testbed, None, {"pool_directory": str(pool)}, 900, tmp_path)
+    assert outputs == {"inventory": {}} and removed == ["0123abcd"] and list(pool.iterdir()) == []

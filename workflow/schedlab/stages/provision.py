@@ -17,12 +17,12 @@ from schedlab.results.records import RecordWriter, verify_outputs, write_json
 from schedlab.sources import sources
 from schedlab.stages.context import Context
 from schedlab.stages.guests import all_facts, emulator_pids, liveness, require_running, resident_mib
-from schedlab.stages.terraform import Terraform
+from schedlab.stages.terraform import ATTEMPTS, SeedStuck, Terraform
 from schedlab.testbed import snapshot
 from schedlab.testbed.nodes import terraform_nodes
 from schedlab.testbed.placement import node_demands, place
 from schedlab.testbed.readback import compare_domain, compare_threads, require_declared
-from schedlab.testbed.session import Testbed, open_testbed
+from schedlab.testbed.session import Testbed, open_testbed, remove_objects
 from schedlab.testbed.ssh import Node, connect, wait_until_reachable
 from schedlab.testbed.topology import HostTopology
 from schedlab.toolchain import Toolchain
@@ -140,9 +140,10 @@ def provision(context: Context, cluster_id: str) -> None:
         check_network_free(testbed, str(experiment.network.cidr))
         public_key = generate_key(folder / "secrets")
         variables = terraform_variables(context, cluster, testbed, public_key)
-        terraform = Terraform(toolchain, testbed.scratch / "terraform")
         try:
-            outputs = terraform.apply(variables)
+            terraform, outputs = create(
+                testbed, toolchain, variables, experiment.limits.boot, folder=testbed.scratch
+            )
             described = described_nodes(outputs, cluster)
             with connect(testbed.scratch, described, folder / "secrets" / "id_ed25519") as nodes:
                 alive = liveness(testbed, cluster_id, nodes, STAGE)
@@ -176,6 +177,42 @@ def provision(context: Context, cluster_id: str) -> None:
         cluster={"nodes": described},
         tools=toolchain.versions("terraform", "terraform-provider-libvirt", "qemu-system-x86_64"),
     )
+
+
+def create(
+    testbed: Testbed,
+    toolchain: Toolchain,
+    variables: dict[str, Any],
+    limit: float,
+    folder: Path,
+) -> tuple[Terraform, dict[str, Any]]:
+    """Create a cluster with Terraform; begin anew, with nothing left, where a seed got stuck.
+
+    Returns
+    -------
+    tuple
+        Terraform with its state, and the outputs document.
+
+    Raises
+    ------
+    SchedlabError
+        As `schedlab.stages.terraform.call`.
+    """
+    for attempt in range(1, ATTEMPTS + 1):
+        terraform = Terraform(toolchain, folder / "terraform")
+        try:
+            return terraform, terraform.apply(variables, limit)
+        except SeedStuck as error:
+            if attempt == ATTEMPTS:
+                raise
+            print(f"{error.message}: beginning anew ({attempt} of {ATTEMPTS})", flush=True)
+        # What was made is not in the state: Terraform was cut short.
+        remove_objects(testbed.connection, testbed.identity)
+        pool = Path(variables["pool_directory"])
+        shutil.rmtree(pool)
+        pool.mkdir()
+        shutil.rmtree(folder / "terraform")
+    raise AssertionError("the last attempt returns or raises")
 
 
 def described_nodes(outputs: dict[str, Any], cluster: Cluster) -> list[dict[str, Any]]:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
+import tempfile
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -31,6 +35,21 @@ downloads made one by one, in 125 of 16,000 made two at a time; so a lower -para
 rarer and is no remedy. Running the command again is one: nothing was changed at a refresh, and a
 seed whose creation ended like this is tainted in the state and made anew.
 """
+SEED_LIMIT = 60
+"""Seconds after which a seed (some 400 kB, made in one or two) will never be made.
+
+The same race as in `SEED_LOST` can also leave the provider waiting for a reply that it has thrown
+away; Terraform itself has no limit and was seen to wait for 18 minutes.
+"""
+_SEED_WAITS = re.compile(
+    r"libvirt_cloudinit_disk\.\S+ Still (?:creating|reading)\.\.\. \[(?:(\d+)m)?(\d+)s"
+)
+_GRACE = 10.0
+"""Seconds that Terraform gets to end after a signal."""
+
+
+class SeedStuck(SchedlabError):
+    """Terraform waited for a seed that never came; what it made is to be removed and made anew."""
 
 
 def call(
@@ -39,6 +58,7 @@ def call(
     environment: Mapping[str, str],
     *,
     capture: bool = False,
+    limit: float = 900,
 ) -> str:
     """Run Terraform; run it again where it lost a seed that is there (`SEED_LOST`).
 
@@ -52,27 +72,22 @@ def call(
         Environment of the process.
     capture : bool
         Return the output; by default it goes to the job's log.
+    limit : float
+        Seconds for one attempt.
 
     Raises
     ------
+    SeedStuck
+        When it waits for a seed that never comes.
     SchedlabError
-        With Terraform's own message.
+        With Terraform's own message, or the limit.
     """
     for attempt in range(1, ATTEMPTS + 1):
-        done = subprocess.run(
-            command,
-            cwd=folder,
-            env=environment,
-            stdout=subprocess.PIPE if capture else None,
-            stderr=subprocess.PIPE,
-            stdin=subprocess.DEVNULL,
-            text=True,
-            check=False,
-        )
-        if not done.returncode:
-            return done.stdout or ""
+        status, output, errors = _run(command, folder, environment, capture=capture, limit=limit)
+        if not status:
+            return output
         # Terraform wraps and frames its messages.
-        said = " ".join(word for word in done.stderr.split() if word not in "│╷╵")
+        said = " ".join(word for word in errors.split() if word not in "│╷╵")
         if SEED_LOST not in said:
             break
         # Standard output may be someone's to read; this belongs to the log.
@@ -82,10 +97,83 @@ def call(
             flush=True,
         )
     raise SchedlabError(
-        f"terraform {command[1]} failed: {done.stderr.strip()[-1500:]}",
+        f"terraform {command[1]} failed: {errors.strip()[-1500:]}",
         stage=STAGE,
         remedy="see the message above; `make reap` removes what an earlier run left",
     )
+
+
+def _run(
+    command: Sequence[str],
+    folder: Path,
+    environment: Mapping[str, str],
+    *,
+    capture: bool,
+    limit: float,
+) -> tuple[int, str, str]:
+    """Run Terraform once; return its status, its output (where captured), and its errors.
+
+    Raises
+    ------
+    SeedStuck
+        When it waits for a seed.
+    SchedlabError
+        When it did not end within its limit.
+    """
+    ended: list[SchedlabError] = []
+    with (
+        tempfile.TemporaryFile("w+") as errors,
+        subprocess.Popen(
+            command,
+            cwd=folder,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            stdin=subprocess.DEVNULL,
+            text=True,
+        ) as process,
+    ):
+
+        def end(error: SchedlabError) -> None:
+            ended.append(error)
+            # After the first signal Terraform waits for what it began; the second breaks that off.
+            for stop in (process.terminate, process.terminate, process.kill):
+                stop()
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(_GRACE)
+                    return
+
+        too_long = SchedlabError(
+            f"terraform {command[1]} did not end within {limit:g} s",
+            stage=STAGE,
+            remedy="raise limits.boot if the machine is slow",
+        )
+        watchdog = threading.Timer(limit, end, [too_long])
+        watchdog.daemon = True
+        watchdog.start()
+        output: list[str] = []
+        try:
+            assert process.stdout
+            for line in process.stdout:
+                if capture:
+                    output.append(line)
+                else:
+                    print(line, end="", flush=True)
+                waits = _SEED_WAITS.search(line)
+                if waits and int(waits[1] or 0) * 60 + int(waits[2]) >= SEED_LIMIT and not ended:
+                    end(SeedStuck(f"a seed was not made within {SEED_LIMIT} s", stage=STAGE))
+            status = process.wait()
+        except BaseException:
+            # The testbed goes next, and with it what Terraform talks to.
+            process.kill()
+            raise
+        finally:
+            watchdog.cancel()
+        errors.seek(0)
+        said = errors.read()
+    if ended:
+        raise ended[0]
+    return status, "".join(output), said
 
 
 class Terraform:
@@ -107,21 +195,15 @@ class Terraform:
             TERRAFORM, folder, ignore=shutil.ignore_patterns(".terraform*", "*.tfstate*")
         )
 
-    def run(self, *arguments: str, capture: bool = False) -> str:
-        """Run a subcommand; its output goes to the job's log unless captured.
-
-        Raises
-        ------
-        SchedlabError
-            With Terraform's own message.
-        """
+    def run(self, *arguments: str, capture: bool = False, limit: float = 900) -> str:
+        """Run a subcommand; its output goes to the job's log unless captured (see `call`)."""
         command = [self._executable, *arguments]
-        return call(command, self.folder, self._environment, capture=capture)
+        return call(command, self.folder, self._environment, capture=capture, limit=limit)
 
-    def apply(self, variables: dict[str, Any]) -> dict[str, Any]:
-        """Initialise, apply, and return the outputs document."""
+    def apply(self, variables: dict[str, Any], limit: float) -> dict[str, Any]:
+        """Initialise, apply within so many seconds, and return the outputs document."""
         (self.folder / "terraform.tfvars.json").write_text(json.dumps(variables, indent=1))
         self.run("init", "-input=false", "-no-color")
-        self.run("apply", "-input=false", "-no-color", "-auto-approve")
+        self.run("apply", "-input=false", "-no-color", "-auto-approve", limit=limit)
         outputs: dict[str, Any] = json.loads(self.run("output", "-json", capture=True))
         return outputs
