@@ -208,9 +208,7 @@ def create(
             print(f"{error.message}: beginning anew ({attempt} of {ATTEMPTS})", flush=True)
         # What was made is not in the state: Terraform was cut short.
         remove_objects(testbed.connection, testbed.identity)
-        pool = Path(variables["pool_directory"])
-        shutil.rmtree(pool)
-        pool.mkdir()
+        shutil.rmtree(variables["pool_directory"], ignore_errors=True)
         shutil.rmtree(folder / "terraform")
     raise AssertionError("the last attempt returns or raises")
 
