@@ -11,14 +11,13 @@ for program in kube-apiserver kube-controller-manager kube-scheduler kubelet; do
     "$program" --version || fail "$program does not run"
     ! systemctl is-enabled --quiet "$program" || fail "$program starts before it is configured"
 done
-for program in kubectl vc-scheduler vc-controller-manager etcd containerd runc; do
+for program in kubectl etcd containerd runc; do
     command -v "$program" >/dev/null || fail "$program is missing"
 done
 for unit in containerd etcd; do
     ! systemctl is-enabled --quiet "$unit" || fail "$unit starts before it is configured"
 done
 [ -x /usr/lib/cni/loopback ] || fail "the loopback network plugin is missing"
-ls /usr/local/share/volcano/*.yaml >/dev/null || fail "Volcano's resource definitions are missing"
 for image in localhost/pause:1 localhost/schedlab-payload:1; do
     # The content is unpacked when the image is imported: a first pod must not wait for it.
     grep -q "$image" /usr/local/share/kubernetes/installed || fail "image $image was not imported"

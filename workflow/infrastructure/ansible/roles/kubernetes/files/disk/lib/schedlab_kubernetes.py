@@ -88,7 +88,7 @@ def ready_nodes(nodes: Dict[str, Any]) -> List[str]:
 
 
 def ended(status: Dict[str, Any]) -> Optional[str]:
-    """How a Job (of Kubernetes or Volcano) ended; None while it runs."""
+    """How a Job ended, by its phase or its conditions; None while it runs."""
     phase = (status.get("state") or {}).get("phase")
     if phase in {"Completed", "Failed", "Aborted", "Terminated"}:
         return str(phase)
