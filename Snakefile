@@ -59,7 +59,7 @@ rule all_images:
     input:
         expand(
             f"{RESULTS}/images/{{image}}/image/record.json",
-            image=pipeline.experiment.images(),
+            image=pipeline.images(),
         ),
 
 

@@ -31,6 +31,7 @@ from pathlib import Path
 from targets import ROOT, Target, environment, give_up, judge
 
 from schedlab.config.load import read_experiment
+from schedlab.design import image_of
 from schedlab.errors import SchedlabError
 
 TARGETS = {"rebuild_over_restore": Target(50, most=False)}
@@ -67,7 +68,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
     try:
-        image = read_experiment(options.experiments).cluster(options.cluster).image
+        image = image_of(read_experiment(options.experiments).cluster(options.cluster))
     except SchedlabError as error:
         give_up(str(error))
     images = options.images / "images" / image

@@ -16,7 +16,7 @@ import pytest
 import yaml
 from campaign import ROOT, Campaign, guests, shapes, wait_for
 
-from schedlab.schedulers import image_binaries
+from schedlab.schedulers import image_programs
 from schedlab.schedulers.equivalence import differences
 from schedlab.toolchain.guest_binaries import is_prepared
 
@@ -28,7 +28,7 @@ pytestmark = [
     pytest.mark.e2e,
     pytest.mark.skipif(os.geteuid() != 0, reason="needs root: network and mount namespaces"),
     pytest.mark.skipif(
-        not ALL and not all(is_prepared(group) for group in image_binaries("kubernetes")),
+        not ALL and not all(is_prepared(group) for group in image_programs("kubernetes")),
         reason="the cache has no programs of Kubernetes and Volcano: make test-all builds them",
     ),
 ]

@@ -15,7 +15,8 @@ import jinja2
 import pytest
 import yaml
 
-from schedlab.schedulers import get_scheduler
+from schedlab.images.base import role_parts
+from schedlab.schedulers import get_scheduler, image_roles, scheduler_names
 
 pytestmark = pytest.mark.infrastructure
 
@@ -89,12 +90,43 @@ def test_syntax(playbook: Path, environment: dict[str, str]) -> None:
     assert [w for w in warnings if "both group and host with same name: head" not in w] == []
 
 
+def role_defaults(role: str) -> dict[str, Any]:
+    path = ANSIBLE / "roles" / role / "defaults/main.yml"
+    return dict(yaml.safe_load(path.read_text())) if path.exists() else {}
+
+
+@pytest.mark.parametrize("name", scheduler_names())
+def test_every_variable_that_a_role_requires_is_given(name: str, tmp_path: Path) -> None:
+    """By the adapter or the inventory; and nothing is given that no role knows."""
+    scheduler = get_scheduler(name)
+    given = scheduler.variables(scheduler.merged_settings({}))
+    given |= scheduler.secret_variables(tmp_path)
+    required, known = set(), set()
+    for role in scheduler.roles:
+        path = ANSIBLE / "roles" / role / "meta/argument_specs.yml"
+        options = yaml.safe_load(path.read_text())["argument_specs"]["main"]["options"]
+        required |= {key for key, option in options.items() if option.get("required")}
+        known |= set(options)
+    assert required <= {*given, "schedlab_cluster_name", "schedlab_domain"}
+    assert set(given) <= known
+
+
+@pytest.mark.parametrize("name", scheduler_names())
+def test_every_role_of_an_image_has_an_install_part_and_checks(name: str) -> None:
+    for role in image_roles(get_scheduler(name).image):
+        folder = ANSIBLE / "roles" / role
+        assert (folder / "tasks/install.yml").exists()
+        subprocess.run(["sh", "-n", str(folder / "files/verify.sh")], check=True)
+        lists = [folder / "vars" / name for name in ("packages.yml", "image.yml")]
+        role_parts(path for path in lists if path.exists())
+
+
 @pytest.mark.parametrize("role", ROLES, ids=lambda path: path.name)
 def test_role_is_described(role: Path) -> None:
     assert (role / "README.md").read_text().startswith(f"# {role.name}\n")
     specification = yaml.safe_load((role / "meta/argument_specs.yml").read_text())
     options = specification["argument_specs"]["main"]["options"]
-    defaults = yaml.safe_load((role / "defaults/main.yml").read_text())
+    defaults = role_defaults(role.name)
     assert set(defaults) <= set(options)
     for name, text in defaults.items():
         if "default" in options[name]:
@@ -136,11 +168,13 @@ def test_inventory_without_outputs_says_what_is_missing(environment: dict[str, s
     assert "SCHEDLAB_TERRAFORM_OUTPUTS" in done.stderr
 
 
-def rendered(environment: dict[str, str], role: str, template: str, host: str) -> str:
-    """A role's template, with the inventory's variables and the role's defaults."""
+def rendered(
+    environment: dict[str, str], role: str, template: str, host: str, scheduler: str = "slurm"
+) -> str:
+    """A role's template, with the variables of inventory and adapter, and the role's defaults."""
+    adapter = get_scheduler(scheduler)
     found = inventory(environment)
     groups = {name: found[name]["hosts"] for name in ("head", "compute")}
-    defaults = yaml.safe_load((ANSIBLE / "roles" / role / "defaults/main.yml").read_text())
     jinja = jinja2.Environment(
         undefined=jinja2.StrictUndefined, trim_blocks=True, keep_trailing_newline=True
     )
@@ -152,7 +186,7 @@ def rendered(environment: dict[str, str], role: str, template: str, host: str) -
         groups=groups,
         hostvars=found["_meta"]["hostvars"],
         **found["all"]["vars"],
-        **defaults,
+        **role_defaults(role) | adapter.variables(adapter.merged_settings({})),
     )
 
 
@@ -183,9 +217,20 @@ def test_slurm_conf_describes_the_cluster(environment: dict[str, str]) -> None:
     assert len(keys) == len(set(keys))
 
 
-def test_the_roles_defaults_are_the_adapters() -> None:
-    defaults = yaml.safe_load((ANSIBLE / "roles/slurm/defaults/main.yml").read_text())
-    assert defaults["slurm_settings"] == dict(get_scheduler("slurm").default_settings)
+@pytest.mark.parametrize("name", scheduler_names())
+def test_the_collector_reads_the_adapters_processes_and_what_it_asks_for(
+    environment: dict[str, str], name: str
+) -> None:
+    template = "schedlab-exporter.service.j2"
+    daemons = get_scheduler(name).daemons()
+    for host, role in (("head", "head"), ("compute1", "compute")):
+        text = rendered(environment, "monitoring", template, host, name)
+        (start,) = [line for line in text.splitlines() if line.startswith("ExecStart=")]
+        words = start.split()
+        assert words[words.index("--processes") + 1] == ",".join(daemons[role])
+        counters = "--counters schedlab_slurm_sdiag=sdiag --counters-period 5"
+        assert start.endswith(counters) == (name == "slurm" and host == "head")
+        assert ("sdiag" in start) == (name == "slurm" and host == "head")
 
 
 def test_no_key_of_slurm_conf_can_be_written_twice() -> None:
@@ -195,4 +240,4 @@ def test_no_key_of_slurm_conf_can_be_written_twice() -> None:
     template = (ANSIBLE / "roles/slurm/templates/slurm.conf.j2").read_text()
     written = set(re.findall(r"^([A-Za-z]+)=", template, re.M))
     assert written <= set(_RESERVED)
-    assert not written & set(Slurm.default_settings)
+    assert not written & set(Slurm.native_settings)

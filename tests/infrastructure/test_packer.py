@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -10,14 +11,25 @@ from pathlib import Path
 
 import pytest
 
+from schedlab.images.base import role_files, role_parts
+from schedlab.schedulers import get_scheduler, image_roles, scheduler_names
+
 pytestmark = pytest.mark.infrastructure
 
 INFRASTRUCTURE = Path(__file__).resolve().parents[2] / "workflow/infrastructure"
 TEMPLATES = sorted((INFRASTRUCTURE / "packer").glob("*.pkr.hcl"))
-IMAGES = sorted(
-    path.stem.removeprefix("image-")
-    for path in (INFRASTRUCTURE / "ansible/playbooks").glob("image-*.yml")
-)
+ROLES = INFRASTRUCTURE / "ansible/roles"
+IMAGES = sorted({get_scheduler(name).image for name in scheduler_names()})
+
+
+def of_image(image: str) -> dict[str, str]:
+    """Variables that differ between images."""
+    roles = image_roles(image)
+    return {
+        "roles": json.dumps(roles),
+        "verify_scripts": json.dumps([str(ROLES / role / "files/verify.sh") for role in roles]),
+        "secrets": json.dumps(role_parts(role_files(image)).secrets),
+    }
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +86,7 @@ def variables(tmp_path: Path) -> dict[str, str]:
     for name in ("base.qcow2", "seed.iso", "payload"):
         (tmp_path / name).touch()
     return {
-        "image": "slurm",
+        **of_image("slurm"),
         "base_disk": str(tmp_path / "base.qcow2"),
         "base_sha256": "0" * 64,
         "seed": str(tmp_path / "seed.iso"),
@@ -108,7 +120,7 @@ def test_template_is_valid(
     accelerator: str,
     image: str,
 ) -> None:
-    chosen = {"accelerator": accelerator, "image": image}
+    chosen = {"accelerator": accelerator, **of_image(image)}
     done = validate(packer, template, environment, variables | chosen)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Warning" not in done.stdout + done.stderr
@@ -117,7 +129,8 @@ def test_template_is_valid(
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
-        ("image", "../slurm", "The name must be of lower-case letters and digits"),
+        ("roles", '["../slurm"]', "The roles must be a list of names of lower-case letters"),
+        ("roles", "[]", "The roles must be a list of names of lower-case letters"),
         ("accelerator", "xen", "The accelerator must be kvm or tcg"),
         ("base_sha256", "abc", "The digest must be 64 hexadecimal digits"),
         ("base_disk", "disk.qcow2", "The base disk must be an absolute path"),

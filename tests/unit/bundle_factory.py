@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 from record_factory import write_record
 from trial_factory import make_experiment, make_trial
 
+from schedlab import design
 from schedlab.bundle.pack import pack
 from schedlab.config import Experiment
 from schedlab.config.model import TrialKey
@@ -93,7 +94,7 @@ def make_stages(results: Path, experiment: Experiment) -> None:
             {"provisioned": provisioned},
             {"snapshot/head.save": b"memory", "ansible-timings.json": b"[]"},
             realised={"nodes": {}, "configuration": {"slurm.conf": "SelectType=cons\n"}},
-            settings=experiment.cluster_spec(cluster.id),
+            settings=design.cluster_spec(experiment, cluster.id),
         )  # fmt: skip
 
 

@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 import yaml
 from trial_factory import make_experiment
 
+from schedlab import design
 from schedlab.bundle.open import opened
 from schedlab.diff.infrastructure import Infrastructure, compare_infrastructure
 from schedlab.diff.side import Side
@@ -155,7 +156,7 @@ def make_results(results: Path, identity: str = "0a1b2c3d", run: str = "77", vne
         },
         "key": {"sensitive": True, "value": f"secret {run}"},
     }
-    settings = EXPERIMENT.cluster_spec(CLUSTER)
+    settings = design.cluster_spec(EXPERIMENT, CLUSTER)
     realised = {"nodes": nodes, "packages": packages}
     write_record(
         results,

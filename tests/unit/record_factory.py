@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from schedlab import design
 from schedlab.config.model import Experiment
 from schedlab.results.records import (
     SCHEMA,
@@ -128,5 +129,5 @@ def _make_cluster(
         folder / "configured" / "record.json", results, "configure", f"{cluster}/configured",
         {"provisioned": provisioned},
         realised=realised | {"configuration": {"slurm.conf": "SelectType=select/cons_tres\n"}},
-        settings=experiment.cluster_spec(cluster),
+        settings=design.cluster_spec(experiment, cluster),
     )  # fmt: skip

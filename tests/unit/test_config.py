@@ -9,10 +9,14 @@ from typing import Any
 import pytest
 import yaml
 
-from schedlab.config import Experiment, HostFacts, load_experiment
+from schedlab import design
+from schedlab.config import Experiment, HostFacts, read_experiment
 from schedlab.config.schema import SCHEMA_PATH, schema_text
 from schedlab.config.sections import mib
+from schedlab.design import load_experiment
 from schedlab.errors import SchedlabError
+from schedlab.schedulers import get_scheduler, scheduler_names
+from schedlab.schedulers.settings import table
 from schedlab.workloads import workload_from
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -67,6 +71,26 @@ def test_readme_names_every_key() -> None:
     assert not [key for key in sorted(keys) if f"`{key}`" not in text]
 
 
+def test_readme_has_every_native_setting_as_its_adapter_declares_it() -> None:
+    text = (ROOT / "config/README.md").read_text()
+    for name in scheduler_names():
+        rows = "\n".join(table(get_scheduler(name).native_settings))
+        assert rows in text, f"rows of {name} in config/README.md should be:\n{rows}"
+
+
+@pytest.mark.parametrize("name", scheduler_names())
+def test_every_default_setting_has_the_form_that_it_is_declared_with(name: str) -> None:
+    scheduler = get_scheduler(name)
+    assert scheduler.settings_problems(scheduler.merged_settings({})) == []
+
+
+def test_a_kept_experiment_of_before_the_key_settings_can_be_read(tmp_path: Path) -> None:
+    path = write(tmp_path, slurm={"MinJobAge": "10"}, kubernetes={}, volcano={})
+    assert read_experiment(path).settings == {"slurm": {"MinJobAge": "10"}}
+    with pytest.raises(SchedlabError, match="nodess"):
+        read_experiment(write(tmp_path, nodess=[1]))
+
+
 @pytest.mark.parametrize(
     ("text", "expected"), [("768 MiB", 768), ("1 GiB", 1024), ("2GiB", 2048), ("1MiB", 1)]
 )
@@ -97,23 +121,27 @@ def test_adding_cells_changes_no_spec_and_no_trace_of_the_others(tmp_path: Path)
     key = before.trials()[0]
     assert key in after.trials()
     assert before.trial_spec(key) == after.trial_spec(key)
-    assert before.cluster_spec("slurm-n1") == after.cluster_spec("slurm-n1")
+    assert design.cluster_spec(before, "slurm-n1") == design.cluster_spec(after, "slurm-n1")
     assert before.trace("poisson", 1, 1) == after.trace("poisson", 1, 1)
     assert after.trace("poisson", 1, 1) != after.trace("poisson", 1, 2)
 
 
 def test_specs_are_sorted_plain_json_and_separate_concerns(tmp_path: Path) -> None:
     plain = load(tmp_path)
-    tuned = load(tmp_path, slurm={"minjobage": 10, "Extra": True})
-    spec = plain.cluster_spec("slurm-n1")
+    tuned = load(tmp_path, settings={"slurm": {"minjobage": 10, "Extra": True}})
+    spec = design.cluster_spec(plain, "slurm-n1")
     assert json.dumps(spec) == json.dumps(spec, sort_keys=True)
-    assert tuned.cluster_spec("slurm-n1") == spec, "settings act on the configured cluster only"
-    assert tuned.settings_spec("slurm")["MinJobAge"] == "10"
-    assert tuned.settings_spec("slurm")["Extra"] == "yes"
+    assert design.cluster_spec(tuned, "slurm-n1") == spec, "settings act when it is configured"
+    settings = design.settings(tuned, tuned.cluster("slurm-n1"))
+    assert settings["MinJobAge"] == "10"
+    assert settings["Extra"] == "yes"
+    found = design.variables(tuned, tuned.cluster("slurm-n1"))
+    assert found["slurm_settings"] == settings
+    assert found["schedlab_roles"] == ["common", "slurm", "monitoring"]
     assert load(tmp_path, limits={"trial": 5}).trial_spec(plain.trials()[0]) == plain.trial_spec(
         plain.trials()[0]
     )
-    assert plain.image_spec("slurm") == {
+    assert design.image_spec(plain, "slurm") == {
         "disk": "3 GiB",
         "image": "slurm",
         "kind": "mmdebstrap",
@@ -233,8 +261,49 @@ def test_passthrough_forces_booting(tmp_path: Path) -> None:
             "sha256sum",
         ),
         ({"image": {"disk": "20 GiB"}}, "image.disk = '20 GiB'", "outside 1 GiB to", "choose"),
-        ({"slurm": {"ClusterName": "x"}}, "slurm.ClusterName = 'x'", "set by the workflow", ""),
-        ({"slurm": {"LaunchParameters": ""}}, "slurm.LaunchParameters = ''", "empty", "a value"),
+        (
+            {"settings": {"slurm": {"ClusterName": "x"}}},
+            "settings.slurm.ClusterName = 'x'",
+            "set by the workflow",
+            "",
+        ),
+        (
+            {"settings": {"slurm": {"LaunchParameters": ""}}},
+            "settings.slurm.LaunchParameters = ''",
+            "not text on one line",
+            "remove it",
+        ),
+        (
+            {"settings": {"slurm": {"MinJobAge": "long"}}},
+            "settings.slurm.MinJobAge = 'long'",
+            "not a whole number",
+            "for the default",
+        ),
+        (
+            {"settings": {"volcano": {"logLevel": 11}}},
+            "settings.volcano.logLevel = '11'",
+            "not a level from 0 to 10",
+            "for the default",
+        ),
+        (
+            {"settings": {"kubernetes": {"schedulePeriod": "1s"}}},
+            "settings.kubernetes.schedulePeriod = '1s'",
+            "not a setting",
+            "use one of schedulerQps",
+        ),
+        (
+            {"settings": {"slrum": {"MinJobAge": 5}}},
+            "settings.slrum = 'slrum'",
+            "not a registered scheduler",
+            "did you mean slurm?",
+        ),
+        (
+            {"slurm": {"MinJobAge": 10}},
+            "slurm = {'MinJobAge': 10}",
+            "at the top level",
+            "write it under settings:",
+        ),
+        ({"volcano": {}}, "volcano = {}", "at the top level", "settings: {volcano: "),
         ({"libvirt": {"uri": "local"}}, "libvirt.uri = 'local'", "form", "qemu:///system"),
     ],
 )

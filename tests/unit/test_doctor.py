@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from schedlab.config import load_experiment
+from schedlab.design import load_experiment
 from schedlab.doctor import findings as doctor
 from schedlab.doctor import host_checks
 from schedlab.doctor.host_checks import HostNeeds, Problem

@@ -161,13 +161,25 @@ def test_a_process_that_ends_while_it_is_read_is_left_out(
     assert exporter.Processes(["slurmd"], tmp_path).read()["slurmd"] == (0.0, 0, 0, 0, 0)
 
 
-def test_sdiag_counters(exporter: ModuleType) -> None:
-    counters = exporter.parse_sdiag(SDIAG)
+def test_counters_of_a_command(exporter: ModuleType) -> None:
+    counters = exporter.parse_counters(SDIAG)
     assert counters["jobs_submitted"] == 30
     assert counters["server_thread_count"] == 1
     assert counters["last_cycle"] == 120
     assert counters["total_cycles"] == 12
-    assert exporter.parse_sdiag("") == {}
+    assert exporter.parse_counters("") == {}
+
+
+def test_counters_are_served_under_the_metric_that_was_asked_for(
+    exporter: ModuleType, tmp_path: Path
+) -> None:
+    counters = exporter.Counters("schedlab_slurm_sdiag", "sdiag", 5.0)
+    processes = exporter.Processes([], tmp_path)
+    assert "sdiag" not in exporter.render(processes, counters)
+    counters.counters = exporter.parse_counters(SDIAG)
+    text = exporter.render(processes, counters)
+    assert "# TYPE schedlab_slurm_sdiag gauge\n" in text
+    assert 'schedlab_slurm_sdiag{counter="jobs_submitted"} 30\n' in text
 
 
 def test_the_adapter_reads_what_the_collector_serves(exporter: ModuleType, tmp_path: Path) -> None:

@@ -6,23 +6,25 @@ import json
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from schedlab.errors import SchedlabError
 from schedlab.paths import TOOL_MODULES
-from schedlab.sources import sources
+from schedlab.schedulers import check_programs, image_programs
+from schedlab.schedulers.programs import ProgramGroup
+from schedlab.schedulers.volcano.programs import require_supported_pair
+from schedlab.sources import program_sources, sources
 from schedlab.toolchain import guest_binaries
 from schedlab.toolchain.build import GoModule
 from schedlab.toolchain.cache import Cache
 from schedlab.toolchain.guest_binaries import (
-    GROUPS,
     GuestBinaries,
     is_prepared,
     linker_flags,
     prepare_guest_binaries,
-    require_supported_pair,
 )
 from schedlab.toolchain.tools import parse_version
 
@@ -45,11 +47,13 @@ esac
 """
 
 WORDS = {"kubernetes": "Kubernetes", "volcano": "Version:"}
+GROUPS = {group.name: group for group in image_programs("kubernetes")}
+KUBERNETES, VOLCANO = GROUPS["kubernetes"], GROUPS["volcano"]
 
 
 @pytest.fixture(autouse=True)
 def nothing_given(monkeypatch: pytest.MonkeyPatch) -> None:
-    for group in GROUPS:
+    for group in GROUPS.values():
         monkeypatch.delenv(guest_binaries.variable(group), raising=False)
 
 
@@ -57,9 +61,9 @@ def nothing_given(monkeypatch: pytest.MonkeyPatch) -> None:
 def prepare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Prepare a group with the stand-in first on PATH; its calls are in ``log``."""
 
-    def run(group: str, version: str = "$version", modules: Path = TOOL_MODULES) -> GuestBinaries:
+    def run(group: ProgramGroup, version: str = "$version") -> GuestBinaries:
         source = tmp_path / "source"
-        for folder in GROUPS[group].files.values():
+        for folder in group.files.values():
             path = source / folder.replace("*", "things")
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(f"kind: {folder}\n")
@@ -67,11 +71,11 @@ def prepare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         (source / "config/crd/volcano/v1beta1/old.yaml").write_text("old\n")
         go = tmp_path / "bin" / "go"
         go.parent.mkdir(exist_ok=True)
-        facts = {"source": source, "log": tmp_path / "log", "words": WORDS[group]}
+        facts = {"source": source, "log": tmp_path / "log", "words": WORDS[group.name]}
         go.write_text(FAKE_GO.format(version=version, **facts))
         go.chmod(0o755)
         monkeypatch.setenv("PATH", f"{go.parent}:/usr/bin:/bin")
-        return prepare_guest_binaries(group, cache=Cache(tmp_path / "cache"), modules=modules)
+        return prepare_guest_binaries(group, cache=Cache(tmp_path / "cache"))
 
     return run
 
@@ -80,22 +84,22 @@ def test_programs_are_prepared_once_they_are_built_or_given(
     prepare, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cache = Cache(tmp_path / "cache")
-    assert not is_prepared("volcano", cache=cache)
-    prepare("volcano")
-    assert is_prepared("volcano", cache=cache)
-    assert not is_prepared("kubernetes", cache=cache)
-    monkeypatch.setenv(guest_binaries.variable("kubernetes"), str(tmp_path))
-    assert is_prepared("kubernetes", cache=cache)
+    assert not is_prepared(VOLCANO, cache=cache)
+    prepare(VOLCANO)
+    assert is_prepared(VOLCANO, cache=cache)
+    assert not is_prepared(KUBERNETES, cache=cache)
+    monkeypatch.setenv(guest_binaries.variable(KUBERNETES), str(tmp_path))
+    assert is_prepared(KUBERNETES, cache=cache)
 
 
-@pytest.mark.parametrize("group", GROUPS)
-def test_pins_are_complete(group: str) -> None:
-    module = GoModule.load(group)
-    text = (TOOL_MODULES / group / "go.mod").read_text()
-    assert f"{module.path} v{module.version} h1:" in (TOOL_MODULES / group / "go.sum").read_text()
+@pytest.mark.parametrize("group", GROUPS.values(), ids=GROUPS)
+def test_pins_are_complete(group: ProgramGroup) -> None:
+    module = GoModule.load(group.name, group.folder)
+    text = (group.folder / "go.mod").read_text()
+    assert f"{module.path} v{module.version} h1:" in (group.folder / "go.sum").read_text()
     built = {package.rpartition("/")[2] for package in module.packages}
-    assert built == set(GROUPS[group].programs.values())
-    assert "v0.0.0 h1:" not in (TOOL_MODULES / group / "go.sum").read_text()
+    assert built == set(group.programs.values())
+    assert "v0.0.0 h1:" not in (group.folder / "go.sum").read_text()
     # Modules of one Kubernetes: what it requires as v0.0.0 is replaced by what was released.
     versions = set(re.findall(r"^\tk8s\.io/\S+ => \S+ v(\S+)$", text, re.MULTILINE))
     assert len(versions) == 1
@@ -105,18 +109,20 @@ def test_pins_are_complete(group: str) -> None:
 
 
 def test_pinned_groups_go_together() -> None:
-    versions = {group: GoModule.load(group).version for group in GROUPS}
-    require_supported_pair(versions["kubernetes"], versions["volcano"])
+    versions = {name: GoModule.load(name, group.folder).version for name, group in GROUPS.items()}
+    check_programs("kubernetes", versions)
+    with pytest.raises(SchedlabError, match="does not go with"):
+        check_programs("kubernetes", versions | {"kubernetes": "1.20.0"})
 
 
-@pytest.mark.parametrize("group", GROUPS)
-def test_linker_sets_the_release(group: str) -> None:
-    module = GoModule.load(group)
+@pytest.mark.parametrize("group", GROUPS.values(), ids=GROUPS)
+def test_linker_sets_the_release(group: ProgramGroup) -> None:
+    module = GoModule.load(group.name, group.folder)
     flags = linker_flags(group, module).split()
     assert "$" not in " ".join(flags)
     assert all(flag == "-X" or re.fullmatch(r"\S+\.\w+=\S+", flag) for flag in flags)
     settings = dict(flag.split("=", 1) for flag in flags if flag != "-X")
-    if group == "volcano":
+    if group is VOLCANO:
         assert settings["volcano.sh/volcano/pkg/version.Version"] == f"v{module.version}"
         return
     for package in ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version"):
@@ -134,28 +140,31 @@ def test_linker_sets_the_release(group: str) -> None:
 
 
 def test_release_of_another_version_is_refused(tmp_path: Path) -> None:
-    shutil.copytree(TOOL_MODULES / "volcano", tmp_path / "volcano")
+    shutil.copytree(VOLCANO.folder, tmp_path / "volcano")
     path = tmp_path / "volcano" / "release.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"version": "1.2.3"}))
     with pytest.raises(SchedlabError, match=r"is of version 1\.2\.3, go\.mod"):
-        linker_flags("volcano", GoModule.load("volcano", tmp_path))
+        linker_flags(VOLCANO, GoModule.load("volcano", tmp_path / "volcano"))
     path.write_text("[]")
     with pytest.raises(SchedlabError, match="must have version, commit and date"):
-        linker_flags("volcano", GoModule.load("volcano", tmp_path))
+        linker_flags(VOLCANO, GoModule.load("volcano", tmp_path / "volcano"))
 
 
 def test_programs_for_guests_do_not_make_the_toolchain_stale() -> None:
-    found = sources(TOOL_MODULES.parents[1], "toolchain")
+    root = TOOL_MODULES.parents[1]
+    found = sources(root, "toolchain")
     assert "envs/toolchain/packer/go.mod" in found
-    assert not [name for name in found if any(f"/{group}/" in name for group in GROUPS)]
+    programs = program_sources(root, [group.folder for group in GROUPS.values()])
+    assert [name for name in programs if name.endswith("volcano/programs/go.mod")]
+    assert not set(found) & set(programs)
 
 
 def test_a_group_is_built_once_by_one_command(prepare, tmp_path: Path) -> None:
-    built = prepare("kubernetes")
-    assert built.version == GoModule.load("kubernetes").version
-    assert set(built.programs) == set(built.sha256) == set(GROUPS["kubernetes"].programs)
+    built = prepare(KUBERNETES)
+    assert built.version == GoModule.load("kubernetes", KUBERNETES.folder).version
+    assert set(built.programs) == set(built.sha256) == set(KUBERNETES.programs)
     assert built.files == {}
-    assert prepare("kubernetes") == built
+    assert prepare(KUBERNETES) == built
     [command] = (tmp_path / "log").read_text().splitlines()
     assert "-mod=readonly -trimpath" in command
     assert "-ldflags -s -w -X k8s.io/" in command
@@ -165,7 +174,7 @@ def test_a_group_is_built_once_by_one_command(prepare, tmp_path: Path) -> None:
 
 
 def test_volcano_has_its_names_and_resource_definitions(prepare) -> None:
-    built = prepare("volcano")
+    built = prepare(VOLCANO)
     files = ["crd/jobflow/things.yaml", "crd/volcano/things.yaml"]
     assert list(built.files) == files
     assert all(path.read_text().startswith("kind:") for path in built.files.values())
@@ -176,30 +185,25 @@ def test_volcano_has_its_names_and_resource_definitions(prepare) -> None:
 
 def test_program_that_tells_another_version_is_not_kept(prepare, tmp_path: Path) -> None:
     with pytest.raises(SchedlabError, match=r"tells 0\.0\.0-master") as caught:
-        prepare("kubernetes", version="0.0.0-master")
+        prepare(KUBERNETES, version="0.0.0-master")
     assert "linker flags" in str(caught.value)
     assert not list((tmp_path / "cache").glob("guest-binaries/*"))
 
 
 def test_other_pins_are_another_entry(prepare, tmp_path: Path) -> None:
-    first = prepare("volcano")
-    shutil.copytree(TOOL_MODULES / "volcano", tmp_path / "modules/volcano")
+    first = prepare(VOLCANO)
+    shutil.copytree(VOLCANO.folder, tmp_path / "modules/volcano")
     with (tmp_path / "modules/volcano/go.sum").open("a") as handle:
         handle.write("\n")
-    assert prepare("volcano", modules=tmp_path / "modules").folder != first.folder
-
-
-def test_unknown_group_is_refused() -> None:
-    with pytest.raises(SchedlabError, match="'slurm'") as caught:
-        prepare_guest_binaries("slurm")
-    assert "kubernetes, volcano" in str(caught.value)
+    other = replace(VOLCANO, folder=tmp_path / "modules/volcano")
+    assert prepare(other).folder != first.folder
 
 
 @pytest.fixture
 def given(prepare, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with Volcano's programs, given by the environment; nothing can be built."""
     folder = tmp_path / "given"
-    shutil.copytree(prepare("volcano").folder, folder)
+    shutil.copytree(prepare(VOLCANO).folder, folder)
     for path in folder.rglob("*"):
         path.chmod(0o755)
     monkeypatch.setenv("SCHEDLAB_GUEST_BINARIES_VOLCANO", str(folder))
@@ -209,9 +213,9 @@ def given(prepare, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_given_folder_is_used(given: Path) -> None:
-    found = prepare_guest_binaries("volcano")
+    found = prepare_guest_binaries(VOLCANO)
     assert found.folder == given
-    assert found.version == GoModule.load("volcano").version
+    assert found.version == GoModule.load("volcano", VOLCANO.folder).version
     assert found.path("vc-scheduler") == given / "vc-scheduler"
     assert list(found.files) == ["crd/jobflow/things.yaml", "crd/volcano/things.yaml"]
 
@@ -263,7 +267,7 @@ DAMAGES = {
 def test_given_folder_that_is_not_whole_is_refused(given: Path, damage, message: str) -> None:
     damage(given)
     with pytest.raises(SchedlabError, match=message) as caught:
-        prepare_guest_binaries("volcano")
+        prepare_guest_binaries(VOLCANO)
     assert str(given) in str(caught.value)
     assert caught.value.remedy
 
@@ -273,7 +277,7 @@ def test_given_program_must_run_here(given: Path) -> None:
     sums = "sha256sum vc-* crd/*/* > SHA256SUMS"
     subprocess.run(["sh", "-c", sums], cwd=given, check=True)
     with pytest.raises(SchedlabError, match="does not tell its version") as caught:
-        prepare_guest_binaries("volcano")
+        prepare_guest_binaries(VOLCANO)
     assert "SCHEDLAB_GUEST_BINARIES_VOLCANO" in str(caught.value)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,9 +16,8 @@ from tls_server import JsonHandler, TlsServer, serving
 from schedlab.schedulers import get_scheduler
 from schedlab.workloads.trace import Job
 
-PROGRAM = (
-    Path(__file__).resolve().parents[2] / "workflow/infrastructure/guest/schedlab_kubernetes.py"
-)
+INFRASTRUCTURE = Path(__file__).resolve().parents[2] / "workflow/infrastructure"
+PROGRAM = INFRASTRUCTURE / "ansible/roles/kubernetes/files/disk/lib/schedlab_kubernetes.py"
 JOBS = "/apis/batch/v1/namespaces/default/jobs"
 
 
@@ -87,6 +87,8 @@ def server(certificates: Path) -> Iterator[Server]:
 def call(server: Server, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, str(PROGRAM), f"--api={json.dumps(server.api())}", *words],
+        # On a guest the module that it imports lies beside it.
+        env=os.environ | {"PYTHONPATH": str(INFRASTRUCTURE / "guest")},
         capture_output=True,
         text=True,
         timeout=60,

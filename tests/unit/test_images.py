@@ -18,7 +18,7 @@ import pytest
 
 from schedlab.errors import SchedlabError
 from schedlab.images import base_guest
-from schedlab.images.base import bootstrap_command, package_files, role_packages
+from schedlab.images.base import RoleParts, bootstrap_command, role_files, role_parts
 from schedlab.images.cloud import download, fetch_cloud_image
 from schedlab.images.payload import compile_program
 from schedlab.images.probe import boots, probe_accelerator
@@ -29,6 +29,7 @@ from schedlab.privacy.package_mirrors import (
     parse_deb822,
     parse_one_line,
 )
+from schedlab.schedulers import image_programs, image_roles
 
 DEB822 = """\
 # Comment
@@ -115,18 +116,33 @@ def test_the_archive_is_the_hosts_own(
 def test_a_variable_overrides_the_archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(MIRROR_VARIABLE, "http://override.example/debian")
     assert debian_mirror(machine(tmp_path, a_list=ONE_LINE)) == "http://override.example/debian"
-    assert bootstrap_command("trixie", [], tmp_path)[-1] == "http://override.example/debian"
+    assert (
+        bootstrap_command("trixie", RoleParts([], [], []), tmp_path)[-1]
+        == "http://override.example/debian"
+    )
 
 
 def test_base_disk_has_the_packages_of_the_roles(tmp_path: Path) -> None:
-    packages = role_packages(package_files("slurm"))
+    parts = role_parts(role_files("slurm"))
+    packages = parts.packages
     assert {"slurmctld", "slurmd", "munge", "chrony", "prometheus-node-exporter"} <= set(packages)
     assert packages == sorted(set(packages))
-    words = bootstrap_command("trixie", packages, tmp_path)
+    words = bootstrap_command("trixie", parts, tmp_path)
     include = next(word for word in words if word.startswith("--include="))
     assert {"cloud-init", "openssh-server", *packages} <= set(
         include.removeprefix("--include=").split(",")
     )
+    assert {"slurmctld", "slurmd", "munge", "prometheus-node-exporter"} == set(parts.disabled_units)
+    disabling = next(word for word in words if "systemctl --quiet disable" in word)
+    assert " ".join(parts.disabled_units) in disabling
+
+
+def test_an_image_has_the_parts_of_all_schedulers_that_share_it() -> None:
+    assert image_roles("kubernetes") == ("common", "monitoring", "kubernetes", "volcano")
+    assert [group.name for group in image_programs("kubernetes")] == ["kubernetes", "volcano"]
+    assert image_programs("slurm") == []
+    assert role_parts(role_files("slurm")).secrets == ["/etc/munge/munge.key"]
+    assert role_parts(role_files("kubernetes")).secrets == []
 
 
 def test_removing_what_must_not_be_in_an_image(tmp_path: Path) -> None:
@@ -143,7 +159,7 @@ def test_removing_what_must_not_be_in_an_image(tmp_path: Path) -> None:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("x")
     base_guest.write_files(tmp_path)
-    base_guest.remove_unwanted(tmp_path)
+    base_guest.remove_unwanted(tmp_path, ["/etc/munge/munge.key"])
     assert not [name for name in unwanted if (tmp_path / name).exists()]
     assert all((tmp_path / name).read_text() == "x" for name in kept)
     assert (tmp_path / "var/log/wtmp").read_bytes() == b""

@@ -17,7 +17,7 @@ from kubernetes_factory import at
 from schedlab.errors import SchedlabError
 from schedlab.schedulers import get_scheduler
 from schedlab.schedulers.base import TIMESTAMPS, Request
-from schedlab.schedulers.kubernetes.records import clock_ns, events, jobs, processors
+from schedlab.schedulers.kubernetes.records import BATCH, clock_ns, events, jobs, processors
 from schedlab.workloads import Job, Machine, Trace
 
 BOTH = ["kubernetes", "volcano"]
@@ -162,7 +162,7 @@ def test_ranks_that_had_one_node_in_turn_count_as_two_nodes() -> None:
         *(made.pod_object(pod, "compute1", "2") for pod in pods),
         made.job_object("job0", "batch", made.batch_status("Complete")),
     )
-    job = jobs("\n".join(lines), objects, "batch", {"job0": 2})["job0"]
+    job = jobs("\n".join(lines), objects, BATCH, {"job0": 2})["job0"]
     assert (job.nodes, job.cpus, job.placement) == (2, 4, ["compute1"])
     assert job.allocated == at(2.4)
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import jinja2
 import kubernetes_factory as made
 import pytest
 import yaml
 
-from schedlab.schedulers import SCHEDULERS, get_scheduler
+from schedlab.schedulers import get_scheduler, scheduler_names
 from schedlab.schedulers.base import PARITY
 from schedlab.schedulers.kubernetes.control_plane import KubernetesBase
 
@@ -64,7 +65,8 @@ def test_settings_and_counters_are_what_was_in_force(tmp_path: Path) -> None:
     assert settings["etcd --heartbeat-interval"] == "500"
     assert not [key for key in settings if "data-dir" in key or "urls" in key]
     assert settings["version kubernetes"] == "v1.34.1"
-    assert settings["version volcano"] == "v1.14.1"
+    assert "version volcano" not in settings
+    assert get_scheduler("volcano").settings(native)["version volcano"] == "v1.14.1"
     assert settings["version kubeletVersion"] == "v1.34.1"
     assert not [key for key in settings if "path" in key or "-file" in key or "kubeconfig" in key]
     assert not [key for key in settings if key.startswith("vc-scheduler")]
@@ -76,7 +78,7 @@ def test_settings_and_counters_are_what_was_in_force(tmp_path: Path) -> None:
     assert get_scheduler("volcano").counters(tmp_path / "none") == {}
 
 
-@pytest.mark.parametrize("name", sorted(SCHEDULERS))
+@pytest.mark.parametrize("name", scheduler_names())
 def test_every_scheduler_fills_the_same_rows_of_the_manifest(name: str, tmp_path: Path) -> None:
     for native in (native_folder(tmp_path), tmp_path / "none"):
         rows = get_scheduler(name).parity(native)
@@ -101,7 +103,7 @@ def test_limits_in_the_manifest(tmp_path: Path) -> None:
 
 def test_settings_are_checked() -> None:
     volcano = get_scheduler("volcano")
-    assert not volcano.settings_problems(volcano.default_settings)
+    assert not volcano.settings_problems(volcano.merged_settings({}))
     assert not volcano.settings_problems({"scheduleperiod": "200ms", "actions": "allocate"})
     wrong = {"schedulePeriod": "1", "controllerQps": "0", "bindAddress": "x", "actions": "bind"}
     assert [problem.key for problem in volcano.settings_problems(wrong)] == list(wrong)
@@ -120,12 +122,15 @@ def test_arguments_carry_settings_and_let_metrics_be_read(name: str) -> None:
     assert ("--schedule-period=1s" in found[first]) == (name == "volcano")
 
 
-def test_policy_records_what_the_adapters_read() -> None:
-    path = (
-        ROOT
-        / "workflow/infrastructure/ansible/roles/kubernetes/files/etc/kubernetes/audit-policy.yaml"
+@pytest.mark.parametrize("name", BOTH)
+def test_policy_records_what_the_adapters_read(name: str) -> None:
+    path = ROOT / "workflow/infrastructure/ansible/roles/kubernetes/templates/audit-policy.yaml.j2"
+    scheduler = get_scheduler(name)
+    variables = scheduler.variables(scheduler.merged_settings({}))
+    text = jinja2.Template(path.read_text(), undefined=jinja2.StrictUndefined).render(
+        ansible_managed="", **variables
     )
-    policy = yaml.safe_load(path.read_text())
+    policy = yaml.safe_load(text)
     assert policy["apiVersion"] == "audit.k8s.io/v1"
 
     def level(verb: str, group: str, resource: str) -> str:
@@ -139,9 +144,10 @@ def test_policy_records_what_the_adapters_read() -> None:
                 return str(rule["level"])
         return "None"
 
-    for group in ("batch", "batch.volcano.sh"):
-        assert level("create", group, "jobs") == "Metadata"
-        assert level("update", group, "jobs/status") == "Request"
+    assert isinstance(scheduler, KubernetesBase)
+    group = scheduler.kind.group
+    assert level("create", group, "jobs") == "Metadata"
+    assert level("update", group, "jobs/status") == "Request"
     assert level("create", "", "pods/binding") == "Request"
     assert level("patch", "", "pods/status") == "Request"
     assert level("update", "coordination.k8s.io", "leases") == "None"

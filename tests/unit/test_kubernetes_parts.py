@@ -118,19 +118,26 @@ def test_disk_of_files_has_what_the_role_looks_for(tmp_path: Path) -> None:
     for name in ("kubelet", "definition.yaml"):
         (tmp_path / name).write_text(name)
     (tmp_path / "work").mkdir()
-    (tmp_path / "settings" / "default").mkdir(parents=True)
-    (tmp_path / "settings" / "default" / "etcd").write_text("ETCD_NAME=head\n")
+    for role, name in (("one", "etc/default/etcd"), ("two", "etc/default/x"), ("two", "lib/y.py")):
+        path = tmp_path / role / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("x\n")
     disk = make_files_disk(
         [tmp_path / "kubelet"],
-        [tmp_path / "definition.yaml"],
-        tmp_path / "settings",
+        {"volcano": [tmp_path / "definition.yaml"]},
+        [tmp_path / "one", tmp_path / "two"],
         tmp_path / "work",
     )
     listed = subprocess.run(
         ["isoinfo", "-R", "-f", "-i", disk], capture_output=True, text=True, check=True
     ).stdout.split()
-    assert {"/bin/kubelet", "/crd/definition.yaml", "/etc/default/etcd", "/images.tar"} <= set(
-        listed
-    )
+    assert {
+        "/bin/kubelet",
+        "/share/volcano/definition.yaml",
+        "/etc/default/etcd",
+        "/etc/default/x",
+        "/lib/y.py",
+        "/images.tar",
+    } <= set(listed)
     label = subprocess.run(["isoinfo", "-d", "-i", disk], capture_output=True, text=True).stdout
     assert "Volume id: FILES" in label

@@ -121,7 +121,7 @@ def test_installed_provider_and_plugin_are_found(bin_folder: Path, tmp_path: Pat
     "name", ["opentofu", "packer", "packer-plugin-qemu", "terraform-provider-libvirt"]
 )
 def test_pinned_modules_are_complete(name: str) -> None:
-    module = GoModule.load(name)
+    module = GoModule.load(name, TOOL_MODULES / name)
     sums = (TOOL_MODULES / name / "go.sum").read_text()
     assert parse_version(module.version) > ()
     assert f" v{module.version} h1:" in sums
@@ -134,7 +134,7 @@ def test_damaged_module_is_refused(tmp_path: Path) -> None:
     (tmp_path / "packer").mkdir()
     (tmp_path / "packer/go.mod").write_text("module x\n\ngo 1.24\n")
     with pytest.raises(SchedlabError, match="tool"):
-        GoModule.load("packer", tmp_path)
+        GoModule.load("packer", tmp_path / "packer")
 
 
 @pytest.fixture

@@ -35,7 +35,7 @@ def test_a_first_run_runs_every_stage_once(mini: MiniWorkflow) -> None:
 
 
 def test_trials_run_in_the_seeded_order_after_every_cluster(mini: MiniWorkflow) -> None:
-    from schedlab.config import load_experiment
+    from schedlab.design import load_experiment
 
     commands = [c for c in mini.run() if c.split()[0] in {"trial", "configure"}]
     assert all(c.startswith("configure") for c in commands[:CLUSTERS])
@@ -101,7 +101,7 @@ def test_a_repetition_more_runs_only_the_new_ones(built: MiniWorkflow) -> None:
 
 
 def test_a_role_starts_from_the_image_or_the_provisioned_snapshot(built: MiniWorkflow) -> None:
-    built.edit("workflow/infrastructure/ansible/playbooks/setup-slurm.yml", append="# edited\n")
+    built.edit("workflow/infrastructure/ansible/playbooks/setup.yml", append="# edited\n")
     counted = kinds(built.run())
     assert counted["configure"] == CLUSTERS
     assert counted["trial"] == TRIALS
@@ -128,7 +128,7 @@ def test_terraform_module_runs_from_provisioning(built: MiniWorkflow) -> None:
 
 
 def test_settings_of_the_scheduler_configure_again(built: MiniWorkflow) -> None:
-    built.edit(built.config, append="slurm: {MaxJobCount: 20000}\n")
+    built.edit(built.config, append="settings: {slurm: {MaxJobCount: 20000}}\n")
     counted = kinds(built.run())
     assert counted["configure"] == CLUSTERS
     assert not {"image", "provision"} & set(counted)

@@ -111,7 +111,8 @@ EDITS = {
         "file", "workflow/infrastructure/terraform/modules/cluster/network.tf", "changed",
     ),
     "a scheduler's setting": Edit(
-        append("config/tests/dag.yaml", "slurm: {MaxJobCount: 20000}\n"), "configure", "key",
+        append("config/tests/dag.yaml", "settings: {slurm: {MaxJobCount: 20000}}\n"),
+        "configure", "key",
         "slurm_settings.MaxJobCount", "20000",
     ),
     "the payload edited": Edit(

@@ -9,7 +9,7 @@ rule base_disk:
     """Build a bootable base disk with mmdebstrap, or take a cloud image by URL and digest."""
     input:
         pipeline.sources("base"),
-        lambda wildcards: pipeline.package_lists(wildcards.image),
+        lambda wildcards: pipeline.role_files(wildcards.image),
     output:
         f"{RESULTS}/images/{{image}}/base/record.json",
     log:
@@ -31,7 +31,7 @@ rule accelerator:
     """Find out, by booting a kernel, whether hardware virtualisation works here."""
     input:
         pipeline.sources("accelerator"),
-        base=f"{RESULTS}/images/{pipeline.experiment.images()[0]}/base/record.json",
+        base=f"{RESULTS}/images/{pipeline.images()[0]}/base/record.json",
     output:
         f"{RESULTS}/accelerator.json",
     log:
@@ -49,7 +49,7 @@ rule accelerator:
 rule programs:
     """Build the programs of an image that no distribution packages, on the host."""
     input:
-        pipeline.sources("programs"),
+        lambda wildcards: pipeline.program_sources(wildcards.image),
     output:
         f"{RESULTS}/images/{{image}}/programs/record.json",
     log:

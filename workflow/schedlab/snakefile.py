@@ -11,18 +11,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from schedlab import design
 from schedlab.bundle.checkout import Checkout
-from schedlab.config import Cluster, Experiment, load_experiment
+from schedlab.config import Cluster, Experiment
 from schedlab.doctor.findings import require_host
 from schedlab.errors import SchedlabError
 from schedlab.figures import FIGURES
-from schedlab.images.base import package_files
+from schedlab.images.base import role_files
 from schedlab.lineage.state import keep, restore
 from schedlab.paths import IMPORT, IMPORTED, TABLE_FILES
 from schedlab.privacy.identity import identity
 from schedlab.results.records import digest
-from schedlab.schedulers import get_scheduler, image_binaries
-from schedlab.sources import configure_sources, image_sources, sources, trial_sources
+from schedlab.schedulers import get_scheduler, image_programs, image_roles
+from schedlab.sources import (
+    configure_sources,
+    image_sources,
+    program_sources,
+    sources,
+    trial_sources,
+)
 from schedlab.testbed.supervisor import remove_abandoned
 
 _held: list[IO[str]] = []
@@ -62,7 +69,7 @@ class Pipeline:
         os.environ["SCHEDLAB_RESULTS"] = str(Path(results).resolve())
         restore(Path(results))
         try:
-            return cls(load_experiment(Path(config)), config, results, Path(root))
+            return cls(design.load_experiment(Path(config)), config, results, Path(root))
         except SchedlabError as error:
             raise SystemExit(f"schedlab: {error}") from None
 
@@ -72,7 +79,7 @@ class Pipeline:
 
     def image_sources(self, image: str) -> list[str]:
         """Source files of an image: Packer template, guest programs, roles."""
-        return image_sources(self.root, image, programs=bool(image_binaries(image)))
+        return image_sources(self.root, image_roles(image), programs=bool(image_programs(image)))
 
     def trial_sources(self, cluster: str) -> list[str]:
         """Source files of a cluster's trials, its scheduler's adapter among them."""
@@ -81,25 +88,32 @@ class Pipeline:
 
     def programs_record(self, image: str) -> list[str]:
         """Record of the programs that are built for an image, where there are any."""
-        return [f"{self.results}/images/{image}/programs/record.json"] * bool(image_binaries(image))
+        return [f"{self.results}/images/{image}/programs/record.json"] * bool(image_programs(image))
 
     def configure_sources(self, cluster: str) -> list[str]:
         """Source files of a cluster's configuration: playbook, roles, inventory."""
         adapter = get_scheduler(self.cluster(cluster).scheduler)
-        return configure_sources(self.root, adapter.playbook, adapter.roles)
+        return configure_sources(self.root, adapter.roles)
 
-    def package_lists(self, image: str) -> list[str]:
-        """Package lists of the roles that go into an image."""
-        return [path.relative_to(self.root).as_posix() for path in package_files(image)]
+    def program_sources(self, image: str) -> list[str]:
+        """Files that pin and describe the programs of an image."""
+        return program_sources(self.root, [group.folder for group in image_programs(image)])
+
+    def role_files(self, image: str) -> list[str]:
+        """Files in which the roles of an image say what they need of its base disk."""
+        return [path.relative_to(self.root).as_posix() for path in role_files(image)]
+
+    def images(self) -> list[str]:
+        """Names of the images that the clusters start from."""
+        return design.images(self.experiment)
 
     def image_record(self, cluster: str) -> str:
         """Record of the image that a cluster starts from."""
-        return f"{self.results}/images/{self.cluster(cluster).image}/image/record.json"
+        return f"{self.results}/images/{design.image_of(self.cluster(cluster))}/image/record.json"
 
     def settings(self, cluster: str) -> str:
         """Scheduler settings of the configuration that reach the playbook, as canonical JSON."""
-        adapter = get_scheduler(self.cluster(cluster).scheduler)
-        return json.dumps(adapter.variables(self.experiment), sort_keys=True)
+        return json.dumps(design.variables(self.experiment, self.cluster(cluster)), sort_keys=True)
 
     def workload_files(self, workload: str) -> list[str]:
         """Files that a workload's traces are cut from."""
@@ -129,7 +143,12 @@ class Pipeline:
 
     def spec(self, kind: str, *names: str) -> str:
         """Part of the configuration that a stage depends on, as canonical JSON for ``params``."""
-        value: Any = getattr(self.experiment, f"{kind}_spec")(*names)
+        name = f"{kind}_spec"
+        # What shapes images and clusters depends on the schedulers too.
+        if hasattr(design, name):
+            value: Any = getattr(design, name)(self.experiment, *names)
+        else:
+            value = getattr(self.experiment, name)(*names)
         return json.dumps(value, sort_keys=True)
 
     def trial_records(self) -> list[str]:
@@ -150,12 +169,10 @@ class Pipeline:
         """Records of every stage before the tables; the report shows them."""
         images = [
             f"{self.results}/images/{image}/{stage}/record.json"
-            for image in self.experiment.images()
+            for image in self.images()
             for stage in ("base", "image")
         ]
-        programs = [
-            name for image in self.experiment.images() for name in self.programs_record(image)
-        ]
+        programs = [name for image in self.images() for name in self.programs_record(image)]
         clusters = self.cluster_records("provisioned") + self.cluster_records("configured")
         host = [f"{self.results}/{name}.json" for name in ("toolchain", "accelerator")]
         return [*host, *programs, *images, *clusters, *self.traces(), *self.trial_records()]

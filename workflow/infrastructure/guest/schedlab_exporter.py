@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """Prometheus collector of a scheduler's daemons: cumulative processor time, memory, own counters.
 
-usage: schedlab_exporter.py --port 9101 --processes slurmctld,munged [--sdiag SECONDS]
+usage: schedlab_exporter.py --port 9101 --processes NAME,NAME
+                            [--counters METRIC=COMMAND --counters-period SECONDS]
 
-Process figures come from /proc at each scrape: a cheap read, no command is run. Slurm's own
-counters (``sdiag``) cost a process and a remote call, so they are refreshed in the background at a
-period of their own. Standard library only, Python >= 3.9.
+Process figures come from /proc at each scrape: a cheap read, no command is run. Counters that a
+scheduler's own command prints cost a process and a remote call, so they are refreshed in the
+background at a period of their own. Standard library only, Python >= 3.9.
 """
 
 import argparse
@@ -104,8 +105,8 @@ def kilobytes(status, key):
     return int(match.group(1)) if match else 0
 
 
-def parse_sdiag(text):
-    """Turn ``sdiag`` output into snake-case names and numbers (first occurrence wins)."""
+def parse_counters(text):
+    """Turn lines ``Name of it: 12`` into snake-case names and numbers (first occurrence wins)."""
     counters = {}
     for match in re.finditer(r"^\s*([A-Za-z][^:\n]*?)\s*:\s+(\d+)\s*(?:\(|$)", text, re.M):
         name = re.sub(r"[^a-z0-9]+", "_", match.group(1).lower()).strip("_")
@@ -113,28 +114,30 @@ def parse_sdiag(text):
     return counters
 
 
-class Sdiag(threading.Thread):
-    """Refreshes Slurm's own counters every `period` seconds."""
+class Counters(threading.Thread):
+    """Refreshes the counters that `command` prints every `period` seconds."""
 
-    def __init__(self, period):
+    def __init__(self, metric, command, period):
         super().__init__(daemon=True)
+        self.metric = metric
+        self.command = command
         self.period = period
         self.counters = {}
 
     def run(self):
-        """Read the counters for ever; keep the last ones when sdiag gives no answer."""
+        """Read the counters for ever; none when the command gives no answer."""
         while True:
             try:
                 done = subprocess.run(
-                    ["sdiag"], stdout=subprocess.PIPE, timeout=self.period * 4, check=True
+                    [self.command], stdout=subprocess.PIPE, timeout=self.period * 4, check=True
                 )
-                self.counters = parse_sdiag(done.stdout.decode())
+                self.counters = parse_counters(done.stdout.decode())
             except (OSError, subprocess.SubprocessError):
                 self.counters = {}
             time.sleep(self.period)
 
 
-def render(processes, sdiag):
+def render(processes, counters):
     """Render everything in Prometheus' text format."""
     readings = sorted(processes.read().items())
     lines = []
@@ -149,16 +152,16 @@ def render(processes, sdiag):
     ):
         lines.append(f"# TYPE {name} {kind}")
         lines += [f'{name}{{process="{process}"}} {row[index]}' for process, row in readings]
-    if sdiag is not None and sdiag.counters:
-        lines.append("# TYPE schedlab_slurm_sdiag gauge")
+    if counters is not None and counters.counters:
+        lines.append(f"# TYPE {counters.metric} gauge")
         lines += [
-            f'schedlab_slurm_sdiag{{counter="{name}"}} {value}'
-            for name, value in sorted(sdiag.counters.items())
+            f'{counters.metric}{{counter="{name}"}} {value}'
+            for name, value in sorted(counters.counters.items())
         ]
     return "\n".join(lines) + "\n"
 
 
-def serve(port, processes, sdiag):
+def serve(port, processes, counters):
     """Answer scrapes until the process is ended."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -166,7 +169,7 @@ def serve(port, processes, sdiag):
             if self.path != "/metrics":
                 self.send_error(404)
                 return
-            body = render(processes, sdiag).encode()
+            body = render(processes, counters).encode()
             self.send_response(200)
             self.send_header("Content-Type", "text/plain; version=0.0.4")
             self.send_header("Content-Length", str(len(body)))
@@ -184,13 +187,15 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, default=9101)
     parser.add_argument("--processes", required=True)
-    parser.add_argument("--sdiag", type=float, metavar="SECONDS")
+    parser.add_argument("--counters", metavar="METRIC=COMMAND")
+    parser.add_argument("--counters-period", type=float, default=5.0, metavar="SECONDS")
     options = parser.parse_args()
-    sdiag = None
-    if options.sdiag:
-        sdiag = Sdiag(options.sdiag)
-        sdiag.start()
-    serve(options.port, Processes(options.processes.split(",")), sdiag)
+    counters = None
+    if options.counters:
+        metric, _, command = options.counters.partition("=")
+        counters = Counters(metric, command, options.counters_period)
+        counters.start()
+    serve(options.port, Processes(options.processes.split(",")), counters)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
-# An image that a scheduler's machines start from: the base disk with the install parts of the
-# roles that playbooks/image-<image>.yml names, verified inside the build. The result is a thin
-# overlay on the base disk.
+# An image that a scheduler's machines start from: the base disk with the install parts of roles
+# (playbooks/image.yml), verified inside the build. The result is a thin overlay on the base disk.
 
 packer {
   required_version = ">= 1.11.0"
@@ -12,13 +11,24 @@ packer {
   }
 }
 
-variable "image" {
-  type        = string
-  description = "Name of the image: its playbook and its checks."
+variable "roles" {
+  type        = list(string)
+  description = "Ansible roles whose install parts make the image, in order."
   validation {
-    condition     = can(regex("^[a-z0-9]+$", var.image))
-    error_message = "The name must be of lower-case letters and digits."
+    condition     = length(var.roles) > 0 && alltrue([for role in var.roles : can(regex("^[a-z0-9_]+$", role))])
+    error_message = "The roles must be a list of names of lower-case letters, digits and underscores."
   }
+}
+
+variable "verify_scripts" {
+  type        = list(string)
+  description = "Scripts of the roles that check the image, run in it as root."
+}
+
+variable "secrets" {
+  type        = list(string)
+  description = "Files in the guest that no two machines may share: they are removed."
+  default     = []
 }
 
 variable "files_disk" {
@@ -166,17 +176,15 @@ build {
         "--extra-vars ansible_port=${build.Port}",
         "--extra-vars schedlab_payload_file='${var.payload}'",
         "--extra-vars schedlab_guest_directory='${var.guest_directory}'",
-        "'${var.ansible_directory}/playbooks/image-${var.image}.yml'",
+        "--extra-vars '${jsonencode({ schedlab_roles = var.roles })}'",
+        "'${var.ansible_directory}/playbooks/image.yml'",
       ]),
     ]
   }
 
   # The image is wrong until this has passed.
   provisioner "shell" {
-    scripts = [
-      "${path.root}/scripts/verify-common.sh",
-      "${path.root}/scripts/verify-${var.image}.sh",
-    ]
+    scripts         = var.verify_scripts
     execute_command = "chmod +x {{ .Path }}; sudo {{ .Vars }} {{ .Path }}"
   }
 
@@ -191,8 +199,9 @@ build {
   }
 
   provisioner "shell" {
-    script          = "${path.root}/scripts/generalise.sh"
-    execute_command = "chmod +x {{ .Path }}; sudo {{ .Vars }} {{ .Path }}"
+    script           = "${path.root}/scripts/generalise.sh"
+    environment_vars = ["SECRETS=${join(" ", var.secrets)}"]
+    execute_command  = "chmod +x {{ .Path }}; sudo {{ .Vars }} {{ .Path }}"
   }
 
   post-processor "manifest" {

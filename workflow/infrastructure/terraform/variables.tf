@@ -19,7 +19,7 @@ variable "run" {
 }
 
 variable "cluster" {
-  description = "Cluster id, for example \"slurm-n2\"."
+  description = "Cluster id, for example \"alpha-n2\"."
   type        = string
   nullable    = false
 }

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from schedlab import design
 from schedlab.config import Experiment, read_experiment
 from schedlab.errors import SchedlabError
 from schedlab.figures import FIGURES
@@ -34,7 +35,7 @@ from schedlab.paths import (
 )
 from schedlab.results.imports import origins
 from schedlab.results.records import load_record
-from schedlab.schedulers import image_binaries
+from schedlab.schedulers import image_programs
 
 _NEVER = ("console/", "console.log", "prometheus/prometheus.log", "secrets/")
 """Of records' outputs: what is for a diagnosis on the spot. Records keep their digests."""
@@ -97,8 +98,8 @@ def stage_records(experiment: Experiment) -> Iterator[str]:
     """Names of all records of an experiment, without the trials'."""
     yield ACCELERATOR
     yield TOOLCHAIN
-    for image in experiment.images():
-        for stage in ("base", "image", *(["programs"] * bool(image_binaries(image)))):
+    for image in design.images(experiment):
+        for stage in ("base", "image", *(["programs"] * bool(image_programs(image)))):
             yield image_record(image, stage)
     for cluster in experiment.clusters():
         for state in ("provisioned", "configured"):

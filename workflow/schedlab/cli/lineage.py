@@ -42,8 +42,8 @@ def register(group: click.Group) -> None:
 def trace(results: Path, source: Path | None, as_json: bool, target: str) -> None:
     """Follow TARGET to the source commit and the disks, and compare every link with the files.
 
-    TARGET is a trial (slurm-n1.burst.1), a figure (makespan) or a cell of the report's main table:
-    the row's cluster and workload and the column's quantity (slurm-n1.burst/makespan). An unknown
+    TARGET is a trial (alpha-n1.burst.1), a figure (makespan) or a cell of the report's main table:
+    the row's cluster and workload and the column's quantity (alpha-n1.burst/makespan). An unknown
     one lists what there is. Exit status 3: a link does not match; the first one is named.
     """
     from schedlab.lineage.chain import chain

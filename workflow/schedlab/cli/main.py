@@ -63,7 +63,7 @@ def toolchain(output: Path) -> None:
 @_paths
 def doctor(experiments: Path, results: Path) -> None:
     """Check that this machine can run the experiment, without starting anything."""
-    from schedlab.config import load_experiment
+    from schedlab.design import load_experiment
     from schedlab.doctor.findings import report_problems
 
     sys.exit(report_problems(load_experiment(experiments), results))

@@ -1,7 +1,7 @@
 """Configuration: the experiment's model, its checks and its reader."""
 
 from schedlab.config.host_facts import HostFacts
-from schedlab.config.load import load_experiment, read_experiment, write_experiment
+from schedlab.config.load import read_experiment, write_experiment
 from schedlab.config.model import Cluster, Experiment, TrialKey
 
 __all__ = [
@@ -9,7 +9,6 @@ __all__ = [
     "Experiment",
     "HostFacts",
     "TrialKey",
-    "load_experiment",
     "read_experiment",
     "write_experiment",
 ]

@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Protocol
 
 from schedlab.config.host_facts import HostFacts
 from schedlab.config.model import Experiment
-from schedlab.schedulers import SCHEDULERS
 from schedlab.workloads import Problem
 
 FIRST_ADDRESS = 10
 """Number of the head's address within the network; those below are the host's."""
+
+
+class KnownScheduler(Protocol):
+    """What the checks ask of a scheduler that an experiment may name."""
+
+    def settings_problems(self, overrides: Mapping[str, str]) -> list[Problem]:
+        """What is wrong with an experiment's settings for it."""
+
+
+Known = Mapping[str, KnownScheduler]
+"""Schedulers that an experiment may name, by name."""
 
 
 def did_you_mean(word: str, known: Sequence[str]) -> str:
@@ -26,7 +37,11 @@ def did_you_mean(word: str, known: Sequence[str]) -> str:
 
 
 def check(
-    experiment: Experiment, host: HostFacts, root: Path, broken: Collection[str] = ()
+    experiment: Experiment,
+    known: Known,
+    host: HostFacts,
+    root: Path,
+    broken: Collection[str] = (),
 ) -> list[Problem]:
     """Everything wrong with a well-formed experiment.
 
@@ -34,6 +49,8 @@ def check(
     ----------
     experiment : Experiment
         Types and forms are sound.
+    known : mapping of str to KnownScheduler
+        Schedulers that it may name.
     host : HostFacts
         Machine that will run the guests.
     root : pathlib.Path
@@ -46,7 +63,7 @@ def check(
     found: list[Problem] = []
     for reads, problems in (
         (set(), _duplicates(experiment)),
-        (set(), _schedulers(experiment)),
+        (set(), _schedulers(experiment, known)),
         (shape | {"placement.pinning", "placement.oversubscribe"}, _processors(experiment, host)),
         (shape | {"placement.hugepages", "limits.memory"}, _memory(experiment, host)),
         ({"placement.numa"}, _numa(experiment, host)),
@@ -89,18 +106,19 @@ def _duplicates(experiment: Experiment) -> Iterator[Problem]:
         )
 
 
-def _schedulers(experiment: Experiment) -> Iterator[Problem]:
-    for index, name in enumerate(experiment.schedulers):
-        if name not in SCHEDULERS:
+def _schedulers(experiment: Experiment, known: Known) -> Iterator[Problem]:
+    named = {f"schedulers[{index}]": name for index, name in enumerate(experiment.schedulers)}
+    named |= {f"settings.{name}": name for name in experiment.settings}
+    for key, name in named.items():
+        if name not in known:
             yield Problem(
-                f"schedulers[{index}]",
-                name,
-                "not a registered scheduler",
-                did_you_mean(name, sorted(SCHEDULERS)),
+                key, name, "not a registered scheduler", did_you_mean(name, sorted(known))
             )
-    for name in sorted(SCHEDULERS):
-        for problem in SCHEDULERS[name]().settings_problems(getattr(experiment, name, {})):
-            yield Problem(f"{name}.{problem.key}", problem.value, problem.what, problem.remedy)
+    for name, overrides in sorted(experiment.settings.items()):
+        if name in known:
+            for problem in known[name].settings_problems(overrides):
+                key = f"settings.{name}.{problem.key}"
+                yield Problem(key, problem.value, problem.what, problem.remedy)
 
 
 def _processors(experiment: Experiment, host: HostFacts) -> Iterator[Problem]:

@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from schedlab.config.checks import check, did_you_mean
+from schedlab.config.checks import Known, check, did_you_mean
 from schedlab.config.host_facts import HostFacts
 from schedlab.config.model import Experiment
 from schedlab.config.sections import CloudImage, DebianImage
@@ -39,7 +39,7 @@ class _Loader(yaml.SafeLoader):
 
 
 def load_experiment(
-    path: Path, host: HostFacts | None = None, root: Path | None = None
+    path: Path, known: Known, host: HostFacts | None = None, root: Path | None = None
 ) -> Experiment:
     """Read and check an experiment.
 
@@ -47,6 +47,8 @@ def load_experiment(
     ----------
     path : pathlib.Path
         YAML file.
+    known : mapping of str to KnownScheduler
+        Schedulers that it may name (`schedlab.design.load_experiment` fills them in).
     host : HostFacts, optional
         Machine that will run the guests; default: this one.
     root : pathlib.Path, optional
@@ -59,12 +61,22 @@ def load_experiment(
         With every error found, one a line: `file: key = value: what is wrong. Remedy: ...`.
     """
     data = _read(path)
+    misplaced = [name for name in data if name in known and name not in Experiment.model_fields]
+    moved = [
+        Problem(
+            name,
+            data.pop(name),
+            "settings of a scheduler, at the top level",
+            f"write it under settings: (settings: {{{name}: {{key: value}}}})",
+        )
+        for name in misplaced
+    ]
     experiment, problems, places = _validate(data)
     if experiment is not None:
         broken = {problem.key for problem in problems}
-        found = check(experiment, host or HostFacts.detect(), root or Path(), broken)
+        found = check(experiment, known, host or HostFacts.detect(), root or Path(), broken)
         problems += [_at_original(problem, places) for problem in found]
-    return _sound(path, experiment, problems)
+    return _sound(path, experiment, moved + problems)
 
 
 def read_experiment(path: Path) -> Experiment:
@@ -78,8 +90,22 @@ def read_experiment(path: Path) -> Experiment:
     SchedlabError
         As :func:`load_experiment`.
     """
-    experiment, problems, _ = _validate(_read(path))
+    experiment, problems, _ = _validate(_with_settings(_read(path)))
     return _sound(path, experiment, problems)
+
+
+def _with_settings(data: dict[str, Any]) -> dict[str, Any]:
+    """Same experiment with the settings of schedulers under `settings`.
+
+    Experiments that were kept beside results before that key existed have them at the top level,
+    each under the name of its scheduler.
+    """
+    if "settings" in data:
+        return data
+    unknown = data.keys() - Experiment.model_fields.keys()
+    settings = {name: data[name] for name in sorted(unknown) if isinstance(data[name], dict)}
+    rest = {key: value for key, value in data.items() if key not in settings}
+    return {**rest, "settings": {name: found for name, found in settings.items() if found}}
 
 
 def write_experiment(experiment: Experiment, path: Path) -> None:

@@ -30,7 +30,6 @@ from schedlab.config.sections import (
     Section,
 )
 from schedlab.errors import SchedlabError
-from schedlab.schedulers import get_scheduler
 from schedlab.workloads import Machine, Trace
 from schedlab.workloads.registry import Name, Workload
 
@@ -50,11 +49,6 @@ class Cluster:
     head: Guest
     node: Guest
     placement: Placement
-
-    @property
-    def image(self) -> str:
-        """Name of the image that its machines start from."""
-        return get_scheduler(self.scheduler).image
 
     @property
     def cores(self) -> int:
@@ -99,7 +93,7 @@ class TrialKey:
 
     @property
     def id(self) -> str:
-        """For example slurm-n1.burst.1."""
+        """For example alpha-n1.burst.1."""
         return f"{self.cluster}.{self.workload}.{self.repetition}"
 
 
@@ -126,9 +120,9 @@ class Experiment(Section):
     network: Network = Network()
     metrics: Metrics = Metrics()
     limits: Limits = Limits()
-    slurm: NativeSettings = Field(default={}, description="slurm.conf keys over the defaults.")
-    kubernetes: NativeSettings = Field(default={}, description="Settings over the defaults.")
-    volcano: NativeSettings = Field(default={}, description="Settings over the defaults.")
+    settings: dict[str, NativeSettings] = Field(
+        default={}, description="Native settings over a scheduler's defaults, by scheduler."
+    )
     workloads: list[AnyWorkload] = Field(min_length=1, description="Workloads, by kind.")
 
     def clusters(self) -> list[Cluster]:
@@ -195,52 +189,17 @@ class Experiment(Section):
         seed = self.trace_seed(workload, repetition)
         return self.workload(workload).generate(Machine(nodes, self.node.vcpus), seed, root)
 
-    def cluster_spec(self, cluster_id: str) -> dict[str, Any]:
-        """What shapes the machines of a cluster, as sorted plain JSON.
-
-        Not in it: the scheduler's settings (`settings_spec`), which take effect when the cluster
-        is configured, and what only permits or limits (oversubscribe, limits).
-        """
-        cluster = self.cluster(cluster_id)
-        return _sorted(
-            {
-                "id": cluster.id,
-                "scheduler": cluster.scheduler,
-                "nodes": cluster.nodes,
-                "head": self.head.model_dump(),
-                "node": self.node.model_dump(),
-                "placement": self.placement.model_dump(exclude={"oversubscribe"}),
-                "reset": cluster.reset,
-                "network": self.network.model_dump(),
-                "accelerator": self.accelerator,
-                "libvirt": self.libvirt.model_dump(),
-                "image": self.image_spec(cluster.image),
-            }
-        )
-
-    def settings_spec(self, scheduler: str) -> dict[str, str]:
-        """Native settings of a scheduler: its defaults with the experiment's overrides."""
-        return get_scheduler(scheduler).merged_settings(getattr(self, scheduler, {}))
-
-    def images(self) -> list[str]:
-        """Names of the images that the clusters start from, each once, in order of schedulers."""
-        return list(dict.fromkeys(cluster.image for cluster in self.clusters()))
-
-    def image_spec(self, image: str) -> dict[str, Any]:
-        """What shapes an image, as sorted plain JSON."""
-        return _sorted({"image": image, **self.image.model_dump()})
-
     def machine_spec(self) -> dict[str, Any]:
         """What shapes every trace beside its own workload and node count, as plain JSON."""
         return {"cpus_per_node": self.node.vcpus, "seed": self.seed}
 
     def workload_spec(self, name: str) -> dict[str, Any]:
         """Parameters of a workload, as sorted plain JSON; `workloads.workload_from` reads it."""
-        return _sorted(self.workload(name).model_dump())
+        return plain_sorted(self.workload(name).model_dump())
 
     def report_spec(self) -> dict[str, Any]:
         """What the report shows of the experiment: all that is kept beside it, as plain JSON."""
-        return _sorted(self.model_dump(mode="json", exclude={"libvirt"}))
+        return plain_sorted(self.model_dump(mode="json", exclude={"libvirt"}))
 
     def trial_spec(self, key: TrialKey) -> dict[str, Any]:
         """What shapes a trial beyond its cluster's snapshot and its trace, as sorted plain JSON.
@@ -248,7 +207,7 @@ class Experiment(Section):
         The trial limit and the place in the order are not in it: raising the one or adding cells
         must not make finished trials stale.
         """
-        return _sorted(
+        return plain_sorted(
             {
                 "id": key.id,
                 "cluster": key.cluster,
@@ -260,7 +219,7 @@ class Experiment(Section):
         )
 
 
-def _sorted(data: dict[str, Any]) -> dict[str, Any]:
+def plain_sorted(data: dict[str, Any]) -> dict[str, Any]:
     """Same data with the keys of every mapping in order, for comparison by text."""
     result: dict[str, Any] = json.loads(json.dumps(data, sort_keys=True))
     return result

@@ -46,7 +46,7 @@ def record_facts(name: str, record: Mapping[str, Any]) -> Iterator[Fact]:
     Parameters
     ----------
     name : str
-        Path of the record's folder, such as ``clusters/slurm-n1/configured``.
+        Path of the record's folder, such as ``clusters/alpha-n1/configured``.
     record : mapping
         Its content.
 

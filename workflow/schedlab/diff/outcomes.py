@@ -151,7 +151,7 @@ def compare_outcomes(a: Side, b: Side) -> Outcomes:
 
 
 def cell_name(scheduler: str, cluster: str, workload: str, nodes: int) -> str:
-    """Name of a cell, for example ``burst on slurm-n1``."""
+    """Name of a cell, for example ``burst on alpha-n1``."""
     expected = f"{scheduler}-n{nodes}"
     return f"{workload} on {cluster}" + ("" if cluster == expected else f" ({expected})")
 

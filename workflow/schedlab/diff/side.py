@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from schedlab import design
 from schedlab.config.load import read_experiment
 from schedlab.config.model import Experiment
 from schedlab.errors import SchedlabError
@@ -121,7 +122,7 @@ class Side:
             if self._experiments.parent == self.results:
                 return experiment
             fits = all(
-                made.get(cluster.id) == _shape(experiment.cluster_spec(cluster.id))
+                made.get(cluster.id) == _shape(design.cluster_spec(experiment, cluster.id))
                 for cluster in experiment.clusters()
             )
         except SchedlabError:

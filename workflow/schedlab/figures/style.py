@@ -130,7 +130,7 @@ def of_cell(trials: pd.DataFrame, workload: str, cluster: str) -> pd.DataFrame:
 
 
 def invalid_note(trials: pd.DataFrame) -> str:
-    """Name what is left out, for example ``slurm-n2: 1 of 3 trials invalid``."""
+    """Name what is left out, for example ``alpha-n2: 1 of 3 trials invalid``."""
     notes = []
     for cluster in clusters(trials):
         rows = trials[trials["cluster"] == cluster]

@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,42 +20,67 @@ from schedlab.config.sections import mib
 from schedlab.errors import SchedlabError
 from schedlab.images import base_guest
 from schedlab.images.base_disk import EPOCH, environment, make_disk, run
-from schedlab.paths import CHECKOUT, ROLES
+from schedlab.paths import ROLES
 from schedlab.privacy.package_mirrors import debian_mirror
-from schedlab.sources import image_roles
+from schedlab.schedulers import image_roles
 
 STAGE = "base"
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 
 
-def package_files(image: str) -> list[Path]:
-    """Package lists of the roles that go into an image, in the roles' order."""
-    files = [ROLES / role / "vars" / "packages.yml" for role in image_roles(CHECKOUT, image)]
+@dataclass(frozen=True)
+class RoleParts:
+    """What roles say of the system that they go into; each list sorted, each entry once.
+
+    Attributes
+    ----------
+    packages : list of str
+        Packages beside those that every base disk has.
+    disabled_units : list of str
+        Services of these packages: they start once their role has configured them.
+    secrets : list of str
+        Absolute paths of files that these packages make and no two machines may share.
+    """
+
+    packages: list[str]
+    disabled_units: list[str]
+    secrets: list[str]
+
+
+def role_files(image: str) -> list[Path]:
+    """Files in which the roles of an image say what they need of it, in the roles' order."""
+    files = [
+        ROLES / role / "vars" / name
+        for role in image_roles(image)
+        for name in ("packages.yml", "image.yml")
+    ]
     return [path for path in files if path.exists()]
 
 
-def role_packages(files: Iterable[Path]) -> list[str]:
-    """Packages named in roles' lists, sorted, each once."""
-    found: set[str] = set()
+def role_parts(files: Iterable[Path]) -> RoleParts:
+    """What the files of :func:`role_files` say together: keys ``<role>_<list>``."""
+    found: dict[str, set[str]] = {"packages": set(), "disabled_units": set(), "secrets": set()}
     for path in files:
-        for names in yaml.safe_load(path.read_text()).values():
-            found.update(names)
-    return sorted(found)
+        role = path.parents[1].name
+        for key, entries in yaml.safe_load(path.read_text()).items():
+            found[key.removeprefix(f"{role}_")].update(entries)
+    return RoleParts(**{name: sorted(entries) for name, entries in found.items()})
 
 
-def bootstrap_command(suite: str, packages: Iterable[str], root: Path) -> list[str]:
+def bootstrap_command(suite: str, parts: RoleParts, root: Path) -> list[str]:
     """Command line of mmdebstrap.
 
     It runs in mount and process namespaces of its own, and ends with the process that started it:
     however the build is interrupted, neither mounts nor processes of the new system stay behind.
     """
     mirror = debian_mirror()
-    options = [f"--customize-hook={line}" for line in base_guest.customise_commands()]
+    commands = base_guest.customise_commands(parts.disabled_units)
+    options = [f"--customize-hook={line}" for line in commands]
     return [
         *("setpriv", "--pdeathsig", "KILL"),
         *("unshare", "--mount", "--pid", "--fork", "--kill-child=KILL", "--mount-proc"),
         *("mmdebstrap", "--mode=root", "--variant=minbase", "--format=directory"),
-        f"--include={','.join(sorted({*base_guest.BOOT_PACKAGES, *packages}))}",
+        f"--include={','.join(sorted({*base_guest.BOOT_PACKAGES, *parts.packages}))}",
         f"--keyring={KEYRING}",
         # A snapshot or a mirror that lags serves release files past their date.
         '--aptopt=Acquire::Check-Valid-Until "false"',
@@ -80,7 +106,7 @@ def write_hook() -> str:
     return "; ".join(lines)
 
 
-def bootstrap(suite: str, packages: Iterable[str], root: Path, log: Path) -> None:
+def bootstrap(suite: str, parts: RoleParts, root: Path, log: Path) -> None:
     """Install a Debian system into the folder `root`.
 
     Raises
@@ -103,7 +129,7 @@ def bootstrap(suite: str, packages: Iterable[str], root: Path, log: Path) -> Non
         )
     with log.open("a") as handle:
         process = subprocess.Popen(
-            bootstrap_command(suite, packages, root),
+            bootstrap_command(suite, parts, root),
             env=environment(),
             stdin=subprocess.DEVNULL,
             stdout=handle,
@@ -137,7 +163,7 @@ def installed_packages(root: Path) -> str:
 
 def build_base(
     spec: dict[str, Any],
-    packages: list[str],
+    parts: RoleParts,
     output: Path,
     *,
     scratch: Path,
@@ -149,8 +175,8 @@ def build_base(
     ----------
     spec : dict
         The image section of the configuration: ``suite`` and ``disk`` (such as ``3 GiB``).
-    packages : list of str
-        Packages beside those that every base disk has (see :func:`role_packages`).
+    parts : RoleParts
+        What roles need of it.
     output : pathlib.Path
         Folder for ``disk.qcow2``, ``packages.txt``, ``vmlinuz`` and ``initrd.img``.
     scratch : pathlib.Path
@@ -174,14 +200,14 @@ def build_base(
     scratch.mkdir(parents=True)
     root = scratch / "root"
     try:
-        bootstrap(spec["suite"], packages, root, log or scratch.with_suffix(".log"))
+        bootstrap(spec["suite"], parts, root, log or scratch.with_suffix(".log"))
         base_guest.write_files(root)
         listing = installed_packages(root)
         (output / "packages.txt").write_text(listing)
         # The links' targets, one kernel: the accelerator is probed with it.
         for name in ("vmlinuz", "initrd.img"):
             shutil.copyfile(root / (root / name).readlink().as_posix().lstrip("/"), output / name)
-        base_guest.remove_unwanted(root)
+        base_guest.remove_unwanted(root, parts.secrets)
         make_disk(root, output / "disk.qcow2", mib(spec["disk"]), scratch)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)

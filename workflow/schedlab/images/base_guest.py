@@ -85,14 +85,10 @@ MASKED = (
 
 ENABLED = ("systemd-networkd.service",)
 
-DISABLED = (*("containerd", "etcd", "munge", "prometheus-node-exporter", "slurmctld", "slurmd"),)
-"""Services of roles: they start once their role has configured them."""
-
 # Secrets, identities, and whatever holds a time or an order of the build.
 _UNWANTED = (
     "etc/*-",
     "etc/apt/sources.list~",
-    "etc/munge/munge.key",
     "etc/ssh/ssh_host_*",
     "root/.bash_history",
     "var/cache/apt/*.bin",
@@ -124,23 +120,33 @@ def write_files(root: Path) -> None:
         path.chmod(0o644)
 
 
-def customise_commands(enable: Sequence[str] = ENABLED) -> list[str]:
+def customise_commands(disable: Sequence[str]) -> list[str]:
     """Shell commands for mmdebstrap's customise hook; ``$1`` is the new file system.
+
+    Services in `disable` are not started at boot, as far as they are installed.
 
     The initrd is made again, because its settings are written after its package was installed.
     """
     return [
         f'chroot "$1" systemctl --quiet mask {" ".join(MASKED)}',
-        f'chroot "$1" systemctl --quiet enable {" ".join(enable)}',
-        f'for unit in {" ".join(DISABLED)}; do if [ -e "$1/usr/lib/systemd/system/$unit.service" ];'
+        f'chroot "$1" systemctl --quiet enable {" ".join(ENABLED)}',
+        f'for unit in {" ".join(disable)}; do if [ -e "$1/usr/lib/systemd/system/$unit.service" ];'
         ' then chroot "$1" systemctl --quiet disable "$unit"; fi; done',
         'chroot "$1" update-initramfs -u -k all',
     ]
 
 
-def remove_unwanted(root: Path) -> None:
-    """Remove identities, secrets and traces of the build; empty what remains of the logs."""
-    for pattern in _UNWANTED:
+def remove_unwanted(root: Path, secrets: Sequence[str]) -> None:
+    """Remove identities, secrets and traces of the build; empty what remains of the logs.
+
+    Parameters
+    ----------
+    root : pathlib.Path
+        The file system.
+    secrets : sequence of str
+        Absolute paths, within it, of further files to remove.
+    """
+    for pattern in (*_UNWANTED, *(path.lstrip("/") for path in secrets)):
         for path in sorted(root.glob(pattern)):
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from schedlab.errors import SchedlabError
@@ -31,19 +31,22 @@ def write_container_images(folder: Path, output: Path) -> Path:
 
 
 def make_files_disk(
-    programs: Iterable[Path], definitions: Iterable[Path], settings: Path, scratch: Path
+    programs: Iterable[Path],
+    shared: Mapping[str, Iterable[Path]],
+    overlays: Iterable[Path],
+    scratch: Path,
 ) -> Path:
-    """Make an ISO image with ``bin/``, ``crd/``, ``etc/`` and ``images.tar``.
+    """Make an ISO image with ``bin/``, ``share/<name>/``, overlays and ``images.tar``.
 
     Parameters
     ----------
     programs : iterable of pathlib.Path
         Static programs.
-    definitions : iterable of pathlib.Path
-        Files with Kubernetes resource definitions.
-    settings : pathlib.Path
-        Folder with what goes below ``/etc``: copied one by one, the files would each cost an
-        emulated guest ten seconds.
+    shared : mapping of str to iterable of pathlib.Path
+        Files that belong to programs, by the name of their folder below ``/usr/local/share``.
+    overlays : iterable of pathlib.Path
+        Folders that are laid over one another, with ``etc/``: copied one by one, the files would
+        each cost an emulated guest ten seconds.
     scratch : pathlib.Path
         Folder for the image and what goes into it.
 
@@ -53,11 +56,17 @@ def make_files_disk(
         With genisoimage's message.
     """
     tree = scratch / "files"
-    for name, files in (("bin", programs), ("crd", definitions)):
+    for name, files in {
+        "bin": programs,
+        **{f"share/{name}": files for name, files in shared.items()},
+    }.items():
         (tree / name).mkdir(parents=True)
         for path in files:
             shutil.copy(path, tree / name / path.name)
-    shutil.copytree(settings, tree / "etc")
+    for overlay in overlays:
+        shutil.copytree(
+            overlay, tree, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__")
+        )
     work = scratch / "programs"
     work.mkdir()
     write_container_images(work, tree / "images.tar")

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from schedlab.errors import SchedlabError
 from schedlab.images.payload import compile_program
-from schedlab.paths import INFRASTRUCTURE
+from schedlab.paths import ANSIBLE, GUEST_PROGRAMS, PACKER, ROLES
 from schedlab.results.records import file_digest
 from schedlab.testbed.snapshot import move_disk
 
@@ -54,10 +55,11 @@ def make_seed(folder: Path) -> tuple[Path, Path]:
 
 
 def run_packer(
-    image: str,
+    roles: Sequence[str],
     base: Path,
     output: Path,
     *,
+    secrets: Sequence[str],
     packer: Path,
     environment: Mapping[str, str],
     accelerator: str,
@@ -68,13 +70,16 @@ def run_packer(
 
     Parameters
     ----------
-    image : str
-        Names the playbook ``image-<image>.yml`` and the checks ``verify-<image>.sh``.
+    roles : sequence of str
+        Ansible roles whose install parts make the image; each one's ``files/verify.sh``, where it
+        has one, checks the result.
     base : pathlib.Path
         Base disk.
     output : pathlib.Path
         Folder; gets ``disk.qcow2`` (an overlay of `base` by relative path), ``manifest.json`` and
         ``packages.txt``.
+    secrets : sequence of str
+        Absolute paths of files in the guest that no two machines may share.
     packer : pathlib.Path
         Executable.
     environment : mapping of str to str
@@ -98,7 +103,11 @@ def run_packer(
     seed, key = make_seed(work)
     payload = compile_program("schedlab_payload", work / "schedlab-payload")
     variables = {
-        "image": image,
+        "roles": json.dumps(list(roles)),
+        "verify_scripts": json.dumps(
+            [str(path) for role in roles if (path := ROLES / role / "files/verify.sh").exists()]
+        ),
+        "secrets": json.dumps(list(secrets)),
         "files_disk": files.resolve() if files else "",
         "base_disk": base.resolve(),
         "base_sha256": file_digest(base),
@@ -107,15 +116,15 @@ def run_packer(
         "accelerator": accelerator,
         "output_directory": (work / "build").resolve(),
         "manifest": (facts / "manifest.json").resolve(),
-        "ansible_directory": INFRASTRUCTURE / "ansible",
-        "guest_directory": INFRASTRUCTURE / "guest",
+        "ansible_directory": ANSIBLE,
+        "guest_directory": GUEST_PROGRAMS,
         "payload": payload.resolve(),
         "facts_directory": facts.resolve(),
     }
     command = [str(packer), "build", "-color=false"]
     for name, value in variables.items():
         command += ["-var", f"{name}={value}"]
-    command.append(str(INFRASTRUCTURE / "packer" / "scheduler.pkr.hcl"))
+    command.append(str(PACKER / "scheduler.pkr.hcl"))
     done = subprocess.run(
         command,
         env=os.environ

@@ -1,6 +1,6 @@
 """What a chain can start from: a trial, a figure, a cell of the report's main table.
 
-A cell is written ``<cluster>.<workload>/<quantity>``, for example ``slurm-n1.burst/makespan``: the
+A cell is written ``<cluster>.<workload>/<quantity>``, for example ``alpha-n1.burst/makespan``: the
 ids that the report shows in the row and the quantity of the column.
 """
 

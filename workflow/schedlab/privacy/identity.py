@@ -127,7 +127,7 @@ class Identity:
     """What identifies a machine and its user, and how it is replaced.
 
     A host or user name is replaced wherever it stands alone as a word, unless schedlab's own
-    sources use that word: of a controller that is called ``head``, ``slurm`` or ``debian`` the name
+    sources use that word: of a controller that is called ``head`` or ``debian`` the name
     tells nothing, and replacing it would spoil what is meant by it. Such a name is replaced only
     where it must be a name: after ``@`` or ``//``.
 

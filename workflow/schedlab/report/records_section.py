@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from schedlab.config.model import Cluster, Experiment
+from schedlab.design import image_of
 from schedlab.figures import FIGURES
 from schedlab.lineage.chain import Link, anchor, chain, commits, disks, versions
 from schedlab.paths import (
@@ -118,8 +119,8 @@ class Records:
         return {
             "configured": cluster_record(cluster.id, "configured"),
             "provisioned": cluster_record(cluster.id, "provisioned"),
-            "image": image_record(cluster.image, "image"),
-            "base": image_record(cluster.image, "base"),
+            "image": image_record(image_of(cluster), "image"),
+            "base": image_record(image_of(cluster), "base"),
             "accelerator": ACCELERATOR,
         }
 

@@ -2,7 +2,7 @@
 
 Imported ones lie in ``imported/<name>/`` of the results, laid out as the results are. In tables,
 figures and report their trials, clusters and schedulers carry the name in front
-(``lab-b:slurm-n1``): what is grouped by any of them pools no trials of different origin.
+(``lab-b:alpha-n1``): what is grouped by any of them pools no trials of different origin.
 """
 
 from __future__ import annotations

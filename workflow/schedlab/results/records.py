@@ -74,7 +74,7 @@ class RecordWriter:
     Parameters
     ----------
     stage, identifier : str
-        Such as ``trial`` and ``slurm-n1.burst.1``.
+        Such as ``trial`` and ``alpha-n1.burst.1``.
     root : pathlib.Path
         The checkout; paths in the record are relative to it.
     results : pathlib.Path

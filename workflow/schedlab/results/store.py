@@ -29,7 +29,7 @@ def origin_of(path: str) -> str:
 def record_of_trial(trial: str) -> str:
     """Path below the results of the record of a trial (cluster.workload.repetition).
 
-    One that was imported has the name of its origin in front (``lab-b:slurm-n1.burst.1``).
+    One that was imported has the name of its origin in front (``lab-b:alpha-n1.burst.1``).
     """
     origin, _, own = trial.rpartition(":")
     return below(origin) + trial_record(*own.split("."))

@@ -1,30 +1,25 @@
-"""Scheduler adapters.
+"""Scheduler adapters: one package each, which the register loads when it is asked for."""
 
-Importing the package imports every module of this folder, which registers the adapters.
-"""
-
-from importlib import import_module
-from pkgutil import iter_modules
-
-from schedlab.schedulers.base import (
-    SCHEDULERS,
-    Exporter,
-    Scheduler,
-    Submission,
+from schedlab.schedulers.base import Exporter, Scheduler, Submission
+from schedlab.schedulers.register import (
+    check_programs,
     get_scheduler,
-    image_binaries,
+    image_programs,
+    image_roles,
+    package_folder,
     register,
+    scheduler_names,
 )
 
-for _module in iter_modules(__path__):
-    import_module(f"{__name__}.{_module.name}")
-
 __all__ = [
-    "SCHEDULERS",
     "Exporter",
     "Scheduler",
     "Submission",
+    "check_programs",
     "get_scheduler",
-    "image_binaries",
+    "image_programs",
+    "image_roles",
+    "package_folder",
     "register",
+    "scheduler_names",
 ]

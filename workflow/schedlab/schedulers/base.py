@@ -1,8 +1,7 @@
-"""What the rest of the package knows about a scheduler, and the register of all schedulers.
+"""What the rest of the package knows about a scheduler.
 
-An adapter is one class in one module of this package, the only place where its scheduler's name
-appears in Python. The package imports every module of its folder, so a new scheduler is a new
-file here, a role, an image target, and one line in `config.model.Experiment` for its settings.
+An adapter is one class in a package of its own (`register`), the only place where its scheduler's
+name appears in Python. A new scheduler is a new package and an Ansible role.
 """
 
 from __future__ import annotations
@@ -12,14 +11,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
+from typing import Any, ClassVar, NamedTuple
 
 from schedlab.errors import SchedlabError
+from schedlab.schedulers.programs import ProgramGroup
+from schedlab.schedulers.settings import Setting, merged, problems
 from schedlab.workloads.registry import Problem
 from schedlab.workloads.trace import Job, Trace
-
-if TYPE_CHECKING:
-    from schedlab.config.model import Experiment
 
 PAYLOAD = "/usr/local/bin/schedlab-payload"
 STAMPS = "/var/lib/schedlab/stamps.txt"
@@ -135,19 +133,21 @@ class Scheduler(ABC):
     image: ClassVar[str]
     """Image that the clusters' machines start from; schedulers may share one."""
     modules: ClassVar[tuple[str, ...]]
-    """Modules of this package that decide what is submitted and collected; a change of one makes
-    the trials of this scheduler stale."""
-    binaries: ClassVar[tuple[str, ...]] = ()
-    """Groups of programs built for the image (`schedlab.toolchain.guest_binaries`)."""
+    """Packages of schedulers that decide what is submitted and collected, its own among them; a
+    change of one makes the trials of this scheduler stale."""
+    programs: ClassVar[tuple[ProgramGroup, ...]] = ()
+    """Programs built for the image (`schedlab.toolchain.guest_binaries`)."""
     gang: ClassVar[bool] = True
     """Whether no rank of a job starts before all of them have their place."""
-    playbook: ClassVar[str]
     roles: ClassVar[tuple[str, ...]]
-    """Ansible roles, in order; a change of one makes the clusters of this scheduler stale."""
+    """Ansible roles, in the order in which their install parts make the image and their main parts
+    set up a cluster; a change of one makes the clusters of this scheduler stale."""
     cost_port: ClassVar[int]
     """TCP port of the exporter on every node that has the daemons' costs (`daemon_cost`)."""
-    default_settings: ClassVar[Mapping[str, str]] = {}
-    """Native configuration that an experiment may override."""
+    native_settings: ClassVar[Mapping[str, Setting]] = {}
+    """Native settings that an experiment may change."""
+    other_settings: ClassVar[Setting | None] = None
+    """Form of any other native setting; None where an experiment may set no other."""
 
     @abstractmethod
     def translate(self, job: Job, trace: Trace) -> Submission:
@@ -269,12 +269,9 @@ class Scheduler(ABC):
     def health(self, nodes: int) -> list[str]:
         """Shell commands on the head that succeed on a working cluster of so many nodes."""
 
-    def variables(self, experiment: Experiment) -> dict[str, Any]:
-        """Ansible variables that carry the experiment's settings to the roles."""
-        return {
-            f"{self.name}_settings": experiment.settings_spec(self.name),
-            "monitoring_processes": self.daemons(),
-        }
+    def variables(self, settings: Mapping[str, str]) -> dict[str, Any]:
+        """Ansible variables that carry the settings in force (`merged_settings`) to the roles."""
+        return {f"{self.name}_settings": dict(settings), "monitoring_processes": self.daemons()}
 
     @abstractmethod
     def make_secrets(self, folder: Path, nodes: Mapping[str, str]) -> None:
@@ -294,57 +291,23 @@ class Scheduler(ABC):
 
     def merged_settings(self, overrides: Mapping[str, str]) -> dict[str, str]:
         """Default settings with an experiment's overrides, sorted; keys ignore case."""
-        spelling = {key.lower(): key for key in self.default_settings}
-        merged = dict(self.default_settings)
-        merged.update({spelling.get(key.lower(), key): text for key, text in overrides.items()})
-        return dict(sorted(merged.items()))
+        return merged(self.native_settings, overrides)
 
     def settings_problems(self, overrides: Mapping[str, str]) -> list[Problem]:
-        """What is wrong with an experiment's overrides; nothing by default."""
-        return []
+        """What is wrong with an experiment's overrides."""
+        return list(problems(self.native_settings, overrides, others=self.other_settings))
 
+    def check_programs(self, versions: Mapping[str, str]) -> None:
+        """Refuse programs in the image whose versions do not go together; nothing by default.
 
-SCHEDULERS: dict[str, type[Scheduler]] = {}
+        Parameters
+        ----------
+        versions : mapping of str to str
+            Version by name of the group.
 
-_S = TypeVar("_S", bound=Scheduler)
-
-
-def register(adapter: type[_S]) -> type[_S]:
-    """Class decorator: make an adapter known by its `name`.
-
-    Raises
-    ------
-    ValueError
-        When the name is taken.
-    """
-    if adapter.name in SCHEDULERS:
-        raise ValueError(f"two adapters are named {adapter.name}")
-    SCHEDULERS[adapter.name] = adapter
-    return adapter
-
-
-def image_binaries(image: str) -> tuple[str, ...]:
-    """Groups of programs that go into an image, for all the schedulers that share it."""
-    groups = [
-        group
-        for adapter in SCHEDULERS.values()
-        if adapter.image == image
-        for group in adapter.binaries
-    ]
-    return tuple(sorted(set(groups)))
-
-
-def get_scheduler(name: str) -> Scheduler:
-    """Adapter of a name.
-
-    Raises
-    ------
-    SchedlabError
-        When none is registered under it.
-    """
-    if name not in SCHEDULERS:
-        raise SchedlabError(
-            f"scheduler {name!r} is not registered",
-            remedy=f"use one of {', '.join(sorted(SCHEDULERS))}",
-        )
-    return SCHEDULERS[name]()
+        Raises
+        ------
+        SchedlabError
+            Names the versions that go together.
+        """
+        return

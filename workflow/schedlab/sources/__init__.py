@@ -7,10 +7,10 @@ to one stage's code never re-runs another's.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
-import yaml
-
+from schedlab.schedulers import package_folder
 from schedlab.toolchain.build import HOST_TOOLS
 
 PACKAGE = "workflow/schedlab"
@@ -23,6 +23,17 @@ TESTBED = (
     f"{PACKAGE}/stages/guests.py",
 )
 
+# Of a role, beside files/. The last two are of the role common, for the install parts of others.
+IMAGE_PART = frozenset(
+    {
+        "tasks/install.yml",
+        "vars/packages.yml",
+        "vars/image.yml",
+        "tasks/packages.yml",
+        "tasks/files.yml",
+    }
+)
+
 STAGES: dict[str, tuple[str, ...]] = {
     # Not those of programs for guests: they are the sources of the images that carry them.
     "toolchain": tuple(f"envs/toolchain/{tool}/go.*" for tool in HOST_TOOLS),
@@ -32,13 +43,10 @@ STAGES: dict[str, tuple[str, ...]] = {
         f"{PACKAGE}/images/packer.py",
         f"{PACKAGE}/images/payload.py",
         f"{INFRASTRUCTURE}/packer/scheduler.pkr.hcl",
-        f"{INFRASTRUCTURE}/packer/scripts/verify-common.sh",
-        f"{INFRASTRUCTURE}/packer/scripts/verify-{{image}}.sh",
         f"{INFRASTRUCTURE}/packer/scripts/generalise.sh",
         f"{INFRASTRUCTURE}/guest/*.py",
         f"{INFRASTRUCTURE}/guest/schedlab_payload.c",
     ),
-    "programs": ("envs/toolchain/kubernetes/*", "envs/toolchain/volcano/*"),
     # What an image needs besides that takes programs and container images from a disk of files.
     "image-files": (
         f"{PACKAGE}/images/files.py",
@@ -125,48 +133,47 @@ def sources(root: Path, stage: str, **fields: str) -> list[str]:
     return sorted(found)
 
 
-def image_sources(root: Path, image: str, *, programs: bool) -> list[str]:
+def program_sources(root: Path, folders: Iterable[Path]) -> list[str]:
+    """Files that pin and describe programs for guests: those in the folders of their groups."""
+    found = (path for folder in folders for path in folder.iterdir() if path.is_file())
+    return sorted(path.relative_to(root).as_posix() for path in found)
+
+
+def image_sources(root: Path, roles: Iterable[str], *, programs: bool) -> list[str]:
     """Files of an image: Packer template, guest programs, roles.
 
     Parameters
     ----------
     root : pathlib.Path
         The checkout.
-    image : str
-        The image.
+    roles : iterable of str
+        Roles whose install part goes into the image.
     programs : bool
         True where it carries programs that were built for it.
     """
     return [
-        *sources(root, "image", image=image),
+        *sources(root, "image"),
         *(sources(root, "image-files") if programs else []),
-        *role_sources(root, f"image-{image}.yml", image_roles(root, image), image=True),
+        *role_sources(root, "image.yml", roles, image=True),
     ]
 
 
-def configure_sources(root: Path, playbook: str, roles: tuple[str, ...]) -> list[str]:
+def configure_sources(root: Path, roles: Iterable[str]) -> list[str]:
     """Files of a cluster's configuration: playbook, roles, inventory."""
-    return sources(root, "configure") + role_sources(root, playbook, roles, image=False)
+    return sources(root, "configure") + role_sources(root, "setup.yml", roles, image=False)
 
 
-def trial_sources(root: Path, modules: tuple[str, ...]) -> list[str]:
+def trial_sources(root: Path, modules: Iterable[str]) -> list[str]:
     """Files of a cluster's trials, its adapter's modules among them."""
     adapter = (
         path.relative_to(root).as_posix()
         for module in modules
-        for path in (root / PACKAGE / "schedulers" / module).glob("*.py")
+        for path in package_folder(module).glob("*.py")
     )
     return sources(root, "trial") + sorted(adapter)
 
 
-def image_roles(root: Path, image: str) -> tuple[str, ...]:
-    """Roles whose install part goes into an image, in the order of its playbook."""
-    playbook = root / INFRASTRUCTURE / "ansible" / "playbooks" / f"image-{image}.yml"
-    tasks = [task for play in yaml.safe_load(playbook.read_text()) for task in play["tasks"]]
-    return tuple(task["ansible.builtin.import_role"]["name"] for task in tasks)
-
-
-def role_sources(root: Path, playbook: str, roles: tuple[str, ...], *, image: bool) -> list[str]:
+def role_sources(root: Path, playbook: str, roles: Iterable[str], *, image: bool) -> list[str]:
     """List the files of a playbook and of its roles that one stage depends on.
 
     Parameters
@@ -175,12 +182,12 @@ def role_sources(root: Path, playbook: str, roles: tuple[str, ...], *, image: bo
         The checkout.
     playbook : str
         File name of the playbook.
-    roles : tuple of str
+    roles : iterable of str
         The roles it applies.
     image : bool
-        True for the part that goes into the image (``tasks/install.yml``, ``vars/packages.yml``,
-        ``files/``); False for all the rest, which works on provisioned machines. So an edit to a
-        template starts from the provisioned snapshot.
+        True for the part that goes into the image (:data:`IMAGE_PART`, ``files/``); False for all
+        the rest, which works on provisioned machines. So an edit to a template starts from the
+        provisioned snapshot.
     """
     ansible = root / INFRASTRUCTURE / "ansible"
     found = [ansible / "playbooks" / playbook]
@@ -188,10 +195,8 @@ def role_sources(root: Path, playbook: str, roles: tuple[str, ...], *, image: bo
         folder = ansible / "roles" / role
         for path in folder.rglob("*"):
             inner = path.relative_to(folder)
-            of_image = inner.parts[0] == "files" or inner.as_posix() in {
-                "tasks/install.yml",
-                "vars/packages.yml",
-            }
-            if path.is_file() and path.suffix != ".md" and of_image == image:
+            of_image = inner.parts[0] == "files" or inner.as_posix() in IMAGE_PART
+            kept = path.suffix != ".md" and "__pycache__" not in path.parts
+            if path.is_file() and kept and of_image == image:
                 found.append(path)
     return sorted(path.relative_to(root).as_posix() for path in found)

@@ -12,10 +12,11 @@ from typing import Any
 
 import ansible_runner
 
+from schedlab import design
 from schedlab.errors import SchedlabError
-from schedlab.paths import CHECKOUT, INFRASTRUCTURE, RECORD
+from schedlab.paths import ANSIBLE, CHECKOUT, RECORD
 from schedlab.results.records import RecordWriter, load_record, verify_outputs, write_json
-from schedlab.schedulers import Scheduler, get_scheduler
+from schedlab.schedulers import Scheduler
 from schedlab.sources import configure_sources
 from schedlab.stages.context import Context
 from schedlab.stages.guests import all_facts, emulator_pids, liveness, resident_mib
@@ -25,7 +26,7 @@ from schedlab.testbed.session import open_testbed
 from schedlab.testbed.ssh import Node, connect, wait_until_reachable
 
 STAGE = "configure"
-ANSIBLE = INFRASTRUCTURE / "ansible"
+PLAYBOOK = "setup.yml"
 CLOCK_AGREEMENT_NS = 50_000_000
 """Nodes' clocks may differ by this much (plus the measurement's own uncertainty)."""
 
@@ -59,7 +60,6 @@ def task_timings(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def play(
-    playbook: str,
     outputs: Path,
     ssh_config: Path,
     variables: dict[str, Any],
@@ -67,7 +67,7 @@ def play(
     timeout: float,
     alive: Callable[[], None] = lambda: None,
 ) -> list[dict[str, Any]]:
-    """Run a playbook against a cluster; return its task timings.
+    """Run the playbook against a cluster; return its task timings.
 
     Raises
     ------
@@ -90,7 +90,7 @@ def play(
     result = ansible_runner.run(
         private_data_dir=str(private),
         project_dir=str(ANSIBLE),
-        playbook=str(ANSIBLE / "playbooks" / playbook),
+        playbook=str(ANSIBLE / "playbooks" / PLAYBOOK),
         inventory=str(ANSIBLE / "inventory" / "terraform.py"),
         extravars=variables,
         envvars={
@@ -124,7 +124,7 @@ def play(
                     "starts from the provisioned snapshot",
                 )
         raise SchedlabError(
-            f"playbook {playbook} ended as {result.status}"
+            f"playbook {PLAYBOOK} ended as {result.status}"
             + (f" after {timeout:g} s" if result.status in {"canceled", "timeout"} else ""),
             stage=STAGE,
             remedy="raise limits.configure if the machine is slow",
@@ -183,7 +183,7 @@ def health_gate(scheduler: Scheduler, nodes: dict[str, Node], timeout: float = 2
 def configure(context: Context, cluster_id: str) -> None:
     """Restore the provisioned cluster, run its playbook, check it, save it as configured."""
     cluster = next(c for c in context.experiment.clusters() if c.id == cluster_id)
-    scheduler = get_scheduler(cluster.scheduler)
+    scheduler = design.scheduler_of(cluster)
     before, folder = (context.cluster(cluster_id, s) for s in ("provisioned", "configured"))
     verify_outputs(before / RECORD)
     provisioned = load_record(before / RECORD)
@@ -193,10 +193,7 @@ def configure(context: Context, cluster_id: str) -> None:
         CHECKOUT,
         context.results,
         parents={"provisioned": before / RECORD},
-        inputs=[
-            CHECKOUT / name
-            for name in configure_sources(CHECKOUT, scheduler.playbook, scheduler.roles)
-        ],
+        inputs=[CHECKOUT / name for name in configure_sources(CHECKOUT, scheduler.roles)],
     )
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -213,9 +210,8 @@ def configure(context: Context, cluster_id: str) -> None:
             addresses = {node["name"]: node["address"] for node in restored["nodes"]}
             scheduler.make_secrets(secrets_folder(folder), addresses)
             variables = scheduler.secret_variables(folder / "secrets")
-            variables |= scheduler.variables(experiment)
+            variables |= design.variables(experiment, cluster)
             timings = play(
-                scheduler.playbook,
                 before / "terraform-outputs.json",
                 testbed.scratch / "ssh.conf",
                 variables,
@@ -249,7 +245,7 @@ def configure(context: Context, cluster_id: str) -> None:
         outputs=[*files, folder / "ansible-timings.json"],
         realised={**facts, "configuration": rendered},
         clock={n: {"uncertainty_ns": o["uncertainty_ns"]} for n, o in offsets.items()},
-        settings=experiment.cluster_spec(cluster_id),
+        settings=design.cluster_spec(experiment, cluster_id),
         resident_mib=memory,
         tools={"ansible-core": version("ansible-core")},
         cluster=provisioned.get("cluster", {}),
@@ -262,7 +258,7 @@ def rerun_changes(context: Context, cluster_id: str) -> list[dict[str, Any]]:
     For the test that a second run changes nothing; nothing is saved.
     """
     cluster = next(c for c in context.experiment.clusters() if c.id == cluster_id)
-    scheduler = get_scheduler(cluster.scheduler)
+    scheduler = design.scheduler_of(cluster)
     before, folder = (context.cluster(cluster_id, s) for s in ("provisioned", "configured"))
     with open_testbed(
         context.experiment.libvirt.uri, context.results, f"again-{cluster_id}"
@@ -272,12 +268,11 @@ def rerun_changes(context: Context, cluster_id: str) -> list[dict[str, Any]]:
         with connect(testbed.scratch, restored["nodes"], key) as nodes:
             wait_until_reachable(nodes, 120, STAGE)
             rows = play(
-                scheduler.playbook,
                 before / "terraform-outputs.json",
                 testbed.scratch / "ssh.conf",
                 {
                     **scheduler.secret_variables(folder / "secrets"),
-                    **scheduler.variables(context.experiment),
+                    **design.variables(context.experiment, cluster),
                 },
                 testbed.scratch,
                 context.experiment.limits.configure,

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from schedlab import paths
-from schedlab.config import Experiment, load_experiment
+from schedlab.config import Experiment
+from schedlab.design import load_experiment
 from schedlab.results.records import load_record
 
 

@@ -5,18 +5,20 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from schedlab import design
 from schedlab.errors import SchedlabError
-from schedlab.images.base import build_base, package_files, role_packages
+from schedlab.images.base import build_base, role_files, role_parts
 from schedlab.images.cloud import fetch_cloud_image
 from schedlab.images.files import make_files_disk
 from schedlab.images.packer import run_packer
 from schedlab.images.probe import probe_accelerator
-from schedlab.paths import ACCELERATOR, CHECKOUT, INFRASTRUCTURE, RECORD, image_record
+from schedlab.paths import ACCELERATOR, CHECKOUT, RECORD, ROLES, image_record
 from schedlab.results.records import (
     RecordWriter,
     digests,
@@ -24,6 +26,7 @@ from schedlab.results.records import (
     load_record,
     verify_outputs,
 )
+from schedlab.schedulers import image_roles
 from schedlab.sources import image_sources, sources
 from schedlab.stages.context import Context
 from schedlab.stages.programs import guest_programs
@@ -45,14 +48,14 @@ def _place(entry: Path, folder: Path) -> list[Path]:
 
 def build_base_disk(context: Context, image: str) -> None:
     """Build an image's base disk, or take it from the cache."""
-    spec = context.experiment.image_spec(image)
-    lists = package_files(image)
+    spec = design.image_spec(context.experiment, image)
+    lists = role_files(image)
     code = [CHECKOUT / name for name in sources(CHECKOUT, "base")]
     record = RecordWriter(
         "base", f"{image}/base", CHECKOUT, context.results, inputs=[*code, *lists]
     )
-    packages = role_packages(lists)
-    inputs = {"spec": spec, "packages": packages, "code": digests(code, CHECKOUT)}
+    parts = role_parts(lists)
+    inputs = {"spec": spec, **asdict(parts), "code": digests(code, CHECKOUT)}
     facts: dict[str, Any] = {}
 
     def build(target: Path) -> None:
@@ -62,7 +65,7 @@ def build_base_disk(context: Context, image: str) -> None:
             else:
                 facts.update(
                     build_base(
-                        spec, packages, target, scratch=scratch / "work", log=Path("/dev/stderr")
+                        spec, parts, target, scratch=scratch / "work", log=Path("/dev/stderr")
                     )
                 )
 
@@ -84,7 +87,7 @@ def build_base_disk(context: Context, image: str) -> None:
 
 def probe(context: Context) -> None:
     """Probe the accelerator and say it aloud when it is emulation."""
-    base = context.base(context.experiment.images()[0])
+    base = context.base(design.images(context.experiment)[0])
     verify_outputs(base / RECORD)
     record = RecordWriter(
         "accelerator",
@@ -114,8 +117,8 @@ def build_image(context: Context, image: str) -> None:
     base, folder = context.base(image), context.image(image)
     verify_outputs(base / RECORD)
     base_record = load_record(base / RECORD)
-    programs = guest_programs(image)
-    code = [CHECKOUT / name for name in image_sources(CHECKOUT, image, programs=bool(programs))]
+    programs, roles = guest_programs(image), image_roles(image)
+    code = [CHECKOUT / name for name in image_sources(CHECKOUT, roles, programs=bool(programs))]
     parents = {
         "base": base / RECORD,
         "accelerator": context.results / ACCELERATOR,
@@ -138,20 +141,23 @@ def build_image(context: Context, image: str) -> None:
         "code": digests(code, CHECKOUT),
         "accelerator": accelerator,
         "packer": toolchain.versions("packer"),
-        "programs": {name: sha for group in programs for name, sha in group.sha256.items()},
+        "programs": {
+            name: sha for group in programs.values() for name, sha in group.sha256.items()
+        },
     }
 
     def build(target: Path) -> None:
         with image_scratch(context, image) as scratch:
             run_packer(
-                image,
+                roles,
                 base / "disk.qcow2",
                 target,
+                secrets=role_parts(role_files(image)).secrets,
                 packer=toolchain.path("packer"),
                 environment=toolchain.environment(),
                 accelerator=accelerator,
                 scratch=scratch,
-                files=files_disk(image, programs, scratch) if programs else None,
+                files=files_disk(roles, programs, scratch) if programs else None,
             )
 
     outputs = _place(Cache.default().get_or_build("image", inputs, build), folder)
@@ -168,12 +174,12 @@ def build_image(context: Context, image: str) -> None:
     )
 
 
-def files_disk(image: str, programs: list[GuestBinaries], scratch: Path) -> Path:
-    """Make the disk from which the role of the image's name takes what it installs."""
+def files_disk(roles: Sequence[str], programs: Mapping[str, GuestBinaries], scratch: Path) -> Path:
+    """Make the disk with programs and the roles' ``files/disk``, which role common installs."""
     return make_files_disk(
-        [group.path(name) for group in programs for name in group.programs],
-        [path for group in programs for path in group.files.values()],
-        INFRASTRUCTURE / "ansible" / "roles" / image / "files" / "etc",
+        [group.path(name) for group in programs.values() for name in group.programs],
+        {name: group.files.values() for name, group in programs.items()},
+        [path for role in roles if (path := ROLES / role / "files/disk").is_dir()],
         scratch,
     )
 

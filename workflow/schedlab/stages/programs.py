@@ -4,44 +4,39 @@ from __future__ import annotations
 
 from schedlab.paths import CHECKOUT, image_record
 from schedlab.results.records import RecordWriter
-from schedlab.schedulers import image_binaries
-from schedlab.sources import sources
+from schedlab.schedulers import check_programs, image_programs
+from schedlab.sources import program_sources
 from schedlab.stages.context import Context
-from schedlab.toolchain.guest_binaries import (
-    GuestBinaries,
-    prepare_guest_binaries,
-    require_supported_pair,
-)
+from schedlab.toolchain.guest_binaries import GuestBinaries, prepare_guest_binaries
 
 
-def guest_programs(image: str) -> list[GuestBinaries]:
-    """Programs of an image, built into the cache or taken from it.
+def guest_programs(image: str) -> dict[str, GuestBinaries]:
+    """Programs of an image by name of the group, built into the cache or taken from it.
 
     Raises
     ------
     SchedlabError
         When a build fails, or versions do not go together.
     """
-    groups = {name: prepare_guest_binaries(name) for name in image_binaries(image)}
-    if {"kubernetes", "volcano"} <= set(groups):
-        require_supported_pair(groups["kubernetes"].version, groups["volcano"].version)
-    return list(groups.values())
+    found = {group.name: prepare_guest_binaries(group) for group in image_programs(image)}
+    if found:
+        check_programs(image, {name: group.version for name, group in found.items()})
+    return found
 
 
 def build_programs(context: Context, image: str) -> None:
     """Build an image's programs and write their record."""
+    folders = [group.folder for group in image_programs(image)]
     record = RecordWriter(
         "programs",
         f"{image}/programs",
         CHECKOUT,
         context.results,
-        inputs=[CHECKOUT / name for name in sources(CHECKOUT, "programs")],
+        inputs=[CHECKOUT / name for name in program_sources(CHECKOUT, folders)],
     )
     found = guest_programs(image)
     record.write(
         context.results / image_record(image, "programs"),
-        realised={"sha256": {n: s for group in found for n, s in group.sha256.items()}},
-        tools={
-            name: group.version for name, group in zip(image_binaries(image), found, strict=True)
-        },
+        realised={"sha256": {n: s for group in found.values() for n, s in group.sha256.items()}},
+        tools={name: group.version for name, group in found.items()},
     )

@@ -9,6 +9,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from schedlab import design
 from schedlab.config import Cluster
 from schedlab.errors import SchedlabError
 from schedlab.paths import ACCELERATOR, CHECKOUT, LOGS, RECORD
@@ -70,7 +71,7 @@ def terraform_variables(
         "network": {"cidr": network.cidr, "domain": network.domain},
         "pool_directory": str(pool.resolve()),
         "console_directory": str(consoles.resolve()),
-        "base_image": str((context.image(cluster.image) / "disk.qcow2").resolve()),
+        "base_image": str((context.image(design.image_of(cluster)) / "disk.qcow2").resolve()),
         "ssh_public_key": public_key,
         "boot_timeout": int(experiment.limits.boot),
     }
@@ -112,8 +113,8 @@ def provision(context: Context, cluster_id: str) -> None:
     """Create a cluster, compare it with what was declared, save it as provisioned."""
     experiment = context.experiment
     cluster = next(c for c in experiment.clusters() if c.id == cluster_id)
-    image = context.image(cluster.image)
-    for record_path in (context.base(cluster.image), image):
+    image = context.image(design.image_of(cluster))
+    for record_path in (context.base(design.image_of(cluster)), image):
         verify_outputs(record_path / RECORD, ["disk.qcow2"])
     folder = context.cluster(cluster_id, "provisioned")
     record = RecordWriter(
@@ -172,7 +173,7 @@ def provision(context: Context, cluster_id: str) -> None:
         folder / RECORD,
         outputs=[*files, folder / "terraform-outputs.json"],
         realised={**facts, "domain_xml": live, "terraform_outputs": shown},
-        settings=experiment.cluster_spec(cluster_id),
+        settings=design.cluster_spec(experiment, cluster_id),
         resident_mib=memory,
         cluster={"nodes": described},
         tools=toolchain.versions("terraform", "terraform-provider-libvirt", "qemu-system-x86_64"),

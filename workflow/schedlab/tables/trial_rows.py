@@ -27,7 +27,7 @@ BATCH = 50_000
 
 _ORDER = ("submit", "allocated", "started", "finished", "completed")
 _RESOLUTION_NS = 1_000_000
-"""Coarsest clock that instants come from (slurmctld's log), for the check of their order."""
+"""Coarsest clock that instants come from (a scheduler's own log), for the check of their order."""
 
 
 @dataclass

@@ -38,20 +38,18 @@ MINUTES = {
     "packer-plugin-qemu": 3,
     "terraform-provider-libvirt": 2,
     "opentofu": 4,
-    "kubernetes": 8,  # an estimate: 4.4 measured with a part of its libraries in Go's cache
-    "volcano": 5,
 }
 """Measured build times on 2 cores with nothing in Go's caches, for the progress message."""
 
 
 @dataclass(frozen=True)
 class GoModule:
-    """A pinned module below ``envs/toolchain``.
+    """A pinned module, of a tool or of programs for guests.
 
     Attributes
     ----------
     name : str
-        Name of its folder.
+        Name of what is built.
     folder : pathlib.Path
         Where ``go.mod`` and ``go.sum`` are.
     packages : tuple of str
@@ -72,15 +70,15 @@ class GoModule:
     go: str
 
     @classmethod
-    def load(cls, name: str, modules: Path = TOOL_MODULES) -> GoModule:
-        """Read the module of a tool.
+    def load(cls, name: str, folder: Path) -> GoModule:
+        """Read the module in a folder.
 
         Raises
         ------
         SchedlabError
             When ``go.mod`` lacks one of the lines that are needed here.
         """
-        path = modules / name / "go.mod"
+        path = folder / "go.mod"
         text = path.read_text(encoding="utf-8")
         go = re.search(r"^go (\S+)$", text, re.MULTILINE)
         packages = re.findall(r"^tool ([^\s(]+)$", text, re.MULTILINE)
@@ -183,16 +181,18 @@ class GoBuilder:
 
     def build(self, name: str) -> tuple[Path, str]:
         """Return the program of a module and its version, built first where needed."""
-        module = GoModule.load(name, self.modules)
+        module = GoModule.load(name, self.modules / name)
         flags = LINKER_FLAGS.get(name, "")
         entry = self.cache.get_or_build(
             "go-tool",
             module.inputs(flags),
-            lambda to: self.compile(module, to / name, flags),
+            lambda to: self.compile(module, to / name, flags, MINUTES.get(name)),
         )
         return entry / name, module.version
 
-    def compile(self, module: GoModule, target: Path, flags: str = "") -> None:
+    def compile(
+        self, module: GoModule, target: Path, flags: str = "", minutes: float | None = None
+    ) -> None:
         """Build the programs of a module, static and without the paths of this machine.
 
         Parameters
@@ -204,10 +204,11 @@ class GoBuilder:
             part of its import path.
         flags : str
             What the linker is told besides leaving symbols out.
+        minutes : float, optional
+            Build time to expect on 2 cores with nothing in Go's caches, min.
         """
         go = self._go(module.go)
-        minutes = MINUTES.get(module.name)
-        about = f" (about {minutes} minutes on 2 cores, once)" if minutes else ""
+        about = f" (about {minutes:g} minutes on 2 cores, once)" if minutes else ""
         progress(f"building {module.name} {module.version} with {go}{about}")
         start = time.monotonic()
         command: list[str | Path] = [go, "build", "-mod=readonly", "-trimpath", "-buildvcs=false"]

@@ -1,14 +1,12 @@
-"""Programs for the guests of Kubernetes clusters, built on this machine from pinned Go modules.
+"""Programs for guests, built on this machine from pinned Go modules.
 
-Kubernetes and Volcano publish their programs where an experiment may not reach them, and emulated
-guests are far too slow to build them. So they are built here, static, and copied into images. A
-folder with such programs made elsewhere can be given instead::
+A scheduler's package describes them (`schedlab.schedulers.programs`). A folder with such programs
+made elsewhere can be given instead, for example for the group of the name ``example``::
 
-    SCHEDLAB_GUEST_BINARIES_KUBERNETES=/opt/kubernetes
-    SCHEDLAB_GUEST_BINARIES_VOLCANO=/opt/volcano
+    SCHEDLAB_GUEST_BINARIES_EXAMPLE=/opt/example
 
-Such a folder has what a build leaves: the programs, for Volcano ``crd/volcano/*.yaml`` and
-``crd/jobflow/*.yaml``, and ``SHA256SUMS`` as ``sha256sum`` writes it, with a line for each file.
+Such a folder has what a build leaves: the programs, the group's other files (``*.yaml`` in the
+folders that it names), and ``SHA256SUMS`` as ``sha256sum`` writes it, with a line for each file.
 """
 
 from __future__ import annotations
@@ -18,14 +16,14 @@ import os
 import re
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from string import Template
 from typing import Any
 
 from schedlab.errors import SchedlabError
-from schedlab.paths import TOOL_MODULES
 from schedlab.results.records import file_digest
+from schedlab.schedulers.programs import ProgramGroup
 from schedlab.toolchain.build import GoBuilder, GoModule
 from schedlab.toolchain.cache import Cache
 from schedlab.toolchain.tools import Requirement, parse_version, probe_version
@@ -35,88 +33,6 @@ KIND = "guest-binaries"
 
 SUMS = "SHA256SUMS"
 """File with the digests, in the format of ``sha256sum``."""
-
-SUPPORTED_PAIRS: Mapping[tuple[int, ...], tuple[int, ...]] = {
-    (1, 12): (1, 32),
-    (1, 13): (1, 33),
-    (1, 14): (1, 34),
-    (1, 15): (1, 35),
-}
-"""Minor version of Volcano, and the one of Kubernetes whose modules its own ``go.mod`` requires."""
-
-KUBERNETES_FLAGS = " ".join(
-    f"-X {package}.{name}={value}"
-    for package in ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version")
-    for name, value in {
-        "gitVersion": "v$version",
-        "gitMajor": "$major",
-        "gitMinor": "$minor",
-        "gitTreeState": "clean",
-        "gitCommit": "$commit",
-        "buildDate": "$date",
-    }.items()
-)
-"""What makes Kubernetes tell its version: clients refuse or misjudge one without."""
-
-VOLCANO_FLAGS = " ".join(
-    f"-X volcano.sh/volcano/pkg/version.{name}={value}"
-    for name, value in {"Version": "v$version", "GitSHA": "$commit", "Built": "$date"}.items()
-)
-
-
-@dataclass(frozen=True)
-class Group:
-    """Programs that are built and used together.
-
-    Attributes
-    ----------
-    programs : dict of str to str
-        Name of each program, and the last part of its import path.
-    probe : Requirement
-        The program that is asked for the version of them all, and how.
-    flags : str
-        Template of what the linker sets: ``$version``, ``$major``, ``$minor``, ``$commit`` and
-        ``$date`` come from ``release.json`` beside ``go.mod``.
-    files : dict of str to str
-        Folder in the result, and the pattern of the module's files that are copied into it.
-    """
-
-    programs: Mapping[str, str]
-    probe: Requirement
-    flags: str
-    files: Mapping[str, str] = field(default_factory=dict)
-
-
-GROUPS: Mapping[str, Group] = {
-    "kubernetes": Group(
-        programs={
-            name: name
-            for name in (
-                "kube-apiserver",
-                "kube-controller-manager",
-                "kube-scheduler",
-                "kubectl",
-                "kubelet",
-            )
-        },
-        probe=Requirement(
-            "kube-apiserver", "", "serves the cluster's API", pattern=r"(?m)^Kubernetes v(\S+)"
-        ),
-        flags=KUBERNETES_FLAGS,
-    ),
-    "volcano": Group(
-        programs={"vc-controller-manager": "controller-manager", "vc-scheduler": "scheduler"},
-        probe=Requirement(
-            "vc-scheduler", "", "schedules gangs of pods", pattern=r"(?m)^Version: v(\S+)"
-        ),
-        flags=VOLCANO_FLAGS,
-        files={
-            "crd/volcano": "config/crd/volcano/bases/*.yaml",
-            "crd/jobflow": "config/crd/jobflow/bases/*.yaml",
-        },
-    ),
-}
-"""What can be asked for, by name; each has its module in ``envs/toolchain``."""
 
 
 @dataclass(frozen=True)
@@ -134,8 +50,7 @@ class GuestBinaries:
     programs : tuple of str
         Names of the executables, which lie in `folder` itself.
     files : dict of str to pathlib.Path
-        Everything else, by its path relative to `folder`: for Volcano the definitions of its
-        resources (``crd/volcano/...``, ``crd/jobflow/...``).
+        Everything else, by its path relative to `folder`.
     """
 
     folder: Path
@@ -161,92 +76,54 @@ class GuestBinaries:
         return self.folder / program
 
 
-def require_supported_pair(kubernetes: str, volcano: str) -> None:
-    """Refuse a version of Volcano that is not made for a version of Kubernetes.
-
-    Raises
-    ------
-    SchedlabError
-        Names the versions that go together.
-    """
-    cluster, scheduler = parse_version(kubernetes)[:2], parse_version(volcano)[:2]
-    if len(cluster) == 2 and SUPPORTED_PAIRS.get(scheduler) == cluster:
-        return
-    pairs = ", ".join(
-        f"Volcano {_dotted(ours)} with Kubernetes {_dotted(theirs)}"
-        for ours, theirs in SUPPORTED_PAIRS.items()
-    )
-    made_for = SUPPORTED_PAIRS.get(scheduler)
-    why = (
-        f"that Volcano is made for Kubernetes {_dotted(made_for)}"
-        if made_for
-        else "no Kubernetes is known that this Volcano is made for"
-    )
-    raise SchedlabError(
-        f"Volcano {volcano} does not go with Kubernetes {kubernetes}: {why}",
-        stage="toolchain",
-        remedy=f"use a pair of {pairs}",
-    )
-
-
-def prepare_guest_binaries(
-    group: str, *, cache: Cache | None = None, modules: Path = TOOL_MODULES
-) -> GuestBinaries:
+def prepare_guest_binaries(group: ProgramGroup, *, cache: Cache | None = None) -> GuestBinaries:
     """Return the programs of a group: those the user gives, else built once into the cache.
 
     Parameters
     ----------
-    group : {"kubernetes", "volcano"}
+    group : ProgramGroup
         Which programs.
     cache : Cache, optional
         Where builds go; default: the user's cache.
-    modules : pathlib.Path
-        Folder of the pinned modules.
 
     Raises
     ------
     SchedlabError
-        When the group is unknown, a build fails, or what the user gives is not whole.
+        When a build fails, or what the user gives is not whole.
     """
-    if group not in GROUPS:
-        raise SchedlabError(
-            f"there are no programs for guests called {group!r}",
-            stage="toolchain",
-            remedy=f"use one of {', '.join(GROUPS)}",
-        )
     given = os.environ.get(variable(group))
     if given:
         return _given(group, Path(given).expanduser().absolute())
-    module, flags, inputs = _pinned(group, modules)
+    module, flags, inputs = _pinned(group)
     cache = cache or Cache.default()
-    with GoBuilder(cache, modules) as builder:
+    with GoBuilder(cache) as builder:
         folder = cache.get_or_build(
             KIND, inputs, lambda to: _build(group, builder, module, flags, to)
         )
     return _describe(group, folder, module.version, read_sums(folder))
 
 
-def is_prepared(group: str, *, cache: Cache | None = None, modules: Path = TOOL_MODULES) -> bool:
+def is_prepared(group: ProgramGroup, *, cache: Cache | None = None) -> bool:
     """Tell whether a group's programs are given or in the cache, so that none would be built."""
     if os.environ.get(variable(group)):
         return True
-    _, _, inputs = _pinned(group, modules)
+    _, _, inputs = _pinned(group)
     return (cache or Cache.default()).location(KIND, inputs).exists()
 
 
-def _pinned(group: str, modules: Path) -> tuple[GoModule, str, dict[str, Any]]:
+def _pinned(group: ProgramGroup) -> tuple[GoModule, str, dict[str, Any]]:
     """Give a group's module, linker flags, and all that determines what is built."""
-    module = GoModule.load(group, modules)
+    module = GoModule.load(group.name, group.folder)
     flags = linker_flags(group, module)
-    return module, flags, module.inputs(flags) | {"files": dict(GROUPS[group].files)}
+    return module, flags, module.inputs(flags) | {"files": dict(group.files)}
 
 
-def variable(group: str) -> str:
+def variable(group: ProgramGroup) -> str:
     """Name the environment variable by which the programs of a group are given."""
-    return f"SCHEDLAB_GUEST_BINARIES_{group.upper()}"
+    return f"SCHEDLAB_GUEST_BINARIES_{group.name.upper()}"
 
 
-def linker_flags(group: str, module: GoModule) -> str:
+def linker_flags(group: ProgramGroup, module: GoModule) -> str:
     """Fill in what the programs of a group tell of themselves: fixed, so builds are alike.
 
     Raises
@@ -271,7 +148,7 @@ def linker_flags(group: str, module: GoModule) -> str:
             remedy="write the version, the commit and the date of the release into release.json",
         )
     major, minor, *_ = parse_version(module.version)
-    return Template(GROUPS[group].flags).substitute(facts, major=major, minor=minor)
+    return Template(group.flags).substitute(facts, major=major, minor=minor)
 
 
 def read_sums(folder: Path) -> dict[str, str]:
@@ -304,18 +181,20 @@ def read_sums(folder: Path) -> dict[str, str]:
     return sums
 
 
-def _build(group: str, builder: GoBuilder, module: GoModule, flags: str, target: Path) -> None:
+def _build(
+    group: ProgramGroup, builder: GoBuilder, module: GoModule, flags: str, target: Path
+) -> None:
     """Fill a folder: programs, files and digests; then ask a program for its version."""
-    builder.compile(module, target, flags)
-    for program, built in GROUPS[group].programs.items():
+    builder.compile(module, target, flags, group.minutes)
+    for program, built in group.programs.items():
         (target / built).rename(target / program)
-    for folder, pattern in GROUPS[group].files.items():
+    for folder, pattern in group.files.items():
         found = sorted(builder.source(module).glob(pattern))
         if not found:
             raise SchedlabError(
                 f"{module.path} {module.version} has no file {pattern}",
                 stage="toolchain",
-                remedy=f"correct the pattern in {Path(__file__).name}: the module was reordered",
+                remedy=f"correct the pattern in {group.folder}: the module was reordered",
             )
         (target / folder).mkdir(parents=True)
         for path in found:
@@ -324,27 +203,27 @@ def _build(group: str, builder: GoBuilder, module: GoModule, flags: str, target:
     # The linker keeps silent about a variable that a new version does not have any more.
     if version != module.version:
         raise SchedlabError(
-            f"{GROUPS[group].probe.name} was built from {module.version} and tells {version}",
+            f"{group.probe} was built from {module.version} and tells {version}",
             stage="toolchain",
-            remedy=f"correct the linker flags in {Path(__file__).name}",
+            remedy=f"correct the linker flags in {group.folder}",
         )
     names = sorted(p.relative_to(target).as_posix() for p in target.rglob("*") if p.is_file())
     lines = [f"{file_digest(target / name)}  {name}\n" for name in names]
     (target / SUMS).write_text("".join(lines), encoding="utf-8")
 
 
-def _given(group: str, folder: Path) -> GuestBinaries:
+def _given(group: ProgramGroup, folder: Path) -> GuestBinaries:
     """Check the folder that the user gives, and describe it."""
     sums = read_sums(folder)
     remedy = f"put it there, or unset {variable(group)} to have it built"
-    folders = GROUPS[group].files
-    lacking = [name for name in GROUPS[group].programs if not (folder / name).is_file()]
+    folders = group.files
+    lacking = [name for name in group.programs if not (folder / name).is_file()]
     lacking += [f"{name}/*.yaml" for name in folders if not list(folder.glob(f"{name}/*.yaml"))]
     if lacking:
         raise SchedlabError(
             f"{folder} lacks {', '.join(lacking)}", stage="toolchain", remedy=remedy
         )
-    used = [*GROUPS[group].programs]
+    used = [*group.programs]
     used += [f"{name}/{path.name}" for name in folders for path in folder.glob(f"{name}/*.yaml")]
     for name in sorted({*used, *sums}):
         path = folder / name
@@ -354,7 +233,7 @@ def _given(group: str, folder: Path) -> GuestBinaries:
             problem = f"{path} is missing, {SUMS} beside it has its digest"
         elif file_digest(path) != sums[name]:
             problem = f"{path} does not have the digest that {SUMS} beside it tells"
-        elif name in GROUPS[group].programs and not os.access(path, os.X_OK):
+        elif name in group.programs and not os.access(path, os.X_OK):
             problem = f"{path} is not executable"
         else:
             continue
@@ -366,12 +245,14 @@ def _given(group: str, folder: Path) -> GuestBinaries:
     return _describe(group, folder, _tell_version(group, folder), sums)
 
 
-def _describe(group: str, folder: Path, version: str, sums: Mapping[str, str]) -> GuestBinaries:
-    programs = tuple(GROUPS[group].programs)
+def _describe(
+    group: ProgramGroup, folder: Path, version: str, sums: Mapping[str, str]
+) -> GuestBinaries:
+    programs = tuple(group.programs)
     names = sorted(
         name
         for name in sums
-        if any(PurePosixPath(name).is_relative_to(below) for below in GROUPS[group].files)
+        if any(PurePosixPath(name).is_relative_to(below) for below in group.files)
     )
     return GuestBinaries(
         folder=folder,
@@ -382,7 +263,7 @@ def _describe(group: str, folder: Path, version: str, sums: Mapping[str, str]) -
     )
 
 
-def _tell_version(group: str, folder: Path) -> str:
+def _tell_version(group: ProgramGroup, folder: Path) -> str:
     """Ask a program for its version.
 
     Raises
@@ -390,17 +271,13 @@ def _tell_version(group: str, folder: Path) -> str:
     SchedlabError
         When it does not run here: guests have this machine's architecture.
     """
-    probe = GROUPS[group].probe
-    version = probe_version(folder / probe.name, probe)
+    asked = Requirement(group.probe, "", "", pattern=group.version_pattern)
+    version = probe_version(folder / group.probe, asked)
     if version is None:
         raise SchedlabError(
-            f"{folder / probe.name} does not tell its version",
+            f"{folder / group.probe} does not tell its version",
             stage="toolchain",
             remedy=f"use static programs for this machine's architecture, or unset "
             f"{variable(group)} to have them built",
         )
     return version
-
-
-def _dotted(version: tuple[int, ...]) -> str:
-    return ".".join(map(str, version))

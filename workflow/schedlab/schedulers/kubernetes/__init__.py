@@ -1,5 +1,5 @@
 """Kubernetes with its own scheduler."""
 
-from schedlab.schedulers.kubernetes.adapter import Kubernetes, Volcano
+from schedlab.schedulers.kubernetes.adapter import Kubernetes
 
-__all__ = ["Kubernetes", "Volcano"]
+__all__ = ["Kubernetes"]

@@ -11,7 +11,7 @@ import shlex
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from schedlab.schedulers.base import (
     STAMPS,
@@ -22,13 +22,10 @@ from schedlab.schedulers.base import (
     refuse_priority,
 )
 from schedlab.schedulers.kubernetes import manifest, records
-from schedlab.schedulers.kubernetes.pki import write_credentials
+from schedlab.schedulers.kubernetes.records import JobKind
 from schedlab.schedulers.rows import assemble, driver_rows, text_of
-from schedlab.workloads.registry import Problem
+from schedlab.schedulers.settings import Setting
 from schedlab.workloads.trace import Job, Trace
-
-if TYPE_CHECKING:
-    from schedlab.config.model import Experiment
 
 AUDIT_LOG = "/var/log/kubernetes/audit.log"
 API = {
@@ -45,23 +42,65 @@ _UNITS = "/etc/systemd/system"
 _CLIENT = ["python3", "/usr/local/lib/schedlab/schedlab_kubernetes.py", f"--api={json.dumps(API)}"]
 
 
+_COUNT = r"[1-9]\d{0,5}"
+
+
+def client_settings(
+    scheduler: tuple[str, int, int], controller: tuple[str, int, int]
+) -> dict[str, Setting]:
+    """Settings of the clients of the API server, and the verbosity of all components.
+
+    Parameters
+    ----------
+    scheduler, controller : tuple of str, int and int
+        Program, its own default of requests per second, and of requests at once.
+    """
+    found = {}
+    for kind, (program, qps, burst) in (("scheduler", scheduler), ("controller", controller)):
+        found[f"{kind}Qps"] = Setting(
+            str(qps),
+            f"requests per second of {program} to the API server",
+            rf"{_COUNT}(\.\d+)?",
+            "a positive number",
+        )
+        found[f"{kind}Burst"] = Setting(
+            str(burst),
+            f"requests at once of {program} to the API server",
+            _COUNT,
+            "a positive whole number",
+        )
+    found["logLevel"] = Setting(
+        "2", "verbosity of the control plane's processes", r"\d|10", "a level from 0 to 10"
+    )
+    return found
+
+
 class KubernetesBase(Scheduler):
-    """What the two schedulers on Kubernetes have in common."""
+    """What schedulers on Kubernetes have in common."""
 
     image: ClassVar[str] = "kubernetes"
-    modules: ClassVar[tuple[str, ...]] = ("kubernetes",)
-    binaries: ClassVar[tuple[str, ...]] = ("kubernetes", "volcano")
-    playbook: ClassVar[str] = "setup-kubernetes.yml"
     cost_port: ClassVar[int] = 9101
-    group: ClassVar[str]
-    """API group of the Jobs."""
+    kind: ClassVar[JobKind]
+    """Kind of the Jobs."""
     version: ClassVar[str]
+    """Version of their API group."""
     index: ClassVar[str]
     """Environment variable with a pod's rank, which the kubelet puts into the arguments."""
     controllers: ClassVar[tuple[str, ...]]
     """Scheduler and controller of the Jobs."""
     metrics: ClassVar[str]
     """URL of the scheduler's metrics on the head."""
+    metric_prefixes: ClassVar[tuple[str, ...]] = ("scheduler_",)
+    """Beginnings of the names of those metrics that are counters of the scheduler."""
+    units: ClassVar[tuple[str, ...]] = ("etcd", "kube-apiserver", "kube-controller-manager")
+    """Units that the role kubernetes starts on the head."""
+    versioned: ClassVar[tuple[str, ...]] = ()
+    """Programs that are asked for their version beside those of every control plane."""
+    versions: ClassVar[Mapping[str, str]] = {
+        "etcd": r"etcd Version:\s*(\S+)",
+        "runc": r"runc version\s*(\S+)",
+    }
+    """What is shown with its version -> regular expression of it in the programs' answers."""
     configuration: ClassVar[Mapping[str, str]] = {}
 
     @abstractmethod
@@ -77,7 +116,7 @@ class KubernetesBase(Scheduler):
             When the job has a priority: there are no priority classes.
         """
         refuse_priority(job, trace)
-        path = f"/apis/{self.group}/{self.version}/namespaces/{records.NAMESPACE}/jobs"
+        path = f"/apis/{self.kind.group}/{self.version}/namespaces/{records.NAMESPACE}/jobs"
         request = {"method": "POST", "path": path, "body": self.body(f"job{job.job}", job)}
         return Submission(job=job.job, arrival=job.arrival, request=request)
 
@@ -96,7 +135,7 @@ class KubernetesBase(Scheduler):
 
     def completion(self) -> dict[str, str]:
         """Updates of a Job's status that end it, however it ended."""
-        return {"log": AUDIT_LOG, "pattern": records.ended_pattern(self.group)}
+        return {"log": AUDIT_LOG, "pattern": records.ended_pattern(self.kind)}
 
     def collect(
         self,
@@ -113,16 +152,16 @@ class KubernetesBase(Scheduler):
             if entry.get("request")
         }
         audit, objects = text_of(native / "audit.log"), text_of(native / "objects.json")
-        known = records.jobs(audit, objects, self.group, ranks)
+        known = records.jobs(audit, objects, self.kind, ranks)
         return assemble(translations, driver, stamps, known)
 
     def native_commands(self) -> dict[str, list[str]]:
         """Record file name -> command on the head."""
         get = [*_CLIENT, "get"]
-        jobs = f"/apis/{self.group}/{self.version}/namespaces/{records.NAMESPACE}/jobs"
+        jobs = f"/apis/{self.kind.group}/{self.version}/namespaces/{records.NAMESPACE}/jobs"
         pods = f"/api/v1/namespaces/{records.NAMESPACE}/pods"
         versions = ["etcd --version", "runc --version"]
-        versions += [f"{name} --version" for name in self.controllers if name.startswith("vc-")]
+        versions += [f"{name} --version" for name in self.versioned]
         return {
             "objects.json": [*get, "/api/v1/nodes", pods, jobs],
             "version.json": [*get, "/version"],
@@ -170,18 +209,27 @@ class KubernetesBase(Scheduler):
     def settings(self, native: Path) -> dict[str, Any]:
         """Flags of the running processes and versions."""
         names = ("version.json", "versions.txt", "objects.json", "etcd.env")
-        return manifest.settings(self.running(native), *(text_of(native / name) for name in names))
+        texts = (text_of(native / name) for name in names)
+        return manifest.settings(self.running(native), self.versions, *texts)
 
     def shared_parity(self, native: Path) -> dict[str, str]:
-        """Rows of the parity manifest that are the same for both."""
+        """Rows of the parity manifest that are the same for all of them."""
         running = self.running(native)
         mode = running.get("kube-apiserver", {}).get("audit-log-mode", "blocking")
         return {
             "accounting": f"none; audit log of the API server ({mode})",
-            "client limits": manifest.client_limits(running, self.controllers)
+            "client limits": manifest.client_limits(running, self.client_defaults())
             + f"; requests {'limited' if self._fair(running) else 'not limited'} by the API server;"
             " submission over kept connections",
             "logging level": manifest.log_levels(running),
+        }
+
+    def client_defaults(self) -> dict[str, tuple[str, str]]:
+        """Scheduler and controller -> QPS and burst where no flag sets them."""
+        default = {key: setting.default for key, setting in self.native_settings.items()}
+        return {
+            name: (default[f"{kind}Qps"], default[f"{kind}Burst"])
+            for name, kind in zip(self.controllers, ("scheduler", "controller"), strict=True)
         }
 
     @staticmethod
@@ -195,7 +243,7 @@ class KubernetesBase(Scheduler):
         server = text_of(native / "apiserver-metrics.txt")
         return {
             **records.requests(text_of(native / "audit.log")),
-            **manifest.metrics(text, ("scheduler_", "volcano_"), ""),
+            **manifest.metrics(text, self.metric_prefixes, ""),
             **manifest.metrics(server, ("apiserver_request_total",), ""),
         }
 
@@ -205,16 +253,13 @@ class KubernetesBase(Scheduler):
         body = json.dumps(self.body("health", job, HEALTH_STAMPS))
         return [shlex.join([*_CLIENT, "health", f"--nodes={nodes}", f"--job={body}"])]
 
-    def variables(self, experiment: Experiment) -> dict[str, Any]:
+    def variables(self, settings: Mapping[str, str]) -> dict[str, Any]:
         """Arguments and units of the components, and the processes whose cost is told."""
-        head = ["etcd", "kube-apiserver", "kube-controller-manager"]
-        # Volcano's units start after the role volcano has defined its resources.
-        head += [name for name in self.controllers if name == "kube-scheduler"]
         return {
-            "kubernetes_arguments": self.arguments(experiment.settings_spec(self.name)),
-            "kubernetes_units": {"head": head, "compute": ["containerd", "kubelet"]},
+            "kubernetes_arguments": self.arguments(settings),
+            "kubernetes_units": {"head": list(self.units), "compute": ["containerd", "kubelet"]},
+            "kubernetes_job_group": self.kind.group,
             "monitoring_processes": self.daemons(),
-            "monitoring_sdiag_period": 0,
         }
 
     def arguments(self, settings: Mapping[str, str]) -> dict[str, list[str]]:
@@ -231,12 +276,11 @@ class KubernetesBase(Scheduler):
 
     def make_secrets(self, folder: Path, nodes: Mapping[str, str]) -> None:
         """Certificates and access files, an archive for each node."""
+        # Most stages make no secrets and are spared the import of the cryptographic library.
+        from schedlab.schedulers.kubernetes.pki import write_credentials
+
         write_credentials(folder, nodes)
 
     def secret_variables(self, folder: Path) -> dict[str, Any]:
         """Where the archives are."""
         return {"schedlab_credentials_directory": str(folder.resolve())}
-
-    def settings_problems(self, overrides: Mapping[str, str]) -> list[Problem]:
-        """Unknown keys, and values that the components would refuse."""
-        return manifest.problems(overrides, self.default_settings)

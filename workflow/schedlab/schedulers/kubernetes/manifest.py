@@ -7,51 +7,12 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from schedlab.workloads.registry import Problem
-
 # Where things are: not what bounds a result.
 _PLACE = re.compile(
     r"(file|dir|path|kubeconfig|address|addresses|servers?|urls?|port|hostname-override|issuer"
     r"|name|conf|config|cidr|range|endpoint|socket)s?$|(^|-)(cert|key|ca|tls|client|peer)(-|$)"
 )
 _KEPT = ("kube-api-qps", "kube-api-burst", "scheduler-name")
-
-_DEFAULTS = {
-    "kube-scheduler": ("50", "100"),
-    "kube-controller-manager": ("20", "30"),
-    "vc-scheduler": ("2000", "2000"),
-    "vc-controller-manager": ("50", "100"),
-}
-"""QPS and burst of the clients where no flag sets them, as of Kubernetes 1.34, Volcano 1.14."""
-
-
-_FORMS = {
-    "Qps": (r"[1-9]\d{0,5}(\.\d+)?", "not a positive number"),
-    "Burst": (r"[1-9]\d{0,5}", "not a positive whole number"),
-    "logLevel": (r"\d|10", "not a level from 0 to 10"),
-    "schedulePeriod": (r"[1-9]\d*(ms|s)", "not a duration such as 500ms or 1s"),
-    "actions": (
-        r"(enqueue, )?allocate(, (backfill|preempt|reclaim))*",
-        "not a list such as enqueue, allocate, backfill",
-    ),
-}
-"""End of a setting's key -> form of its value, and what is wrong with another."""
-
-
-def problems(overrides: Mapping[str, str], defaults: Mapping[str, str]) -> list[Problem]:
-    """Unknown keys, and values that the components would refuse."""
-    known = {key.lower(): key for key in defaults}
-    found = []
-    for key, text in overrides.items():
-        if key.lower() not in known:
-            found.append(Problem(key, text, "not a setting", f"use one of {', '.join(defaults)}"))
-            continue
-        found += [
-            Problem(key, text, what, "correct or remove it")
-            for ending, (form, what) in _FORMS.items()
-            if known[key.lower()].endswith(ending) and not re.fullmatch(form, text)
-        ]
-    return found
 
 
 def flags(processes: str, names: Sequence[str]) -> dict[str, dict[str, str]]:
@@ -86,7 +47,12 @@ def flags(processes: str, names: Sequence[str]) -> dict[str, dict[str, str]]:
 
 
 def settings(
-    running: Mapping[str, Mapping[str, str]], version: str, versions: str, objects: str, etcd: str
+    running: Mapping[str, Mapping[str, str]],
+    patterns: Mapping[str, str],
+    version: str,
+    versions: str,
+    objects: str,
+    etcd: str,
 ) -> dict[str, Any]:
     """Flags that can bound a result, and versions.
 
@@ -94,6 +60,8 @@ def settings(
     ----------
     running : mapping
         As from `flags`.
+    patterns : mapping of str to str
+        Program -> regular expression of its version in `versions`.
     version : str
         Answer of the API server's /version.
     versions : str
@@ -114,11 +82,7 @@ def settings(
         if not _PLACE.search(flag):
             found[f"etcd --{flag}"] = value
     found["version kubernetes"] = _json(version).get("gitVersion", "unknown")
-    for program, pattern in {
-        "etcd": r"etcd Version:\s*(\S+)",
-        "runc": r"runc version\s*(\S+)",
-        "volcano": r"^Version:\s*(\S+)",
-    }.items():
+    for program, pattern in patterns.items():
         match = re.search(pattern, versions, re.M)
         if match:
             found[f"version {program}"] = match[1]
@@ -135,11 +99,21 @@ def settings(
     return dict(sorted(found.items()))
 
 
-def client_limits(running: Mapping[str, Mapping[str, str]], programs: Sequence[str]) -> str:
-    """QPS and burst of the programs' clients; those without a flag are marked as defaults."""
+def client_limits(
+    running: Mapping[str, Mapping[str, str]], defaults: Mapping[str, tuple[str, str]]
+) -> str:
+    """QPS and burst of the programs' clients; those without a flag are marked as defaults.
+
+    Parameters
+    ----------
+    running : mapping
+        As from `flags`.
+    defaults : mapping
+        Program -> its own QPS and burst.
+    """
     told = []
-    for program in programs:
-        options, default = running.get(program, {}), _DEFAULTS[program]
+    for program, default in defaults.items():
+        options = running.get(program, {})
         qps, burst = options.get("kube-api-qps"), options.get("kube-api-burst")
         mark = "" if qps and burst else " (default)"
         told.append(f"{program} {qps or default[0]}/s, burst {burst or default[1]}{mark}")

@@ -5,7 +5,7 @@ the Go structure: stage, verb, objectRef (resource, namespace, name, uid, apiGro
 resourceVersion, subresource), responseStatus, requestObject, and at last the time stamps, with 6
 digits. What stands in requestObject is the request's own object as JSON, whatever was sent: of
 built-in kinds in the structure's order, of custom resources in alphabetical order. Objects as of
-Kubernetes 1.34 and Volcano 1.14, whose job controllers both write whole objects to jobs/status.
+Kubernetes 1.34; job controllers write whole objects to jobs/status.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from schedlab.schedulers.base import COMPLETED, FAILED, UNFINISHED
 from schedlab.schedulers.rows import NativeJob
@@ -27,7 +27,7 @@ NAMESPACE = "default"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _JOB = re.compile(r"job\d+")
 _POD = re.compile(r"(job\d+)-")
-"""Pods are named after their job: job3-0-x7k2p (batch/v1, Indexed), job3-rank-0 (Volcano)."""
+"""Pods are named after their job: job3-0-x7k2p (batch/v1, Indexed), job3-rank-0 (by task)."""
 
 _SOURCES = {
     "accepted": "audit.log: create of the Job answered (1 us)",
@@ -52,37 +52,41 @@ def batch_end(status: Mapping[str, Any]) -> str | None:
     return None
 
 
-def volcano_end(status: Mapping[str, Any]) -> str | None:
-    """End of a Volcano Job."""
-    phase = (status.get("state") or {}).get("phase")
-    return phase if phase in ("Completed", "Failed", "Aborted", "Terminated") else None
+class JobKind(NamedTuple):
+    """Jobs of one API group, and how the end of one is seen.
+
+    Attributes
+    ----------
+    group : str
+        API group.
+    end : callable
+        From a Job's status its final state, in its own word; None before the end.
+    ended : str
+        Regular expression of the part of a raw line that ends a job, well or badly.
+    """
+
+    group: str
+    end: Callable[[Mapping[str, Any]], str | None]
+    ended: str
 
 
-END: dict[str, Callable[[Mapping[str, Any]], str | None]] = {
-    "batch": batch_end,
-    "batch.volcano.sh": volcano_end,
-}
-"""API group -> from a Job's status its final state, in its own word; None before the end."""
+BATCH = JobKind("batch", batch_end, r'"type":"(?:Complete|Failed)","status":"True"')
 
 
-def ended_pattern(group: str) -> str:
+def ended_pattern(kind: JobKind) -> str:
     """Regular expression of the raw line that ends a job, well or badly; its first group the name.
 
     Parameters
     ----------
-    group : str
-        API group of the Job: `batch` or `batch.volcano.sh`.
+    kind : JobKind
+        Of the Job.
     """
-    state = {
-        "batch": r'"type":"(?:Complete|Failed)","status":"True"',
-        "batch.volcano.sh": r'"state":\{[^{}]*"phase":"(?:Completed|Failed|Aborted|Terminated)"',
-    }[group]
     # Refused updates (409) are tried again: only an answer of 2xx counts.
     return (
         rf'"objectRef":\{{"resource":"jobs","namespace":"{NAMESPACE}","name":"(job\d+)"[^{{}}]*'
-        rf'"apiGroup":"{re.escape(group)}"[^{{}}]*"subresource":"status"\}},'
+        rf'"apiGroup":"{re.escape(kind.group)}"[^{{}}]*"subresource":"status"\}},'
         r'"responseStatus":\{(?:"metadata":\{\},)?[^{}]*"code":2\d\d[^{}]*\},'
-        rf'"requestObject":.*{state}'
+        rf'"requestObject":.*{kind.ended}'
     )
 
 
@@ -122,7 +126,7 @@ class _Found:
     waits: str = ""
 
 
-def jobs(audit: str, objects: str, group: str, ranks: Mapping[str, int]) -> dict[str, NativeJob]:
+def jobs(audit: str, objects: str, kind: JobKind, ranks: Mapping[str, int]) -> dict[str, NativeJob]:
     """What Kubernetes knows of every job, by name.
 
     Parameters
@@ -131,8 +135,8 @@ def jobs(audit: str, objects: str, group: str, ranks: Mapping[str, int]) -> dict
         The audit log.
     objects : str
         List of nodes, pods and Jobs; may be empty.
-    group : str
-        API group of the Jobs, a key of `END`.
+    kind : JobKind
+        Of the Jobs.
     ranks : mapping
         Name -> number of pods: a job is allocated when the last of them is bound.
 
@@ -143,14 +147,14 @@ def jobs(audit: str, objects: str, group: str, ranks: Mapping[str, int]) -> dict
     """
     found: dict[str, _Found] = {}
     for event in events(audit):
-        _event(found, event, group)
-    known = _objects(found, objects, group)
+        _event(found, event, kind)
+    known = _objects(found, objects, kind)
     for name, entry in found.items():
         _conclude(entry, ranks.get(name, 0), lost=known is not None and name not in known)
     return {name: entry.job for name, entry in found.items()}
 
 
-def _event(found: dict[str, _Found], event: Mapping[str, Any], group: str) -> None:
+def _event(found: dict[str, _Found], event: Mapping[str, Any], kind: JobKind) -> None:
     """Put one request into the record of its job."""
     reference = event.get("objectRef") or {}
     what = (reference.get("resource"), reference.get("subresource"), event.get("verb"))
@@ -160,12 +164,12 @@ def _event(found: dict[str, _Found], event: Mapping[str, Any], group: str) -> No
     pod = _POD.match(name)
     if reference.get("namespace") != NAMESPACE:
         return
-    if what[0] == "jobs" and reference.get("apiGroup") == group and _JOB.fullmatch(name):
+    if what[0] == "jobs" and reference.get("apiGroup") == kind.group and _JOB.fullmatch(name):
         job = found.setdefault(name, _Found()).job
         if what[1:] == (None, "create"):
             job.accepted, job.accepted_source = event["ns"], _SOURCES["accepted"]
         elif what[1] == "status" and job.completed is None:
-            job.native_state = END[group](sent.get("status") or {})
+            job.native_state = kind.end(sent.get("status") or {})
             if job.native_state:
                 job.completed, job.completed_source = event["ns"], _SOURCES["completed"]
     elif what == ("pods", "binding", "create") and pod:
@@ -175,7 +179,7 @@ def _event(found: dict[str, _Found], event: Mapping[str, Any], group: str) -> No
         _pod_status(found.setdefault(pod[1], _Found()), name, sent.get("status") or {})
 
 
-def _objects(found: dict[str, _Found], text: str, group: str) -> set[str] | None:
+def _objects(found: dict[str, _Found], text: str, kind: JobKind) -> set[str] | None:
     """Put the objects into the records of their jobs; names of the Jobs, None without objects."""
     try:
         items = json.loads(text)["items"]
@@ -185,12 +189,12 @@ def _objects(found: dict[str, _Found], text: str, group: str) -> set[str] | None
     for item in items:
         name, status = str(item["metadata"]["name"]), item.get("status") or {}
         pod = _POD.match(name)
-        if item["kind"] == "Job" and item["apiVersion"].startswith(f"{group}/"):
+        if item["kind"] == "Job" and item["apiVersion"].startswith(f"{kind.group}/"):
             if _JOB.fullmatch(name):
                 known.add(name)
                 job = found.setdefault(name, _Found()).job
                 phase = (status.get("state") or {}).get("phase")
-                job.native_state = job.native_state or END[group](status) or phase or "Active"
+                job.native_state = job.native_state or kind.end(status) or phase or "Active"
         elif item["kind"] == "Pod" and pod:
             entry = found.setdefault(pod[1], _Found())
             _pod_status(entry, name, status)

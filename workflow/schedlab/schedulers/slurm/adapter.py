@@ -22,15 +22,18 @@ from schedlab.schedulers.base import (
     Scheduler,
     Submission,
     refuse_priority,
-    register,
 )
+from schedlab.schedulers.register import register
 from schedlab.schedulers.rows import assemble, driver_rows, text_of
+from schedlab.schedulers.settings import Setting
 from schedlab.schedulers.slurm import records
 from schedlab.workloads.registry import Problem
 from schedlab.workloads.trace import Job, Trace
 
 LOG = "/var/log/slurm/slurmctld.log"
 CONFIGURATION = "/etc/slurm/slurm.conf"
+COUNTERS_PERIOD = 5
+"""s between two readings of sdiag by the collector: each costs a process and a remote call."""
 
 # What the role writes, and what this adapter depends on: not for an experiment to change.
 _RESERVED = (
@@ -78,31 +81,49 @@ class Slurm(Scheduler):
     name: ClassVar[str] = "slurm"
     image: ClassVar[str] = "slurm"
     modules: ClassVar[tuple[str, ...]] = ("slurm",)
-    playbook: ClassVar[str] = "setup-slurm.yml"
     roles: ClassVar[tuple[str, ...]] = ("common", "slurm", "monitoring")
     cost_port: ClassVar[int] = 9101
-    default_settings: ClassVar[Mapping[str, str]] = {
-        "AccountingStorageType": "accounting_storage/none",
-        "JobAcctGatherType": "jobacct_gather/none",
-        "JobCompType": "jobcomp/none",
-        # Finished jobs must still be known when the trial's records are collected; the 10 s of
-        # high-throughput guides would lose them.
-        "MinJobAge": "3600",
-        "MpiDefault": "none",
-        # Guests are single-purpose: processes are followed by descent, tasks are not bound.
-        "ProctrackType": "proctrack/linuxproc",
-        "TaskPlugin": "task/none",
+    other_settings: ClassVar[Setting | None] = Setting("", "any other key of slurm.conf")
+    native_settings: ClassVar[Mapping[str, Setting]] = {
+        "AccountingStorageType": Setting(
+            "accounting_storage/none", "plugin that stores accounting records"
+        ),
+        "JobAcctGatherType": Setting("jobacct_gather/none", "plugin that samples what jobs use"),
+        "JobCompType": Setting("jobcomp/none", "plugin that stores a record of finished jobs"),
+        # The 10 s of high-throughput guides would lose jobs before their records are collected.
+        "MinJobAge": Setting(
+            "3600",
+            "s that a finished job stays known: longer than a trial, whose records are taken at its"
+            " end",
+            r"\d+",
+            "a whole number",
+        ),
+        "MpiDefault": Setting("none", "default MPI plugin"),
+        "ProctrackType": Setting(
+            "proctrack/linuxproc",
+            "plugin that finds a job's processes: by descent, as guests are single-purpose",
+        ),
+        "TaskPlugin": Setting("task/none", "plugin that binds tasks to processors"),
         # A node that was away for the time of a snapshot is used again at once; a snapshot may
         # lie between a question and its answer.
-        "ReturnToService": "2",
-        "MessageTimeout": "60",
-        "SlurmdTimeout": "300",
-        "SlurmdDebug": "info",
-        "SchedulerParameters": "batch_sched_delay=1,sched_min_interval=100000,bf_interval=30,"
-        "bf_continue,sched_interval=1,default_queue_depth=500,partition_job_depth=500",
-        "SchedulerType": "sched/backfill",
-        "SelectType": "select/cons_tres",
-        "SelectTypeParameters": "CR_Core",
+        "ReturnToService": Setting(
+            "2", "when a node that was down is used again: 2, at once", "[012]", "one of 0, 1, 2"
+        ),
+        "MessageTimeout": Setting(
+            "60", "s to wait for an answer; a snapshot may lie before it", r"\d+", "a whole number"
+        ),
+        "SlurmdTimeout": Setting(
+            "300", "s without an answer after which a node is down", r"\d+", "a whole number"
+        ),
+        "SlurmdDebug": Setting("info", "verbosity of slurmd's log"),
+        "SchedulerParameters": Setting(
+            "batch_sched_delay=1,sched_min_interval=100000,bf_interval=30,bf_continue,"
+            "sched_interval=1,default_queue_depth=500,partition_job_depth=500",
+            "periods and depths of scheduling, set for high throughput",
+        ),
+        "SchedulerType": Setting("sched/backfill", "scheduling plugin"),
+        "SelectType": Setting("select/cons_tres", "plugin that allocates parts of nodes"),
+        "SelectTypeParameters": Setting("CR_Core", "what is allocated: processor cores"),
     }
 
     def translate(self, job: Job, trace: Trace) -> Submission:
@@ -213,7 +234,7 @@ class Slurm(Scheduler):
         """
         written = records.key_values(text_of(native / "slurm.conf"))
         in_force = records.key_values(text_of(native / "scontrol-config.txt")) or written
-        wanted = {key.lower() for key in (*_PARITY, *self.default_settings)} | {
+        wanted = {key.lower() for key in (*_PARITY, *self.native_settings)} | {
             key.lower() for key in written if not _PLACE.search(key)
         }
         return {key: text for key, text in sorted(in_force.items()) if key.lower() in wanted}
@@ -244,20 +265,27 @@ class Slurm(Scheduler):
         """Where the munge key is."""
         return {"schedlab_munge_key_file": str((folder / "munge.key").resolve())}
 
+    def variables(self, settings: Mapping[str, str]) -> dict[str, Any]:
+        """Also the controller's own counters, which the collector on the head reads."""
+        return super().variables(settings) | {
+            "monitoring_counters": {
+                "metric": "schedlab_slurm_sdiag",
+                "command": "sdiag",
+                "period": COUNTERS_PERIOD,
+            }
+        }
+
     def settings_problems(self, overrides: Mapping[str, str]) -> list[Problem]:
-        """Keys that the role and this adapter need as they are."""
+        """Also keys that the role and this adapter need as they are."""
         reserved = {key.lower() for key in _RESERVED}
+        free = {key: text for key, text in overrides.items() if key.lower() not in reserved}
         return [
             Problem(
                 key,
-                text,
+                overrides[key],
                 "set by the workflow itself, which depends on it",
                 "remove it; any other key of slurm.conf may be set",
             )
-            for key, text in overrides.items()
-            if key.lower() in reserved
-        ] + [
-            Problem(key, text, "empty, or more than one line", "write a value on one line")
-            for key, text in overrides.items()
-            if not text.strip() or re.search(r"[\r\n]", text)
-        ]
+            for key in overrides
+            if key not in free
+        ] + super().settings_problems(free)

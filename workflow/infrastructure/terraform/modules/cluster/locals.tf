@@ -14,7 +14,7 @@ locals {
   cpu_mode    = var.accelerator == "kvm" ? "host-passthrough" : "maximum"
   machine     = "q35"
 
-  # Names in /etc/hosts of every guest: a missing one stalls Slurm's controller for seconds.
+  # Names in /etc/hosts of every guest: a missing one can stall a controller for seconds.
   hosts = [
     for name in sort(keys(local.nodes)) :
     { address = local.nodes[name].address, fqdn = local.nodes[name].fqdn, name = name }

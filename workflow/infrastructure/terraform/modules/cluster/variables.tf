@@ -21,13 +21,13 @@ variable "run" {
 }
 
 variable "cluster" {
-  description = "Cluster id, for example \"slurm-n2\"."
+  description = "Cluster id, for example \"alpha-n2\"."
   type        = string
   nullable    = false
 
   validation {
     condition     = can(regex("^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$", var.cluster))
-    error_message = "cluster must have 1 to 32 lower-case letters, digits or inner hyphens, for example \"slurm-n2\"."
+    error_message = "cluster must have 1 to 32 lower-case letters, digits or inner hyphens, for example \"alpha-n2\"."
   }
 }
 

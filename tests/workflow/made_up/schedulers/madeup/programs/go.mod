@@ -1,0 +1,3 @@
+module madeup
+
+go 1.24

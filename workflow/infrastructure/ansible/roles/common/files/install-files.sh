@@ -1,0 +1,18 @@
+#!/bin/sh
+# Install what the disk labelled FILES holds: settings and units (etc), programs (bin), their files
+# (share), guest programs of roles (lib).
+set -eu
+
+lay() {
+    [ ! -d "/mnt/$1" ] || cp --recursive --no-preserve=mode "/mnt/$1/." "$2/"
+}
+
+mount --options ro LABEL=FILES /mnt
+lay etc /etc
+lay share /usr/local/share
+lay lib /usr/local/lib/schedlab
+install --mode 0755 /mnt/bin/* /usr/local/bin/
+systemctl daemon-reload
+umount /mnt
+mkdir -p /usr/local/share/schedlab
+touch /usr/local/share/schedlab/installed

@@ -1,0 +1,23 @@
+#!/bin/sh
+# Checks of what every image must be. Each line fails the build with its own message.
+set -eu
+
+fail() {
+    echo "verify: $1" >&2
+    exit 1
+}
+
+sshd -T | grep -qx 'passwordauthentication no' || fail "sshd accepts passwords"
+sshd -T | grep -qx 'permitrootlogin no' || fail "sshd lets root in"
+stamp=$(mktemp)
+/usr/local/bin/schedlab-payload "$stamp" 7 0 0 sleep || fail "the payload does not run"
+[ "$(wc -l <"$stamp")" -eq 2 ] || fail "the payload did not stamp twice"
+rm "$stamp"
+[ "$(stat -c %a /var/lib/schedlab)" = 1777 ] || fail "/var/lib/schedlab is not open to all users"
+for program in /usr/local/lib/schedlab/*.py; do
+    python3 -m py_compile "$program" || fail "$program does not compile"
+done
+rm -rf /usr/local/lib/schedlab/__pycache__
+sysctl --load /etc/sysctl.d/90-schedlab.conf >/dev/null || fail "sysctl settings are not accepted"
+[ "$(sysctl -n net.core.somaxconn)" = 4096 ] || fail "the network is not tuned"
+echo "verify: common is right"

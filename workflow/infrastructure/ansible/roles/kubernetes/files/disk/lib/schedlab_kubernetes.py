@@ -1,0 +1,164 @@
+#!/usr/bin/env python3
+"""Read from the API of Kubernetes, and check that it runs jobs, in one short process.
+
+Runs on the head of a cluster with nothing but Python's standard library (3.9 or later). kubectl
+could do the same, but its start alone costs an emulated guest five to thirty seconds.
+
+    schedlab_kubernetes.py --api JSON get PATH [PATH ...]
+    schedlab_kubernetes.py --api JSON health --nodes N --job JSON
+
+--api JSON
+    As in the driver's plan: {url, certificate, key, authority}.
+get
+    Writes the answer to standard output; of more than one path, one List of the answers' items,
+    each with its kind. A path may be a whole URL, for a server with a certificate of its own: it
+    is asked without looking at the certificate.
+health
+    Ends well when N compute nodes are ready and the Job, run once, has ended well; removes it. A
+    Job that an interrupted check left behind makes one check fail and is removed by it.
+
+Exit status: 0; 1 with a line on standard error.
+"""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import json
+import ssl
+import sys
+import time
+import urllib.request
+from typing import Any, Dict, List, Optional
+
+from schedlab_submit import connection_to, exchange
+
+JOB_LIMIT, DELETION_LIMIT, REQUEST_LIMIT = 60.0, 30.0, 30.0  # s
+POLL = 0.5  # s
+
+
+class Refused(Exception):
+    """An answer that is no success, or a check that fails."""
+
+
+class Client:
+    """One kept connection to the API server."""
+
+    def __init__(self, options: Dict[str, str]) -> None:
+        self.connection = connection_to(options)
+
+    def ask(self, method: str, path: str, body: Any = None, allowed: int = 200) -> bytes:
+        """The answer's body; empty where the status is `allowed` and no success."""
+        status, answer = exchange(self.connection, method, path, body, REQUEST_LIMIT)
+        if status >= 300 and status != allowed:
+            text = answer.decode("utf-8", "replace").strip()
+            raise Refused("{} {}: HTTP status {}: {}".format(method, path, status, text[-400:]))
+        return answer if status < 300 else b""
+
+
+def get(client: Client, paths: List[str]) -> bytes:
+    """Answer of one path as it came, or one List of all."""
+    if len(paths) == 1:
+        if "://" not in paths[0]:
+            return client.ask("GET", paths[0])
+        context = ssl._create_unverified_context()  # noqa: S323  (loopback, own certificate)
+        with urllib.request.urlopen(paths[0], timeout=REQUEST_LIMIT, context=context) as answer:
+            return bytes(answer.read())
+    items = []
+    for path in paths:
+        answer = json.loads(client.ask("GET", path))
+        # A list tells the kind once, for all.
+        kind = {"apiVersion": answer["apiVersion"], "kind": answer["kind"][: -len("List")]}
+        items += [{**item, **kind} for item in answer["items"]]
+    return json.dumps({"apiVersion": "v1", "kind": "List", "items": items}).encode()
+
+
+def ready_nodes(nodes: Dict[str, Any]) -> List[str]:
+    """Names of the compute nodes that are ready for pods."""
+    return [
+        node["metadata"]["name"]
+        for node in nodes["items"]
+        if node["metadata"]["name"].startswith("compute")
+        and not node["spec"].get("unschedulable")
+        and any(
+            condition["type"] == "Ready" and condition["status"] == "True"
+            for condition in node["status"].get("conditions") or []
+        )
+    ]
+
+
+def ended(status: Dict[str, Any]) -> Optional[str]:
+    """How a Job ended, by its phase or its conditions; None while it runs."""
+    phase = (status.get("state") or {}).get("phase")
+    if phase in {"Completed", "Failed", "Aborted", "Terminated"}:
+        return str(phase)
+    for condition in status.get("conditions") or []:
+        if condition.get("status") == "True" and condition.get("type") in {"Complete", "Failed"}:
+            return str(condition["type"])
+    return None
+
+
+def health(client: Client, nodes: int, job: Dict[str, Any]) -> None:
+    """Raise Refused unless all nodes are ready and the Job ends well."""
+    ready = ready_nodes(json.loads(client.ask("GET", "/api/v1/nodes")))
+    if len(ready) != nodes:
+        raise Refused("{} of {} nodes ready: {}".format(len(ready), nodes, ", ".join(ready)))
+    folder = "/apis/{}/namespaces/default/jobs".format(job["apiVersion"])
+    path = "{}/{}".format(folder, job["metadata"]["name"])
+    try:
+        client.ask("POST", folder, job)
+        deadline = time.monotonic() + JOB_LIMIT
+        while True:
+            status = json.loads(client.ask("GET", path)).get("status") or {}
+            how = ended(status)
+            if how in {"Complete", "Completed"}:
+                return
+            if how or time.monotonic() > deadline:
+                raise Refused(
+                    "the health check's job {}: {}".format(
+                        how or "did not end within {:g} s".format(JOB_LIMIT), json.dumps(status)
+                    )
+                )
+            time.sleep(POLL)
+    finally:
+        remove(client, path)
+
+
+def remove(client: Client, path: str) -> None:
+    """Delete a Job and its pods, and wait until they are gone."""
+    client.ask("DELETE", path, {"propagationPolicy": "Foreground"}, allowed=404)
+    deadline = time.monotonic() + DELETION_LIMIT
+    while client.ask("GET", path, allowed=404):
+        if time.monotonic() > deadline:
+            raise Refused("{} was not deleted within {:g} s".format(path, DELETION_LIMIT))
+        time.sleep(POLL)
+
+
+def main() -> int:
+    """Command line."""
+    parser = argparse.ArgumentParser(description="Read from, and check, the API of Kubernetes.")
+    parser.add_argument("--api", type=json.loads, required=True, help="where it is, and as whom")
+    commands = parser.add_subparsers(dest="command", required=True)
+    reader = commands.add_parser("get", help="read paths of the API")
+    reader.add_argument("paths", nargs="+", metavar="PATH")
+    checker = commands.add_parser("health", help="check nodes, and run a Job")
+    checker.add_argument(
+        "--nodes", type=int, required=True, help="compute nodes that must be ready"
+    )
+    checker.add_argument("--job", type=json.loads, required=True, help="the Job to run")
+    arguments = parser.parse_args()
+    try:
+        client = Client(arguments.api)
+        if arguments.command == "get":
+            sys.stdout.buffer.write(get(client, arguments.paths))
+        else:
+            health(client, arguments.nodes, arguments.job)
+    except (Refused, OSError, http.client.HTTPException, ValueError, KeyError) as error:
+        name = "" if isinstance(error, Refused) else "{}: ".format(type(error).__name__)
+        print("schedlab_kubernetes: {}{}".format(name, error), file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,127 @@
+"""The register of schedulers: one package each, loaded when it is asked for.
+
+The name of a scheduler is that of its package, here or in the folder that the environment variable
+``SCHEDLAB_SCHEDULERS`` names. That folder lies within the checkout, as its files are recorded like
+all other sources. Importing a package registers its adapter.
+"""
+
+from __future__ import annotations
+
+import os
+from importlib import import_module
+from pathlib import Path
+from pkgutil import iter_modules
+from typing import TypeVar
+
+import schedlab.schedulers as package
+from schedlab.errors import SchedlabError
+from schedlab.schedulers.base import Scheduler
+from schedlab.schedulers.programs import ProgramGroup
+
+FURTHER = "SCHEDLAB_SCHEDULERS"
+"""Environment variable with a folder of further packages, each with an adapter."""
+
+_adapters: dict[str, type[Scheduler]] = {}
+
+_S = TypeVar("_S", bound=Scheduler)
+
+
+def register(adapter: type[_S]) -> type[_S]:
+    """Class decorator: make an adapter known by its `name`.
+
+    Raises
+    ------
+    ValueError
+        When the name is taken.
+    """
+    if adapter.name in _adapters:
+        raise ValueError(f"two adapters are named {adapter.name}")
+    _adapters[adapter.name] = adapter
+    return adapter
+
+
+def scheduler_names() -> list[str]:
+    """Names of all schedulers, sorted; none of them is loaded.
+
+    Raises
+    ------
+    SchedlabError
+        When ``SCHEDLAB_SCHEDULERS`` names no folder.
+    """
+    further = os.environ.get(FURTHER)
+    if further and str(Path(further).resolve()) not in package.__path__:
+        if not Path(further).is_dir():
+            raise SchedlabError(
+                f"{FURTHER}={further}: no such folder",
+                remedy="name the folder that has a package for each further scheduler, or unset it",
+            )
+        # Python then finds the packages there as it finds those here.
+        package.__path__.append(str(Path(further).resolve()))
+    return sorted({module.name for module in iter_modules(package.__path__) if module.ispkg})
+
+
+def get_scheduler(name: str) -> Scheduler:
+    """Adapter of a name.
+
+    Raises
+    ------
+    SchedlabError
+        When there is no package of that name, or it registers no adapter of that name.
+    """
+    if name not in _adapters:
+        names = scheduler_names()
+        if name not in names:
+            raise SchedlabError(
+                f"scheduler {name!r} is not registered", remedy=f"use one of {', '.join(names)}"
+            )
+        module = import_module(f"{package.__name__}.{name}")
+        if name not in _adapters:
+            raise SchedlabError(
+                f"{module.__file__} registers no adapter named {name!r}",
+                remedy="give the adapter the name of its package, and the decorator `register`",
+            )
+    return _adapters[name]()
+
+
+def package_folder(name: str) -> Path:
+    """Folder of a scheduler's package."""
+    scheduler_names()  # further folders become known
+    return next(
+        Path(folder) / name for folder in package.__path__ if (Path(folder) / name).is_dir()
+    )
+
+
+def _sharing(image: str) -> list[Scheduler]:
+    """Adapters whose clusters start from an image, by name."""
+    adapters = (get_scheduler(name) for name in scheduler_names())
+    return [adapter for adapter in adapters if adapter.image == image]
+
+
+def image_roles(image: str) -> tuple[str, ...]:
+    """Roles whose install part goes into an image, for all the schedulers that share it."""
+    return tuple(dict.fromkeys(role for adapter in _sharing(image) for role in adapter.roles))
+
+
+def image_programs(image: str) -> list[ProgramGroup]:
+    """Programs that are built for an image, for all the schedulers that share it, by name."""
+    groups = {group.name: group for adapter in _sharing(image) for group in adapter.programs}
+    return [groups[name] for name in sorted(groups)]
+
+
+def check_programs(image: str, versions: dict[str, str]) -> None:
+    """Let each scheduler that shares an image check the versions of the programs in it.
+
+    Parameters
+    ----------
+    image : str
+        The image.
+    versions : dict of str to str
+        Version by name of the group.
+
+    Raises
+    ------
+    SchedlabError
+        Names the versions that do not go together.
+    """
+    for adapter in _sharing(image):
+        adapter.check_programs(versions)

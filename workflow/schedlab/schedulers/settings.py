@@ -1,0 +1,71 @@
+"""Native settings that an experiment may change, as an adapter declares them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+from schedlab.workloads.registry import Problem
+
+
+class Setting(NamedTuple):
+    """One setting of a scheduler.
+
+    Attributes
+    ----------
+    default : str
+        Value in force where an experiment sets none.
+    meaning : str
+        One line for config/README.md, with the unit.
+    form : str
+        Regular expression that a whole value must match.
+    allowed : str
+        The form in words: what a value must be.
+    """
+
+    default: str
+    meaning: str
+    form: str = r"\S(.*\S)?"
+    allowed: str = "text on one line"
+
+
+def merged(declared: Mapping[str, Setting], overrides: Mapping[str, str]) -> dict[str, str]:
+    """Defaults with an experiment's overrides, sorted; keys ignore case."""
+    spelling = {key.lower(): key for key in declared}
+    values = {key: setting.default for key, setting in declared.items()}
+    values.update({spelling.get(key.lower(), key): text for key, text in overrides.items()})
+    return dict(sorted(values.items()))
+
+
+def problems(
+    declared: Mapping[str, Setting], overrides: Mapping[str, str], *, others: Setting | None
+) -> Iterator[Problem]:
+    """What is wrong with an experiment's overrides.
+
+    Parameters
+    ----------
+    declared : mapping of str to Setting
+        Settings of the scheduler.
+    overrides : mapping of str to str
+        What the experiment sets.
+    others : Setting or None
+        Form of any other key; None where no other key may be set.
+    """
+    known = {key.lower(): setting for key, setting in declared.items()}
+    for key, text in overrides.items():
+        setting = known.get(key.lower(), others)
+        if setting is None:
+            yield Problem(key, text, "not a setting", f"use one of {', '.join(declared)}")
+        elif not re.fullmatch(setting.form, text):
+            yield Problem(
+                key, text, f"not {setting.allowed}", "correct it, or remove it for the default"
+            )
+
+
+def table(declared: Mapping[str, Setting]) -> list[str]:
+    """Rows of the table in config/README.md, one a setting, in the declared order."""
+    return [
+        f"| `{key}` | {setting.default} | {setting.allowed} | {setting.meaning} |"
+        for key, setting in declared.items()
+    ]

@@ -1,0 +1,5 @@
+"""Volcano."""
+
+from schedlab.schedulers.volcano.adapter import Volcano
+
+__all__ = ["Volcano"]

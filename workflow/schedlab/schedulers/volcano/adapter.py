@@ -1,0 +1,139 @@
+"""Volcano on a Kubernetes control plane, in the place of the default scheduler."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+from schedlab.schedulers.base import STAMPS, Exporter
+from schedlab.schedulers.kubernetes.control_plane import KubernetesBase, client_settings
+from schedlab.schedulers.kubernetes.pod import pod_template
+from schedlab.schedulers.kubernetes.programs import PROGRAMS as KUBERNETES_PROGRAMS
+from schedlab.schedulers.kubernetes.records import JobKind
+from schedlab.schedulers.programs import ProgramGroup
+from schedlab.schedulers.register import register
+from schedlab.schedulers.rows import text_of
+from schedlab.schedulers.settings import Setting
+from schedlab.schedulers.volcano.programs import PROGRAMS, require_supported_pair
+from schedlab.workloads.trace import Job
+
+
+def volcano_end(status: Mapping[str, Any]) -> str | None:
+    """End of a Volcano Job, in its own word; None before it."""
+    phase = (status.get("state") or {}).get("phase")
+    return phase if phase in ("Completed", "Failed", "Aborted", "Terminated") else None
+
+
+@register
+class Volcano(KubernetesBase):
+    """Volcano 1.14 in the place of the default scheduler: Jobs that start as gangs."""
+
+    name: ClassVar[str] = "volcano"
+    roles: ClassVar[tuple[str, ...]] = ("common", "monitoring", "kubernetes", "volcano")
+    modules: ClassVar[tuple[str, ...]] = ("kubernetes", "volcano")
+    programs: ClassVar[tuple[ProgramGroup, ...]] = (KUBERNETES_PROGRAMS, PROGRAMS)
+    kind: ClassVar[JobKind] = JobKind(
+        "batch.volcano.sh",
+        volcano_end,
+        r'"state":\{[^{}]*"phase":"(?:Completed|Failed|Aborted|Terminated)"',
+    )
+    version: ClassVar[str] = "v1alpha1"
+    index: ClassVar[str] = "VC_TASK_INDEX"
+    controllers: ClassVar[tuple[str, ...]] = ("vc-scheduler", "vc-controller-manager")
+    metrics: ClassVar[str] = "http://127.0.0.1:8080/metrics"
+    configuration: ClassVar[Mapping[str, str]] = {
+        "volcano-scheduler.conf": "/etc/kubernetes/volcano-scheduler.yaml"
+    }
+    versions: ClassVar[Mapping[str, str]] = {
+        **KubernetesBase.versions,
+        "volcano": r"^Version:\s*(\S+)",
+    }
+    versioned: ClassVar[tuple[str, ...]] = controllers
+    metric_prefixes: ClassVar[tuple[str, ...]] = ("scheduler_", "volcano_")
+    native_settings: ClassVar[Mapping[str, Setting]] = {
+        "schedulePeriod": Setting(
+            "1s",
+            "time between two scheduling cycles",
+            r"[1-9]\d*(ms|s)",
+            "a duration such as 500ms or 1s",
+        ),
+        "actions": Setting(
+            "enqueue, allocate, backfill",
+            "actions of a cycle, in their order",
+            r"(enqueue, )?allocate(, (backfill|preempt|reclaim))*",
+            "a list such as enqueue, allocate, backfill; preempt and reclaim may follow",
+        ),
+        **client_settings(
+            scheduler=("vc-scheduler", 2000, 2000),
+            controller=("vc-controller-manager, which creates the pods of Jobs,", 50, 100),
+        ),
+    }
+
+    def body(self, name: str, job: Job, stamps: str = STAMPS) -> dict[str, Any]:
+        """Job of one task, all of whose pods must be there; nothing left to the admission webhook.
+
+        The `env` plugin writes the rank into each pod before it is created.
+        """
+        return {
+            "apiVersion": "batch.volcano.sh/v1alpha1",
+            "kind": "Job",
+            "metadata": {"name": name, "annotations": {"schedlab/user": job.user}},
+            "spec": {
+                "schedulerName": "volcano",
+                "queue": "default",
+                "minAvailable": job.nodes,
+                "plugins": {"env": []},
+                "tasks": [
+                    {
+                        "name": "rank",
+                        "replicas": job.nodes,
+                        "minAvailable": job.nodes,
+                        "template": pod_template(name, job, self.index, stamps),
+                    }
+                ],
+            },
+        }
+
+    def arguments(self, settings: Mapping[str, str]) -> dict[str, list[str]]:
+        """Also the period of Volcano's scheduler, and its metrics."""
+        found = super().arguments(settings)
+        found["vc-scheduler"] += [
+            f"--schedule-period={settings['schedulePeriod']}",
+            "--enable-metrics",
+            "--listen-address=:8080",
+        ]
+        return found
+
+    def variables(self, settings: Mapping[str, str]) -> dict[str, Any]:
+        """Also the scheduler's actions."""
+        return super().variables(settings) | {"volcano_actions": settings["actions"]}
+
+    def check_programs(self, versions: Mapping[str, str]) -> None:
+        """Refuse a version of Volcano that is not made for that of Kubernetes."""
+        require_supported_pair(versions["kubernetes"], versions["volcano"])
+
+    def exporters(self) -> list[Exporter]:
+        """Also Volcano's scheduler, which serves its metrics over plain HTTP."""
+        return [*super().exporters(), Exporter("volcano", "head", 8080)]
+
+    def parity(self, native: Path) -> dict[str, str]:
+        """Parity manifest."""
+        found = re.search(
+            r'^actions:\s*"?([^"\n]*)', text_of(native / "volcano-scheduler.conf"), re.M
+        )
+        actions = found[1].strip() if found else "unknown"
+        period = self.running(native).get("vc-scheduler", {}).get("schedule-period", "1s (default)")
+        return {
+            "gang": "yes: a job's pods are bound together or not at all (minAvailable)",
+            "scheduling period": f"{period} between cycles of actions {actions}; a job is first"
+            " admitted to its queue and gets its pods, then they are bound, in different cycles",
+            "back-fill": "without reservation: any job that fits starts; the action of that name"
+            " concerns only pods without requests",
+            "priority": "none: all jobs have priority 0, first come first tried",
+            "preemption": "on" if "preempt" in actions else "off",
+            "a job is translated to": "a Volcano Job of one task with a pod for each rank, at most"
+            " one on a node, in queue default",
+            **self.shared_parity(native),
+        }
