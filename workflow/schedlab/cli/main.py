@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,11 @@ from schedlab.cli import bundle as bundle_commands
 from schedlab.cli import lineage
 from schedlab.cli.diff import diff
 from schedlab.cli.options import with_paths as _paths
-from schedlab.errors import SchedlabError
+from schedlab.errors import Interrupted, SchedlabError
 
 
 class _Group(click.Group):
-    """Shows a :class:`SchedlabError` as its message, without a traceback."""
+    """Shows a failure and a stop as a message, without a traceback."""
 
     def invoke(self, context: click.Context) -> Any:
         try:
@@ -24,6 +25,10 @@ class _Group(click.Group):
         except SchedlabError as error:
             click.echo(f"schedlab: {error}", err=True)
             sys.exit(1)
+        except (Interrupted, KeyboardInterrupt) as stop:
+            stopped = stop if isinstance(stop, Interrupted) else Interrupted(signal.SIGINT)
+            click.echo(f"schedlab: {stopped}", err=True)
+            sys.exit(stopped.status)
 
 
 def _enter(experiments: Path, results: Path, name: str) -> Any:

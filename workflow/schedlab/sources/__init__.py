@@ -56,6 +56,7 @@ STAGES: dict[str, tuple[str, ...]] = {
     "configure": (
         *TESTBED,
         f"{PACKAGE}/stages/configure.py",
+        f"{PACKAGE}/stages/health.py",
         f"{INFRASTRUCTURE}/ansible/inventory/*",
         f"{INFRASTRUCTURE}/ansible/ansible.cfg",
     ),
@@ -64,6 +65,7 @@ STAGES: dict[str, tuple[str, ...]] = {
         *TESTBED,
         f"{PACKAGE}/stages/trial.py",
         f"{PACKAGE}/stages/collect.py",
+        f"{PACKAGE}/stages/health.py",
         f"{PACKAGE}/testbed/clock.py",
         f"{PACKAGE}/testbed/host_load.py",
         f"{PACKAGE}/testbed/prometheus.py",

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from schedlab.config import Cluster
-from schedlab.errors import SchedlabError
+from schedlab.errors import Interrupted, SchedlabError
 from schedlab.paths import ACCELERATOR, CHECKOUT, LOGS, RECORD
 from schedlab.privacy.identity import identity
 from schedlab.results.records import RecordWriter, verify_outputs, write_json
@@ -154,7 +154,7 @@ def provision(context: Context, cluster_id: str) -> None:
                 for name, node in nodes.items():
                     check_guest(node, cluster.machines()[name].vcpus)
                     node.run("sync")
-        except SchedlabError:
+        except (SchedlabError, Interrupted):
             keep_consoles(testbed, cluster_id, context)
             raise
         backing = {node["name"]: image / "disk.qcow2" for node in described}
