@@ -89,7 +89,7 @@ def call(server: Server, *words: str) -> subprocess.CompletedProcess[str]:
         [sys.executable, str(PROGRAM), f"--api={json.dumps(server.api())}", *words],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
 
