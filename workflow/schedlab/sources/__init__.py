@@ -17,6 +17,7 @@ PACKAGE = "workflow/schedlab"
 INFRASTRUCTURE = "workflow/infrastructure"
 
 TESTBED = (
+    f"{PACKAGE}/images/qcow2.py",
     f"{PACKAGE}/testbed/embedded.py",
     f"{PACKAGE}/testbed/snapshot.py",
     f"{PACKAGE}/testbed/ssh.py",

@@ -22,7 +22,6 @@ from schedlab.schedulers.base import (
     refuse_priority,
 )
 from schedlab.schedulers.kubernetes import manifest, records
-from schedlab.schedulers.kubernetes.pki import write_credentials
 from schedlab.schedulers.rows import assemble, driver_rows, text_of
 from schedlab.workloads.registry import Problem
 from schedlab.workloads.trace import Job, Trace
@@ -231,6 +230,9 @@ class KubernetesBase(Scheduler):
 
     def make_secrets(self, folder: Path, nodes: Mapping[str, str]) -> None:
         """Certificates and access files, an archive for each node."""
+        # Here: only the stage that configures makes keys, and every stage imports this module.
+        from schedlab.schedulers.kubernetes.pki import write_credentials
+
         write_credentials(folder, nodes)
 
     def secret_variables(self, folder: Path) -> dict[str, Any]:
