@@ -93,7 +93,7 @@ test: ## Check the sources and run the tests, one on a real cluster
 	@$(PYTEST_REAL)
 
 .PHONY: test-all
-test-all: ## Like test, but build what is missing rather than leave tests out
+test-all: ## Like test, but leave no test out: build what is missing, take the minutes
 	@scripts/setup --test
 	@scripts/lint
 	@$(PYTEST_APART)

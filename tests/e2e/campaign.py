@@ -15,7 +15,13 @@ from typing import Any
 import psutil
 
 from schedlab.schedulers import get_scheduler
-from schedlab.schedulers.equivalence import Shape, of_records, of_trace, of_translations
+from schedlab.schedulers.equivalence import (
+    Shape,
+    differences,
+    of_records,
+    of_trace,
+    of_translations,
+)
 from schedlab.workloads import read_trace
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -101,3 +107,13 @@ def shapes(folder: Path) -> tuple[list[Shape], list[Shape], list[Shape]]:
         of_translations(scheduler, translations),
         of_records(rows, stamps, start),
     )
+
+
+def not_as_asked(trace: list[Shape], ran: list[Shape]) -> list[str]:
+    """What distinguishes jobs as they ran from the trace; a busy machine may run them longer."""
+    shorter = [
+        f"{did} ran shorter than {asked}"
+        for asked, did in zip(trace, ran, strict=True)
+        if did.runtime < asked.runtime
+    ]
+    return differences(trace, ran, tolerance=float("inf")) + shorter

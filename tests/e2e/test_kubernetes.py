@@ -14,7 +14,7 @@ from collections.abc import Iterator
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from campaign import ROOT, Campaign, guests, shapes, wait_for
+from campaign import ROOT, Campaign, guests, not_as_asked, shapes, wait_for
 
 from schedlab.schedulers import image_programs
 from schedlab.schedulers.equivalence import differences
@@ -69,8 +69,7 @@ def test_what_ran_is_what_the_trace_asked_for(campaign: Campaign, scheduler: str
     trace, translated, ran = shapes(campaign.trial(f"{scheduler}-n1", "poisson"))
     assert len({(job.cpus, job.arrival) for job in trace}) == len(trace) > 2
     assert differences(trace, translated) == []
-    # A payload that sleeps wakes late on an emulated processor.
-    assert differences(trace, ran, tolerance=1.0) == []
+    assert not_as_asked(trace, ran) == []
 
 
 @pytest.mark.skipif(len(SCHEDULERS) < 2, reason="one scheduler runs: make test-all compares two")
@@ -108,7 +107,7 @@ def test_an_api_server_that_dies_makes_an_invalid_trial(campaign: Campaign) -> N
     log = campaign.results / "logs" / "trials" / "volcano-n1.poisson.1.log"
     log.unlink()
     process = campaign.start("--forcerun", "trial_volcano-n1.poisson.1")
-    wait_for(lambda: log.exists() and " submitted" in log.read_text(), 300, "the workload")
+    wait_for(lambda: log.exists() and " submitted" in log.read_text(), 600, "the workload")
     head = next(p for p in guests() if "-head" in " ".join(p.cmdline()))
     config = next((campaign.results / "scratch").glob("*/ssh.conf"))
     subprocess.run(
@@ -116,7 +115,7 @@ def test_an_api_server_that_dies_makes_an_invalid_trial(campaign: Campaign) -> N
          "ControlPath=none", "head", "sudo systemctl kill --signal=KILL kube-apiserver"],
         check=True, timeout=120,
     )  # fmt: skip
-    assert process.wait(900) == 0
+    assert process.wait(1800) == 0
     trials = pq.read_table(campaign.results / "tables/trials.parquet").to_pandas()
     row = trials.set_index("scheduler").loc["volcano"]
     assert not row["valid"]

@@ -426,7 +426,7 @@ def test_apply_on_a_private_libvirtd(initialised: tuple[str, Path], tmp_path: Pa
         *(str(tmp_path / "libvirt"), terraform, str(root), str(file)),
     ]
     (tmp_path / "libvirt").mkdir()
-    done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=900, check=False)
     assert done.returncode == 0, done.stderr[-4000:]
     result = json.loads(done.stdout)
 

@@ -207,9 +207,9 @@ def test_it_serves_over_http(tmp_path: Path) -> None:
         port = probe.getsockname()[1]
     served = subprocess.Popen([sys.executable, PROGRAM, "--port", str(port), "--processes", "none"])
     try:
-        for _ in range(100):
+        for _ in range(1000):
             try:
-                answer = urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5)
+                answer = urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=60)
                 break
             except urllib.error.URLError:
                 time.sleep(0.1)
@@ -218,7 +218,7 @@ def test_it_serves_over_http(tmp_path: Path) -> None:
             body = answer.read().decode()
         assert 'schedlab_process_cpu_seconds_total{process="none"} 0.0' in body
         with pytest.raises(urllib.error.HTTPError, match="404"):
-            urllib.request.urlopen(f"http://127.0.0.1:{port}/else", timeout=5)
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/else", timeout=60)
     finally:
         served.terminate()
         served.wait()

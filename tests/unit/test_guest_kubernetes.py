@@ -91,7 +91,7 @@ def call(server: Server, *words: str) -> subprocess.CompletedProcess[str]:
         env=os.environ | {"PYTHONPATH": str(INFRASTRUCTURE / "guest")},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
 

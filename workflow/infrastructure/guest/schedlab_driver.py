@@ -20,10 +20,11 @@ DIR/submissions.jsonl, a line as each command returns; clock readings are CLOCK_
     Of a request: native_id is the answer's metadata.name, returncode 0 or the HTTP status from 300,
     stderr the answer's message.
 DIR/driver.json, at the end
-    {start_ns, end_ns, timed_out, unfinished (job numbers)}
+    {start_ns, end_ns, timed_out, unfinished (job numbers), failure (why status 4, else null)}
 
 Standard output has a line {submitted, completed, total} each second. Exit status: 0 when every
-job ended (a refused submission counts as ended), 3 when the time was up, 2 when it cannot begin.
+job ended (a refused submission counts as ended), 3 when the time was up, 2 when it cannot begin,
+4 when the driver itself failed to submit a job; standard error then names the job and the reason.
 """
 
 from __future__ import annotations
@@ -96,15 +97,18 @@ class Driver:
         self.lock = threading.Lock()
         self.native: Dict[int, Optional[str]] = {}  # job -> native id, None where refused
         self.stopped = False
+        self.failure: Optional[str] = None  # first error of the driver's own in a submission
         output.mkdir(parents=True, exist_ok=True)
         self.rows_path = output / "submissions.jsonl"
 
     def run(self) -> int:
         """Run the plan; return the exit status."""
         self.rows_path.write_text("", encoding="utf-8")
-        with ThreadPoolExecutor(max_workers=self.concurrency) as pool:
-            self.start_ns, self.start = time.time_ns(), time.monotonic()
-            timed_out = self._loop(pool)
+        pool = ThreadPoolExecutor(max_workers=self.concurrency)
+        self.start_ns, self.start = time.time_ns(), time.monotonic()
+        timed_out = self._loop(pool)
+        # After a failure nothing is waited for: a submission may hang until the time limit.
+        pool.shutdown(wait=self.failure is None)
         end_ns = time.time_ns()
         unfinished = self._unfinished()
         result = {
@@ -112,13 +116,20 @@ class Driver:
             "end_ns": end_ns,
             "timed_out": timed_out,
             "unfinished": unfinished,
+            "failure": self.failure,
         }
         (self.output / "driver.json").write_text(json.dumps(result) + "\n", encoding="utf-8")
         self._progress()
+        if self.failure is not None:
+            print(f"schedlab_driver: {self.failure}", file=sys.stderr)
+            return 4
         return 3 if timed_out else 0
 
     def _loop(self, pool: ThreadPoolExecutor) -> bool:
-        """Hand out submissions as they are due until all jobs ended; True when time is up first."""
+        """Hand out submissions as they are due until all jobs ended; True when time is up first.
+
+        Returns at once when a submission failed by an error of the driver's own.
+        """
         due = 0
         next_progress = 0.0
         while True:
@@ -127,6 +138,9 @@ class Driver:
                 pool.submit(self._submit, self.submissions[due])
                 due += 1
             self.follower.read()
+            if self.failure is not None:
+                self.stopped = True
+                return False
             if due == len(self.submissions) and not self._unfinished():
                 return False
             if now >= self.timeout:
@@ -142,9 +156,19 @@ class Driver:
             time.sleep(max(0.0, wait))
 
     def _submit(self, entry: Dict[str, Any]) -> None:
-        """Submit one job and write its row."""
+        """Submit one job and write its row; keep an error for the loop, which nobody else tells."""
         if self.stopped:
             return
+        try:
+            self._submit_and_note(entry)
+        except Exception as error:
+            with self.lock:
+                if self.failure is None:
+                    self.failure = "job {} could not be submitted: {}: {}".format(
+                        entry["job"], type(error).__name__, error
+                    )
+
+    def _submit_and_note(self, entry: Dict[str, Any]) -> None:
         remaining = max(0.1, self.start + self.timeout - time.monotonic())
         submit_ns = time.time_ns()
         if self.api is not None and entry.get("request"):
@@ -204,7 +228,13 @@ def main() -> int:
     except (OSError, ValueError, KeyError, re.error) as error:
         print(f"schedlab_driver: cannot begin: {type(error).__name__}: {error}", file=sys.stderr)
         return 2
-    return driver.run()
+    status = driver.run()
+    if driver.failure is not None:
+        # Leaving as usual would wait for the threads of submissions that hang.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+    return status
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,11 @@ from schedlab.cli import bundle as bundle_commands
 from schedlab.cli import lineage
 from schedlab.cli.diff import diff
 from schedlab.cli.options import with_paths as _paths
-from schedlab.errors import SchedlabError
+from schedlab.errors import Interrupted, SchedlabError
 
 
 class _Group(click.Group):
-    """Shows a :class:`SchedlabError` as its message, without a traceback."""
+    """Shows a failure and a stop as a message, without a traceback."""
 
     def invoke(self, context: click.Context) -> Any:
         try:
@@ -24,6 +25,10 @@ class _Group(click.Group):
         except SchedlabError as error:
             click.echo(f"schedlab: {error}", err=True)
             sys.exit(1)
+        except (Interrupted, KeyboardInterrupt) as stop:
+            stopped = stop if isinstance(stop, Interrupted) else Interrupted(signal.SIGINT)
+            click.echo(f"schedlab: {stopped}", err=True)
+            sys.exit(stopped.status)
 
 
 def _enter(experiments: Path, results: Path, name: str) -> Any:
@@ -106,9 +111,9 @@ def programs(experiments: Path, results: Path, image: str) -> None:
 @click.option("--image", "name", required=True)
 def image(experiments: Path, results: Path, name: str) -> None:
     """Build an image with Packer."""
+    context = _enter(experiments, results, f"image-{name}")
     from schedlab.stages.image import build_image
 
-    context = _enter(experiments, results, f"image-{name}")
     build_image(context, name)
 
 
@@ -152,8 +157,8 @@ def trace_workload(
     experiments: Path, results: Path, workload: str, nodes: int, repetition: int, output: Path
 ) -> None:
     """Write the neutral trace of a workload."""
-    from schedlab.stages.analysis import write_trace
     from schedlab.stages.context import Context
+    from schedlab.stages.neutral_trace import write_trace
 
     write_trace(Context.load(experiments, results), workload, nodes, repetition, output)
 
@@ -175,8 +180,8 @@ def trial(experiments: Path, results: Path, cluster: str, workload: str, repetit
 @_paths
 def tables(experiments: Path, results: Path) -> None:
     """Build the Parquet tables from the trials."""
-    from schedlab.stages.analysis import write_tables
     from schedlab.stages.context import Context
+    from schedlab.stages.tables import write_tables
 
     write_tables(Context.load(experiments, results))
 
@@ -186,7 +191,7 @@ def tables(experiments: Path, results: Path) -> None:
 @click.option("--figure", required=True)
 def figure(experiments: Path, results: Path, figure: str) -> None:
     """Draw one figure from the tables."""
-    from schedlab.stages.analysis import draw_figure
+    from schedlab.stages.figure import draw_figure
 
     draw_figure(results, figure)
 
@@ -196,8 +201,8 @@ def figure(experiments: Path, results: Path, figure: str) -> None:
 @click.option("--output", type=click.Path(path_type=Path), required=True)
 def report(experiments: Path, results: Path, output: Path) -> None:
     """Render the report."""
-    from schedlab.stages.analysis import write_report
     from schedlab.stages.context import Context
+    from schedlab.stages.report import write_report
 
     write_report(Context.load(experiments, results), output)
 

@@ -7,8 +7,6 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-import requests
-
 from schedlab.errors import SchedlabError
 
 CHUNK = 2**20
@@ -30,12 +28,14 @@ def download(url: str, sha256: str, target: Path) -> None:
                     found.update(chunk)
                     out.write(chunk)
         else:
+            import requests  # here: most images need no download, and it takes a while to import
+
             with requests.get(url, stream=True, timeout=60) as answer, target.open("wb") as out:
                 answer.raise_for_status()
                 for chunk in answer.iter_content(CHUNK):
                     found.update(chunk)
                     out.write(chunk)
-    except (OSError, requests.RequestException) as error:
+    except OSError as error:  # requests' errors are OSErrors too
         target.unlink(missing_ok=True)
         raise SchedlabError(
             f"image.url {url} cannot be read: {error}",

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from schedlab.errors import SchedlabError
 from schedlab.images.payload import compile_program
+from schedlab.images.qcow2 import move_disk
 from schedlab.paths import ANSIBLE, GUEST_PROGRAMS, PACKER, ROLES
 from schedlab.results.records import file_digest
-from schedlab.testbed.snapshot import move_disk
 
 BACKING = "../base/disk.qcow2"
 """Where an image finds its base disk, from ``results/images/<image>/image``."""

@@ -17,6 +17,7 @@ PACKAGE = "workflow/schedlab"
 INFRASTRUCTURE = "workflow/infrastructure"
 
 TESTBED = (
+    f"{PACKAGE}/images/qcow2.py",
     f"{PACKAGE}/testbed/embedded.py",
     f"{PACKAGE}/testbed/snapshot.py",
     f"{PACKAGE}/testbed/ssh.py",
@@ -64,6 +65,7 @@ STAGES: dict[str, tuple[str, ...]] = {
     "configure": (
         *TESTBED,
         f"{PACKAGE}/stages/configure.py",
+        f"{PACKAGE}/stages/health.py",
         f"{INFRASTRUCTURE}/ansible/inventory/*",
         f"{INFRASTRUCTURE}/ansible/ansible.cfg",
     ),
@@ -72,6 +74,7 @@ STAGES: dict[str, tuple[str, ...]] = {
         *TESTBED,
         f"{PACKAGE}/stages/trial.py",
         f"{PACKAGE}/stages/collect.py",
+        f"{PACKAGE}/stages/health.py",
         f"{PACKAGE}/testbed/clock.py",
         f"{PACKAGE}/testbed/host_load.py",
         f"{PACKAGE}/testbed/prometheus.py",

@@ -111,6 +111,8 @@ def collect(scheduler: Scheduler, nodes: Mapping[str, Node], folder: Path) -> li
         problems += unpack(done.stdout, folder / "driver", _DRIVER)
         with (folder / "stamps.jsonl").open("w") as handle:
             for name in nodes:
-                for stamp in parse_stamps(name, stamps[name].result().decode(errors="replace")):
+                # A node on which no job ran has no stamps.
+                text = (stamps[name].result() or b"").decode(errors="replace")
+                for stamp in parse_stamps(name, text):
                     handle.write(json.dumps(stamp, sort_keys=True) + "\n")
     return problems

@@ -2,33 +2,33 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import shlex
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import ansible_runner
+import psutil
 
 from schedlab import design
 from schedlab.errors import SchedlabError
 from schedlab.paths import ANSIBLE, CHECKOUT, RECORD
 from schedlab.results.records import RecordWriter, load_record, verify_outputs, write_json
-from schedlab.schedulers import Scheduler
 from schedlab.sources import configure_sources
 from schedlab.stages.context import Context
 from schedlab.stages.guests import all_facts, emulator_pids, liveness, resident_mib
+from schedlab.stages.health import clocks_agree, health_gate
 from schedlab.testbed import snapshot
-from schedlab.testbed.clock import measure_offsets
 from schedlab.testbed.session import open_testbed
 from schedlab.testbed.ssh import Node, connect, wait_until_reachable
 
 STAGE = "configure"
 PLAYBOOK = "setup.yml"
-CLOCK_AGREEMENT_NS = 50_000_000
-"""Nodes' clocks may differ by this much (plus the measurement's own uncertainty)."""
 
 
 def secrets_folder(folder: Path) -> Path:
@@ -87,25 +87,26 @@ def play(
             gone.append(error)
         return bool(gone) or time.monotonic() > deadline
 
-    result = ansible_runner.run(
-        private_data_dir=str(private),
-        project_dir=str(ANSIBLE),
-        playbook=str(ANSIBLE / "playbooks" / PLAYBOOK),
-        inventory=str(ANSIBLE / "inventory" / "terraform.py"),
-        extravars=variables,
-        envvars={
-            "ANSIBLE_CONFIG": str(ANSIBLE / "ansible.cfg"),
-            "ANSIBLE_ROLES_PATH": str(ANSIBLE / "roles"),
-            "ANSIBLE_SSH_ARGS": f"-F {ssh_config}",
-            "ANSIBLE_LOCAL_TEMP": str(private / "tmp"),
-            "ANSIBLE_HOME": str(private / "home"),
-            "SCHEDLAB_TERRAFORM_OUTPUTS": str(outputs.resolve()),
-            "PATH": os.environ["PATH"],
-        },
-        cancel_callback=cancelled,
-        # Ansible's own output goes to this job's log, task by task.
-        quiet=False,
-    )
+    with no_child_left():
+        result = ansible_runner.run(
+            private_data_dir=str(private),
+            project_dir=str(ANSIBLE),
+            playbook=str(ANSIBLE / "playbooks" / PLAYBOOK),
+            inventory=str(ANSIBLE / "inventory" / "terraform.py"),
+            extravars=variables,
+            envvars={
+                "ANSIBLE_CONFIG": str(ANSIBLE / "ansible.cfg"),
+                "ANSIBLE_ROLES_PATH": str(ANSIBLE / "roles"),
+                "ANSIBLE_SSH_ARGS": f"-F {shlex.quote(str(ssh_config))}",
+                "ANSIBLE_LOCAL_TEMP": str(private / "tmp"),
+                "ANSIBLE_HOME": str(private / "home"),
+                "SCHEDLAB_TERRAFORM_OUTPUTS": str(outputs.resolve()),
+                "PATH": os.environ["PATH"],
+            },
+            cancel_callback=cancelled,
+            # Ansible's own output goes to this job's log, task by task.
+            quiet=False,
+        )
     events = list(result.events)
     rows = task_timings(events)
     if gone:
@@ -132,52 +133,39 @@ def play(
     return rows
 
 
-def clocks_agree(nodes: dict[str, Node]) -> dict[str, dict[str, int]]:
-    """Check that the nodes' clocks agree; return their offsets to the controller.
+@contextlib.contextmanager
+def no_child_left() -> Iterator[None]:
+    """End the processes that were started inside, where a signal breaks it off.
+
+    ansible-runner ends its ansible-playbook only when a callback tells it to cancel.
+    """
+    before = psutil.Process().children()
+    try:
+        yield
+    except BaseException:
+        for child in psutil.Process().children():
+            if child not in before:
+                ansible_runner.Runner.handle_termination(child.pid)
+        raise
+
+
+def rendered_file(head: Node, path: str) -> str:
+    """Read a configuration file that the roles wrote.
 
     Raises
     ------
     SchedlabError
-        When two clocks differ by more than the tolerance and both uncertainties.
+        When there is none, or the head cannot be reached.
     """
-    offsets = measure_offsets(nodes)
-    reference_name, reference = next(iter(offsets.items()))
-    for name, offset in offsets.items():
-        apart = abs(offset["offset_ns"] - reference["offset_ns"])
-        allowed = CLOCK_AGREEMENT_NS + offset["uncertainty_ns"] + reference["uncertainty_ns"]
-        if apart > allowed:
-            raise SchedlabError(
-                f"the clocks of {name} and {reference_name} differ by {apart / 1e6:.1f} ms "
-                f"(allowed {allowed / 1e6:.1f} ms)",
-                stage=STAGE,
-                node=name,
-            )
-    return offsets
-
-
-def health_gate(scheduler: Scheduler, nodes: dict[str, Node], timeout: float = 240.0) -> None:
-    """Wait until the scheduler's own health commands succeed on the head.
-
-    Raises
-    ------
-    SchedlabError
-        With the last answer when a command still fails after `timeout` seconds.
-    """
-    head = next(node for node in nodes.values() if node.role == "head")
-    compute = sum(node.role == "compute" for node in nodes.values())
-    deadline = time.monotonic() + timeout
-    for command in scheduler.health(compute):
-        while True:
-            done = head.run(command, check=False, timeout=timeout)
-            if done.returncode == 0:
-                break
-            if time.monotonic() > deadline:
-                raise SchedlabError(
-                    f"health check `{command}` fails: {(done.stdout + done.stderr).strip()[-600:]}",
-                    stage=STAGE,
-                    node=head.name,
-                )
-            time.sleep(1)
+    content = head.read(path)
+    if content is None:
+        raise SchedlabError(
+            f"the playbook wrote no {path}",
+            stage=STAGE,
+            node=head.name,
+            remedy="correct the role, or the adapter's configuration_files",
+        )
+    return content.decode()
 
 
 def configure(context: Context, cluster_id: str) -> None:
@@ -224,7 +212,7 @@ def configure(context: Context, cluster_id: str) -> None:
             facts = all_facts(nodes)
             head = next(node for node in nodes.values() if node.role == "head")
             rendered = {
-                name: head.read(path).decode()
+                name: rendered_file(head, path)
                 for name, path in scheduler.configuration_files().items()
             }
             # Dirty pages belong on the disk before it is frozen.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -62,3 +63,8 @@ class Context:
         """The accelerator record's finding."""
         finding: dict[str, Any] = load_record(self.results / paths.ACCELERATOR)["accelerator"]
         return finding
+
+
+def library_versions(*packages: str) -> dict[str, str]:
+    """Versions of Python packages, for a stage's record."""
+    return {name: version(name) for name in packages}

@@ -60,9 +60,9 @@ def emulator_pids(names: list[str], testbed: Testbed, cluster: str) -> dict[str,
     pids = {}
     for name in names:
         domain = testbed.domain_name(cluster, name)
-        path = Path("/run/libvirt/qemu") / f"{domain}.pid"
-        if path.exists():
-            pids[name] = int(path.read_text())
+        # A guest that died has none any more.
+        with contextlib.suppress(FileNotFoundError):
+            pids[name] = int((Path("/run/libvirt/qemu") / f"{domain}.pid").read_text())
     return pids
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from schedlab import design
 from schedlab.config import Cluster
-from schedlab.errors import SchedlabError
+from schedlab.errors import Interrupted, SchedlabError
 from schedlab.paths import ACCELERATOR, CHECKOUT, LOGS, RECORD
 from schedlab.privacy.identity import identity
 from schedlab.results.records import RecordWriter, verify_outputs, write_json
@@ -156,7 +156,7 @@ def provision(context: Context, cluster_id: str) -> None:
                 for name, node in nodes.items():
                     check_guest(node, cluster.machines()[name].vcpus)
                     node.run("sync")
-        except SchedlabError:
+        except (SchedlabError, Interrupted):
             keep_consoles(testbed, cluster_id, context)
             raise
         backing = {node["name"]: image / "disk.qcow2" for node in described}

@@ -19,9 +19,9 @@ from schedlab.results.records import RecordWriter, beside, verify_outputs, write
 from schedlab.schedulers import Scheduler, get_scheduler
 from schedlab.sources import trial_sources
 from schedlab.stages.collect import OUTPUT, collect
-from schedlab.stages.configure import health_gate
 from schedlab.stages.context import Context
 from schedlab.stages.guests import emulator_pids, liveness, require_running, resident_mib
+from schedlab.stages.health import health_gate
 from schedlab.stages.progress import report_progress
 from schedlab.stages.timing import Phases
 from schedlab.testbed import host_load as host
@@ -37,7 +37,6 @@ from schedlab.testbed.prometheus import (
 )
 from schedlab.testbed.session import Testbed, open_testbed
 from schedlab.testbed.ssh import Node, connect, wait_until_reachable
-from schedlab.testbed.supervisor import Interrupted
 from schedlab.toolchain import Toolchain
 from schedlab.workloads import read_trace
 
@@ -114,8 +113,6 @@ class Trial:
                 restored = snapshot.restore(testbed, self.configured / "snapshot")
             try:
                 self._measure(testbed, restored, url)
-            except Interrupted:
-                raise
             except (SchedlabError, OSError, ValueError, subprocess.SubprocessError) as error:
                 self.reasons.append(str(error))
             self._keep_consoles(testbed)

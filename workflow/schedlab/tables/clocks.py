@@ -20,7 +20,7 @@ class NodeClock:
     first, last : int
         Guest's clock minus controller's, ns, at the two measurements; equal where only one exists.
     start, end : int
-        Controller's clock at the two measurements, ns.
+        Controller's clock at the two measurements, ns; not the trial's start and end.
     uncertainty : int
         Larger half round trip of the two, ns.
     """
@@ -44,7 +44,11 @@ class NodeClock:
 
 
 def node_clocks(conditions: Mapping[str, Any]) -> dict[str, NodeClock]:
-    """Clocks of the nodes from a trial record's conditions; nodes never measured are left out."""
+    """Clocks of the nodes from a trial record's conditions; nodes never measured are left out.
+
+    Records made before each measurement kept its own instant (``at_ns``) have in its place the
+    trial's start and the end of the workload: the one a little late, the other early.
+    """
     start = int(conditions.get("start_ns", 0))
     end = int(conditions.get("end_ns", start))
     clocks = {}
@@ -56,8 +60,8 @@ def node_clocks(conditions: Mapping[str, Any]) -> dict[str, NodeClock]:
         clocks[node] = NodeClock(
             int(before["offset_ns"]),
             int(after["offset_ns"]),
-            start,
-            end,
+            int(before.get("at_ns", start)),
+            int(after.get("at_ns", end)),
             max(int(before["uncertainty_ns"]), int(after["uncertainty_ns"])),
         )
     return clocks

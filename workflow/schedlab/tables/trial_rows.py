@@ -146,7 +146,7 @@ def to_pandas(table: pa.Table) -> pd.DataFrame:
 def job_problems(
     jobs: pd.DataFrame, clocks: Mapping[str, NodeClock], *, gang: bool = True
 ) -> list[str]:
-    """Say why a trial's jobs make it invalid: bad ends, or instants in an impossible order.
+    """Say why a trial's jobs make it invalid: bad ends, no stamps, an impossible order of instants.
 
     Without gangs a job's first rank may start, and even end, before its last one is allocated.
     """
@@ -155,6 +155,14 @@ def job_problems(
         for state, count in jobs["state"].value_counts().sort_index().items()
         if state != COMPLETED
     ]
+    completed = jobs[jobs["state"] == COMPLETED]
+    stamped = completed["rank_finished"].map(len, na_action="ignore").fillna(0)
+    missing = int((stamped < completed["nodes"]).sum())
+    if missing:
+        problems.append(
+            f"{missing} of {len(completed)} {COMPLETED} jobs lack stamps of their payload: fewer "
+            "ranks stamped their start and end than the job has nodes"
+        )
     allowed = 2 * max((clock.uncertainty for clock in clocks.values()), default=0) + _RESOLUTION_NS
     alone = jobs["nodes"] == 1
     for earlier, later in zip(_ORDER, _ORDER[1:], strict=False):

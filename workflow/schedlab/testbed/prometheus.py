@@ -88,11 +88,15 @@ def prometheus(
         process = subprocess.Popen(command, stdout=handle, stderr=subprocess.STDOUT)
     try:
         deadline = time.monotonic() + timeout
-        while not _ready(url):
+        while True:
+            ready = _ready(url)
+            # In this order: where another program took the port first, that one may answer.
             if process.poll() is not None or time.monotonic() > deadline:
                 raise SchedlabError(
                     f"Prometheus is not ready: {log.read_text()[-500:]}", stage="trial", log=log
                 )
+            if ready:
+                break
             time.sleep(0.1)
         yield url
     finally:

@@ -5,9 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
-import libvirt
 
-from schedlab.testbed.session import checkout_identity, quiet, remove_objects
 from schedlab.testbed.supervisor import remove_abandoned, system_libvirt_answers
 
 
@@ -19,6 +17,10 @@ def reap(results: Path) -> list[str]:
     """
     removed = [str(path) for path in remove_abandoned(results)]
     if system_libvirt_answers():
+        import libvirt
+
+        from schedlab.testbed.session import checkout_identity, quiet, remove_objects
+
         libvirt.registerErrorHandler(quiet, None)
         connection = libvirt.open("qemu:///system")
         try:

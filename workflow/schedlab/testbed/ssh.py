@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 import shutil
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from schedlab.errors import SchedlabError
 
 USER = "bench"
+_SSH_FAILED = 255
+"""Status with which ssh(1) ends when it could not run the command at all."""
+_ABSENT = 66
+"""Status of :meth:`Node.read`'s command where there is no such file (EX_NOINPUT of sysexits.h)."""
 
 
 class Node:
@@ -71,21 +77,55 @@ class Node:
         return done
 
     def write(self, path: str, content: bytes) -> None:
-        """Write a file on the node."""
-        subprocess.run(
-            self.command(f"mkdir -p $(dirname {path}) && cat > {path}"),
-            input=content,
-            check=True,
-            capture_output=True,
-            timeout=120,
-        )
+        """Write a file on the node, and make its folder where there is none.
 
-    def read(self, path: str) -> bytes:
-        """Read a file of the node (as root); an absent file reads as empty."""
-        done = subprocess.run(
-            self.command(f"sudo cat {path}"), capture_output=True, check=False, timeout=120
+        Raises
+        ------
+        SchedlabError
+            When it cannot be written.
+        """
+        folder = shlex.quote(str(PurePosixPath(path).parent))
+        done = self._exchange(
+            f"mkdir -p -- {folder} && cat > {shlex.quote(path)}", f"write {path}", content
         )
+        if done.returncode:
+            raise self._failure(f"write {path}", done)
+
+    def read(self, path: str) -> bytes | None:
+        """Read a file of the node as root; None where there is no such file.
+
+        Raises
+        ------
+        SchedlabError
+            When the node cannot be reached or the file cannot be read.
+        """
+        quoted = shlex.quote(path)
+        script = f"test -e {quoted} || exit {_ABSENT}; exec cat -- {quoted}"
+        done = self._exchange(f"sudo sh -c {shlex.quote(script)}", f"read {path}")
+        if done.returncode == _ABSENT:
+            return None
+        if done.returncode:
+            raise self._failure(f"read {path}", done)
         return done.stdout
+
+    def _exchange(
+        self, command: str, task: str, content: bytes = b"", timeout: float = 120.0
+    ) -> subprocess.CompletedProcess[bytes]:
+        try:
+            return subprocess.run(
+                self.command(command),
+                input=content,
+                capture_output=True,
+                timeout=timeout,
+                check=False,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise SchedlabError(f"could not {task} within {timeout:g} s", node=self.name) from error
+
+    def _failure(self, task: str, done: subprocess.CompletedProcess[bytes]) -> SchedlabError:
+        cause = "SSH failed" if done.returncode == _SSH_FAILED else f"status {done.returncode}"
+        said = done.stderr.decode(errors="replace").strip()[-500:]
+        return SchedlabError(f"could not {task}: {cause}: {said}", node=self.name)
 
     def answers(self) -> bool:
         """Tell whether a command runs on the node now."""
@@ -109,21 +149,26 @@ def write_config(path: Path, nodes: Sequence[dict[str, Any]], key: Path, sockets
     lines += [
         "Host *",
         f"  User {USER}",
-        f"  IdentityFile {key.resolve()}",
+        f"  IdentityFile {_quoted(key.resolve())}",
         "  IdentitiesOnly yes",
         "  BatchMode yes",
         "  StrictHostKeyChecking accept-new",
-        f"  UserKnownHostsFile {path.resolve().parent / 'known_hosts'}",
+        f"  UserKnownHostsFile {_quoted(path.resolve().parent / 'known_hosts')}",
         "  LogLevel ERROR",
         "  ConnectTimeout 15",
         "  ServerAliveInterval 15",
         "  ServerAliveCountMax 8",
         "  ControlMaster auto",
-        f"  ControlPath {sockets}/%C",
+        f"  ControlPath {_quoted(sockets, '/%C')}",
         "  ControlPersist 600",
         "",
     ]
     path.write_text("\n".join(lines))
+
+
+def _quoted(path: Path, rest: str = "") -> str:
+    """Write a path as ssh_config(5) wants it, where ``%`` begins a token and a space a word."""
+    return f'"{str(path).replace("%", "%%")}{rest}"'
 
 
 @contextlib.contextmanager
@@ -132,9 +177,9 @@ def connect(scratch: Path, nodes: Sequence[dict[str, Any]], key: Path) -> Iterat
     config = scratch / "ssh.conf"
     # Not in the scratch folder: a socket's path may have no more than 107 characters.
     sockets = Path(tempfile.mkdtemp(prefix="schedlab-"))
-    write_config(config, nodes, key, sockets)
     result = {n["name"]: Node(n["name"], n["address"], n["role"], config) for n in nodes}
     try:
+        write_config(config, nodes, key, sockets)
         yield result
     finally:
         for node in result.values():
@@ -176,9 +221,10 @@ def wait_until_reachable(
         Names the first node that does not answer within `timeout` seconds.
     """
     deadline = time.monotonic() + timeout
+    stop = threading.Event()
 
     def wait(node: Node) -> None:
-        while not node.answers():
+        while not node.answers() and not stop.is_set():
             alive()
             if time.monotonic() > deadline:
                 raise SchedlabError(
@@ -188,7 +234,11 @@ def wait_until_reachable(
                     log=log,
                     remedy="read the node's console log; raise limits.boot for a slow machine",
                 )
-            time.sleep(0.3)
+            stop.wait(0.3)
 
     with ThreadPoolExecutor(max_workers=len(nodes)) as pool:
-        list(pool.map(wait, nodes.values()))
+        try:
+            list(pool.map(wait, nodes.values()))
+        finally:
+            # After a signal, or where one node failed: the pool waits for its threads.
+            stop.set()

@@ -21,20 +21,19 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import FrameType
+from typing import IO
 
 import psutil
 
-from schedlab.errors import SchedlabError
+from schedlab.errors import Interrupted, SchedlabError
 
 INSIDE = "SCHEDLAB_INSIDE_TESTBED"
 SCRATCH = "SCHEDLAB_SCRATCH_JOB"
 SYSTEM_SOCKET = Path("/run/libvirt/libvirt-sock")
+LOCK = "lock"
+"""File in a scratch folder that its owner holds locked; the kernel drops the lock of the dead."""
 GRACE = 60.0
 """Seconds that a job has to bring its cluster down after SIGTERM or SIGINT."""
-
-
-class Interrupted(SchedlabError):
-    """The job was asked to stop (SIGINT, SIGTERM, or the workflow that started it died)."""
 
 
 def scratch_root(results: Path) -> Path:
@@ -42,31 +41,37 @@ def scratch_root(results: Path) -> Path:
     return results / "scratch"
 
 
-def is_owned(scratch: Path) -> bool:
-    """Tell whether the job that made a scratch folder still lives.
-
-    The owner holds a lock on ``lock`` for its whole life; the kernel drops it when it dies.
-    """
-    lock = scratch / "lock"
-    if not lock.exists():
-        return False
-    with lock.open("r") as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-    return False
-
-
 def remove_abandoned(results: Path) -> list[Path]:
     """Remove the scratch folders whose owners are dead; return what was removed."""
     removed = []
     root = scratch_root(results)
     for scratch in sorted(root.iterdir()) if root.is_dir() else []:
-        if scratch.is_dir() and not is_owned(scratch):
-            shutil.rmtree(scratch, ignore_errors=True)
+        # Held while it removes: a job that is making this folder waits for the lock, then finds
+        # the folder gone and makes another.
+        with contextlib.suppress(OSError):
+            with (scratch / LOCK).open("a") as handle:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(scratch, ignore_errors=True)
             removed.append(scratch)
     return removed
+
+
+def _make_locked(scratch: Path) -> IO[str]:
+    """Make a scratch folder that is locked from the moment that it has its name.
+
+    It is made and locked under another name first. Until it is locked, a job that runs
+    :func:`remove_abandoned` may remove it; renaming it fails then, and it is made again.
+    """
+    scratch.parent.mkdir(parents=True, exist_ok=True)
+    private = scratch.with_name(f".{scratch.name}")
+    while True:
+        private.mkdir(exist_ok=True)
+        with contextlib.ExitStack() as stack, contextlib.suppress(FileNotFoundError):
+            handle = stack.enter_context((private / LOCK).open("w"))
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            private.rename(scratch)
+            stack.pop_all()
+            return handle
 
 
 @contextlib.contextmanager
@@ -74,9 +79,7 @@ def scratch_folder(results: Path, name: str) -> Iterator[Path]:
     """Make a locked scratch folder for one job and remove it at the end."""
     remove_abandoned(results)
     scratch = scratch_root(results) / f"{name}-{os.getpid()}"
-    scratch.mkdir(parents=True, exist_ok=True)
-    with (scratch / "lock").open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+    with _make_locked(scratch):
         try:
             yield scratch
         finally:
@@ -113,7 +116,7 @@ def workflow_process() -> psutil.Process | None:
 
 
 def _raise_interrupted(number: int, _frame: FrameType | None) -> None:
-    raise Interrupted(f"stopped by {signal.Signals(number).name}")
+    raise Interrupted(number)
 
 
 @contextlib.contextmanager
@@ -172,8 +175,9 @@ def run_embedded(command: Sequence[str], scratch: Path) -> int:
     try:
         return child.wait()
     except (Interrupted, KeyboardInterrupt):
-        for pid in [p.pid for p in psutil.Process(child.pid).children()]:
-            os.kill(pid, signal.SIGTERM)
+        with contextlib.suppress(psutil.NoSuchProcess):
+            for inside in psutil.Process(child.pid).children():
+                inside.terminate()
         try:
             child.wait(GRACE)
         except subprocess.TimeoutExpired:

@@ -1,0 +1,133 @@
+"""Real clusters that `make test` has no time for: two compute nodes, and one that boots each time.
+
+`make test-all` runs this. Both clusters are made from one image, in one folder of results.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+import yaml
+from campaign import ROOT, Campaign, guests, not_as_asked, shapes, wait_for
+
+from schedlab.results.records import load_record, verify_outputs
+from schedlab.schedulers.equivalence import differences
+
+EXPERIMENT = ROOT / "config/tests/two-nodes.yaml"
+TRIAL = ("slurm-n2", "gang")
+BOOTED = ("slurm-n1", "gang")
+
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.skipif(os.geteuid() != 0, reason="needs root: network and mount namespaces"),
+    pytest.mark.skipif(
+        os.environ.get("SCHEDLAB_TEST_ALL") != "1", reason="make test-all runs it: takes minutes"
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Folder that all clusters of this module share, and the image with it."""
+    folder = tmp_path_factory.mktemp("e2e") / "results"
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def campaign(results: Path) -> Campaign:
+    """One complete run on two compute nodes."""
+    made = Campaign(str(EXPERIMENT), results)
+    made.run()
+    return made
+
+
+@pytest.fixture(scope="module")
+def booted(campaign: Campaign, results: Path) -> Campaign:
+    """One complete run on a cluster that is never saved with its memory."""
+    settings = yaml.safe_load(EXPERIMENT.read_text())
+    settings |= {"nodes": [1], "placement": {"oversubscribe": True, "reset": "boot"}}
+    experiment = results.parent / "boot.yaml"
+    experiment.write_text(yaml.safe_dump(settings))
+    made = Campaign(str(experiment), results)
+    made.run()
+    return made
+
+
+def nothing_is_left(campaign: Campaign) -> bool:
+    """No guest runs, and no scratch folder is there."""
+    return guests() == [] and list((campaign.results / "scratch").iterdir()) == []
+
+
+def test_a_job_of_two_nodes_runs_on_both_at_once(campaign: Campaign) -> None:
+    assert campaign.verdict(campaign.trial(*TRIAL)) == {"valid": True, "reasons": []}
+    trials = pq.read_table(campaign.results / "tables/trials.parquet").to_pandas()
+    assert list(trials["valid"]) == [True], trials["reasons"][0]
+    jobs = pq.read_table(campaign.results / "tables/jobs.parquet").to_pandas()
+    assert set(jobs["state"]) == {"COMPLETED"}
+    gangs = jobs[jobs["nodes"] == 2]
+    assert len(gangs) == 2
+    for _, job in gangs.iterrows():
+        assert set(job["placement"]) == {"compute1", "compute2"}
+        assert len(job["rank_started"]) == 2
+        # Both ranks were there together, on the clocks of two guests.
+        assert max(job["rank_started"]) < min(job["rank_finished"])
+
+
+def test_what_ran_is_what_the_trace_asked_for(campaign: Campaign) -> None:
+    trace, translated, ran = shapes(campaign.trial(*TRIAL))
+    assert differences(trace, translated) == []
+    assert not_as_asked(trace, ran) == []
+
+
+def test_every_offset_keeps_the_instant_of_its_measurement(campaign: Campaign) -> None:
+    conditions = load_record(campaign.trial(*TRIAL) / "record.json")["conditions"]
+    assert set(conditions["clock"]) == {"head", "compute1", "compute2"}
+    for moments in conditions["clock"].values():
+        assert moments["start"]["at_ns"] < conditions["start_ns"]
+        assert moments["end"]["at_ns"] > conditions["end_ns"]
+
+
+def test_the_run_leaves_nothing(campaign: Campaign) -> None:
+    assert nothing_is_left(campaign)
+
+
+def test_a_guest_killed_in_a_trial_makes_it_invalid_by_name_and_leaves_nothing(
+    campaign: Campaign,
+) -> None:
+    """The watchdog: nothing waits for a limit, and the other guests go too."""
+    folder = campaign.trial(*TRIAL)
+    log = campaign.results / "logs/trials/slurm-n2.gang.1.log"
+    log.unlink()
+    process = campaign.start("--forcerun", "trial_slurm-n2.gang.1")
+    wait_for(lambda: log.exists() and " submitted" in log.read_text(), 600, "the workload")
+    victim = next(p for p in guests() if "compute2" in " ".join(p.cmdline()))
+    victim.kill()
+    assert process.wait(600) == 0
+    verdict = campaign.verdict(folder)
+    assert not verdict["valid"]
+    assert "the guest compute2 died" in verdict["reasons"][0]
+    assert "compute2" in (campaign.results / "report.html").read_text()
+    assert nothing_is_left(campaign)
+
+
+def test_a_trial_boots_its_cluster_from_frozen_disks(booted: Campaign) -> None:
+    configured = booted.results / "clusters/slurm-n1/configured"
+    snapshot = configured / "snapshot"
+    manifest = json.loads((snapshot / "cluster.json").read_text())
+    assert [node["name"] for node in manifest["nodes"]] == ["head", "compute1"]
+    assert not any("memory" in node for node in manifest["nodes"])
+    assert not list(snapshot.glob("*.save"))
+    record = load_record(booted.trial(*BOOTED) / "record.json")
+    assert record["conditions"]["reset"] == "boot"
+    assert record["verdict"] == {"valid": True, "reasons": []}
+    jobs = pq.read_table(booted.results / "tables/jobs.parquet").to_pandas()
+    assert set(jobs["state"]) == {"COMPLETED"}
+    verify_outputs(configured / "record.json")  # the disks are as they were frozen
+    assert nothing_is_left(booted)

@@ -1,0 +1,88 @@
+"""A command that is stopped by a signal: its exit status and message, and what it takes along."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from schedlab.errors import Interrupted, SchedlabError
+from schedlab.stages import configure
+
+COMMAND = """
+import sys, time
+from pathlib import Path
+from schedlab.cli.main import main
+from schedlab.testbed.supervisor import interruptible
+
+@main.command()
+def wait():
+    if sys.argv[2] == "stage":
+        with interruptible():
+            Path(sys.argv[3]).touch()
+            try:
+                time.sleep(600)
+            except Exception as error:
+                print("taken for a failure", error)
+    Path(sys.argv[3]).touch()
+    time.sleep(600)
+
+main(["wait"])
+"""
+
+
+@pytest.mark.parametrize(
+    ("kind", "number", "status"),
+    [
+        ("stage", signal.SIGTERM, 143),
+        ("stage", signal.SIGINT, 130),
+        ("plain", signal.SIGINT, 130),
+    ],
+)
+def test_a_stopped_command_says_so_and_ends_with_the_signals_status(
+    tmp_path: Path, kind: str, number: signal.Signals, status: int
+) -> None:
+    ready = tmp_path / "ready"
+    process = subprocess.Popen(
+        [sys.executable, "-c", COMMAND, "wait", kind, str(ready)],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    deadline = time.monotonic() + 120
+    while not ready.exists():
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.05)
+    process.send_signal(number)
+    out, err = process.communicate(timeout=120)
+    assert (process.returncode, out) == (status, "")
+    assert err == f"schedlab: stopped by {number.name}\n"
+
+
+def test_no_handler_of_failures_takes_a_stop_for_one() -> None:
+    assert not issubclass(Interrupted, Exception)
+    assert not issubclass(Interrupted, SchedlabError)
+
+
+def test_a_stopped_playbook_ends_its_ansible(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And is not taken for a guest that died, nor wrapped by ansible-runner."""
+    program = tmp_path / "ansible-playbook"
+    program.write_text("#!/bin/sh\nexec sleep 3600\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+
+    def stopped() -> None:
+        raise Interrupted(signal.SIGTERM)
+
+    before = psutil.Process().children()
+    with pytest.raises(Interrupted):
+        configure.play(
+            "setup-slurm.yml", tmp_path / "o", tmp_path / "c", {}, tmp_path, 600, stopped
+        )
+    left = [child for child in psutil.Process().children() if child not in before]
+    assert [child for child in left if child.status() != psutil.STATUS_ZOMBIE] == []

@@ -1,0 +1,62 @@
+"""Whether a cluster is fit to be measured: its clocks agree, its scheduler answers."""
+
+from __future__ import annotations
+
+import time
+
+from schedlab.errors import SchedlabError
+from schedlab.schedulers import Scheduler
+from schedlab.testbed.clock import measure_offsets
+from schedlab.testbed.ssh import Node
+
+STAGE = "configure"
+CLOCK_AGREEMENT_NS = 50_000_000
+"""Nodes' clocks may differ by this much (plus the measurement's own uncertainty)."""
+
+
+def clocks_agree(nodes: dict[str, Node]) -> dict[str, dict[str, int]]:
+    """Check that the nodes' clocks agree; return their offsets to the controller.
+
+    Raises
+    ------
+    SchedlabError
+        When two clocks differ by more than the tolerance and both uncertainties.
+    """
+    offsets = measure_offsets(nodes)
+    reference_name, reference = next(iter(offsets.items()))
+    for name, offset in offsets.items():
+        apart = abs(offset["offset_ns"] - reference["offset_ns"])
+        allowed = CLOCK_AGREEMENT_NS + offset["uncertainty_ns"] + reference["uncertainty_ns"]
+        if apart > allowed:
+            raise SchedlabError(
+                f"the clocks of {name} and {reference_name} differ by {apart / 1e6:.1f} ms "
+                f"(allowed {allowed / 1e6:.1f} ms)",
+                stage=STAGE,
+                node=name,
+            )
+    return offsets
+
+
+def health_gate(scheduler: Scheduler, nodes: dict[str, Node], timeout: float = 240.0) -> None:
+    """Wait until the scheduler's own health commands succeed on the head.
+
+    Raises
+    ------
+    SchedlabError
+        With the last answer when a command still fails after `timeout` seconds.
+    """
+    head = next(node for node in nodes.values() if node.role == "head")
+    compute = sum(node.role == "compute" for node in nodes.values())
+    deadline = time.monotonic() + timeout
+    for command in scheduler.health(compute):
+        while True:
+            done = head.run(command, check=False, timeout=timeout)
+            if done.returncode == 0:
+                break
+            if time.monotonic() > deadline:
+                raise SchedlabError(
+                    f"health check `{command}` fails: {(done.stdout + done.stderr).strip()[-600:]}",
+                    stage=STAGE,
+                    node=head.name,
+                )
+            time.sleep(1)
