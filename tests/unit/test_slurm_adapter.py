@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from prometheus_client.samples import Sample
 
 from schedlab.errors import SchedlabError
 from schedlab.schedulers import get_scheduler
@@ -316,13 +317,17 @@ def test_sdiag_counters(tmp_path: Path) -> None:
 
 
 def test_daemon_cost() -> None:
-    values = {
-        'schedlab_process_cpu_seconds_total{process="slurmctld"}': 1.5,
-        'schedlab_process_resident_memory_bytes{process="slurmctld"}': 2e7,
-        'schedlab_process_cpu_seconds_total{process="sshd"}': 9.0,
-        "node_load1": 1.0,
-    }
-    assert SLURM.daemon_cost(values) == {"slurmctld": {"cpu_seconds": 1.5, "rss_bytes": 2e7}}
+    samples = [
+        Sample("schedlab_process_cpu_seconds_total", {"process": "slurmctld"}, 1.5),
+        Sample("schedlab_process_resident_memory_bytes", {"process": "slurmctld"}, 20000000),
+        Sample("schedlab_process_cpu_seconds_total", {"process": "sshd"}, 9.0),
+        Sample("schedlab_process_threads", {"process": "slurmctld"}, 9.0),
+        Sample("node_load1", {}, 1.0),
+    ]
+    cost = SLURM.daemon_cost(samples)
+    assert cost == {"slurmctld": {"cpu_seconds": 1.5, "rss_bytes": 2e7}}
+    # As in the records made so far.
+    assert json.dumps(cost["slurmctld"]["rss_bytes"]) == "20000000.0"
 
 
 def test_unknown_scheduler() -> None:
