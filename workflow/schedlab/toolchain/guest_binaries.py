@@ -169,8 +169,8 @@ def require_supported_pair(kubernetes: str, volcano: str) -> None:
     SchedlabError
         Names the versions that go together.
     """
-    cluster, scheduler = parse_version(kubernetes)[:2], parse_version(volcano)[:2]
-    if len(cluster) == 2 and SUPPORTED_PAIRS.get(scheduler) == cluster:
+    cluster, scheduler = (parse_version(text).release[:2] for text in (kubernetes, volcano))
+    if SUPPORTED_PAIRS.get(scheduler) == cluster:
         return
     pairs = ", ".join(
         f"Volcano {_dotted(ours)} with Kubernetes {_dotted(theirs)}"
@@ -270,8 +270,8 @@ def linker_flags(group: str, module: GoModule) -> str:
             stage="toolchain",
             remedy="write the version, the commit and the date of the release into release.json",
         )
-    major, minor, *_ = parse_version(module.version)
-    return Template(GROUPS[group].flags).substitute(facts, major=major, minor=minor)
+    version = parse_version(module.version)
+    return Template(GROUPS[group].flags).substitute(facts, major=version.major, minor=version.minor)
 
 
 def read_sums(folder: Path) -> dict[str, str]:
