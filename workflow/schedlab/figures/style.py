@@ -223,12 +223,13 @@ def dots(axis: Axes, trials: pd.DataFrame, summary: pd.DataFrame, column: str) -
 
     Of one workload: its trials, their rows of `metrics.summary.cells`, the trials' column.
     """
-    good = valid(trials).dropna(subset=column)
+    good = valid(trials)
     if not summary["n"].sum():
-        blank(axis, "no value in any trial" if valid(trials)["valid"].any() else "no valid trial")
+        blank(axis, "no value in any trial" if len(good) else "no valid trial")
         return
     looks, levels = dot_looks(trials), sorted(trials["nodes"].unique())
     good = good.assign(what=good["scheduler"].astype(str) + _TRIAL, value=good[column])
+    good = good.dropna(subset="value")
     summary = summary.assign(what=summary["scheduler"].astype(str) + _ESTIMATE)
     notes = summary[summary["low"].isna()].fillna({"estimate": 0.0})
     notes = notes.assign(text="n=" + notes["n"].astype(str))
@@ -239,9 +240,9 @@ def dots(axis: Axes, trials: pd.DataFrame, summary: pd.DataFrame, column: str) -
     note = so.Text(color=MUTED, fontsize=SMALL, valign="bottom")
     (
         so.Plot()
-        .add(one, *(beside, _SideBySide()), data=good, y="value", **every)
+        .add(one, beside, _SideBySide(), data=good, y="value", **every)
         .add(so.Dot(pointsize=7), beside, data=summary, y="estimate", marker="what", **every)
-        # The interval of the tables, not one that seaborn would draw by lot.
+        # The tables' own interval: one of seaborn's would be resampled at random.
         .add(so.Range(linewidth=1.4), beside, data=summary, ymin="low", ymax="high", **every)
         .add(cap, beside, data=summary, y="low", **every)
         .add(cap, beside, data=summary, y="high", **every)
