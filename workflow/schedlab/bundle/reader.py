@@ -3,6 +3,10 @@
 Only what :mod:`schedlab.bundle.writer` can have written is accepted: every header is made anew from
 name, size and mode and compared, so that links, devices, sparse files, extended headers and bytes
 hidden in padding are refused by construction. Messages name the common attacks by their kind.
+
+The `data` filter of :mod:`tarfile` would add nothing: it guards an extraction, and lets pass links
+within the folder, sparse files, absolute paths (shortened), backslashes, control characters, and
+names that are there twice.
 """
 
 from __future__ import annotations

@@ -26,13 +26,13 @@ def draw(tables: Tables) -> Figure:
     for axis, workload in zip(axes, names, strict=True):
         rows = bounds[bounds["workload"] == workload]
         levels = sorted(int(nodes) for nodes in rows["nodes"].unique())
-        # A blank panel has no lines. The bound is the trace's and the machine's: the same for
+        # A blank panel has no marks. The bound is the trace's and the machine's: the same for
         # every scheduler, and another one for imported trials of other traces or machines.
-        for place, nodes in enumerate(levels if axis.get_lines() else []):
+        for place, nodes in enumerate(levels if axis.collections else []):
             found = rows.loc[rows["nodes"] == nodes, "estimate"].dropna()
             for bound in sorted(found.round(6).unique()):
                 x = [place - 0.4, place + 0.4]
-                axis.plot(x, [bound, bound], clip_on=False, zorder=2, **_BOUND)
+                axis.plot(x, [bound, bound], clip_on=False, zorder=0.9, **_BOUND)
                 axis.set_ylim(top=max(axis.get_ylim()[1], 1.12 * bound))
     figure.supxlabel("compute nodes", fontsize=10)
     figure.supylabel("makespan (s)", fontsize=10)

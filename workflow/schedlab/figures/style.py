@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
+import seaborn as sns
+import seaborn.objects as so
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -105,6 +107,7 @@ def look(number: int) -> Look:
     return Look(COLOURS[place], _LINES[place], _MARKERS[place])
 
 
+_TRIAL, _ESTIMATE = ": one trial", ": estimate, 95 % interval"
 _NOTE: dict[str, Any] = {"fontsize": SMALL, "color": MUTED}
 
 
@@ -197,6 +200,24 @@ def legend(figure: Figure, handles: Sequence[Line2D], columns: int = 3) -> None:
     figure.legend(handles=list(handles), loc="outside upper left", ncols=number, **space)
 
 
+class _SideBySide(so.Move):
+    """Marks of one place next to each other, in their order, so that equal values are seen."""
+
+    def __call__(self, data: pd.DataFrame, *_: Any) -> pd.DataFrame:
+        places = data.groupby(["x", "color"], observed=True)["x"]
+        share = (places.cumcount() + 0.5) / places.transform("size") - 0.5
+        return data.assign(x=data["x"] + 0.6 * share * data["width"])
+
+
+def dot_looks(trials: pd.DataFrame) -> dict[str, Look]:
+    """What `dots` draws of each scheduler, by its name in the legend."""
+    looks = {}
+    for number, name in enumerate(sorted(str(name) for name in trials["scheduler"].unique())):
+        looks[name + _TRIAL] = look(number)._replace(marker="o")
+        looks[name + _ESTIMATE] = look(number)
+    return looks
+
+
 def dots(axis: Axes, trials: pd.DataFrame, summary: pd.DataFrame, column: str) -> None:
     """Trials as points and their estimate with interval, against node count, in one panel.
 
@@ -206,31 +227,40 @@ def dots(axis: Axes, trials: pd.DataFrame, summary: pd.DataFrame, column: str) -
     if not summary["n"].sum():
         blank(axis, "no value in any trial" if len(good) else "no valid trial")
         return
-    levels = sorted(int(nodes) for nodes in trials["nodes"].unique())
-    names = sorted(str(name) for name in trials["scheduler"].unique())
-    for cell in summary.to_dict("records"):
-        number = names.index(str(cell["scheduler"]))
-        colour, _, marker = look(number)
-        x = levels.index(int(cell["nodes"])) + (number - (len(names) - 1) / 2) * 0.8 / len(names)
-        values = good.loc[good["cluster"] == cell["cluster"], column].dropna().to_numpy(float)
-        if not values.size:
-            middle: dict[str, Any] = {"ha": "center", "va": "center", **_NOTE}
-            axis.text(x, 0.5, "no valid\ntrial", transform=axis.get_xaxis_transform(), **middle)
-            continue
-        # Small sideways shifts keep equal values apart.
-        shift = (np.arange(values.size) - (values.size - 1) / 2) * min(0.07, 0.2 / values.size)
-        axis.plot(x - 0.1 + shift, values, "o", mfc="none", mec=colour, mew=1.1, ms=5)
-        estimate, low, high = (float(cell[key]) for key in ("estimate", "low", "high"))
-        axis.plot([x + 0.12], [estimate], marker, color=colour, ms=6)
-        if not np.isnan(low):
-            error = [[max(0.0, estimate - low)], [max(0.0, high - estimate)]]
-            axis.errorbar([x + 0.12], [estimate], error, color=colour, capsize=3.5)
-        else:
-            # Not beside it, where the next scheduler's marks are.
-            above: dict[str, Any] = {"xytext": (0, 4), "textcoords": "offset points"}
-            above |= {"ha": "center", "va": "bottom"}
-            axis.annotate(f"n={cell['n']}", (x + 0.12, estimate), **above, **_NOTE)
-    axis.set_xticks(range(len(levels)), [str(level) for level in levels])
+    looks, levels = dot_looks(trials), sorted(trials["nodes"].unique())
+    good = good.assign(what=good["scheduler"].astype(str) + _TRIAL, value=good[column])
+    good = good.dropna(subset="value")
+    summary = summary.assign(what=summary["scheduler"].astype(str) + _ESTIMATE)
+    notes = summary[summary["low"].isna()].fillna({"estimate": 0.0})
+    notes = notes.assign(text="n=" + notes["n"].astype(str))
+    beside = so.Dodge(by=["color"])
+    every: dict[str, Any] = {"x": "nodes", "color": "what", "legend": False}
+    one = so.Dot(marker="o", fill=False, pointsize=5, stroke=1.1)
+    cap = so.Dot(marker="_", pointsize=7, stroke=1.4)
+    note = so.Text(color=MUTED, fontsize=SMALL, valign="bottom")
+    (
+        so.Plot()
+        .add(one, beside, _SideBySide(), data=good, y="value", **every)
+        .add(so.Dot(pointsize=7), beside, data=summary, y="estimate", marker="what", **every)
+        # The tables' own interval: one of seaborn's would be resampled at random.
+        .add(so.Range(linewidth=1.4), beside, data=summary, ymin="low", ymax="high", **every)
+        .add(cap, beside, data=summary, y="low", **every)
+        .add(cap, beside, data=summary, y="high", **every)
+        .add(note, beside, data=notes, y="estimate", text="text", **every)
+        .scale(
+            x=so.Nominal(order=levels),
+            color=so.Nominal([style.colour for style in looks.values()], order=list(looks)),
+            marker=so.Nominal([style.marker for style in looks.values()], order=list(looks)),
+        )
+        .label(x="", y="")
+        .theme(_SETTINGS)
+        .on(axis)
+        .plot()
+    )
+    # Seaborn gives each mark a path and a size; with one for all, the file is a fifth as large.
+    trial_marks: Any = axis.collections[0]
+    trial_marks.set_paths(trial_marks.get_paths()[:1])
+    trial_marks.set_sizes(trial_marks.get_sizes()[:1])
     axis.set_xlim(-0.6, len(levels) - 0.4)
     axis.set_ylim(0, 1.2 * axis.get_ylim()[1])
     axis.yaxis.set_major_locator(MaxNLocator(5))
@@ -242,19 +272,16 @@ def dot_panels(axes: Sequence[Axes], trials: pd.DataFrame, quantity: str) -> Non
     summary, column = cells(trials, quantity), QUANTITIES[quantity].column
     for axis, workload in zip(axes, workloads(trials), strict=True):
         rows = trials[trials["workload"] == workload]
-        heading(axis, workload, invalid_note(rows))
         dots(axis, rows, summary[summary["workload"] == workload], column)
+        heading(axis, workload, invalid_note(rows))
 
 
 def dot_handles(trials: pd.DataFrame) -> list[Line2D]:
     """Legend of `dots`: for each scheduler what open and filled marks are."""
-    handles: list[Line2D] = []
-    for number, name in enumerate(sorted(str(name) for name in trials["scheduler"].unique())):
-        colour, _, marker = look(number)
-        one: dict[str, Any] = {"marker": "o", "mfc": "none", "mec": colour, "ls": "none"}
-        handles.append(Line2D([], [], label=f"{name}: one trial", **one))
-        label = f"{name}: estimate, 95 % interval"
-        handles.append(Line2D([], [], marker=marker, color=colour, label=label))
+    handles = []
+    for what, (colour, _, marker) in dot_looks(trials).items():
+        one: dict[str, Any] = {"mfc": "none", "ls": "none"} if what.endswith(_TRIAL) else {}
+        handles.append(Line2D([], [], marker=marker, color=colour, label=what, **one))
     return handles
 
 
@@ -275,20 +302,16 @@ def ecdf(tables: Tables, start: str, end: str, label: str, note: str = "") -> Fi
     for axis, workload in zip(axes, names, strict=True):
         rows = trials[trials["workload"] == workload]
         heading(axis, workload, invalid_note(rows))
-        drawn = False
         for trial, cluster in valid(rows)[["trial", "cluster"]].itertuples(index=False):
-            values = by_trial.get(str(trial), pd.Series(dtype=float))
-            known = np.sort(values.dropna().to_numpy(dtype=float)) * factor
-            if not known.size:
-                continue
+            values = by_trial.get(str(trial), pd.Series(dtype=float)) * factor
             style = look(order.index(str(cluster)))
             # All jobs are in the denominator, those without a value too.
-            height = np.arange(known.size + 1) / len(values)
-            axis.step(np.append(known[:1], known), height, where="post", **line_of(style, 1.1))
-            drawn = True
-        if not drawn:
+            part = np.full(len(values), 1 / max(1, len(values)))
+            sns.ecdfplot(x=values, weights=part, stat="count", ax=axis, **line_of(style, 1.1))
+        if not axis.lines:
             blank(axis, "no value in any trial" if len(valid(rows)) else "no valid trial")
             continue
+        axis.set(xlabel="", ylabel="")
         axis.set_ylim(0, 1.02)
         axis.set_yticks([0, 0.5, 1])
         axis.xaxis.set_major_locator(MaxNLocator(5))

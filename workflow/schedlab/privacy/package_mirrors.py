@@ -44,23 +44,20 @@ def parse_one_line(text: str) -> Iterator[Source]:
 
 
 def parse_deb822(text: str) -> Iterator[Source]:
-    """Read the deb822 format (sources.list(5)): paragraphs of fields with continuation lines."""
-    lines = [line for line in text.splitlines() if not line.startswith("#")]
-    for paragraph in re.split(r"\n\s*\n", "\n".join(lines)):
-        fields: dict[str, list[str]] = {}
-        name = ""
-        for line in paragraph.splitlines():
-            if line[:1].isspace():
-                fields.setdefault(name, []).extend(line.split())
-            elif ":" in line:
-                name, _, value = line.partition(":")
-                name = name.strip().lower()
-                fields[name] = value.split()
-        if "deb" not in fields.get("types", []) or fields.get("enabled") == ["no"]:
+    """Read the deb822 format (sources.list(5)): paragraphs of fields with continuation lines.
+
+    A paragraph without any field, which apt refuses with its whole file, ends the reading.
+    """
+    # Every stage imports this module; not every machine has a file of this format.
+    from debian.deb822 import Deb822
+
+    # Lines, because python-debian would open a file whose name the text is.
+    for fields in Deb822.iter_paragraphs(text.splitlines()):
+        if "deb" not in fields.get("Types", "").split() or fields.get("Enabled") == "no":
             continue
-        for uri in fields.get("uris", []):
-            for suite in fields.get("suites", []):
-                yield Source(uri, suite, tuple(fields.get("components", [])))
+        for uri in fields.get("URIs", "").split():
+            for suite in fields.get("Suites", "").split():
+                yield Source(uri, suite, tuple(fields.get("Components", "").split()))
 
 
 def host_sources(root: Path = Path("/")) -> Iterator[Source]:

@@ -6,18 +6,21 @@ name appears in Python. A new scheduler is a new package and an Ansible role.
 
 from __future__ import annotations
 
-import re
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from schedlab.errors import SchedlabError
 from schedlab.schedulers.programs import ProgramGroup
 from schedlab.schedulers.settings import Setting, merged, problems
 from schedlab.workloads.registry import Problem
 from schedlab.workloads.trace import Job, Trace
+
+if TYPE_CHECKING:
+    from prometheus_client.samples import Sample
+
 
 PAYLOAD = "/usr/local/bin/schedlab-payload"
 STAMPS = "/var/lib/schedlab/stamps.txt"
@@ -230,13 +233,13 @@ class Scheduler(ABC):
     def daemons(self) -> dict[str, list[str]]:
         """Role (`head`, `compute`) -> names of the processes that make up the scheduler."""
 
-    def daemon_cost(self, values: Mapping[str, float]) -> dict[str, dict[str, float]]:
-        """Cost of this scheduler's processes on one node, from its cost exporter's values.
+    def daemon_cost(self, samples: Iterable[Sample]) -> dict[str, dict[str, float]]:
+        """Cost of this scheduler's processes on one node, from what its cost exporter serves.
 
         Parameters
         ----------
-        values : mapping
-            `name{labels}` -> value, as Prometheus' text format has them.
+        samples : iterable of prometheus_client.samples.Sample
+            Of all metrics; those of other processes are passed over.
 
         Returns
         -------
@@ -247,10 +250,10 @@ class Scheduler(ABC):
         """
         names = {name for processes in self.daemons().values() for name in processes}
         found: dict[str, dict[str, float]] = {}
-        for series, value in values.items():
-            match = re.match(r'(schedlab_process\w+)\{.*?process="([^"]+)"', series)
-            if match and match[2] in names and match[1] in COST_METRICS:
-                found.setdefault(match[2], {})[COST_METRICS[match[1]]] = value
+        for sample in samples:
+            process, metric = sample.labels.get("process"), COST_METRICS.get(sample.name)
+            if process in names and metric:
+                found.setdefault(process, {})[metric] = float(sample.value)
         return found
 
     @abstractmethod

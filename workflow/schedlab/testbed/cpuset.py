@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from ClusterShell.RangeSet import RangeSet
+
 from schedlab.errors import SchedlabError
+from schedlab.ranges import parse_ranges
+
+MOST_CPUS = 16384
+"""Most CPUs that libvirt can name."""
 
 
 def parse_cpuset(text: str) -> frozenset[int]:
@@ -18,27 +24,18 @@ def parse_cpuset(text: str) -> frozenset[int]:
     Raises
     ------
     SchedlabError
-        When `text` is not in that notation.
+        When `text` is not in that notation, or has more members than any host has CPUs.
     """
-    members: set[int] = set()
-    for part in filter(None, (piece.strip() for piece in text.split(","))):
-        first, dash, last = part.partition("-")
-        try:
-            low, high = int(first), int(last if dash else first)
-        except ValueError:
-            raise SchedlabError(f"not a set of CPUs: {text!r}", remedy="write 0,2-3") from None
-        if high < low:
-            raise SchedlabError(f"not a set of CPUs: {text!r} (range {part} runs backwards)")
-        members.update(range(low, high + 1))
-    return frozenset(members)
+    if not text.strip():
+        return frozenset()
+    try:
+        return frozenset(map(int, parse_ranges(text, MOST_CPUS)))
+    except ValueError as error:
+        raise SchedlabError(f"not a set of CPUs: {text[:80]!r}: {error}") from error
 
 
 def format_cpuset(members: Iterable[int]) -> str:
     """Write a set in its shortest form, ranges of two included: ``0-1,3``."""
-    ranges: list[list[int]] = []
-    for member in sorted(set(members)):
-        if ranges and member == ranges[-1][1] + 1:
-            ranges[-1][1] = member
-        else:
-            ranges.append([member, member])
-    return ",".join(str(low) if low == high else f"{low}-{high}" for low, high in ranges)
+    numbers = RangeSet()
+    numbers.update(map(str, members))
+    return str(numbers)

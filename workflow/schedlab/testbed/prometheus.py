@@ -14,6 +14,8 @@ from typing import Any
 
 import requests
 import yaml
+from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
 
 from schedlab.errors import SchedlabError
 from schedlab.privacy.identity import identity
@@ -148,19 +150,26 @@ def wait_for_targets(url: str, timeout: float = 30.0) -> None:
         time.sleep(0.2)
 
 
-def parse_text(text: str) -> dict[str, float]:
-    """Parse the Prometheus text format into ``name{labels}`` -> value."""
-    result = {}
-    for line in text.splitlines():
-        if line and not line.startswith("#"):
-            name, _, value = line.rpartition(" ")
-            result[name] = float(value)
-    return result
+def read_exporter(address: str, port: int) -> list[Sample]:
+    """Read an exporter's present values directly.
 
-
-def read_exporter(address: str, port: int) -> dict[str, float]:
-    """Read an exporter's present values directly."""
-    return parse_text(_session().get(f"http://{address}:{port}/metrics", timeout=20).text)
+    Raises
+    ------
+    SchedlabError
+        When it does not answer, or not in Prometheus' text format.
+    """
+    url = f"http://{address}:{port}/metrics"
+    try:
+        answer = _session().get(url, timeout=20)
+        answer.raise_for_status()
+        families = list(text_string_to_metric_families(answer.text))
+    except (requests.RequestException, ValueError) as error:
+        raise SchedlabError(
+            f"{url} does not answer in Prometheus' text format: {error!r}",
+            stage="trial",
+            remedy="check the exporter's unit on that node (role monitoring)",
+        ) from error
+    return [sample for family in families for sample in family.samples]
 
 
 def _get(url: str, **parameters: str) -> Any:

@@ -21,6 +21,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from packaging.version import Version
+
 from schedlab.errors import SchedlabError
 from schedlab.paths import TOOL_MODULES
 from schedlab.results.records import file_digest
@@ -267,8 +269,8 @@ class GoBuilder:
         }
 
 
-def go_version(go: Path) -> tuple[int, ...]:
-    """Version of a Go installation; empty when it does not run."""
+def go_version(go: Path) -> Version:
+    """Version of a Go installation; 0 when it does not run."""
     done = subprocess.run(
         [str(go), "env", "GOVERSION"],
         env=os.environ | {"GOTOOLCHAIN": "local"},

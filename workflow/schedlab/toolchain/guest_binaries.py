@@ -147,8 +147,8 @@ def linker_flags(group: ProgramGroup, module: GoModule) -> str:
             stage="toolchain",
             remedy="write the version, the commit and the date of the release into release.json",
         )
-    major, minor, *_ = parse_version(module.version)
-    return Template(group.flags).substitute(facts, major=major, minor=minor)
+    version = parse_version(module.version)
+    return Template(group.flags).substitute(facts, major=version.major, minor=version.minor)
 
 
 def read_sums(folder: Path) -> dict[str, str]:

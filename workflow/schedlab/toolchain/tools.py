@@ -13,11 +13,13 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
+from packaging.specifiers import SpecifierSet
+from packaging.version import InvalidVersion, Version
+
 from schedlab.errors import SchedlabError
 from schedlab.results.records import file_digest
 
 Source = Literal["path", "built", "downloaded"]
-Version = tuple[int, ...]
 
 ADMINISTRATION = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 """Folders that Debian leaves out of an ordinary user's PATH; libvirtd and others are in them."""
@@ -74,9 +76,9 @@ class Requirement:
         Arguments that make it print its version; empty: it has none to tell.
     pattern : str
         Regular expression whose first group is the version.
-    minimum : tuple of int
-        Lowest version that serves; a version as far as that is compared.
-    below : tuple of int
+    minimum : str
+        Lowest version that serves; empty: any.
+    below : str
         First version that no longer serves; empty: no limit.
     """
 
@@ -86,19 +88,21 @@ class Requirement:
     executables: tuple[str, ...] = ()
     arguments: tuple[str, ...] = ("--version",)
     pattern: str = r"(\d+(?:\.\d+)+)"
-    minimum: Version = ()
-    below: Version = ()
+    minimum: str = ""
+    below: str = ""
 
     def suits(self, version: str) -> bool:
         """Tell whether a version lies in the range that serves."""
-        number = parse_version(version)
-        return number >= self.minimum and (not self.below or number < self.below)
+        limits = [f">={self.minimum}"] if self.minimum else []
+        # Other than by comparison alone, 0.9.0-rc1 is not below 0.9.
+        limits += [f"<{self.below}"] if self.below else []
+        return SpecifierSet(",".join(limits)).contains(parse_version(version), prereleases=True)
 
 
 SYSTEM = (
-    Requirement("qemu-system-x86_64", "qemu-system-x86", "runs the guests", minimum=(7,)),
+    Requirement("qemu-system-x86_64", "qemu-system-x86", "runs the guests", minimum="7"),
     Requirement("qemu-img", "qemu-utils", "makes disks and overlays"),
-    Requirement("libvirtd", "libvirt-daemon", "manages the guests", minimum=(9,)),
+    Requirement("libvirtd", "libvirt-daemon", "manages the guests", minimum="9"),
     Requirement("virsh", "libvirt-clients", "shows what libvirt has"),
     Requirement("dnsmasq", "dnsmasq-base", "gives the guests addresses and names"),
     Requirement("iptables", "iptables", "lets libvirt set up its network"),
@@ -122,7 +126,7 @@ SYSTEM = (
 
 TERRAFORM = (
     Requirement(
-        "terraform", "terraform", "creates clusters", (), ("version",), r"v(\d+\.\d+\.\d+)", (1, 5)
+        "terraform", "terraform", "creates clusters", (), ("version",), r"v(\d+\.\d+\.\d+)", "1.5"
     ),
     Requirement(
         "terraform",
@@ -131,32 +135,39 @@ TERRAFORM = (
         ("tofu",),
         ("version",),
         r"v(\d+\.\d+\.\d+)",
-        (1, 6),
+        "1.6",
     ),
 )
 """Terraform or OpenTofu, whichever is found first; OpenTofu is built where there is neither."""
 
 # `packer` is also a program of cracklib's: only this output is HashiCorp's.
 PACKER = Requirement(
-    "packer", "packer", "builds images", (), ("version",), r"Packer v(\d+\.\d+\.\d+)", (1, 11)
+    "packer", "packer", "builds images", (), ("version",), r"Packer v(\d+\.\d+\.\d+)", "1.11"
 )
 PROMETHEUS = Requirement(
     "prometheus",
     "prometheus",
     "samples metrics",
     pattern=r"version (\d+\.\d+\.\d+)",
-    minimum=(2, 33),
+    minimum="2.33",
 )
 PROVIDER = Requirement(
-    "terraform-provider-libvirt", "", "creates clusters", minimum=(0, 8), below=(0, 9)
+    "terraform-provider-libvirt", "", "creates clusters", minimum="0.8", below="0.9"
 )
-PLUGIN = Requirement("packer-plugin-qemu", "", "builds images", minimum=(1, 0, 9))
+PLUGIN = Requirement("packer-plugin-qemu", "", "builds images", minimum="1.0.9")
 
 
 def parse_version(text: str) -> Version:
-    """Turn the leading dotted number of a version into integers: ``1.15.1-dev`` to (1, 15, 1)."""
-    match = re.match(r"v?(\d+(?:\.\d+)*)", text)
-    return tuple(int(part) for part in match[1].split(".")) if match else ()
+    """Read a version as PEP 440 orders it: ``1.15.1-dev`` is before 1.15.1, ``1.6`` equals 1.6.0.
+
+    Of a version in another notation, such as ``1.32.1-eks-4096722``, the leading dotted number
+    counts; without one it is version 0.
+    """
+    number = re.match(r"v?\d+(?:\.\d+)*", text)
+    try:
+        return Version(text)
+    except InvalidVersion:
+        return Version(number[0] if number else "0")
 
 
 def search_path() -> str:
@@ -235,7 +246,7 @@ def missing(requirements: Sequence[Requirement] = SYSTEM) -> dict[Requirement, s
         if version is None:
             result[requirement] = f"does not tell its version ({path})"
         elif not requirement.suits(version):
-            minimum = ".".join(map(str, requirement.minimum))
+            minimum = requirement.minimum
             result[requirement] = f"has version {version}, at least {minimum} is needed"
     return result
 

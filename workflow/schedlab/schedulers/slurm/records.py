@@ -10,6 +10,8 @@ import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 
+from schedlab.errors import SchedlabError
+from schedlab.ranges import parse_ranges
 from schedlab.schedulers.base import COMPLETED, FAILED, UNFINISHED
 from schedlab.schedulers.rows import NativeJob
 
@@ -46,6 +48,9 @@ _SOURCES = {
 }
 
 _CAUSES = {"OOM failure": "OUT_OF_MEMORY", "cancelled by node failure": "NODE_FAIL"}
+MOST_NODES = 1024
+"""Most names in a host list: far more than the nodes of a cluster (`nodes` of the experiment)."""
+_LONGEST = 255  # of a host name
 _UNFINISHED = {"PENDING", "RUNNING", "SUSPENDED", "COMPLETING", "CONFIGURING"}
 
 
@@ -66,24 +71,51 @@ def expand_host_list(text: str) -> list[str]:
     Returns
     -------
     list of str
-        In the order of the list.
+        In the order of the list; those of a bracket in ascending order, as Slurm writes them.
+
+    Raises
+    ------
+    SchedlabError
+        When `text` is no host list, or has more than `MOST_NODES` names: a record of a stranger
+        must not fill the memory.
     """
     if not text or text.startswith("("):
         return []
+    try:
+        return _expanded(text)
+    except ValueError as error:
+        shown = text if len(text) <= 80 else f"{text[:80]}..."
+        raise SchedlabError(
+            f"Slurm's records hold {shown!r}, which is no host list: {error}",
+            remedy="the records were damaged or changed: run the trial again,"
+            " or get the bundle again from whom you have it",
+        ) from error
+
+
+def _expanded(text: str) -> list[str]:
     names: list[str] = []
-    # Split at commas outside of brackets.
-    for part in re.findall(r"(?:[^,\[]|\[[^\]]*\])+", text):
-        match = re.fullmatch(r"([^\[]*)\[([^\]]*)\](.*)", part)
-        if match is None:
-            names.append(part)
+    begun = [""]  # what stands so far of the names of one part
+    for number, piece in enumerate(re.split(r"\[([^\[\]]*)\]", text)):
+        if number % 2:
+            room = max(0, MOST_NODES - len(names)) // len(begun)
+            ends = parse_ranges(piece, room)
+            begun = [start + end for start in begun for end in ends]
             continue
-        prefix, ranges, suffix = match.groups()
-        # The suffix may hold brackets of its own.
-        rests = expand_host_list(suffix) or [""]
-        for item in ranges.split(","):
-            low, _, high = item.partition("-")
-            for number in range(int(low), int(high or low) + 1):
-                names += [f"{prefix}{number:0{len(low)}d}{rest}" for rest in rests]
+        if "[" in piece or "]" in piece:
+            raise ValueError("a bracket is not closed or not opened")
+        first, *others = piece.split(",")
+        # Before it is copied to each name.
+        if len(begun[0]) + len(first) > _LONGEST:
+            raise ValueError(f"a name is longer than {_LONGEST} characters")
+        begun = [start + first for start in begun]
+        for other in others:
+            names += begun
+            begun = [other]
+    names += begun
+    if len(names) > MOST_NODES:
+        raise ValueError(f"it has more than {MOST_NODES} names")
+    if not all(names):
+        raise ValueError("a name is empty")
     return names
 
 
