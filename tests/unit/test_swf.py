@@ -12,8 +12,9 @@ import pytest
 from schedlab.errors import SchedlabError
 from schedlab.workloads import Machine
 from schedlab.workloads.swf import Swf
-from schedlab.workloads.swf_file import header, machine_size, records
+from schedlab.workloads.swf_file import header, machine_size
 from schedlab.workloads.swf_sample import sample
+from schedlab.workloads.swf_table import records
 
 ROOT = Path(__file__).resolve().parents[2]
 TRACES = Path(os.environ.get("SCHEDLAB_TRACES", ROOT.parent / "shared" / "data"))
@@ -149,7 +150,9 @@ def test_gzip_and_plain_are_told_apart_by_content(tmp_path: Path) -> None:
         (HEADER, 128),
         ("; MaxNodes: 64\n", 64),
         (";MaxProcs:\t32 (of 64)\n", 32),
-        ("; MaxProcs: -1\n; MaxNodes: many\n", None),
+        ("; MaxProcs: 128.0\n", 128),
+        ("; MaxProcs: -1\n; MaxNodes: 64\n", 64),
+        ("; MaxProcs: -1\n; MaxNodes: 0\n", None),
         ("", None),
     ],
 )

@@ -22,7 +22,7 @@ from schedlab.schedulers.base import (
     refuse_priority,
 )
 from schedlab.schedulers.kubernetes import manifest, records
-from schedlab.schedulers.kubernetes.pki import write_credentials
+from schedlab.schedulers.kubernetes.pki import SERVICE_NETWORK, write_credentials
 from schedlab.schedulers.rows import assemble, driver_rows, text_of
 from schedlab.workloads.registry import Problem
 from schedlab.workloads.trace import Job, Trace
@@ -53,6 +53,7 @@ class KubernetesBase(Scheduler):
     binaries: ClassVar[tuple[str, ...]] = ("kubernetes", "volcano")
     playbook: ClassVar[str] = "setup-kubernetes.yml"
     cost_port: ClassVar[int] = 9101
+    networks: ClassVar[Mapping[str, str]] = {SERVICE_NETWORK: "Kubernetes' services"}
     group: ClassVar[str]
     """API group of the Jobs."""
     version: ClassVar[str]

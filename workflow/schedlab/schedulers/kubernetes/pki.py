@@ -25,6 +25,8 @@ LIFETIME = datetime.timedelta(days=3650)
 # A guest's clock goes on from the instant of its snapshot: certificates must be valid before now.
 EARLIER = datetime.timedelta(days=2)
 SERVICE_ADDRESS = "10.96.0.1"
+SERVICE_NETWORK = "10.96.0.0/16"
+"""As the API server has it (`--service-cluster-ip-range`)."""
 
 
 @dataclass(frozen=True)

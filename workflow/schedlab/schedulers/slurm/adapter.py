@@ -49,6 +49,10 @@ _RESERVED = (
     "StateSaveLocation",
 )
 
+# What Slurm's parser takes as one value: it strips comments and backslashes, quoted or not, and
+# reads what follows a blank as the line's next key.
+_VALUE = re.compile(r'[^\s"#\\]+|"[^"#\\]+"')
+
 # Where things are: not what bounds a result.
 _PLACE = re.compile(r"(File|Dir|Location|Port|Host|Name|User|Addr|Key)$")
 
@@ -257,7 +261,12 @@ class Slurm(Scheduler):
             for key, text in overrides.items()
             if key.lower() in reserved
         ] + [
-            Problem(key, text, "empty, or more than one line", "write a value on one line")
+            Problem(
+                key,
+                text,
+                "empty, or cut short by slurm.conf at a blank, #, quote or backslash",
+                "write a value without them; one with blanks in double quotes",
+            )
             for key, text in overrides.items()
-            if not text.strip() or re.search(r"[\r\n]", text)
+            if not _VALUE.fullmatch(text)
         ]
