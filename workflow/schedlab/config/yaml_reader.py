@@ -151,7 +151,7 @@ def _decoded(content: bytes, name: str) -> str:
     for mark, encoding in _MARKS:
         if content.startswith(mark):
             raise SchedlabError(f"{name}:1: is {encoding}", remedy="save it as UTF-8")
-    if b"\0" in content[:4]:
+    if b"\0" in content[:2]:
         raise SchedlabError(
             f"{name}:1: holds NUL characters; UTF-16, or no text", remedy="save it as UTF-8"
         )

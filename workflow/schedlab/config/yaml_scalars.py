@@ -89,7 +89,7 @@ class _Dumper(yaml.SafeDumper):
     """Quotes text that would be read as something else by the rules above."""
 
 
-_Dumper.add_implicit_resolver(  # type: ignore[no-untyped-call]
+_Dumper.add_implicit_resolver(
     "tag:yaml.org,2002:float",
     re.compile("|".join(f"(?:{p.pattern})$" for p in (_INTEGER, _OCTAL, _HEXADECIMAL, _FLOAT))),
     list("-+.0123456789"),

@@ -11,14 +11,13 @@ from __future__ import annotations
 import contextlib
 import gzip
 import math
-import os
 import re
 import stat
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
 from schedlab.errors import SchedlabError
 from schedlab.printing import printable
@@ -152,12 +151,11 @@ def opened(path: Path) -> Iterator[IO[bytes]]:
         if not stat.S_ISREG(path.stat().st_mode):
             raise SchedlabError(f"{name}: is no regular file", remedy="name a trace file")
         with contextlib.ExitStack() as stack:
-            descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-            stream: IO[bytes] = stack.enter_context(open(descriptor, "rb"))
-            if stream.read(2) == b"\x1f\x8b":
-                stream.seek(0)
-                stream = stack.enter_context(gzip.open(stream, "rb"))
+            stream: IO[bytes] = stack.enter_context(path.open("rb"))
+            zipped = stream.read(2) == b"\x1f\x8b"
             stream.seek(0)
+            if zipped:
+                stream = cast(IO[bytes], stack.enter_context(gzip.GzipFile(fileobj=stream)))
             head = stream.read(512)
             for pattern, kind, remedy in _KINDS:
                 if re.match(pattern, head, re.DOTALL):

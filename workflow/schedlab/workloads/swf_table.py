@@ -1,4 +1,4 @@
-"""All jobs of a trace as one array, read once: quickly where every line is sound, else line by line.
+"""All jobs of a trace as one array, read once: fast where every line is sound, else each by itself.
 
 A job that nobody replays may be malformed: its line is noted, and refused only when it is used.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
 import tempfile
 import warnings
 from collections import Counter
@@ -185,7 +184,7 @@ def _keep(rows: np.ndarray, folder: Path, kept: Path, name: str) -> None:
         try:
             np.save(partial, rows)
             partial.flush()
-            os.replace(partial.name, kept)
+            Path(partial.name).replace(kept)
         except BaseException:
             Path(partial.name).unlink(missing_ok=True)
             raise
