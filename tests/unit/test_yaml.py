@@ -239,7 +239,11 @@ def test_hostile_files_are_refused_in_a_message(
 
 
 def test_infinite_numbers_name_key_and_line(tmp_path: Path) -> None:
-    text = "workloads:\n  - {name: a, kind: burst, runtime: .inf}\n  - {name: b, kind: gang, runtime: .nan}\n"
+    text = (
+        "workloads:\n"
+        "  - {name: a, kind: burst, runtime: .inf}\n"
+        "  - {name: b, kind: gang, runtime: .nan}\n"
+    )
     message = refusal(tmp_path, text)
     assert ":2: workloads[0].runtime = '.inf': not a finite number. Remedy: " in message
     assert ":3: workloads[1].runtime = '.nan': not a finite number. Remedy: " in message
