@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from schedlab.errors import SchedlabError
-from schedlab.toolchain.cache import SMALL, Cache, default_root
+from schedlab.paths import cache_root
+from schedlab.toolchain.cache import SMALL, Cache
 
 
 @pytest.fixture
@@ -239,12 +240,12 @@ def test_place_copies_where_links_fail(
     assert not (tmp_path / "copy").samefile(source)
 
 
-def test_default_root(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_cache_root(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("SCHEDLAB_CACHE", str(tmp_path))
-    assert default_root() == tmp_path
+    assert cache_root() == tmp_path
     monkeypatch.delenv("SCHEDLAB_CACHE")
     monkeypatch.setenv("XDG_CACHE_HOME", "/x")
-    assert default_root() == Path("/x/schedlab")
+    assert cache_root() == Path("/x/schedlab")
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", "/home/u")
-    assert default_root() == Path("/home/u/.cache/schedlab")
+    assert cache_root() == Path("/home/u/.cache/schedlab")

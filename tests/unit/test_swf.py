@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
+import lzma
 import os
+import random
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from schedlab.errors import SchedlabError
-from schedlab.workloads import Machine
+from schedlab.workloads import Machine, swf_table
 from schedlab.workloads.swf import Swf
-from schedlab.workloads.swf_file import header, machine_size, records
+from schedlab.workloads.swf_file import header, machine_size
 from schedlab.workloads.swf_sample import sample
+from schedlab.workloads.swf_table import records
 
 ROOT = Path(__file__).resolve().parents[2]
 TRACES = Path(os.environ.get("SCHEDLAB_TRACES", ROOT.parent / "shared" / "data"))
@@ -149,7 +153,9 @@ def test_gzip_and_plain_are_told_apart_by_content(tmp_path: Path) -> None:
         (HEADER, 128),
         ("; MaxNodes: 64\n", 64),
         (";MaxProcs:\t32 (of 64)\n", 32),
-        ("; MaxProcs: -1\n; MaxNodes: many\n", None),
+        ("; MaxProcs: 128.0\n", 128),
+        ("; MaxProcs: -1\n; MaxNodes: 64\n", 64),
+        ("; MaxProcs: -1\n; MaxNodes: 0\n", None),
         ("", None),
     ],
 )
@@ -188,6 +194,238 @@ def test_malformed_lines_are_refused_with_their_place(tmp_path: Path, bad: str, 
     assert caught.value.remedy
     (problem,) = workload.problems([Machine(1, 2)], tmp_path)
     assert problem.key == "file"
+
+
+def test_the_order_of_the_lines_is_no_matter(tmp_path: Path) -> None:
+    lines = [line(n, submit=10 * (n // 2), runtime=n) for n in range(1, 61)]
+    shuffled = lines[:]
+    random.Random(3).shuffle(shuffled)
+    workload = write(tmp_path, *lines).model_copy(update={"start": 5, "jobs": 20})
+    expected = workload.generate(Machine(2, 2), 1, tmp_path)
+    assert [job.runtime for job in expected.jobs][:2] == [0.6, 0.7]
+    (tmp_path / "t.swf").write_text(HEADER + "".join(shuffled))
+    assert workload.generate(Machine(2, 2), 1, tmp_path) == expected
+
+
+def test_jobs_wider_than_the_header_s_machine_are_a_problem_until_its_size_is_set(
+    tmp_path: Path,
+) -> None:
+    workload = write(
+        tmp_path, line(1, processors=128), line(2, processors=96), head="; MaxNodes: 64\n"
+    )
+    (problem,) = workload.problems([Machine(1, 2)], tmp_path)
+    assert problem.key == "machine_size"
+    assert "2 of 2 jobs are wider (up to 128 processors) than the 64" in problem.what
+    assert "set machine_size" in problem.remedy
+    for size in (64, 128):
+        sized = workload.model_copy(update={"machine_size": size})
+        assert sized.problems([Machine(1, 2)], tmp_path) == []
+
+
+@pytest.mark.parametrize("key", ["MaxProcs", "MaxNodes"])
+@pytest.mark.parametrize(
+    "value", ["\u00b2", "\u0663", "many", "1_0", "9" * 5000, "0x10", "1e3", "nan"]
+)
+def test_sizes_that_are_no_numbers_are_refused_with_line_and_field(
+    tmp_path: Path, key: str, value: str
+) -> None:
+    workload = write(tmp_path, line(1), head=f"; Version: 2.2\n; {key}: {value}\n")
+    (problem,) = workload.problems([Machine(1, 2)], tmp_path)
+    assert f"t.swf:2: {key} = " in problem.what
+    assert "no whole number" in problem.what
+    assert "set machine_size" in problem.remedy
+
+
+def test_a_byte_order_mark_and_other_ends_of_lines_are_read(tmp_path: Path) -> None:
+    text = HEADER + line(1) + line(2, submit=5)
+    for content in (
+        b"\xef\xbb\xbf" + text.encode(),
+        text.replace("\n", "\r\n").encode(),
+        text.replace("\n", "\r").encode(),
+        gzip.compress(b"\xef\xbb\xbf" + text.encode()),
+        text.rstrip().encode(),
+    ):
+        (tmp_path / "t.swf").write_bytes(content)
+        assert machine_size(tmp_path / "t.swf") == 128
+        assert [record.line for record in records(tmp_path / "t.swf")] == [6, 7]
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (bz2.compress(b"; x\n"), "bzip2"),
+        (lzma.compress(b"; x\n"), "xz"),
+        (b"PK\x03\x04rest", "zip"),
+        (b"\x28\xb5\x2f\xfdrest", "zstd"),
+        (b"7z\xbc\xaf\x27\x1c", "7-Zip"),
+        (b"\x1f\x9drest", "compress"),
+        (b"<!DOCTYPE html><html>", "HTML"),
+        (b"\n  <html>", "HTML"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "Git LFS"),
+        ("; Version: 2.2\n".encode("utf-16"), "UTF-16"),
+        (gzip.compress(bz2.compress(b"; x\n"), mtime=0), "bzip2"),
+        (gzip.compress(gzip.compress(b"; x\n", mtime=0), mtime=0), "gzip within gzip"),
+        (gzip.compress(b"x" * 257 + b"ustar" + b"y" * 300, mtime=0), "tar"),
+    ],
+)
+def test_what_is_no_trace_is_named_by_its_first_bytes(
+    tmp_path: Path, content: bytes, what: str
+) -> None:
+    (tmp_path / "t.swf").write_bytes(content)
+    workload = Swf(name="s", file="t.swf", machine_size=64)
+    (problem,) = workload.problems([Machine(1, 2)], tmp_path)
+    assert what in problem.what
+    assert problem.remedy
+
+
+def test_only_what_is_replayed_is_validated(tmp_path: Path) -> None:
+    lines = [
+        line(1, status=5, runtime="-5", processors=1.5),  # dropped
+        line(2, status=3, runtime="x"),  # dropped
+        line(3, processors="64.0", user="3.0", wait="x").replace(" 1 -1 1 ", " staff -1 batch "),
+        line(4, submit=10, runtime=50),
+        line(5, submit=20, runtime="x"),  # after the slice
+        line(6, submit=30).rsplit(" ", 3)[0] + "\n",  # torn, after the slice
+    ]
+    workload = write(tmp_path, *lines).model_copy(update={"jobs": 2})
+    assert workload.problems([Machine(1, 2)], tmp_path) == []
+    trace = workload.generate(Machine(1, 2), 1, tmp_path)
+    assert [(job.runtime, job.user) for job in trace.jobs] == [(10.0, "u3"), (5.0, "u3")]
+    assert trace.scale["dropped"] == {
+        "cancelled before it started": 1,
+        "part of an interrupted job": 1,
+    }
+    longer = workload.model_copy(update={"jobs": 3})
+    (problem,) = longer.problems([Machine(1, 2)], tmp_path)
+    assert "t.swf:10: field 4 (run time) = 'x': no number" in problem.what
+
+
+def test_a_large_trace_is_read_alike_fast_or_slowly_and_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SCHEDLAB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(swf_table, "_KEPT", 1)
+    rng = random.Random(5)
+    lines = [
+        line(
+            n,
+            submit=rng.choice([n, n + 0.25]),
+            runtime=rng.randint(-1, 99),
+            user=rng.randint(-1, 9),
+        )
+        for n in range(1, 3001)
+    ]
+    path = tmp_path / "t.swf"
+    path.write_text(HEADER + "".join(lines))
+    fast = swf_table.read_table(path)
+    (kept,) = (tmp_path / "cache" / "traces").glob("*.npy")
+    swf_table._table.cache_clear()
+    again = swf_table.read_table(path)
+    assert (fast.rows == again.rows).all()
+    kept.write_bytes(kept.read_bytes()[:100])
+    swf_table._table.cache_clear()
+    assert (swf_table.read_table(path).rows == fast.rows).all(), "a torn cache is made anew"
+    monkeypatch.setattr(swf_table, "_SMALL", 10**9)
+    slow = swf_table._read(path)
+    assert (slow.rows == fast.rows).all()
+    assert (slow.reasons == fast.reasons).all()
+    path.write_text(HEADER + line(7))
+    assert [record.number for record in records(path)] == [7], "a changed file is read anew"
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        "1 2 3",
+        line(9).strip() + " 7",
+        line(9, runtime="nan").strip(),
+        line(9, runtime="inf").strip(),
+    ]
+    + [
+        line(9, processors="1.5").strip(),
+        line(9, processors="1_0").strip(),
+        line(9, status=9).strip(),
+    ]
+    + [line(9, submit=-1).strip(), line(9, user="\u0663").strip(), line(9, runtime="-2").strip()]
+    + [
+        line(9, runtime='"1"').strip(),
+        line(9, runtime="0x10").strip(),
+        line(9, runtime="1\x00").strip(),
+    ]
+    + ["1 2 3 4", line(9).strip() + " " + line(9).strip(), "x " * 18, "; comment", "", "\t"],
+)
+def test_one_odd_line_in_a_large_trace_is_seen(tmp_path: Path, bad: str) -> None:
+    lines = [line(n, submit=n) for n in range(1, 1001)]
+    (tmp_path / "t.swf").write_text(HEADER + "".join(lines) + bad + "\n" + "".join(lines))
+    table = swf_table.read_table(tmp_path / "t.swf")
+    odd = not (bad.strip() == "" or bad.startswith(";"))
+    assert list(table.malformed) == [1006] * odd
+    assert len(table.rows) == 2000 + odd
+    lines_of = sorted(table.rows[:, swf_table.LINE].tolist())
+    assert lines_of[-1] == 2006
+
+
+def test_what_is_no_file_is_refused_without_waiting(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    for path in (tmp_path, tmp_path / "fifo", Path("/dev/zero"), Path("a\0b"), Path("x" * 5000)):
+        with pytest.raises(SchedlabError):
+            list(records(path))
+        workload = Swf(name="s", file=str(path), machine_size=64)
+        assert len(workload.problems([Machine(1, 2)], tmp_path)) == 1
+
+
+def test_mutated_traces_are_read_or_refused_in_a_message(tmp_path: Path) -> None:
+    rng = random.Random(13)
+    text = (HEADER + "".join(line(n, submit=n * 10, runtime=n) for n in range(1, 40))).encode()
+    pieces = [
+        b"\n",
+        b" ",
+        b"-1",
+        b"-",
+        b".",
+        b"e9",
+        b";",
+        b"nan",
+        b"inf",
+        b"9" * 400,
+        b"\x00",
+        b"\r",
+    ]
+    pieces += [
+        b"\xff",
+        "\u00b2".encode(),
+        b"1_0",
+        b"0x1",
+        b'"',
+        b"\t",
+        b"\x1b[2J",
+        b"<",
+        b"\x1f\x8b",
+    ]
+    refused = 0
+    for _ in range(400):
+        content = bytearray(text)
+        for _ in range(rng.randint(1, 5)):
+            place = rng.randrange(len(content))
+            if rng.random() < 0.7:
+                content[place:place] = rng.choice(pieces)
+            else:
+                del content[place : place + rng.randint(1, 40)]
+        if rng.random() < 0.2:
+            content = bytearray(gzip.compress(bytes(content), 1))
+            content[rng.randrange(2, len(content))] = rng.randrange(256)
+        (tmp_path / "t.swf").write_bytes(bytes(content))
+        workload = Swf(name="s", file="t.swf", jobs=30)
+        problems = workload.problems([Machine(2, 2)], tmp_path)
+        try:
+            workload.generate(Machine(2, 2), 1, tmp_path)
+        except SchedlabError as error:
+            refused += 1
+            assert problems
+            message = str(error)
+            assert len(message) < 2000
+            assert all(letter.isprintable() for letter in message.replace("\n", "")), message
+    assert 50 < refused < 400
 
 
 def test_truncated_gzip_is_refused(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ place of names.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -103,3 +104,12 @@ def imported_folder(name: str) -> str:
 def record_beside(path: str) -> str:
     """Record of a file that shares its folder with others: ``wait.svg``, ``wait.record.json``."""
     return f"{path.rpartition('.')[0]}.{RECORD}"
+
+
+def cache_root() -> Path:
+    """Folder of the cache: ``$SCHEDLAB_CACHE``, else ``schedlab`` in the user's cache folder."""
+    explicit = os.environ.get("SCHEDLAB_CACHE")
+    if explicit:
+        return Path(explicit).expanduser().absolute()
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "schedlab"

@@ -7,9 +7,13 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Protocol
+from urllib.parse import unquote, urlsplit
 
 from schedlab.config.host_facts import HostFacts
 from schedlab.config.model import Experiment
+from schedlab.config.sections import DebianImage
+from schedlab.config.workload_checks import duration_problems, parameter_problems
+from schedlab.printing import printable
 from schedlab.workloads import Problem
 
 FIRST_ADDRESS = 10
@@ -18,6 +22,14 @@ FIRST_ADDRESS = 10
 
 class KnownScheduler(Protocol):
     """What the checks ask of a scheduler that an experiment may name."""
+
+    @property
+    def networks(self) -> Mapping[str, str]:
+        """Networks (CIDR -> what they are for) that it uses on its machines."""
+
+    @property
+    def memory_floors(self) -> Mapping[str, int]:
+        """Role (`head`, `compute`) -> memory (MiB) below which it does not work."""
 
     def settings_problems(self, overrides: Mapping[str, str]) -> list[Problem]:
         """What is wrong with an experiment's settings for it."""
@@ -67,10 +79,14 @@ def check(
         (shape | {"placement.pinning", "placement.oversubscribe"}, _processors(experiment, host)),
         (shape | {"placement.hugepages", "limits.memory"}, _memory(experiment, host)),
         ({"placement.numa"}, _numa(experiment, host)),
-        ({"nodes", "placement.pci"}, _pci(experiment)),
+        ({"node", "head", "schedulers"}, _memory_floors(experiment, known)),
+        ({"nodes", "placement.pci"}, _pci(experiment, host)),
         ({"image", "limits.disk"}, _disk(experiment)),
-        ({"nodes", "network.cidr"}, _network(experiment)),
-        ({"nodes", "node"}, _workloads(experiment, root)),
+        ({"image"}, _image(experiment, host)),
+        ({"libvirt.uri"}, _libvirt(experiment, host)),
+        ({"nodes", "network.cidr"}, _network(experiment, known)),
+        ({"nodes", "node"}, parameter_problems(experiment, root)),
+        (shape | {"seed", "repetitions", "limits.trial"}, duration_problems(experiment, root)),
     ):
         if not any(_within(key, read) or _within(read, key) for key in broken for read in reads):
             found += problems
@@ -179,8 +195,30 @@ def _numa(experiment: Experiment, host: HostFacts) -> Iterator[Problem]:
         )
 
 
-def _pci(experiment: Experiment) -> Iterator[Problem]:
+def _memory_floors(experiment: Experiment, known: Known) -> Iterator[Problem]:
+    guests = {"head": ("head", experiment.head), "compute": ("node", experiment.node)}
+    for name in experiment.schedulers:
+        floors = known[name].memory_floors if name in known else {}
+        for role, (key, guest) in guests.items():
+            if guest.memory_mib < floors.get(role, 0):
+                yield Problem(
+                    f"{key}.memory",
+                    guest.memory,
+                    f"too small for {name}, which needs {floors[role]} MiB there",
+                    f"set {key}.memory to {floors[role]} MiB or more, or leave out {name}",
+                )
+
+
+def _pci(experiment: Experiment, host: HostFacts) -> Iterator[Problem]:
     addresses = experiment.placement.pci
+    for index, address in enumerate(addresses):
+        if host.pci is not None and address not in host.pci:
+            yield Problem(
+                f"placement.pci[{index}]",
+                address,
+                "the host has no such PCI function",
+                "use one that lspci -D lists",
+            )
     if 0 < len(addresses) < max(experiment.nodes):
         yield Problem(
             "placement.pci",
@@ -201,7 +239,38 @@ def _disk(experiment: Experiment) -> Iterator[Problem]:
         )
 
 
-def _network(experiment: Experiment) -> Iterator[Problem]:
+def _image(experiment: Experiment, host: HostFacts) -> Iterator[Problem]:
+    image = experiment.image
+    if isinstance(image, DebianImage):
+        if host.suites is not None and image.suite not in host.suites:
+            yield Problem(
+                "image.suite",
+                image.suite,
+                "no Debian release that this machine knows (/usr/share/distro-info)",
+                did_you_mean(image.suite, sorted(host.suites)),
+            )
+    elif image.url.startswith("file://"):
+        path = Path(unquote(urlsplit(image.url).path))
+        if "\0" in str(path) or not path.is_file():
+            yield Problem(
+                "image.url",
+                image.url,
+                f"there is no file {printable(str(path))}",
+                "put the image there, or correct the URL: file:///folder/image.qcow2",
+            )
+
+
+def _libvirt(experiment: Experiment, host: HostFacts) -> Iterator[Problem]:
+    if experiment.libvirt.uri == "qemu:///system" and host.libvirt is False:
+        yield Problem(
+            "libvirt.uri",
+            experiment.libvirt.uri,
+            "no libvirt of the system runs here: it has no socket in /run/libvirt",
+            "start libvirtd, or use auto, or embedded",
+        )
+
+
+def _network(experiment: Experiment, known: Known) -> Iterator[Problem]:
     # The head has number FIRST_ADDRESS, the compute nodes follow, the last one is the broadcast.
     needed = FIRST_ADDRESS + 1 + max(experiment.nodes) + 1
     network = ipaddress.IPv4Network(experiment.network.cidr)
@@ -212,11 +281,13 @@ def _network(experiment: Experiment) -> Iterator[Problem]:
             f"holds {network.num_addresses} addresses, {needed} are needed",
             "use a shorter prefix, such as /24",
         )
-
-
-def _workloads(experiment: Experiment, root: Path) -> Iterator[Problem]:
-    machines = [cluster.machine for cluster in experiment.clusters()]
-    for index, workload in enumerate(experiment.workloads):
-        for found in workload.problems(machines, root):
-            key = f"workloads[{index}].{found.key}"
-            yield Problem(key, found.value, found.what, found.remedy)
+    # Those of every scheduler: adding one must not force another network on finished clusters.
+    taken = {cidr: what for one in known.values() for cidr, what in one.networks.items()}
+    for cidr, what in taken.items():
+        if network.overlaps(ipaddress.IPv4Network(cidr)):
+            yield Problem(
+                "network.cidr",
+                experiment.network.cidr,
+                f"overlaps {cidr}, which is for {what}",
+                "use another one, such as 10.0.100.0/24",
+            )

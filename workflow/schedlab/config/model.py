@@ -101,7 +101,9 @@ class Experiment(Section):
     """The whole experiment: clusters = schedulers x nodes, trials = clusters x workloads x R."""
 
     name: Name = Field(default="default", description="Name of the experiment.")
-    seed: int = Field(default=20260901, ge=0, description="Source of every random choice.")
+    seed: int = Field(
+        default=20260901, ge=0, le=2**63 - 1, description="Source of every random choice."
+    )
     repetitions: int = Field(default=3, ge=1, le=1000, description="Trials of each cell.")
     schedulers: list[str] = Field(
         default=["slurm"], min_length=1, description="Registered schedulers."

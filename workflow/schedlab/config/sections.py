@@ -6,9 +6,21 @@ import ipaddress
 import re
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-_SIZE = re.compile(r"^([0-9]+) ?(MiB|GiB)$")
+_SIZE = re.compile(r"^([0-9]{1,9}) ?(MiB|GiB)$")
+_PRIVATE = tuple(
+    ipaddress.IPv4Network(cidr) for cidr in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
+)
+"""RFC 1918; Python's `is_private` also has loopback, link-local and reserved networks."""
+_WIDEST = 16
+"""Shortest prefix: 65,534 addresses for at most 129 machines."""
+_YEAR = 366 * 86400
+_LIBVIRT = re.compile(
+    r"qemu(\+(unix|ssh|libssh2?|tls|tcp))?://"
+    r"(([A-Za-z0-9_][\w.-]*@)?[A-Za-z0-9][A-Za-z0-9.-]*(:[0-9]{1,5})?)?/(system|session)",
+    re.ASCII,
+)
 
 
 def mib(size: str) -> int:
@@ -19,7 +31,7 @@ def mib(size: str) -> int:
     ValueError
         When the text has another form, or the size is 0.
     """
-    match = _SIZE.match(size)
+    match = _SIZE.fullmatch(size)
     if match is None or int(match[1]) == 0:
         raise ValueError("not a size; write a whole number with its unit: 768 MiB, 2 GiB")
     return int(match[1]) * (1024 if match[2] == "GiB" else 1)
@@ -31,30 +43,66 @@ def _checked_size(size: str) -> str:
 
 
 def _checked_cidr(cidr: str) -> str:
+    if not re.fullmatch(r"[0-9.]+/[0-9]{1,2}", cidr):
+        raise ValueError(
+            "no first address and prefix, which say how many addresses it has; write them: "
+            "10.0.100.0/24"
+        )
     try:
         network = ipaddress.IPv4Network(cidr)
     except ValueError as error:
         raise ValueError(
             f"not an IPv4 network ({error}); write its first address and prefix: 10.0.100.0/24"
         ) from None
-    if not network.is_private:
+    if not any(network.subnet_of(private) for private in _PRIVATE):
         raise ValueError("not a private network; use one of 10/8, 172.16/12 or 192.168/16")
+    if network.prefixlen < _WIDEST:
+        raise ValueError(
+            f"wider than a cluster needs; use a prefix from /{_WIDEST} on, such as 10.0.100.0/24"
+        )
     return cidr
 
 
+def _checked_domain(domain: str) -> str:
+    if any(len(label) > 63 for label in domain.split(".")):
+        raise ValueError("a label of more than 63 characters; shorten it")
+    return domain
+
+
 def _checked_url(url: str) -> str:
-    if not re.match(r"^(https?|file)://\S+$", url):
+    if not (url.isprintable() and re.fullmatch(r"(https?|file)://\S+", url)):
         raise ValueError("not a URL; write one that starts with https://, http:// or file://")
     return url
 
 
-def _scalar(value: object) -> object:
-    """Text of what YAML reads as a number or a truth value; schedulers' files hold only text."""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, int | float):
-        return str(value)
-    return value
+def _checked_uri(uri: str) -> str:
+    """A URI that only names a host: libvirt's others carry commands to run (`command`, `ext`)."""
+    if uri not in ("auto", "embedded") and not _LIBVIRT.fullmatch(uri):
+        raise ValueError(
+            "does not have the form of a libvirt URI of QEMU without options; use auto, embedded, "
+            "or a URI such as qemu:///system or qemu+ssh://host/system"
+        )
+    return uri
+
+
+def _checked_native(text: str) -> str:
+    """A value that reaches the scheduler's file as it is written, on a line of its own."""
+    if not text.isprintable():
+        raise ValueError(
+            "holds control characters or ends of lines; write visible characters on one line"
+        )
+    if text != text.strip():
+        raise ValueError("begins or ends with a blank; remove it, or remove the key")
+    if text.endswith("\\"):
+        raise ValueError(
+            "ends with a backslash, which joins the next line of the file; remove the backslash"
+        )
+    found = re.search(r"\{[{%#]", text)
+    if found:
+        raise ValueError(
+            f"holds {found[0]}, which Ansible would take for a template; write a value without it"
+        )
+    return text
 
 
 Size = Annotated[
@@ -62,21 +110,27 @@ Size = Annotated[
 ]
 Cidr = Annotated[str, AfterValidator(_checked_cidr)]
 PciAddress = Annotated[str, Field(pattern=r"^[0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]$")]
-Domain = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*(\.[a-z0-9]+(-[a-z0-9]+)*)+$")]
+Domain = Annotated[
+    str,
+    Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*(\.[a-z0-9]+(-[a-z0-9]+)*)+$", max_length=200),
+    AfterValidator(_checked_domain),
+]
 NativeSettings = dict[
-    Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9]*$")],
+    Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9]*$", max_length=100)],
     Annotated[
         str,
-        BeforeValidator(_scalar),
-        Field(json_schema_extra={"type": ["string", "number", "boolean"]}),
+        Field(max_length=2000, json_schema_extra={"type": ["string", "number", "boolean"]}),
+        AfterValidator(_checked_native),
     ],
 ]
+"""Settings that only a scheduler understands: the text as it is written in the experiment file
+(`schedlab.config.yaml_reader`), which reaches the scheduler's file unchanged."""
 
 
 class Section(BaseModel):
     """A part of the configuration: exact types, no unknown keys, immutable."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
 class Guest(Section):
@@ -160,7 +214,7 @@ class CloudImage(Section):
 class Libvirt(Section):
     """Which libvirt runs the guests."""
 
-    uri: Annotated[str, Field(pattern=r"^(auto|embedded|[a-z+]+:///?\S*)$")] = Field(
+    uri: Annotated[str, AfterValidator(_checked_uri)] = Field(
         default="auto",
         description="auto: qemu:///system where it answers, else embedded; embedded: a libvirtd "
         "of the workflow's own; or a libvirt URI.",
@@ -187,9 +241,9 @@ class Metrics(Section):
 class Limits(Section):
     """Time limits (s) of stages, and what the run as a whole may use."""
 
-    boot: int = Field(default=900, ge=1, description="Apply, boot and cloud-init, s.")
-    configure: int = Field(default=1200, ge=1, description="Ansible, s.")
-    trial: int = Field(default=600, ge=1, description="Workload of one trial, s.")
+    boot: int = Field(default=900, ge=1, le=_YEAR, description="Apply, boot and cloud-init, s.")
+    configure: int = Field(default=1200, ge=1, le=_YEAR, description="Ansible, s.")
+    trial: int = Field(default=600, ge=1, le=_YEAR, description="Workload of one trial, s.")
     memory: Size = Field(default="6 GiB", description="Memory of all guests together.")
     disk: Size = Field(default="15 GiB", description="Disk for results and caches.")
 

@@ -147,6 +147,11 @@ class Scheduler(ABC):
     set up a cluster; a change of one makes the clusters of this scheduler stale."""
     cost_port: ClassVar[int]
     """TCP port of the exporter on every node that has the daemons' costs (`daemon_cost`)."""
+    networks: ClassVar[Mapping[str, str]] = {}
+    """Networks (CIDR -> what they are for) that the scheduler uses on its machines; no cluster's
+    own network may overlap them."""
+    memory_floors: ClassVar[Mapping[str, int]] = {}
+    """Role (`head`, `compute`) -> memory (MiB) below which the scheduler does not work."""
     native_settings: ClassVar[Mapping[str, Setting]] = {}
     """Native settings that an experiment may change."""
     other_settings: ClassVar[Setting | None] = None

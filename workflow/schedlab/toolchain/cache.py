@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from schedlab.errors import SchedlabError
+from schedlab.paths import cache_root
 from schedlab.results.records import digest, file_digest, write_json
 
 SCHEMA = "schedlab.cache/1"
@@ -35,15 +36,6 @@ SMALL = 2**20
 """Files below this size (bytes) are read in full at every use; larger ones when they changed."""
 
 log = logging.getLogger(__name__)
-
-
-def default_root() -> Path:
-    """Folder of the cache: ``$SCHEDLAB_CACHE``, else ``schedlab`` in the user's cache folder."""
-    explicit = os.environ.get("SCHEDLAB_CACHE")
-    if explicit:
-        return Path(explicit).expanduser().absolute()
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "schedlab"
 
 
 @dataclass(frozen=True)
@@ -60,8 +52,8 @@ class Cache:
 
     @classmethod
     def default(cls) -> Cache:
-        """Give the user's cache (see :func:`default_root`)."""
-        return cls(default_root())
+        """Give the user's cache (see :func:`schedlab.paths.cache_root`)."""
+        return cls(cache_root())
 
     def location(self, kind: str, inputs: dict[str, Any]) -> Path:
         """Folder in which the files of an entry are, or will be."""

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from schedlab.workloads.registry import Workload, register, walltime
+from schedlab.workloads.registry import LONGEST, Workload, register, walltime
 from schedlab.workloads.trace import Job, Machine
 
 
@@ -20,7 +20,7 @@ class Burst(Workload):
 
     kind: Literal["burst"] = "burst"
     jobs: int = Field(default=30, ge=1, le=100_000, description="Number of jobs.")
-    runtime: float = Field(default=0.0, ge=0, description="Runtime of each job, s.")
+    runtime: float = Field(default=0.0, ge=0, le=LONGEST, description="Runtime of each job, s.")
 
     def jobs_of(self, machine: Machine, seed: int, root: Path) -> list[Job]:
         """Jobs in order of number; nothing about a burst is random."""

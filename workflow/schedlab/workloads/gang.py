@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from schedlab.workloads.registry import Workload, register, walltime
+from schedlab.workloads.registry import LONGEST, Workload, register, walltime
 from schedlab.workloads.trace import Job, Machine
 
 
@@ -22,8 +22,8 @@ class Gang(Workload):
 
     kind: Literal["gang"] = "gang"
     jobs: int = Field(default=6, ge=1, le=100_000, description="Number of jobs.")
-    runtime: float = Field(default=1.0, ge=0, description="Runtime of each job, s.")
-    interval: float = Field(default=0.0, ge=0, description="Between two arrivals, s.")
+    runtime: float = Field(default=1.0, ge=0, le=LONGEST, description="Runtime of each job, s.")
+    interval: float = Field(default=0.0, ge=0, le=LONGEST, description="Between two arrivals, s.")
 
     def jobs_of(self, machine: Machine, seed: int, root: Path) -> list[Job]:
         """Jobs in order of number; nothing about the gang is random."""

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from schedlab.workloads.registry import Problem, Workload, register, walltime
+from schedlab.workloads.registry import LONGEST, Problem, Workload, register, walltime
 from schedlab.workloads.trace import Job, Machine
 
 
@@ -21,8 +21,8 @@ class Poisson(Workload):
 
     kind: Literal["poisson"] = "poisson"
     jobs: int = Field(default=30, ge=1, le=100_000, description="Number of jobs.")
-    rate: float = Field(default=1.0, gt=0, description="Mean arrivals per second.")
-    runtime: float = Field(default=1.0, ge=0, description="Runtime of each job, s.")
+    rate: float = Field(default=1.0, gt=0, le=1e6, description="Mean arrivals per second.")
+    runtime: float = Field(default=1.0, ge=0, le=LONGEST, description="Runtime of each job, s.")
     sizes: list[Annotated[int, Field(ge=1)]] = Field(
         default=[1], min_length=1, description="Processors of a job, drawn uniformly."
     )

@@ -50,7 +50,7 @@ class Problem:
 class Workload(BaseModel, ABC):
     """Parameters common to all kinds; a subclass adds its own and `kind: Literal["..."]`."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
     name: Name = Field(description="Unique name within the experiment.")
     kind: str
@@ -113,6 +113,9 @@ def walltime(runtime: float) -> float:
     """
     return 60.0 + 2.0 * runtime
 
+
+LONGEST = 1e9
+"""Bound (s) of every time that a parameter gives; what fits `limits.trial` is far below."""
 
 KINDS: dict[str, type[Workload]] = {}
 

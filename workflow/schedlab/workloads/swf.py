@@ -6,16 +6,17 @@ import math
 import random
 from collections import Counter
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field
 
 from schedlab.errors import SchedlabError
+from schedlab.printing import printable
 from schedlab.privacy.identity import identity
-from schedlab.workloads.registry import Problem, Workload, register
-from schedlab.workloads.swf_file import Record, machine_size, records
+from schedlab.workloads.registry import LONGEST, Problem, Workload, register
+from schedlab.workloads.swf_file import Record, machine_size
+from schedlab.workloads.swf_table import read_table
 from schedlab.workloads.trace import BOUNDED_SLOWDOWN_THRESHOLD, Job, Machine
 
 # Added to the scaled limit of every job, so that the seconds a launch takes on an emulated guest,
@@ -35,6 +36,7 @@ class _Slice:
 class Swf(Workload):
     """Replay of `jobs` usable jobs of a Standard Workload Format file, from usable job `start` on.
 
+    - Jobs are in order of submission before any is skipped: the order of the lines is no matter.
     - Interarrival times and runtimes are multiplied by `time_scale`; the first job arrives at
       0 s. The 10 s threshold of bounded slowdown is scaled alike and stored in the trace.
     - Processors are multiplied by (processors of our machine / those of the traced one), rounded
@@ -48,44 +50,45 @@ class Swf(Workload):
 
     kind: Literal["swf"] = "swf"
     file: str = Field(min_length=1, description="Trace, plain or gzip, from the repository root.")
-    start: int = Field(default=0, ge=0, description="Usable jobs to skip.")
+    start: int = Field(default=0, ge=0, le=10**9, description="Usable jobs to skip.")
     jobs: int = Field(default=20, ge=1, le=100_000, description="Usable jobs to replay.")
-    time_scale: float = Field(default=0.01, gt=0, description="Our seconds per traced second.")
-    machine_size: int | None = Field(
-        default=None, ge=1, description="Processors of the traced machine; null: from the header."
+    time_scale: float = Field(
+        default=0.01, gt=0, le=1000, description="Our seconds per traced second."
     )
-    shake: float = Field(default=30.0, ge=0, description="Largest shift of an arrival, traced s.")
+    machine_size: int | None = Field(
+        default=None,
+        ge=1,
+        le=10**9,
+        description="Processors of the traced machine; null: from the header.",
+    )
+    shake: float = Field(
+        default=30.0, ge=0, le=LONGEST, description="Largest shift of an arrival, traced s."
+    )
 
     def files(self) -> list[Path]:
         """The trace file."""
         return [Path(self.file)]
 
     def _slice(self, path: Path) -> _Slice:
-        dropped: Counter[str] = Counter()
-        usable = []
+        table = read_table(path)
         wanted = self.start + self.jobs
-        for record in records(path):
-            reason = record.unusable
-            if reason is not None:
-                dropped[reason] += 1
-                continue
-            usable.append(record)
-            if len(usable) == wanted:
-                break
+        usable = table.usable(wanted)
         if len(usable) < wanted:
             raise SchedlabError(
-                f"{path}: has {len(usable)} usable jobs, {wanted} are wanted "
+                f"{printable(str(path), 1000)}: has {len(usable)} usable jobs, {wanted} are wanted "
                 f"(start {self.start} + jobs {self.jobs})",
-                remedy=f"choose start + jobs of at most {len(usable)}",
+                remedy=f"choose start + jobs of at most {len(usable)}"
+                if len(usable)
+                else "name a trace with jobs",
             )
-        chosen = list(islice(usable, self.start, None))
-        return _Slice(sorted(chosen, key=lambda record: record.submit), dropped)
+        chosen = [table.record(int(position)) for position in usable[self.start :]]
+        return _Slice(chosen, table.dropped(int(usable[-1]) + 1))
 
     def _size(self, path: Path) -> int:
         size = self.machine_size or machine_size(path)
         if size is None:
             raise SchedlabError(
-                f"{path}: its header names neither MaxProcs nor MaxNodes",
+                f"{printable(str(path), 1000)}: its header names neither MaxProcs nor MaxNodes",
                 remedy="set machine_size to the processors of the traced machine",
             )
         return size
@@ -144,20 +147,36 @@ class Swf(Workload):
         }
 
     def problems(self, machines: list[Machine], root: Path) -> list[Problem]:
-        """A file that is missing, malformed up to the slice's end, or too short."""
+        """A file that is missing, malformed up to the slice's end, or too short; too wide jobs."""
         path = root / self.file
-        if not path.is_file():
-            return [
-                Problem(
-                    "file",
-                    self.file,
-                    "no such file" if not path.exists() else "not a file",
-                    f"put the trace at {path}, or correct the name",
-                )
-            ]
+        if not self.file.isprintable():
+            return [Problem("file", self.file, "holds control characters", "rename the file")]
         try:
-            self._size(path)
-            self._slice(path)
+            if not path.is_file():
+                return [
+                    Problem(
+                        "file",
+                        self.file,
+                        "not a file" if path.exists() else "no such file",
+                        f"put the trace at {path}, or correct the name",
+                    )
+                ]
+            size = self._size(path)
+            chosen = self._slice(path).records
         except SchedlabError as error:
             return [Problem("file", self.file, error.message, error.remedy or "use another trace")]
-        return []
+        except OSError as error:
+            return [Problem("file", self.file, str(error.strerror), "correct the name")]
+        wide = [record.processors for record in chosen if record.processors > size]
+        if not wide or self.machine_size:
+            return []
+        return [
+            Problem(
+                "machine_size",
+                None,
+                f"{len(wide)} of {len(chosen)} jobs are wider (up to {max(wide)} processors) than "
+                f"the {size} processors that the trace's header gives its machine",
+                f"set machine_size to the processors of the traced machine; machine_size: {size} "
+                "runs those jobs on the whole cluster",
+            )
+        ]

@@ -1,4 +1,4 @@
-"""Reader of the Standard Workload Format, version 2.2.
+"""Opening of Standard Workload Format files, version 2.2: header, bytes, the rules of a line.
 
 Definition: D. Feitelson et al., "The Standard Workload Format", Parallel Workloads Archive;
 S. Chapin et al., "Benchmarks and standards for the evaluation of parallel job schedulers",
@@ -8,14 +8,19 @@ at the top are the header; every other line is one job of 18 numbers, -1 meaning
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import math
+import re
+import stat
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO, cast
 
 from schedlab.errors import SchedlabError
+from schedlab.printing import printable
 
 FIELDS = (
     "job number",
@@ -38,13 +43,50 @@ FIELDS = (
     "think time",
 )
 
-FAILED, COMPLETED, PARTIAL, PARTIAL_LAST, PARTIAL_LAST_FAILED, CANCELLED = range(6)
+USED = (0, 1, 3, 4, 7, 8, 10, 11, 16)
+"""Positions of the fields that a replay uses; what stands in the others does not matter."""
+WHOLE = (0, 4, 7, 10, 11, 16)
+"""Those that count or name something; times may have fractions."""
+AMOUNTS = (3, 4, 7, 8)
+"""Those in which -1 is the only negative number that has a meaning."""
+LARGEST = 2.0**53
+"""Bound of every number: whole numbers are exact up to here."""
 
-_STATUSES = {-1, FAILED, COMPLETED, PARTIAL, PARTIAL_LAST, PARTIAL_LAST_FAILED, CANCELLED}
-# Times, and memory in kilobytes, may have fractions; everything else counts or names something.
-_REAL = {1, 2, 3, 5, 6, 8, 9, 17}
-# Fields of which a replay depends: here -1 is the only negative number that has a meaning.
-_USED = {3, 4, 7, 8}
+FAILED, COMPLETED, PARTIAL, PARTIAL_LAST, PARTIAL_LAST_FAILED, CANCELLED = range(6)
+STATUSES = (-1, FAILED, COMPLETED, PARTIAL, PARTIAL_LAST, PARTIAL_LAST_FAILED, CANCELLED)
+
+CHUNK = 2**23
+"""Bytes read at once; no line is longer."""
+_UNPACKED = 2**33
+"""Bytes of a trace without its compression; a hundred million jobs."""
+_HEADER = 2**20
+
+_NUMBER = re.compile(rb"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?")
+_NOT_FINITE = re.compile(rb"[-+]?(nan|inf|infinity)", re.IGNORECASE)
+
+_REPACK = "unpack it and name the unpacked file (plain text and gzip are read)"
+_FETCH = "fetch the trace itself from where it is published"
+_KINDS: tuple[tuple[bytes, str, str], ...] = (
+    (rb"BZh[1-9]", "bzip2", _REPACK),
+    (rb"\xfd7zXZ\x00", "xz", _REPACK),
+    (rb"PK(\x03\x04|\x05\x06)", "a zip archive", _REPACK),
+    (rb"\x28\xb5\x2f\xfd", "zstd", _REPACK),
+    (rb"7z\xbc\xaf\x27\x1c", "a 7-Zip archive", _REPACK),
+    (rb"\x1f[\x9d\xa0]", "compress (.Z)", _REPACK),
+    (rb"\x1f\x8b", "gzip within gzip", _REPACK),
+    (rb"\x04\x22\x4d\x18", "lz4", _REPACK),
+    (rb"LZIP", "lzip", _REPACK),
+    (rb".{257}ustar", "a tar archive", _REPACK),
+    (rb"version https://git-lfs", "a Git LFS pointer", "fetch the file itself: git lfs pull"),
+    (rb"(\.\./)*(\.git)?/annex/objects/", "a git-annex pointer", "git annex get"),
+    (rb"(\xef\xbb\xbf)?\s*<", "HTML or XML, perhaps an error page", _FETCH),
+    (rb"%PDF", "a PDF document", _FETCH),
+    (rb"PAR1", "Parquet", _FETCH),
+    (rb"SQLite format", "an SQLite database", _FETCH),
+    (rb"\x7fELF", "a program", _FETCH),
+    (rb"\xff\xfe|\xfe\xff|\x00\x00\xfe\xff", "UTF-16 or UTF-32", "save it as plain ASCII"),
+)
+"""First bytes -> what the file is, and the remedy."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +113,8 @@ class Record:
         -1 unknown.
     preceding : int
         Job number that it waited for; -1 none.
+    unusable : str or None
+        Why the record cannot be replayed; None when it can.
     """
 
     line: int
@@ -82,118 +126,163 @@ class Record:
     status: int
     user: int
     preceding: int
-
-    @property
-    def unusable(self) -> str | None:
-        """Why the record cannot be replayed; None when it can.
-
-        The archive's rules: lines of status 2, 3 and 4 are the parts of a job that also has a
-        line of its own with status 0 or 1; a cancelled job that never ran has no runtime or no
-        processors, one that was cancelled while running has both and counts.
-        """
-        if self.status in (PARTIAL, PARTIAL_LAST, PARTIAL_LAST_FAILED):
-            return "part of an interrupted job"
-        if self.status == CANCELLED and (self.runtime <= 0 or self.processors <= 0):
-            return "cancelled before it started"
-        if self.runtime < 0:
-            return "no runtime"
-        if self.processors <= 0:
-            return "no processors"
-        return None
+    unusable: str | None
 
 
-def _refuse(path: Path, line: int, what: str, remedy: str | None = None) -> SchedlabError:
+def refuse(path: Path, line: int, what: str, remedy: str | None = None) -> SchedlabError:
+    """Error about a line of a trace."""
     return SchedlabError(
-        f"{path}:{line}: {what}",
-        remedy=remedy
-        or "correct or remove the line; every job has 18 numbers, -1 for unknown "
-        "(Standard Workload Format 2.2)",
+        f"{printable(str(path), 1000)}:{line}: {what}",
+        remedy=remedy or "correct the line, remove it, or choose a slice without it",
     )
 
 
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Numbered lines of a plain or gzip file, told apart by content."""
-    number = 0
-    try:
-        with path.open("rb") as probe:
-            zipped = probe.read(2) == b"\x1f\x8b"
-        opener = gzip.open if zipped else open
-        with opener(path, "rt", encoding="utf-8", errors="replace") as stream:
-            for number, line in enumerate(stream, start=1):  # noqa: B007  (used in the errors)
-                yield number, line
-    except FileNotFoundError as error:
-        raise SchedlabError(
-            f"{path}: no such trace", remedy="put the trace there, or correct `file`"
-        ) from error
-    except (OSError, EOFError, zlib.error) as error:
-        raise _refuse(
-            path, number + 1, f"cannot be read: {error}", "fetch the trace again; it is damaged"
-        ) from error
-
-
-def _record(path: Path, line: int, text: str) -> Record:
-    words = text.split()
-    if len(words) != len(FIELDS):
-        raise _refuse(path, line, f"{len(words)} fields instead of {len(FIELDS)}: {text.strip()!r}")
-    values: list[float] = []
-    for index, (name, word) in enumerate(zip(FIELDS, words, strict=True)):
-        try:
-            value: float = float(word) if index in _REAL else int(word)
-        except ValueError:
-            kind = "number" if index in _REAL else "whole number"
-            raise _refuse(path, line, f"field {index + 1} ({name}) = {word!r}: no {kind}") from None
-        if not math.isfinite(value) or (index in _USED and value < 0 and value != -1):
-            raise _refuse(path, line, f"field {index + 1} ({name}) = {word!r}: out of range")
-        values.append(value)
-    if values[1] < 0:
-        raise _refuse(path, line, f"field 2 (submit time) = {words[1]!r}: out of range")
-    if int(values[10]) not in _STATUSES:
-        raise _refuse(path, line, f"field 11 (status) = {words[10]!r}: not -1 or 0 to 5")
-    return Record(
-        line=line,
-        number=int(values[0]),
-        submit=values[1],
-        runtime=values[3],
-        processors=int(values[4] if values[4] > 0 else values[7]),
-        requested_time=values[8],
-        status=int(values[10]),
-        user=int(values[11]),
-        preceding=int(values[16]),
-    )
-
-
-def records(path: Path) -> Iterator[Record]:
-    """Job lines of a trace in the order of the file, read as they are asked for.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-        Plain or gzip file.
+@contextlib.contextmanager
+def opened(path: Path) -> Iterator[IO[bytes]]:
+    """Bytes of a trace without compression and byte-order mark.
 
     Raises
     ------
     SchedlabError
-        At the first malformed line, with its number.
+        When there is no such regular file, it may not be read, is damaged, or is something else.
     """
-    for number, line in _lines(path):
-        if line.strip() and not line.lstrip().startswith(";"):
-            yield _record(path, number, line)
+    name = printable(str(path), 1000)
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise SchedlabError(f"{name}: is no regular file", remedy="name a trace file")
+        with contextlib.ExitStack() as stack:
+            stream: IO[bytes] = stack.enter_context(path.open("rb"))
+            zipped = stream.read(2) == b"\x1f\x8b"
+            stream.seek(0)
+            if zipped:
+                stream = cast(IO[bytes], stack.enter_context(gzip.GzipFile(fileobj=stream)))
+            head = stream.read(512)
+            for pattern, kind, remedy in _KINDS:
+                if re.match(pattern, head, re.DOTALL):
+                    raise SchedlabError(f"{name}: this is {kind}, no trace", remedy=remedy)
+            stream.seek(3 if head.startswith(b"\xef\xbb\xbf") else 0)
+            yield stream
+    except FileNotFoundError as error:
+        raise SchedlabError(
+            f"{name}: no such trace", remedy="put the trace there, or correct `file`"
+        ) from error
+    except (OSError, ValueError, EOFError, zlib.error) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        raise SchedlabError(
+            f"{name}: cannot be read: {why}",
+            remedy="fetch the trace again, if it is damaged; name a file that you may read",
+        ) from error
+
+
+def chunks(path: Path) -> Iterator[tuple[int, bytes]]:
+    """Whole lines of a trace, `CHUNK` bytes at a time, each with the number of its first line.
+
+    Raises
+    ------
+    SchedlabError
+        As `opened`; and for a line longer than a chunk, or more than `_UNPACKED` bytes.
+    """
+    line, total, rest = 1, 0, b""
+    with opened(path) as stream:
+        while block := _block(stream, path, line):
+            total += len(block)
+            block = rest + block
+            end = block.rfind(b"\n") + 1
+            block, rest = block[:end], block[end:]
+            if total > _UNPACKED or len(rest) > CHUNK:
+                raise refuse(
+                    path, line, "too long a line, or too long a trace", "cut it to what is used"
+                )
+            if block:
+                block = _lines_ended(block)
+                yield line, block
+                line += block.count(b"\n")
+        if rest:
+            yield line, _lines_ended(rest)
+
+
+def _block(stream: IO[bytes], path: Path, line: int) -> bytes:
+    try:
+        return stream.read(CHUNK)
+    except (OSError, EOFError, zlib.error) as error:
+        raise refuse(
+            path, line, f"cannot be read: {error}", "fetch the trace again; it is damaged"
+        ) from error
+
+
+def _lines_ended(block: bytes) -> bytes:
+    """Bytes whose lines all end as on Unix."""
+    if b"\r" in block:
+        block = block.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    return block
+
+
+def strict(path: Path, line: int, words: Sequence[bytes]) -> list[float]:
+    """Numbers of the `USED` fields of a line.
+
+    Raises
+    ------
+    SchedlabError
+        With line and field, when a replay could not use the line.
+    """
+    if len(words) != len(FIELDS):
+        text = printable(b" ".join(words[:20]).decode("utf-8", "backslashreplace"))
+        raise refuse(path, line, f"{len(words)} fields instead of {len(FIELDS)}: {text!r}")
+    values: list[float] = []
+    for index in USED:
+        word = words[index]
+        shown = printable(word[:200].decode("utf-8", "backslashreplace"))
+        place = f"field {index + 1} ({FIELDS[index]}) = '{shown}'"
+        value = number(word)
+        if math.isnan(value) and not _NOT_FINITE.fullmatch(word):
+            what = "whole number" if index in WHOLE else "number"
+            raise refuse(path, line, f"{place}: no {what}")
+        if not abs(value) <= LARGEST or (index in AMOUNTS and value < 0 and value != -1):
+            raise refuse(path, line, f"{place}: out of range")
+        if index in WHOLE and not value.is_integer():
+            raise refuse(path, line, f"{place}: no whole number")
+        if index == 1 and value < 0:
+            raise refuse(path, line, f"{place}: out of range")
+        if index == 10 and value not in STATUSES:
+            raise refuse(path, line, f"{place}: not -1 or 0 to 5")
+        values.append(value)
+    return values
+
+
+def number(word: bytes) -> float:
+    """Number of a field as the format writes it, in ASCII; not a number for anything else."""
+    return float(word) if _NUMBER.fullmatch(word) else math.nan
+
+
+def header_lines(path: Path) -> Iterator[tuple[int, str, str]]:
+    """Line, key and value of each comment before the first job that has the form `; Key: value`.
+
+    Raises
+    ------
+    SchedlabError
+        As `opened`.
+    """
+    with opened(path) as stream:
+        try:
+            head = stream.read(_HEADER)
+        except (OSError, EOFError, zlib.error) as error:
+            raise refuse(
+                path, 1, f"cannot be read: {error}", "fetch the trace again; it is damaged"
+            ) from error
+    for line, raw in enumerate(_lines_ended(head).split(b"\n"), 1):
+        text = raw.decode("utf-8", "replace").strip()
+        if text and not text.startswith(";"):
+            return
+        key, colon, value = text.lstrip(" \t;").partition(":")
+        if colon and key.strip() and " " not in key.strip():
+            yield line, key.strip(), value.strip()
 
 
 def header(path: Path) -> dict[str, str]:
-    """Header comments: what stands before the first job as `; Key: value`.
-
-    Keys that are repeated (`Note`, `Queue`) keep their first value.
-    """
+    """Header comments; keys that are repeated (`Note`, `Queue`) keep their first value."""
     found: dict[str, str] = {}
-    for _, line in _lines(path):
-        if not line.strip():
-            continue
-        if not line.lstrip().startswith(";"):
-            break
-        key, colon, value = line.lstrip(" \t;").partition(":")
-        if colon and key.strip() and " " not in key.strip():
-            found.setdefault(key.strip(), value.strip())
+    for _, key, value in header_lines(path):
+        found.setdefault(key, value)
     return found
 
 
@@ -203,11 +292,24 @@ def machine_size(path: Path) -> int | None:
     Returns
     -------
     int or None
-        None when the header names neither, or not as a positive whole number.
+        None when the header gives neither; -1 and 0 stand for unknown.
+
+    Raises
+    ------
+    SchedlabError
+        With line and key, when what is written there is no number.
     """
-    comments = header(path)
+    comments = {key: (line, value) for line, key, value in [*header_lines(path)][::-1]}
     for key in ("MaxProcs", "MaxNodes"):
-        words = comments.get(key, "").split()
-        if words and words[0].isdigit() and int(words[0]) > 0:
-            return int(words[0])
+        line, value = comments.get(key, (0, ""))
+        word = (value.split() or ["-1"])[0]
+        if not re.fullmatch(r"-1|[0-9]{1,9}(\.0*)?", word, re.ASCII):
+            raise refuse(
+                path,
+                line,
+                f"{key} = {printable(word)!r}: no whole number",
+                "set machine_size to the processors of the traced machine, or correct the header",
+            )
+        if float(word) > 0:
+            return int(float(word))
     return None

@@ -22,6 +22,7 @@ from schedlab.schedulers.base import (
     refuse_priority,
 )
 from schedlab.schedulers.kubernetes import manifest, records
+from schedlab.schedulers.kubernetes.network import SERVICE_NETWORK
 from schedlab.schedulers.kubernetes.records import JobKind
 from schedlab.schedulers.rows import assemble, driver_rows, text_of
 from schedlab.schedulers.settings import Setting
@@ -82,6 +83,7 @@ class KubernetesBase(Scheduler):
     cost_port: ClassVar[int] = 9101
     kind: ClassVar[JobKind]
     """Kind of the Jobs."""
+    networks: ClassVar[Mapping[str, str]] = {SERVICE_NETWORK: "Kubernetes' services"}
     version: ClassVar[str]
     """Version of their API group."""
     index: ClassVar[str]

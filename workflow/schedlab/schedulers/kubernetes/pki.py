@@ -21,10 +21,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from schedlab.schedulers.kubernetes.network import SERVICE_ADDRESS
+
 LIFETIME = datetime.timedelta(days=3650)
 # A guest's clock goes on from the instant of its snapshot: certificates must be valid before now.
 EARLIER = datetime.timedelta(days=2)
-SERVICE_ADDRESS = "10.96.0.1"
 
 
 @dataclass(frozen=True)

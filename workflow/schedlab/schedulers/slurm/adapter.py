@@ -52,6 +52,11 @@ _RESERVED = (
     "StateSaveLocation",
 )
 
+# What Slurm's parser takes as one value: it strips comments and backslashes, quoted or not, and
+# reads what follows a blank as the line's next key.
+_VALUE = r'[^\s"#\\]+|"[^"#\\]+"'
+_ALLOWED = "one value without #, quote or backslash; one with blanks in double quotes"
+
 # Where things are: not what bounds a result.
 _PLACE = re.compile(r"(File|Dir|Location|Port|Host|Name|User|Addr|Key)$")
 
@@ -83,7 +88,9 @@ class Slurm(Scheduler):
     modules: ClassVar[tuple[str, ...]] = ("slurm",)
     roles: ClassVar[tuple[str, ...]] = ("common", "slurm", "monitoring")
     cost_port: ClassVar[int] = 9101
-    other_settings: ClassVar[Setting | None] = Setting("", "any other key of slurm.conf")
+    other_settings: ClassVar[Setting | None] = Setting(
+        "", "any other key of slurm.conf", _VALUE, _ALLOWED
+    )
     native_settings: ClassVar[Mapping[str, Setting]] = {
         "AccountingStorageType": Setting(
             "accounting_storage/none", "plugin that stores accounting records"

@@ -1,0 +1,156 @@
+"""What an experiment asks for and cannot get is refused before anything starts."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from schedlab.config import HostFacts
+from schedlab.design import load_experiment
+from schedlab.errors import SchedlabError
+from schedlab.schedulers.kubernetes.network import SERVICE_ADDRESS, SERVICE_NETWORK
+from schedlab.schedulers.slurm import Slurm
+from schedlab.workloads import Job, Machine, Trace
+from schedlab.workloads.duration import earliest_end
+
+ROOT = Path(__file__).resolve().parents[2]
+HOST = HostFacts(cores=8, memory_mib=16384)
+HEAD = "nodes: [1, 2]\nplacement: {oversubscribe: true}\n"
+BURST = "workloads:\n  - {name: b, kind: burst, jobs: 2, runtime: 0}\n"
+
+
+def load(folder: Path, text: str, host: HostFacts = HOST) -> Any:
+    path = folder / "experiments.yaml"
+    path.write_text(text)
+    return load_experiment(path, host, ROOT)
+
+
+def refusal(folder: Path, text: str, host: HostFacts = HOST) -> str:
+    with pytest.raises(SchedlabError) as caught:
+        load(folder, text, host)
+    return caught.value.message
+
+
+def trace(machine: Machine, *jobs: tuple[float, int, int, float]) -> Trace:
+    """Trace of jobs given as arrival, nodes, processors of each, runtime."""
+    made = [
+        Job(number, arrival, nodes, cpus, runtime, walltime=60 + 2 * runtime)
+        for number, (arrival, nodes, cpus, runtime) in enumerate(jobs)
+    ]
+    return Trace("w", "burst", 1, machine, tuple(made))
+
+
+@pytest.mark.parametrize(
+    ("machine", "jobs", "seconds"),
+    [
+        (Machine(1, 2), [(0, 1, 1, 5.0)], 5.0),
+        (Machine(1, 2), [(0, 1, 1, 5.0), (9, 1, 1, 1.0)], 10.0),
+        (Machine(1, 2), [(0, 1, 1, 5.0)] * 4, 10.0),
+        (Machine(1, 2), [(0, 1, 1, 1.0)] + [(7, 1, 1, 5.0)] * 4, 17.0),
+        (Machine(2, 2), [(0, 2, 2, 3.0)] * 3, 9.0),
+        # Three of four processors of a node: the fourth cannot take another of them.
+        (Machine(1, 4), [(0, 1, 3, 3.0)] * 4, 12.0),
+    ],
+)
+def test_no_scheduler_ends_a_trace_sooner(
+    machine: Machine, jobs: list[tuple[float, int, int, float]], seconds: float
+) -> None:
+    assert earliest_end(trace(machine, *jobs)).seconds == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize(
+    ("workload", "figures"),
+    [
+        ("kind: burst, jobs: 2, runtime: 5000", "at least 5000 s with 1 compute node in"),
+        ("kind: burst, jobs: 700, runtime: 2", "700 s with 1 compute node in repetition 1"),
+        ("kind: gang, jobs: 4, runtime: 1, interval: 500", "1501 s with 1 compute node in"),
+        ("kind: poisson, jobs: 30, rate: 0.001", "with 2 compute nodes in repetition"),
+        (
+            "kind: swf, file: resources/traces/sample.swf, jobs: 20, time_scale: 1.0",
+            "runs for 245 s",
+        ),
+    ],
+)
+def test_workloads_that_cannot_end_within_the_limit(
+    tmp_path: Path, workload: str, figures: str
+) -> None:
+    text = f"{HEAD}limits: {{trial: 600}}\nworkloads:\n  - {{name: w, {workload}}}\n"
+    message = refusal(tmp_path, text)
+    assert "experiments.yaml:3: limits.trial = 600: workload w cannot end" in message
+    assert figures in message
+    assert "set limits.trial well above" in message
+    assert load(tmp_path, text.replace("trial: 600", "trial: 200000"))
+
+
+def test_a_larger_cluster_that_is_fast_enough_is_not_named(tmp_path: Path) -> None:
+    text = f"{HEAD}limits: {{trial: 600}}\nworkloads:\n"
+    message = refusal(tmp_path, text + "  - {name: w, kind: burst, jobs: 700, runtime: 2}\n")
+    assert "with 2 compute nodes" not in message
+
+
+def test_parameters_that_make_no_trace_are_refused(tmp_path: Path) -> None:
+    text = f"{HEAD}workloads:\n  - {{name: w, kind: poisson, jobs: 30, rate: 1e-300}}\n"
+    assert "w" in refusal(tmp_path, text)
+
+
+def test_a_huge_experiment_is_still_checked_quickly(tmp_path: Path) -> None:
+    # 1000 repetitions of 100,000 jobs on 4 clusters would take an hour.
+    text = (
+        "nodes: [1, 2, 3, 4]\nrepetitions: 1000\nplacement: {oversubscribe: true}\n"
+        "workloads:\n  - {name: w, kind: burst, jobs: 100000, runtime: 0}\n"
+    )
+    assert load(tmp_path, text)
+
+
+def test_networks_that_a_scheduler_uses_are_taken(tmp_path: Path) -> None:
+    network = ipaddress.IPv4Network(SERVICE_NETWORK)
+    assert ipaddress.IPv4Address(SERVICE_ADDRESS) == network[1]
+    role = ROOT / "workflow/infrastructure/ansible/roles/kubernetes/files/etc/systemd/system"
+    unit = (role / "kube-apiserver.service").read_text()
+    assert re.findall(r"--service-cluster-ip-range=(\S+)", unit) == [SERVICE_NETWORK]
+    message = refusal(tmp_path, f"{HEAD}network: {{cidr: 10.96.7.0/24}}\n{BURST}")
+    assert ":3: network.cidr = '10.96.7.0/24': overlaps 10.96.0.0/16, which is for" in message
+
+
+def test_memory_below_a_scheduler_s_floor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Slurm, "memory_floors", {"head": 2048, "compute": 512})
+    message = refusal(tmp_path, HEAD + BURST)
+    assert "head.memory = '1 GiB': too small for slurm, which needs 2048 MiB there" in message
+    assert "node.memory" not in message
+
+
+@pytest.mark.parametrize(
+    ("text", "facts", "what"),
+    [
+        (
+            "placement: {oversubscribe: true, pci: ['0000:03:00.0']}\nnodes: [1]\n",
+            {"pci": frozenset({"0000:00:00.0"})},
+            "placement.pci[0] = '0000:03:00.0': the host has no such PCI function",
+        ),
+        (
+            HEAD + "image: {kind: mmdebstrap, suite: trixi}\n",
+            {"suites": frozenset({"trixie", "bookworm"})},
+            "did you mean trixie?",
+        ),
+        (
+            HEAD + "libvirt: {uri: 'qemu:///system'}\n",
+            {"libvirt": False},
+            "libvirt.uri = 'qemu:///system': no libvirt of the system runs here",
+        ),
+    ],
+)
+def test_what_the_host_lacks(tmp_path: Path, text: str, facts: dict[str, Any], what: str) -> None:
+    assert what in refusal(tmp_path, text + BURST, replace(HOST, **facts))
+    assert load(tmp_path, text + BURST), "where nothing is known, nothing is refused"
+
+
+@pytest.mark.parametrize(
+    "uri", ["auto", "embedded", "qemu:///system", "qemu+ssh://user@host.example:22/system"]
+)
+def test_libvirt_uris(tmp_path: Path, uri: str) -> None:
+    assert load(tmp_path, f"{HEAD}libvirt: {{uri: '{uri}'}}\n{BURST}").libvirt.uri == uri

@@ -1,0 +1,45 @@
+"""How what a user wrote is shown in a message: shortened, and without control characters."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from schedlab.printing import LONGEST, printable
+
+MOST = 20
+"""Faults of one file that are shown."""
+
+
+def shown(value: Any) -> str:
+    """Value as it would be written in YAML, as far as a message needs it."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, str):
+        return printable(repr(value[: 2 * LONGEST]))
+    return printable(str(value))
+
+
+def fault(file: str, line: int | None, key: str, value: Any, what: str, remedy: str) -> str:
+    """One line that says where something is wrong, what, and what to do.
+
+    Parameters
+    ----------
+    file : str
+        Name of the file.
+    line : int or None
+        Line in it, from 1; None where the key is not in it.
+    key : str
+        Path of the key, such as ``workloads[0].jobs``.
+    value : object
+        What is written there.
+    what, remedy : str
+        What is wrong with it, and what to do.
+    """
+    place = printable(file, 1000) if line is None else f"{printable(file, 1000)}:{line}"
+    return f"{place}: {printable(key)} = {shown(value)}: {what}. Remedy: {remedy}"
+
+
+def together(lines: list[str]) -> str:
+    """The first faults of a file, and how many more there are."""
+    more = [f"and {len(lines) - MOST} more of the kind"] if len(lines) > MOST else []
+    return "\n".join([*lines[:MOST], *more])

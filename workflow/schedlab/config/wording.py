@@ -1,0 +1,139 @@
+"""What the model finds wrong with an experiment, in words for a user: key, value, remedy."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel
+
+from schedlab.config.checks import did_you_mean
+from schedlab.config.model import Experiment
+from schedlab.config.sections import CloudImage, DebianImage
+from schedlab.workloads import KINDS, Problem
+
+Location = tuple[str | int, ...]
+
+_TYPES = {
+    "int": ("not a valid integer", "write a whole number without quotes, such as 3"),
+    "float": ("not a valid number", "write a number without quotes, such as 1.5"),
+    "bool": ("not true or false", "write true or false, without quotes"),
+    "string": ("not text", "put the text in quotes"),
+    "list": ("not a list", "write a list: [first, second]"),
+    "tuple": ("not a list", "write a list: [first, second]"),
+    "dict": ("not a mapping of keys to values", "write keys and values: {key: value}"),
+    "model": ("not a mapping of keys to values", "write keys and values: {key: value}"),
+}
+"""Beginning of an error's type -> what is wrong, and the remedy."""
+
+_BOUNDS = {
+    "greater_than": ("gt", "not more than {}", "write a number above {}"),
+    "greater_than_equal": ("ge", "less than {}", "write {} or more"),
+    "less_than": ("lt", "not less than {}", "write a number below {}"),
+    "less_than_equal": ("le", "more than {}", "write {} or less"),
+    "too_short": ("min_length", "needs at least {} item", "add one"),
+    "too_long": ("max_length", "more than {} items", "remove some"),
+    "string_too_short": ("min_length", "shorter than {} character", "write a longer text"),
+    "string_too_long": ("max_length", "longer than {} characters", "write a shorter text"),
+}
+"""Type of an error -> key of its bound, what is wrong, and the remedy."""
+
+_FORM = "write it in that form"
+_FORMS = {
+    "name": "use lower-case letters, digits and single hyphens, as in poisson-2",
+    "sha256": "give the 64 hexadecimal digits that sha256sum prints, in lower case",
+    "domain": "use lower-case labels with dots between, as in benchmark.local",
+    "pci": "write domain:bus:slot.function as lspci -D prints it, as in 0000:03:00.0",
+    "suite": "use the code name of a Debian release, as in trixie",
+}
+
+
+def worded(entry: Any, data: Mapping[str, Any]) -> Problem:
+    """Problem of one of pydantic's errors.
+
+    Parameters
+    ----------
+    entry : mapping
+        From `ValidationError.errors`.
+    data : mapping
+        What was validated.
+    """
+    location: Location = entry["loc"]
+    text, steps = _path(location, data)
+    value = _value(steps, data)
+    kind, context = entry["type"], entry.get("ctx", {})
+    if kind == "extra_forbidden":
+        return Problem(
+            text, value, "unknown key", did_you_mean(str(location[-1])[:100], _known(location))
+        )
+    if kind == "union_tag_invalid":
+        known = re.findall(r"'([^']+)'", context["expected_tags"])
+        tag = str(context["tag"])
+        return Problem(f"{text}.kind", tag, "unknown kind", did_you_mean(tag[:100], known))
+    if kind == "union_tag_not_found":
+        return Problem(f"{text}.kind", None, "missing", "say which kind it is")
+    if kind == "missing":
+        return Problem(text, None, "missing", "add it; config/README.md says what it means")
+    if kind == "literal_error":
+        known = re.findall(r"'([^']+)'", context["expected"])
+        return Problem(text, value, "not a choice", did_you_mean(str(value)[:100], known))
+    if kind == "string_pattern_mismatch":
+        what = f"does not have the form {context['pattern']}"
+        words = [step for step in steps if isinstance(step, str)]
+        return Problem(text, value, what, _FORMS.get(words[-1] if words else "", _FORM))
+    if kind == "value_error":
+        # Written in this project's validators: what is wrong; what to do.
+        what, _, remedy = entry["msg"].removeprefix("Value error, ").partition("; ")
+        return Problem(text, value, what, remedy or _FORM)
+    if kind in _BOUNDS:
+        bound, what, remedy = _BOUNDS[kind]
+        number = context[bound]
+        what = what.format(number) + "s" * (bound == "min_length" and number != 1)
+        return Problem(text, value, what, remedy.format(number))
+    if kind == "finite_number":
+        return Problem(text, value, "not a finite number", "write a finite number")
+    fallback = ("not what this key takes", "config/README.md says what it takes")
+    return Problem(text, value, *_TYPES.get(kind.partition("_")[0], fallback))
+
+
+def _path(location: Location, data: Any) -> tuple[str, list[str | int]]:
+    """Key path as the user wrote it: without the tags that pydantic puts in for unions."""
+    text = ""
+    steps: list[str | int] = []
+    here = data
+    for position, step in enumerate(location):
+        last = position == len(location) - 1
+        if isinstance(step, int):
+            text += f"[{step}]"
+            here = here[step] if isinstance(here, list) and step < len(here) else None
+        elif isinstance(here, dict) and (step in here or last):
+            text += f".{step}" if text else step
+            here = here.get(step)
+        else:
+            continue  # a tag: burst, mmdebstrap, or the type of one branch of a union
+        steps.append(step)
+    return text, steps
+
+
+def _value(steps: list[str | int], data: Any) -> Any:
+    for step in steps:
+        try:
+            data = data[step]
+        except (KeyError, IndexError, TypeError):
+            return None
+    return data
+
+
+def _known(location: Location) -> list[str]:
+    """Keys allowed where an unknown one was found."""
+    model: type[BaseModel] = Experiment
+    if location[0] == "workloads":
+        model = KINDS[str(location[2])]
+    elif location[0] == "image":
+        model = CloudImage if location[1] == "cloud" else DebianImage
+    elif len(location) > 1:
+        annotation = Experiment.model_fields[str(location[0])].annotation
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            model = annotation
+    return list(model.model_fields)

@@ -1,0 +1,76 @@
+"""Checks of the workloads of an experiment: their parameters, and whether a trial can end."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+from schedlab.config.model import Experiment
+from schedlab.errors import SchedlabError
+from schedlab.workloads import Problem, Workload
+from schedlab.workloads.duration import Bound, earliest_end
+
+_JOBS = 50_000
+"""Jobs of the traces that are made for this check, by all workloads together: less than a second.
+What is left out differs from what is looked at by its seed or by a larger machine."""
+
+
+def parameter_problems(experiment: Experiment, root: Path) -> Iterator[Problem]:
+    """Parameters of workloads that are wrong given the clusters."""
+    machines = [cluster.machine for cluster in experiment.clusters()]
+    for index, workload in enumerate(experiment.workloads):
+        for problem in workload.problems(machines, root):
+            key = f"workloads[{index}].{problem.key}"
+            yield Problem(key, problem.value, problem.what, problem.remedy)
+
+
+def duration_problems(experiment: Experiment, root: Path) -> Iterator[Problem]:
+    """Workloads whose trials cannot end within `limits.trial`, or whose traces cannot be made."""
+    machines = [cluster.machine for cluster in experiment.clusters()]
+    for index, workload in enumerate(experiment.workloads):
+        if workload.problems(machines, root):
+            continue  # told by the parameters
+        try:
+            yield from _too_long(experiment, workload, root)
+        except SchedlabError as error:
+            remedy = error.remedy or "use other parameters"
+            yield Problem(f"workloads[{index}]", workload.name, error.message, remedy)
+
+
+def _too_long(experiment: Experiment, workload: Workload, root: Path) -> Iterator[Problem]:
+    limit = experiment.limits.trial
+    longest: dict[int, tuple[Bound, int]] = {}
+    left = _JOBS // len(experiment.workloads)
+    for nodes, repetition in _cells(experiment):
+        trace = experiment.trace(workload.name, nodes, repetition, root)
+        bound = earliest_end(trace)
+        if bound.seconds >= limit and (
+            nodes not in longest or bound.seconds > longest[nodes][0].seconds
+        ):
+            longest[nodes] = (bound, repetition)
+        left -= len(trace.jobs)
+        if left <= 0:
+            break
+    if not longest:
+        return
+    figures = "; ".join(
+        f"{math.ceil(bound.seconds)} s with {nodes} compute node{'s' * (nodes > 1)} in repetition "
+        f"{repetition}, where {bound.why}"
+        for nodes, (bound, repetition) in sorted(longest.items())
+    )
+    needed = math.ceil(max(bound.seconds for bound, _ in longest.values()))
+    yield Problem(
+        "limits.trial",
+        limit,
+        f"workload {workload.name} cannot end in that time (s): it takes at least {figures}",
+        f"set limits.trial well above {needed}, or make the workload shorter (fewer jobs, smaller "
+        "runtimes or time_scale)",
+    )
+
+
+def _cells(experiment: Experiment) -> Iterator[tuple[int, int]]:
+    """Node counts and repetitions: the smallest machine, which takes longest, first."""
+    for repetition in range(1, experiment.repetitions + 1):
+        for nodes in sorted(set(experiment.nodes)):
+            yield nodes, repetition

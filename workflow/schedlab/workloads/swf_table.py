@@ -1,0 +1,301 @@
+"""All jobs of a trace as one array, read once: fast where every line is sound, else each by itself.
+
+A job that nobody replays may be malformed: its line is noted, and refused only when it is used.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import tempfile
+import warnings
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+
+from schedlab.errors import SchedlabError
+from schedlab.paths import cache_root
+from schedlab.workloads.swf_file import (
+    AMOUNTS,
+    CANCELLED,
+    FIELDS,
+    LARGEST,
+    PARTIAL,
+    PARTIAL_LAST_FAILED,
+    STATUSES,
+    USED,
+    WHOLE,
+    Record,
+    chunks,
+    number,
+    strict,
+)
+
+_FORMAT = "1"
+"""Changes when an array in the cache would be another for the same trace."""
+_KEPT = 2**22
+"""Bytes of a trace from which on its array is kept for the next command."""
+_SMALL = 2**16
+"""Bytes that are sooner read line by line than pandas is imported."""
+_TOLERATED = 1000
+"""Malformed lines from which on a file is no trace."""
+
+(LINE, NUMBER, SUBMIT, RUNTIME, ALLOCATED, REQUESTED, REQUESTED_TIME, STATUS, USER, PRECEDING) = (
+    range(10)
+)
+"""Columns of the array: the line in the file, and the `USED` fields in their order."""
+_COLUMN = {field: column for column, field in enumerate(USED, 1)}
+
+REASONS = (
+    "part of an interrupted job",
+    "cancelled before it started",
+    "no runtime",
+    "no processors",
+)
+"""Why a job cannot be replayed, by the number in `Table.reasons` less 1."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """The jobs of a trace in order of submission (then of number, then of line).
+
+    Parameters
+    ----------
+    rows : numpy.ndarray
+        Jobs x columns; not a number where a malformed line has none.
+    reasons : numpy.ndarray
+        Of each job: 0, or which of `REASONS` leaves it out.
+    malformed : dict
+        What is wrong with each malformed line.
+    """
+
+    rows: np.ndarray
+    reasons: np.ndarray
+    malformed: dict[int, SchedlabError]
+
+    def usable(self, stop: int | None = None) -> np.ndarray:
+        """Positions of the first `stop` jobs that can be replayed (default: of all).
+
+        Raises
+        ------
+        SchedlabError
+            When a line among them is malformed.
+        """
+        found = np.flatnonzero(self.reasons == 0)[:stop]
+        if self.malformed:
+            for line in self.rows[found, LINE]:
+                if int(line) in self.malformed:
+                    raise self.malformed[int(line)]
+        return found
+
+    def dropped(self, stop: int) -> Counter[str]:
+        """How many of the first `stop` jobs are left out, by reason."""
+        counts = Counter(self.reasons[:stop].tolist())
+        return Counter({REASONS[code - 1]: n for code, n in sorted(counts.items()) if code})
+
+    def record(self, position: int) -> Record:
+        """Job at a position."""
+        line, *values = self.rows[position].tolist()
+        job, submit, runtime, allocated, requested, requested_time, status, user, preceding = values
+        code = int(self.reasons[position])
+        return Record(
+            line=int(line),
+            number=int(job),
+            submit=submit,
+            runtime=runtime,
+            processors=int(allocated if allocated > 0 else requested),
+            requested_time=requested_time,
+            status=int(status),
+            user=int(user),
+            preceding=int(preceding),
+            unusable=REASONS[code - 1] if code else None,
+        )
+
+
+def read_table(path: Path) -> Table:
+    """Jobs of a trace; read anew only when the file changed.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        Plain or gzip file.
+
+    Raises
+    ------
+    SchedlabError
+        When the file cannot be read, or is no trace.
+    """
+    try:
+        status = path.stat()
+        key = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+    except (OSError, ValueError):
+        return _read(path)  # which says what is wrong
+    return _table(path.absolute(), key)
+
+
+def records(path: Path) -> Iterator[Record]:
+    """Every job of a trace in the order of the file.
+
+    Raises
+    ------
+    SchedlabError
+        As `read_table`; and at the first malformed line.
+    """
+    table = read_table(path)
+    for position in np.argsort(table.rows[:, LINE]):
+        line = int(table.rows[position, LINE])
+        if line in table.malformed:
+            raise table.malformed[line]
+        yield table.record(int(position))
+
+
+@lru_cache(maxsize=8)
+def _table(path: Path, key: tuple[int, ...]) -> Table:
+    if key[2] < _KEPT:
+        return _read(path)
+    name = hashlib.sha256(str(path).encode("utf-8", "surrogateescape")).hexdigest()[:16]
+    version = hashlib.sha256(repr((_FORMAT, key)).encode()).hexdigest()[:16]
+    folder = cache_root() / "traces"
+    kept = folder / f"{name}-{version}.npy"
+    try:
+        rows = np.load(kept, mmap_mode="r", allow_pickle=False)
+        if rows.ndim == 2 and rows.shape[1] == 1 + len(USED) and rows.dtype == np.float64:
+            return Table(rows, _reasons(rows), {})
+    except (OSError, ValueError, EOFError):
+        pass  # not there, or torn: made anew
+    table = _read(path)
+    if not table.malformed:
+        # A cache that cannot be written costs time, nothing else.
+        with contextlib.suppress(OSError):
+            _keep(table.rows, folder, kept, name)
+    return table
+
+
+def _keep(rows: np.ndarray, folder: Path, kept: Path, name: str) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in folder.glob(f"{name}-*.npy"):
+        old.unlink(missing_ok=True)
+    with tempfile.NamedTemporaryFile(dir=folder, delete=False) as partial:
+        try:
+            np.save(partial, rows)
+            partial.flush()
+            Path(partial.name).replace(kept)
+        except BaseException:
+            Path(partial.name).unlink(missing_ok=True)
+            raise
+
+
+def _read(path: Path) -> Table:
+    malformed: dict[int, SchedlabError] = {}
+    parts = [np.empty((0, 1 + len(USED)))]
+    for line, block in chunks(path):
+        start = 0
+        while block[start : start + 1] in (b";", b"\n"):  # the header
+            line, start = line + 1, (block.find(b"\n", start) + 1) or len(block)
+        block = block[start:]
+        fast = _fast(line, block) if len(block) >= _SMALL else None
+        parts.append(_slow(path, line, block, malformed) if fast is None else fast)
+        if len(malformed) > _TOLERATED:
+            raise malformed[min(malformed)]
+    rows = np.concatenate(parts)
+    # An unknown submission comes first: what cannot be placed is in every slice.
+    submit = np.where(np.isnan(rows[:, SUBMIT]), -np.inf, rows[:, SUBMIT])
+    keys = (rows[:, LINE], rows[:, NUMBER], submit)
+    rows = rows[np.lexsort(keys)]
+    return Table(rows, _reasons(rows), malformed)
+
+
+def _reasons(rows: np.ndarray) -> np.ndarray:
+    """Which jobs the archive's rules leave out, as numbers of `REASONS`.
+
+    Lines of status 2, 3 and 4 are the parts of a job that also has a line of its own with status
+    0 or 1; a cancelled job that never ran has no runtime or no processors, one that was cancelled
+    while running has both and counts.
+    """
+    status, runtime = rows[:, STATUS], rows[:, RUNTIME]
+    allocated = rows[:, ALLOCATED]
+    known = (allocated > 0) | np.isnan(allocated)
+    processors = np.where(known, allocated, rows[:, REQUESTED])
+    found = np.zeros(len(rows), dtype=np.int8)
+    # The first reason counts, so it is written last.
+    found[(processors == 0) | (processors == -1)] = 4
+    found[runtime == -1] = 3
+    found[(status == CANCELLED) & ((runtime <= 0) | (processors <= 0))] = 2
+    found[(status >= PARTIAL) & (status <= PARTIAL_LAST_FAILED)] = 1
+    return found
+
+
+def _fast(line: int, block: bytes) -> np.ndarray | None:
+    """Jobs of whole lines; None unless each line is one sound job."""
+    import pandas as pd
+
+    letters = np.frombuffer(block, np.uint8) > ord(" ")
+    words = int(np.count_nonzero(letters[1:] > letters[:-1])) + int(letters[0])
+    lines = block.count(b"\n") + (not block.endswith(b"\n"))
+    if words != len(FIELDS) * lines:
+        return None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of lines with too many words: counted above
+            found = pd.read_csv(
+                BytesIO(block),
+                sep=r"\s+",
+                header=None,
+                names=list(range(len(FIELDS))),
+                # With the last one, a line with too few words is seen.
+                usecols=[*USED, len(FIELDS) - 1],
+                index_col=False,
+                dtype="float64",
+                quoting=3,
+                keep_default_na=False,
+                na_values=[""],
+            ).to_numpy()
+    except (ValueError, OverflowError):
+        return None
+    if len(found) != lines or np.isnan(found[:, -1]).any():
+        return None
+    rows = np.empty((lines, 1 + len(USED)))
+    rows[:, LINE] = np.arange(line, line + lines)
+    rows[:, 1:] = found[:, :-1]
+    return rows if _sound(rows) else None
+
+
+def _sound(rows: np.ndarray) -> bool:
+    """Whether `strict` would take every row."""
+    whole = rows[:, [_COLUMN[field] for field in WHOLE]]
+    amounts = rows[:, [_COLUMN[field] for field in AMOUNTS]]
+    return bool(
+        (np.abs(rows) <= LARGEST).all()
+        and (whole == np.floor(whole)).all()
+        and ((amounts >= 0) | (amounts == -1)).all()
+        and (rows[:, SUBMIT] >= 0).all()
+        and np.isin(rows[:, STATUS], STATUSES).all()
+    )
+
+
+def _slow(path: Path, first: int, block: bytes, malformed: dict[int, SchedlabError]) -> np.ndarray:
+    """Jobs of whole lines, comments and blank lines left out, malformed ones noted."""
+    rows = []
+    for line, raw in enumerate(block.split(b"\n") if block.strip() else (), first):
+        words = raw.split()
+        if not words or words[0].startswith(b";"):
+            continue
+        try:
+            values = strict(path, line, words)
+        except SchedlabError as error:
+            malformed[line] = error
+            if len(malformed) > _TOLERATED:
+                break
+            # What is left of it says whether it is used at all.
+            complete = len(words) == len(FIELDS)
+            values = [
+                number(words[field]) if complete or 1 == field < len(words) else np.nan
+                for field in USED
+            ]
+        rows.append([float(line), *values])
+    return np.array(rows, dtype=float).reshape(-1, 1 + len(USED))
