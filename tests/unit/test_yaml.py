@@ -12,9 +12,10 @@ import yaml
 
 from schedlab.config import Experiment, HostFacts, read_experiment
 from schedlab.config.load import write_experiment
-from schedlab.design import load_experiment
-from schedlab.config.yaml_reader import DEEPEST, LARGEST, MOST, read_yaml
+from schedlab.config.yaml_reader import DEEPEST, MOST, read_yaml
 from schedlab.config.yaml_scalars import Ambiguous, plain_value, yaml_text
+from schedlab.config.yaml_text import LARGEST
+from schedlab.design import load_experiment
 from schedlab.errors import SchedlabError
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -98,9 +98,11 @@ def _within(key: str, section: str) -> bool:
 
 
 def _repeats(values: Sequence[object]) -> Iterator[tuple[int, object]]:
+    seen: set[object] = set()
     for index, value in enumerate(values):
-        if value in values[:index]:
+        if value in seen:
             yield index, value
+        seen.add(value)
 
 
 def _duplicates(experiment: Experiment) -> Iterator[Problem]:

@@ -70,7 +70,7 @@ def _checked_domain(domain: str) -> str:
 
 
 def _checked_url(url: str) -> str:
-    if not (url.isprintable() and re.fullmatch(r"(https?|file)://\S+", url)):
+    if not (url.isprintable() and re.fullmatch(r"(https?|file)://[^\s{}]+", url)):
         raise ValueError("not a URL; write one that starts with https://, http:// or file://")
     return url
 

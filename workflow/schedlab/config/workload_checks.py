@@ -8,7 +8,7 @@ from pathlib import Path
 
 from schedlab.config.model import Experiment
 from schedlab.errors import SchedlabError
-from schedlab.workloads import Problem, Workload
+from schedlab.workloads import Machine, Problem, Workload
 from schedlab.workloads.duration import Bound, earliest_end
 
 _JOBS = 50_000
@@ -43,7 +43,8 @@ def _too_long(experiment: Experiment, workload: Workload, root: Path) -> Iterato
     longest: dict[int, tuple[Bound, int]] = {}
     left = _JOBS // len(experiment.workloads)
     for nodes, repetition in _cells(experiment):
-        trace = experiment.trace(workload.name, nodes, repetition, root)
+        seed = experiment.trace_seed(workload.name, repetition)
+        trace = workload.generate(Machine(nodes, experiment.node.vcpus), seed, root)
         bound = earliest_end(trace)
         if bound.seconds >= limit and (
             nodes not in longest or bound.seconds > longest[nodes][0].seconds

@@ -1,0 +1,92 @@
+"""Text of a file that others wrote: a regular file of a bounded size, in UTF-8."""
+
+from __future__ import annotations
+
+import re
+import stat
+from pathlib import Path
+
+from schedlab.errors import SchedlabError
+from schedlab.printing import printable
+
+LARGEST = 2**20
+"""Bytes of a file."""
+
+
+def text_of(path: Path) -> str:
+    """Text of a file, its lines ended by newlines alone.
+
+    Raises
+    ------
+    SchedlabError
+        When it cannot be read, is no regular file, too large, no UTF-8, or holds characters that
+        YAML does not allow.
+    """
+    name = printable(str(path), 1000)
+    return _decoded(_content(path, name), name)
+
+
+def _content(path: Path, name: str) -> bytes:
+    """Bytes of a regular file, without waiting for a writer or reading a device."""
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            what = "a folder" if path.is_dir() else "no regular file"
+            raise SchedlabError(f"{name}: is {what}", remedy="name an experiment file")
+        with path.open("rb") as stream:
+            content = stream.read(LARGEST + 1)
+    except FileNotFoundError as error:
+        raise SchedlabError(
+            f"{name}: no such file", remedy="name an experiment file; config/ has examples"
+        ) from error
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        raise SchedlabError(
+            f"{name}: cannot be read: {why}", remedy="name a file that you may read"
+        ) from error
+    if len(content) > LARGEST:
+        raise SchedlabError(
+            f"{name}: larger than {LARGEST // 2**20} MiB, which no experiment is",
+            remedy="name an experiment file; config/ has examples",
+        )
+    return content
+
+
+_MARKS = (
+    (b"\xff\xfe\x00\x00", "UTF-32"),
+    (b"\x00\x00\xfe\xff", "UTF-32"),
+    (b"\xff\xfe", "UTF-16"),
+    (b"\xfe\xff", "UTF-16"),
+)
+# What YAML allows, less what ends a line for some programs and not for others.
+_FORBIDDEN = re.compile(
+    "[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
+)
+
+
+def _decoded(content: bytes, name: str) -> str:
+    for mark, encoding in _MARKS:
+        if content.startswith(mark):
+            raise SchedlabError(f"{name}:1: is {encoding}", remedy="save it as UTF-8")
+    if b"\0" in content[:2]:
+        raise SchedlabError(
+            f"{name}:1: holds NUL characters; UTF-16, or no text", remedy="save it as UTF-8"
+        )
+    try:
+        text = content.decode("utf-8").removeprefix("\ufeff")
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise SchedlabError(
+            f"{name}:{line}: byte 0x{content[error.start]:02x} is no UTF-8",
+            remedy="save the file as UTF-8",
+        ) from error
+    found = _FORBIDDEN.search(text)
+    if found:
+        line = text.count("\n", 0, found.start()) + 1
+        start = text.rfind("\n", 0, found.start()) + 1
+        words = printable(text[start : start + 200].partition("\n")[0].strip())
+        raise SchedlabError(
+            f"{name}:{line}: {words}: holds the control character U+{ord(found[0]):04X}",
+            remedy="remove it",
+        )
+    return text
