@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 from importlib.metadata import version
 
-DRAWING = ("matplotlib", "numpy", "pandas", "pyarrow", "scipy", "jinja2")
+DRAWING = ("matplotlib", "numpy", "pandas", "pyarrow", "scipy", "seaborn", "jinja2")
 
 
 def versions() -> dict[str, str]:
