@@ -25,8 +25,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from schedlab.metrics.cells import QUANTITIES, cells
+from schedlab.metrics.cells import cells
 from schedlab.metrics.jobs import seconds
+from schedlab.metrics.quantities import QUANTITIES
 
 if TYPE_CHECKING:
     from schedlab.tables.build import Tables

@@ -12,10 +12,12 @@ import pyarrow as pa
 
 from schedlab.schedulers.base import TIMESTAMPS
 
-VERSION = "schedlab.tables/3"
+VERSION = "schedlab.tables/4"
 """Version 2: samples carry the lineage of their trial; rows say whose they are.
 
 Version 3: jobs carry the instants of their ranks.
+
+Version 4: trials carry digests of their trace and of their host's description.
 """
 
 # The same few strings over millions of rows.
@@ -126,6 +128,8 @@ CONDITIONS = (
     Column("cores", _N, "1", "processors of all the compute nodes"),
     Column("lineage", pa.string(), "", "digest of the trial's record and of all before it"),
     Column("parent", pa.string(), "", "digest of the record of the cluster's configuration"),
+    Column("trace", pa.string(), "", "digest of the jobs submitted and their machine's size"),
+    Column("host", pa.string(), "", "digest of the host's description; null where not recorded"),
     Column("duration_s", _F, "s", "the whole trial, with restore and collection"),
     Column("accelerator", pa.string(), "", "kvm, or tcg (software emulation)"),
     Column("oversubscription", _F, "1", "virtual processors per host core"),
