@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,6 +10,8 @@ from pathlib import Path
 from schedlab.bundle.archive_format import DESCRIPTION, MANIFEST
 from schedlab.bundle.verify import Verified, unpack, verify
 from schedlab.errors import SchedlabError
+from schedlab.outside.foreign import foreign
+from schedlab.outside.temporary import temporary_folder
 from schedlab.paths import EXPERIMENTS, RESULTS, TABLES
 
 
@@ -48,16 +49,18 @@ def opened(path: Path) -> Iterator[Opened]:
     Raises
     ------
     SchedlabError
-        When there are no results, or the bundle does not pass its verification.
+        When there are no results, or the bundle does not pass its verification; and for whatever
+        goes wrong within the context because the content has another form.
     """
-    if path.is_dir():
-        if (path / MANIFEST).is_file() and (path / DESCRIPTION).is_file():
-            yield _inside(path, path, verify(path))
+    with foreign(path, "compare it with what this release of schedlab writes, or leave it out"):
+        if path.is_dir():
+            if (path / MANIFEST).is_file() and (path / DESCRIPTION).is_file():
+                yield _inside(path, path, verify(path))
+            else:
+                yield Opened(path, _experiments(path), str(path), False)
             return
-        yield Opened(path, _experiments(path), str(path), False)
-        return
-    with tempfile.TemporaryDirectory(prefix="schedlab-bundle-") as name:
-        yield _inside(Path(name), path, unpack(path, Path(name)))
+        with temporary_folder("schedlab-bundle-") as folder:
+            yield _inside(folder, path, unpack(path, folder))
 
 
 def _inside(root: Path, path: Path, verified: Verified) -> Opened:

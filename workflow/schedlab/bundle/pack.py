@@ -35,6 +35,7 @@ from schedlab.bundle.writer import BundleWriter
 from schedlab.config import Experiment
 from schedlab.errors import SchedlabError
 from schedlab.figures import FIGURES
+from schedlab.outside.names import require_writable
 from schedlab.paths import CHECKOUT, RESULTS
 from schedlab.privacy.identity import identity
 from schedlab.results.records import digest, file_digest, load_record
@@ -71,6 +72,7 @@ def pack(
         When something is missing, changed since its record, or must not be shared; nothing is
         written then.
     """
+    require_writable(output)
     if output.exists() and not force:
         raise SchedlabError(
             f"{output} exists", remedy="use another --output, or --force to replace it"
