@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from schedlab.bundle.checkout import Checkout
+from schedlab.cli.output import printable
 from schedlab.config import Cluster, Experiment, load_experiment
 from schedlab.doctor.findings import require_host
 from schedlab.errors import SchedlabError
@@ -64,7 +65,7 @@ class Pipeline:
         try:
             return cls(load_experiment(Path(config)), config, results, Path(root))
         except SchedlabError as error:
-            raise SystemExit(f"schedlab: {error}") from None
+            raise SystemExit(printable(f"schedlab: {error}")) from None
 
     def sources(self, stage: str, **fields: str) -> list[str]:
         """Source files of a stage (see :mod:`schedlab.sources`)."""
@@ -199,7 +200,7 @@ class Pipeline:
         try:
             require_host(self.experiment, folder)
         except SchedlabError as error:
-            raise SystemExit(f"schedlab: {error}") from None
+            raise SystemExit(printable(f"schedlab: {error}")) from None
         memory = max(c.memory_total_mib for c in self.experiment.clusters())
         free = shutil.disk_usage(folder).free / 2**30
         print(

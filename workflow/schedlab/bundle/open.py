@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from schedlab.bundle.archive_format import DESCRIPTION, MANIFEST
+from schedlab.bundle.reader import HOSTILE
 from schedlab.bundle.verify import Verified, unpack, verify
 from schedlab.errors import SchedlabError
 from schedlab.outside.foreign import foreign
@@ -59,8 +60,22 @@ def opened(path: Path) -> Iterator[Opened]:
             else:
                 yield Opened(path, _experiments(path), str(path), False)
             return
-        with temporary_folder("schedlab-bundle-") as folder:
+        with temporary_folder("schedlab-bundle-") as folder, _named(path, folder):
             yield _inside(folder, path, unpack(path, folder))
+
+
+@contextmanager
+def _named(path: Path, folder: Path) -> Iterator[None]:
+    """Name a bundle in errors about what was unpacked of it: the folder is gone by then."""
+    try:
+        yield
+    except SchedlabError as error:
+        if str(folder) not in str(error):
+            raise
+        raise SchedlabError(
+            error.message.replace(f"{folder}/", f"{path}: ").replace(str(folder), str(path)),
+            remedy=HOSTILE,
+        ) from error
 
 
 def _inside(root: Path, path: Path, verified: Verified) -> Opened:

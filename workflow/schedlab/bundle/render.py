@@ -19,7 +19,7 @@ from schedlab.outside.names import require_writable
 from schedlab.paths import FIGURES as FIGURES_FOLDER
 from schedlab.paths import REPORT, TABLE_FILES, TABLES, figure_file
 from schedlab.report.render import render_report
-from schedlab.tables.build import Tables, build_tables
+from schedlab.tables.build import Tables, build_tables, load_left_out
 from schedlab.tables.imported import sound_origins
 
 
@@ -33,11 +33,14 @@ class Rendered:
         Files that are, or are not, those of the bundle, byte for byte.
     versions : dict of str to (str, str)
         Libraries whose version in the bundle is not that of here.
+    left_out : dict of str to str
+        Imports in the bundle that cannot be read, with the reason.
     """
 
     same: list[str]
     different: list[str]
     versions: dict[str, tuple[str, str]]
+    left_out: dict[str, str]
 
 
 def render(path: Path, output: Path, *, tables: bool = False, force: bool = False) -> Rendered:
@@ -73,6 +76,8 @@ def render(path: Path, output: Path, *, tables: bool = False, force: bool = Fals
         if tables:
             sound, left_out = sound_origins(source.results, experiment)
             build_tables(sound, output / TABLES, left_out)
+        else:
+            left_out = load_left_out(source.results / TABLES)
         made = output / TABLES if tables else source.results / TABLES
         for name in FIGURES:
             draw(name, made, output / figure_file(name))
@@ -96,6 +101,7 @@ def render(path: Path, output: Path, *, tables: bool = False, force: bool = Fals
             for name, now in versions().items()
             if then.get(name, now) != now
         },
+        left_out,
     )
 
 

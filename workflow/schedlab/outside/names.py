@@ -42,6 +42,11 @@ def name_problem(name: Any) -> str | None:
     return None
 
 
+def has_control(text: str) -> bool:
+    """Tell whether a text holds characters that a terminal obeys; a line's end is one too."""
+    return any(unicodedata.category(letter) == "Cc" for letter in text)
+
+
 def import_name(name: str) -> bool:
     """Tell whether an import can have this name: it is part of paths, ids and columns."""
     return len(name) <= LONGEST // 4 and _IMPORT.fullmatch(name) is not None

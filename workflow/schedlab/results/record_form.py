@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
-from schedlab.outside.names import name_problem
+from schedlab.outside.names import has_control, name_problem
 
 Check = Callable[[Any], str | None]
 
@@ -36,7 +36,10 @@ def _keys(
 
 
 def _text(value: Any) -> str | None:
-    return None if isinstance(value, str) else "is not text"
+    if not isinstance(value, str):
+        return "is not text"
+    # Such texts are words within a line wherever they are shown.
+    return "holds a control character" if has_control(value) else None
 
 
 def _perhaps_text(value: Any) -> str | None:
