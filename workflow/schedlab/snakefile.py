@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from schedlab.bundle.checkout import Checkout
 from schedlab.cli.output import printable
 from schedlab.config import Cluster, Experiment, load_experiment
 from schedlab.doctor.findings import require_host
@@ -20,8 +19,7 @@ from schedlab.figures import FIGURES
 from schedlab.images.base import package_files
 from schedlab.lineage.state import keep, restore
 from schedlab.paths import IMPORT, IMPORTED, TABLE_FILES
-from schedlab.privacy.identity import identity
-from schedlab.results.records import digest
+from schedlab.results.provenance import source
 from schedlab.schedulers import get_scheduler, image_binaries
 from schedlab.sources import configure_sources, image_sources, sources, trial_sources
 from schedlab.testbed.supervisor import remove_abandoned
@@ -121,8 +119,8 @@ class Pipeline:
 
     def source_state(self) -> str:
         """Commit, and digest of what is not committed: what a bundle's source depends on."""
-        checkout = Checkout(self.root)
-        return f"{checkout.commit}+{digest(checkout.patch(identity()).decode('latin-1'))[:16]}"
+        state = source(self.root, Path(self.results)) or {}
+        return f"{state.get('commit')}+{str(state.get('diff'))[:16]}"
 
     def cluster(self, cluster: str) -> Cluster:
         """Look a cluster up by its id."""

@@ -16,13 +16,13 @@ from typing import Any
 from schedlab.errors import SchedlabError
 from schedlab.outside.json_text import read_json
 from schedlab.outside.names import inside
+from schedlab.paths import STATE
 from schedlab.results.digests import file_digest
 from schedlab.results.records import write_json
 
 SCHEMA = "schedlab.state/1"
 SNAKEMAKE = Path(".snakemake")
 """Snakemake's folder, in the folder that it works in."""
-_FILE = ".snakemake.json"
 _CLOSE = 0.001
 """Seconds by which the time of a file may differ from the same time read back from JSON."""
 
@@ -45,7 +45,7 @@ def keep(results: Path) -> None:
         now[name] = {"output": output.as_posix(), "sha256": file_digest(output)}
         now[name]["metadata"] = metadata
     if before | now:
-        write_json(results / _FILE, {"schema": SCHEMA, "outputs": before | now})
+        write_json(results / STATE, {"schema": SCHEMA, "outputs": before | now})
 
 
 def restore(results: Path) -> None:
@@ -71,14 +71,14 @@ def restore(results: Path) -> None:
 
 def _read(results: Path) -> dict[str, dict[str, Any]]:
     try:
-        content = read_json(results / _FILE)
+        content = read_json(results / STATE)
     except (OSError, ValueError):
         return {}
     if not isinstance(content, dict):
         return {}
     if content.get("schema") != SCHEMA:
         error = SchedlabError(
-            f"{results / _FILE} has schema {content.get('schema')!r}, expected {SCHEMA!r}",
+            f"{results / STATE} has schema {content.get('schema')!r}, expected {SCHEMA!r}",
             remedy="use the release of schedlab that made these results, or remove the file:"
             " stages may then run again",
         )

@@ -13,7 +13,7 @@ from schedlab.figures import FIGURES
 from schedlab.formatting import number, seconds, short
 from schedlab.lineage.chain import anchor
 from schedlab.paths import REPORT_TEMPLATES, figure_record
-from schedlab.privacy.identity import neutral
+from schedlab.privacy.places import without_places
 from schedlab.report import comparison, method
 from schedlab.report import results_section as summary
 from schedlab.report.records_section import Records, moment
@@ -40,7 +40,7 @@ def render_report(
     output : pathlib.Path
         HTML file to write.
     """
-    content = neutral(_content(tables, results, experiment))
+    content = without_places(_content(tables, results, experiment))
     text = (
         _environment()
         .get_template("report.html.j2")

@@ -103,7 +103,7 @@ class RecordWriter:
         # At the start: what is edited or committed while a stage runs did not make its results.
         results = self.results.resolve()
         self._begun = {
-            "source": origin.source(self.root),
+            "source": origin.source(self.root, results),
             "inputs": digests(self.inputs, self.root, results),
             "parents": {name: _named(path, results) for name, path in self.parents.items()},
         }
