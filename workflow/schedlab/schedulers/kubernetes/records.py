@@ -239,12 +239,15 @@ def _pod_status(entry: _Found, rank: str, name: str, status: Mapping[str, Any]) 
 def _conclude(entry: _Found, ranks: int, *, lost: bool) -> None:
     """Fill in what follows from all pods of a job together."""
     job = entry.job
+    if job.accepted is None:
+        # The log was rotated since the Job was made: the first of a kind may be gone.
+        job.completed = job.completed_source = None
     # Of a rank whose pod was replaced nothing says which of the two the job ended with.
     replaced = any(len(bound) > 1 for bound in entry.bound.values()) or any(
         len(names) > 1 for names in entry.pods.values()
     )
     times = [bound[-1][0] for bound in entry.bound.values()]
-    if times and all(times) and len(times) >= ranks and not replaced:
+    if times and all(times) and len(times) >= ranks and not replaced and job.accepted:
         job.allocated, job.allocated_source = max(times), _SOURCES["allocated"]
     if not replaced:
         job.placement = sorted({bound[-1][1] for bound in entry.bound.values() if bound[-1][1]})
