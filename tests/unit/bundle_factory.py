@@ -186,7 +186,8 @@ def make_checkout(root: Path) -> Path:
     git(root, "add", "--all")
     git(root, "commit", "--quiet", "--message", "All of it")
     (root / "Snakefile").write_text("rule all:\n    input: ['report.html']\n")
-    (root / "new.txt").write_text("not committed\n")
+    (root / "config").mkdir()
+    (root / "config/new.txt").write_text("not committed\n")
     (root / "ignored.txt").write_text("not for sharing\n")
     return root
 

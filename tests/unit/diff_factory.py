@@ -22,7 +22,7 @@ from schedlab import design
 from schedlab.bundle.open import opened
 from schedlab.diff.infrastructure import Infrastructure, compare_infrastructure
 from schedlab.diff.side import Side
-from schedlab.results.records import SCHEMA, digest, write_json
+from schedlab.results.records import SCHEMA, digest, file_digest, write_json
 from schedlab.tables.schemas import TRIALS_SCHEMA
 
 CLUSTER = "slurm-n1"
@@ -85,9 +85,11 @@ def write_record(results: Path, name: str, stage: str, parents: tuple[str, ...],
                 "id": parent,
                 "path": record_path(Path(), parent).as_posix(),
                 "lineage": load(results, parent)["lineage"],
+                "record": file_digest(record_path(results, parent)),
             }
             for parent in parents
         },
+        "command": f"schedlab {stage}",
         "source": {"commit": digest("commit")[:40], "dirty": False, "diff": None},
         **content,
     }
@@ -192,7 +194,16 @@ def make_results(results: Path, identity: str = "0a1b2c3d", run: str = "77", vne
             "trial",
             (CONFIGURED, "toolchain"),
             outputs={"trace.json": digest(f"trace {repetition}")},
-            trial={"cluster": CLUSTER, "workload": "burst", "repetition": repetition},
+            trial={
+                "cluster": CLUSTER,
+                "scheduler": "slurm",
+                "workload": "burst",
+                "repetition": repetition,
+                "order": repetition - 1,
+                "nodes": 1,
+                "cpus_per_node": 1,
+            },
+            verdict={"valid": True, "reasons": []},
             conditions={"accelerator": "tcg", "host": host | {"load_start": float(run)}},
             tools={"prometheus": "2.53.3"},
         )

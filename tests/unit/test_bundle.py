@@ -13,7 +13,7 @@ import zstandard
 from bundle_factory import adopt, git, make_checkout, packed
 from click.testing import CliRunner
 
-from schedlab.bundle.checkout import neutral_patch
+from schedlab.bundle.checkout import clean_patch
 from schedlab.bundle.contents import Choice
 from schedlab.bundle.open import opened
 from schedlab.bundle.pack import pack
@@ -106,7 +106,7 @@ def test_the_patch_makes_the_working_folder_of_the_commit(unpacked: Path, tmp_pa
     clone = tmp_path / "clone"
     git(tmp_path, "clone", "--quiet", str(packed().checkout), str(clone))
     git(clone, "apply", str(unpacked / "source.patch"))
-    for name in ("Snakefile", "new.txt", "run"):
+    for name in ("Snakefile", "config/new.txt", "run"):
         assert (clone / name).read_bytes() == (packed().checkout / name).read_bytes()
     assert not (clone / "ignored.txt").exists()
     assert (unpacked / "source/link").read_text() == "Snakefile"
@@ -115,25 +115,24 @@ def test_the_patch_makes_the_working_folder_of_the_commit(unpacked: Path, tmp_pa
 
 def test_a_patch_tells_nothing_of_the_machine_and_still_applies(tmp_path: Path) -> None:
     root = make_checkout(tmp_path / "checkout")
-    (root / "notes.txt").write_text("see /home/alice/x\n\n+ /home/alice\n")
-    (root / "picture.bin").write_bytes(bytes(range(256)) * 4)
+    (root / "config/notes.txt").write_text("see /home/alice/x\n\n+ /home/alice\n")
+    (root / "config/picture.bin").write_bytes(bytes(range(256)) * 4)
     from schedlab.bundle.checkout import Checkout
 
     alice = Identity({"/home/alice": "$HOME"})
-    patch = Checkout(root).patch(alice)
+    patch = Checkout(root).patch(alice, tmp_path / "results").read()
     assert b"/home/alice" not in patch
     git(root, "stash", "--include-untracked", "--quiet")
     (tmp_path / "p").write_bytes(patch)
     git(root, "apply", "--index", str(tmp_path / "p"))
-    assert (root / "notes.txt").read_text() == "see $HOME/x\n\n+ $HOME\n"
-    assert (root / "picture.bin").read_bytes() == bytes(range(256)) * 4
+    assert (root / "config/notes.txt").read_text() == "see $HOME/x\n\n+ $HOME\n"
+    assert (root / "config/picture.bin").read_bytes() == bytes(range(256)) * 4
 
 
 def test_lines_that_were_there_stay_in_a_patch() -> None:
-    hunk = b"@@ -1,2 +1,2 @@\n /home/alice\n-/home/alice\n+/home/alice\n"
-    assert neutral_patch(hunk, Identity({"/home/alice": "$HOME"})) == (
-        b"@@ -1,2 +1,2 @@\n /home/alice\n-/home/alice\n+$HOME\n"
-    )
+    hunk = [b"@@ -1,2 +1,2 @@\n", b" /home/alice\n", b"-/home/alice\n", b"+/home/alice\n"]
+    cleaned = [*hunk[:-1], b"+$HOME\n"]
+    assert list(clean_patch(hunk, Identity({"/home/alice": "$HOME"}))) == cleaned
 
 
 def test_one_flipped_bit_anywhere_is_found(tmp_path: Path) -> None:

@@ -221,7 +221,7 @@ def test_the_last_lock_knows_the_machine(
 
 def test_a_key_that_was_not_committed_is_not_packed(tmp_path: Path) -> None:
     checkout = make_checkout(tmp_path / "checkout")
-    (checkout / "id").write_text(private_key())
+    (checkout / "config/id").write_text(private_key())
     with pytest.raises(SchedlabError, match="source.patch holds a private key"):
         pack(packed().results, tmp_path / "x", root=checkout)
 

@@ -24,6 +24,21 @@ REPORT_TEMPLATES = CHECKOUT / "workflow" / "report"
 TOOL_MODULES = CHECKOUT / "envs" / "toolchain"
 """One folder a tool of the controller, with its ``go.mod`` and ``go.sum``."""
 
+SOURCES = (
+    "Snakefile",
+    "workflow",
+    "config",
+    "envs",
+    "profiles",
+    "resources",
+    "scripts",
+    "pyproject.toml",
+    "uv.lock",
+    "Makefile",
+    "CITATION.cff",
+)
+"""What the pipeline reads of a checkout: its source. Whatever else lies there is none of it."""
+
 RESULTS = "results"
 """Name of a results folder in records and bundles, wherever it is on disk."""
 
@@ -35,6 +50,8 @@ EXPERIMENTS = "experiments.yaml"
 REPORT = "report.html"
 REPORT_RECORD = "report.record.json"
 BUNDLE = "bundle.tar.zst"
+STATE = ".snakemake.json"
+"""What Snakemake knows of the results."""
 TABLES = "tables"
 TABLES_RECORD = f"{TABLES}/{RECORD}"
 TABLE_FILES = ("jobs.parquet", "samples.parquet", "trials.parquet")

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import IO, Any
 
 from schedlab import design
-from schedlab.bundle.checkout import Checkout
 from schedlab.config import Cluster, Experiment
 from schedlab.doctor.findings import require_host
 from schedlab.errors import SchedlabError
@@ -20,8 +19,8 @@ from schedlab.figures import FIGURES
 from schedlab.images.base import role_files
 from schedlab.lineage.state import keep, restore
 from schedlab.paths import IMPORT, IMPORTED, TABLE_FILES
-from schedlab.privacy.identity import identity
-from schedlab.results.records import digest
+from schedlab.printing import printable
+from schedlab.results.provenance import source
 from schedlab.schedulers import get_scheduler, image_programs, image_roles
 from schedlab.sources import (
     configure_sources,
@@ -71,7 +70,7 @@ class Pipeline:
         try:
             return cls(design.load_experiment(Path(config)), config, results, Path(root))
         except SchedlabError as error:
-            raise SystemExit(f"schedlab: {error}") from None
+            raise SystemExit(printable(f"schedlab: {error}")) from None
 
     def sources(self, stage: str, **fields: str) -> list[str]:
         """Source files of a stage (see :mod:`schedlab.sources`)."""
@@ -134,8 +133,8 @@ class Pipeline:
 
     def source_state(self) -> str:
         """Commit, and digest of what is not committed: what a bundle's source depends on."""
-        checkout = Checkout(self.root)
-        return f"{checkout.commit}+{digest(checkout.patch(identity()).decode('latin-1'))[:16]}"
+        state = source(self.root, Path(self.results)) or {}
+        return f"{state.get('commit')}+{str(state.get('diff'))[:16]}"
 
     def cluster(self, cluster: str) -> Cluster:
         """Look a cluster up by its id."""
@@ -216,7 +215,7 @@ class Pipeline:
         try:
             require_host(self.experiment, folder)
         except SchedlabError as error:
-            raise SystemExit(f"schedlab: {error}") from None
+            raise SystemExit(printable(f"schedlab: {error}")) from None
         memory = max(c.memory_total_mib for c in self.experiment.clusters())
         free = shutil.disk_usage(folder).free / 2**30
         print(

@@ -7,6 +7,7 @@ import unicodedata
 from dataclasses import dataclass
 
 from schedlab.errors import SchedlabError
+from schedlab.outside.names import LONGEST
 
 SCHEMA = "schedlab.bundle/1"
 DESCRIPTION = "bundle.json"
@@ -21,8 +22,6 @@ BLOCK = tarfile.BLOCKSIZE
 CHUNK = 1 << 20
 WINDOW = 1 << 23
 """Memory of the zstd window, bytes: what an archive may ask of its reader."""
-LONGEST = 255
-"""Longest path of a member, bytes: what the plain tar header (ustar) can hold."""
 
 
 @dataclass(frozen=True)
@@ -66,24 +65,6 @@ def header(name: str, size: int, *, executable: bool = False) -> bytes:
             remedy=f"paths of at most {LONGEST} bytes and files below 8 GiB fit; leave it out or"
             " shorten its path",
         ) from error
-
-
-def name_problem(name: str) -> str | None:
-    """Say why a member's name is not acceptable; None when it is."""
-    if not name:
-        return "has no name"
-    if name.startswith(("/", "\\")) or (len(name) > 1 and name[1] == ":"):
-        return "has an absolute path"
-    parts = name.split("/")
-    if ".." in parts:
-        return "leaves its folder (`..`)"
-    if "" in parts or "." in parts:
-        return "has an empty or `.` part in its path"
-    if "\\" in name or any(unicodedata.category(letter).startswith("C") for letter in name):
-        return "has a backslash or a control character in its path"
-    if len(name.encode("utf-8", "surrogateescape")) > LONGEST:
-        return f"has a path longer than {LONGEST} bytes"
-    return None
 
 
 def folded(name: str) -> str:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import re
 import shutil
 from pathlib import Path
 
-from schedlab.bundle.contents import Choice, load_packed_experiment, recorded
-from schedlab.bundle.open import opened
+from schedlab.bundle.contents import Choice, load_packed_experiment, recorded, trial_folders
+from schedlab.bundle.open import Opened, opened
+from schedlab.config import Experiment
 from schedlab.errors import SchedlabError
-from schedlab.paths import EXPERIMENTS, IMPORT, IMPORTED
+from schedlab.outside.names import import_name, inside, require_writable
+from schedlab.outside.temporary import temporary_folder
+from schedlab.paths import EXPERIMENTS, IMPORT, IMPORTED, RECORD, RESULTS
 from schedlab.results.imports import SCHEMA
 from schedlab.results.records import write_json
-
-_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 
 def import_bundle(
@@ -53,25 +52,27 @@ def import_bundle(
             )
         experiment = load_packed_experiment(source.results)
         name = name or experiment.name
-        if not _NAME.fullmatch(name):
+        if not import_name(name):
             raise SchedlabError(
                 f"{name!r} is no name for an import",
                 remedy="use lower-case letters, digits and single hyphens: --as lab-b",
             )
-        target = results / IMPORTED / name
+        above = require_writable(results / IMPORTED, folder=True)
+        target = require_writable(above / name, folder=True)
         if target.exists() and not force:
             raise SchedlabError(
                 f"{target} exists", remedy="use another name (--as), or --force to replace it"
             )
-        partial = target.with_name(f".{name}.{os.getpid()}")
-        try:
-            entries = [EXPERIMENTS]
-            entries += [e.name for e in recorded(source.results, "", experiment, Choice())]
+        entries = _entries(source, experiment)
+        above.mkdir(parents=True, exist_ok=True)
+        with temporary_folder(".import-", above) as scratch:
+            partial = scratch / name
             for entry in entries:
-                (partial / entry).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(source.results / entry, partial / entry)
+                copy = inside(partial, entry)
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(inside(source.results, entry), copy, follow_symlinks=False)
             told = source.verified.description
-            trials = len(experiment.trials())
+            trials = len(trial_folders(experiment))
             write_json(
                 partial / IMPORT,
                 {
@@ -84,8 +85,35 @@ def import_bundle(
                 },
             )
             if target.exists():
-                shutil.rmtree(target)
+                target.rename(scratch / "former")
             partial.rename(target)
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
     return target, trials
+
+
+def _entries(source: Opened, experiment: Experiment) -> list[str]:
+    """Files to copy, below the results: each must be a member of the bundle.
+
+    Raises
+    ------
+    SchedlabError
+        When a record names a file that the bundle does not have.
+    """
+    assert source.verified
+    names = source.verified.names
+    for folder in trial_folders(experiment):
+        # Before any record is read: an experiment may promise more trials than there are files.
+        _require_listed(source, names, f"{folder}/{RECORD}")
+    found = [EXPERIMENTS]
+    for entry in recorded(source.results, "", experiment, Choice()):
+        _require_listed(source, names, entry.name)
+        found.append(entry.name)
+    return found
+
+
+def _require_listed(source: Opened, names: frozenset[str], entry: str) -> None:
+    if f"{RESULTS}/{entry}" not in names:
+        raise SchedlabError(
+            f"{source.label}: {RESULTS}/{entry} is named by a record or the experiment, and is not"
+            " in the bundle",
+            remedy="ask its maker for a bundle that `make bundle` wrote",
+        )

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from schedlab.bundle.archive_format import DESCRIPTION, MANIFEST
+from schedlab.bundle.reader import HOSTILE
 from schedlab.bundle.verify import Verified, unpack, verify
 from schedlab.errors import SchedlabError
+from schedlab.outside.foreign import foreign
+from schedlab.outside.temporary import temporary_folder
 from schedlab.paths import EXPERIMENTS, RESULTS, TABLES
 
 
@@ -48,16 +50,32 @@ def opened(path: Path) -> Iterator[Opened]:
     Raises
     ------
     SchedlabError
-        When there are no results, or the bundle does not pass its verification.
+        When there are no results, or the bundle does not pass its verification; and for whatever
+        goes wrong within the context because the content has another form.
     """
-    if path.is_dir():
-        if (path / MANIFEST).is_file() and (path / DESCRIPTION).is_file():
-            yield _inside(path, path, verify(path))
+    with foreign(path, "compare it with what this release of schedlab writes, or leave it out"):
+        if path.is_dir():
+            if (path / MANIFEST).is_file() and (path / DESCRIPTION).is_file():
+                yield _inside(path, path, verify(path))
+            else:
+                yield Opened(path, _experiments(path), str(path), False)
             return
-        yield Opened(path, _experiments(path), str(path), False)
-        return
-    with tempfile.TemporaryDirectory(prefix="schedlab-bundle-") as name:
-        yield _inside(Path(name), path, unpack(path, Path(name)))
+        with temporary_folder("schedlab-bundle-") as folder, _named(path, folder):
+            yield _inside(folder, path, unpack(path, folder))
+
+
+@contextmanager
+def _named(path: Path, folder: Path) -> Iterator[None]:
+    """Name a bundle in errors about what was unpacked of it: the folder is gone by then."""
+    try:
+        yield
+    except SchedlabError as error:
+        if str(folder) not in str(error):
+            raise
+        raise SchedlabError(
+            error.message.replace(f"{folder}/", f"{path}: ").replace(str(folder), str(path)),
+            remedy=HOSTILE,
+        ) from error
 
 
 def _inside(root: Path, path: Path, verified: Verified) -> Opened:

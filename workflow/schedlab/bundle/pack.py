@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from pathlib import Path
+from typing import IO, cast
 
 from schedlab import __version__
 from schedlab.bundle import crate
@@ -35,6 +36,7 @@ from schedlab.bundle.writer import BundleWriter
 from schedlab.config import Experiment
 from schedlab.errors import SchedlabError
 from schedlab.figures import FIGURES
+from schedlab.outside.names import require_writable
 from schedlab.paths import CHECKOUT, RESULTS
 from schedlab.privacy.identity import identity
 from schedlab.results.records import digest, file_digest, load_record
@@ -71,6 +73,7 @@ def pack(
         When something is missing, changed since its record, or must not be shared; nothing is
         written then.
     """
+    require_writable(output)
     if output.exists() and not force:
         raise SchedlabError(
             f"{output} exists", remedy="use another --output, or --force to replace it"
@@ -83,7 +86,15 @@ def pack(
     newest, lineage, executions = _told(results, experiment)
     citation_file = checkout.file(CITATION)
     citation = read_citation(citation_file)
-    patch = checkout.patch(identity())
+    traces = [str(workload.file) for workload in experiment.workloads if hasattr(workload, "file")]
+    patch = checkout.patch(
+        identity(),
+        results,
+        traces,
+        # In what is not text no name can be replaced, and bytes may equal one by chance.
+        lambda name, content: scanner.check(f"{PATCH}: {name}", content, machine=False),
+    )
+    patch_size = patch.seek(0, io.SEEK_END)
     description = {
         "schema": SCHEMA,
         "release": __version__,
@@ -91,7 +102,7 @@ def pack(
         "created": newest,
         "lineage": lineage,
         "commit": checkout.commit,
-        "patched": bool(patch),
+        "patched": bool(patch_size),
         "included": {name: getattr(choice, name) for name in ("blocks", "images", "snapshots")},
         "versions": versions(),
     }
@@ -117,8 +128,10 @@ def pack(
             _add(writer, scanner, results, entry)
         for file in checkout.files():
             _add_source(writer, scanner, file.name, file.content.read(), file.executable)
-        scanner.check(PATCH, io.BytesIO(_added(patch)))
-        writer.add_bytes(PATCH, patch)
+        patch.seek(0)
+        scanner.check(PATCH, cast(IO[bytes], _Added(patch)))
+        patch.seek(0)
+        writer.add(PATCH, patch, patch_size)
     return writer.digest
 
 
@@ -176,6 +189,20 @@ def _add_source(
     writer.add(f"{SOURCE}/{name}", io.BytesIO(content), len(content), executable=executable)
 
 
-def _added(patch: bytes) -> bytes:
-    """Lines that a patch adds, and the names of files in it."""
-    return b"\n".join(line for line in patch.split(b"\n") if line.startswith((b"+", b"diff --git")))
+class _Added(io.RawIOBase):
+    """Lines that a patch adds, and the names of files in it, as a file."""
+
+    def __init__(self, patch: IO[bytes]) -> None:
+        self._patch = patch
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        found = []
+        length = 0
+        while (size < 0 or length < size) and (line := self._patch.readline()):
+            if line.startswith((b"+", b"diff --git")):
+                found.append(line)
+                length += len(line)
+        return b"".join(found)

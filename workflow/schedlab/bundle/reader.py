@@ -29,10 +29,10 @@ from schedlab.bundle.archive_format import (
     Limits,
     folded,
     header,
-    name_problem,
 )
 from schedlab.bundle.writer import seal
 from schedlab.errors import SchedlabError
+from schedlab.outside.names import name_problem
 
 DAMAGED = "get the bundle again from whom you have it, and compare the digest that packing printed"
 _FRAME_HEADER = 18
@@ -111,6 +111,13 @@ def archive_digest(path: Path) -> str:
     length = len(seal(bytes(32)))
     sha256 = hashlib.sha256()
     try:
+        if not path.is_file():
+            # A device never ends, and a named pipe waits for a writer.
+            path.stat()
+            raise SchedlabError(
+                f"{path}: is no bundle: it is not a file",
+                remedy="name a file that `make bundle` wrote, or a results folder",
+            )
         with path.open("rb") as handle:
             size = os.fstat(handle.fileno()).st_size
             start = handle.read(4)
@@ -129,8 +136,6 @@ def archive_digest(path: Path) -> str:
         raise SchedlabError(
             f"{path}: no such file", remedy="name a bundle or a results folder"
         ) from error
-    except OSError as error:
-        raise SchedlabError(f"{path}: cannot be read: {error}", remedy="name a bundle") from error
     expected = seal(sha256.digest())
     if end == expected:
         sha256.update(end)

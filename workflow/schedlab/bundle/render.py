@@ -15,11 +15,12 @@ from schedlab.bundle.versions import versions
 from schedlab.config import read_experiment
 from schedlab.errors import SchedlabError
 from schedlab.figures import FIGURES, draw
+from schedlab.outside.names import require_writable
 from schedlab.paths import FIGURES as FIGURES_FOLDER
-from schedlab.paths import REPORT, TABLES, figure_file
+from schedlab.paths import REPORT, TABLE_FILES, TABLES, figure_file
 from schedlab.report.render import render_report
-from schedlab.results.imports import origins
-from schedlab.tables.build import Tables, build_tables
+from schedlab.tables.build import Tables, build_tables, load_left_out
+from schedlab.tables.imported import sound_origins
 
 
 @dataclass(frozen=True)
@@ -32,11 +33,14 @@ class Rendered:
         Files that are, or are not, those of the bundle, byte for byte.
     versions : dict of str to (str, str)
         Libraries whose version in the bundle is not that of here.
+    left_out : dict of str to str
+        Imports in the bundle that cannot be read, with the reason.
     """
 
     same: list[str]
     different: list[str]
     versions: dict[str, tuple[str, str]]
+    left_out: dict[str, str]
 
 
 def render(path: Path, output: Path, *, tables: bool = False, force: bool = False) -> Rendered:
@@ -58,14 +62,22 @@ def render(path: Path, output: Path, *, tables: bool = False, force: bool = Fals
     SchedlabError
         When `output` is not empty, or the bundle is not sound.
     """
+    require_writable(output, folder=True)
     if output.exists() and any(output.iterdir()) and not force:
         raise SchedlabError(
             f"{output} is not empty", remedy="use another --output, or --force to write into it"
         )
+    for name in (FIGURES_FOLDER, TABLES):
+        require_writable(output / name, folder=True)
+    for name in (REPORT, *map(figure_file, FIGURES), *(f"{TABLES}/{file}" for file in TABLE_FILES)):
+        require_writable(output / name)
     with opened(path) as source:
         experiment = read_experiment(source.experiments)
         if tables:
-            build_tables(origins(source.results, experiment), output / TABLES)
+            sound, left_out = sound_origins(source.results, experiment)
+            build_tables(sound, output / TABLES, left_out)
+        else:
+            left_out = load_left_out(source.results / TABLES)
         made = output / TABLES if tables else source.results / TABLES
         for name in FIGURES:
             draw(name, made, output / figure_file(name))
@@ -79,7 +91,8 @@ def render(path: Path, output: Path, *, tables: bool = False, force: bool = Fals
         names = [f"figures/{name}.svg" for name in FIGURES] + [REPORT]
         names += [f"tables/{name}.parquet" for name in Tables._fields] * tables
         same = [name for name in names if _equal(source.results / name, output / name)]
-        then: dict[str, Any] = source.verified.description["versions"] if source.verified else {}
+        told = source.verified.description if source.verified else {}
+        then: dict[str, Any] = told.get("versions", {})
     return Rendered(
         same,
         [name for name in names if name not in same],
@@ -88,6 +101,7 @@ def render(path: Path, output: Path, *, tables: bool = False, force: bool = Fals
             for name, now in versions().items()
             if then.get(name, now) != now
         },
+        left_out,
     )
 
 

@@ -8,38 +8,19 @@ from __future__ import annotations
 
 import base64
 import re
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
 from schedlab.bundle.archive_format import CHUNK
+from schedlab.bundle.unpacking import unpacked
 from schedlab.errors import SchedlabError
 from schedlab.privacy.identity import Identity
+from schedlab.privacy.secrets import secrets_in
 
 OVERLAP = 4096
 """Bytes of a part that are searched again with the next one: no pattern is longer."""
 
-_MARKERS: tuple[tuple[str, bytes, re.Pattern[bytes]], ...] = (
-    (
-        "a private key or certificate",
-        b"-----BEGIN ",
-        re.compile(
-            rb"-----BEGIN [A-Z0-9 ]*(?:PRIVATE KEY|CERTIFICATE)-----(?:\\[nr]|\s)+"
-            rb"[A-Za-z0-9+/=]{20,}"
-        ),
-    ),
-    ("a private key or certificate", b"LS0tLS1CRUdJTi", re.compile(rb"LS0tLS1CRUdJTi[\w+/=]{40,}")),
-    (
-        "a kubeconfig",
-        b"-data",
-        re.compile(
-            rb"(?:client-key|client-certificate|certificate-authority)-data\\?[\"']?\s*:\s*\\?[\"']?"
-            rb"[A-Za-z0-9+/=]{20,}"
-        ),
-    ),
-    ("a signed token", b"eyJ", re.compile(rb"\beyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{8,}")),
-)
 _WORD = re.compile(rb"[A-Za-z0-9+/_-]{32,}={0,2}")
 _LARGEST_SECRET = 1 << 16
 _PUBLIC = (".pub", ".tfstate", ".backup")
@@ -81,7 +62,7 @@ class Scanner:
         self._needles = sorted(needles)
 
     def check(self, name: str, handle: IO[bytes], *, machine: bool = True) -> None:
-        """Search a file from where it stands; also inside one that is packed with gzip.
+        """Search a file from where it stands; also what is packed in it (`unpacked`).
 
         Parameters
         ----------
@@ -97,34 +78,22 @@ class Scanner:
         SchedlabError
             Says what was found where, without repeating it.
         """
-        before = b""
-        for part in _parts(name, handle):
-            found = self._found(before + part, machine=machine)
-            if found:
-                raise SchedlabError(
-                    f"{name} holds {', '.join(found)}: nothing was packed",
-                    remedy="run the stage that wrote it again with this version of schedlab, which "
-                    "leaves it out; in a file of your own, take it out",
-                )
-            before = part[-OVERLAP:]
+        for stream in unpacked(name, handle):
+            before = b""
+            while part := stream.read(CHUNK):
+                found = self._found(before + part, machine=machine)
+                if found:
+                    raise SchedlabError(
+                        f"{name} holds {', '.join(found)}: nothing was packed",
+                        remedy="run the stage that wrote it again with this version of schedlab, "
+                        "which leaves it out; in a file of your own, take it out",
+                    )
+                before = (before + part)[-OVERLAP:]
 
     def _found(self, data: bytes, *, machine: bool) -> list[str]:
-        found = {what for what, mark, form in _MARKERS if mark in data and form.search(data)}
+        found = secrets_in(data)
         if any(needle in data for needle in self._needles):
             found.add("the content of a folder of secrets")
         if machine:
-            found |= set(self._identity.traces(data.decode("utf-8", "replace")))
+            found |= set(self._identity.identifying_words(data.decode("utf-8", "replace")))
         return sorted(found)
-
-
-def _parts(name: str, handle: IO[bytes]) -> Iterator[bytes]:
-    """Content in parts of bounded size."""
-    if not name.endswith(".gz"):
-        while part := handle.read(CHUNK):
-            yield part
-        return
-    unpacker = zlib.decompressobj(wbits=31)
-    while part := handle.read(CHUNK):
-        while part:
-            yield unpacker.decompress(part, CHUNK)
-            part = unpacker.unconsumed_tail

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import io
-import json
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
@@ -18,17 +17,35 @@ from schedlab.bundle.archive_format import (
     MANIFEST,
     SCHEMA,
     Limits,
-    name_problem,
 )
 from schedlab.bundle.reader import BundleReader, Member, archive_digest, damaged, hostile
 from schedlab.errors import SchedlabError
+from schedlab.outside.json_text import parse_json, read_bytes
+from schedlab.outside.names import name_problem
 from schedlab.results.records import file_digest
 
 _SMALL = 1 << 20
 """Bytes that the description may have."""
 _LARGEST_MANIFEST = 1 << 29
+_LONGEST_ROW = 1 << 12
+"""Bytes of a row of the manifest."""
+_SHOWN = 1000
+"""Files in one message."""
 _RESERVE = 256 << 20
 """Bytes that unpacking leaves free on the disk."""
+
+
+_TOLD: dict[str, type] = {
+    "release": str,
+    "name": str,
+    "created": str,
+    "lineage": str,
+    "commit": str,
+    "patched": bool,
+    "included": dict,
+    "versions": dict,
+}
+"""What the description tells, with the type of each."""
 
 
 @dataclass(frozen=True)
@@ -45,12 +62,15 @@ class Verified:
         Number of files, without the manifest.
     size : int
         Their bytes.
+    names : frozenset of str
+        Paths of the files below the bundle's root: those that the manifest lists.
     """
 
     digest: str
     description: dict[str, Any]
     members: int
     size: int
+    names: frozenset[str] = field(repr=False)
 
 
 def describe(path: Path, content: bytes) -> dict[str, Any]:
@@ -62,11 +82,16 @@ def describe(path: Path, content: bytes) -> dict[str, Any]:
         Names the release that wrote it where that is a newer one.
     """
     try:
-        description = json.loads(content)
+        description = parse_json(content)
         schema, release = str(description["schema"]), str(description["release"])
     except (ValueError, KeyError, TypeError) as error:
         raise damaged(path, f"its {DESCRIPTION} cannot be read: {error}") from error
     if schema == SCHEMA:
+        for key, kind in _TOLD.items():
+            if key in description and not isinstance(description[key], kind):
+                raise damaged(
+                    path, f"its {DESCRIPTION} cannot be read: {key} is no {kind.__name__}"
+                )
         return dict(description)
     family, _, number = SCHEMA.rpartition("/")
     theirs = schema.removeprefix(f"{family}/")
@@ -165,18 +190,31 @@ def _read(path: Path, limits: Limits | None, take: Callable[[Member], str]) -> V
     if listed is None:
         raise damaged(path, f"it has no {MANIFEST}")
     _compare(path, listed, found)
-    return Verified(digest, description, len(found), sum(size for _, size in found.values()))
+    return _verified(digest, description, found)
+
+
+def _verified(
+    digest: str, description: dict[str, Any], found: dict[str, tuple[str, int]]
+) -> Verified:
+    size = sum(size for _, size in found.values())
+    return Verified(digest, description, len(found), size, frozenset(found))
 
 
 def _listed(path: Path, lines: IO[bytes]) -> dict[str, tuple[str, int]]:
     rows: dict[str, tuple[str, int]] = {}
     try:
-        for line in lines:
-            row = json.loads(line)
-            name = str(row["path"])
-            if name in rows or name_problem(name):
-                raise ValueError(f"{name!r} is there twice or no path")
-            rows[name] = (str(row["sha256"]), int(row["size"]))
+        while line := lines.readline(_LONGEST_ROW):
+            if not line.endswith(b"\n"):
+                raise ValueError("a line is too long or does not end")
+            row = parse_json(line)
+            name, sha256, size = row["path"], row["sha256"], row["size"]
+            if problem := name_problem(name):
+                raise ValueError(f"the name {ascii(name)} {problem}")
+            if name in rows:
+                raise ValueError(f"{name!r} is there twice")
+            if not isinstance(sha256, str) or not isinstance(size, int):
+                raise ValueError(f"{name!r} has no digest or no size")
+            rows[name] = (sha256, size)
     except (ValueError, KeyError, TypeError) as error:
         raise damaged(path, f"its {MANIFEST} cannot be read: {error}") from error
     return rows
@@ -191,8 +229,11 @@ def _compare(
         if listed.get(name) != found.get(name)
     ]
     if problems:
+        shown = problems[:_SHOWN]
+        if len(problems) > _SHOWN:
+            shown.append(f"... and {len(problems) - _SHOWN} more")
         raise damaged(
-            path, f"{len(problems)} files are not as {MANIFEST} says:\n" + "\n".join(problems)
+            path, f"{len(problems)} files are not as {MANIFEST} says:\n" + "\n".join(shown)
         )
 
 
@@ -215,7 +256,10 @@ def _verify_folder(folder: Path) -> Verified:
                 f"{folder}: is no unpacked bundle: it has no {path.name}",
                 remedy="name a bundle, or the folder into which one was unpacked whole",
             )
-    known = describe(folder, description.read_bytes())
+    try:
+        known = describe(folder, read_bytes(description, _SMALL))
+    except ValueError as error:
+        raise hostile(folder, f"{DESCRIPTION}: {error}") from error
     with manifest.open("rb") as handle:
         listed = _listed(folder, handle)
     found: dict[str, tuple[str, int]] = {}
@@ -226,6 +270,4 @@ def _verify_folder(folder: Path) -> Verified:
         if path.is_file() and name != MANIFEST:
             found[name] = (file_digest(path), path.stat().st_size)
     _compare(folder, listed, found)
-    return Verified(
-        file_digest(manifest), known, len(found), sum(size for _, size in found.values())
-    )
+    return _verified(file_digest(manifest), known, found)

@@ -8,6 +8,7 @@ import json
 import os
 import struct
 import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self, cast
@@ -16,6 +17,8 @@ import zstandard
 
 from schedlab.bundle.archive_format import BLOCK, CHUNK, MANIFEST, WINDOW, header
 from schedlab.errors import SchedlabError
+from schedlab.outside.names import require_writable
+from schedlab.outside.temporary import temporary_folder
 
 LEVEL = 9
 """Compression: higher levels save little and cost much time."""
@@ -53,17 +56,21 @@ class BundleWriter:
     Parameters
     ----------
     path : pathlib.Path
-        Archive to write; an existing one is replaced.
+        Archive to write; an existing file is replaced, nothing else is.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.digest = ""
-        self._partial = path.with_name(f".{path.name}.{os.getpid()}")
+        self._folder = ExitStack()
 
     def __enter__(self) -> Self:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = self._partial.open("wb")
+        require_writable(self.path).parent.mkdir(parents=True, exist_ok=True)
+        folder = self._folder.enter_context(
+            temporary_folder(f".{self.path.name}.", self.path.parent)
+        )
+        self._partial = folder / "archive"
+        self._file = self._partial.open("xb")
         self._raw = _Hashed(self._file)
         self._manifest = tempfile.TemporaryFile()
         parameters = zstandard.ZstdCompressionParameters.from_level(
@@ -88,11 +95,11 @@ class BundleWriter:
         try:
             if kind is None:
                 self._finish()
-                self._partial.replace(self.path)
+                self._partial.replace(require_writable(self.path))
         finally:
             self._manifest.close()
             self._file.close()
-            self._partial.unlink(missing_ok=True)
+            self._folder.close()
 
     def _finish(self) -> None:
         size = self._manifest.tell()

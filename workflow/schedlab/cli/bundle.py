@@ -8,6 +8,9 @@ from pathlib import Path
 import click
 
 from schedlab.cli.options import with_results
+from schedlab.cli.output import echo
+from schedlab.outside.temporary import removed_on_signals
+from schedlab.printing import word
 
 
 def _size(count: int) -> str:
@@ -31,13 +34,14 @@ def bundle(results: Path, output: Path, include: tuple[str, ...], force: bool) -
     from schedlab.bundle.pack import pack
 
     if "snapshots" in include:
-        click.echo(
+        echo(
             "NOTICE: snapshots hold the clusters' own keys and paths of this machine; they are "
             "packed as they are.",
             err=True,
         )
-    digest = pack(results, output, Choice(**dict.fromkeys(include, True)), force=force)
-    click.echo(f"{output}: {_size(output.stat().st_size)}, sha256 {digest}")
+    with removed_on_signals():
+        digest = pack(results, output, Choice(**dict.fromkeys(include, True)), force=force)
+    echo(f"{output}: {_size(output.stat().st_size)}, sha256 {digest}")
 
 
 @click.command()
@@ -51,9 +55,10 @@ def verify(path: Path) -> None:
 
     found = run(path)
     told = found.description
-    click.echo(
+    echo(
         f"{path}: sound: {found.members} files, {_size(found.size)}; "
-        f"{told.get('name')}, commit {told.get('commit')}, schedlab {told['release']}\n"
+        f"{word(told.get('name'))}, commit {word(told.get('commit'))},"
+        f" schedlab {word(told['release'])}\n"
         f"sha256 {found.digest}"
     )
 
@@ -67,13 +72,16 @@ def render(path: Path, output: Path, tables: bool, force: bool) -> None:
     """Make figures and report of BUNDLE anew and compare them with those in it, byte for byte."""
     from schedlab.bundle.render import render as run
 
-    rendered = run(path, output, tables=tables, force=force)
+    with removed_on_signals():
+        rendered = run(path, output, tables=tables, force=force)
+    for name, why in rendered.left_out.items():
+        echo(f"left out the import {name}: {why}", err=True)
     for name in rendered.different:
-        click.echo(f"differs: {name}", err=True)
+        echo(f"differs: {name}", err=True)
     if rendered.different:
         for library, (then, now) in rendered.versions.items():
-            click.echo(f"  {library}: {then} made the bundle, {now} is here", err=True)
-    click.echo(
+            echo(f"  {library}: {word(then)} made the bundle, {now} is here", err=True)
+    echo(
         f"{output}: {len(rendered.same)} of {len(rendered.same) + len(rendered.different)} files "
         "are the same as in the bundle, byte for byte"
     )
@@ -93,10 +101,9 @@ def import_(results: Path, path: Path, name: str | None, force: bool) -> None:
     """
     from schedlab.bundle.importing import import_bundle
 
-    folder, trials = import_bundle(path, results, name, force=force)
-    click.echo(
-        f"{folder}: {trials} trials; `make report` shows them, removing the folder undoes it"
-    )
+    with removed_on_signals():
+        folder, trials = import_bundle(path, results, name, force=force)
+    echo(f"{folder}: {trials} trials; `make report` shows them, removing the folder undoes it")
 
 
 @click.command()

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import click
 
+from schedlab.cli.output import echo
 from schedlab.errors import SchedlabError
+from schedlab.outside.temporary import removed_on_signals
 
 SAME, DIFFERENT, TROUBLE = 0, 1, 2
 """Exit status, as diff(1) has it."""
@@ -27,17 +29,18 @@ def diff(a: Path, b: Path, machines: bool, outcomes: bool, full: bool, as_json: 
     Ends with status 0 when nothing differs in the infrastructure and no difference is shown in the
     outcomes, 1 when something differs, 2 when the two cannot be compared.
     """
-    try:
-        from schedlab.diff.result import compare, difference_facts
-        from schedlab.diff.text import render
+    from schedlab.diff.result import compare, difference_facts
+    from schedlab.diff.text import render
 
-        both = machines == outcomes
-        found = compare(a, b, infrastructure=machines or both, outcomes=outcomes or both)
+    both = machines == outcomes
+    try:
+        with removed_on_signals():
+            found = compare(a, b, infrastructure=machines or both, outcomes=outcomes or both)
     except (SchedlabError, OSError) as error:
-        click.echo(f"schedlab: {error}", err=True)
+        echo(f"schedlab: {error}", err=True)
         sys.exit(TROUBLE)
     if as_json:
-        click.echo(json.dumps(difference_facts(found), indent=1, sort_keys=True))
+        echo(json.dumps(difference_facts(found), indent=1, sort_keys=True))
     else:
-        click.echo(render(found, full=full), nl=False)
+        echo(render(found, full=full), nl=False)
     sys.exit(DIFFERENT if found.differs else SAME)

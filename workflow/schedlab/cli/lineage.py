@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from schedlab.cli.options import with_paths
+from schedlab.cli.output import echo
 
 MISMATCH = 3
 """Exit status of ``trace`` for a chain that does not match; errors end with 1, misuse with 2."""
@@ -50,17 +51,18 @@ def trace(results: Path, source: Path | None, as_json: bool, target: str) -> Non
     from schedlab.lineage.check import check, first_mismatch, source_folder
     from schedlab.lineage.show import as_data, as_text
     from schedlab.lineage.targets import resolve
+    from schedlab.outside.foreign import foreign
     from schedlab.paths import CHECKOUT
     from schedlab.results.store import Store
 
-    store = Store(results)
-    found = resolve(store, target)
-    links = chain(store, found.start, only=found.only)
-    checked = check(store, links, source or source_folder(store, CHECKOUT), found)
-    if as_json:
-        click.echo(json.dumps(as_data(found, links, checked), indent=1))
-    else:
-        click.echo(as_text(found, links, checked))
+    with foreign(results, "compare it with what this release of schedlab writes"):
+        store = Store(results)
+        found = resolve(store, target)
+        links = chain(store, found.start, only=found.only)
+        checked = check(store, links, source or source_folder(store, CHECKOUT), found)
+        data = as_data(found, links, checked)
+        text = json.dumps(data, indent=1) if as_json else as_text(found, links, checked)
+    echo(text)
     sys.exit(MISMATCH if first_mismatch(checked) else 0)
 
 
@@ -81,6 +83,6 @@ def why(experiments: Path, results: Path, as_json: bool, targets: tuple[str, ...
     made = plan(CHECKOUT, experiments, results, targets)
     explained = explain(made, results)
     if as_json:
-        click.echo(json.dumps(as_data(explained, made.unknown), indent=1))
+        echo(json.dumps(as_data(explained, made.unknown), indent=1))
     else:
-        click.echo(as_text(explained, made.unknown))
+        echo(as_text(explained, made.unknown))

@@ -6,6 +6,7 @@ import signal
 import sys
 from pathlib import Path
 
+from schedlab.cli.output import echo
 from schedlab.privacy.identity import identity
 
 _LONGEST = 1 << 16
@@ -35,6 +36,7 @@ def keep(file: Path, *, show: bool = False) -> None:
             inside = inside or "-----BEGIN " in text
             shown = "[withheld]\n" if inside else text
             inside = inside and not ends
-            for stream in (target, *([sys.stdout] if show else [])):
-                stream.write(shown)
-                stream.flush()
+            target.write(shown)
+            target.flush()
+            if show:
+                echo(shown, nl=False)

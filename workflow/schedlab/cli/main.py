@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import signal
 import sys
 from pathlib import Path
@@ -13,22 +14,44 @@ from schedlab.cli import bundle as bundle_commands
 from schedlab.cli import lineage
 from schedlab.cli.diff import diff
 from schedlab.cli.options import with_paths as _paths
+from schedlab.cli.output import echo
 from schedlab.errors import Interrupted, SchedlabError
 
 
 class _Group(click.Group):
-    """Shows a failure and a stop as a message, without a traceback."""
+    """Shows an error and a stop as a message, without a traceback.
+
+    Exit status 1: a :class:`SchedlabError`; 2: the machine refuses, as where one may only read;
+    128 and the signal's number: stopped by a signal.
+    """
 
     def invoke(self, context: click.Context) -> Any:
         try:
             return super().invoke(context)
         except SchedlabError as error:
-            click.echo(f"schedlab: {error}", err=True)
+            echo(f"schedlab: {error}", err=True)
             sys.exit(1)
         except (Interrupted, KeyboardInterrupt) as stop:
             stopped = stop if isinstance(stop, Interrupted) else Interrupted(signal.SIGINT)
-            click.echo(f"schedlab: {stopped}", err=True)
+            echo(f"schedlab: {stopped}", err=True)
             sys.exit(stopped.status)
+        except OSError as error:
+            if isinstance(error, BrokenPipeError):
+                raise
+            echo(f"schedlab: {error}{_remedy(error)}", err=True)
+            sys.exit(2)
+
+
+def _remedy(error: OSError) -> str:
+    """What to do about a refusal of the machine, where that is known; else nothing."""
+    known = {
+        errno.EACCES: "use a folder that you may write to, or a user who may",
+        errno.EPERM: "use a folder that you may write to, or a user who may",
+        errno.EROFS: "use a folder on a file system that can be written to",
+        errno.ENOSPC: "make room on that disk",
+    }
+    remedy = known.get(error.errno or 0)
+    return f"\n  remedy: {remedy}" if remedy else ""
 
 
 def _enter(experiments: Path, results: Path, name: str) -> Any:
@@ -143,7 +166,7 @@ def configure(experiments: Path, results: Path, cluster: str, check_again: bool)
         return
     changes = rerun_changes(context, cluster)
     for row in changes:
-        click.echo(f"changed on {row['host']}: {row['role']} : {row['task']}", err=True)
+        echo(f"changed on {row['host']}: {row['role']} : {row['task']}", err=True)
     sys.exit(1 if changes else 0)
 
 
@@ -183,7 +206,8 @@ def tables(experiments: Path, results: Path) -> None:
     from schedlab.stages.context import Context
     from schedlab.stages.tables import write_tables
 
-    write_tables(Context.load(experiments, results))
+    for name, why in write_tables(Context.load(experiments, results)).items():
+        echo(f"schedlab: left out the import {name}: {why}", err=True)
 
 
 @main.command()

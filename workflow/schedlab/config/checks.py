@@ -13,7 +13,7 @@ from schedlab.config.host_facts import HostFacts
 from schedlab.config.model import Experiment
 from schedlab.config.sections import DebianImage
 from schedlab.config.workload_checks import duration_problems, parameter_problems
-from schedlab.printing import printable
+from schedlab.printing import brief
 from schedlab.workloads import Problem
 
 FIRST_ADDRESS = 10
@@ -257,7 +257,7 @@ def _image(experiment: Experiment, host: HostFacts) -> Iterator[Problem]:
             yield Problem(
                 "image.url",
                 image.url,
-                f"there is no file {printable(str(path))}",
+                f"there is no file {brief(str(path))}",
                 "put the image there, or correct the URL: file:///folder/image.qcow2",
             )
 

@@ -17,7 +17,7 @@ from schedlab.config.wording import Location, worded
 from schedlab.config.yaml_reader import Document, Place, read_yaml
 from schedlab.config.yaml_scalars import yaml_text
 from schedlab.errors import SchedlabError
-from schedlab.printing import printable
+from schedlab.printing import brief
 from schedlab.privacy.identity import identity
 from schedlab.workloads import Problem
 
@@ -125,7 +125,7 @@ def _sound(
         ]
         raise SchedlabError(
             together(lines),
-            remedy=f"correct {printable(str(path), 1000)}; config/README.md has each key",
+            remedy=f"correct {brief(str(path), 1000)}; config/README.md has each key",
         )
     assert experiment is not None  # without problems there is a model
     return experiment

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from schedlab.printing import LONGEST, printable
+from schedlab.printing import LONGEST, brief
 
 MOST = 20
 """Faults of one file that are shown."""
@@ -15,8 +15,8 @@ def shown(value: Any) -> str:
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, str):
-        return printable(repr(value[: 2 * LONGEST]))
-    return printable(str(value))
+        return brief(repr(value[: 2 * LONGEST]))
+    return brief(str(value))
 
 
 def fault(file: str, line: int | None, key: str, value: Any, what: str, remedy: str) -> str:
@@ -35,8 +35,8 @@ def fault(file: str, line: int | None, key: str, value: Any, what: str, remedy: 
     what, remedy : str
         What is wrong with it, and what to do.
     """
-    place = printable(file, 1000) if line is None else f"{printable(file, 1000)}:{line}"
-    return f"{place}: {printable(key)} = {shown(value)}: {what}. Remedy: {remedy}"
+    place = brief(file, 1000) if line is None else f"{brief(file, 1000)}:{line}"
+    return f"{place}: {brief(key)} = {shown(value)}: {what}. Remedy: {remedy}"
 
 
 def together(lines: list[str]) -> str:

@@ -19,7 +19,7 @@ from schedlab.config.messages import fault, shown, together
 from schedlab.config.yaml_scalars import Ambiguous, plain_value
 from schedlab.config.yaml_text import text_of
 from schedlab.errors import SchedlabError
-from schedlab.printing import printable
+from schedlab.printing import brief
 
 DEEPEST = 32
 """Mappings and lists within one another."""
@@ -92,7 +92,7 @@ def read_yaml(path: Path, native: Callable[[Place], bool]) -> Document:
     SchedlabError
         Whatever is wrong with the file, with file, line, key, value and remedy.
     """
-    name = printable(str(path), 1000)
+    name = brief(str(path), 1000)
     text = text_of(path)
     node = _composed(text, name)
     if not isinstance(node, _Mapping):
@@ -130,12 +130,12 @@ def _composed(text: str, name: str) -> _Node | None:
         words = lines[mark.line].strip() if mark and mark.line < len(lines) else ""
         remedy = "indent with blanks, not with tabs" if r"'\t'" in what else _REMEDY
         raise SchedlabError(
-            f"{place}: {printable(words)}: {printable(what, 200)}", remedy=remedy
+            f"{place}: {brief(words)}: {brief(what, 200)}", remedy=remedy
         ) from error
     except (ValueError, OverflowError) as error:
         # A version or an escape whose number is out of range.
         raise SchedlabError(
-            f"{name}: holds a number that YAML cannot: {printable(str(error))}", remedy=_REMEDY
+            f"{name}: holds a number that YAML cannot: {brief(str(error))}", remedy=_REMEDY
         ) from error
 
 
@@ -183,8 +183,8 @@ class _Composer:
 
     def _refusal(self, line: int, what: str, remedy: str) -> SchedlabError:
         words = self.lines[line - 1].strip() if line <= len(self.lines) else ""
-        key = next((f"{printable(f.key.text)}: " for f in self.stack[::-1] if f.key), "")
-        return SchedlabError(f"{self.name}:{line}: {key}{printable(words)}: {what}", remedy=remedy)
+        key = next((f"{brief(f.key.text)}: " for f in self.stack[::-1] if f.key), "")
+        return SchedlabError(f"{self.name}:{line}: {key}{brief(words)}: {what}", remedy=remedy)
 
     def _document(self, event: Any, line: int) -> None:
         self.documents += 1
@@ -196,7 +196,7 @@ class _Composer:
     def _no_tag(self, tag: str | None, line: int) -> None:
         if tag is not None:
             raise self._refusal(
-                line, f"the tag {printable(tag)} is not read", "remove it; quote what is text"
+                line, f"the tag {brief(tag)} is not read", "remove it; quote what is text"
             )
 
     def _counted(self, number: int, line: int) -> None:
@@ -228,7 +228,7 @@ class _Composer:
     def _alias(self, anchor: str, line: int) -> None:
         if anchor not in self.anchors:
             raise self._refusal(
-                line, f"the alias *{printable(anchor)} stands for nothing before it", _REMEDY
+                line, f"the alias *{brief(anchor)} stands for nothing before it", _REMEDY
             )
         node, size, height = self.anchors[anchor]
         if self.stack and isinstance(self.stack[-1].node, _Mapping) and not self.stack[-1].key:
@@ -296,7 +296,7 @@ class _Values:
             elif spelling in seen:
                 first, value = seen[spelling]
                 self.faults.append(
-                    f"{printable(self.file, 1000)}:{name.line}: key {shown(name.text)} is written "
+                    f"{brief(self.file, 1000)}:{name.line}: key {shown(name.text)} is written "
                     f"twice: {_words(entry)}, and {_words(value)} in line {first.line}. "
                     "Remedy: remove one of them"
                 )

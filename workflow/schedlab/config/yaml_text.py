@@ -7,7 +7,7 @@ import stat
 from pathlib import Path
 
 from schedlab.errors import SchedlabError
-from schedlab.printing import printable
+from schedlab.printing import brief
 
 LARGEST = 2**20
 """Bytes of a file."""
@@ -22,7 +22,7 @@ def text_of(path: Path) -> str:
         When it cannot be read, is no regular file, too large, no UTF-8, or holds characters that
         YAML does not allow.
     """
-    name = printable(str(path), 1000)
+    name = brief(str(path), 1000)
     return _decoded(_content(path, name), name)
 
 
@@ -84,7 +84,7 @@ def _decoded(content: bytes, name: str) -> str:
     if found:
         line = text.count("\n", 0, found.start()) + 1
         start = text.rfind("\n", 0, found.start()) + 1
-        words = printable(text[start : start + 200].partition("\n")[0].strip())
+        words = brief(text[start : start + 200].partition("\n")[0].strip())
         raise SchedlabError(
             f"{name}:{line}: {words}: holds the control character U+{ord(found[0]):04X}",
             remedy="remove it",

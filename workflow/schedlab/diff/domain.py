@@ -6,7 +6,7 @@ import xml.etree.ElementTree as ElementTree
 from collections import Counter
 from collections.abc import Iterator
 
-from schedlab.diff.normalise import VOLATILE, neutral
+from schedlab.diff.normalise import VOLATILE, without_run
 from schedlab.errors import SchedlabError
 
 _DROPPED = frozenset({"uuid", "alias", "seclabel"})
@@ -62,10 +62,10 @@ def _entries(element: ElementTree.Element, path: str) -> Iterator[tuple[str, str
         told = f"@{key}" in _IDENTITY.get(element.tag, ())
         chosen = key in VOLATILE or (element.tag, key) in _CHOSEN or host_end
         if not (told or chosen):
-            yield f"{path}@{key}", neutral(value)
+            yield f"{path}@{key}", without_run(value)
     text = (element.text or "").strip()
     if text:
-        yield path or element.tag, neutral(text)
+        yield path or element.tag, without_run(text)
     elif not element.attrib and not len(element):
         yield path, "present"
     seen: Counter[str] = Counter()

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from schedlab.diff.domain import domain_facts
-from schedlab.diff.normalise import flatten, neutral
+from schedlab.diff.normalise import flatten, without_run
 from schedlab.diff.side import cluster_of
 
 TOPICS = {
@@ -61,7 +61,7 @@ def record_facts(name: str, record: Mapping[str, Any]) -> Iterator[Fact]:
     for node, facts in (realised.get("nodes") or {}).items():
         place = f"{name}/{node}"
         kernel = {key: facts[key] for key in ("kernel", "cmdline", "clocksource") if key in facts}
-        yield "kernel", place, {key: neutral(str(value)) for key, value in kernel.items()}
+        yield "kernel", place, {key: without_run(str(value)) for key, value in kernel.items()}
         processor = facts.get("lscpu") or {}
         yield "processor", place, {k: str(v) for k, v in processor.items() if k not in _MEASURED}
     for node, xml in (realised.get("domain_xml") or {}).items():
@@ -119,7 +119,7 @@ def terraform(outputs: Mapping[str, Any]) -> Values:
         name: "[withheld]" if output.get("sensitive") else output.get("value")
         for name, output in outputs.items()
     }
-    return {key: neutral(value) for key, value in flatten(shown)}
+    return {key: without_run(value) for key, value in flatten(shown)}
 
 
 def sources(record: Mapping[str, Any]) -> Values:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Set
 from dataclasses import dataclass, field
 
 from schedlab.diff.facts import TOPICS, Values, record_facts, trial_facts
-from schedlab.diff.normalise import flatten, neutral
+from schedlab.diff.normalise import flatten, without_run
 from schedlab.diff.side import Side
 
 PRESENCE = "presence"
@@ -135,7 +135,7 @@ def facts(side: Side) -> Facts:
 def configuration(side: Side) -> dict[tuple[str, str], str]:
     """Rendered configuration files of the schedulers, by record and file name."""
     return {
-        (name, file): "\n".join(map(neutral, text.splitlines()))
+        (name, file): "\n".join(map(without_run, text.splitlines()))
         for name, record in side.records.items()
         for file, text in ((record.get("realised") or {}).get("configuration") or {}).items()
     }

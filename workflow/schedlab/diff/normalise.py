@@ -20,7 +20,7 @@ _SYSTEM = ("/usr/", "/dev/", "/proc/", "/sys/", "/boot/", "/lib/", "/bin/", "/sb
 """Paths that the distribution decides: a difference there is one of the infrastructure."""
 
 
-def neutral(text: str) -> str:
+def without_run(text: str) -> str:
     """Replace names, MAC addresses, UUIDs and this machine's paths in a value.
 
     Of a path outside the system's own folders only the file's name is kept.

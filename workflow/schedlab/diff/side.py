@@ -12,6 +12,7 @@ from schedlab import design
 from schedlab.config.load import read_experiment
 from schedlab.config.model import Experiment
 from schedlab.errors import SchedlabError
+from schedlab.outside.names import inside
 from schedlab.results.records import load_record
 from schedlab.tables.build import load_trials
 
@@ -102,7 +103,7 @@ class Side:
 
     def _trial_record(self, row: dict[Any, Any]) -> Path:
         key = (str(row[name]) for name in ("cluster", "workload", "repetition"))
-        return self.results.joinpath("trials", *key, "record.json")
+        return inside(self.results, "/".join(("trials", *key, "record.json")))
 
     @cached_property
     def experiment(self) -> Experiment | None:

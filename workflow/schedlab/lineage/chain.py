@@ -140,7 +140,9 @@ def chain(store: Store, *starts: str, only: Iterable[str] | None = None) -> list
             children[parent.path] -= 1
             if not children[parent.path]:
                 ready.append(parent.path)
-    return ordered
+    # Records that name one another in a circle: nobody can have made them, but all are shown.
+    shown = {each.path for each in ordered}
+    return ordered + [each for path, each in links.items() if path not in shown]
 
 
 def commits(links: Iterable[Link]) -> list[dict[str, Any]]:

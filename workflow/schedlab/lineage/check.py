@@ -6,8 +6,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from schedlab.errors import SchedlabError
 from schedlab.lineage.chain import Link
 from schedlab.lineage.targets import Target
+from schedlab.outside.names import inside
 from schedlab.paths import RESULTS
 from schedlab.results.records import file_digest
 from schedlab.results.store import Store, below, origin_of
@@ -114,7 +116,7 @@ def _check(store: Store, link: Link, sources: Path | None, digests: dict[Path, s
     origin = origin_of(link.path)
     # An import came from a bundle, and was made from another checkout.
     sources = None if origin else sources
-    outputs = {name: folder / name for name in record.get("outputs", {})}
+    outputs = {name: _within(folder, name) for name in record.get("outputs", {})}
     inputs = dict(_located(record.get("inputs", {}), store.results / below(origin), sources))
     for kind, files in (("outputs", outputs), ("inputs", inputs)):
         # In a folder where results are made every file is there; a bundle leaves out large ones.
@@ -146,6 +148,14 @@ def _located(
     for name in names:
         path = Path(name)
         if path.is_relative_to(RESULTS):
-            yield name, results / path.relative_to(RESULTS)
+            yield name, _within(results, path.relative_to(RESULTS).as_posix())
         else:
-            yield name, sources / name if sources else None
+            yield name, _within(sources, name) if sources else None
+
+
+def _within(folder: Path, name: str) -> Path | None:
+    """Path of a file that a record names; None where a link leads out of the folder."""
+    try:
+        return inside(folder, name)
+    except SchedlabError:
+        return None

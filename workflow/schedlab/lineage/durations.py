@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import statistics
 from collections import defaultdict
 from pathlib import Path
 from typing import NamedTuple
+
+from schedlab.outside.json_text import read_json
 
 
 class Estimate(NamedTuple):
@@ -41,7 +42,7 @@ class Durations:
         self._alike: dict[tuple[str, ...], list[float]] = defaultdict(list)
         for path in sorted({*results.rglob("*record.json"), *results.glob("*.json")}):
             try:
-                record = json.loads(path.read_text())
+                record = read_json(path)
                 stage, seconds = str(record["stage"]), float(record["duration"])
             except (OSError, ValueError, KeyError, TypeError):
                 continue

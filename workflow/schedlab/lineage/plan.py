@@ -143,6 +143,9 @@ def _planned(
                     lock=not arguments.nolock, keep_going=arguments.keep_going
                 ),
             )
+        except PermissionError:
+            # Snakemake keeps notes in the checkout and in the home folder, also of a dry run.
+            raise
         except Exception as error:
             api.print_exception(error)
             raise SchedlabError(

@@ -9,18 +9,20 @@ it is believed only for outputs that still have the bytes they had when it was m
 from __future__ import annotations
 
 import base64
-import json
+import contextlib
 from pathlib import Path
 from typing import Any
 
 from schedlab.errors import SchedlabError
+from schedlab.outside.json_text import read_json
+from schedlab.outside.names import inside
+from schedlab.paths import STATE
 from schedlab.results.digests import file_digest
 from schedlab.results.records import write_json
 
 SCHEMA = "schedlab.state/1"
 SNAKEMAKE = Path(".snakemake")
 """Snakemake's folder, in the folder that it works in."""
-_FILE = ".snakemake.json"
 _CLOSE = 0.001
 """Seconds by which the time of a file may differ from the same time read back from JSON."""
 
@@ -43,7 +45,7 @@ def keep(results: Path) -> None:
         now[name] = {"output": output.as_posix(), "sha256": file_digest(output)}
         now[name]["metadata"] = metadata
     if before | now:
-        write_json(results / _FILE, {"schema": SCHEMA, "outputs": before | now})
+        write_json(results / STATE, {"schema": SCHEMA, "outputs": before | now})
 
 
 def restore(results: Path) -> None:
@@ -62,31 +64,62 @@ def restore(results: Path) -> None:
     for name, entry in outputs.items():
         output = Path(entry["output"])
         if output.is_file() and file_digest(output) == entry["sha256"]:
-            write_json(SNAKEMAKE / "metadata" / name, entry["metadata"])
+            # Who may only read the checkout goes without.
+            with contextlib.suppress(PermissionError):
+                write_json(SNAKEMAKE / "metadata" / name, entry["metadata"])
 
 
 def _read(results: Path) -> dict[str, dict[str, Any]]:
     try:
-        content = json.loads((results / _FILE).read_text())
-    except (FileNotFoundError, json.JSONDecodeError):
+        content = read_json(results / STATE)
+    except (OSError, ValueError):
+        return {}
+    if not isinstance(content, dict):
         return {}
     if content.get("schema") != SCHEMA:
         error = SchedlabError(
-            f"{results / _FILE} has schema {content.get('schema')!r}, expected {SCHEMA!r}",
+            f"{results / STATE} has schema {content.get('schema')!r}, expected {SCHEMA!r}",
             remedy="use the release of schedlab that made these results, or remove the file:"
             " stages may then run again",
         )
         raise SystemExit(f"schedlab: {error}")
-    outputs: dict[str, dict[str, Any]] = content["outputs"]
-    return outputs
+    outputs = content.get("outputs")
+    return {
+        name: entry
+        for name, entry in (outputs.items() if isinstance(outputs, dict) else ())
+        if _of(results, name, entry)
+    }
+
+
+def _of(results: Path, name: str, entry: Any) -> bool:
+    """Tell whether an entry is of an output below `results`: others may have written the file.
+
+    Snakemake's own name says which output it is of, so that nothing else can be written with it.
+    """
+    if not isinstance(entry, dict) or not isinstance(entry.get("metadata"), dict):
+        return False
+    output = _output(name)
+    if (
+        output is None
+        or not output.is_relative_to(results)
+        or output.as_posix() != entry.get("output")
+    ):
+        return False
+    if name.startswith("/") or {"", ".", ".."} & set(name.split("/")):
+        return False
+    try:
+        inside(results, output.relative_to(results).as_posix())
+    except SchedlabError:
+        return False
+    return isinstance(entry.get("sha256"), str)
 
 
 def _metadata(path: Path) -> dict[str, Any]:
     try:
-        content: dict[str, Any] = json.loads(path.read_text())
-    except json.JSONDecodeError:
+        content = read_json(path)
+    except ValueError:
         return {}
-    return content
+    return content if isinstance(content, dict) else {}
 
 
 def _output(name: str) -> Path | None:

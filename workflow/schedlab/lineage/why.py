@@ -11,6 +11,7 @@ from typing import Any
 from schedlab.lineage.chain import versions
 from schedlab.lineage.durations import Durations, Estimate
 from schedlab.lineage.plan import Job, Plan
+from schedlab.outside.json_text import read_json
 
 SCHEMA = "schedlab.why/1"
 _STAGES = {"base_disk": "base"}
@@ -154,7 +155,7 @@ def _versions(job: Job, toolchain: Path) -> Iterator[Cause]:
 
 def _json_file(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_text())
+        content = read_json(path)
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}

@@ -3,16 +3,13 @@
 :class:`Identity` knows this machine: its names, users, folders, package mirrors and proxies.
 Records, logs and the like pass through it when they are **written**: their digests are those
 of the clean content and nothing has to be changed when results are shared.
-
-:func:`neutral` knows no machine. The report passes through it, so that it has the same bytes
-wherever it is rendered.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -20,97 +17,10 @@ from typing import Any, NamedTuple
 
 from schedlab.paths import CHECKOUT
 from schedlab.privacy.machine_names import homes_and_users, host_names, mirror_hosts
+from schedlab.privacy.secrets import mapped, withhold
 
-WITHHELD = "[withheld]"
 CONTROLLER, USER, MIRROR = "[controller]", "[user]", "mirror.invalid"
 """In place of names. The last is a name for a host that never exists (RFC 2606): URLs stay URLs."""
-
-_PLACES = (
-    "/tmp",
-    "/var/tmp",
-    "/dev/shm",
-    "/work",
-    "/root",
-    "/home",
-    "/mnt",
-    "/media",
-    "/srv",
-    "/scratch",
-    "/run/user",
-)
-"""Folders that belong to one machine or one user."""
-
-# A slash after `<` closes an XML element, one after a letter or a dot is inside a longer path.
-_BEFORE, _AFTER = r"(?<![\w.$<~\]-])", r"(?![\w-])"
-_REST = r"(?:/(?P<rest>[^\s\"'<>`,;:()\[\]{}]*))?"
-_PLACE = re.compile(
-    _BEFORE
-    + "(?:"
-    + "|".join(map(re.escape, sorted(_PLACES, key=len, reverse=True)))
-    + ")"
-    + _REST
-    + _AFTER
-)
-
-_SECRETS: tuple[tuple[re.Pattern[str], str], ...] = (
-    (re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----.*?-----END \1-----", re.DOTALL), WITHHELD),
-    # The same in base64, as kubeconfigs have it, and signed tokens.
-    (re.compile(r"LS0tLS1CRUdJTi[A-Za-z0-9+/=]{20,}"), WITHHELD),
-    (re.compile(r"\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*"), WITHHELD),
-    (
-        re.compile(
-            r"(?i)\b(passwd|password|token|secret|client-key-data|client-certificate-data"
-            r"|certificate-authority-data)(\s*[=:]\s*)(['\"]?)[^\s'\"<>&]+\3"
-        ),
-        rf"\1\2{WITHHELD}",
-    ),
-    (re.compile(r"(?i)\b([a-z][a-z0-9+.-]*://)[^\s/@:'\"<>]*:[^\s/@'\"<>]*@"), rf"\1{WITHHELD}@"),
-)
-_SECRET_KEY = re.compile(
-    r"(?i)(passwd|password|token|secret|client-key-data|client-certificate-data"
-    r"|certificate-authority-data)"
-)
-
-
-def withhold(text: str) -> str:
-    """Replace private keys, certificates, tokens, passwords and credentials in URLs."""
-    for pattern, replacement in _SECRETS:
-        text = pattern.sub(replacement, text)
-    return text
-
-
-def neutral(value: Any) -> Any:
-    """Replace secrets, and paths below folders that belong to one machine, on whatever machine.
-
-    Parameters
-    ----------
-    value : str, or mappings and sequences of them
-        Keys are replaced too; anything but text stays.
-    """
-    return _mapped(value, lambda text: withhold(_PLACE.sub(_shorten, text)))
-
-
-def _shorten(match: re.Match[str]) -> str:
-    name = (match["rest"] or "").rstrip("/").rpartition("/")[2]
-    return f"[path]/{name}" if name else "[path]"
-
-
-def _mapped(value: Any, replace: Callable[[str], str]) -> Any:
-    if isinstance(value, str):
-        return replace(value)
-    if isinstance(value, dict):
-        return {
-            # Plain words are names of our own: a user called `trial` must not rename them.
-            replace(key) if isinstance(key, str) and not key.isidentifier() else key: (
-                WITHHELD
-                if isinstance(key, str) and isinstance(entry, str) and _SECRET_KEY.fullmatch(key)
-                else _mapped(entry, replace)
-            )
-            for key, entry in value.items()
-        }
-    if isinstance(value, list | tuple):
-        return [_mapped(entry, replace) for entry in value]
-    return value
 
 
 class _Trait(NamedTuple):
@@ -120,6 +30,9 @@ class _Trait(NamedTuple):
     letters: str
     pattern: re.Pattern[str]
     replacement: str
+
+
+_AFTER = r"(?![\w-])"
 
 
 @dataclass(frozen=True)
@@ -202,9 +115,9 @@ class Identity:
 
     def data(self, value: Any) -> Any:
         """Replace in every text of nested mappings and sequences, and in keys that are no words."""
-        return _mapped(value, self.text)
+        return mapped(value, self.text)
 
-    def traces(self, text: str) -> list[str]:
+    def identifying_words(self, text: str) -> list[str]:
         """Say what of this machine a text still tells, without repeating it."""
         lower = text.lower()
         return sorted(

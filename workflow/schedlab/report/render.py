@@ -13,15 +13,15 @@ from schedlab.figures import FIGURES
 from schedlab.formatting import number, seconds, short
 from schedlab.lineage.chain import anchor
 from schedlab.paths import REPORT_TEMPLATES, figure_record
-from schedlab.privacy.identity import neutral
+from schedlab.privacy.places import without_places
 from schedlab.report import comparison, method
 from schedlab.report import results_section as summary
 from schedlab.report.records_section import Records, moment
 from schedlab.report.svg import inline
-from schedlab.results.imports import origins
+from schedlab.results.imports import Origin, origins
 from schedlab.results.records import digest
 from schedlab.results.store import below, record_of_trial
-from schedlab.tables.build import load_tables
+from schedlab.tables.build import load_left_out, load_tables
 
 
 def render_report(
@@ -40,7 +40,7 @@ def render_report(
     output : pathlib.Path
         HTML file to write.
     """
-    content = neutral(_content(tables, results, experiment))
+    content = without_places(_content(tables, results, experiment))
     text = (
         _environment()
         .get_template("report.html.j2")
@@ -70,7 +70,7 @@ def _content(tables: Path, results: Path, experiment: Experiment) -> dict[str, A
     """Everything that the templates show, as plain data."""
     loaded = load_tables(tables)
     trials = loaded.trials
-    sources = origins(results, experiment)
+    sources, left_out = _sources(tables, results, experiment)
     books = {
         origin.name: Records(origin.results, origin.experiment, below=below(origin.name))
         for origin in sources
@@ -123,7 +123,17 @@ def _content(tables: Path, results: Path, experiment: Experiment) -> dict[str, A
             {"name": origin.name, **origin.told, "created": moment(str(origin.told["created"]))}
             for origin in sources[1:]
         ],
+        "left_out": [{"name": name, "why": why} for name, why in sorted(left_out.items())],
     }
+
+
+def _sources(
+    tables: Path, results: Path, experiment: Experiment
+) -> tuple[list[Origin], dict[str, str]]:
+    """Origins whose trials are in the tables, and the imports that are left out, with reasons."""
+    found = origins(results, experiment)
+    left_out = found.left_out | load_left_out(tables)
+    return [origin for origin in found.sound if origin.name not in left_out], left_out
 
 
 def _factors(experiment: Experiment) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 from pathlib import Path
@@ -19,5 +20,8 @@ def digest(value: object) -> str:
 
 def file_digest(path: Path) -> str:
     """SHA-256 (hexadecimal) of a file's bytes."""
+    if not path.is_file():
+        # A named pipe would wait for a writer, a device never ends.
+        raise FileNotFoundError(errno.ENOENT, "no such file", str(path))
     with path.open("rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()

@@ -9,13 +9,13 @@ from __future__ import annotations
 import os
 import shlex
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from schedlab.outside.names import name_problem
+from schedlab.paths import ACCELERATOR, SOURCES, STATE, TOOLCHAIN
 from schedlab.results.digests import digest, file_digest
-
-SOURCES = ("Snakefile", "workflow", "config", "envs", "profiles", "resources", "pyproject.toml")
-"""Where a new, not yet committed file is part of the sources; results may lie anywhere else."""
 
 
 def command(root: Path) -> str | None:
@@ -50,8 +50,15 @@ def portable(value: Path, root: Path) -> str:
     return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.name
 
 
-def source(root: Path) -> dict[str, Any] | None:
-    """Commit of a checkout and what differs from it.
+def source(root: Path, results: Path | None = None) -> dict[str, Any] | None:
+    """Commit of a checkout and what of its sources differs from it.
+
+    Parameters
+    ----------
+    root : pathlib.Path
+        The checkout.
+    results : pathlib.Path, optional
+        A results folder: it is no part of the sources wherever it lies.
 
     Returns
     -------
@@ -64,9 +71,7 @@ def source(root: Path) -> dict[str, Any] | None:
     commit = _git(root, "rev-parse", "--verify", "HEAD")
     if top is None or commit is None or Path(top.strip()).resolve() != root.resolve():
         return None
-    changed = _git(root, "diff", "--name-only", "--no-renames", "-z", "HEAD")
-    added = _git(root, "ls-files", "--others", "--exclude-standard", "-z", "--", *SOURCES)
-    names = sorted({name for text in (changed, added) for name in (text or "").split("\0") if name})
+    names = changed_sources(root, results)
     state = {name: file_digest(root / name) if (root / name).is_file() else None for name in names}
     return {
         "commit": commit.strip(),
@@ -75,10 +80,44 @@ def source(root: Path) -> dict[str, Any] | None:
     }
 
 
+def changed_sources(
+    root: Path, results: Path | None = None, others: Iterable[str] = ()
+) -> list[str]:
+    """Sources that differ from the commit, new ones too, relative to `root`; never results.
+
+    Parameters
+    ----------
+    root : pathlib.Path
+        The checkout.
+    results : pathlib.Path, optional
+        A results folder.
+    others : iterable of str
+        Further files of the checkout that the pipeline reads: traces that an experiment names.
+    """
+    read = [*SOURCES, *(name for name in others if name_problem(name) is None)]
+    changed = _git(root, "diff", "--name-only", "--no-renames", "-z", "HEAD", "--", *read)
+    added = _git(root, "ls-files", "--others", "--exclude-standard", "-z", "--", *read)
+    new = [name for name in (added or "").split("\0") if name and not name.endswith("/")]
+    names = {name for name in (changed or "").split("\0") if name} | set(new)
+    # Another results folder among the sources is known by what only results have.
+    folders = [root.resolve() / name for name in new if Path(name).name in _MARKS]
+    skipped = {folder.parent for folder in folders} | ({results.resolve()} if results else set())
+    return sorted(
+        name
+        for name in names
+        if not any((root.resolve() / name).is_relative_to(folder) for folder in skipped)
+    )
+
+
+_MARKS = frozenset({STATE, TOOLCHAIN, ACCELERATOR})
+
+
 def _git(root: Path, *arguments: str) -> str | None:
     """Output of git; None where it is not installed or refuses."""
     # A hook's environment may point to another repository.
     environment = {key: v for key, v in os.environ.items() if not key.startswith("GIT_")}
+    # Names of files are names, not patterns.
+    environment["GIT_LITERAL_PATHSPECS"] = "1"
     try:
         done = subprocess.run(
             # Jobs run as root in checkouts of other users.
@@ -87,6 +126,8 @@ def _git(root: Path, *arguments: str) -> str | None:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
+            encoding="utf-8",
+            errors="surrogateescape",
             check=False,
         )
     except FileNotFoundError:

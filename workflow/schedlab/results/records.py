@@ -6,6 +6,7 @@ named in it by digest; Snakemake compares the record, and the digests are checke
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import time
@@ -16,10 +17,13 @@ from pathlib import Path
 from typing import Any
 
 from schedlab.errors import SchedlabError
+from schedlab.outside.json_text import read_json
+from schedlab.outside.names import inside
 from schedlab.paths import RESULTS, record_beside
 from schedlab.privacy.identity import identity
 from schedlab.results import provenance as origin
 from schedlab.results.digests import canonical, digest, file_digest
+from schedlab.results.record_form import record_problem
 
 FAMILY, VERSION = "schedlab.record/", 2
 """Version 2: command and source commit; every parent by path and digest of its record."""
@@ -99,7 +103,7 @@ class RecordWriter:
         # At the start: what is edited or committed while a stage runs did not make its results.
         results = self.results.resolve()
         self._begun = {
-            "source": origin.source(self.root),
+            "source": origin.source(self.root, results),
             "inputs": digests(self.inputs, self.root, results),
             "parents": {name: _named(path, results) for name, path in self.parents.items()},
         }
@@ -158,16 +162,16 @@ def load_record(path: Path) -> dict[str, Any]:
         When the file is missing, damaged or of an unknown schema.
     """
     try:
-        record: dict[str, Any] = json.loads(path.read_text())
-    except FileNotFoundError as error:
+        record = read_json(path)
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise SchedlabError(
             f"record {path} is missing", remedy="run the stage that writes it (`make help`)"
         ) from error
-    except json.JSONDecodeError as error:
+    except ValueError as error:
         raise SchedlabError(
             f"record {path} is damaged: {error}", remedy=f"remove {path} and run the stage again"
         ) from error
-    found = record.get("schema")
+    found = record.get("schema") if isinstance(record, dict) else None
     if found != SCHEMA:
         version = str(found).removeprefix(FAMILY)
         newer = version.isdecimal() and int(version) > VERSION
@@ -179,7 +183,11 @@ def load_record(path: Path) -> dict[str, Any]:
             if newer
             else "remove it and run the stage again with this version of schedlab",
         )
-    return record
+    if problem := record_problem(record):
+        raise SchedlabError(
+            f"record {path} is damaged: {problem}", remedy=f"remove {path} and run the stage again"
+        )
+    return dict(record)
 
 
 def verify_outputs(record_path: Path, names: Iterable[str] | None = None) -> None:
@@ -196,11 +204,11 @@ def verify_outputs(record_path: Path, names: Iterable[str] | None = None) -> Non
     record = load_record(record_path)
     folder = record_path.parent
     memory_path = folder / ".verified.json"
-    memory = json.loads(memory_path.read_text()) if memory_path.exists() else {}
+    memory = _remembered(memory_path)
     remedy = f"remove {record_path} and run snakemake again: the stage is rebuilt"
     changed = False
     for name in names if names is not None else record["outputs"]:
-        path, expected = folder / name, record["outputs"][name]
+        path, expected = inside(folder, name), record["outputs"][name]
         if not path.exists():
             raise SchedlabError(
                 f"{path} is missing although {record_path.name} names it",
@@ -220,4 +228,15 @@ def verify_outputs(record_path: Path, names: Iterable[str] | None = None) -> Non
         memory[name] = seen
         changed = True
     if changed:
-        write_json(memory_path, memory)
+        # Who may only read the results checks them anew each time.
+        with contextlib.suppress(OSError):
+            write_json(memory_path, memory)
+
+
+def _remembered(path: Path) -> dict[str, Any]:
+    """What was checked before; nothing where that cannot be read."""
+    try:
+        memory = read_json(path)
+    except (OSError, ValueError):
+        return {}
+    return memory if isinstance(memory, dict) else {}

@@ -17,6 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from schedlab.errors import SchedlabError
+from schedlab.outside.json_text import parse_json
+
+_LONGEST = 64 << 20
+"""Bytes of a line: a series over a week, a sample a second, has less."""
+_LARGEST = 4 << 30
+"""Unpacked bytes of a trial's samples."""
 
 
 def _plain(value: float) -> float | str:
@@ -67,15 +73,21 @@ def read_series(path: Path) -> Iterator[dict[str, Any]]:
         When the file is missing, cut short or not of this format.
     """
     try:
-        with gzip.open(path, "rt", encoding="utf-8") as text:
-            last = ""
-            for line in text:
+        with gzip.open(path, "rb") as lines:
+            last = b""
+            unpacked = 0
+            while line := lines.readline(_LONGEST):
+                unpacked += len(line)
+                if len(line) == _LONGEST or unpacked > _LARGEST:
+                    raise ValueError("it unpacks to too many bytes: a decompression bomb")
                 last = line.strip()
-                if last not in {"[", "]", "[]", ""}:
-                    yield _checked(json.loads(last.rstrip(",")))
-            if not last.endswith("]"):
+                if last not in {b"[", b"]", b"[]", b""}:
+                    yield _checked(parse_json(last.rstrip(b",")))
+            if not last.endswith(b"]"):
                 raise ValueError("the array does not end")
-    except (OSError, EOFError, ValueError, KeyError, TypeError, zlib.error) as error:
+    except (
+        OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, zlib.error,
+    ) as error:  # fmt: skip
         raise SchedlabError(
             f"{path.name} cannot be read: {type(error).__name__}: {error}",
             remedy="run the trial again",
@@ -88,5 +100,13 @@ def _checked(row: Any) -> dict[str, Any]:
     return {
         "metric": str(row["metric"]),
         "labels": {str(key): str(value) for key, value in row["labels"].items()},
-        "values": [(float(t), float(v)) for t, v in row["values"]],
+        "values": [(_instant(t), float(v)) for t, v in row["values"]],
     }
+
+
+def _instant(seconds: Any) -> float:
+    """Unix time, s; within what 64-bit nanoseconds can hold."""
+    number = float(seconds)
+    if not abs(number) < 9e9:
+        raise ValueError(f"{number} is no instant")
+    return number

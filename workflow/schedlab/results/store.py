@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from schedlab.errors import SchedlabError
+from schedlab.outside.names import inside
 from schedlab.paths import IMPORTED, figure_record, trial_record
 from schedlab.results.imports import label
 from schedlab.results.records import file_digest, load_record
@@ -60,7 +61,10 @@ class Store:
 
     def digest(self, path: str) -> str | None:
         """Digest of a record's file; None where there is none."""
-        file = self.results / path
+        try:
+            file = inside(self.results, path)
+        except SchedlabError:
+            return None
         return file_digest(file) if file.is_file() else None
 
     def figures(self) -> list[str]:
@@ -89,7 +93,7 @@ class Store:
     def _load(self, path: str) -> dict[str, Any] | SchedlabError:
         if path not in self._read:
             try:
-                self._read[path] = load_record(self.results / path)
+                self._read[path] = load_record(inside(self.results, path))
             except SchedlabError as error:
                 self._read[path] = error
         return self._read[path]

@@ -5,13 +5,14 @@ The same for every scheduler; an adapter only says what its scheduler knew of ea
 
 from __future__ import annotations
 
-import json
+import contextlib
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from schedlab.outside.json_text import parse_json
 from schedlab.schedulers.base import DUPLICATED, LOST, NOT_SUBMITTED, REJECTED, TIMESTAMPS
 
 
@@ -54,17 +55,18 @@ def text_of(path: Path) -> str:
     return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
 
 
+def json_lines(path: Path) -> Iterator[dict[str, Any]]:
+    """Rows of a file with a JSON object a line; a line that is none, as a torn one, is left out."""
+    for line in text_of(path).split("\n"):
+        with contextlib.suppress(ValueError):
+            row = parse_json(line)
+            if isinstance(row, dict):
+                yield row
+
+
 def driver_rows(native: Path) -> list[dict[str, Any]]:
-    """Rows of driver/submissions.jsonl beside the folder of native records; a torn one is left."""
-    path = native.parent / "driver" / "submissions.jsonl"
-    rows = []
-    if path.is_file():
-        for line in path.read_text(encoding="utf-8").splitlines():
-            try:
-                rows.append(json.loads(line))
-            except ValueError:
-                continue
-    return rows
+    """Rows of driver/submissions.jsonl beside the folder of native records."""
+    return list(json_lines(native.parent / "driver" / "submissions.jsonl"))
 
 
 def assemble(

@@ -5,23 +5,27 @@ from __future__ import annotations
 from pathlib import Path
 
 from schedlab.paths import CHECKOUT, RECORD, TABLE_FILES, TABLES
-from schedlab.results.imports import origins
-from schedlab.results.records import RecordWriter, load_record, verify_outputs
+from schedlab.results.records import RecordWriter, verify_outputs
 from schedlab.sources import sources
 from schedlab.stages.context import Context, library_versions
 from schedlab.tables.build import build_tables
+from schedlab.tables.imported import packed_outputs, sound_origins
 
 
-def write_tables(context: Context) -> None:
-    """Build the tables from every trial of the experiment, and from imported ones after them."""
-    whose = origins(context.results, context.experiment)
+def write_tables(context: Context) -> dict[str, str]:
+    """Build the tables from every trial of the experiment, and from imported ones after them.
+
+    Returns
+    -------
+    dict of str to str
+        Imports that are left out because they cannot be read, with the reason.
+    """
+    sound, left_out = sound_origins(context.results, context.experiment)
     parents: dict[str, Path] = {}
-    for origin in whose:
+    for origin in sound:
         for key, folder in zip(origin.experiment.trials(), origin.trial_folders(), strict=True):
             path = folder / RECORD
-            # A bundle has not all that a trial left: blocks and consoles stay where they were made.
-            there = [n for n in load_record(path)["outputs"] if (folder / n).exists()]
-            verify_outputs(path, there if origin.name else None)
+            verify_outputs(path, packed_outputs(path) if origin.name else None)
             parents[origin.label(key.id)] = path
     tables = context.results / TABLES
     record = RecordWriter(
@@ -32,9 +36,11 @@ def write_tables(context: Context) -> None:
         parents=parents,
         inputs=[CHECKOUT / name for name in sources(CHECKOUT, "tables")],
     )
-    build_tables(whose, tables)
+    build_tables(sound, tables, left_out)
     record.write(
         tables / RECORD,
         outputs=[tables / name for name in TABLE_FILES],
         tools=library_versions("numpy", "pandas", "pyarrow"),
+        **({"left_out": left_out} if left_out else {}),
     )
+    return left_out

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,9 +13,19 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from schedlab.errors import SchedlabError
+from schedlab.outside.foreign import foreign
+from schedlab.outside.json_text import parse_json
 from schedlab.results.imports import Origin
 from schedlab.tables.schemas import JOBS_SCHEMA, SAMPLES_SCHEMA, TRIALS_SCHEMA, VERSION
 from schedlab.tables.trial_rows import read_trial, to_pandas
+
+LEFT_OUT = b"left_out"
+"""Key of the metadata of trials.parquet."""
+_ROWS = 1 << 20
+"""Rows that a table may have whatever its size."""
+_DENSEST = 64
+"""Rows, and unpacked bytes of large tables, for each byte of a file: what is denser is a bomb."""
+_BYTES = 256 << 20
 
 
 class Tables(NamedTuple):
@@ -24,7 +36,9 @@ class Tables(NamedTuple):
     trials: pd.DataFrame
 
 
-def build_tables(sources: Iterable[Origin | Path], output: Path) -> None:
+def build_tables(
+    sources: Iterable[Origin | Path], output: Path, left_out: Mapping[str, str] | None = None
+) -> None:
     """Write jobs.parquet, samples.parquet and trials.parquet from trial folders.
 
     Parameters
@@ -33,6 +47,13 @@ def build_tables(sources: Iterable[Origin | Path], output: Path) -> None:
         Origins of trials, or trial folders of these results, in the order of rows.
     output : pathlib.Path
         Folder of the tables.
+    left_out : mapping of str to str, optional
+        Imports that have no rows, with the reason; kept in the metadata of trials.parquet.
+
+    Raises
+    ------
+    SchedlabError
+        Names the trial whose records cannot be read.
     """
     output.mkdir(parents=True, exist_ok=True)
     jobs, trials = [], []
@@ -47,6 +68,9 @@ def build_tables(sources: Iterable[Origin | Path], output: Path) -> None:
         ("jobs", jobs, JOBS_SCHEMA),
         ("trials", trials, TRIALS_SCHEMA),
     ):
+        if name == "trials" and left_out:
+            told = json.dumps(dict(left_out), sort_keys=True)
+            schema = schema.with_metadata(schema.metadata | {LEFT_OUT: told.encode()})
         table = pa.Table.from_pylist(content, schema=schema)
         pq.write_table(table, output / f"{name}.parquet", compression="zstd")
 
@@ -77,13 +101,55 @@ def load_trials(folder: Path) -> pd.DataFrame:
     return _load(folder / "trials.parquet")
 
 
-def _load(path: Path) -> pd.DataFrame:
-    remedy = "make the tables anew: snakemake --forcerun tables"
+def load_left_out(folder: Path) -> dict[str, str]:
+    """Imports that the tables leave out, with the reason; errors as those of `load_tables`."""
+    path = folder / "trials.parquet"
+    with _opened(path) as file:
+        told = (file.schema_arrow.metadata or {}).get(LEFT_OUT, b"{}")
+    with foreign(path, _REMEDY):
+        return {str(name): str(why) for name, why in parse_json(told).items()}
+
+
+_REMEDY = "make the tables anew: snakemake --forcerun tables"
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[pq.ParquetFile]:
+    """Open a table whose schema and size were checked."""
+    expected = _SCHEMAS[path.stem]
     try:
-        table = pq.read_table(path)
+        if not path.is_file():
+            raise FileNotFoundError("there is no such file")
+        with pq.ParquetFile(path) as file:
+            metadata = file.schema_arrow.metadata or {}
+            version = metadata.get(b"schema", b"").decode("utf-8", "replace")
+            if version != VERSION:
+                raise SchedlabError(
+                    f"{path} has schema {version!r}, expected {VERSION!r}", remedy=_REMEDY
+                )
+            if not file.schema_arrow.equals(expected):
+                raise SchedlabError(f"{path} has not the columns of {VERSION!r}", remedy=_REMEDY)
+            _bounded(path, file.metadata)
+            yield file
     except (OSError, pa.ArrowException) as error:
-        raise SchedlabError(f"{path} cannot be read: {error}", remedy=remedy) from error
-    version = (table.schema.metadata or {}).get(b"schema", b"").decode()
-    if version != VERSION:
-        raise SchedlabError(f"{path} has schema {version!r}, expected {VERSION!r}", remedy=remedy)
-    return to_pandas(table)
+        raise SchedlabError(f"{path} cannot be read: {error}", remedy=_REMEDY) from error
+
+
+_SCHEMAS = {"jobs": JOBS_SCHEMA, "samples": SAMPLES_SCHEMA, "trials": TRIALS_SCHEMA}
+
+
+def _bounded(path: Path, metadata: pq.FileMetaData) -> None:
+    """Refuse a table that needs far more memory than its file has bytes."""
+    size = path.stat().st_size
+    groups = (metadata.row_group(index) for index in range(metadata.num_row_groups))
+    unpacked = sum(group.total_byte_size for group in groups)
+    if metadata.num_rows > max(_ROWS, _DENSEST * size) or unpacked > max(_BYTES, _DENSEST * size):
+        raise SchedlabError(
+            f"{path} unpacks to {metadata.num_rows} rows and {unpacked} bytes: a bomb",
+            remedy="do not use it; schedlab never writes this",
+        )
+
+
+def _load(path: Path) -> pd.DataFrame:
+    with _opened(path) as file:
+        return to_pandas(file.read())

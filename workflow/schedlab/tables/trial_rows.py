@@ -13,12 +13,15 @@ import pyarrow as pa
 
 from schedlab.metrics.machine import daemon_failures
 from schedlab.metrics.trial_values import trial_metrics
+from schedlab.outside.foreign import foreign
+from schedlab.outside.json_text import read_json
 from schedlab.results.digests import digest
 from schedlab.results.imports import label
 from schedlab.results.records import load_record
 from schedlab.results.series import read_series
 from schedlab.schedulers import Scheduler, get_scheduler
 from schedlab.schedulers.base import COMPLETED, NOT_SUBMITTED, TIMESTAMPS
+from schedlab.schedulers.rows import json_lines
 from schedlab.tables.clocks import NodeClock, node_clocks
 from schedlab.tables.schemas import JOBS_SCHEMA, SAMPLES_SCHEMA
 from schedlab.workloads import Trace, read_trace
@@ -83,7 +86,17 @@ def read_trial(folder: Path, origin: str = "") -> TrialRows:
         The trial's.
     origin : str
         Name of the import that it belongs to; its ids carry it in front.
+
+    Raises
+    ------
+    SchedlabError
+        When a file has not the form in which a trial leaves it.
     """
+    with foreign(folder, f"remove {folder / 'record.json'} and run the trial again"):
+        return _read_trial(folder, origin)
+
+
+def _read_trial(folder: Path, origin: str) -> TrialRows:
     record = load_record(folder / "record.json")
     facts, conditions = record["trial"], record["conditions"]
     trace = read_trace(folder / "trace.json")
@@ -229,8 +242,7 @@ def _stamps(folder: Path, clocks: Mapping[str, NodeClock]) -> Iterator[dict[str,
     """Payload stamps, brought from each node's clock to the head's."""
     path = folder / "stamps.jsonl"
     head = clocks["head"]
-    for line in path.read_text().splitlines() if path.is_file() else []:
-        stamp = json.loads(line)
+    for stamp in json_lines(path):
         apart = clocks[stamp["node"]].to_controller(stamp["clock_ns"]) - head.to_controller(
             stamp["clock_ns"]
         )
@@ -287,7 +299,7 @@ def _largest_s(nanoseconds: Iterable[int]) -> float | None:
 def _json(path: Path) -> dict[str, Any]:
     """Content of a JSON file, empty where a broken trial left none or a part of one."""
     try:
-        content: dict[str, Any] = json.loads(path.read_text())
-    except (OSError, ValueError):
+        content = read_json(path)
+    except (FileNotFoundError, ValueError):
         return {}
-    return content
+    return content if isinstance(content, dict) else {}

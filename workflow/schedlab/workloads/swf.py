@@ -12,7 +12,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from schedlab.errors import SchedlabError
-from schedlab.printing import printable
+from schedlab.printing import brief
 from schedlab.privacy.identity import identity
 from schedlab.workloads.registry import LONGEST, Problem, Workload, register
 from schedlab.workloads.swf_file import Record, machine_size
@@ -75,7 +75,7 @@ class Swf(Workload):
         usable = table.usable(wanted)
         if len(usable) < wanted:
             raise SchedlabError(
-                f"{printable(str(path), 1000)}: has {len(usable)} usable jobs, {wanted} are wanted "
+                f"{brief(str(path), 1000)}: has {len(usable)} usable jobs, {wanted} are wanted "
                 f"(start {self.start} + jobs {self.jobs})",
                 remedy=f"choose start + jobs of at most {len(usable)}"
                 if len(usable)
@@ -88,7 +88,7 @@ class Swf(Workload):
         size = self.machine_size or machine_size(path)
         if size is None:
             raise SchedlabError(
-                f"{printable(str(path), 1000)}: its header names neither MaxProcs nor MaxNodes",
+                f"{brief(str(path), 1000)}: its header names neither MaxProcs nor MaxNodes",
                 remedy="set machine_size to the processors of the traced machine",
             )
         return size

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import IO, cast
 
 from schedlab.errors import SchedlabError
-from schedlab.printing import printable
+from schedlab.printing import brief
 
 FIELDS = (
     "job number",
@@ -132,7 +132,7 @@ class Record:
 def refuse(path: Path, line: int, what: str, remedy: str | None = None) -> SchedlabError:
     """Error about a line of a trace."""
     return SchedlabError(
-        f"{printable(str(path), 1000)}:{line}: {what}",
+        f"{brief(str(path), 1000)}:{line}: {what}",
         remedy=remedy or "correct the line, remove it, or choose a slice without it",
     )
 
@@ -146,7 +146,7 @@ def opened(path: Path) -> Iterator[IO[bytes]]:
     SchedlabError
         When there is no such regular file, it may not be read, is damaged, or is something else.
     """
-    name = printable(str(path), 1000)
+    name = brief(str(path), 1000)
     try:
         if not stat.S_ISREG(path.stat().st_mode):
             raise SchedlabError(f"{name}: is no regular file", remedy="name a trace file")
@@ -226,12 +226,12 @@ def strict(path: Path, line: int, words: Sequence[bytes]) -> list[float]:
         With line and field, when a replay could not use the line.
     """
     if len(words) != len(FIELDS):
-        text = printable(b" ".join(words[:20]).decode("utf-8", "backslashreplace"))
+        text = brief(b" ".join(words[:20]).decode("utf-8", "backslashreplace"))
         raise refuse(path, line, f"{len(words)} fields instead of {len(FIELDS)}: {text!r}")
     values: list[float] = []
     for index in USED:
         word = words[index]
-        shown = printable(word[:200].decode("utf-8", "backslashreplace"))
+        shown = brief(word[:200].decode("utf-8", "backslashreplace"))
         place = f"field {index + 1} ({FIELDS[index]}) = '{shown}'"
         value = number(word)
         if math.isnan(value) and not _NOT_FINITE.fullmatch(word):
@@ -307,7 +307,7 @@ def machine_size(path: Path) -> int | None:
             raise refuse(
                 path,
                 line,
-                f"{key} = {printable(word)!r}: no whole number",
+                f"{key} = {brief(word)!r}: no whole number",
                 "set machine_size to the processors of the traced machine, or correct the header",
             )
         if float(word) > 0:

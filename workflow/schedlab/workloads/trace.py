@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from schedlab.errors import SchedlabError
+from schedlab.outside.json_text import read_json
 
 SCHEMA = "schedlab.trace/1"
 
@@ -239,6 +240,10 @@ class Trace:
         path.write_text(f'{head}, "jobs": [\n  {body}\n]}}\n', encoding="utf-8")
 
 
+_LARGEST = 1 << 30
+"""Bytes of a trace: one of a million jobs has less."""
+
+
 def read_trace(path: Path) -> Trace:
     """Read a trace.
 
@@ -249,7 +254,7 @@ def read_trace(path: Path) -> Trace:
     """
     remedy = "make the file anew: remove it and run Snakemake again"
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = read_json(path, _LARGEST)
     except (OSError, ValueError) as error:
         raise SchedlabError(f"{path}: cannot be read as a trace: {error}", remedy=remedy) from error
     if not isinstance(data, dict):

@@ -10,7 +10,6 @@ Kubernetes 1.34; job controllers write whole objects to jobs/status.
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -19,6 +18,8 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, NamedTuple
 
+from schedlab.outside.foreign import foreign
+from schedlab.outside.json_text import parse_json
 from schedlab.schedulers.base import COMPLETED, FAILED, UNFINISHED
 from schedlab.schedulers.rows import NativeJob
 
@@ -26,8 +27,8 @@ NAMESPACE = "default"
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _JOB = re.compile(r"job\d+")
-_POD = re.compile(r"(job\d+)-")
-"""Pods are named after their job: job3-0-x7k2p (batch/v1, Indexed), job3-rank-0 (by task)."""
+_POD = re.compile(r"(job\d+)-(?:rank-)?(\d{1,9})(?:-|$)")
+"""Pods carry job and rank: job3-0-x7k2p (batch/v1, Indexed), job3-rank-0 (by task)."""
 
 _SOURCES = {
     "accepted": "audit.log: create of the Job answered (1 us)",
@@ -103,25 +104,30 @@ def processors(quantity: Any) -> Decimal:
 
 def events(audit: str) -> Iterator[dict[str, Any]]:
     """Successful requests of the audit log; torn, foreign and incomplete lines are left out."""
-    for line in audit.splitlines():
+    for line in audit.split("\n"):
         try:
-            event = json.loads(line)
+            event = parse_json(line)
             code = event["responseStatus"]["code"]
-            if event["stage"] == "ResponseComplete" and 200 <= code < 300:
-                event["ns"] = clock_ns(event["stageTimestamp"])
-                yield event
-        except (ValueError, KeyError, TypeError, AttributeError):
+            if event["stage"] != "ResponseComplete" or not 200 <= code < 300:
+                continue
+            event["ns"] = clock_ns(event["stageTimestamp"])
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
             continue
+        yield event
 
 
 @dataclass
 class _Found:
-    """What was found of a job, and of its pods by name."""
+    """What was found of a job, and of its pods by rank and name.
+
+    A rank has several pods where one was replaced; Volcano gives the next one the same name.
+    """
 
     job: NativeJob = field(default_factory=NativeJob)
-    bound: dict[str, tuple[int, str]] = field(default_factory=dict)
+    bound: dict[str, list[tuple[int, str]]] = field(default_factory=dict)
+    pods: dict[str, set[str]] = field(default_factory=dict)
     cpus: dict[str, Decimal] = field(default_factory=dict)
-    exits: dict[str, int] = field(default_factory=dict)
+    exits: dict[str, set[int]] = field(default_factory=dict)
     reasons: set[str] = field(default_factory=set)
     waits: str = ""
 
@@ -144,11 +150,17 @@ def jobs(audit: str, objects: str, kind: JobKind, ranks: Mapping[str, int]) -> d
     -------
     dict
         A job that neither of the two ends and that is not among the objects has state None.
+
+    Raises
+    ------
+    SchedlabError
+        When the objects, or what a request sent, have not the form of Kubernetes' own.
     """
     found: dict[str, _Found] = {}
-    for event in events(audit):
-        _event(found, event, kind)
-    known = _objects(found, objects, kind)
+    with foreign("the records of Kubernetes", "run the trial again"):
+        for event in events(audit):
+            _event(found, event, kind)
+        known = _objects(found, objects, kind)
     for name, entry in found.items():
         _conclude(entry, ranks.get(name, 0), lost=known is not None and name not in known)
     return {name: entry.job for name, entry in found.items()}
@@ -174,15 +186,17 @@ def _event(found: dict[str, _Found], event: Mapping[str, Any], kind: JobKind) ->
                 job.completed, job.completed_source = event["ns"], _SOURCES["completed"]
     elif what == ("pods", "binding", "create") and pod:
         node = str((sent.get("target") or {}).get("name") or "")
-        found.setdefault(pod[1], _Found()).bound[name] = (event["ns"], node)
+        entry = found.setdefault(pod[1], _Found())
+        entry.bound.setdefault(pod[2], []).append((event["ns"], node))
+        entry.pods.setdefault(pod[2], set()).add(name)
     elif what == ("pods", "status", "patch") and pod:
-        _pod_status(found.setdefault(pod[1], _Found()), name, sent.get("status") or {})
+        _pod_status(found.setdefault(pod[1], _Found()), pod[2], name, sent.get("status") or {})
 
 
 def _objects(found: dict[str, _Found], text: str, kind: JobKind) -> set[str] | None:
     """Put the objects into the records of their jobs; names of the Jobs, None without objects."""
     try:
-        items = json.loads(text)["items"]
+        items = parse_json(text)["items"]
     except (ValueError, KeyError, TypeError):
         return None
     known: set[str] = set()
@@ -197,10 +211,10 @@ def _objects(found: dict[str, _Found], text: str, kind: JobKind) -> set[str] | N
                 job.native_state = job.native_state or kind.end(status) or phase or "Active"
         elif item["kind"] == "Pod" and pod:
             entry = found.setdefault(pod[1], _Found())
-            _pod_status(entry, name, status)
+            _pod_status(entry, pod[2], name, status)
             node = item["spec"].get("nodeName")
             if node:
-                entry.cpus[name] = sum(
+                entry.cpus[pod[2]] = sum(
                     (
                         processors(container["resources"]["requests"]["cpu"])
                         for container in item["spec"]["containers"]
@@ -208,16 +222,17 @@ def _objects(found: dict[str, _Found], text: str, kind: JobKind) -> set[str] | N
                     Decimal(0),
                 )
                 # Where the log was cut off, at least the place is known.
-                entry.bound.setdefault(name, (0, node))
+                entry.bound.setdefault(pod[2], [(0, str(node))])
     return known
 
 
-def _pod_status(entry: _Found, name: str, status: Mapping[str, Any]) -> None:
+def _pod_status(entry: _Found, rank: str, name: str, status: Mapping[str, Any]) -> None:
     """Exit code and reasons in a pod's status, or in a patch of it."""
+    entry.pods.setdefault(rank, set()).add(name)
     for container in status.get("containerStatuses") or []:
         terminated = (container.get("state") or {}).get("terminated") or {}
         if "exitCode" in terminated:
-            entry.exits[name] = int(terminated["exitCode"])
+            entry.exits.setdefault(rank, set()).add(int(terminated["exitCode"]))
     if status.get("reason"):
         entry.reasons.add(str(status["reason"]))
     for condition in status.get("conditions") or []:
@@ -228,10 +243,18 @@ def _pod_status(entry: _Found, name: str, status: Mapping[str, Any]) -> None:
 def _conclude(entry: _Found, ranks: int, *, lost: bool) -> None:
     """Fill in what follows from all pods of a job together."""
     job = entry.job
-    times = [ns for ns, _ in entry.bound.values()]
-    if times and all(times) and len(times) >= ranks:
+    if job.accepted is None:
+        # The log was rotated since the Job was made: the first of a kind may be gone.
+        job.completed = job.completed_source = None
+    # Of a rank whose pod was replaced nothing says which of the two the job ended with.
+    replaced = any(len(bound) > 1 for bound in entry.bound.values()) or any(
+        len(names) > 1 for names in entry.pods.values()
+    )
+    times = [bound[-1][0] for bound in entry.bound.values()]
+    if times and all(times) and len(times) >= ranks and not replaced and job.accepted:
         job.allocated, job.allocated_source = max(times), _SOURCES["allocated"]
-    job.placement = sorted({node for _, node in entry.bound.values() if node})
+    if not replaced:
+        job.placement = sorted({bound[-1][1] for bound in entry.bound.values() if bound[-1][1]})
     if entry.cpus:
         # A rank had a node to itself while it ran; without gangs the next may have had the same.
         job.nodes, job.cpus = len(entry.cpus), int(sum(entry.cpus.values()))
@@ -239,7 +262,9 @@ def _conclude(entry: _Found, ranks: int, *, lost: bool) -> None:
     if final:
         job.state = "TIMEOUT" if "DeadlineExceeded" in entry.reasons else final
         # The worst of the ranks; 128 + n after signal n, as the runtime reports it.
-        job.exit_code = max(entry.exits.values(), default=None)
+        codes = set().union(*entry.exits.values())
+        if not replaced or len(codes) == 1:
+            job.exit_code = max(codes, default=None)
     elif not lost:
         job.state = UNFINISHED
         if entry.waits and len(times) < ranks:
@@ -250,7 +275,8 @@ def requests(audit: str) -> dict[str, float]:
     """Number of successful requests, by client, verb and resource; reads are not in the log."""
     counts: Counter[str] = Counter()
     for event in events(audit):
-        reference = event.get("objectRef") or {}
+        reference = event.get("objectRef")
+        reference = reference if isinstance(reference, dict) else {}
         client = str(event.get("userAgent", "")).partition("/")[0] or "unknown"
         resource = str(reference.get("resource", "none"))
         if reference.get("subresource"):

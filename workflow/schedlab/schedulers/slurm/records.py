@@ -6,6 +6,7 @@ job_scheduler.c) and src/plugins/sched/backfill.
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
@@ -17,7 +18,7 @@ from schedlab.schedulers.rows import NativeJob
 
 # The guests' time zone is UTC (role common), and so are the log's time stamps.
 _STAMP = r"^\[(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3})\] "
-_JOB = r"JobId=(\d+)"
+_JOB = r"JobId=(\d{1,10})"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 # `_job_complete: ... done` ends a job whose script ended. One over its limit or cancelled is
@@ -28,15 +29,21 @@ ENDED = (
 )
 
 _LINES = {
-    "accepted": re.compile(_STAMP + r"_slurm_rpc_submit_batch_job: " + _JOB + r" InitPrio="),
-    "main": re.compile(_STAMP + r"sched: Allocate " + _JOB + r" NodeList=(\S+) #CPUs=(\d+)"),
+    "accepted": re.compile(
+        _STAMP + r"_slurm_rpc_submit_batch_job: " + _JOB + r" InitPrio=", re.ASCII
+    ),
+    "main": re.compile(
+        _STAMP + r"sched: Allocate " + _JOB + r" NodeList=(\S+) #CPUs=(\d{1,9})(?!\d)", re.ASCII
+    ),
     "backfill": re.compile(
-        _STAMP + r"sched/backfill: (?:_start_job: )?Started " + _JOB + r" in \S+ on (\S+)"
+        _STAMP + r"sched/backfill: (?:_start_job: )?Started " + _JOB + r" in \S+ on (\S+)", re.ASCII
     ),
     "ended": re.compile(_STAMP + ENDED),
-    "exit": re.compile(_STAMP + r"_job_complete: " + _JOB + r" (WEXITSTATUS|WTERMSIG) (\d+)"),
+    "exit": re.compile(
+        _STAMP + r"_job_complete: " + _JOB + r" (WEXITSTATUS|WTERMSIG) (\d{1,3})(?!\d)", re.ASCII
+    ),
     "cause": re.compile(
-        _STAMP + r"_job_complete: " + _JOB + r" (OOM failure|cancelled by node failure)"
+        _STAMP + r"_job_complete: " + _JOB + r" (OOM failure|cancelled by node failure)", re.ASCII
     ),
 }
 
@@ -48,10 +55,16 @@ _SOURCES = {
 }
 
 _CAUSES = {"OOM failure": "OUT_OF_MEMORY", "cancelled by node failure": "NODE_FAIL"}
-MOST_NODES = 1024
+MOST_NODES = 10_000
 """Most names in a host list: far more than the nodes of a cluster (`nodes` of the experiment)."""
 _LONGEST = 255  # of a host name
-_UNFINISHED = {"PENDING", "RUNNING", "SUSPENDED", "COMPLETING", "CONFIGURING"}
+_PASSING = {
+    "RUNNING", "SUSPENDED", "COMPLETING", "CONFIGURING", "STAGE_OUT", "STOPPED", "SIGNALING",
+    "RESIZING",
+}  # fmt: skip
+"""States on the way to an end: scontrol answers before the log's last lines are read."""
+_WAITING = {"PENDING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "SPECIAL_EXIT", "RESV_DEL_HOLD"}
+"""States of a job that will run, perhaps again."""
 
 
 def clock_ns(stamp: str) -> int:
@@ -135,39 +148,72 @@ def jobs(log: str, scontrol: str) -> dict[str, NativeJob]:
         A job that the log never ends and scontrol does not know has state None.
     """
     found: dict[str, NativeJob] = {}
-    for line in log.splitlines():
+    for line in whole_lines(log):
         for event, pattern in _LINES.items():
             match = pattern.match(line)
             if match:
-                _apply(found.setdefault(match[2], NativeJob()), event, match)
+                with contextlib.suppress(ValueError):  # a date that does not exist
+                    now = clock_ns(match[1])
+                    _apply(found.setdefault(match[2], NativeJob()), event, match, now)
                 break
     for number, fields in _scontrol_jobs(scontrol):
-        job = found.setdefault(number, NativeJob())
-        state = fields.get("JobState", "")
-        job.native_state = state
-        job.state = UNFINISHED if state in _UNFINISHED else state
-        code, _, signal = fields.get("ExitCode", "").partition(":")
-        if state not in _UNFINISHED and code.isdigit():
-            job.exit_code = 128 + int(signal) if signal not in ("", "0") else int(code)
-        # A job that was never allocated has a request in these fields, and no nodes.
-        nodes = expand_host_list(fields.get("NodeList", ""))
-        if nodes:
-            job.placement = nodes
-            job.nodes = len(nodes)
-            if fields.get("NumCPUs", "").isdigit():
-                job.cpus = int(fields["NumCPUs"])
+        _answered(found.setdefault(number, NativeJob()), fields)
     return found
 
 
-def _apply(job: NativeJob, event: str, match: re.Match[str]) -> None:
+_LONGEST = 1 << 16
+"""Letters of a line: Slurm writes shorter ones, and patterns take long over longer ones."""
+
+
+def whole_lines(text: str) -> list[str]:
+    """Lines of a text; a last one without its end is left out: it may be torn within a number."""
+    return [line for line in text.split("\n")[:-1] if len(line) <= _LONGEST]
+
+
+def _answered(job: NativeJob, fields: Mapping[str, str]) -> None:
+    """Put scontrol's answer into a job's record; the log's end wins over a passing state."""
+    state = fields.get("JobState", "")
+    ended = job.state is not None
+    if state in _WAITING:
+        # An end in the log was that of an earlier run.
+        job.completed = job.completed_source = job.exit_code = None
+        job.state, job.native_state = UNFINISHED, state
+    elif state in _PASSING:
+        if not ended:
+            job.state, job.native_state, job.exit_code = UNFINISHED, state, None
+    elif state:
+        job.state = job.native_state = state
+        code = re.fullmatch(r"([0-9]{1,3}):([0-9]{1,3})", fields.get("ExitCode", ""))
+        if code:
+            job.exit_code = 128 + int(code[2]) if int(code[2]) else int(code[1])
+    # A job that was never allocated has a request in these fields, and no nodes.
+    nodes = _hosts(fields.get("NodeList", ""))
+    if nodes:
+        job.placement = nodes
+        job.nodes = len(nodes)
+        if re.fullmatch(r"[0-9]{1,9}", fields.get("NumCPUs", "")):
+            job.cpus = int(fields["NumCPUs"])
+
+
+def _hosts(text: str) -> list[str]:
+    """Names in a host list; none of one that cannot be read, as where it names too many."""
+    try:
+        return expand_host_list(text)
+    except (SchedlabError, ValueError):
+        return []
+
+
+def _apply(job: NativeJob, event: str, match: re.Match[str], now: int) -> None:
     """Put one line of the log into a job's record; the last of a kind of line counts."""
-    now = clock_ns(match[1])
     if event == "accepted":
         job.accepted, job.accepted_source = now, _SOURCES[event]
     elif event in ("main", "backfill"):
         job.allocated, job.allocated_source = now, _SOURCES[event]
-        job.placement = expand_host_list(match[3])
-        job.nodes = len(job.placement)
+        job.placement = _hosts(match[3])
+        job.nodes = len(job.placement) or None
+        # A job that runs again has not ended yet.
+        job.completed = job.completed_source = None
+        job.state = job.native_state = job.exit_code = job.cpus = None
         if event == "main":
             job.cpus = int(match[4])
     elif event == "exit":
@@ -186,10 +232,10 @@ def _apply(job: NativeJob, event: str, match: re.Match[str]) -> None:
 
 
 def _scontrol_jobs(text: str) -> Iterator[tuple[str, dict[str, str]]]:
-    for line in text.splitlines():
+    for line in whole_lines(text):
         # Values may hold blanks (a comment); the keys read here never do.
         fields = dict(re.findall(r"(?:^|\s)(\w+)=(\S*)", line))
-        if "JobId" in fields:
+        if re.fullmatch(r"[0-9]{1,10}", fields.get("JobId", "")):
             yield fields["JobId"], fields
 
 
@@ -199,10 +245,12 @@ def key_values(text: str) -> dict[str, str]:
     Comments and lines of nodes and partitions are left out; of a repeated key the last counts.
     """
     found: dict[str, str] = {}
-    for line in text.splitlines():
-        match = re.match(r"\s*([A-Za-z]\w*)\s*=\s*(.*?)\s*(?:#.*)?$", line)
+    for line in text.split("\n"):
+        if len(line) > _LONGEST:
+            continue
+        match = re.match(r"\s*([A-Za-z]\w*)\s*=([^#]*)", line)
         if match and match[1].lower() not in ("nodename", "partitionname"):
-            found[match[1]] = match[2]
+            found[match[1]] = match[2].strip()
     return found
 
 
@@ -249,6 +297,17 @@ _SDIAG_SECTIONS = {
 }
 
 
+_LONGEST_COUNTER = 400
+_SINCE = re.compile(r"Data since .*\((\d{1,12})\)\s*$")
+_DAY, _AFTER = 86_400, 60
+"""s; the controller looks at the clock once in a while, so that it is a little after midnight."""
+
+
+def _reset_at_midnight(line: str) -> bool:
+    since = _SINCE.match(line)
+    return since is not None and int(since[1]) % _DAY < _AFTER
+
+
 def sdiag(text: str) -> dict[str, float]:
     """Counters of `sdiag`.
 
@@ -257,20 +316,28 @@ def sdiag(text: str) -> dict[str, float]:
     dict
         Flat names: `main.mean_cycle` (us), `main.total_cycles`, `backfill.last_cycle` (us),
         `jobs_started`, `rpc.REQUEST_SUBMIT_BATCH_JOB.count`, `.ave_time`, `.total_time` (us).
-        Times of cycles and calls are microseconds, as Slurm has them.
+        Times of cycles and calls are microseconds, as Slurm has them. Empty where slurmctld set
+        its counters back at midnight (UTC, sdiag(1)): they are then of a part of the trial.
     """
     found: dict[str, float] = {}
     section = ""
-    for line in text.splitlines():
+    lines = whole_lines(text)
+    if any(_reset_at_midnight(line) for line in lines):
+        return found
+    for line in lines:
+        if len(line) > _LONGEST_COUNTER:
+            continue
         for title, short in _SDIAG_SECTIONS.items():
             if line.strip().startswith(title):
                 section = f"{short}."
         call = re.match(r"\s+(\S+)\s*\(\s*\d+\)\s+(count:.*)$", line)
         if call:
-            for key, number in re.findall(r"(\w+):\s*(\d+)", call[2]):
+            for key, number in re.findall(r"(\w+):\s*(\d{1,18})(?!\d)", call[2]):
                 found[f"{section}{call[1]}.{key}"] = float(number)
             continue
-        plain = re.match(r"\s*([A-Za-z][^:]*?)\s*:\s*(\d+(?:\.\d+)?)(?:\s[a-z].*)?$", line)
+        plain = re.match(
+            r"\s*([A-Za-z][^:]*?)\s*:\s*(\d{1,18}(?:\.\d{1,18})?)(?:\s[a-z].*)?$", line
+        )
         if plain:
             name = re.sub(r"\W+", "_", plain[1].strip().lower()).strip("_")
             found[section + name] = float(plain[2])

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from schedlab.privacy import identity as module
-from schedlab.privacy.identity import Identity, neutral
+from schedlab.privacy.identity import Identity
+from schedlab.privacy.places import without_places
 from schedlab.results.records import RecordWriter, lineage, load_record
 
 KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\nabc\n-----END OPENSSH PRIVATE KEY-----"
@@ -38,9 +39,9 @@ ALICE = Identity(
         ("client-key-data: " + "QUJD" * 20, "client-key-data: [withheld]"),
     ],
 )
-def test_neutral_on_any_machine(before: str, after: str) -> None:
-    assert neutral(before) == after
-    assert neutral({"k": [before]}) == {"k": [after]}
+def test_places_on_any_machine(before: str, after: str) -> None:
+    assert without_places(before) == after
+    assert without_places({"k": [before]}) == {"k": [after]}
 
 
 @pytest.mark.parametrize(
@@ -64,9 +65,9 @@ def test_neutral_on_any_machine(before: str, after: str) -> None:
 )
 def test_an_identity_is_replaced(before: str, after: str) -> None:
     assert ALICE.text(before) == after
-    assert not ALICE.traces(after)
+    assert not ALICE.identifying_words(after)
     if before != after and before != KEY:
-        assert ALICE.traces(before)
+        assert ALICE.identifying_words(before)
 
 
 @pytest.mark.parametrize("name", ["head", "compute1", "slurm", "debian", "trial", "vm"])

@@ -1,0 +1,12 @@
+"""Printing: the one place where text reaches a terminal."""
+
+from __future__ import annotations
+
+import click
+
+from schedlab.printing import printable
+
+
+def echo(text: str, *, err: bool = False, nl: bool = True) -> None:
+    """Print text, from wherever it is, to standard output or standard error."""
+    click.echo(printable(text), err=err, nl=nl)

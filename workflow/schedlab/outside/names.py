@@ -1,0 +1,112 @@
+"""The one check of names from outside: of records, manifests, kept states and imports.
+
+Whoever wrote a results folder or a bundle chose the names in it. A name is used as a path only
+after it passed here: relative, without ``..``, without control characters, inside its folder after
+links were resolved.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import unicodedata
+from pathlib import Path
+from typing import Any
+
+from schedlab.errors import SchedlabError
+
+LONGEST = 255
+"""Longest path, bytes: what the header of a bundle's member (tar, ustar) can hold."""
+
+_IMPORT = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+
+
+def name_problem(name: Any) -> str | None:
+    """Say why a name is not acceptable as a path below a folder; None when it is."""
+    if not isinstance(name, str):
+        return "is not text"
+    if not name:
+        return "has no name"
+    if name.startswith(("/", "\\")) or (len(name) > 1 and name[1] == ":"):
+        return "has an absolute path"
+    parts = name.split("/")
+    if ".." in parts:
+        return "leaves its folder (`..`)"
+    if "" in parts or "." in parts:
+        return "has an empty or `.` part in its path"
+    if "\\" in name or any(unicodedata.category(letter).startswith("C") for letter in name):
+        return "has a backslash or a control character in its path"
+    if len(name.encode("utf-8", "surrogateescape")) > LONGEST:
+        return f"has a path longer than {LONGEST} bytes"
+    return None
+
+
+def has_control(text: str) -> bool:
+    """Tell whether a text holds characters that a terminal obeys; a line's end is one too."""
+    return any(unicodedata.category(letter) == "Cc" for letter in text)
+
+
+def import_name(name: str) -> bool:
+    """Tell whether an import can have this name: it is part of paths, ids and columns."""
+    return len(name) <= LONGEST // 4 and _IMPORT.fullmatch(name) is not None
+
+
+def inside(folder: Path, name: Any) -> Path:
+    """Path of a file that others named, below `folder`.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Where the file must be.
+    name : object
+        What was read as its name.
+
+    Raises
+    ------
+    SchedlabError
+        When the name is none, or leads out of the folder, also by a link.
+    """
+    problem = name_problem(name)
+    path = folder / str(name) if problem is None else folder
+    if problem is None and not path.resolve().is_relative_to(folder.resolve()):
+        problem = "leads out of its folder by a link"
+    if problem:
+        raise SchedlabError(
+            f"{folder}: the name {ascii(name)[:LONGEST]} {problem}",
+            remedy="do not use it; schedlab never writes this: ask its maker for another",
+        )
+    return path
+
+
+def require_writable(path: Path, *, folder: bool = False) -> Path:
+    """Check that what stands at a path may be replaced: a file (or a folder), or nothing.
+
+    Raises
+    ------
+    SchedlabError
+        When it is a link, a device, a named pipe or a socket: those are never replaced or followed.
+    """
+    try:
+        mode = os.lstat(path).st_mode
+    except FileNotFoundError:
+        return path
+    wanted = stat.S_ISDIR if folder else stat.S_ISREG
+    if not wanted(mode):
+        kind = next((name for test, name in _KINDS if test(mode)), "something else")
+        raise SchedlabError(
+            f"{path} is {kind}: it is neither replaced nor followed",
+            remedy=f"name a {'folder' if folder else 'file'} that is not there yet",
+        )
+    return path
+
+
+_KINDS = (
+    (stat.S_ISLNK, "a symbolic link"),
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISREG, "a file"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+    (stat.S_ISFIFO, "a named pipe"),
+    (stat.S_ISSOCK, "a socket"),
+)
