@@ -12,6 +12,7 @@ from schedlab.cli import bundle as bundle_commands
 from schedlab.cli import lineage
 from schedlab.cli.diff import diff
 from schedlab.cli.options import with_paths as _paths
+from schedlab.cli.trials import trials
 from schedlab.errors import SchedlabError
 
 
@@ -47,6 +48,7 @@ def main() -> None:
 
 
 main.add_command(diff)
+main.add_command(trials)
 lineage.register(main)
 
 

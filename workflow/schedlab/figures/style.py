@@ -23,7 +23,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from schedlab.metrics.cells import QUANTITIES, cells
+from schedlab.metrics.cells import QUANTITIES, cells, named
 from schedlab.metrics.jobs import seconds
 
 if TYPE_CHECKING:
@@ -258,10 +258,13 @@ def dot_handles(trials: pd.DataFrame) -> list[Line2D]:
     return handles
 
 
-def ecdf(tables: Tables, start: str, end: str, label: str, note: str = "") -> Figure:
+def ecdf(
+    tables: Tables, start: str, end: str, label: str, note: str = "", *, measure: str = ""
+) -> Figure:
     """Distribution of `end` minus `start` over jobs, a panel a workload, a line a valid trial.
 
-    `label` is the x axis' without unit, `note` a line below it.
+    `label` is the x axis' without unit, `note` a line below it. Trials of which `measure`, a column
+    of the trials table, is withheld are left out.
     """
     trials, jobs = tables.trials, tables.jobs
     if not len(trials):
@@ -274,9 +277,14 @@ def ecdf(tables: Tables, start: str, end: str, label: str, note: str = "") -> Fi
     order = clusters(trials)
     for axis, workload in zip(axes, names, strict=True):
         rows = trials[trials["workload"] == workload]
-        heading(axis, workload, invalid_note(rows))
+        good = valid(rows)
+        shown = good[~named(good, "withheld", measure)]
+        notes = [invalid_note(rows)]
+        if left_out := len(good) - len(shown):
+            notes.append(f"{left_out} withheld")
+        heading(axis, workload, "\n".join(filter(None, notes)))
         drawn = False
-        for trial, cluster in valid(rows)[["trial", "cluster"]].itertuples(index=False):
+        for trial, cluster in shown[["trial", "cluster"]].itertuples(index=False):
             values = by_trial.get(str(trial), pd.Series(dtype=float))
             known = np.sort(values.dropna().to_numpy(dtype=float)) * factor
             if not known.size:
@@ -287,7 +295,7 @@ def ecdf(tables: Tables, start: str, end: str, label: str, note: str = "") -> Fi
             axis.step(np.append(known[:1], known), height, where="post", **line_of(style, 1.1))
             drawn = True
         if not drawn:
-            blank(axis, "no value in any trial" if len(valid(rows)) else "no valid trial")
+            blank(axis, "no value in any trial" if len(good) else "no valid trial")
             continue
         axis.set_ylim(0, 1.02)
         axis.set_yticks([0, 0.5, 1])

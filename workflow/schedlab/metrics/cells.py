@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from scipy import stats
 
@@ -55,7 +56,7 @@ QUANTITIES: dict[str, Quantity] = {
     "ideal_makespan": Quantity("ideal_makespan_s", "Ideal makespan", "s", "cost"),
     "wait_median": Quantity("wait_median_s", "Median wait", "s", "cost"),
     "wait_mean": Quantity("wait_mean_s", "Mean wait", "s", "cost"),
-    "launch_median": Quantity("launch_latency_median_s", "Median launch latency", "s", "cost"),
+    "launch_median": Quantity("launch_median_s", "Median launch latency", "s", "cost"),
     "bounded_slowdown": Quantity("bounded_slowdown_mean", "Mean bounded slowdown", "1", "cost"),
     "utilisation": Quantity("utilisation", "Utilisation", "1", "ratio", "makespan_s"),
     "scheduler_cpu_per_job": Quantity(
@@ -96,7 +97,12 @@ def summary_interval(trials: pd.DataFrame, quantity: str) -> Interval:
     """
     wanted = QUANTITIES[quantity]
     if wanted.kind == "rate":
-        return rate_interval(_values(trials, wanted.column))
+        rates = _values(trials, wanted.column)
+        if (rates == 0).any():
+            # The limit of the harmonic mean as one rate goes to 0.
+            note = f"no job completed in {(rates == 0).sum()} trials"
+            return Interval(0.0, None, None, int((~np.isnan(rates)).sum()), "none", note)
+        return rate_interval(rates)
     if wanted.kind == "ratio":
         return ratio_interval(*_parts(trials, wanted))
     return bootstrap_interval(_values(trials, wanted.column))
@@ -154,8 +160,9 @@ def cells(trials: pd.DataFrame, quantity: str) -> pd.DataFrame:
     -------
     pandas.DataFrame
         One row a cell: `scheduler`, `cluster`, `workload`, `nodes`, `trials` (all), `valid`,
-        `estimate`, `low`, `high` (NaN where there is none), `n`, `method`, `note`; in order of
-        workload, scheduler, nodes.
+        `estimate`, `low`, `high` (NaN where there is none), `n`, `method`, `note`, and of the
+        valid trials: `jobs`, `completed` (in all), `at_least` and `withheld` (number of trials of
+        which the value is a lower bound, or was withheld); in order of workload, scheduler, nodes.
 
     Raises
     ------
@@ -166,6 +173,7 @@ def cells(trials: pd.DataFrame, quantity: str) -> pd.DataFrame:
     for key, group in trials.groupby(CELL, sort=False, observed=True):
         require_one_make(group, " ".join(map(str, key)))
         interval = summary_interval(group, quantity)
+        good = group[group["valid"].astype(bool)]
         rows.append(
             {
                 **dict(zip(CELL, key if isinstance(key, tuple) else (key,), strict=True)),
@@ -177,11 +185,22 @@ def cells(trials: pd.DataFrame, quantity: str) -> pd.DataFrame:
                 "n": interval.n,
                 "method": interval.method,
                 "note": interval.note,
+                "jobs": int(good["jobs"].sum()),
+                "completed": int(good["completed"].sum()),
+                "at_least": int(named(good, "at_least", QUANTITIES[quantity].column).sum()),
+                "withheld": int(named(good, "withheld", QUANTITIES[quantity].column).sum()),
             }
         )
     columns = [*CELL, "trials", "valid", "estimate", "low", "high", "n", "method", "note"]
+    columns += ["jobs", "completed", "at_least", "withheld"]
     table = pd.DataFrame(rows, columns=columns)
     return table.sort_values(["workload", "scheduler", "nodes"], ignore_index=True)
+
+
+def named(trials: pd.DataFrame, words: str, column: str) -> npt.NDArray[np.bool_]:
+    """Tell of each trial whether its list of words (`at_least`, `withheld`) names a column."""
+    found = [column in (names if names is not None else ()) for names in trials[words]]
+    return np.array(found, dtype=bool)
 
 
 def _number(value: float | None) -> float:
