@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from click.testing import CliRunner
 from trial_factory import make_experiment, make_trial
@@ -15,6 +16,7 @@ from schedlab.cli.main import main
 from schedlab.config import write_experiment
 from schedlab.config.model import TrialKey
 from schedlab.metrics.cells import cells
+from schedlab.metrics.statistics import NOT_POSITIVE
 from schedlab.results.records import write_json
 from schedlab.tables.build import build_tables, load_trials
 from schedlab.tables.schemas import FAILED, PASSED, UNKNOWN
@@ -265,11 +267,11 @@ def test_cells_say_how_complete_their_numbers_are(campaign: Path) -> None:
     assert cells(trials, "launch_median").iloc[0]["n"] == 2
 
 
-def test_a_cell_in_which_a_trial_completed_nothing_has_the_rate_nought(campaign: Path) -> None:
+def test_a_trial_that_completed_nothing_is_not_dropped_from_its_cell(campaign: Path) -> None:
     folders = [campaign / "trials" / "slurm-n1" / "burst" / str(number) for number in (1, 3)]
     build_tables(folders, campaign / "tables")
     trials = load_trials(campaign / "tables")
     trials.loc[0, "throughput_jobs_per_s"] = 0.0
     cell = cells(trials, "throughput").iloc[0]
-    assert (cell["estimate"], cell["n"]) == (0.0, 2)
-    assert cell["note"] == "no job completed in 1 trials"
+    assert cell["n"] == 2 and pd.isna(cell["estimate"])
+    assert cell["note"] == NOT_POSITIVE

@@ -8,15 +8,10 @@ from typing import Any
 import pandas as pd
 
 from schedlab.diff.side import Side
-from schedlab.metrics.cells import (
-    CELL,
-    MAIN_QUANTITIES,
-    QUANTITIES,
-    require_one_make,
-    summary_difference,
-    summary_interval,
-)
-from schedlab.metrics.difference import LARGER, SMALLER, Comparison
+from schedlab.metrics.cells import CELL, require_one_make, summary_interval
+from schedlab.metrics.comparable import NOT_COMPARABLE, Comparison, compare_groups
+from schedlab.metrics.difference import ERROR_RATE, LARGER, SMALLER
+from schedlab.metrics.quantities import MAIN_QUANTITIES, QUANTITIES
 from schedlab.metrics.statistics import CONFIDENCE, TOO_SMALL, Interval
 
 SAME = "the same trials"
@@ -29,24 +24,22 @@ class Outcome:
     Attributes
     ----------
     quantity : str
-        Key of `schedlab.metrics.cells.QUANTITIES`.
+        Key of `schedlab.metrics.quantities.QUANTITIES`.
     a, b : Interval
         The two estimates.
-    difference : Interval or None
-        Of b minus a; None for the same trials.
-    cliffs_delta : float or None
-        Effect size from -1 to 1: P(b > a) - P(b < a).
-    verdict : str
-        ``larger`` or ``smaller`` (b than a), ``no difference shown``, ``n too small``, or ``the
-        same trials``.
+    found : Comparison or None
+        Of b with a; None for the same trials.
     """
 
     quantity: str
     a: Interval
     b: Interval
-    difference: Interval | None
-    cliffs_delta: float | None
-    verdict: str
+    found: Comparison | None
+
+    @property
+    def verdict(self) -> str:
+        """As `Comparison.verdict`, of b against a, or ``the same trials``."""
+        return self.found.verdict if self.found else SAME
 
     @property
     def differs(self) -> bool:
@@ -66,6 +59,8 @@ class Cell:
         Compute nodes.
     trials, valid : tuple of int
         Number of all trials, and of those that passed their gate, in A and in B.
+    completed, jobs : tuple of int
+        Jobs that completed, of all jobs of the valid trials, in A and in B.
     shared : int
         Trials that are in both: the same lineage.
     outcomes : tuple of Outcome
@@ -78,6 +73,8 @@ class Cell:
     nodes: int
     trials: tuple[int, int]
     valid: tuple[int, int]
+    completed: tuple[int, int]
+    jobs: tuple[int, int]
     shared: int
     outcomes: tuple[Outcome, ...]
 
@@ -88,8 +85,14 @@ class Cell:
 
     @property
     def differs(self) -> bool:
-        """Whether a difference is shown, or other numbers of trials failed."""
-        return self.invalid[0] != self.invalid[1] or any(o.differs for o in self.outcomes)
+        """Whether a difference is shown, or other numbers of trials or parts of jobs failed."""
+        others = self.invalid[0] != self.invalid[1] or not self.as_complete
+        return others or any(outcome.differs for outcome in self.outcomes)
+
+    @property
+    def as_complete(self) -> bool:
+        """Whether the same part of the jobs completed in both."""
+        return self.completed[0] * self.jobs[1] == self.completed[1] * self.jobs[0]
 
 
 @dataclass(frozen=True)
@@ -115,17 +118,19 @@ class Outcomes:
 
     @property
     def compared(self) -> int:
-        """Number of quantities compared with an interval of their difference."""
+        """Number of quantities that were tested."""
         return sum(
-            outcome.difference is not None and outcome.difference.known
+            outcome.found is not None and outcome.found.p is not None
             for cell in self.cells
             for outcome in cell.outcomes
         )
 
     @property
-    def expected_by_chance(self) -> float:
-        """Differences to expect among so many comparisons where there is none at all."""
-        return self.compared * (1 - CONFIDENCE)
+    def not_comparable(self) -> dict[str, int]:
+        """How many quantities could not be compared, by the reason."""
+        verdicts = [o.verdict for cell in self.cells for o in cell.outcomes]
+        found = [v for v in verdicts if v.startswith(NOT_COMPARABLE)]
+        return {verdict: found.count(verdict) for verdict in dict.fromkeys(found)}
 
     def count(self, verdict: str) -> int:
         """Number of quantities with a verdict."""
@@ -142,7 +147,17 @@ def compare_outcomes(a: Side, b: Side) -> Outcomes:
         made clusters.
     """
     first, second = _groups(a), _groups(b)
-    cells = [_cell(key, first[key], second[key]) for key in first if key in second]
+    keys = [key for key in first if key in second]
+    new = [key for key in keys if set(first[key]["lineage"]) != set(second[key]["lineage"])]
+    # B comes first, so that effects are B / A and B - A. All cells are judged as one table.
+    found = dict(
+        zip(
+            new,
+            compare_groups([(second[key], first[key]) for key in new], MAIN_QUANTITIES),
+            strict=True,
+        )
+    )
+    cells = [_cell(key, first[key], second[key], found.get(key, {})) for key in keys]
     return Outcomes(
         sorted(cells, key=lambda cell: (cell.workload, cell.scheduler, cell.nodes)),
         [cell_name(*key) for key in sorted(first.keys() - second.keys())],
@@ -169,15 +184,18 @@ def _groups(side: Side) -> dict[Key, pd.DataFrame]:
     return groups
 
 
-def _cell(key: Key, a: pd.DataFrame, b: pd.DataFrame) -> Cell:
-    left, right = set(a["lineage"]), set(b["lineage"])
-    same = left == right
+def _cell(key: Key, a: pd.DataFrame, b: pd.DataFrame, found: dict[str, Comparison]) -> Cell:
     return Cell(
         *key,
         trials=(len(a), len(b)),
         valid=(_valid(a), _valid(b)),
-        shared=len(left & right),
-        outcomes=tuple(_outcome(name, a, b, same=same) for name in MAIN_QUANTITIES),
+        completed=(_jobs(a, "completed"), _jobs(b, "completed")),
+        jobs=(_jobs(a, "jobs"), _jobs(b, "jobs")),
+        shared=len(set(a["lineage"]) & set(b["lineage"])),
+        outcomes=tuple(
+            Outcome(name, summary_interval(a, name), summary_interval(b, name), found.get(name))
+            for name in MAIN_QUANTITIES
+        ),
     )
 
 
@@ -185,12 +203,8 @@ def _valid(trials: pd.DataFrame) -> int:
     return int(trials["valid"].astype(bool).sum())
 
 
-def _outcome(quantity: str, a: pd.DataFrame, b: pd.DataFrame, *, same: bool) -> Outcome:
-    estimates = summary_interval(a, quantity), summary_interval(b, quantity)
-    if same:
-        return Outcome(quantity, *estimates, None, None, SAME)
-    found: Comparison = summary_difference(b, a, quantity)
-    return Outcome(quantity, *estimates, found.difference, found.cliffs_delta, found.verdict)
+def _jobs(trials: pd.DataFrame, fate: str) -> int:
+    return int(trials.loc[trials["valid"].astype(bool), fate].sum())
 
 
 def outcome_facts(outcomes: Outcomes) -> dict[str, Any]:
@@ -205,6 +219,8 @@ def outcome_facts(outcomes: Outcomes) -> dict[str, Any]:
                 "nodes": cell.nodes,
                 "trials": dict(zip("ab", cell.trials, strict=True)),
                 "valid": dict(zip("ab", cell.valid, strict=True)),
+                "completed": dict(zip("ab", cell.completed, strict=True)),
+                "jobs": dict(zip("ab", cell.jobs, strict=True)),
                 "shared": cell.shared,
                 "differs": cell.differs,
                 "quantities": [_outcome_facts(outcome) for outcome in cell.outcomes],
@@ -214,7 +230,8 @@ def outcome_facts(outcomes: Outcomes) -> dict[str, Any]:
         "only_a": outcomes.only_a,
         "only_b": outcomes.only_b,
         "compared": outcomes.compared,
-        "expected_by_chance": round(outcomes.expected_by_chance, 2),
+        "error_rate": ERROR_RATE,
+        "not_comparable": outcomes.not_comparable,
         "too_small": outcomes.count(TOO_SMALL),
         "differs": outcomes.differs,
     }
@@ -228,15 +245,24 @@ def _outcome_facts(outcome: Outcome) -> dict[str, Any]:
         "unit": quantity.unit,
         "a": _interval_facts(outcome.a),
         "b": _interval_facts(outcome.b),
-        "difference": _interval_facts(outcome.difference),
-        "cliffs_delta": outcome.cliffs_delta,
+        "effect": _effect_facts(outcome.found),
         "verdict": outcome.verdict,
     }
 
 
-def _interval_facts(interval: Interval | None) -> dict[str, Any] | None:
-    if interval is None:
+def _effect_facts(found: Comparison | None) -> dict[str, Any] | None:
+    if found is None:
         return None
+    return {
+        "kind": found.kind,
+        "paired": found.paired,
+        "p": found.p,
+        "cliffs_delta": found.cliffs_delta,
+        **_interval_facts(found.effect),
+    }
+
+
+def _interval_facts(interval: Interval) -> dict[str, Any]:
     return {
         "estimate": interval.estimate,
         "low": interval.low,

@@ -10,8 +10,8 @@ from schedlab.diff.infrastructure import FILES, TITLES, Change, Infrastructure, 
 from schedlab.diff.outcomes import SAME, Cell, Outcome, Outcomes, cell_name
 from schedlab.diff.result import Difference
 from schedlab.formatting import NONE, number
-from schedlab.metrics.cells import QUANTITIES
-from schedlab.metrics.difference import NO_DIFFERENCE
+from schedlab.metrics.difference import ERROR_RATE, NO_DIFFERENCE
+from schedlab.metrics.quantities import QUANTITIES
 from schedlab.metrics.statistics import CONFIDENCE, TOO_SMALL, Interval
 
 WIDTH = 100
@@ -104,7 +104,7 @@ def _texts(texts: Sequence[TextChange], *, full: bool) -> Iterator[str]:
 
 
 def _outcomes(found: Outcomes) -> Iterator[str]:
-    yield f"OUTCOMES: B minus A, {CONFIDENCE:.0%} intervals over trials"
+    yield f"OUTCOMES: B against A, {CONFIDENCE:.0%} intervals over trials"
     for side, names in (("A", found.only_a), ("B", found.only_b)):
         for name in names:
             yield f"  only in {side}: {name}"
@@ -115,9 +115,9 @@ def _outcomes(found: Outcomes) -> Iterator[str]:
     if found.compared:
         yield ""
         yield from _paragraph(
-            f"{_plural(found.compared, 'quantity', 'quantities')} compared: without any true"
-            f" difference, about {number(found.expected_by_chance, 2)} would show one by chance;"
-            " more with few trials, whose intervals are too narrow.",
+            f"{_plural(found.compared, 'quantity', 'quantities')} tested as one table: without any"
+            f" true difference, one or more would show one in at most {ERROR_RATE:.0%} of such"
+            " tables (docs/statistics.md).",
             "  ",
         )
 
@@ -130,10 +130,14 @@ def _cell(cell: Cell) -> Iterator[str]:
     )
     shared = f"; {cell.shared} in both" if cell.shared else ""
     yield from _paragraph(f"{name} (valid trials: {valid}{shared})")
+    if not cell.as_complete:
+        jobs = zip("AB", cell.completed, cell.jobs, strict=True)
+        told = ", ".join(f"{side} {done} of {total}" for side, done, total in jobs)
+        yield f"  jobs completed: {told}"
     if all(outcome.verdict == SAME for outcome in cell.outcomes):
         yield f"  {SAME}"
         return
-    yield from _row(("", "A", "B", "B - A", ""), _OUTCOME)
+    yield from _row(("", "A", "B", "B / A, or B - A", ""), _OUTCOME)
     for outcome in cell.outcomes:
         yield from _row(_outcome(outcome), _OUTCOME)
 
@@ -145,17 +149,27 @@ def _outcome(outcome: Outcome) -> tuple[str, ...]:
         title,
         _interval(outcome.a),
         _interval(outcome.b),
-        _interval(outcome.difference, signed=True),
+        _effect(outcome),
         f"B is {outcome.verdict}" if outcome.differs else outcome.verdict,
     )
 
 
-def _interval(interval: Interval | None, *, signed: bool = False) -> str:
-    if interval is None or interval.estimate is None:
+def _interval(interval: Interval, prefix: str = "") -> str:
+    if interval.estimate is None:
         return NONE
-    sign = "+" if signed and interval.estimate > 0 else ""
     bounds = f"[{number(interval.low)}, {number(interval.high)}]"
-    return f"{sign}{number(interval.estimate)}\n{bounds if interval.known else f'(n={interval.n})'}"
+    return (
+        f"{prefix}{number(interval.estimate)}\n{bounds if interval.known else f'(n={interval.n})'}"
+    )
+
+
+def _effect(outcome: Outcome) -> str:
+    """Ratio, marked by a cross, or difference with its sign."""
+    if outcome.found is None:
+        return NONE
+    positive = (outcome.found.effect.estimate or 0) > 0
+    prefix = "×" if outcome.found.kind == "ratio" else "+" if positive else ""
+    return _interval(outcome.found.effect, prefix)
 
 
 def _conclusion(difference: Difference) -> str:
@@ -173,6 +187,7 @@ def _conclusion(difference: Difference) -> str:
             told.append(f"{_plural(single, 'cell')} in one result only")
         if small := outcomes.count(TOO_SMALL):
             told.append(f"{small} with {TOO_SMALL}")
+        told += [f"{count} {reason}" for reason, count in outcomes.not_comparable.items()]
         parts.append(f"outcomes: {', '.join(told)}")
     return "; ".join(parts)
 

@@ -41,7 +41,7 @@ FIGURES: dict[str, Figure] = {
         "Throughput",
         "Completed jobs per second, from the first submission to the last job's end, or to the"
         " trial's end where any job came to none. Open circles: one valid trial each. Filled marks:"
-        " harmonic mean over trials with its 95 %"
+        " geometric mean over trials with its 95 %"
         " interval, drawn from 3 trials on. Node counts are few and ordinal: points are not"
         " joined.",
         "Points of throughput in jobs per second against compute nodes, one panel a workload.",

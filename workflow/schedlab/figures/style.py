@@ -23,8 +23,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from schedlab.metrics.cells import QUANTITIES, cells, named
+from schedlab.metrics.cells import cells, named
 from schedlab.metrics.jobs import seconds
+from schedlab.metrics.quantities import QUANTITIES
 
 if TYPE_CHECKING:
     from schedlab.tables.build import Tables

@@ -12,7 +12,8 @@ from typing import Any
 import pandas as pd
 
 from schedlab.errors import SchedlabError
-from schedlab.metrics.cells import MAIN_QUANTITIES, QUANTITIES, summary_interval
+from schedlab.metrics.cells import summary_interval
+from schedlab.metrics.quantities import MAIN_QUANTITIES, QUANTITIES
 from schedlab.paths import TABLES_RECORD, figure_record
 from schedlab.results.store import Store
 from schedlab.tables.build import load_trials

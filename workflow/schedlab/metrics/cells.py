@@ -1,81 +1,20 @@
 """Estimates over repetitions: one cell is one workload on one cluster, its replicates are trials.
 
-Costs (times, processor time) are summarised by their arithmetic mean, rates over equal work by
-their harmonic mean, and ratios by the ratio of the sums that they are made of, never by a mean of
-ratios (Hoefler & Belli, SC15, rules 3 and 4). Trials that failed their gate are left out of the
-estimate and counted.
+How a quantity is summarised is in `schedlab.metrics.quantities`. Trials that failed their gate are
+left out of the estimate and counted.
 """
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy import stats
 
 from schedlab.errors import SchedlabError
-from schedlab.metrics.difference import Comparison, compare, compare_ratios
-from schedlab.metrics.statistics import (
-    Floats,
-    Interval,
-    bootstrap_interval,
-    rate_interval,
-    ratio_interval,
-)
-
-
-class Quantity(NamedTuple):
-    """A metric of trials that is summarised over them.
-
-    Parameters
-    ----------
-    column : str
-        Column of the trials table.
-    title : str
-        For headings and axes.
-    unit : str
-        Unit; `1` for ratios.
-    kind : {"cost", "rate", "ratio"}
-        Decides how trials are summarised.
-    weight : str
-        For ratios: the column that the ratio's denominator is proportional to.
-    """
-
-    column: str
-    title: str
-    unit: str
-    kind: Literal["cost", "rate", "ratio"]
-    weight: str = ""
-
-
-QUANTITIES: dict[str, Quantity] = {
-    "throughput": Quantity("throughput_jobs_per_s", "Throughput", "jobs/s", "rate"),
-    "makespan": Quantity("makespan_s", "Makespan", "s", "cost"),
-    "ideal_makespan": Quantity("ideal_makespan_s", "Ideal makespan", "s", "cost"),
-    "wait_median": Quantity("wait_median_s", "Median wait", "s", "cost"),
-    "wait_mean": Quantity("wait_mean_s", "Mean wait", "s", "cost"),
-    "launch_median": Quantity("launch_median_s", "Median launch latency", "s", "cost"),
-    "bounded_slowdown": Quantity("bounded_slowdown_mean", "Mean bounded slowdown", "1", "cost"),
-    "utilisation": Quantity("utilisation", "Utilisation", "1", "ratio", "makespan_s"),
-    "scheduler_cpu_per_job": Quantity(
-        "scheduler_cpu_per_job_s", "Scheduler's processor time per job", "s", "cost"
-    ),
-    "lateness_median": Quantity("lateness_median_s", "Median submission lateness", "s", "cost"),
-}
-
-MAIN_QUANTITIES = (
-    "throughput",
-    "makespan",
-    "ideal_makespan",
-    "wait_median",
-    "launch_median",
-    "bounded_slowdown",
-    "utilisation",
-    "scheduler_cpu_per_job",
-)
-"""Quantities of the report's main table."""
+from schedlab.metrics.quantities import QUANTITIES, values_of
+from schedlab.metrics.statistics import Interval, t_interval
 
 CELL = ["scheduler", "cluster", "workload", "nodes"]
 
@@ -88,7 +27,7 @@ def summary_interval(trials: pd.DataFrame, quantity: str) -> Interval:
     trials : pandas.DataFrame
         Rows of the trials table, all of one cell.
     quantity : str
-        Key of `QUANTITIES`.
+        Key of `schedlab.metrics.quantities.QUANTITIES`.
 
     Returns
     -------
@@ -96,45 +35,8 @@ def summary_interval(trials: pd.DataFrame, quantity: str) -> Interval:
         Without bounds for fewer than three valid trials.
     """
     wanted = QUANTITIES[quantity]
-    if wanted.kind == "rate":
-        rates = _values(trials, wanted.column)
-        if (rates == 0).any():
-            # The limit of the harmonic mean as one rate goes to 0.
-            note = f"no job completed in {(rates == 0).sum()} trials"
-            return Interval(0.0, None, None, int((~np.isnan(rates)).sum()), "none", note)
-        return rate_interval(rates)
-    if wanted.kind == "ratio":
-        return ratio_interval(*_parts(trials, wanted))
-    return bootstrap_interval(_values(trials, wanted.column))
-
-
-def summary_difference(a: pd.DataFrame, b: pd.DataFrame, quantity: str) -> Comparison:
-    """Difference of the estimates of two groups of trials, a minus b, over their valid trials.
-
-    Parameters
-    ----------
-    a, b : pandas.DataFrame
-        Rows of the trials table, those of each all of one cell.
-    quantity : str
-        Key of `QUANTITIES`; its kind decides which estimates are subtracted.
-    """
-    wanted = QUANTITIES[quantity]
-    if wanted.kind == "ratio":
-        return compare_ratios(_parts(a, wanted), _parts(b, wanted))
-    statistic: Any = stats.hmean if wanted.kind == "rate" else np.mean
-    return compare(_values(a, wanted.column), _values(b, wanted.column), statistic)
-
-
-def _values(trials: pd.DataFrame, column: str) -> Floats:
-    """Values of the valid trials; NaN where one is missing."""
     valid = trials[trials["valid"].astype(bool)]
-    return pd.to_numeric(valid[column]).to_numpy(dtype=np.float64, na_value=np.nan)
-
-
-def _parts(trials: pd.DataFrame, quantity: Quantity) -> tuple[Floats, Floats]:
-    """Numerators and denominators of a ratio, up to one factor that all trials share."""
-    weights = _values(trials, quantity.weight)
-    return _values(trials, quantity.column) * weights, weights
+    return t_interval(values_of(valid, quantity), wanted.scale, limit=wanted.limit)
 
 
 def require_one_make(trials: pd.DataFrame, cell: str) -> None:

@@ -1,40 +1,53 @@
-"""Statistics over repetitions: intervals and percentiles, by fixed rules.
+"""Estimates over repetitions: Student's t on the scale on which a quantity's noise is additive.
 
-The replicate is the trial. No interval is given for fewer than three, and no function hides that:
-an `Interval` says its n and, where it has no bounds, why. Bootstrap intervals of very few trials
-are too narrow (with n = 3 and normal data a nominal 95 % covers about three quarters of the time):
-more repetitions are the only remedy, and the report says n beside every number.
+The replicate is the trial. On the scale ``log`` the estimate is the geometric mean of the trials,
+exp(E[log X]), and the interval covers that parameter; where the noise of the logarithms is
+symmetric it is the median as well. The geometric mean of rates is one over the geometric mean of
+times per unit of work, so it does not matter which of the two is summarised. On the scale ``raw``
+the estimate is the arithmetic mean and the interval covers E[X]: for values that can be zero or
+negative. What the intervals cover at which n is measured by `tests/benchmarks/calibration.py` and
+stands in `docs/statistics.md`.
 
 References
 ----------
 .. [1] T. Hoefler, R. Belli, "Scientific Benchmarking of Parallel Computing Systems", SC15.
-.. [2] B. Efron, "Better Bootstrap Confidence Intervals", J. Am. Stat. Assoc. 82, 1987.
-.. [3] J.-Y. Le Boudec, "Performance Evaluation of Computer and Communication Systems", EPFL Press
-   2010, section 2.2 (interval of a quantile by ranks).
+.. [2] Student, "The Probable Error of a Mean", Biometrika 6, 1908.
 """
 
 from __future__ import annotations
 
-import math
-import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
+from scipy import special
 
 Floats = npt.NDArray[np.float64]
 Values = Sequence[float] | Floats
+Scale = Literal["log", "raw"]
 
 CONFIDENCE = 0.95
-RESAMPLES = 9_999
-SEED = 20260901
 MINIMUM = 3
 """Fewest trials for an interval."""
 
+ONE_MODE_BELOW = 5
+"""Below this n the interval holds for noise with one mode only, and says so.
+
+All of n trials fall into the same of two equally frequent modes with probability 2^(1 - n): 25 % at
+n = 3, 12.5 % at n = 4, 6.25 % at n = 5. No method can see the other mode in such data.
+"""
+
+RESOLUTION = 1e-9
+"""Relative difference up to which two values are equal: what rounding may do to them."""
+
 TOO_SMALL = "n too small"
+ALL_EQUAL = "all values equal"
+ONE_MODE = "assumes noise with one mode"
+NOT_POSITIVE = "a value is not positive"
+
+CENTRES: dict[Scale, str] = {"log": "geometric mean", "raw": "arithmetic mean"}
 
 
 @dataclass(frozen=True)
@@ -52,7 +65,7 @@ class Interval:
     method : str
         How the bounds were made.
     note : str
-        Why there are none, or what is special; empty else.
+        Why there are none, or what they assume; empty where the nominal coverage was shown.
     confidence : float
         Nominal coverage.
     """
@@ -71,13 +84,12 @@ class Interval:
         return self.low is not None and self.high is not None
 
     def text(self, digits: int = 3) -> str:
-        """For example ``1.23 [1.10, 1.31] (n=3)`` or ``1.23 (n=2, n too small)``."""
+        """For example ``1.23 [1.10, 1.31] (n=5)`` or ``1.23 (n=2, n too small)``."""
         if self.estimate is None:
             return f"none (n={self.n})"
         value = f"{self.estimate:.{digits}g}"
-        if self.low is not None and self.high is not None:
-            return f"{value} [{self.low:.{digits}g}, {self.high:.{digits}g}] (n={self.n})"
-        return f"{value} (n={self.n}{', ' + self.note if self.note else ''})"
+        bounds = f" [{self.low:.{digits}g}, {self.high:.{digits}g}]" if self.known else ""
+        return f"{value}{bounds} (n={self.n}{', ' + self.note if self.note else ''})"
 
 
 def clean(values: Values) -> Floats:
@@ -86,18 +98,10 @@ def clean(values: Values) -> Floats:
     return array[~np.isnan(array)]
 
 
-def harmonic_mean(values: Values) -> float:
-    """Harmonic mean n / sum(1 / x), the mean for rates over equal work [1]_.
-
-    Raises
-    ------
-    ValueError
-        When a value is not positive, or there is none.
-    """
-    array = clean(values)
-    if not array.size or np.any(array <= 0):
-        raise ValueError("a harmonic mean needs positive values")
-    return float(stats.hmean(array))
+def equal_up_to_rounding(values: Floats, axis: int | None = None) -> Any:
+    """Whether values along an axis differ by no more than rounding does (`RESOLUTION`)."""
+    largest = np.max(np.abs(values), axis=axis)
+    return np.ptp(values, axis=axis) <= RESOLUTION * largest
 
 
 def percentile(values: Values, quantile: float) -> float | None:
@@ -124,155 +128,85 @@ def percentile(values: Values, quantile: float) -> float | None:
     return float(np.quantile(array, quantile))
 
 
-def bootstrap_interval(
+def quantile_of_t(confidence: float, df: Any) -> Any:
+    """Half-width of a two-sided interval in standard errors, for some degrees of freedom."""
+    return special.stdtrit(df, (1 + confidence) / 2)
+
+
+def t_bounds(
+    values: Floats, scale: Scale, confidence: float = CONFIDENCE
+) -> tuple[Floats, Floats, Floats]:
+    """Centre and bounds by Student's t along the last axis [2]_.
+
+    Parameters
+    ----------
+    values : numpy.ndarray
+        Of shape (..., n), n >= 2; positive on the scale ``log``.
+    scale : {"log", "raw"}
+        On which the mean is taken; the results are transformed back.
+    confidence : float
+        Nominal coverage.
+
+    Returns
+    -------
+    tuple of numpy.ndarray
+        Estimate, lower and upper bound, each of shape (...).
+    """
+    n = values.shape[-1]
+    on_scale = np.log(values) if scale == "log" else values
+    centre = on_scale.mean(axis=-1)
+    half = quantile_of_t(confidence, n - 1) * on_scale.std(axis=-1, ddof=1) / np.sqrt(n)
+    found = (centre, centre - half, centre + half)
+    if scale == "log":
+        return np.exp(found[0]), np.exp(found[1]), np.exp(found[2])
+    return found
+
+
+def t_interval(
     values: Values,
-    statistic: Callable[..., Any] = np.mean,
+    scale: Scale,
     *,
+    limit: float | None = None,
     confidence: float = CONFIDENCE,
-    seed: int = SEED,
 ) -> Interval:
-    """Bias-corrected and accelerated (BCa) bootstrap interval [2]_ over trials.
+    """Estimate over trials, with its interval by Student's t.
 
     Parameters
     ----------
     values : sequence of float
         One value a trial; missing ones are left out and lower n.
-    statistic : callable
-        Takes an array and the keyword `axis`: numpy.mean, numpy.median, scipy.stats.hmean.
+    scale : {"log", "raw"}
+        ``log`` for the geometric mean, ``raw`` for the arithmetic mean.
+    limit : float, optional
+        What the quantity cannot exceed, such as 1 for a part of the machine: the upper bound is cut
+        there, which cannot cost coverage.
     confidence : float
         Nominal coverage.
-    seed : int
-        Of the resampling: equal data give equal bounds.
 
     Returns
     -------
     Interval
-        Without bounds for n < 3. Where all values are equal the bounds are the value itself, with
-        a note.
+        Without bounds for n < 3, and without an estimate where the scale is ``log`` and a value is
+        not positive. With a note for n < 5: see `ONE_MODE_BELOW`.
     """
     array = clean(values)
     n = int(array.size)
     if not n:
         return Interval(None, None, None, 0, "none", TOO_SMALL, confidence)
-    estimate = float(statistic(array, axis=0))
+    if scale == "log" and np.any(array <= 0):
+        return Interval(None, None, None, n, "none", NOT_POSITIVE, confidence)
+    centre = float(np.exp(np.log(array).mean()) if scale == "log" else array.mean())
     if n < MINIMUM:
-        return Interval(estimate, None, None, n, "none", TOO_SMALL, confidence)
-    if np.all(array == array[0]):
-        note = "all values equal"
-        return Interval(estimate, estimate, estimate, n, "BCa bootstrap", note, confidence)
-    low, high, method = bootstrap_bounds((array,), statistic, confidence, seed)
-    return Interval(estimate, low, high, n, method, "", confidence)
+        return Interval(centre, None, None, n, "none", TOO_SMALL, confidence)
+    method = "t on logarithms" if scale == "log" else "t"
+    if equal_up_to_rounding(array):
+        value = float(array[0])
+        return Interval(value, value, value, n, method, ALL_EQUAL, confidence)
+    _, low, high = (float(bound) for bound in t_bounds(array, scale, confidence))
+    high = high if limit is None else min(high, limit)
+    return Interval(centre, low, high, n, method, few(n), confidence)
 
 
-def bootstrap_bounds(
-    data: tuple[Floats, ...],
-    statistic: Callable[..., Any],
-    confidence: float,
-    seed: int,
-    *,
-    paired: bool = False,
-) -> tuple[float, float, str]:
-    """Bounds by BCa, or by percentiles where BCa is not defined (a degenerate jackknife)."""
-    bootstrap: Any = stats.bootstrap
-    with warnings.catch_warnings(), np.errstate(all="ignore"):
-        warnings.simplefilter("ignore")
-        result = bootstrap(
-            data,
-            statistic,
-            confidence_level=confidence,
-            n_resamples=RESAMPLES,
-            method="BCa",
-            vectorized=True,
-            paired=paired,
-            rng=np.random.default_rng(seed),
-        )
-    low, high = float(result.confidence_interval.low), float(result.confidence_interval.high)
-    if not math.isnan(low) and not math.isnan(high):
-        return low, high, "BCa bootstrap"
-    tail = (1 - confidence) / 2
-    bounds = np.quantile(result.bootstrap_distribution, [tail, 1 - tail])
-    return float(bounds[0]), float(bounds[1]), "percentile bootstrap"
-
-
-def rate_interval(values: Values, *, confidence: float = CONFIDENCE, seed: int = SEED) -> Interval:
-    """Harmonic mean of rates with its BCa interval; values must be positive."""
-    array = clean(values)
-    if array.size and np.any(array <= 0):
-        raise ValueError("a harmonic mean needs positive values")
-    return bootstrap_interval(array, stats.hmean, confidence=confidence, seed=seed)
-
-
-def ratio_interval(
-    numerators: Values,
-    denominators: Values,
-    *,
-    confidence: float = CONFIDENCE,
-    seed: int = SEED,
-) -> Interval:
-    """Ratio of sums over trials, sum(x) / sum(y), with its BCa interval over pairs.
-
-    The mean of ratios would give short trials the weight of long ones [1]_.
-
-    Parameters
-    ----------
-    numerators, denominators : sequence of float
-        One pair a trial; pairs with a missing part are left out. Denominators must be positive.
-    """
-    above, below = clean_pairs(numerators, denominators)
-    n = int(above.size)
-    if not n:
-        return Interval(None, None, None, 0, "none", TOO_SMALL, confidence)
-    estimate = float(above.sum() / below.sum())
-    if n < MINIMUM:
-        return Interval(estimate, None, None, n, "none", TOO_SMALL, confidence)
-    if np.ptp(above / below) == 0:
-        note = "all values equal"
-        return Interval(estimate, estimate, estimate, n, "BCa bootstrap", note, confidence)
-    low, high, method = bootstrap_bounds(
-        (above, below), ratio_of_sums, confidence, seed, paired=True
-    )
-    return Interval(estimate, low, high, n, method, "", confidence)
-
-
-def clean_pairs(numerators: Values, denominators: Values) -> tuple[Floats, Floats]:
-    """Pairs of which neither part is missing.
-
-    Raises
-    ------
-    ValueError
-        When a denominator is not positive.
-    """
-    above = np.asarray(numerators, dtype=np.float64)
-    below = np.asarray(denominators, dtype=np.float64)
-    both = ~np.isnan(above) & ~np.isnan(below)
-    above, below = above[both], below[both]
-    if np.any(below <= 0):
-        raise ValueError("a ratio of sums needs positive denominators")
-    return above, below
-
-
-def ratio_of_sums(above: Floats, below: Floats, axis: int = -1) -> Any:
-    """Sum of the one over the sum of the other, along an axis."""
-    return np.sum(above, axis=axis) / np.sum(below, axis=axis)
-
-
-def median_interval(values: Values, *, confidence: float = CONFIDENCE) -> Interval:
-    """Interval of the median by ranks, without any assumption on the distribution [3]_.
-
-    The number of values below the median is binomial(n, 1/2), so the interval from the k-th
-    smallest to the k-th largest covers it with probability 1 - 2 P(B <= k - 1); k is the largest
-    that reaches the confidence. There is none for n < 6 at 95 %.
-    """
-    array = np.sort(clean(values))
-    n = int(array.size)
-    if not n:
-        return Interval(None, None, None, 0, "none", TOO_SMALL, confidence)
-    estimate = float(np.median(array))
-    below = int(stats.binom.ppf((1 - confidence) / 2, n, 0.5))
-    # ppf is the smallest k with P(B <= k) >= tail; the k used here must not exceed the tail.
-    if stats.binom.cdf(below, n, 0.5) > (1 - confidence) / 2:
-        below -= 1
-    if below < 0:
-        return Interval(estimate, None, None, n, "none", TOO_SMALL, confidence)
-    low, high = float(array[below]), float(array[n - 1 - below])
-    return Interval(estimate, low, high, n, "ranks (binomial)", "", confidence)
+def few(n: int) -> str:
+    """Note on what the bounds of so few trials assume; empty from `ONE_MODE_BELOW` on."""
+    return ONE_MODE if n < ONE_MODE_BELOW else ""

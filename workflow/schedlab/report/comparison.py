@@ -1,68 +1,84 @@
-"""Schedulers side by side: differences with intervals, and what was set alike or not."""
+"""Schedulers side by side: effects with intervals and verdicts, and what was set alike or not."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from itertools import combinations
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from schedlab.formatting import number
-from schedlab.metrics.cells import QUANTITIES
-from schedlab.metrics.difference import compare
+from schedlab.metrics.comparable import Comparison, FloorKey, compare_groups
+from schedlab.metrics.quantities import QUANTITIES
 from schedlab.schedulers.base import PARITY
 
 COMPARED = ("makespan", "wait_median", "launch_median", "scheduler_cpu_per_job")
-"""Quantities whose difference has a meaning as such: costs, not rates or ratios."""
+"""Quantities that are compared. Throughput and utilisation say what the makespan says."""
 
 
-def differences(trials: pd.DataFrame) -> dict[str, Any]:
-    """Differences between schedulers for each workload and node count.
+def differences(
+    trials: pd.DataFrame, noise_floor: Mapping[FloorKey, float] | None = None
+) -> dict[str, Any]:
+    """Differences between schedulers for each workload and node count, judged as one table.
+
+    Parameters
+    ----------
+    trials : pandas.DataFrame
+        The trials table.
+    noise_floor : mapping, optional
+        See `schedlab.metrics.comparable.compare_groups`.
 
     Returns
     -------
     dict
-        `columns` (titles and units) and `rows`; no rows with fewer than two schedulers. Values have
-        `difference`, `interval`, `delta` (Cliff's), `verdict`, all text.
+        `columns` (title, and unit or that it is a ratio) and `rows`; no rows with fewer than two
+        schedulers. Values have `effect`, `interval`, `n`, `delta` (Cliff's), `verdict`, all text.
     """
-    valid = trials[trials["valid"].astype(bool)]
-    names = list(dict.fromkeys(str(name) for name in trials["scheduler"]))
-    rows = []
-    for (workload, nodes), cell in valid.groupby(["workload", "nodes"], sort=True, observed=True):
-        for first, second in combinations(sorted(names), 2):
-            rows.append(
-                {
-                    "workload": str(workload),
-                    "nodes": int(str(nodes)),
-                    "first": first,
-                    "second": second,
-                    "values": [_difference(cell, name, first, second) for name in COMPARED],
-                }
-            )
+    groups = {
+        (str(workload), int(str(nodes)), str(scheduler)): group
+        for (workload, nodes, scheduler), group in trials.groupby(
+            ["workload", "nodes", "scheduler"], sort=True, observed=True
+        )
+    }
+    names = sorted({name for _, _, name in groups})
+    keys = [
+        (workload, nodes, first, second)
+        for workload, nodes in sorted({(workload, nodes) for workload, nodes, _ in groups})
+        for first, second in combinations(names, 2)
+        if (workload, nodes, first) in groups and (workload, nodes, second) in groups
+    ]
+    pairs = [(groups[(w, n, first)], groups[(w, n, second)]) for w, n, first, second in keys]
+    found = compare_groups(pairs, COMPARED, noise_floor=noise_floor)
+    rows = [
+        {
+            "workload": workload,
+            "nodes": nodes,
+            "first": first,
+            "second": second,
+            "values": [_told(values[name]) for name in COMPARED],
+        }
+        for (workload, nodes, first, second), values in zip(keys, found, strict=True)
+    ]
     columns = [
-        {"title": QUANTITIES[name].title, "unit": QUANTITIES[name].unit} for name in COMPARED
+        {
+            "title": QUANTITIES[name].title,
+            "unit": "ratio" if QUANTITIES[name].scale == "log" else QUANTITIES[name].unit,
+        }
+        for name in COMPARED
     ]
     return {"columns": columns, "rows": rows}
 
 
-def _difference(cell: pd.DataFrame, quantity: str, first: str, second: str) -> dict[str, str]:
-    column = QUANTITIES[quantity].column
-
-    def values(scheduler: str) -> Any:
-        chosen = cell.loc[cell["scheduler"] == scheduler, column]
-        return pd.to_numeric(chosen).to_numpy(dtype=np.float64, na_value=np.nan)
-
-    found = compare(values(first), values(second))
-    bounds = found.difference
-    known = bounds.estimate is not None
+def _told(found: Comparison) -> dict[str, str]:
+    effect = found.effect
+    sign = "+" if found.kind == "difference" and (effect.estimate or 0) > 0 else ""
+    trials = "pairs" if found.paired else "n"
     return {
-        "difference": f"{'+' if known and (bounds.estimate or 0) > 0 else ''}"
-        f"{number(bounds.estimate)}"
-        if known
-        else "none",
-        "interval": f"[{number(bounds.low)}, {number(bounds.high)}]" if bounds.known else "",
+        "effect": "" if effect.estimate is None else f"{sign}{number(effect.estimate)}",
+        "interval": f"[{number(effect.low)}, {number(effect.high)}]" if effect.known else "",
+        "n": f"{trials}={effect.n}" if effect.n else "",
         "delta": number(found.cliffs_delta) if found.cliffs_delta is not None else "",
         "verdict": found.verdict,
     }

@@ -7,8 +7,16 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from schedlab.metrics.cells import QUANTITIES
-from schedlab.metrics.statistics import CONFIDENCE, MINIMUM, RESAMPLES, TOO_SMALL
+from schedlab.metrics.comparable import NOT_COMPARABLE
+from schedlab.metrics.difference import ERROR_RATE, MARGIN
+from schedlab.metrics.quantities import MAIN_QUANTITIES, QUANTITIES, values_of
+from schedlab.metrics.statistics import (
+    CENTRES,
+    CONFIDENCE,
+    MINIMUM,
+    ONE_MODE_BELOW,
+    TOO_SMALL,
+)
 
 YES, PARTLY, NOT_YET, EMPTY = "satisfied", "partly", "not yet", "does not apply"
 
@@ -43,7 +51,8 @@ DEFINITIONS = (
     Definition("Launch latency", "started − allocated", "part of the wait"),
     Definition(
         "Bounded slowdown",
-        "max(1, (wait + runtime) / max(runtime, threshold))",
+        "max(1, (wait + runtime) / max(runtime, threshold)); its median over the jobs of a trial,"
+        " because a mean of slowdowns is a mean of ratios",
         "Feitelson & Rudolph 1998",
     ),
     Definition(
@@ -66,19 +75,55 @@ DEFINITIONS = (
     Definition("Lateness", "submit − due: the driver's own error", ""),
 )
 
-_SUMMARY = {
-    "cost": "Arithmetic mean",
-    "rate": "Harmonic mean",
-    "ratio": "Ratio of sums",
-}
+PERCENTILES = {"wait_p99_s": 100, "lateness_p99_s": 100}
+"""Columns of percentiles, and how many jobs of a trial each needs."""
 
 
 def quantities() -> list[dict[str, Any]]:
     """Quantities by the way in which they are summarised over trials."""
     return [
-        {"how": how, "titles": [q.title for q in QUANTITIES.values() if q.kind == kind]}
-        for kind, how in _SUMMARY.items()
+        {
+            "how": f"{centre.capitalize()}",
+            "titles": [q.title for q in QUANTITIES.values() if q.scale == scale],
+        }
+        for scale, centre in CENTRES.items()
     ]
+
+
+def _replicates(valid: pd.DataFrame, cells: int) -> tuple[str, str]:
+    """Status and place of the rule on replicates and intervals."""
+    sizes = valid.groupby(["workload", "cluster"], observed=True).size()
+    small = cells - int((sizes >= MINIMUM).sum())
+    few = int((sizes[sizes >= MINIMUM] < ONE_MODE_BELOW).sum())
+    told = [f"Results table: {100 * CONFIDENCE:.0f} % intervals by Student's t over trials."]
+    if small:
+        told.append(
+            f"{small} of {cells} cells have fewer than {MINIMUM} valid trials and no interval."
+        )
+    if few:
+        told.append(
+            f"{few} of {cells} cells have fewer than {ONE_MODE_BELOW}: their intervals (†) assume"
+            " noise with one mode."
+        )
+    told.append("All trials of a cluster start from one snapshot: only one was sampled.")
+    return (PARTLY if len(valid) else EMPTY), " ".join(told)
+
+
+def _summaries(valid: pd.DataFrame) -> tuple[str, str]:
+    """Status and place of the rule on means."""
+    told = (
+        "Times, rates and parts of the machine by the geometric mean over trials, which is the same"
+        " for a rate and for the time per unit of work; launch latency and lateness, which can be 0"
+        " or less, by the arithmetic mean. Slowdowns by their median over jobs."
+    )
+    bad = [
+        QUANTITIES[name].title.lower()
+        for name in MAIN_QUANTITIES
+        if QUANTITIES[name].scale == "log" and (values_of(valid, name) <= 0).any()
+    ]
+    if bad:
+        told += f" Not summarised where a trial's value is not positive: {', '.join(bad)}."
+    return (PARTLY if bad else YES if len(valid) else EMPTY), told
 
 
 def _comparisons(verdicts: Sequence[str]) -> tuple[str, str]:
@@ -86,11 +131,78 @@ def _comparisons(verdicts: Sequence[str]) -> tuple[str, str]:
     if not verdicts:
         return EMPTY, "This report compares nothing."
     small = sum(verdict == TOO_SMALL for verdict in verdicts)
-    few = f" {small} of {len(verdicts)} have too few valid trials for a verdict." if small else ""
+    other = sum(verdict.startswith(NOT_COMPARABLE) for verdict in verdicts)
+    told = (
+        f"Schedulers side by side: {len(verdicts)} comparisons judged as one table, Holm-corrected,"
+        f" false verdicts in at most {100 * ERROR_RATE:g} % of tables; effects with interval and"
+        f" Cliff's delta; equivalence within {100 * MARGIN:g} % by two one-sided tests."
+    )
+    if small:
+        told += f" {small} of {len(verdicts)} have too few valid trials for a verdict."
+    if other:
+        told += f" {other} of {len(verdicts)} are not comparable."
+    return (PARTLY if small or other else YES), told
+
+
+def _percentiles(trials: pd.DataFrame) -> tuple[str, str]:
+    """Status and place of the rule on percentiles: no trial shows one that it cannot support."""
+    unsupported = sum(
+        int((trials[column].notna() & (trials["jobs"] < least)).sum())
+        for column, least in PERCENTILES.items()
+    )
+    if unsupported:
+        return NOT_YET, f"{unsupported} percentiles of the tables are of too few jobs."
+    return YES, "Only medians are shown; the tables hold the 99th from 100 jobs a trial on."
+
+
+def _order(trials: pd.DataFrame) -> tuple[str, str]:
+    """Status and place of the rule on factors and order."""
+    own = trials[trials["source"].fillna("") == ""]
+    runs = own.sort_values("order")
+    known = runs["order"].notna().all() and runs["order"].is_unique
+    told = "Factors and Order of trials, below."
+    if not known:
+        return PARTLY, f"{told} The order of some trials is not known."
+    # Blocks of one cell in a row: more of them than changes of the cell.
+    cell = runs["cluster"].astype(str) + runs["workload"].astype(str)
+    mixed = int((cell != cell.shift()).sum()) > cell.nunique() or cell.nunique() == len(cell)
+    if len(cell) and cell.nunique() > 1 and not mixed:
+        return PARTLY, f"{told} The trials of each cell ran in a row, not interleaved."
+    return YES, told
+
+
+def _clocks(trials: pd.DataFrame) -> tuple[str, str]:
+    """Status and place of the rule on clocks."""
+    valid = trials[trials["valid"].astype(bool)]
+    unknown = int(valid["clock_uncertainty_s"].isna().sum())
+    told = (
+        "Clocks and Instants, below. Every trial starts from the same snapshot, after the"
+        " scheduler's health check; no job is discarded as warm-up."
+    )
+    if unknown:
+        told += f" {unknown} valid trials have no measured clock uncertainty."
+    return (PARTLY if unknown else YES), told
+
+
+def _bounds(trials: pd.DataFrame) -> tuple[str, str]:
+    """Status and place of the rule on bounds."""
+    unknown = int(trials["ideal_makespan_s"].isna().sum())
+    if unknown == len(trials):
+        return NOT_YET, "No bound is known."
+    told = (
+        "Machine's area and critical path: yes. The submitter's ceiling is not measured apart; the"
+        " rate that it reached is in Order of trials."
+    )
+    return PARTLY, told + (f" {unknown} trials have no bound." if unknown else "")
+
+
+def _distributions(valid: pd.DataFrame) -> tuple[str, str]:
+    """Status and place of the rule on distributions."""
+    if not len(valid):
+        return EMPTY, "No trial is valid: there is no distribution to show."
     return (
-        PARTLY if small else YES,
-        "Schedulers side by side: differences with interval and Cliff's delta; overlapping"
-        f" intervals are not evidence of equality.{few}",
+        YES,
+        "Distribution functions of wait, launch latency and lateness; points are not joined.",
     )
 
 
@@ -111,64 +223,45 @@ def rules(
         Trials of the experiment are not in the tables.
     """
     valid = trials[trials["valid"].astype(bool)]
-    sizes = valid.groupby(["workload", "cluster"], observed=True).size()
     cells = trials.groupby(["workload", "cluster"], observed=True).ngroups
-    small = cells - int((sizes >= MINIMUM).sum())
-    percent = f"{100 * CONFIDENCE:.0f} %"
-    few = (
-        f"; {small} of {cells} cells have fewer than {MINIMUM} valid trials and no interval"
-        if small
-        else ""
-    )
     named = "; cells without trials are named at the top" if absent else ""
     rows = [
         (
-            "The replicate is the trial. Every number carries an interval and its n.",
-            PARTLY if small else YES,
-            f"Results table: {percent} BCa bootstrap ({RESAMPLES} resamples) over trials, by"
-            f" percentiles where BCa is not defined{few}. With n = 3 a nominal 95 % interval"
-            " covers about three quarters of the time: more repetitions are the only remedy.",
+            "The replicate is the trial, and the cluster above it. Every number carries an interval"
+            " and its n.",
+            *_replicates(valid, cells),
         ),
         (
-            "Costs by arithmetic mean or median, rates by harmonic mean, no means of ratios.",
-            YES,
-            "The list of summaries is above.",
+            "Costs by mean or median, rates such that they agree with times, no arithmetic means of"
+            " ratios.",
+            *_summaries(valid),
         ),
         (
-            "Comparisons by the interval of the difference and effect size.",
+            "Comparisons of trials that ran the same trace, corrected for their number, with effect"
+            " size; equivalence and too small n are possible verdicts.",
             *_comparisons(verdicts),
         ),
         (
             "An A/A comparison gives the noise floor.",
-            NOT_YET,
-            "No A/A comparison is part of this report: differences between clusters may be noise.",
+            *(
+                (NOT_YET, "No A/A comparison is part of this report: no noise floor is applied.")
+                if verdicts
+                else (EMPTY, "This report compares nothing.")
+            ),
         ),
-        (
-            "Percentiles only where n supports them.",
-            YES,
-            "Only medians are shown; the tables hold the 99th percentile from 100 jobs a trial on.",
-        ),
+        ("Percentiles only where n supports them.", *_percentiles(trials)),
         (
             "All factors, levels and the run order are listed; the order is seeded and random.",
-            YES,
-            "Factors and Order of trials, below.",
+            *_order(trials),
         ),
         (
             "Clock source, synchronisation, resolutions, warm-up and summarisation are stated.",
-            YES,
-            "Clocks and Instants, below. Every trial starts from the same snapshot, after the"
-            " scheduler's health check; no job is discarded as warm-up.",
+            *_clocks(trials),
         ),
-        (
-            "Upper bounds are drawn.",
-            PARTLY,
-            "Machine's area and critical path: yes. The submitter's ceiling is not measured apart;"
-            " the rate that it reached is in Order of trials.",
-        ),
+        ("Upper bounds are drawn.", *_bounds(trials)),
         (
             "Distributions are shown; points are joined only where that has a meaning.",
-            YES,
-            "Distribution functions of wait, launch latency and lateness; points are not joined.",
+            *_distributions(valid),
         ),
         (
             "No pooling across lineages. Omitted or failed cells are named with the reason.",

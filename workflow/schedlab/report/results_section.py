@@ -9,7 +9,8 @@ import pandas as pd
 
 from schedlab.config.model import Experiment
 from schedlab.formatting import count, number, seconds, short, span
-from schedlab.metrics.cells import MAIN_QUANTITIES, QUANTITIES, cells
+from schedlab.metrics.cells import cells
+from schedlab.metrics.quantities import MAIN_QUANTITIES, QUANTITIES
 from schedlab.schedulers.base import TIMESTAMPS
 from schedlab.tables.build import Tables
 from schedlab.tables.schemas import FAILED, FATES, JOBS, PASSED, UNKNOWN

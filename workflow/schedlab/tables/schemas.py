@@ -19,7 +19,8 @@ Version 3: jobs carry the instants of their ranks.
 
 Version 4: waits, turnarounds and slowdowns begin when a job was due, not when it was submitted; the
 parts of the wait are called lateness, submission, scheduling and launch. `valid` judges the
-measurement alone; jobs without an end count with lower bounds (`at_least`).
+measurement alone; jobs without an end count with lower bounds (`at_least`). Trials carry digests of
+their trace and of their host's description.
 """
 
 # The same few strings over millions of rows.
@@ -130,6 +131,8 @@ CONDITIONS = (
     Column("cores", _N, "1", "processors of all the compute nodes"),
     Column("lineage", pa.string(), "", "digest of the trial's record and of all before it"),
     Column("parent", pa.string(), "", "digest of the record of the cluster's configuration"),
+    Column("trace", pa.string(), "", "digest of the jobs submitted and their machine's size"),
+    Column("host", pa.string(), "", "digest of the host's description; null where not recorded"),
     Column("duration_s", _F, "s", "the whole trial, with restore and collection"),
     Column("accelerator", pa.string(), "", "kvm, or tcg (software emulation)"),
     Column("oversubscription", _F, "1", "virtual processors per host core"),

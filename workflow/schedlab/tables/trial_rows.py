@@ -14,6 +14,7 @@ import pyarrow as pa
 from schedlab.metrics.jobs import concurrency
 from schedlab.metrics.machine import daemon_failures
 from schedlab.metrics.trial_values import trial_metrics
+from schedlab.results.digests import digest
 from schedlab.results.imports import label
 from schedlab.results.records import load_record
 from schedlab.results.series import read_series
@@ -27,6 +28,8 @@ from schedlab.workloads import Trace, read_trace
 
 BATCH = 50_000
 """Samples held in memory at once."""
+
+_HOST = ("cpu", "cores", "memory_mib", "kernel", "system")
 
 
 @dataclass
@@ -119,6 +122,7 @@ def read_trial(folder: Path, origin: str = "") -> TrialRows:
         **columns,
         "kind": trace.kind,
         "cores": trace.machine.cores,
+        "trace": _same_jobs(trace),
         "settings": json.dumps(scheduler.settings(folder / "native"), sort_keys=True),
         "parity": json.dumps(scheduler.parity(folder / "native"), sort_keys=True),
         "counters": json.dumps(scheduler.counters(folder / "native"), sort_keys=True),
@@ -256,6 +260,7 @@ def _conditions(record: Mapping[str, Any], clocks: Mapping[str, NodeClock]) -> d
         "duration_s": record["duration"],
         "accelerator": conditions.get("accelerator"),
         "oversubscription": conditions.get("oversubscription"),
+        "host": _same_host(host),
         "host_cores": host.get("cores"),
         "host_cpu": host.get("cpu"),
         "load_start": host.get("load_start"),
@@ -268,6 +273,18 @@ def _conditions(record: Mapping[str, Any], clocks: Mapping[str, NodeClock]) -> d
         "clock_offset_s": head.first / 1e9 if head else None,
         "conditions": json.dumps(conditions, sort_keys=True),
     }
+
+
+def _same_jobs(trace: Trace) -> str:
+    """Digest that traces of equal jobs for equal machines share, whatever their names and seeds."""
+    content = trace.to_dict()
+    return digest({key: content[key] for key in ("machine", "scale", "jobs")})
+
+
+def _same_host(host: Mapping[str, Any]) -> str | None:
+    """Digest of what describes a host, not of its load; None where nothing was recorded."""
+    known = {name: host[name] for name in _HOST if host.get(name) is not None}
+    return digest(known) if known else None
 
 
 def _largest_s(nanoseconds: Iterable[int]) -> float | None:

@@ -1,0 +1,118 @@
+"""What is compared with what: traces, machines, pairs, missing values."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from schedlab.metrics.comparable import compare_groups, matched, why_not
+
+_DRAWN = np.random.default_rng(0).normal(size=(2, 8))
+NOISE = np.exp(0.01 * (_DRAWN - _DRAWN.mean(axis=1, keepdims=True)))
+"""Two groups of trials of the same geometric mean, 1."""
+
+
+def trials(values: object, **changes: object) -> pd.DataFrame:
+    makespans = np.asarray(values, dtype=float)
+    n = len(makespans)
+    return pd.DataFrame(
+        {
+            "workload": "poisson", "nodes": 2, "repetition": range(1, n + 1), "valid": True,
+            "trace": [f"trace {i}" for i in range(n)], "accelerator": "kvm", "host": "h",
+            "makespan_s": makespans, "launch_median_s": makespans / 100,
+            "ideal_makespan_s": 1.0,
+        }
+        | changes
+    )  # fmt: skip
+
+
+def makespan(a: pd.DataFrame, b: pd.DataFrame, **options: object) -> object:
+    (found,) = compare_groups([(a, b)], ["makespan"], **options)  # type: ignore[arg-type]
+    return found["makespan"]
+
+
+@pytest.mark.parametrize(
+    ("change", "verdict"),
+    [
+        ({"host": "another"}, "not comparable: other host"),
+        ({"accelerator": "tcg"}, "not comparable: other accelerator"),
+        ({"trace": "another"}, "not comparable: other traces"),
+        ({"host": None}, "not comparable: host not recorded"),
+        ({"trace": None}, "not comparable: trace not recorded"),
+    ],
+)
+def test_what_is_not_alike_is_not_compared(change: dict[str, object], verdict: str) -> None:
+    found = makespan(trials(NOISE[0]), trials(2 * NOISE[1], **change))
+    assert (found.verdict, found.p, found.effect.estimate) == (verdict, None, None)
+
+
+def test_a_group_of_two_hosts_is_not_compared() -> None:
+    both = trials(NOISE[0], host=["h"] * 7 + ["g"])
+    assert why_not(both, trials(NOISE[1])) == "other host"
+    # An invalid trial elsewhere does not matter: it is in no estimate.
+    both["valid"] = [True] * 7 + [False]
+    assert makespan(both, trials(NOISE[1])).verdict == "the same within 5 %"
+
+
+def test_pairs_are_of_one_trace_and_repetition() -> None:
+    a, b = trials([1.0, 2.0, 3.0]), trials([5.0, 6.0, 7.0]).iloc[[2, 0, 1]]
+    b.loc[b["repetition"] == 2, "trace"] = "changed since"
+    first, second, paired = matched(a, b)
+    assert paired
+    assert (first["makespan_s"].tolist(), second["makespan_s"].tolist()) == ([1.0, 3.0], [5.0, 7.0])
+
+
+def test_one_trace_makes_no_pairs() -> None:
+    a, b = trials(NOISE[0], trace="t"), trials(NOISE[1, :5], trace="t")
+    assert matched(a, b)[2] is False
+    found = makespan(a, b)
+    assert (found.paired, found.effect.n, found.effect.method) == (
+        False,
+        5,
+        "Welch's t on logarithms",
+    )
+
+
+def test_a_missing_partner_takes_its_pair_away() -> None:
+    a, b = trials(NOISE[0]), trials(2 * NOISE[1])
+    b.loc[0, "makespan_s"] = np.nan
+    found = makespan(a, b)
+    assert (found.effect.n, found.paired, found.verdict) == (7, True, "smaller")
+    assert found.effect.estimate == pytest.approx(
+        float(np.exp(np.log(a["makespan_s"][1:] / b["makespan_s"][1:]).mean()))
+    )
+
+
+def test_five_pairs_are_too_few_and_say_the_ratio_still() -> None:
+    found = makespan(trials(NOISE[0, :5]), trials(3 * NOISE[1, :5]))
+    assert found.verdict == "n too small" and found.p is None
+    assert found.effect.high < 0.4
+    two = makespan(trials([1.0, 1.0]), trials([2.0, 2.0]))
+    assert (two.verdict, two.effect.estimate, two.effect.known) == ("n too small", 0.5, False)
+    assert makespan(trials([]), trials([1.0])).verdict == "n too small"
+
+
+def test_each_quantity_on_its_scale() -> None:
+    a, b = trials(2 * NOISE[0]), trials(NOISE[1])
+    (found,) = compare_groups([(a, b)], ["makespan", "launch_median", "ideal_makespan"])
+    ratio, apart = found["makespan"], found["launch_median"]
+    assert (ratio.kind, ratio.verdict) == ("ratio", "larger")
+    assert ratio.effect.low < 2 < ratio.effect.high
+    assert (apart.kind, apart.verdict) == ("difference", "larger")
+    assert apart.effect.estimate == pytest.approx(0.01, rel=0.05)
+    assert (found["ideal_makespan"].verdict, found["ideal_makespan"].p) == ("equal", None)
+
+
+def test_a_value_without_logarithm_is_named() -> None:
+    a = trials([1.0, 0.0, 1.0, 1.0, 1.0, 1.0])
+    assert makespan(a, trials(NOISE[1])).verdict == "not comparable: a value is not positive"
+
+
+def test_the_noise_floor_is_that_of_the_cell() -> None:
+    a, b = trials(1.1 * NOISE[0]), trials(NOISE[1])
+    assert makespan(a, b).verdict == "larger"
+    floor = {("makespan", "poisson", 2): 0.2}
+    assert makespan(a, b, noise_floor=floor).verdict == "no difference shown"
+    assert makespan(a, b, noise_floor={("makespan", "poisson", 1): 0.2}).verdict == "larger"
+    assert makespan(a, b, margin=0.2).verdict == "larger"

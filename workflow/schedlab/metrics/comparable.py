@@ -1,0 +1,235 @@
+"""Comparisons of groups of trials: which may be compared, which trials form pairs, all verdicts.
+
+Only what is alike is compared: equal traces, the same accelerator, a host of the same description.
+Trials form pairs where the repetitions ran traces of their own: then the two that ran the same
+trace belong together. Where all trials of both groups ran one and the same trace, the number of a
+repetition means nothing (trials run in one random order), and all trials count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from schedlab.metrics.difference import (
+    EQUAL,
+    MARGIN,
+    Block,
+    cliffs_delta,
+    judge,
+)
+from schedlab.metrics.quantities import QUANTITIES, values_of
+from schedlab.metrics.statistics import (
+    MINIMUM,
+    NOT_POSITIVE,
+    TOO_SMALL,
+    Floats,
+    Interval,
+    equal_up_to_rounding,
+    few,
+)
+
+NOT_COMPARABLE = "not comparable"
+COMPUTED = f"{NOT_COMPARABLE}: computed from the trace, not measured"
+
+FloorKey = tuple[str, str, int]
+"""Quantity, workload, nodes."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two groups of trials compared in one quantity.
+
+    Parameters
+    ----------
+    effect : Interval
+        Of a / b or a - b, see `kind`; its n is the number of pairs, or of the smaller group. Its
+        95 % are those of this one interval, not corrected for the table.
+    kind : {"ratio", "difference"}
+        What the effect is.
+    cliffs_delta : float or None
+        Effect size from -1 to 1: P(a > b) - P(a < b).
+    p : float or None
+        P-value for "no difference", corrected for the table; None without a test.
+    verdict : str
+        ``larger`` or ``smaller`` (a than b), ``no difference shown``, ``the same within x %``,
+        ``equal``, ``n too small``, or ``not comparable: ...``.
+    paired : bool
+        Whether trials were compared pair by pair.
+    """
+
+    effect: Interval
+    kind: Literal["ratio", "difference"]
+    cliffs_delta: float | None
+    p: float | None
+    verdict: str
+    paired: bool
+
+
+def why_not(a: pd.DataFrame, b: pd.DataFrame) -> str:
+    """Reason why two groups of valid trials cannot be compared; empty where they can."""
+    for column, name in (("accelerator", "accelerator"), ("host", "host")):
+        found = set(a[column]) | set(b[column])
+        if any(pd.isna(value) for value in found):
+            return f"{name} not recorded"
+        if len(found) > 1:
+            return f"other {name}"
+    if a["trace"].isna().any() or b["trace"].isna().any():
+        return "trace not recorded"
+    return "" if set(a["trace"]) & set(b["trace"]) else "other traces"
+
+
+def matched(a: pd.DataFrame, b: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame, bool]:
+    """Trials of two comparable groups that are compared, and whether row by row.
+
+    Returns
+    -------
+    tuple
+        Rows of the first, rows of the second, and whether they form pairs. Trials without a
+        partner are left out where there are pairs.
+    """
+    if len(set(a["trace"]) | set(b["trace"])) == 1:
+        return a, b, False
+    keys = ["repetition", "trace"]
+    first, second = (
+        side.assign(_place=np.arange(len(side)), _again=side.groupby(keys).cumcount())
+        for side in (a, b)
+    )
+    columns = [*keys, "_again", "_place"]
+    pairs = first[columns].merge(
+        second[columns], on=[*keys, "_again"], suffixes=("_a", "_b"), validate="one_to_one"
+    )
+    return a.iloc[pairs["_place_a"].to_numpy()], b.iloc[pairs["_place_b"].to_numpy()], True
+
+
+def compare_groups(
+    pairs: Sequence[tuple[pd.DataFrame, pd.DataFrame]],
+    quantities: Sequence[str],
+    *,
+    noise_floor: Mapping[FloorKey, float] | None = None,
+    margin: float = MARGIN,
+) -> list[dict[str, Comparison]]:
+    """Compare pairs of groups of trials in some quantities: one table, judged as one.
+
+    Parameters
+    ----------
+    pairs : sequence of pair of pandas.DataFrame
+        Rows of the trials table, those of each group all of one cell. Invalid ones are left out.
+    quantities : sequence of str
+        Keys of `schedlab.metrics.quantities.QUANTITIES`.
+    noise_floor : mapping, optional
+        (quantity, workload, nodes) -> relative difference that two equal clusters showed (0.02 for
+        2 %): no smaller difference is claimed. What is missing is 0.
+    margin : float
+        Relative difference below which two sides count as the same.
+
+    Returns
+    -------
+    list of dict
+        For each pair the comparison of each quantity.
+    """
+    floors = noise_floor or {}
+    found: list[dict[str, Comparison]] = []
+    waiting: dict[tuple[Any, ...], list[tuple[str, Floats, Floats, float]]] = {}
+    for place, (first, second) in enumerate(pairs):
+        a, b = (side[side["valid"].astype(bool)] for side in (first, second))
+        reason = why_not(a, b) if len(a) and len(b) else ""
+        paired = False
+        if not reason:
+            a, b, paired = matched(a, b)
+        found.append({})
+        for name in quantities:
+            x, y = _known(values_of(a, name), values_of(b, name), paired=paired)
+            comparison = _untested(name, x, y, paired=paired, reason=reason)
+            found[place][name] = comparison
+            if not comparison.verdict:
+                key = (name, str(a["workload"].iloc[0]), int(a["nodes"].iloc[0]))
+                # What has values of the same trials is permuted together.
+                group = (place, paired, x.size, y.size, *_missing(a, b, name))
+                waiting.setdefault(group, []).append((name, x, y, floors.get(key, 0.0)))
+    _test(found, waiting, margin)
+    return found
+
+
+def _known(x: Floats, y: Floats, *, paired: bool) -> tuple[Floats, Floats]:
+    """Values of both sides without the missing ones; of pairs both."""
+    if paired:
+        both = ~np.isnan(x) & ~np.isnan(y)
+        return x[both], y[both]
+    return x[~np.isnan(x)], y[~np.isnan(y)]
+
+
+def _missing(a: pd.DataFrame, b: pd.DataFrame, name: str) -> tuple[bytes, bytes]:
+    """Which values of a quantity are missing."""
+    return np.isnan(values_of(a, name)).tobytes(), np.isnan(values_of(b, name)).tobytes()
+
+
+def _untested(name: str, x: Floats, y: Floats, *, paired: bool, reason: str) -> Comparison:
+    """Comparison as far as it needs no test; without a verdict where it needs one."""
+    quantity = QUANTITIES[name]
+    kind: Literal["ratio", "difference"] = "ratio" if quantity.scale == "log" else "difference"
+    n = int(min(x.size, y.size))
+
+    def without(verdict: str, estimate: float | None = None, note: str = "") -> Comparison:
+        bare = Interval(estimate, None, None, n, "none", note or verdict)
+        delta = None if reason else cliffs_delta(x, y)
+        return Comparison(bare, kind, delta, None, verdict, paired)
+
+    if reason:
+        return without(f"{NOT_COMPARABLE}: {reason}")
+    if not n:
+        return without(TOO_SMALL)
+    if quantity.scale == "log" and (np.any(x <= 0) or np.any(y <= 0)):
+        return without(f"{NOT_COMPARABLE}: {NOT_POSITIVE}")
+    if quantity.scale == "log":
+        estimate = float(np.exp(np.log(x).mean() - np.log(y).mean()))
+    else:
+        estimate = float(x.mean() - y.mean())
+    if n < MINIMUM:
+        return without(TOO_SMALL, estimate)
+    if not quantity.measured:
+        apart = np.stack([x, y]) if paired else np.concatenate([x, y])
+        return without(EQUAL if np.all(equal_up_to_rounding(apart, axis=0)) else COMPUTED, estimate)
+    return without("", estimate)
+
+
+def _test(
+    found: list[dict[str, Comparison]],
+    waiting: Mapping[tuple[Any, ...], list[tuple[str, Floats, Floats, float]]],
+    margin: float,
+) -> None:
+    """Judge everything that waits for a verdict as one table."""
+    blocks = [
+        Block(
+            np.stack([x for _, x, _, _ in columns], axis=-1)[None],
+            np.stack([y for _, _, y, _ in columns], axis=-1)[None],
+            bool(group[1]),
+            np.array([QUANTITIES[name].scale == "log" for name, *_ in columns]),
+            np.array([floor for *_, floor in columns]),
+        )
+        for group, columns in waiting.items()
+    ]
+    if not blocks:
+        return
+    table = judge(blocks, margin=margin)
+    names = [(group[0], name) for group, columns in waiting.items() for name, *_ in columns]
+    for column, (place, name) in enumerate(names):
+        before = found[place][name]
+        n, log = before.effect.n, before.kind == "ratio"
+        verdict = str(table.verdict[0, column])
+        p = float(table.p[0, column])
+        interval = Interval(
+            float(table.effect[0, column]),
+            float(table.low[0, column]),
+            float(table.high[0, column]),
+            n,
+            ("paired t" if before.paired else "Welch's t") + (" on logarithms" if log else ""),
+            few(n),
+        )
+        found[place][name] = replace(
+            before, effect=interval, verdict=verdict, p=None if np.isnan(p) else p
+        )

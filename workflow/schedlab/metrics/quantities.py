@@ -1,0 +1,80 @@
+"""Quantities of trials: what is summarised and compared over them, and on which scale.
+
+Times, rates and parts of the machine are positive and their noise grows with their size: they are
+taken on the scale ``log`` (geometric mean, ratios). No ratio is averaged arithmetically. What is a
+difference of two instants of different clocks or sources, and so can come out as zero or below, is
+taken on the scale ``raw`` (arithmetic mean, differences): launch latency, lateness.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from schedlab.metrics.statistics import Floats, Scale
+
+
+class Quantity(NamedTuple):
+    """A metric of trials that is summarised over them.
+
+    Parameters
+    ----------
+    column : str
+        Column of the trials table.
+    title : str
+        For headings and axes.
+    unit : str
+        Unit; `1` for ratios.
+    scale : {"log", "raw"}
+        On which trials are summarised and compared.
+    limit : float or None
+        What it cannot exceed.
+    measured : bool
+        False for what is computed from the trace alone: it is shown, not tested.
+    """
+
+    column: str
+    title: str
+    unit: str
+    scale: Scale = "log"
+    limit: float | None = None
+    measured: bool = True
+
+
+QUANTITIES: dict[str, Quantity] = {
+    "throughput": Quantity("throughput_jobs_per_s", "Throughput", "jobs/s"),
+    "makespan": Quantity("makespan_s", "Makespan", "s"),
+    "ideal_makespan": Quantity("ideal_makespan_s", "Ideal makespan", "s", measured=False),
+    "wait_median": Quantity("wait_median_s", "Median wait", "s"),
+    "wait_mean": Quantity("wait_mean_s", "Mean wait", "s"),
+    # The two instants have different sources: within their resolution it can be 0 or less.
+    "launch_median": Quantity("launch_median_s", "Median launch latency", "s", "raw"),
+    # The median over jobs: a mean of slowdowns would be a mean of ratios.
+    "bounded_slowdown": Quantity("bounded_slowdown_median", "Median bounded slowdown", "1"),
+    # The work is the trace's, so it varies over trials as one over the makespan does.
+    "utilisation": Quantity("utilisation", "Utilisation", "1", limit=1.0),
+    "scheduler_cpu_per_job": Quantity(
+        "scheduler_cpu_per_job_s", "Scheduler's processor time per job", "s"
+    ),
+    "lateness_median": Quantity("lateness_median_s", "Median submission lateness", "s", "raw"),
+}
+
+MAIN_QUANTITIES = (
+    "throughput",
+    "makespan",
+    "ideal_makespan",
+    "wait_median",
+    "launch_median",
+    "bounded_slowdown",
+    "utilisation",
+    "scheduler_cpu_per_job",
+)
+"""Quantities of the report's main table."""
+
+
+def values_of(trials: pd.DataFrame, quantity: str) -> Floats:
+    """Values of some trials in their order; NaN where one is missing."""
+    column = trials[QUANTITIES[quantity].column]
+    return pd.to_numeric(column).to_numpy(dtype=np.float64, na_value=np.nan)
