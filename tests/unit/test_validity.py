@@ -111,17 +111,21 @@ def swap(conditions: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("change", "name", "words"),
     [
-        (memory, "machine", "compute1 has 300 MiB of 768 MiB"),
-        (processors, "machine", "compute2 has 1 processors, not 2"),
-        (absent, "machine", "compute2 is missing"),
-        (reboot, "guests", "compute1 was started again"),
-        (health, "health after", "drained"),
-        (records, "records", "no space left"),
-        (monitoring, "monitoring", "of the samples of node/compute1 are missing"),
-        (others, "load of others", "of the host's processor time (at most 10% may be taken)"),
-        (steal, "load of others", "of the host's processor time"),
-        (stall, "memory pressure", "stood still for memory"),
-        (swap, "swapping", "swapped 954 MiB (at most 16 MiB)"),
+        (memory, "machines not as declared", "compute1 has 300 MiB of 768 MiB"),
+        (processors, "machines not as declared", "compute2 has 1 processors, not 2"),
+        (absent, "machines not as declared", "compute2 is missing"),
+        (reboot, "guests that restarted", "compute1 was started again"),
+        (health, "failed health checks afterwards", "drained"),
+        (records, "records not taken", "no space left"),
+        (monitoring, "part of samples missing", "of the samples of node/compute1 are missing"),
+        (
+            others,
+            "processor time of others",
+            "of the host's processor time (at most 10% may be taken)",
+        ),
+        (steal, "processor time of others", "of the host's processor time"),
+        (stall, "time stalled for memory", "stood still for memory"),
+        (swap, "bytes swapped by the host", "swapped 954 MiB (at most 16 MiB)"),
     ],
 )
 def test_each_fault_of_the_measurement_makes_a_trial_invalid(
@@ -145,8 +149,8 @@ def test_what_an_older_record_has_not_measured_decides_nothing(tmp_path: Path) -
     trial = read_trial(folder).trial
     assert trial["valid"]
     unknown = {check["name"] for check in trial["checks"] if check["verdict"] == UNKNOWN}
-    assert unknown == {"machine", "guests", "health after", "records", "monitoring",
-                       "load of others", "memory pressure", "swapping"}  # fmt: skip
+    assert unknown == {"machines not as declared", "guests that restarted", "failed health checks afterwards", "records not taken", "part of samples missing",
+                       "processor time of others", "time stalled for memory", "bytes swapped by the host"}  # fmt: skip
 
 
 def test_a_driver_without_a_result_makes_a_trial_invalid(tmp_path: Path) -> None:
@@ -235,7 +239,7 @@ def test_trials_are_listed_with_verdict_outcome_and_reasons(campaign: Path) -> N
     lines = text.splitlines()
     assert "slurm-n1.burst.1  valid    48 of 50 jobs, 2 unfinished" in lines
     assert any(line.startswith("slurm-n1.burst.2  INVALID") for line in lines)
-    assert "    invalid: the guest compute1 died" in text
+    assert "    invalid: the guest compute1 died; stage: trial; node: compute1" in lines
     assert "    outcome: 2 of 50 jobs UNFINISHED (the scheduler: PENDING)" in lines
     assert "    withheld: the driver was late: largest lateness 25" in text
     assert lines[-1] == "2 of 3 trials valid; 1 have not run"

@@ -146,15 +146,22 @@ def trial_checks(
     conditions = record["conditions"]
     health, not_taken = conditions.get("health", {}).get("after"), conditions.get("not_taken")
     broken = list(record["verdict"]["reasons"])
+
+    def none_if_broken(found: list[str]) -> list[str] | None:
+        # A trial that broke down has said so: what it did not leave is no second reason.
+        return None if broken else found
+
     return [
-        counted("testbed", broken),
-        # A trial that broke down has said so: what is missing then is no second reason.
-        counted("driver", [] if driver or broken else ["the driver left no driver.json"]),
-        counted("machine", _machine(record)),
-        counted("guests", _restarted(conditions)),
-        counted("health after", None if health is None or daemons else health),
-        counted("records", None if not_taken is None or daemons else not_taken),
-        counted("instants", [] if broken else _missing(jobs)),
+        counted("failures of the testbed", broken),
+        counted(
+            "missing result of the driver",
+            [] if driver else none_if_broken(["the driver left no driver.json"]),
+        ),
+        counted("machines not as declared", _machine(record)),
+        counted("guests that restarted", _restarted(conditions)),
+        counted("failed health checks afterwards", None if health is None or daemons else health),
+        counted("records not taken", None if not_taken is None or daemons else not_taken),
+        counted("completed jobs without stamps", none_if_broken(_missing(jobs))),
         instants_in_order(jobs, clocks, gang=gang),
         _monitoring(conditions),
         *_host(conditions),
@@ -190,7 +197,7 @@ def instants_in_order(jobs: pd.DataFrame, clocks: Mapping[str, NodeClock], *, ga
                     f"{largest / 1e6:.1f} ms (clocks allow {allowed / 1e6:.1f} ms)"
                 )
     value = None if worst is None else worst / 1e9
-    return at_most("order of instants", value, allowed / 1e9, "s", "; ".join(said))
+    return at_most("steps backwards in time", value, allowed / 1e9, "s", "; ".join(said))
 
 
 def measure_checks(metrics: Mapping[str, Any], uncertainty: float | None) -> list[Check]:
@@ -284,7 +291,7 @@ def _missing(jobs: pd.DataFrame) -> list[str]:
 
 def _monitoring(conditions: Mapping[str, Any]) -> Check:
     """Check that every target was scraped; the value is the part of the scrapes that are lost."""
-    scraped, name, limit = conditions.get("scraped"), "monitoring", 1 - SCRAPED_PART
+    scraped, name, limit = conditions.get("scraped"), "part of samples missing", 1 - SCRAPED_PART
     if scraped is None:
         return at_most(name, None, limit, "1", "")
     wanted = conditions["observed_seconds"] / conditions["scrape_interval"]
@@ -311,7 +318,7 @@ def _host(conditions: Mapping[str, Any]) -> list[Check]:
         swapped = float(during["swap"]["out"] + during["swap"]["in"])
     return [
         at_most(
-            "load of others",
+            "processor time of others",
             others,
             OTHERS_PART,
             "1",
@@ -319,7 +326,7 @@ def _host(conditions: Mapping[str, Any]) -> list[Check]:
             f" (at most {OTHERS_PART:.0%} may be taken)",
         ),
         at_most(
-            "memory pressure",
+            "time stalled for memory",
             stalled,
             STALL_PART,
             "1",
@@ -327,7 +334,7 @@ def _host(conditions: Mapping[str, Any]) -> list[Check]:
             f" (at most {STALL_PART:.0%})",
         ),
         at_most(
-            "swapping",
+            "bytes swapped by the host",
             swapped,
             float(SWAP_BYTES),
             "B",

@@ -67,5 +67,6 @@ def _trial(row: dict[str, Any], place: int, width: int) -> Iterator[str]:
         if check["verdict"] == FAILED:
             notes.append(("withheld" if check["withholds"] else "invalid", check["reason"]))
     for kind, text in notes:
-        wrapped = textwrap.wrap(f"{kind}: {text}", width - 4, subsequent_indent="  ")
-        yield from (f"    {line}" for line in wrapped)
+        line = "; ".join(part.strip() for part in text.splitlines())
+        wrapped = textwrap.wrap(f"{kind}: {line}", width - 4, subsequent_indent="  ")
+        yield from (f"    {part}" for part in wrapped)
