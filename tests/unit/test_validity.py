@@ -149,8 +149,16 @@ def test_what_an_older_record_has_not_measured_decides_nothing(tmp_path: Path) -
     trial = read_trial(folder).trial
     assert trial["valid"]
     unknown = {check["name"] for check in trial["checks"] if check["verdict"] == UNKNOWN}
-    assert unknown == {"machines not as declared", "guests that restarted", "failed health checks afterwards", "records not taken", "part of samples missing",
-                       "processor time of others", "time stalled for memory", "bytes swapped by the host"}  # fmt: skip
+    assert unknown == {
+        "machines not as declared",
+        "guests that restarted",
+        "failed health checks afterwards",
+        "records not taken",
+        "part of samples missing",
+        "processor time of others",
+        "time stalled for memory",
+        "bytes swapped by the host",
+    }
 
 
 def test_a_driver_without_a_result_makes_a_trial_invalid(tmp_path: Path) -> None:
