@@ -42,25 +42,44 @@ THREE = (
 )  # fmt: skip
 
 
-def test_durations_and_makespan() -> None:
+def test_a_wait_begins_when_the_job_was_due() -> None:
     jobs = frame(*THREE)
     parts = of_jobs.durations(jobs)
-    assert parts["wait"].tolist() == [1.0, 3.5, 6.0]
-    assert parts["turnaround"].tolist() == [3.0, 5.5, 7.0]
+    # Job 1 was due at 0 and submitted at 0.5: the driver's lateness is in its wait.
     assert parts["lateness"].tolist() == [0.0, 0.5, 0.0]
-    assert parts["launch_latency"].tolist() == [0.5, 0.5, 0.5]
-    assert of_jobs.makespan(jobs) == 8.0
-    # The parts of the wait add up to it.
-    total = parts[["submit_latency", "scheduling_latency", "launch_latency"]].sum(axis=1)
-    assert np.allclose(total, parts["wait"])
+    assert parts["wait"].tolist() == [1.0, 4.0, 6.0]
+    assert parts["turnaround"].tolist() == [3.0, 6.0, 7.0]
+    assert parts["launch"].tolist() == [0.5, 0.5, 0.5]
+    assert parts["completion"].tolist() == [0.5, 0.5, 0.5]
+    assert of_jobs.makespan(jobs) == (8.0, False)
 
 
-def test_throughput_is_over_completed_jobs_only() -> None:
+def test_throughput_is_over_completed_jobs_in_the_window_of_all() -> None:
     assert of_jobs.throughput(frame(*THREE)) == pytest.approx(3 / 8.5)
+    # The slowest job failed: the window still ends with it.
     failed = frame(*THREE[:2], THREE[2] | {"state": "FAILED"})
-    assert of_jobs.throughput(failed) == pytest.approx(2 / 6.5)
+    assert of_jobs.throughput(failed, 9.0) == pytest.approx(2 / 8.5)
+    # It was lost: the window ends with the trial.
+    lost = frame(*THREE[:2], THREE[2] | {"state": "LOST", "completed": None})
+    assert of_jobs.throughput(lost, 60.0) == pytest.approx(2 / 60)
     nothing = frame({"submit": 0.0, "state": "REJECTED"})
     assert of_jobs.throughput(nothing) is None
+    assert of_jobs.throughput(nothing, 10.0) == 0.0
+
+
+def test_a_job_without_an_end_is_busy_to_the_end_of_the_trial() -> None:
+    rows = [{"submit": 0.0, "completed": second + 0.5} for second in range(4)]
+    lost = frame(*rows, {"submit": 0.0, "state": "LOST"})
+    assert of_jobs.throughput_busy(lost, end=40.0) == 0.0
+    # A job that the scheduler refused is gone at once.
+    refused = frame(*rows, {"submit": 0.0, "state": "REJECTED"})
+    assert of_jobs.throughput_busy(refused, end=40.0) == 1.0
+
+
+def test_most_submissions_at_one_time() -> None:
+    assert of_jobs.concurrency([0, 1, 2], [3, 2, 4]) == 2
+    assert of_jobs.concurrency([0, 1, 1], [3, 2, 4]) == 3
+    assert of_jobs.concurrency([], []) == 0
 
 
 def test_median_rate_ignores_the_idle_tail() -> None:
@@ -74,10 +93,10 @@ def test_median_rate_ignores_the_idle_tail() -> None:
 
 def test_bounded_slowdown_by_hand() -> None:
     jobs = frame(*THREE)
-    # (wait + r) / max(r, 2): 3/2, 5.5/2, 7/2
-    assert of_jobs.bounded_slowdown(jobs, 2.0).tolist() == [1.5, 2.75, 3.5]
+    # (wait + r) / max(r, 2): 3/2, 6/2, 7/2
+    assert of_jobs.bounded_slowdown(jobs, 2.0).seconds.tolist() == [1.5, 3.0, 3.5]
     # With the usual 10 s all are below 1, so 1.
-    assert of_jobs.bounded_slowdown(jobs).tolist() == [1.0, 1.0, 1.0]
+    assert of_jobs.bounded_slowdown(jobs).seconds.tolist() == [1.0, 1.0, 1.0]
     with pytest.raises(ValueError, match="positive"):
         of_jobs.bounded_slowdown(jobs, 0)
 
@@ -86,11 +105,14 @@ def test_fairness() -> None:
     assert of_jobs.jain([1.0, 1.0, 1.0]) == 1.0
     assert of_jobs.jain([1.0, 0.0, 0.0]) == pytest.approx(1 / 3)
     assert of_jobs.jain([]) is None
-    # Users' means with threshold 2: u1 (1.5 + 3.5) / 2 = 2.5, u2 2.75.
-    expected = (2.5 + 2.75) ** 2 / (2 * (2.5**2 + 2.75**2))
+    # Users' means with threshold 2: u1 (1.5 + 3.5) / 2 = 2.5, u2 3.
+    expected = (2.5 + 3.0) ** 2 / (2 * (2.5**2 + 3.0**2))
     assert of_jobs.fairness(frame(*THREE), 2.0) == pytest.approx(expected)
     assert of_jobs.fairness(frame(THREE[0]), 2.0) is None
-    assert of_jobs.maximum_wait_by_size(frame(*THREE)).to_dict() == {1: 6.0, 2: 3.5}
+    assert of_jobs.maximum_wait_by_size(frame(*THREE)).to_dict() == {1: 6.0, 2: 4.0}
+    # A bound of one job's slowdown is no bound of the index.
+    unfinished = frame(*THREE[:2], THREE[2] | {"state": "UNFINISHED", "finished": None})
+    assert of_jobs.fairness(unfinished, 2.0, 60.0) is None
 
 
 def test_every_job_has_one_fate() -> None:
@@ -107,18 +129,12 @@ def test_skew_of_gangs_only() -> None:
     assert of_jobs.launch_skew(jobs).tolist() == [0.5]
 
 
-def test_p99_needs_a_hundred_jobs() -> None:
-    row = {"intended": 0, "submit": 0.5}
-    assert of_jobs.lateness(frame(*[row] * 99))["p99"] is None
-    assert of_jobs.lateness(frame(*[row] * 100))["p99"] == 0.5
-
-
 def test_ranks_that_ran_one_after_the_other_are_busy_each_for_itself() -> None:
     # Without gangs: both ranks of a job on the same 2 cores, 28 s apart.
     ranks = {"rank_started": [2 * SECOND, 30 * SECOND], "rank_finished": [3 * SECOND, 32 * SECOND]}
     jobs = frame({"submit": 0, "started": 2, "finished": 32, "nodes": 2, "cpus": 2, **ranks})
     # (1 s + 2 s) x 2 cores of 4 x 32, not the 30 s x 4 from the first instruction to the last.
-    assert of_machine.utilisation(jobs, 4) == pytest.approx(6 / 128)
+    assert of_machine.utilisation(jobs, 4).value == pytest.approx(6 / 128)
     steps = of_machine.busy_cores(jobs)
     assert steps["t"].tolist() == [2, 3, 30, 32]
     assert steps["cores"].tolist() == [2, 0, 2, 0]
@@ -131,7 +147,7 @@ def test_submission_rate() -> None:
 def test_utilisation_by_hand() -> None:
     jobs = frame(*THREE)
     # 1 x 2 s + 2 x 2 s + 1 x 1 s = 7 core seconds of 2 x 8.
-    assert of_machine.utilisation(jobs, 2) == pytest.approx(7 / 16)
+    assert of_machine.utilisation(jobs, 2).value == pytest.approx(7 / 16)
     # 10 % of the starts (1, 4, 7): 1.6 s, 90 %: 6.4 s; 1.4 + 4 of 2 x 4.8.
     assert of_machine.utilisation_steady(jobs, 2) == pytest.approx(5.4 / 9.6)
     steps = of_machine.busy_cores(jobs)
@@ -146,6 +162,11 @@ def test_fragmentation_by_hand() -> None:
     lost = of_machine.fragmentation(frame(*THREE), 2)
     assert lost == pytest.approx((0.5 + 2.25) / 16)
     assert of_machine.fragmentation(frame(THREE[0]), 1) == pytest.approx(0.25 / 3)
+    # Job 2 was cancelled at 2 s: it waits no longer.
+    gone = THREE[2] | {"state": "CANCELLED", "completed": 2.0}
+    gone |= dict.fromkeys(("allocated", "started", "finished"))
+    lost = of_machine.fragmentation(frame(*THREE[:2], gone), 2)
+    assert lost == pytest.approx((0.5 + 0.75) / 12)
 
 
 def test_no_scheduler_beats_the_bounds() -> None:
@@ -181,10 +202,10 @@ def test_daemons_cost_from_counters() -> None:
 
 def test_nothing_known_is_none_and_not_zero() -> None:
     jobs = frame({"state": "NOT_SUBMITTED"})
-    assert of_jobs.makespan(jobs) is None
+    assert of_jobs.makespan(jobs).value is None
     assert of_jobs.throughput(jobs) is None
     assert of_jobs.throughput_busy(jobs) is None
-    assert of_machine.utilisation(jobs, 2) is None
+    assert of_machine.utilisation(jobs, 2).value is None
     assert of_machine.fragmentation(jobs, 2) is None
 
 

@@ -8,16 +8,33 @@ from pathlib import Path
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from trial_factory import BEHIND, FAILED, make_experiment, make_results, make_trial, simulate
+from trial_factory import (
+    BEHIND,
+    FAILED,
+    PATIENCE,
+    make_experiment,
+    make_results,
+    make_trial,
+    simulate,
+)
 
 from schedlab.config.model import TrialKey
 from schedlab.errors import SchedlabError
+from schedlab.results.records import write_json
 from schedlab.results.series import read_series, write_series
 from schedlab.schedulers.base import TIMESTAMPS
 from schedlab.tables.build import Tables, build_tables, load_tables
 from schedlab.tables.clocks import NodeClock, node_clocks
-from schedlab.tables.schemas import JOBS_SCHEMA, SAMPLES_SCHEMA, TRIALS_SCHEMA, VERSION, unit
-from schedlab.tables.trial_rows import job_problems, read_trial
+from schedlab.tables.schemas import (
+    JOBS_SCHEMA,
+    PASSED,
+    SAMPLES_SCHEMA,
+    TRIALS_SCHEMA,
+    VERSION,
+    unit,
+)
+from schedlab.tables.trial_rows import fates_told, read_trial
+from schedlab.tables.validity import instants_in_order
 
 SECOND = 1_000_000_000
 KEY = TrialKey("slurm-n2", "poisson", 1)
@@ -78,15 +95,80 @@ def test_an_invalid_trial_stays_in_the_tables_with_its_reason(tables: Tables) ->
     assert (tables.jobs["trial"] == FAILED).sum() == 6
 
 
-def test_a_failed_job_makes_its_trial_invalid(tmp_path: Path) -> None:
+def test_a_failed_job_is_an_outcome_of_a_valid_trial(tmp_path: Path) -> None:
     folder = make_trial(tmp_path, KEY)
     log = folder / "native" / "scontrol-jobs.txt"
     changed = log.read_text().replace("JobState=COMPLETED", "JobState=FAILED", 1)
     log.write_text(changed.replace("ExitCode=0:0", "ExitCode=1:0", 1))
     trial = read_trial(folder).trial
-    assert not trial["valid"]
-    assert trial["reasons"] == ["1 of 15 jobs FAILED"]
+    assert trial["valid"] and trial["reasons"] == []
+    assert trial["told"] == ["1 of 15 jobs FAILED"]
     assert trial["failed"] == 1 and trial["completed"] == 14
+    assert trial["throughput_jobs_per_s"] > 0
+
+
+def test_unfinished_jobs_stay_in_every_number_of_their_trial(tmp_path: Path) -> None:
+    """A scheduler that drops two jobs has no better numbers than one that runs them."""
+    whole = read_trial(make_trial(tmp_path / "whole", KEY)).trial
+    rows = read_trial(make_trial(tmp_path / "part", KEY, unfinished=2))
+    part = rows.trial
+    assert part["valid"] and part["timed_out"]
+    assert (part["jobs"], part["completed"], part["unfinished"]) == (15, 13, 2)
+    assert part["told"] == ["2 of 15 jobs UNFINISHED (the scheduler: PENDING)"]
+    submit = min(row["submit"] for row in rows.jobs) / SECOND
+    window = part["observed_s"] - submit
+    assert part["observed_s"] == pytest.approx(part["limit_s"])
+    assert part["throughput_jobs_per_s"] == pytest.approx(13 / window)
+    assert part["makespan_s"] == pytest.approx(window)
+    due = rows.jobs[-1]["intended"] / SECOND
+    assert part["wait_max_s"] == pytest.approx(part["observed_s"] - rows.jobs[-2]["intended"] / 1e9)
+    assert part["wait_max_s"] > part["observed_s"] - due > PATIENCE
+    for name in ("makespan_s", "wait_mean_s", "wait_max_s", "turnaround_mean_s"):
+        assert name in part["at_least"]
+        assert part[name] > whole[name], name
+    # Of 15 jobs, the median is one that started.
+    assert "wait_median_s" not in part["at_least"]
+    assert part["throughput_jobs_per_s"] < whole["throughput_jobs_per_s"]
+    assert whole["at_least"] == []
+
+
+def test_a_job_that_the_driver_never_came_to_was_due_all_the_same(tmp_path: Path) -> None:
+    folder = make_trial(tmp_path, KEY, unfinished=1)
+    path = folder / "driver" / "submissions.jsonl"
+    lines = path.read_text().splitlines()
+    path.write_text("".join(line + "\n" for line in lines[:-1]))
+    rows = read_trial(folder)
+    assert rows.jobs[-1]["state"] == "NOT_SUBMITTED"
+    assert rows.jobs[-1]["intended_source"] == "driver: plan (1 ns)"
+    trace = json.loads((folder / "trace.json").read_text())
+    arrival = trace["jobs"][-1]["arrival"]
+    assert rows.jobs[-1]["intended"] == pytest.approx(arrival * SECOND, abs=2_000)
+    # The driver was as late as the trial is long: what it measured of the waits is withheld.
+    assert rows.trial["lateness_max_s"] == pytest.approx(rows.trial["observed_s"] - arrival)
+    assert rows.trial["wait_median_s"] is None and rows.trial["valid"]
+    assert "wait_median_s" in rows.trial["withheld"]
+
+
+def test_a_daemon_that_restarted_is_an_outcome(tmp_path: Path) -> None:
+    folder = make_trial(tmp_path, KEY)
+    path = folder / "record.json"
+    record = json.loads(path.read_text())
+    costs = record["conditions"]["daemon_cost"]
+    for moment, starts in (("start", 1), ("end", 2)):
+        costs[moment]["head"]["slurmctld"] |= {"processes": 1, "starts": starts}
+    # What could not be asked of it afterwards is its doing, too.
+    record["conditions"]["not_taken"] = ["sdiag.txt could not be taken: connection refused"]
+    record["conditions"]["health"] = {"after": ["health check `sinfo` fails"]}
+    write_json(path, record)
+    trial = read_trial(folder).trial
+    assert trial["valid"]
+    assert trial["daemons"] == ["slurmctld was started again during the trial"]
+
+
+def test_the_record_says_how_many_submissions_were_under_way(tables: Tables) -> None:
+    rows = tables.trials.set_index("trial")
+    # All twelve are due at once, and each takes longer than they are apart.
+    assert rows.loc["slurm-n1.burst.1", "concurrency"] == 12
 
 
 @pytest.mark.parametrize("lost", ["both", "last"])
@@ -133,25 +215,23 @@ def test_without_gangs_a_rank_may_start_before_the_last_one_has_its_place() -> N
         "completed": [13, 4],
     }
     jobs = pd.DataFrame({name: [v * SECOND for v in values] for name, values in instants.items()})
-    jobs = jobs.assign(state="COMPLETED", nodes=[2, 1], rank_finished=[[11, 12], [3]])
-    assert job_problems(jobs, {}, gang=False) == []
-    assert "started before they were allocated" in job_problems(jobs, {}, gang=True)[0]
+    jobs = jobs.assign(state="COMPLETED", nodes=[2, 1])
+    assert instants_in_order(jobs, {}, gang=False).verdict == PASSED
+    assert "started before they were allocated" in instants_in_order(jobs, {}, gang=True).reason
     jobs["nodes"] = 1
-    assert "started before they were allocated" in job_problems(jobs, {}, gang=False)[0]
+    assert "started before they were allocated" in instants_in_order(jobs, {}, gang=False).reason
 
 
-def test_the_reasons_say_what_the_scheduler_said() -> None:
+def test_the_outcome_says_what_the_scheduler_said() -> None:
     jobs = pd.DataFrame(
         {
             "state": ["COMPLETED", "UNFINISHED", "UNFINISHED", "REJECTED"],
             "native_state": ["Complete", "Active (unschedulable: 2 Insufficient cpu)"] * 2,
-            "nodes": 1,
-            "rank_finished": [[1]] + 3 * [[]],
         }
-    ).assign(**dict.fromkeys(("submit", "allocated", "started", "finished", "completed"), pd.NA))
+    )
     jobs.loc[3, "native_state"] = "etcdserver: mvcc: database space exceeded"
     jobs.loc[2, "native_state"] = jobs.loc[1, "native_state"]
-    assert job_problems(jobs, {}) == [
+    assert fates_told(jobs) == [
         "1 of 4 jobs REJECTED (the scheduler: etcdserver: mvcc: database space exceeded)",
         "2 of 4 jobs UNFINISHED (the scheduler: Active (unschedulable: 2 Insufficient cpu))",
     ]

@@ -33,6 +33,8 @@ START = 1_790_000_000_000_000_000
 SECOND = 1_000_000_000
 BEHIND = -3_600 * SECOND
 """Guest clock minus controller clock, ns: guests go on from the instant of their snapshot."""
+PATIENCE = 30.0
+"""s from the last job's end to the trial's limit, in trials with unfinished jobs."""
 FAILED = "slurm-n2.gang.2"
 """The trial of `make_results` that is invalid."""
 
@@ -122,14 +124,11 @@ def simulate(trace: Trace, seed: int) -> list[Run]:
     names = [f"compute{number}" for number in range(1, trace.machine.nodes + 1)]
     # When each core of each node becomes free.
     cores = {name: [0.0] * trace.machine.cpus_per_node for name in names}
-    submitters = [0.0, 0.0]
     runs: list[Run] = []
     previous = 0.0
     for job in trace.jobs:
-        slot = submitters.index(min(submitters))
-        submit = max(job.arrival + rng.uniform(0.001, 0.003), submitters[slot])
+        submit = job.arrival + rng.uniform(0.001, 0.003)
         accepted = submit + rng.uniform(0.08, 0.16)
-        submitters[slot] = accepted + 0.02
         ready = {name: sorted(free)[job.cpus - 1] for name, free in cores.items()}
         chosen = sorted(sorted(ready, key=lambda name: (ready[name], name))[: job.nodes])
         possible = max(accepted, previous, *(ready[name] for name in chosen))
@@ -232,6 +231,7 @@ def make_trial(
     *,
     order: int = 0,
     failed: bool = False,
+    unfinished: int = 0,
 ) -> Path:
     """Write a synthetic trial directory `root`/trials/<cluster>/<workload>/<repetition>.
 
@@ -247,6 +247,9 @@ def make_trial(
         Place in the order of trials.
     failed : bool
         The guests died half way: no stamps, no native records, no samples.
+    unfinished : int
+        So many of the last jobs never started; the trial's limit came `PATIENCE` s after the end of
+        the others.
     """
     experiment = experiment or make_experiment()
     cluster = experiment.cluster(key.cluster)
@@ -258,7 +261,8 @@ def make_trial(
     translations = [asdict(scheduler.translate(job, trace)) for job in trace.jobs]
     write_json(folder / "translations.json", {"submissions": translations})
     runs = simulate(trace, trace.seed)
-    seconds = max(run.completed for run in runs) + 0.2
+    ran = runs[: len(runs) - unfinished]
+    seconds = max(run.completed for run in ran) + (PATIENCE if unfinished else 0.2)
     start_ns = START + order * 100 * SECOND + 123_456_789
     end_ns = start_ns + round(seconds * SECOND)
     names = list(cluster.machines())
@@ -284,8 +288,22 @@ def make_trial(
     ]
     text = "".join(json.dumps(row) + "\n" for row in rows)
     (driver / "submissions.jsonl").write_text(text)
+    machine = {
+        name: {"cpus": guest.vcpus, "memory_mib": guest.memory_mib - 60, "boot": f"boot-{name}"}
+        for name, guest in cluster.machines().items()
+    }
     conditions: dict[str, Any] = {
         "accelerator": "tcg",
+        "declared": {
+            name: {"cpus": guest.vcpus, "memory_mib": guest.memory_mib}
+            for name, guest in cluster.machines().items()
+        },
+        "machine": {"start": machine, "end": machine},
+        "limit": seconds if unfinished else 600.0,
+        "health": {} if unfinished else {"after": []},
+        "not_taken": [],
+        "observed_seconds": seconds + 2,
+        "scraped": {f"node/{name}": float(int(seconds + 2)) for name in names},
         "host": {
             "cores": 2,
             "cpu": "Synthetic processor",
@@ -295,7 +313,13 @@ def make_trial(
             "load_start": 0.4,
             "load_end": 2.1,
             "steal": 0.0,
-            "during": {"processor": {"busy": 1.5 * seconds, "steal": 0.0, "idle": 0.5 * seconds}},
+            "during": {
+                "processor": {"busy": 1.5 * seconds, "steal": 0.0, "idle": 0.5 * seconds},
+                "emulators": {name: {"run_seconds": 1.4 * seconds / len(names)} for name in names},
+                "own": 0.06 * seconds,
+                "pressure": {"memory_full": 0.0},
+                "swap": {"in": 0, "out": 0},
+            },
         },
         "oversubscription": round(cluster.vcpus_total / 2, 3),
         "restore_seconds": 2.5,
@@ -313,9 +337,21 @@ def make_trial(
         conditions["daemon_cost"]["end"] = _cost(names, seconds)
         write_json(
             driver / "driver.json",
-            {"start_ns": head(0), "end_ns": head(seconds), "timed_out": False, "unfinished": []},
+            {
+                "start_ns": head(0),
+                "end_ns": head(seconds),
+                "timed_out": bool(unfinished),
+                "unfinished": [run.job.job for run in runs[len(ran) :]],
+            },
         )
-        _write_guest_records(folder, runs, guests, start_ns)
+        _write_guest_records(folder, ran, guests, start_ns)
+        with (folder / "native" / "scontrol-jobs.txt").open("a") as handle:
+            for run in runs[len(ran) :]:
+                handle.write(
+                    f"JobId={run.native} JobName=job{run.job.job} JobState=PENDING"
+                    f" Reason=Resources ExitCode=0:0 NumNodes={run.job.nodes}"
+                    f" NumCPUs={run.job.cores} NumTasks={run.job.nodes}\n"
+                )
         write_series(folder / "samples.json.gz", samples(names, start_ns, seconds + 2, trace.seed))
     reasons = ["the guest compute1 died\n  stage: trial\n  node: compute1"] if failed else []
     content = {

@@ -15,6 +15,7 @@ from schedlab.cli import lineage
 from schedlab.cli.diff import diff
 from schedlab.cli.options import with_paths as _paths
 from schedlab.cli.output import echo
+from schedlab.cli.trials import trials
 from schedlab.errors import Interrupted, SchedlabError
 
 
@@ -75,6 +76,7 @@ def main() -> None:
 
 
 main.add_command(diff)
+main.add_command(trials)
 lineage.register(main)
 
 

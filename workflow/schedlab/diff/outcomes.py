@@ -59,6 +59,8 @@ class Cell:
         Compute nodes.
     trials, valid : tuple of int
         Number of all trials, and of those that passed their gate, in A and in B.
+    completed, jobs : tuple of int
+        Jobs that completed, of all jobs of the valid trials, in A and in B.
     shared : int
         Trials that are in both: the same lineage.
     outcomes : tuple of Outcome
@@ -71,6 +73,8 @@ class Cell:
     nodes: int
     trials: tuple[int, int]
     valid: tuple[int, int]
+    completed: tuple[int, int]
+    jobs: tuple[int, int]
     shared: int
     outcomes: tuple[Outcome, ...]
 
@@ -81,8 +85,14 @@ class Cell:
 
     @property
     def differs(self) -> bool:
-        """Whether a difference is shown, or other numbers of trials failed."""
-        return self.invalid[0] != self.invalid[1] or any(o.differs for o in self.outcomes)
+        """Whether a difference is shown, or other numbers of trials or parts of jobs failed."""
+        others = self.invalid[0] != self.invalid[1] or not self.as_complete
+        return others or any(outcome.differs for outcome in self.outcomes)
+
+    @property
+    def as_complete(self) -> bool:
+        """Whether the same part of the jobs completed in both."""
+        return self.completed[0] * self.jobs[1] == self.completed[1] * self.jobs[0]
 
 
 @dataclass(frozen=True)
@@ -179,6 +189,8 @@ def _cell(key: Key, a: pd.DataFrame, b: pd.DataFrame, found: dict[str, Compariso
         *key,
         trials=(len(a), len(b)),
         valid=(_valid(a), _valid(b)),
+        completed=(_jobs(a, "completed"), _jobs(b, "completed")),
+        jobs=(_jobs(a, "jobs"), _jobs(b, "jobs")),
         shared=len(set(a["lineage"]) & set(b["lineage"])),
         outcomes=tuple(
             Outcome(name, summary_interval(a, name), summary_interval(b, name), found.get(name))
@@ -189,6 +201,10 @@ def _cell(key: Key, a: pd.DataFrame, b: pd.DataFrame, found: dict[str, Compariso
 
 def _valid(trials: pd.DataFrame) -> int:
     return int(trials["valid"].astype(bool).sum())
+
+
+def _jobs(trials: pd.DataFrame, fate: str) -> int:
+    return int(trials.loc[trials["valid"].astype(bool), fate].sum())
 
 
 def outcome_facts(outcomes: Outcomes) -> dict[str, Any]:
@@ -203,6 +219,8 @@ def outcome_facts(outcomes: Outcomes) -> dict[str, Any]:
                 "nodes": cell.nodes,
                 "trials": dict(zip("ab", cell.trials, strict=True)),
                 "valid": dict(zip("ab", cell.valid, strict=True)),
+                "completed": dict(zip("ab", cell.completed, strict=True)),
+                "jobs": dict(zip("ab", cell.jobs, strict=True)),
                 "shared": cell.shared,
                 "differs": cell.differs,
                 "quantities": [_outcome_facts(outcome) for outcome in cell.outcomes],

@@ -130,6 +130,10 @@ def _cell(cell: Cell) -> Iterator[str]:
     )
     shared = f"; {cell.shared} in both" if cell.shared else ""
     yield from _paragraph(f"{name} (valid trials: {valid}{shared})")
+    if not cell.as_complete:
+        jobs = zip("AB", cell.completed, cell.jobs, strict=True)
+        told = ", ".join(f"{side} {done} of {total}" for side, done, total in jobs)
+        yield f"  jobs completed: {told}"
     if all(outcome.verdict == SAME for outcome in cell.outcomes):
         yield f"  {SAME}"
         return

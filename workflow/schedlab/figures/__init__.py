@@ -39,15 +39,17 @@ _ECDF = (
 FIGURES: dict[str, Figure] = {
     "throughput": Figure(
         "Throughput",
-        "Completed jobs per second, from the first submission to the last completion. Open"
-        " circles: one valid trial each. Filled marks: geometric mean over trials with its 95 %"
+        "Completed jobs per second, from the first submission to the last job's end, or to the"
+        " trial's end where any job came to none. Open circles: one valid trial each. Filled marks:"
+        " geometric mean over trials with its 95 %"
         " interval, drawn from 3 trials on. Node counts are few and ordinal: points are not"
         " joined.",
         "Points of throughput in jobs per second against compute nodes, one panel a workload.",
     ),
     "makespan": Figure(
         "Makespan",
-        "Last instruction of all jobs minus first submission. Open circles: one valid trial"
+        "Last instruction of all jobs minus first submission; at least to the trial's end where"
+        " any job never finished. Open circles: one valid trial"
         " each. Filled marks: estimate over trials with its 95 % interval, drawn from 3 trials"
         " on. Dashed lines: ideal bound (the larger of the machine's area and the critical path),"
         " below which no scheduler can get. Points are not joined.",
@@ -56,8 +58,9 @@ FIGURES: dict[str, Figure] = {
     ),
     "wait": Figure(
         "Wait",
-        f"Distribution of the wait of jobs, started minus submit. {_ECDF} A scheduler that works in"
-        " cycles shows steps.",
+        f"Distribution of the wait of jobs, from the instant at which a job was due to its first"
+        f" instruction. {_ECDF} Trials whose wait is withheld are left out. A scheduler that works"
+        " in cycles shows steps.",
         "Empirical distribution functions of the wait of jobs, one panel a workload, one line a"
         " trial.",
     ),
@@ -71,7 +74,7 @@ FIGURES: dict[str, Figure] = {
     "timeline": Figure(
         "Timeline",
         "The first valid repetition of each workload on each cluster. Above: one row a job in"
-        " order of number, pale while waiting (submit to started), solid while running. Very short"
+        " order of number, pale while waiting (due to started), solid while running. Very short"
         " jobs are drawn with a least width, so that they can be seen. Below: busy cores, the"
         " number of cores (dashed) and the ideal bound of the makespan (dotted).",
         "Gantt charts of jobs and busy cores over time, one pair a workload and cluster.",
@@ -87,8 +90,7 @@ FIGURES: dict[str, Figure] = {
     ),
     "lateness": Figure(
         "Lateness of the driver",
-        "How late jobs were submitted, submit minus intended: the measurement's own error."
-        f" {_ECDF}",
+        f"How late jobs were submitted after they were due: the measurement's own error. {_ECDF}",
         "Empirical distribution functions of the lateness of submissions, one panel a workload,"
         " one line a trial.",
     ),

@@ -15,4 +15,6 @@ def draw(tables: Tables) -> Figure:
     # The source's text ends with the resolution of the instant, for example "(1 ms)".
     sources = sorted({str(text) for text in tables.jobs["allocated_source"].dropna()})
     note = textwrap.fill("allocated: " + "; ".join(sources), 62) if sources else ""
-    return style.ecdf(tables, "allocated", "started", "launch latency", note)
+    return style.ecdf(
+        tables, "allocated", "started", "launch latency", note, measure="launch_median_s"
+    )

@@ -25,7 +25,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from schedlab.metrics.cells import cells
+from schedlab.metrics.cells import cells, named
 from schedlab.metrics.jobs import seconds
 from schedlab.metrics.quantities import QUANTITIES
 
@@ -286,10 +286,13 @@ def dot_handles(trials: pd.DataFrame) -> list[Line2D]:
     return handles
 
 
-def ecdf(tables: Tables, start: str, end: str, label: str, note: str = "") -> Figure:
+def ecdf(
+    tables: Tables, start: str, end: str, label: str, note: str = "", *, measure: str = ""
+) -> Figure:
     """Distribution of `end` minus `start` over jobs, a panel a workload, a line a valid trial.
 
-    `label` is the x axis' without unit, `note` a line below it.
+    `label` is the x axis' without unit, `note` a line below it. Trials of which `measure`, a column
+    of the trials table, is withheld are left out.
     """
     trials, jobs = tables.trials, tables.jobs
     if not len(trials):
@@ -302,15 +305,20 @@ def ecdf(tables: Tables, start: str, end: str, label: str, note: str = "") -> Fi
     order = clusters(trials)
     for axis, workload in zip(axes, names, strict=True):
         rows = trials[trials["workload"] == workload]
-        heading(axis, workload, invalid_note(rows))
-        for trial, cluster in valid(rows)[["trial", "cluster"]].itertuples(index=False):
+        good = valid(rows)
+        shown = good[~named(good, "withheld", measure)]
+        notes = [invalid_note(rows)]
+        if left_out := len(good) - len(shown):
+            notes.append(f"{left_out} withheld")
+        heading(axis, workload, "\n".join(filter(None, notes)))
+        for trial, cluster in shown[["trial", "cluster"]].itertuples(index=False):
             values = by_trial.get(str(trial), pd.Series(dtype=float)) * factor
             style = look(order.index(str(cluster)))
             # All jobs are in the denominator, those without a value too.
             part = np.full(len(values), 1 / max(1, len(values)))
             sns.ecdfplot(x=values, weights=part, stat="count", ax=axis, **line_of(style, 1.1))
         if not axis.lines:
-            blank(axis, "no value in any trial" if len(valid(rows)) else "no valid trial")
+            blank(axis, "no value in any trial" if len(good) else "no valid trial")
             continue
         axis.set(xlabel="", ylabel="")
         axis.set_ylim(0, 1.02)

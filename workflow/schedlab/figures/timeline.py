@@ -68,7 +68,9 @@ def _cell(tables: Tables, workload: str, cluster: str, gantt: Axes, cores: Axes)
     trial = good.iloc[0]
     style.heading(gantt, str(trial["trial"]), style.invalid_note(rows))
     jobs = tables.jobs[tables.jobs["trial"] == trial["trial"]].sort_values("job")
-    submit, started, finished = (seconds(jobs, n) for n in ("submit", "started", "finished"))
+    due, submit, started, finished = (
+        seconds(jobs, name) for name in ("intended", "submit", "started", "finished")
+    )
     if np.isnan(submit).all():
         for axis in (gantt, cores):
             style.blank(axis, "no job was submitted")
@@ -76,14 +78,14 @@ def _cell(tables: Tables, workload: str, cluster: str, gantt: Axes, cores: Axes)
     first = float(np.nanmin(submit))
     ends = [values[~np.isnan(values)] for values in (submit, started, finished)]
     span = max(float(max((e.max() for e in ends if e.size), default=first)) - first, 1e-3)
-    submit, started = submit - first, started - first
+    due, started = due - first, started - first
     number = jobs["job"].to_numpy(dtype=float)
     # A job that never started waited to the end of what is drawn.
-    until = np.where(np.isnan(started), span, started)
+    until = np.where(np.isnan(started), np.maximum(span, due), started)
     thick = min(7.0, max(0.7, 60.0 / len(jobs)))
     butt: dict[str, Any] = {"solid_capstyle": "butt"}
     thin = max(0.25, 0.4 * thick)
-    gantt.plot(*_bars(submit, until, number), color=_WAIT, alpha=0.55, linewidth=thin, **butt)
+    gantt.plot(*_bars(due, until, number), color=_WAIT, alpha=0.55, linewidth=thin, **butt)
     begun, ended, _ = rank_intervals(jobs)
     begun, ended = begun - first, ended - first
     least = np.maximum(ended, begun + 0.006 * span)

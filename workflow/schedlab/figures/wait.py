@@ -10,4 +10,4 @@ from schedlab.tables.build import Tables
 
 def draw(tables: Tables) -> Figure:
     """Draw the figure."""
-    return style.ecdf(tables, "submit", "started", "wait")
+    return style.ecdf(tables, "intended", "started", "wait", measure="wait_median_s")

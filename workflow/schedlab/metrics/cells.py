@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from schedlab.errors import SchedlabError
@@ -60,8 +62,9 @@ def cells(trials: pd.DataFrame, quantity: str) -> pd.DataFrame:
     -------
     pandas.DataFrame
         One row a cell: `scheduler`, `cluster`, `workload`, `nodes`, `trials` (all), `valid`,
-        `estimate`, `low`, `high` (NaN where there is none), `n`, `method`, `note`; in order of
-        workload, scheduler, nodes.
+        `estimate`, `low`, `high` (NaN where there is none), `n`, `method`, `note`, and of the
+        valid trials: `jobs`, `completed` (in all), `at_least` and `withheld` (number of trials of
+        which the value is a lower bound, or was withheld); in order of workload, scheduler, nodes.
 
     Raises
     ------
@@ -72,6 +75,7 @@ def cells(trials: pd.DataFrame, quantity: str) -> pd.DataFrame:
     for key, group in trials.groupby(CELL, sort=False, observed=True):
         require_one_make(group, " ".join(map(str, key)))
         interval = summary_interval(group, quantity)
+        good = group[group["valid"].astype(bool)]
         rows.append(
             {
                 **dict(zip(CELL, key if isinstance(key, tuple) else (key,), strict=True)),
@@ -83,11 +87,22 @@ def cells(trials: pd.DataFrame, quantity: str) -> pd.DataFrame:
                 "n": interval.n,
                 "method": interval.method,
                 "note": interval.note,
+                "jobs": int(good["jobs"].sum()),
+                "completed": int(good["completed"].sum()),
+                "at_least": int(named(good, "at_least", QUANTITIES[quantity].column).sum()),
+                "withheld": int(named(good, "withheld", QUANTITIES[quantity].column).sum()),
             }
         )
     columns = [*CELL, "trials", "valid", "estimate", "low", "high", "n", "method", "note"]
+    columns += ["jobs", "completed", "at_least", "withheld"]
     table = pd.DataFrame(rows, columns=columns)
     return table.sort_values(["workload", "scheduler", "nodes"], ignore_index=True)
+
+
+def named(trials: pd.DataFrame, words: str, column: str) -> npt.NDArray[np.bool_]:
+    """Tell of each trial whether its list of words (`at_least`, `withheld`) names a column."""
+    found = [column in (names if names is not None else ()) for names in trials[words]]
+    return np.array(found, dtype=bool)
 
 
 def _number(value: float | None) -> float:

@@ -1,9 +1,13 @@
 """Metrics of one trial's jobs: times, rates, fairness, failures.
 
 Functions of a DataFrame with the columns of the jobs table (`schedlab.tables.schemas.JOBS`): the
-instants `intended` s0, `submit` s, `accepted` a, `allocated` b, `started` x, `finished` f and
+instants `intended` d (due), `submit` s, `accepted` a, `allocated` b, `started` x, `finished` f and
 `completed` c in ns since the trial's start, missing where unknown. Results are in seconds. What
 cannot be computed, because no job has the instants it needs, is None or NaN, never 0.
+
+`end` is the instant until which the jobs were observed, s since the trial's start: the driver's
+end, which is the last job's or that of the trial's limit. With it, jobs that had not come to their
+end count (`schedlab.metrics.bounds`); without it they are left out.
 
 References
 ----------
@@ -13,17 +17,18 @@ References
    Cambridge University Press 2015.
 .. [3] R. Jain, D. Chiu, W. Hawe, "A Quantitative Measure of Fairness and Discrimination for
    Resource Allocation in Shared Computer Systems", DEC-TR-301, 1984.
+.. [4] G. Tene, "How NOT to Measure Latency", Strange Loop 2015.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import accumulate
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
-from schedlab.metrics.statistics import percentile
+from schedlab.metrics.bounds import PARTS, Bounded, Floats, Times, nanoseconds, times
 from schedlab.schedulers.base import (
     COMPLETED,
     DUPLICATED,
@@ -33,26 +38,13 @@ from schedlab.schedulers.base import (
     UNFINISHED,
 )
 
-Floats = npt.NDArray[np.float64]
-
 BOUNDED_SLOWDOWN_THRESHOLD = 10.0
 """Runtime (s) below which bounded slowdown stops growing [1]_."""
-
-_PARTS = {
-    "lateness": ("intended", "submit"),
-    "submit_latency": ("submit", "accepted"),
-    "scheduling_latency": ("accepted", "allocated"),
-    "launch_latency": ("allocated", "started"),
-    "completion_latency": ("finished", "completed"),
-    "wait": ("submit", "started"),
-    "runtime": ("started", "finished"),
-    "turnaround": ("submit", "finished"),
-}
 
 
 def seconds(jobs: pd.DataFrame, column: str) -> Floats:
     """Column of ns as an array (jobs,) of s, NaN where missing."""
-    return pd.to_numeric(jobs[column]).to_numpy(dtype=np.float64, na_value=np.nan) / 1e9
+    return nanoseconds(jobs, column) / 1e9
 
 
 def rank_seconds(jobs: pd.DataFrame, column: str) -> list[Floats]:
@@ -68,36 +60,69 @@ def _present(values: Floats) -> Floats:
     return values[~np.isnan(values)]
 
 
-def durations(jobs: pd.DataFrame) -> pd.DataFrame:
+def durations(jobs: pd.DataFrame, end: float | None = None) -> pd.DataFrame:
     """Durations of every job.
+
+    A job's wait begins when it was due, not when the driver came to submit it: else a driver that
+    is held up hides the wait that it causes (coordinated omission [4]_).
 
     Parameters
     ----------
     jobs : pandas.DataFrame
         Rows of the jobs table.
+    end : float or None
+        Until when jobs were observed: those that had not come to an end get the lower bound.
 
     Returns
     -------
     pandas.DataFrame
-        Same index; s: `lateness` s - s0, `submit_latency` a - s, `scheduling_latency` b - a,
-        `launch_latency` x - b, `completion_latency` c - f, `wait` x - s, `runtime` f - x,
-        `turnaround` f - s [1]_. NaN where an instant is missing.
+        Same index; s: `lateness` s - d, `submission` a - s, `scheduling` b - a, `launch` x - b,
+        which add up to `wait` x - d; `runtime` f - x, `turnaround` f - d [1]_, `completion` c - f.
+        NaN where an instant is missing.
     """
-    return pd.DataFrame(
-        {name: seconds(jobs, b) - seconds(jobs, a) for name, (a, b) in _PARTS.items()},
-        index=jobs.index,
-    )
+    return pd.DataFrame({name: times(jobs, name, end).seconds for name in PARTS}, index=jobs.index)
 
 
-def makespan(jobs: pd.DataFrame) -> float | None:
-    """Last instruction of all jobs minus first submission, max f - min s [1]_, s."""
-    submit, finished = _present(seconds(jobs, "submit")), _present(seconds(jobs, "finished"))
-    return float(finished.max() - submit.min()) if submit.size and finished.size else None
+def window_end(jobs: pd.DataFrame, column: str, end: float | None = None) -> Bounded:
+    """Instant that a window over all jobs ends with, s.
+
+    Parameters
+    ----------
+    jobs : pandas.DataFrame
+        Rows of the jobs table.
+    column : str
+        `finished` or `completed`.
+    end : float or None
+        Until when jobs were observed.
+
+    Returns
+    -------
+    Bounded
+        The last job's instant; `end`, as a lower bound, where any job has none: a scheduler does
+        not shorten its window by dropping its slowest job.
+    """
+    instants = seconds(jobs, column)
+    known = _present(instants)
+    last = float(known.max()) if known.size else None
+    if end is not None and known.size < instants.size:
+        return Bounded(end if last is None else max(last, end), at_least=True)
+    return Bounded(last)
+
+
+def makespan(jobs: pd.DataFrame, end: float | None = None) -> Bounded:
+    """Last instruction of all jobs minus first submission, max f - min s [1]_, s.
+
+    At least to `end` where any job never finished.
+    """
+    submit, last = _present(seconds(jobs, "submit")), window_end(jobs, "finished", end)
+    if not submit.size or last.value is None:
+        return Bounded(None)
+    return Bounded(last.value - float(submit.min()), last.at_least)
 
 
 def bounded_slowdown(
-    jobs: pd.DataFrame, threshold: float = BOUNDED_SLOWDOWN_THRESHOLD
-) -> pd.Series:
+    jobs: pd.DataFrame, threshold: float = BOUNDED_SLOWDOWN_THRESHOLD, end: float | None = None
+) -> Times:
     """Bounded slowdown of every job, max(1, (w + r) / max(r, threshold)) [1]_.
 
     Parameters
@@ -107,11 +132,14 @@ def bounded_slowdown(
     threshold : float
         Runtime in s under which a job counts as this long. For a trace whose times were scaled by
         k it is 10 k (the trace's `scale` says it).
+    end : float or None
+        Until when jobs were observed. A job that had not finished then counts with the time since
+        it was due, and with the runtime that the trace asks, or that it had where that is longer.
 
     Returns
     -------
-    pandas.Series
-        Dimensionless, NaN where the job did not run to its end.
+    Times
+        Dimensionless, in place of s.
 
     Raises
     ------
@@ -120,25 +148,29 @@ def bounded_slowdown(
     """
     if threshold <= 0:
         raise ValueError(f"threshold is {threshold} s: it must be positive")
-    parts = durations(jobs)
-    slowdown = (parts["wait"] + parts["runtime"]) / parts["runtime"].clip(lower=threshold)
-    return slowdown.clip(lower=1.0)
+    spent, is_open = times(jobs, "turnaround", end)
+    ran = times(jobs, "runtime", end).seconds
+    if is_open.any():
+        wanted = pd.to_numeric(jobs["runtime_requested"]).to_numpy(np.float64, na_value=np.nan)
+        ran = np.where(is_open, np.fmax(ran, wanted), ran)
+    return Times(np.maximum(spent / np.maximum(ran, threshold), 1.0), is_open)
 
 
-def throughput(jobs: pd.DataFrame) -> float | None:
+def throughput(jobs: pd.DataFrame, end: float | None = None) -> float | None:
     """Jobs that completed per second, n / (max c - min s), 1/s.
 
-    Jobs that failed are in neither the numerator nor the end of the window: a scheduler that
-    drops jobs does not gain by it.
+    Jobs that failed are not in the numerator. The window ends with the last job's end, however it
+    ended, or with `end` where the end of any job is unknown.
     """
-    done = jobs[jobs["state"] == COMPLETED]
-    submit, ended = _present(seconds(jobs, "submit")), _present(seconds(done, "completed"))
-    if not submit.size or not ended.size or ended.max() <= submit.min():
+    submit, last = _present(seconds(jobs, "submit")), window_end(jobs, "completed", end).value
+    if not submit.size or last is None or last <= submit.min():
         return None
-    return float(ended.size / (ended.max() - submit.min()))
+    return float((jobs["state"] == COMPLETED).sum() / (last - submit.min()))
 
 
-def throughput_series(jobs: pd.DataFrame, step: float = 1.0) -> pd.DataFrame:
+def throughput_series(
+    jobs: pd.DataFrame, step: float = 1.0, end: float | None = None
+) -> pd.DataFrame:
     """Completions over time.
 
     Parameters
@@ -147,46 +179,53 @@ def throughput_series(jobs: pd.DataFrame, step: float = 1.0) -> pd.DataFrame:
         Rows of the jobs table.
     step : float
         Width of a bin, s.
+    end : float or None
+        Until when jobs were observed: those without an end are in the system until then, but for
+        those that the scheduler refused.
 
     Returns
     -------
     pandas.DataFrame
         `t` (start of the bin, s since the trial's start; the first bin starts with the first
         submission), `rate` (completions per s), `busy` (during some part of the bin a job was
-        submitted and not completed), `whole` (the bin ends before the last completion).
+        submitted and had not ended), `whole` (the bin ends before the last job's end).
     """
-    submit, completed = seconds(jobs, "submit"), seconds(jobs, "completed")
-    both = ~np.isnan(submit) & ~np.isnan(completed)
+    submit, left = seconds(jobs, "submit"), seconds(jobs, "completed")
+    if end is not None:
+        left = np.where(np.isnan(left) & (jobs["state"] != REJECTED).to_numpy(), end, left)
+    both = ~np.isnan(submit) & ~np.isnan(left)
     columns = ["t", "rate", "busy", "whole"]
     if not both.any():
         return pd.DataFrame({name: pd.Series(dtype=float) for name in columns})
-    submit, completed = submit[both], completed[both]
+    submit, left = submit[both], left[both]
     good = (jobs["state"] == COMPLETED).to_numpy()[both]
-    first, last = submit.min(), completed.max()
+    first, last = submit.min(), left.max()
     bins = max(1, int(np.ceil((last - first) / step - 1e-9)))
     edges = first + step * np.arange(bins + 1)
-    counts, _ = np.histogram(np.minimum(completed[good], edges[-1]), edges)
+    counts, _ = np.histogram(np.minimum(left[good], edges[-1]), edges)
     # Jobs in the system at some time within a bin: came before its end, left after its start.
     came = np.searchsorted(np.sort(submit), edges[1:], side="left")
-    left = np.searchsorted(np.sort(completed), edges[:-1], side="right")
+    gone = np.searchsorted(np.sort(left), edges[:-1], side="right")
     return pd.DataFrame(
         {
             "t": edges[:-1],
             "rate": counts / step,
-            "busy": came > left,
+            "busy": came > gone,
             "whole": edges[1:] <= last + 1e-9,
         },
         columns=columns,
     )
 
 
-def throughput_busy(jobs: pd.DataFrame, step: float = 1.0) -> float | None:
+def throughput_busy(
+    jobs: pd.DataFrame, step: float = 1.0, end: float | None = None
+) -> float | None:
     """Median of the completion rate over the whole bins in which there was work, 1/s.
 
     Unlike a mean over a fixed window it does not fall with the idle tail (kubernetes/perf-tests,
     issue 1083). None when the workload was shorter than one bin.
     """
-    series = throughput_series(jobs, step)
+    series = throughput_series(jobs, step, end)
     rates = series.loc[series["busy"].astype(bool) & series["whole"].astype(bool), "rate"]
     return float(rates.median()) if len(rates) else None
 
@@ -214,14 +253,20 @@ def jain(values: Sequence[float] | Floats) -> float | None:
     return float(np.sum(array) ** 2 / (array.size * square))
 
 
-def fairness(jobs: pd.DataFrame, threshold: float = BOUNDED_SLOWDOWN_THRESHOLD) -> float | None:
+def fairness(
+    jobs: pd.DataFrame, threshold: float = BOUNDED_SLOWDOWN_THRESHOLD, end: float | None = None
+) -> float | None:
     """Jain's index over the users of their mean bounded slowdown.
 
-    None with fewer than two users: one user is always treated as fairly as all users.
+    None with fewer than two users, for one user is always treated as fairly as all users, and
+    where a job had not come to its end: a bound of its slowdown is no bound of the index.
     """
-    slowdown = bounded_slowdown(jobs, threshold)
-    means = slowdown.groupby(jobs["user"].astype(str)).mean().dropna()
-    return jain(means.to_numpy(dtype=np.float64)) if len(means) > 1 else None
+    slowdown, is_open = bounded_slowdown(jobs, threshold, end)
+    if is_open.any():
+        return None
+    of_jobs = pd.Series(slowdown, index=jobs.index)
+    means = of_jobs.groupby(jobs["user"].astype(str)).mean().dropna()
+    return jain(means.tolist()) if len(means) > 1 else None
 
 
 def maximum_wait_by_size(jobs: pd.DataFrame) -> pd.Series:
@@ -230,20 +275,11 @@ def maximum_wait_by_size(jobs: pd.DataFrame) -> pd.Series:
     return durations(jobs)["wait"].groupby(cores).max()
 
 
-def lateness(jobs: pd.DataFrame) -> dict[str, float | None]:
-    """How late the driver was, submission minus intended submission.
-
-    Returns
-    -------
-    dict
-        `median`, `p99` (None with fewer than 100 jobs), `max`; s.
-    """
-    late = _present(durations(jobs)["lateness"].to_numpy(dtype=np.float64))
-    return {
-        "median": percentile(late, 0.5),
-        "p99": percentile(late, 0.99),
-        "max": float(late.max()) if late.size else None,
-    }
+def concurrency(starts: Sequence[float], ends: Sequence[float]) -> int:
+    """Most intervals that were under way at one time; 0 of none."""
+    changes = sorted([(instant, 1) for instant in starts] + [(instant, -1) for instant in ends])
+    # An interval that ends as another starts does not overlap it: ends sort first.
+    return max(accumulate((change for _, change in changes), initial=0))
 
 
 def failures(jobs: pd.DataFrame) -> dict[str, int]:

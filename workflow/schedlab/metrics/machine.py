@@ -22,7 +22,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from schedlab.metrics.jobs import Floats, makespan, rank_seconds, seconds
+from schedlab.metrics.bounds import Bounded, Floats
+from schedlab.metrics.jobs import makespan, rank_seconds, seconds
 
 
 def processors(jobs: pd.DataFrame) -> Floats:
@@ -66,8 +67,10 @@ def busy_core_seconds(jobs: pd.DataFrame, start: float, end: float) -> float:
     return float(np.sum(np.clip(inside, 0.0, None) * cores))
 
 
-def utilisation(jobs: pd.DataFrame, cores: int) -> float | None:
+def utilisation(jobs: pd.DataFrame, cores: int, end: float | None = None) -> Bounded:
     """Busy part of the machine over the makespan, sum(p r) / (P makespan) [1]_, rank by rank.
+
+    At least this where a job began and had not finished at the end: its ranks are not counted.
 
     Parameters
     ----------
@@ -75,12 +78,16 @@ def utilisation(jobs: pd.DataFrame, cores: int) -> float | None:
         Rows of the jobs table.
     cores : int
         Cores P of all the compute nodes.
+    end : float or None
+        Until when jobs were observed, s since the trial's start.
     """
-    window = makespan(jobs)
+    window = makespan(jobs, end).value
     if not window:
-        return None
+        return Bounded(None)
     start = float(np.nanmin(seconds(jobs, "submit")))
-    return busy_core_seconds(jobs, start, start + window) / (cores * window)
+    running = np.isnan(seconds(jobs, "finished")) & ~np.isnan(seconds(jobs, "started"))
+    busy = busy_core_seconds(jobs, start, start + window)
+    return Bounded(busy / (cores * window), bool(running.any()))
 
 
 def steady_window(jobs: pd.DataFrame) -> tuple[float, float] | None:
@@ -101,14 +108,15 @@ def utilisation_steady(jobs: pd.DataFrame, cores: int) -> float | None:
     return busy_core_seconds(jobs, *window) / (cores * (window[1] - window[0]))
 
 
-def fragmentation(jobs: pd.DataFrame, cores: int) -> float | None:
+def fragmentation(jobs: pd.DataFrame, cores: int, end: float | None = None) -> float | None:
     """Idle core time while some job that would fit into the idle cores waits, over all core time.
 
     Cores count as taken from allocation to completion (where unknown: from the first to the last
-    instruction), jobs as waiting from acceptance to allocation. The window is the makespan. After
-    evalys' definition of fragmentation, restricted to instants with work that fits.
+    instruction), jobs as waiting from acceptance to allocation; one that ended without either
+    waited to its end. The window is the makespan. After evalys' definition of fragmentation,
+    restricted to instants with work that fits.
     """
-    window = makespan(jobs)
+    window = makespan(jobs, end).value
     if not window:
         return None
     waits = seconds(jobs, "accepted")
@@ -121,14 +129,16 @@ def fragmentation(jobs: pd.DataFrame, cores: int) -> float | None:
             if not np.isnan(b):
                 events += [(max(a, b), "take", size)]
                 events += [(max(a, b, c), "free", size)] if not np.isnan(c) else []
+            elif not np.isnan(c):
+                events += [(max(a, c), "leave", size)]
     start = float(np.nanmin(seconds(jobs, "submit")))
-    end = start + window
+    stop = start + window
     waiting: list[float] = []
     # Of events at one instant, what frees cores comes first.
-    events.sort(key=lambda e: (e[0], ("free", "wait", "take").index(e[1])))
+    events.sort(key=lambda e: (e[0], ("free", "wait", "take", "leave").index(e[1])))
     now, taken, lost = start, 0.0, 0.0
     for instant, event, size in events:
-        until = min(max(instant, start), end)
+        until = min(max(instant, start), stop)
         idle = cores - taken
         if waiting and waiting[0] <= idle:
             lost += idle * (until - now)
@@ -138,10 +148,12 @@ def fragmentation(jobs: pd.DataFrame, cores: int) -> float | None:
         elif event == "take":
             waiting.pop(bisect_left(waiting, size))
             taken += size
+        elif event == "leave":
+            waiting.pop(bisect_left(waiting, size))
         else:
             taken -= size
     if waiting and waiting[0] <= cores - taken:
-        lost += (cores - taken) * (end - now)
+        lost += (cores - taken) * (stop - now)
     return lost / (cores * window)
 
 

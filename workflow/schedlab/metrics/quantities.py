@@ -51,7 +51,7 @@ QUANTITIES: dict[str, Quantity] = {
     "wait_median": Quantity("wait_median_s", "Median wait", "s"),
     "wait_mean": Quantity("wait_mean_s", "Mean wait", "s"),
     # The two instants have different sources: within their resolution it can be 0 or less.
-    "launch_median": Quantity("launch_latency_median_s", "Median launch latency", "s", "raw"),
+    "launch_median": Quantity("launch_median_s", "Median launch latency", "s", "raw"),
     # The median over jobs: a mean of slowdowns would be a mean of ratios.
     "bounded_slowdown": Quantity("bounded_slowdown_median", "Median bounded slowdown", "1"),
     # The work is the trace's, so it varies over trials as one over the makespan does.

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from schedlab.metrics import jobs as of_jobs
 from schedlab.metrics import machine as of_machine
+from schedlab.metrics.bounds import Bounded, largest, mean, quantile, times
 from schedlab.metrics.statistics import percentile
 from schedlab.workloads import Trace
 
@@ -20,6 +20,7 @@ def trial_metrics(
     trace: Trace,
     cost_start: Mapping[str, Any],
     cost_end: Mapping[str, Any],
+    end: float | None = None,
 ) -> dict[str, Any]:
     """Metrics of one trial (columns `schedlab.tables.schemas.METRICS`).
 
@@ -31,18 +32,18 @@ def trial_metrics(
         What was to be submitted, and to which machine.
     cost_start, cost_end : mapping
         Node -> daemon -> cumulative cost, before and after the workload.
+    end : float or None
+        Until when jobs were observed, s since the trial's start.
 
     Returns
     -------
     dict
-        Metrics that the records do not support are None.
+        Metrics that the records do not support are None. `at_least` names those that are lower
+        bounds, because some jobs had not come to their end.
     """
     cores = trace.machine.cores
     threshold = float(trace.scale["bounded_slowdown_threshold"])
-    parts = of_jobs.durations(jobs)
-    waits, skews = _known(parts["wait"]), of_jobs.launch_skew(jobs)
-    slowdown = _known(of_jobs.bounded_slowdown(jobs, threshold))
-    late = of_jobs.lateness(jobs)
+    skews = of_jobs.launch_skew(jobs)
     bounds = of_machine.ideal_bounds(
         np.array([job.arrival for job in trace.jobs]),
         np.array([float(job.cores) for job in trace.jobs]),
@@ -51,38 +52,23 @@ def trial_metrics(
     )
     costs = of_machine.daemon_costs(cost_start, cost_end)
     total = of_machine.scheduler_cost(costs, len(trace.jobs))
+    bounded = {
+        "makespan_s": of_jobs.makespan(jobs, end),
+        "utilisation": of_machine.utilisation(jobs, cores, end),
+        **_times(jobs, threshold, end),
+    }
     return {
         **of_jobs.failures(jobs),
-        "makespan_s": of_jobs.makespan(jobs),
-        "throughput_jobs_per_s": of_jobs.throughput(jobs),
-        "throughput_busy_jobs_per_s": of_jobs.throughput_busy(jobs),
-        "utilisation": of_machine.utilisation(jobs, cores),
+        **{name: found.value for name, found in bounded.items()},
+        "at_least": [name for name, found in bounded.items() if found.at_least],
+        "throughput_jobs_per_s": of_jobs.throughput(jobs, end),
+        "throughput_busy_jobs_per_s": of_jobs.throughput_busy(jobs, end=end),
         "utilisation_steady": of_machine.utilisation_steady(jobs, cores),
-        "fragmentation": of_machine.fragmentation(jobs, cores),
-        "wait_mean_s": _mean(waits),
-        "wait_median_s": percentile(waits, 0.5),
-        "wait_p99_s": percentile(waits, 0.99),
-        "wait_max_s": _largest(waits),
-        **{
-            f"{name}_median_s": percentile(_known(parts[name]), 0.5)
-            for name in (
-                "submit_latency",
-                "scheduling_latency",
-                "launch_latency",
-                "completion_latency",
-                "turnaround",
-            )
-        },
-        "turnaround_mean_s": _mean(_known(parts["turnaround"])),
-        "bounded_slowdown_mean": _mean(slowdown),
-        "bounded_slowdown_median": percentile(slowdown, 0.5),
+        "fragmentation": of_machine.fragmentation(jobs, cores, end),
         "bounded_slowdown_threshold_s": threshold,
         "launch_skew_median_s": percentile(skews, 0.5),
-        "launch_skew_max_s": _largest(skews),
-        "fairness_jain": of_jobs.fairness(jobs, threshold),
-        "lateness_median_s": late["median"],
-        "lateness_p99_s": late["p99"],
-        "lateness_max_s": late["max"],
+        "launch_skew_max_s": float(skews.max()) if skews.size else None,
+        "fairness_jain": of_jobs.fairness(jobs, threshold, end),
         "submission_rate_jobs_per_s": of_jobs.submission_rate(jobs),
         "area_bound_s": bounds["area"],
         "critical_path_s": bounds["critical_path"],
@@ -94,15 +80,29 @@ def trial_metrics(
     }
 
 
-def _known(values: pd.Series) -> npt.NDArray[np.float64]:
-    array: npt.NDArray[np.float64] = values.to_numpy(dtype=np.float64)
-    known: npt.NDArray[np.float64] = array[~np.isnan(array)]
-    return known
-
-
-def _mean(values: npt.NDArray[np.float64]) -> float | None:
-    return float(values.mean()) if values.size else None
-
-
-def _largest(values: npt.NDArray[np.float64]) -> float | None:
-    return float(values.max()) if values.size else None
+def _times(jobs: pd.DataFrame, threshold: float, end: float | None) -> dict[str, Bounded]:
+    """Summaries of the jobs' times, with those that had not come to their end as bounds."""
+    of = {
+        name: times(jobs, name, end)
+        for name in (
+            "lateness",
+            "submission",
+            "scheduling",
+            "launch",
+            "completion",
+            "wait",
+            "turnaround",
+        )
+    }
+    slowdown = of_jobs.bounded_slowdown(jobs, threshold, end)
+    return {
+        **{f"{name}_median_s": quantile(values, 0.5) for name, values in of.items()},
+        "lateness_p99_s": quantile(of["lateness"], 0.99),
+        "lateness_max_s": largest(of["lateness"]),
+        "wait_mean_s": mean(of["wait"]),
+        "wait_p99_s": quantile(of["wait"], 0.99),
+        "wait_max_s": largest(of["wait"]),
+        "turnaround_mean_s": mean(of["turnaround"]),
+        "bounded_slowdown_mean": mean(slowdown),
+        "bounded_slowdown_median": quantile(slowdown, 0.5),
+    }

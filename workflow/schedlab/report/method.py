@@ -30,14 +30,24 @@ class Definition(NamedTuple):
 
 
 DEFINITIONS = (
-    Definition("Makespan", "last instruction of all jobs − first submission", "Feitelson 2015"),
+    Definition(
+        "Makespan",
+        "last instruction of all jobs − first submission; at least to the trial's end where any"
+        " job never finished",
+        "Feitelson 2015",
+    ),
     Definition(
         "Ideal makespan",
         "the larger of two bounds that no scheduler can beat: work over all cores, and the longest"
         " job after its arrival",
         "Graham 1969; Wong et al., SC2000",
     ),
-    Definition("Wait", "started − submit", "Feitelson & Rudolph 1998"),
+    Definition(
+        "Wait",
+        "started − due, the instant at which the trace wants the job, not that at which the driver"
+        " came to it; its parts: lateness, submission, scheduling, launch",
+        "Feitelson & Rudolph 1998; Tene 2015, coordinated omission",
+    ),
     Definition("Launch latency", "started − allocated", "part of the wait"),
     Definition(
         "Bounded slowdown",
@@ -47,7 +57,8 @@ DEFINITIONS = (
     ),
     Definition(
         "Throughput",
-        "completed jobs / (last completion − first submission); never over an idle tail",
+        "completed jobs / (last job's end − first submission), or to the trial's end where any job"
+        " came to none; never over an idle tail",
         "Flux throughput test; kubernetes/perf-tests issue 1083",
     ),
     Definition(
@@ -61,7 +72,7 @@ DEFINITIONS = (
         " over the jobs of the trace",
         "kubernetes/perf-tests issue 694",
     ),
-    Definition("Lateness", "submit − intended: the driver's own error", ""),
+    Definition("Lateness", "submit − due: the driver's own error", ""),
 )
 
 PERCENTILES = {"wait_p99_s": 100, "lateness_p99_s": 100}

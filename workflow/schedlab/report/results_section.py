@@ -13,17 +13,7 @@ from schedlab.metrics.cells import cells
 from schedlab.metrics.quantities import MAIN_QUANTITIES, QUANTITIES
 from schedlab.schedulers.base import TIMESTAMPS
 from schedlab.tables.build import Tables
-from schedlab.tables.schemas import JOBS
-
-FATES = (
-    "completed",
-    "failed",
-    "rejected",
-    "lost",
-    "duplicated",
-    "unfinished",
-    "not_submitted",
-)
+from schedlab.tables.schemas import FAILED, FATES, JOBS, PASSED, UNKNOWN
 
 
 def main_table(trials: pd.DataFrame) -> dict[str, Any]:
@@ -43,6 +33,9 @@ def main_table(trials: pd.DataFrame) -> dict[str, Any]:
                     "cluster": key[1],
                     "valid": int(cell["valid"]),
                     "trials": int(cell["trials"]),
+                    "jobs": count(cell["jobs"]),
+                    "completed": count(cell["completed"]),
+                    "complete": cell["jobs"] == cell["completed"],
                     "values": [],
                 },
             )
@@ -55,6 +48,8 @@ def main_table(trials: pd.DataFrame) -> dict[str, Any]:
                     else "",
                     "n": int(cell["n"]),
                     "note": str(cell["note"] or ""),
+                    "at_least": bool(cell["at_least"]),
+                    "withheld": int(cell["withheld"]),
                 }
             )
     return {"columns": columns, "rows": list(rows.values())}
@@ -116,13 +111,69 @@ def invalid_trials(trials: pd.DataFrame) -> list[dict[str, Any]]:
     return [
         {
             "trial": str(row["trial"]),
-            "reasons": [str(reason) for reason in _list(row["reasons"])] or ["no reason recorded"],
+            "reasons": [str(reason) for reason in words(row["reasons"])] or ["no reason recorded"],
         }
         for row in bad.to_dict("records")
     ]
 
 
-def _list(value: Any) -> list[Any]:
+def outcomes(trials: pd.DataFrame) -> list[dict[str, Any]]:
+    """Valid trials in which something else than completed jobs came out, in words."""
+    found = []
+    good = trials[trials["valid"].astype(bool)].sort_values(["workload", "cluster", "repetition"])
+    for row in good.to_dict("records"):
+        said = [*words(row["told"]), *words(row["daemons"])]
+        if pd.notna(row["timed_out"]) and row["timed_out"]:
+            said.append(f"the trial's limit of {seconds(row['limit_s'])} came first")
+        if said:
+            found.append({"trial": str(row["trial"]), "said": said})
+    return found
+
+
+def withheld(trials: pd.DataFrame) -> list[dict[str, Any]]:
+    """Measures of valid trials that a check withholds, with its value and limit in words."""
+    return [
+        {"trial": str(row["trial"]), "reasons": reasons}
+        for row in trials.sort_values(["workload", "cluster", "repetition"]).to_dict("records")
+        if row["valid"]
+        and (
+            reasons := [
+                str(check["reason"])
+                for check in words(row["checks"])
+                if check["verdict"] == FAILED and len(check["withholds"])
+            ]
+        )
+    ]
+
+
+def check_rows(trials: pd.DataFrame) -> list[dict[str, Any]]:
+    """Every check with the worst value of any trial, and how many trials passed it."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for checks in trials["checks"]:
+        for check in words(checks):
+            found.setdefault(str(check["name"]), []).append(check)
+    values = {
+        name: [check["value"] for check in checks if check["value"] is not None]
+        for name, checks in found.items()
+    }
+    return [
+        {
+            "name": name,
+            "unit": "" if checks[0]["unit"] == "1" else checks[0]["unit"],
+            "worst": number(max(values[name], default=None)),
+            "limit": span([c["limit"] for c in checks if c["limit"] is not None]),
+            "scope": "measures" if len(checks[0]["withholds"]) else "trial",
+            **{
+                verdict.replace(" ", "_"): sum(c["verdict"] == verdict for c in checks)
+                for verdict in (PASSED, FAILED, UNKNOWN)
+            },
+        }
+        for name, checks in found.items()
+    ]
+
+
+def words(value: Any) -> list[Any]:
+    """Content of a list column's cell; empty where it has none."""
     return [] if value is None or not hasattr(value, "__len__") else list(value)
 
 
@@ -146,6 +197,7 @@ def trial_rows(trials: pd.DataFrame) -> list[dict[str, Any]]:
             "late": seconds(row["lateness_median_s"]),
             "latest": seconds(row["lateness_max_s"]),
             "submission": number(row["submission_rate_jobs_per_s"]),
+            "concurrency": count(row["concurrency"]),
         }
         for row in trials.sort_values(["source", "order"]).to_dict("records")
     ]

@@ -52,6 +52,22 @@ def all_facts(nodes: dict[str, Node]) -> dict[str, Any]:
     return {"nodes": facts, "packages": packages(head)}
 
 
+MACHINE = r"""
+nproc; awk '/^MemTotal/ {print int($2 / 1024)}' /proc/meminfo; cat /proc/sys/kernel/random/boot_id
+"""
+
+
+def realised_machines(nodes: dict[str, Node]) -> dict[str, dict[str, Any]]:
+    """Read each node's processors, memory (MiB) and the identity of its boot, at the same time."""
+
+    def one(node: Node) -> dict[str, Any]:
+        cpus, memory, boot = node.run(MACHINE).stdout.split()
+        return {"cpus": int(cpus), "memory_mib": int(memory), "boot": boot}
+
+    with ThreadPoolExecutor(max_workers=len(nodes)) as pool:
+        return dict(zip(nodes, pool.map(one, nodes.values()), strict=True))
+
+
 def emulator_pids(names: list[str], testbed: Testbed, cluster: str) -> dict[str, int]:
     """Process ids of the nodes' QEMU processes.
 

@@ -20,7 +20,13 @@ from schedlab.schedulers import Scheduler, get_scheduler
 from schedlab.sources import trial_sources
 from schedlab.stages.collect import OUTPUT, collect
 from schedlab.stages.context import Context
-from schedlab.stages.guests import emulator_pids, liveness, require_running, resident_mib
+from schedlab.stages.guests import (
+    emulator_pids,
+    liveness,
+    realised_machines,
+    require_running,
+    resident_mib,
+)
 from schedlab.stages.health import health_gate
 from schedlab.stages.progress import report_progress
 from schedlab.stages.timing import Phases
@@ -32,6 +38,7 @@ from schedlab.testbed.prometheus import (
     prometheus,
     read_exporter,
     scrape_config,
+    scraped,
     snapshot_block,
     wait_for_targets,
 )
@@ -43,6 +50,10 @@ from schedlab.workloads import read_trace
 STAGE = "trial"
 DRIVER = "/usr/local/lib/schedlab/schedlab_driver.py"
 PLAN = "/var/lib/schedlab/plan.json"
+TIME_WAS_UP = 3
+"""Exit status of the guest driver when its time was up before all jobs ended."""
+HEALTH_AFTER = 60.0
+"""s in which the cluster must be healthy again after its last job: nodes are being cleaned up."""
 
 
 class Trial:
@@ -76,9 +87,9 @@ class Trial:
     def run(self) -> None:
         """Run the trial and write its record.
 
-        A guest or scheduler that dies, a limit that is exceeded and the like make the trial
-        invalid, with the reason in its record. A testbed that cannot restore the snapshot, or an
-        interruption, is no result: it raises.
+        A guest that dies and the like make the trial invalid, with the reason in its record. What
+        the scheduler does to the jobs, in the time that they have (limits.trial), is the result. A
+        testbed that cannot restore the snapshot, or an interruption, is no result: it raises.
         """
         with self.phases.measure("verify"):
             verify_outputs(self.configured / RECORD)
@@ -154,6 +165,11 @@ class Trial:
             "resume_skew_ns": restored["resume_skew_ns"],
             "scrape_interval": self.context.experiment.metrics.scrape_interval,
             "clock": {name: {} for name in names},
+            "declared": {
+                name: {"cpus": guest.vcpus, "memory_mib": guest.memory_mib}
+                for name, guest in self.cluster.machines().items()
+            },
+            "limit": self.context.experiment.limits.trial,
         }
         measure = self.phases.measure
         with ExitStack() as stack:
@@ -165,6 +181,7 @@ class Trial:
             head = next(node for node in nodes.values() if node.role == "head")
             with measure("health"):
                 health_gate(self.scheduler, nodes, limit)
+                self.conditions["machine"] = {"start": realised_machines(nodes)}
             with measure("clock"):
                 self._clock(nodes, "start")
             with measure("prepare"):
@@ -176,7 +193,7 @@ class Trial:
             self.conditions["start_ns"] = time.time_ns()
             try:
                 with measure("workload"):
-                    self._drive(testbed, head, names, len(plan["submissions"]))
+                    ended = self._drive(testbed, head, names, len(plan["submissions"]))
                 self.conditions["end_ns"] = time.time_ns()
                 self.conditions["resident_mib"] = resident_mib(pids)
                 self._host_load(before, host.sample(pids))
@@ -184,14 +201,31 @@ class Trial:
                     self._cost(restored["nodes"], "end")
                     self._clock(nodes, "end")
                 with measure("collect"):
-                    self.reasons += collect(self.scheduler, nodes, self.folder)
+                    self.conditions["not_taken"] = collect(self.scheduler, nodes, self.folder)
             finally:
                 # What was seen of a trial that broke down tells why it did.
                 with measure("export"):
                     seconds = (time.time_ns() - self.conditions["start_ns"]) / 1e9 + 2
+                    self.conditions |= {
+                        "observed_seconds": round(seconds, 3),
+                        "scraped": scraped(url, seconds),
+                    }
                     export_samples(url, seconds, self.folder / "samples.json.gz")
                     data = self.folder / "prometheus" / "data"
                     snapshot_block(url, data, self.folder / "prometheus")
+            # Last, for it may run a job: its traces belong in no record of the workload.
+            with measure("health"):
+                self._look_again(nodes, all_ended=ended)
+
+    def _look_again(self, nodes: dict[str, Node], *, all_ended: bool) -> None:
+        """Look at machines and health after the workload; jobs that remain are in health's way."""
+        self.conditions["machine"]["end"] = realised_machines(nodes)
+        if all_ended:
+            try:
+                health_gate(self.scheduler, nodes, HEALTH_AFTER)
+                self.conditions["health"] = {"after": []}
+            except SchedlabError as error:
+                self.conditions["health"] = {"after": [error.message]}
 
     def _host_load(self, before: dict[str, Any], after: dict[str, Any]) -> None:
         during = host.difference(before, after)
@@ -243,8 +277,8 @@ class Trial:
         }
         self.conditions.setdefault("daemon_cost", {})[moment] = cost
 
-    def _drive(self, testbed: Testbed, head: Node, names: list[str], total: int) -> None:
-        """Run the guest driver; return when all jobs ended, or raise when they cannot."""
+    def _drive(self, testbed: Testbed, head: Node, names: list[str], total: int) -> bool:
+        """Run the guest driver; tell whether all jobs ended in the time that they have."""
         limit = self.context.experiment.limits.trial
         command = f"python3 -u {DRIVER} --plan {PLAN} --output {OUTPUT} --timeout {limit:g}"
         log = self.folder / "driver.log"
@@ -287,15 +321,14 @@ class Trial:
             watcher.join()
         if failure:
             raise failure[0]
-        if status == 3:
-            self.reasons.append(f"exceeded its limit of {limit:g} s (limits.trial)")
-        elif status:
+        if status not in (0, TIME_WAS_UP):
             raise SchedlabError(
                 f"the driver ended with status {status}: {log.read_text()[-500:]}",
                 stage=STAGE,
                 node=head.name,
                 log=log,
             )
+        return status == 0
 
     def _keep_consoles(self, testbed: Testbed) -> None:
         """Keep the guests' console output since the restore, where there is any."""

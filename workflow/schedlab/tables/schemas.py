@@ -17,7 +17,10 @@ VERSION = "schedlab.tables/4"
 
 Version 3: jobs carry the instants of their ranks.
 
-Version 4: trials carry digests of their trace and of their host's description.
+Version 4: waits, turnarounds and slowdowns begin when a job was due, not when it was submitted; the
+parts of the wait are called lateness, submission, scheduling and launch. `valid` judges the
+measurement alone; jobs without an end count with lower bounds (`at_least`). Trials carry digests of
+their trace and of their host's description.
 """
 
 # The same few strings over millions of rows.
@@ -56,7 +59,7 @@ KEYS = (
 )
 
 _INSTANTS = {
-    "intended": "when the trace wanted the submission",
+    "intended": "when the job was due: the trace wanted its submission",
     "submit": "just before the submission command",
     "accepted": "the scheduler had the job",
     "allocated": "the scheduler gave it nodes",
@@ -149,11 +152,51 @@ CONDITIONS = (
     Column("counters", pa.string(), "", "the scheduler's own counters, as JSON"),
 )
 
-VERDICT = (
-    Column("valid", pa.bool_(), "", "the trial passed every gate"),
-    Column("reasons", pa.list_(pa.string()), "", "why it did not"),
-    Column("timed_out", pa.bool_(), "", "the driver's time was up"),
+PASSED, FAILED, UNKNOWN = "passed", "failed", "not measured"
+"""Verdicts of a check."""
+
+_CHECKS = pa.list_(
+    pa.struct(
+        [
+            ("name", pa.string()),
+            ("value", pa.float64()),
+            ("limit", pa.float64()),
+            ("unit", pa.string()),
+            ("verdict", pa.string()),
+            ("reason", pa.string()),
+            ("withholds", pa.list_(pa.string())),
+        ]
+    )
 )
+_WORDS = pa.list_(pa.string())
+
+VERDICT = (
+    Column("valid", pa.bool_(), "", "the measurement passed every check of the whole trial"),
+    Column("reasons", _WORDS, "", "why it did not"),
+    Column("checks", _CHECKS, "", "every check: value, limit, verdict, and what it withholds"),
+    Column("withheld", _WORDS, "", "metrics that a check withholds: empty in this row"),
+    Column("at_least", _WORDS, "", "metrics that are lower bounds: some jobs came to no end"),
+)
+
+OUTCOME = (
+    Column("timed_out", pa.bool_(), "", "the trial's limit came before the end of all jobs"),
+    Column("limit_s", _F, "s", "the limit (limits.trial)"),
+    Column("observed_s", _F, "s", "until when jobs were observed, since the trial's start"),
+    Column("daemons", _WORDS, "", "the scheduler's daemons that died or started again, in words"),
+    Column("told", _WORDS, "", "fates other than completed, with what the scheduler said most"),
+    Column("concurrency", _N, "1", "most submissions that were under way at one time"),
+)
+
+FATES = (
+    "completed",
+    "failed",
+    "rejected",
+    "lost",
+    "duplicated",
+    "unfinished",
+    "not_submitted",
+)
+"""Columns of the trials table that count the jobs of each fate."""
 
 METRICS = (
     Column("jobs", _N, "1", "jobs of the trace: the denominator"),
@@ -162,24 +205,26 @@ METRICS = (
     Column("rejected", _N, "1", "submissions that the scheduler refused"),
     Column("lost", _N, "1", "jobs accepted and then in no record"),
     Column("duplicated", _N, "1", "jobs of which a rank ran more than once"),
-    Column("unfinished", _N, "1", "jobs pending or running at the end"),
-    Column("not_submitted", _N, "1", "jobs that the driver never came to"),
-    Column("makespan_s", _F, "s", "last instruction of all minus first submission"),
-    Column("throughput_jobs_per_s", _F, "1/s", "completed / (last completion - first submission)"),
+    Column("unfinished", _N, "1", "jobs pending or running at the trial's end"),
+    Column("not_submitted", _N, "1", "jobs that the driver had not come to at the end"),
+    Column("makespan_s", _F, "s", "last instruction of all, or the trial's end - first submit"),
+    Column(
+        "throughput_jobs_per_s", _F, "1/s", "completed / (last end, or the trial's - first submit)"
+    ),
     Column("throughput_busy_jobs_per_s", _F, "1/s", "median of completions in each busy second"),
     Column("utilisation", _F, "1", "busy core time / (cores x makespan)"),
     Column("utilisation_steady", _F, "1", "the same between 10 and 90 % of the job starts"),
     Column("fragmentation", _F, "1", "idle core time while a job that would fit waits / all"),
-    Column("wait_mean_s", _F, "s", "started - submit"),
-    Column("wait_median_s", _F, "s", "started - submit"),
-    Column("wait_p99_s", _F, "s", "started - submit; only from 100 jobs"),
-    Column("wait_max_s", _F, "s", "started - submit"),
-    Column("submit_latency_median_s", _F, "s", "accepted - submit"),
-    Column("scheduling_latency_median_s", _F, "s", "allocated - accepted"),
-    Column("launch_latency_median_s", _F, "s", "started - allocated"),
-    Column("completion_latency_median_s", _F, "s", "completed - finished"),
-    Column("turnaround_mean_s", _F, "s", "finished - submit"),
-    Column("turnaround_median_s", _F, "s", "finished - submit"),
+    Column("wait_mean_s", _F, "s", "started - intended"),
+    Column("wait_median_s", _F, "s", "started - intended"),
+    Column("wait_p99_s", _F, "s", "started - intended; only from 100 jobs"),
+    Column("wait_max_s", _F, "s", "started - intended"),
+    Column("submission_median_s", _F, "s", "accepted - submit"),
+    Column("scheduling_median_s", _F, "s", "allocated - accepted"),
+    Column("launch_median_s", _F, "s", "started - allocated"),
+    Column("completion_median_s", _F, "s", "completed - finished"),
+    Column("turnaround_mean_s", _F, "s", "finished - intended"),
+    Column("turnaround_median_s", _F, "s", "finished - intended"),
     Column("bounded_slowdown_mean", _F, "1", "max(1, (wait + r) / max(r, threshold))"),
     Column("bounded_slowdown_median", _F, "1", "max(1, (wait + r) / max(r, threshold))"),
     Column("bounded_slowdown_threshold_s", _F, "s", "threshold; scaled with the trace"),
@@ -199,7 +244,7 @@ METRICS = (
     Column("daemon_cost", _COST, "s, B", "processor time and memory of each daemon on each node"),
 )
 
-TRIALS = (*KEYS, *CONDITIONS, *VERDICT, *METRICS)
+TRIALS = (*KEYS, *CONDITIONS, *VERDICT, *OUTCOME, *METRICS)
 
 
 def schema(columns: tuple[Column, ...], table: str) -> pa.Schema:

@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
+from schedlab.metrics.jobs import concurrency
 from schedlab.metrics.machine import daemon_failures
 from schedlab.metrics.trial_values import trial_metrics
 from schedlab.outside.foreign import foreign
@@ -21,18 +22,16 @@ from schedlab.results.records import load_record
 from schedlab.results.series import read_series
 from schedlab.schedulers import Scheduler, get_scheduler
 from schedlab.schedulers.base import COMPLETED, NOT_SUBMITTED, TIMESTAMPS
-from schedlab.schedulers.rows import json_lines
+from schedlab.schedulers.rows import driver_rows, json_lines
 from schedlab.tables.clocks import NodeClock, node_clocks
-from schedlab.tables.schemas import JOBS_SCHEMA, SAMPLES_SCHEMA
+from schedlab.tables.schemas import FAILED, JOBS_SCHEMA, SAMPLES_SCHEMA
+from schedlab.tables.validity import measure_checks, trial_checks
 from schedlab.workloads import Trace, read_trace
 
 BATCH = 50_000
 """Samples held in memory at once."""
 
-_ORDER = ("submit", "allocated", "started", "finished", "completed")
 _HOST = ("cpu", "cores", "memory_mib", "kernel", "system")
-_RESOLUTION_NS = 1_000_000
-"""Coarsest clock that instants come from (a scheduler's own log), for the check of their order."""
 
 
 @dataclass
@@ -116,17 +115,23 @@ def _read_trial(folder: Path, origin: str) -> TrialRows:
     ]
     frame = jobs_frame(jobs)
     costs = conditions.get("daemon_cost", {})
-    reasons = list(record["verdict"]["reasons"])
     driver = _json(folder / "driver" / "driver.json")
-    # A trial that broke down explains its jobs' fates; else, or when time was up, they explain it.
-    if not reasons or driver.get("timed_out"):
-        reasons += job_problems(frame, clocks, gang=scheduler.gang)
+    daemons: list[str] = []
     if "end" in costs:
         before, after = (costs[moment].get("head", {}) for moment in ("start", "end"))
-        reasons += daemon_failures(before, after, scheduler.daemons()["head"])
+        daemons = daemon_failures(before, after, scheduler.daemons()["head"])
+    end = _observed_s(driver, clocks, conditions)
+    metrics = trial_metrics(frame, trace, costs.get("start", {}), costs.get("end", {}), end)
+    columns = _conditions(record, clocks)
+    checks = trial_checks(record, driver, frame, clocks, daemons, gang=scheduler.gang)
+    checks += measure_checks(metrics, columns["clock_uncertainty_s"])
+    failed = [check for check in checks if check.verdict == FAILED]
+    withheld = {name for check in failed for name in check.withholds}
+    metrics["at_least"] = [name for name in metrics["at_least"] if name not in withheld]
+    reasons = [check.reason for check in failed if not check.withholds]
     trial = {
         **keys,
-        **_conditions(record, clocks),
+        **columns,
         "kind": trace.kind,
         "cores": trace.machine.cores,
         "trace": _same_jobs(trace),
@@ -135,11 +140,34 @@ def _read_trial(folder: Path, origin: str) -> TrialRows:
         "counters": json.dumps(scheduler.counters(folder / "native"), sort_keys=True),
         "valid": not reasons,
         "reasons": reasons,
+        "checks": [check.row() for check in checks],
+        "withheld": [name for name in metrics if name in withheld],
         "timed_out": driver.get("timed_out"),
-        **trial_metrics(frame, trace, costs.get("start", {}), costs.get("end", {})),
+        "limit_s": conditions.get("limit"),
+        "observed_s": end,
+        "daemons": daemons,
+        "told": fates_told(frame),
+        "concurrency": _concurrency(folder),
+        **{name: None if name in withheld else value for name, value in metrics.items()},
         "start_ns": int(conditions.get("start_ns", 0)),
     }
     return TrialRows(jobs, trial, folder)
+
+
+def _observed_s(
+    driver: Mapping[str, Any], clocks: Mapping[str, NodeClock], conditions: Mapping[str, Any]
+) -> float | None:
+    """Instant until which the jobs were observed, s since the trial's start: the driver's end."""
+    if "end_ns" not in driver or "head" not in clocks:
+        return None
+    start = int(conditions.get("start_ns", 0))
+    return (clocks["head"].to_controller(int(driver["end_ns"])) - start) / 1e9
+
+
+def _concurrency(folder: Path) -> int:
+    """Most submissions that the driver had under way at one time."""
+    rows = driver_rows(folder / "native")
+    return concurrency([r["submit_ns"] for r in rows], [r["accepted_ns"] for r in rows])
 
 
 def jobs_frame(rows: list[dict[str, Any]]) -> pd.DataFrame:
@@ -159,38 +187,13 @@ def to_pandas(table: pa.Table) -> pd.DataFrame:
     return frame
 
 
-def job_problems(
-    jobs: pd.DataFrame, clocks: Mapping[str, NodeClock], *, gang: bool = True
-) -> list[str]:
-    """Say why a trial's jobs make it invalid: bad ends, no stamps, an impossible order of instants.
-
-    Without gangs a job's first rank may start, and even end, before its last one is allocated.
-    """
-    problems = [
+def fates_told(jobs: pd.DataFrame) -> list[str]:
+    """Fates of jobs other than completed, with what the scheduler said most often of each."""
+    return [
         f"{count} of {len(jobs)} jobs {state}{_said(jobs.loc[jobs['state'] == state], str(state))}"
         for state, count in jobs["state"].value_counts().sort_index().items()
         if state != COMPLETED
     ]
-    completed = jobs[jobs["state"] == COMPLETED]
-    stamped = completed["rank_finished"].map(len, na_action="ignore").fillna(0)
-    missing = int((stamped < completed["nodes"]).sum())
-    if missing:
-        problems.append(
-            f"{missing} of {len(completed)} {COMPLETED} jobs lack stamps of their payload: fewer "
-            "ranks stamped their start and end than the job has nodes"
-        )
-    allowed = 2 * max((clock.uncertainty for clock in clocks.values()), default=0) + _RESOLUTION_NS
-    alone = jobs["nodes"] == 1
-    for earlier, later in zip(_ORDER, _ORDER[1:], strict=False):
-        checked = jobs[alone] if not gang and earlier == "allocated" else jobs
-        backwards = (checked[earlier] - checked[later]).dropna()
-        count = int((backwards > allowed).sum())
-        if count:
-            problems.append(
-                f"{count} jobs were {later} before they were {earlier}, by up to "
-                f"{backwards.max() / 1e6:.1f} ms (clocks allow {allowed / 1e6:.1f} ms)"
-            )
-    return problems
 
 
 def _said(jobs: pd.DataFrame, state: str) -> str:
@@ -209,6 +212,7 @@ def _job_rows(
 ) -> Iterator[dict[str, Any]]:
     """Rows of the trace's jobs, with instants since the trial's start."""
     translations = _json(folder / "translations.json").get("submissions", [])
+    began = _json(folder / "driver" / "driver.json").get("start_ns")
     rows: list[dict[str, Any]]
     if not translations or "head" not in clocks:
         # The trial ended before a clock was measured: nothing was submitted.
@@ -220,6 +224,10 @@ def _job_rows(
     start, jobs = int(conditions.get("start_ns", 0)), {job.job: job for job in trace.jobs}
     for row in rows:
         job = jobs[row["job"]]
+        if row.get("intended") is None and began is not None:
+            # Due, too, is a job that the driver never came to.
+            row["intended"] = int(began) + round(job.arrival * 1e9)
+            row["intended_source"] = "driver: plan (1 ns)"
         for name in TIMESTAMPS:
             if row.get(name) is not None:
                 row[name] = clocks["head"].to_controller(row[name]) - start

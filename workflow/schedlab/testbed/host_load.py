@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +71,27 @@ def emulator_times(pids: dict[str, int]) -> dict[str, dict[str, float]]:
     return result
 
 
+def own_times(others: Iterable[int] = ()) -> float:
+    """Processor time of this process and of all below it, s, without that of `others`.
+
+    What a process that has ended used is in its parent's times of children.
+    """
+    me = psutil.Process()
+    total, left_out = 0.0, set(others)
+    for process in [me, *me.children(recursive=True)]:
+        if process.pid not in left_out:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                times = process.cpu_times()
+                total += times.user + times.system + times.children_user + times.children_system
+    return total
+
+
+def swapped() -> dict[str, int]:
+    """Bytes that the host swapped in and out since its start."""
+    memory = psutil.swap_memory()
+    return {"in": memory.sin, "out": memory.sout}
+
+
 def sample(pids: dict[str, int]) -> dict[str, Any]:
     """Take one reading of everything above that changes."""
     return {
@@ -76,6 +99,8 @@ def sample(pids: dict[str, int]) -> dict[str, Any]:
         "processor": processor_times(),
         "pressure": pressure(),
         "emulators": emulator_times(pids),
+        "own": own_times(pids.values()),
+        "swap": swapped(),
     }
 
 

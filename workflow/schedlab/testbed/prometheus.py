@@ -198,6 +198,16 @@ def export_samples(url: str, seconds: float, output: Path) -> int:
     return write_series(output, _all_series(url, f"{math.ceil(seconds * 1000)}ms"))
 
 
+def scraped(url: str, seconds: float) -> dict[str, float]:
+    """Number of scrapes of each target (``job/instance``) that succeeded in the last `seconds`."""
+    window = f"{math.ceil(seconds * 1000)}ms"
+    found = _get(f"{url}/api/v1/query", query=f"sum_over_time(up[{window}])")["result"]
+    return {
+        f"{item['metric']['job']}/{item['metric']['instance']}": float(item["value"][1])
+        for item in found
+    }
+
+
 def _all_series(url: str, window: str) -> Iterator[dict[str, Any]]:
     # One metric at a time: the answer to a query for all of them would be held in memory thrice.
     for name in sorted(_get(f"{url}/api/v1/label/__name__/values")):

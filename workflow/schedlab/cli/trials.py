@@ -1,0 +1,31 @@
+"""``schedlab trials``: which trials are valid, what came out, and why not."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from schedlab.cli.options import with_paths
+from schedlab.cli.output import echo
+
+
+@click.command()
+@with_paths
+@click.option("--json", "as_json", is_flag=True, help="Write JSON, with every check.")
+def trials(experiments: Path, results: Path, as_json: bool) -> None:
+    """List the trials that ran, with verdict, fates of jobs, and reasons; start nothing.
+
+    A trial is valid when its measurement passed all checks. What the scheduler did to the jobs is
+    its outcome: jobs that failed, were lost or came to no end make no trial invalid.
+    """
+    from schedlab.config import read_experiment
+    from schedlab.results.imports import origins
+    from schedlab.tables.verdicts import as_text, verdicts
+
+    sound, left_out = origins(results, read_experiment(experiments))
+    found = verdicts(sound)
+    echo(json.dumps(found, indent=1) if as_json else as_text(found))
+    for name, why in left_out.items():
+        echo(f"schedlab: left out the import {name}: {why}", err=True)

@@ -1,0 +1,143 @@
+"""Times of jobs that had not come to their end: lower bounds, never left out.
+
+A job that waits for longer than the trial lasts has a wait that is at least the time from its due
+instant to the trial's end. Left out, it would make a scheduler that drops its slowest jobs look
+fast; so it counts with that bound, and a summary that could be larger for it says "at least" [1]_.
+
+References
+----------
+.. [1] J. P. Klein, M. L. Moeschberger, "Survival Analysis", 2nd ed., Springer 2003, section 3.2
+   (right censoring).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from schedlab.metrics.statistics import percentile
+from schedlab.schedulers.base import COMPLETED, TIMESTAMPS
+
+Floats = npt.NDArray[np.float64]
+Truths = npt.NDArray[np.bool_]
+
+PARTS = {
+    "lateness": ("intended", "submit"),
+    "submission": ("submit", "accepted"),
+    "scheduling": ("accepted", "allocated"),
+    "launch": ("allocated", "started"),
+    "completion": ("finished", "completed"),
+    "wait": ("intended", "started"),
+    "runtime": ("started", "finished"),
+    "turnaround": ("intended", "finished"),
+}
+"""Duration of a job -> the instants between which it lies. The first four add up to the wait."""
+
+_RAN = ("started", "finished")
+
+
+def nanoseconds(jobs: pd.DataFrame, column: str) -> Floats:
+    """Column of instants as an array (jobs,) of ns, NaN where missing.
+
+    Instants are since the trial's start, so a float holds each of them exactly (for 104 days).
+    """
+    return pd.to_numeric(jobs[column]).to_numpy(dtype=np.float64, na_value=np.nan)
+
+
+class Times(NamedTuple):
+    """A duration of every job.
+
+    Attributes
+    ----------
+    seconds : numpy.ndarray
+        (jobs,), s; NaN where nothing is known.
+    open : numpy.ndarray
+        (jobs,), whether the job had not come to this duration's end when the trial ended: then
+        `seconds` is a lower bound.
+    """
+
+    seconds: Floats
+    open: Truths
+
+    @property
+    def known(self) -> Times:
+        """The jobs of which something is known."""
+        there = ~np.isnan(self.seconds)
+        return Times(self.seconds[there], self.open[there])
+
+
+class Bounded(NamedTuple):
+    """A summary of times.
+
+    Attributes
+    ----------
+    value : float or None
+        None where there is nothing to summarise.
+    at_least : bool
+        The true value is this or larger, because some jobs had not come to their end.
+    """
+
+    value: float | None
+    at_least: bool = False
+
+
+def times(jobs: pd.DataFrame, part: str, end: float | None = None) -> Times:
+    """A duration of every job, with bounds for jobs that had not come to its end.
+
+    Parameters
+    ----------
+    jobs : pandas.DataFrame
+        Rows of the jobs table.
+    part : str
+        Key of `PARTS`.
+    end : float or None
+        Until when the jobs were observed, s since the trial's start. None: no bounds.
+
+    Returns
+    -------
+    Times
+        A job is open where it came to the first instant and to none after it, whatever became of
+        it: rejected, lost, cancelled or still running. Not open are completed jobs, of which a
+        record is missing instead, and jobs that were not due when the trial ended.
+    """
+    begins, ends = PARTS[part]
+    begun = nanoseconds(jobs, begins)
+    spent = (nanoseconds(jobs, ends) - begun) / 1e9
+    if end is None:
+        return Times(spent, np.zeros(len(jobs), dtype=bool))
+    place = TIMESTAMPS.index(ends)
+    later = {ends, *(name for name in _RAN if TIMESTAMPS.index(name) > place)}
+    unknown = np.all([np.isnan(nanoseconds(jobs, name)) for name in sorted(later)], axis=0)
+    bound = end - begun / 1e9
+    is_open = unknown & (jobs["state"] != COMPLETED).to_numpy(dtype=bool) & (bound >= 0)
+    return Times(np.where(is_open, bound, spent), is_open)
+
+
+def quantile(all_times: Times, q: float) -> Bounded:
+    """Percentile, by the rule of `schedlab.metrics.statistics.percentile` for its n.
+
+    It is exact where every open job has already lasted longer than the order statistics that it
+    is made of; else it is a lower bound.
+    """
+    seconds, is_open = all_times.known
+    value = percentile(seconds, q)
+    if value is None:
+        return Bounded(None)
+    upper = np.sort(seconds)[math.ceil(q * (seconds.size - 1))]
+    return Bounded(value, bool((is_open & (seconds <= upper)).any()))
+
+
+def mean(all_times: Times) -> Bounded:
+    """Arithmetic mean; a lower bound where any job is open."""
+    seconds, is_open = all_times.known
+    return Bounded(float(seconds.mean()), bool(is_open.any())) if seconds.size else Bounded(None)
+
+
+def largest(all_times: Times) -> Bounded:
+    """Largest; a lower bound where any job is open, for that one may become the largest."""
+    seconds, is_open = all_times.known
+    return Bounded(float(seconds.max()), bool(is_open.any())) if seconds.size else Bounded(None)

@@ -1,0 +1,352 @@
+"""Whether a trial's measurement can be believed: checks with value, limit and verdict.
+
+Judged is the measurement alone: the machine, clocks, driver, host, guests, monitoring. What the
+scheduler did to the jobs is the result, whatever it is. A check of the whole trial makes it
+invalid; a check of a measure withholds that measure from the trial's row, and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import pandas as pd
+
+from schedlab.schedulers.base import COMPLETED
+from schedlab.tables.clocks import NodeClock
+from schedlab.tables.schemas import FAILED, PASSED, UNKNOWN
+
+LATE_PART = 0.05
+"""Largest lateness of the driver as a part of what is measured. The lateness is inside of it: at
+5 % it is half of the 10 % difference that comparisons are to find."""
+LATE_FLOOR = 0.010
+"""s. Lateness below this never withholds a measure: a process cannot be started in less than some
+milliseconds, and a wait that short is one of the client, not of the scheduler."""
+CLOCK_PART = 0.10
+"""Largest error of a difference between two nodes' clocks as a part of what is measured: the
+error may have the same sign in every trial, so no repetition shows it."""
+OTHERS_PART = 0.10
+"""Largest part of the host's processor time that others may take, the hypervisor's steal among
+them. A part p makes what needs all the cores 1 / (1 - p) times as long: 11 % at this limit, as much
+as the difference that comparisons are to find."""
+STALL_PART = 0.01
+"""Largest part of the workload in which every runnable task of the host waited for memory."""
+SWAP_BYTES = 16 * 2**20
+"""Bytes that the host may swap out and in during the workload: some idle pages of others. A page of
+a guest that comes back from a disk takes milliseconds in which its processor stands still."""
+SCRAPED_PART = 0.5
+"""Least part of the scrapes that succeeded, on every target. Costs are from counters that are read
+apart from the scrapes, so what is lost between two samples is the shape of a curve."""
+MEMORY_PART = 0.80
+"""Least part of the declared memory that a guest's kernel reports: it keeps some for itself."""
+RESOLUTION_NS = 1_000_000
+"""Coarsest clock that instants come from (slurmctld's log), for the check of their order."""
+
+_ORDER = ("submit", "allocated", "started", "finished", "completed")
+_WAITS = ("wait_mean_s", "wait_median_s", "wait_p99_s", "wait_max_s")
+_WHOLE = ("turnaround_mean_s", "turnaround_median_s", "bounded_slowdown_mean",
+          "bounded_slowdown_median", "fairness_jain")  # fmt: skip
+_SPANS = ("makespan_s", "throughput_jobs_per_s", "throughput_busy_jobs_per_s", "utilisation",
+          "fragmentation")  # fmt: skip
+
+LATE = {"wait_median_s": _WAITS, "turnaround_median_s": _WHOLE, "makespan_s": _SPANS}
+"""What the driver's lateness is compared with -> the metrics that it is part of."""
+ACROSS = {
+    **LATE,
+    "launch_median_s": ("launch_median_s",),
+    "completion_median_s": ("completion_median_s",),
+    "launch_skew_median_s": ("launch_skew_median_s", "launch_skew_max_s"),
+}
+"""What an error of the clocks is compared with -> metrics made of instants of two nodes."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One check of a trial.
+
+    Parameters
+    ----------
+    name : str
+        What was checked.
+    value, limit : float or None
+        What was found, and what it may be at most; None where it was not measured.
+    unit : str
+        Of both; `1` for counts and ratios.
+    verdict : str
+        `PASSED`, `FAILED` or `UNKNOWN`.
+    reason : str
+        What is wrong, for people; empty unless it failed.
+    withholds : tuple of str
+        Columns of the trials table that are left out when it fails; empty: the whole trial.
+    """
+
+    name: str
+    value: float | None
+    limit: float | None
+    unit: str
+    verdict: str
+    reason: str = ""
+    withholds: tuple[str, ...] = ()
+
+    def row(self) -> dict[str, Any]:
+        """As the trials table has it."""
+        return asdict(self) | {"withholds": list(self.withholds)}
+
+
+def at_most(
+    name: str,
+    value: float | None,
+    limit: float,
+    unit: str,
+    reason: str,
+    withholds: Sequence[str] = (),
+) -> Check:
+    """Check that a value is not above its limit; one that is unknown neither passes nor fails."""
+    if value is None:
+        return Check(name, None, limit, unit, UNKNOWN, "", tuple(withholds))
+    failed = value > limit
+    verdict = FAILED if failed else PASSED
+    return Check(name, value, limit, unit, verdict, reason if failed else "", tuple(withholds))
+
+
+def counted(name: str, found: Sequence[str] | None) -> Check:
+    """Check that nothing of a kind was found; None: nobody looked."""
+    number = None if found is None else float(len(found))
+    return at_most(name, number, 0.0, "1", "; ".join(found or ()))
+
+
+def trial_checks(
+    record: Mapping[str, Any],
+    driver: Mapping[str, Any],
+    jobs: pd.DataFrame,
+    clocks: Mapping[str, NodeClock],
+    daemons: Sequence[str],
+    *,
+    gang: bool,
+) -> list[Check]:
+    """Checks of a whole trial.
+
+    Parameters
+    ----------
+    record : mapping
+        The trial's.
+    driver : mapping
+        Content of driver.json; empty where the driver left none.
+    jobs : pandas.DataFrame
+        Rows of the jobs table.
+    clocks : mapping
+        Of the nodes.
+    daemons : sequence of str
+        The scheduler's daemons that died or started again. That is the scheduler's doing, and so
+        is what could not be asked of it afterwards.
+    gang : bool
+        Whether all ranks of a job start together.
+    """
+    conditions = record["conditions"]
+    health, not_taken = conditions.get("health", {}).get("after"), conditions.get("not_taken")
+    broken = list(record["verdict"]["reasons"])
+
+    def none_if_broken(found: list[str]) -> list[str] | None:
+        # A trial that broke down has said so: what it did not leave is no second reason.
+        return None if broken else found
+
+    return [
+        counted("failures of the testbed", broken),
+        counted(
+            "missing result of the driver",
+            [] if driver else none_if_broken(["the driver left no driver.json"]),
+        ),
+        counted("machines not as declared", _machine(record)),
+        counted("guests that restarted", _restarted(conditions)),
+        counted("failed health checks afterwards", None if health is None or daemons else health),
+        counted("records not taken", None if not_taken is None or daemons else not_taken),
+        counted("completed jobs without stamps", none_if_broken(_missing(jobs))),
+        instants_in_order(jobs, clocks, gang=gang),
+        _monitoring(conditions),
+        *_host(conditions),
+    ]
+
+
+def instants_in_order(jobs: pd.DataFrame, clocks: Mapping[str, NodeClock], *, gang: bool) -> Check:
+    """Check the order of each job's instants; the value is the largest step backwards.
+
+    Without gangs a job's first rank may start, and even end, before its last one is allocated.
+
+    Parameters
+    ----------
+    jobs : pandas.DataFrame
+        Rows of the jobs table.
+    clocks : mapping
+        Of the nodes; two instants may be apart by both their uncertainties.
+    gang : bool
+        Whether all ranks of a job start together.
+    """
+    allowed = 2 * max((clock.uncertainty for clock in clocks.values()), default=0) + RESOLUTION_NS
+    alone = jobs["nodes"] == 1
+    worst, said = None, []
+    for earlier, later in zip(_ORDER, _ORDER[1:], strict=False):
+        checked = jobs[alone] if not gang and earlier == "allocated" else jobs
+        backwards = (checked[earlier] - checked[later]).dropna()
+        if len(backwards):
+            largest = max(float(backwards.max()), 0.0)
+            worst = max(worst or 0.0, largest)
+            if count := int((backwards > allowed).sum()):
+                said.append(
+                    f"{count} jobs were {later} before they were {earlier}, by up to "
+                    f"{largest / 1e6:.1f} ms (clocks allow {allowed / 1e6:.1f} ms)"
+                )
+    value = None if worst is None else worst / 1e9
+    return at_most("steps backwards in time", value, allowed / 1e9, "s", "; ".join(said))
+
+
+def measure_checks(metrics: Mapping[str, Any], uncertainty: float | None) -> list[Check]:
+    """Checks of single measures: the driver's lateness and the clocks against what is measured.
+
+    Parameters
+    ----------
+    metrics : mapping
+        Of the trial.
+    uncertainty : float or None
+        Largest uncertainty of a node's clock, s. An interval between instants of two nodes has
+        twice that.
+    """
+    late = metrics["lateness_p99_s"]
+    what = "99th percentile of the lateness"
+    if late is None:
+        late, what = metrics["lateness_max_s"], "largest lateness"
+    error = None if uncertainty is None else 2 * uncertainty
+    found = []
+    for against, columns in LATE.items():
+        size = metrics[against]
+        if size is not None:
+            limit = max(LATE_PART * size, LATE_FLOOR)
+            said = (
+                f"the driver was late: {what} {_ms(late)} is more than {_ms(limit)}"
+                f" ({LATE_PART:.0%} of {_named(against)}, {_ms(size)}): {_list(columns)} withheld"
+            )
+            found.append(at_most(f"lateness in {_named(against)}", late, limit, "s", said, columns))
+    for against, columns in ACROSS.items():
+        size = metrics[against]
+        if size is not None:
+            limit = CLOCK_PART * size
+            said = (
+                f"two nodes' clocks agree to {_ms(error)}, more than {_ms(limit)}"
+                f" ({CLOCK_PART:.0%} of {_named(against)}, {_ms(size)}): {_list(columns)} withheld"
+            )
+            found.append(at_most(f"clocks in {_named(against)}", error, limit, "s", said, columns))
+    return found
+
+
+def _ms(value: float | None) -> str:
+    return (
+        "unknown" if value is None else f"{value * 1e3:.3g} ms" if value < 1 else f"{value:.3g} s"
+    )
+
+
+def _named(column: str) -> str:
+    name = column.removesuffix("_s").replace("_", " ")
+    return f"median {name.removesuffix(' median')}" if name.endswith(" median") else name
+
+
+def _list(columns: Sequence[str]) -> str:
+    return ", ".join(name.removesuffix("_s").replace("_", " ") for name in columns)
+
+
+def _machine(record: Mapping[str, Any]) -> list[str] | None:
+    """Guests that are not as declared."""
+    declared = record["conditions"].get("declared", {})
+    realised = record["conditions"].get("machine", {}).get("start")
+    if not realised:
+        return None
+    wrong = [f"{name} is missing" for name in declared if name not in realised]
+    for name, facts in realised.items():
+        wanted = declared.get(name, {})
+        if facts["cpus"] != wanted.get("cpus"):
+            wrong.append(f"{name} has {facts['cpus']} processors, not {wanted.get('cpus')}")
+        least = MEMORY_PART * wanted.get("memory_mib", 0)
+        if not least <= facts["memory_mib"] <= wanted.get("memory_mib", 0):
+            wrong.append(f"{name} has {facts['memory_mib']} MiB of {wanted.get('memory_mib')} MiB")
+    return wrong
+
+
+def _restarted(conditions: Mapping[str, Any]) -> list[str] | None:
+    """Guests that were started again during the trial."""
+    moments = conditions.get("machine", {})
+    if "start" not in moments or "end" not in moments:
+        return None
+    return [
+        f"{name} was started again during the trial"
+        for name, facts in moments["start"].items()
+        if moments["end"].get(name, {}).get("boot") != facts["boot"]
+    ]
+
+
+def _missing(jobs: pd.DataFrame) -> list[str]:
+    """Completed jobs whose payload left fewer stamps than the job has ranks."""
+    completed = jobs[jobs["state"] == COMPLETED]
+    stamped = completed["rank_finished"].map(len, na_action="ignore").fillna(0)
+    count = int((stamped < completed["nodes"]).sum())
+    return (
+        [
+            f"{count} of {len(completed)} {COMPLETED} jobs lack stamps of their payload: fewer "
+            "ranks stamped their start and end than the job has nodes"
+        ]
+        if count
+        else []
+    )
+
+
+def _monitoring(conditions: Mapping[str, Any]) -> Check:
+    """Check that every target was scraped; the value is the part of the scrapes that are lost."""
+    scraped, name, limit = conditions.get("scraped"), "part of samples missing", 1 - SCRAPED_PART
+    if scraped is None:
+        return at_most(name, None, limit, "1", "")
+    wanted = conditions["observed_seconds"] / conditions["scrape_interval"]
+    least = min(scraped, key=scraped.__getitem__, default=None)
+    lost = 1.0 if least is None else max(0.0, 1 - scraped[least] / max(wanted, 1.0))
+    said = f"{lost:.0%} of the samples of {least or 'every target'} are missing"
+    return at_most(name, round(lost, 4), limit, "1", said)
+
+
+def _host(conditions: Mapping[str, Any]) -> list[Check]:
+    """Check what else the host did during the workload."""
+    host = conditions.get("host", {})
+    during, cores = host.get("during", {}), host.get("cores")
+    seconds = (conditions.get("end_ns", 0) - conditions.get("start_ns", 0)) / 1e9
+    others = stalled = swapped = None
+    if seconds > 0 and cores and "own" in during:
+        processor = during["processor"]
+        guests = sum(node.get("run_seconds", 0.0) for node in during.get("emulators", {}).values())
+        taken = processor["busy"] - guests - during["own"] + processor["steal"]
+        others = max(0.0, taken) / (seconds * cores)
+    if seconds > 0 and "memory_full" in during.get("pressure", {}):
+        stalled = during["pressure"]["memory_full"] / seconds
+    if "swap" in during:
+        swapped = float(during["swap"]["out"] + during["swap"]["in"])
+    return [
+        at_most(
+            "processor time of others",
+            others,
+            OTHERS_PART,
+            "1",
+            f"others took {others or 0:.0%} of the host's processor time"
+            f" (at most {OTHERS_PART:.0%} may be taken)",
+        ),
+        at_most(
+            "time stalled for memory",
+            stalled,
+            STALL_PART,
+            "1",
+            f"the host stood still for memory {stalled or 0:.1%} of the time"
+            f" (at most {STALL_PART:.0%})",
+        ),
+        at_most(
+            "bytes swapped by the host",
+            swapped,
+            float(SWAP_BYTES),
+            "B",
+            f"the host swapped {(swapped or 0) / 2**20:.0f} MiB"
+            f" (at most {SWAP_BYTES // 2**20} MiB)",
+        ),
+    ]

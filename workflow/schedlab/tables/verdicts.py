@@ -1,0 +1,72 @@
+"""Trials with their verdict, outcome and checks, for people and for programs (``schedlab trials``).
+
+Read from the trials' own folders, so it tells of a campaign that still runs.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from schedlab.formatting import number
+from schedlab.paths import RECORD
+from schedlab.results.imports import Origin
+from schedlab.tables.schemas import FAILED, FATES
+from schedlab.tables.trial_rows import read_trial
+
+_COPIED = ("trial", "valid", "reasons", "checks", "withheld", "at_least", "timed_out", "limit_s",
+           "daemons", "told", "concurrency", "lateness_p99_s", "lateness_max_s",
+           "lineage")  # fmt: skip
+
+
+def verdicts(sources: Iterable[Origin]) -> dict[str, Any]:
+    """Verdicts of all trials that ran, in the order in which they were to run.
+
+    Returns
+    -------
+    dict
+        `trials`: columns of the trials table of each, with `jobs` (fate -> number, and `all`);
+        `missing`: ids of those that have no record.
+    """
+    found: list[dict[str, Any]] = []
+    missing: list[str] = []
+    for origin in sources:
+        for key, folder in zip(origin.experiment.trials(), origin.trial_folders(), strict=True):
+            if not (folder / RECORD).is_file():
+                missing.append(origin.label(key.id))
+                continue
+            row = read_trial(folder, origin.name).trial
+            jobs = {"all": row["jobs"], **{fate: row[fate] for fate in FATES}}
+            found.append({name: row[name] for name in _COPIED} | {"jobs": jobs})
+    return {"trials": found, "missing": missing}
+
+
+def as_text(found: dict[str, Any], width: int = 100) -> str:
+    """Verdicts for people: a line a trial, below it what was out of the ordinary."""
+    trials = found["trials"]
+    place = max((len(row["trial"]) for row in trials), default=0)
+    lines = [line for row in trials for line in _trial(row, place, width)]
+    valid = sum(row["valid"] for row in trials)
+    lines.append(f"{valid} of {len(trials)} trials valid; {len(found['missing'])} have not run")
+    return "\n".join(lines)
+
+
+def _trial(row: dict[str, Any], place: int, width: int) -> Iterator[str]:
+    jobs = row["jobs"]
+    others = "".join(f", {jobs[fate]} {fate.replace('_', ' ')}" for fate in FATES[1:] if jobs[fate])
+    verdict = "valid  " if row["valid"] else "INVALID"
+    yield f"{row['trial']:{place}}  {verdict}  {jobs['completed']} of {jobs['all']} jobs{others}"
+    notes = [("outcome", text) for text in (*row["told"], *row["daemons"])]
+    if row["timed_out"]:
+        limit = (
+            "its limit" if row["limit_s"] is None else f"its limit of {number(row['limit_s'])} s"
+        )
+        notes.append(("outcome", f"{limit} came before the end of all jobs"))
+    for check in row["checks"]:
+        if check["verdict"] == FAILED:
+            notes.append(("withheld" if check["withholds"] else "invalid", check["reason"]))
+    for kind, text in notes:
+        line = "; ".join(part.strip() for part in text.splitlines())
+        wrapped = textwrap.wrap(f"{kind}: {line}", width - 4, subsequent_indent="  ")
+        yield from (f"    {part}" for part in wrapped)
