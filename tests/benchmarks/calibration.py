@@ -157,19 +157,21 @@ def count(values: Floats, factor: float, *, paired: bool) -> Counts:
     )
 
 
-def coverage(rng: np.random.Generator, noise: Noise, values: Floats, *, paired: bool) -> float:
-    """Part of the cells' estimates whose interval covers what it says it covers."""
+def coverage(
+    rng: np.random.Generator, noise: Noise, values: Floats, *, paired: bool
+) -> tuple[float, float]:
+    """Parts of the cells' estimates whose interval covers its parameter, on each scale."""
     large = campaigns(rng, noise, 4, 20_000, paired=False)
-    hits = []
-    for scale, chosen in (("log", LOG), ("raw", ~LOG)):
+
+    def part(scale: Scale, chosen: npt.NDArray[np.bool_]) -> float:
         big = large[..., chosen]
         truth = np.exp(np.log(big).mean()) if scale == "log" else big.mean()
         if paired and scale == "raw":
             truth *= np.exp(TRACES**2 / 2)
-        kind: Scale = "log" if scale == "log" else "raw"
-        _, low, high = t_bounds(np.moveaxis(values[..., chosen], 3, -1), kind)
-        hits.append(((low <= truth) & (truth <= high)).ravel())
-    return float(np.concatenate(hits).mean())
+        _, low, high = t_bounds(np.moveaxis(values[..., chosen], 3, -1), scale)
+        return float(((low <= truth) & (truth <= high)).mean())
+
+    return part("log", LOG), part("raw", ~LOG)
 
 
 class Row(NamedTuple):
@@ -184,7 +186,8 @@ class Row(NamedTuple):
     power: float
     same: float
     refused: bool
-    estimates: float
+    log: float
+    raw: float
     effects: float
     noted: bool
 
@@ -203,14 +206,15 @@ def measure(name: str, n: int, tables: int, seed: int, *, paired: bool) -> Row:
         name, "paired" if paired else "unpaired", n,
         100 * equal.false, 100 * edge.false, 100 * shift.false, 100 * shift.larger,
         100 * equal.same, equal.refused > 0,
-        100 * coverage(rng, noise, values, paired=paired), 100 * equal.covered, noted,
+        *(100 * part for part in coverage(rng, noise, values, paired=paired)),
+        100 * equal.covered, noted,
     )  # fmt: skip
 
 
 HEAD = """\
 | noise | trials | design | false: equal | false: edge | false: shift | power at 10 % | \
-same in 5 % | covers: estimate | covers: effect |
-|---|---|---|---|---|---|---|---|---|---|"""
+same in 5 % | covers: log | covers: raw | covers: effect |
+|---|---|---|---|---|---|---|---|---|---|---|"""
 
 
 def line(row: Row) -> str:
@@ -221,7 +225,7 @@ def line(row: Row) -> str:
         if row.refused
         else [f"{value:.1f}" for value in row[3:6]] + [f"{value:.0f}" for value in row[6:8]]
     )
-    covers = [f"{row.estimates:.1f}{mark}", f"{row.effects:.1f}{mark}"]
+    covers = [f"{value:.1f}{mark}" for value in (row.log, row.raw, row.effects)]
     return f"| {' | '.join([row.noise, str(row.n), row.design, *judged, *covers])} |"
 
 
@@ -286,7 +290,7 @@ def main() -> int:
                 rows.append(measure(name, n, options.tables, options.seed, paired=paired))
                 print(line(rows[-1]), flush=True)
     covers = [part for _, part in others(options.seed, options.tables)]
-    covers += [part for row in rows if not row.noted for part in (row.estimates, row.effects)]
+    covers += [part for row in rows if not row.noted for part in row[9:12]]
     print(f"\n{options.tables} tables each, {time.monotonic() - start:.0f} s")
     measured = {
         "false_verdicts_most_percent": max(value for row in rows for value in row[3:6]),

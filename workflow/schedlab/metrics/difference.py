@@ -43,7 +43,7 @@ from schedlab.metrics.statistics import (
     Values,
     clean,
     equal_up_to_rounding,
-    quantile_of_t,
+    half_width_of_t,
 )
 
 LARGER = "larger"
@@ -177,10 +177,10 @@ def contrast(block: Block, factor: float | Floats = 1.0) -> Contrast:
     return Contrast(apart, np.maximum(error, block.resolution), df)
 
 
-def effects(block: Block, confidence: float = CONFIDENCE) -> tuple[Floats, Floats, Floats]:
+def effects(block: Block) -> tuple[Floats, Floats, Floats]:
     """Ratio a / b or difference a - b, with its interval (tables, quantities)."""
     found = contrast(block)
-    half = quantile_of_t(confidence, found.df) * found.error
+    half = half_width_of_t(CONFIDENCE, found.df) * found.error
     rows = (found.apart, found.apart - half, found.apart + half)
     if block.log.all():
         return np.exp(rows[0]), np.exp(rows[1]), np.exp(rows[2])

@@ -21,8 +21,8 @@ import numpy as np
 
 from schedlab.metrics.statistics import (
     ALL_EQUAL,
-    CONFIDENCE,
     MINIMUM,
+    NOMINAL,
     NOT_POSITIVE,
     TOO_SMALL,
     Floats,
@@ -32,7 +32,7 @@ from schedlab.metrics.statistics import (
     clean,
     equal_up_to_rounding,
     few,
-    quantile_of_t,
+    half_width_of_t,
 )
 
 ONE_SNAPSHOT = "only one snapshot was sampled"
@@ -69,9 +69,7 @@ class TwoLevels:
         return self.between / (self.between + self.within)
 
 
-def two_levels(
-    clusters: Sequence[Values], scale: Scale, *, confidence: float = CONFIDENCE
-) -> TwoLevels:
+def two_levels(clusters: Sequence[Values], scale: Scale) -> TwoLevels:
     """Estimate a quantity over trials of several clusters [1]_.
 
     Parameters
@@ -80,22 +78,20 @@ def two_levels(
         For each cluster one value a trial; missing ones are left out.
     scale : {"log", "raw"}
         On which means and variances are taken.
-    confidence : float
-        Nominal coverage.
     """
     found = [values for values in map(clean, clusters) if values.size]
     trials = sum(values.size for values in found)
     if not found or (scale == "log" and any(np.any(values <= 0) for values in found)):
         note = NOT_POSITIVE if found else TOO_SMALL
-        nothing = Interval(None, None, None, trials, "none", note, confidence)
+        nothing = Interval(None, None, None, trials, "none", note)
         return TwoLevels(nothing, len(found), trials, None, None)
     groups = [np.log(values) if scale == "log" else values for values in found]
     between, within = variances(groups)
-    interval = _interval(groups, scale, within, confidence)
+    interval = _interval(groups, scale, within)
     if equal_up_to_rounding(np.concatenate(found)) and interval.known:
         value = float(found[0][0])
         note = f"{ALL_EQUAL}{'; ' + _sampled(len(found)) if _sampled(len(found)) else ''}"
-        interval = Interval(value, value, value, interval.n, interval.method, note, confidence)
+        interval = Interval(value, value, value, interval.n, interval.method, note)
     return TwoLevels(interval, len(groups), trials, between, within)
 
 
@@ -129,9 +125,7 @@ def _sampled(count: int) -> str:
     return {1: ONE_SNAPSHOT, 2: TWO_SNAPSHOTS}.get(count, "")
 
 
-def _interval(
-    groups: Sequence[Floats], scale: Scale, within: float | None, confidence: float
-) -> Interval:
+def _interval(groups: Sequence[Floats], scale: Scale, within: float | None) -> Interval:
     means = np.array([group.mean() for group in groups])
     count, trials = len(groups), sum(group.size for group in groups)
     centre, back = float(means.mean()), np.exp if scale == "log" else float
@@ -143,7 +137,7 @@ def _interval(
         error = np.sqrt((within or 0.0) * sum(1 / group.size for group in groups)) / count
         method, note = "t over trials", _sampled(count)
     if trials < MINIMUM or not df:
-        return Interval(float(back(centre)), None, None, n, "none", TOO_SMALL, confidence)
-    half = float(quantile_of_t(confidence, df)) * error
+        return Interval(float(back(centre)), None, None, n, "none", TOO_SMALL)
+    half = float(half_width_of_t(NOMINAL[scale], df)) * error
     low, high = float(back(centre - half)), float(back(centre + half))
-    return Interval(float(back(centre)), low, high, n, method, note, confidence)
+    return Interval(float(back(centre)), low, high, n, method, note)

@@ -29,6 +29,12 @@ Values = Sequence[float] | Floats
 Scale = Literal["log", "raw"]
 
 CONFIDENCE = 0.95
+NOMINAL: dict[Scale, float] = {"log": CONFIDENCE, "raw": 0.965}
+"""What the interval of an estimate is made for, to cover about 95 %.
+
+An arithmetic mean of skewed noise is covered less often than the nominal part: log-normal noise of
+50 % in 92 % for 95 %, and in 94 % for 96.5 %.
+"""
 MINIMUM = 3
 """Fewest trials for an interval."""
 
@@ -66,8 +72,6 @@ class Interval:
         How the bounds were made.
     note : str
         Why there are none, or what they assume; empty where the nominal coverage was shown.
-    confidence : float
-        Nominal coverage.
     """
 
     estimate: float | None
@@ -76,7 +80,6 @@ class Interval:
     n: int
     method: str
     note: str = ""
-    confidence: float = CONFIDENCE
 
     @property
     def known(self) -> bool:
@@ -128,14 +131,12 @@ def percentile(values: Values, quantile: float) -> float | None:
     return float(np.quantile(array, quantile))
 
 
-def quantile_of_t(confidence: float, df: Any) -> Any:
+def half_width_of_t(nominal: float, df: Any) -> Any:
     """Half-width of a two-sided interval in standard errors, for some degrees of freedom."""
-    return special.stdtrit(df, (1 + confidence) / 2)
+    return special.stdtrit(df, (1 + nominal) / 2)
 
 
-def t_bounds(
-    values: Floats, scale: Scale, confidence: float = CONFIDENCE
-) -> tuple[Floats, Floats, Floats]:
+def t_bounds(values: Floats, scale: Scale) -> tuple[Floats, Floats, Floats]:
     """Centre and bounds by Student's t along the last axis [2]_.
 
     Parameters
@@ -144,8 +145,6 @@ def t_bounds(
         Of shape (..., n), n >= 2; positive on the scale ``log``.
     scale : {"log", "raw"}
         On which the mean is taken; the results are transformed back.
-    confidence : float
-        Nominal coverage.
 
     Returns
     -------
@@ -155,20 +154,14 @@ def t_bounds(
     n = values.shape[-1]
     on_scale = np.log(values) if scale == "log" else values
     centre = on_scale.mean(axis=-1)
-    half = quantile_of_t(confidence, n - 1) * on_scale.std(axis=-1, ddof=1) / np.sqrt(n)
+    half = half_width_of_t(NOMINAL[scale], n - 1) * on_scale.std(axis=-1, ddof=1) / np.sqrt(n)
     found = (centre, centre - half, centre + half)
     if scale == "log":
         return np.exp(found[0]), np.exp(found[1]), np.exp(found[2])
     return found
 
 
-def t_interval(
-    values: Values,
-    scale: Scale,
-    *,
-    limit: float | None = None,
-    confidence: float = CONFIDENCE,
-) -> Interval:
+def t_interval(values: Values, scale: Scale, *, limit: float | None = None) -> Interval:
     """Estimate over trials, with its interval by Student's t.
 
     Parameters
@@ -180,8 +173,6 @@ def t_interval(
     limit : float, optional
         What the quantity cannot exceed, such as 1 for a part of the machine: the upper bound is cut
         there, which cannot cost coverage.
-    confidence : float
-        Nominal coverage.
 
     Returns
     -------
@@ -192,19 +183,19 @@ def t_interval(
     array = clean(values)
     n = int(array.size)
     if not n:
-        return Interval(None, None, None, 0, "none", TOO_SMALL, confidence)
+        return Interval(None, None, None, 0, "none", TOO_SMALL)
     if scale == "log" and np.any(array <= 0):
-        return Interval(None, None, None, n, "none", NOT_POSITIVE, confidence)
+        return Interval(None, None, None, n, "none", NOT_POSITIVE)
     centre = float(np.exp(np.log(array).mean()) if scale == "log" else array.mean())
     if n < MINIMUM:
-        return Interval(centre, None, None, n, "none", TOO_SMALL, confidence)
+        return Interval(centre, None, None, n, "none", TOO_SMALL)
     method = "t on logarithms" if scale == "log" else "t"
     if equal_up_to_rounding(array):
         value = float(array[0])
-        return Interval(value, value, value, n, method, ALL_EQUAL, confidence)
-    _, low, high = (float(bound) for bound in t_bounds(array, scale, confidence))
+        return Interval(value, value, value, n, method, ALL_EQUAL)
+    _, low, high = (float(bound) for bound in t_bounds(array, scale))
     high = high if limit is None else min(high, limit)
-    return Interval(centre, low, high, n, method, few(n), confidence)
+    return Interval(centre, low, high, n, method, few(n))
 
 
 def few(n: int) -> str:

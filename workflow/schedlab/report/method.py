@@ -114,8 +114,8 @@ def _summaries(valid: pd.DataFrame) -> tuple[str, str]:
     told = (
         "Times, rates and parts of the machine by the geometric mean over trials, which is the same"
         " for a rate and for the time per unit of work; launch latency, lateness and ideal"
-        " makespan, which can be 0 or less, by the arithmetic mean. Slowdowns by their median"
-        " over jobs."
+        " makespan, which can be 0 or less, by the arithmetic mean. Slowdowns by their median over"
+        " jobs."
     )
     bad = [
         QUANTITIES[name].title.lower()
