@@ -26,8 +26,10 @@ from schedlab.config import Experiment
 from schedlab.config.model import TrialKey
 from schedlab.figures import FIGURES
 from schedlab.results.records import RecordWriter, beside, digest, load_record, write_json
-from schedlab.stages.analysis import draw_figure, write_report, write_tables
 from schedlab.stages.context import Context
+from schedlab.stages.figure import draw_figure
+from schedlab.stages.report import write_report
+from schedlab.stages.tables import write_tables
 
 WORKLOADS = [{"name": "burst", "kind": "burst", "jobs": 6, "runtime": 0}]
 

@@ -16,8 +16,8 @@ from schedlab.bundle.verify import verify
 from schedlab.errors import SchedlabError
 from schedlab.metrics.cells import cells
 from schedlab.report.comparison import differences
-from schedlab.stages.analysis import write_tables
 from schedlab.stages.context import Context
+from schedlab.stages.tables import write_tables
 from schedlab.tables.build import load_tables
 
 

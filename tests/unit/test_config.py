@@ -11,8 +11,8 @@ import yaml
 
 from schedlab.config import Experiment, HostFacts, load_experiment
 from schedlab.config.schema import SCHEMA_PATH, schema_text
-from schedlab.config.sections import mib
 from schedlab.errors import SchedlabError
+from schedlab.units import mib
 from schedlab.workloads import workload_from
 
 ROOT = Path(__file__).resolve().parents[2]

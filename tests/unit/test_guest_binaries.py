@@ -12,7 +12,7 @@ import pytest
 
 from schedlab.errors import SchedlabError
 from schedlab.paths import TOOL_MODULES
-from schedlab.sources import sources
+from schedlab.sources import stage_files
 from schedlab.toolchain import guest_binaries
 from schedlab.toolchain.build import GoModule
 from schedlab.toolchain.cache import Cache
@@ -145,9 +145,9 @@ def test_release_of_another_version_is_refused(tmp_path: Path) -> None:
 
 
 def test_programs_for_guests_do_not_make_the_toolchain_stale() -> None:
-    found = sources(TOOL_MODULES.parents[1], "toolchain")
-    assert "envs/toolchain/packer/go.mod" in found
-    assert not [name for name in found if any(f"/{group}/" in name for group in GROUPS)]
+    found = stage_files("toolchain")
+    assert TOOL_MODULES / "packer" / "go.mod" in found
+    assert not [path for path in found if path.parent.name in GROUPS]
 
 
 def test_a_group_is_built_once_by_one_command(prepare, tmp_path: Path) -> None:

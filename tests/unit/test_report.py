@@ -16,8 +16,10 @@ from trial_factory import FAILED, make_experiment, make_results
 from schedlab.figures import FIGURES
 from schedlab.report.render import render_report
 from schedlab.results.records import digest, write_json
-from schedlab.stages.analysis import draw_figure, write_report, write_tables
 from schedlab.stages.context import Context
+from schedlab.stages.figure import draw_figure
+from schedlab.stages.report import write_report
+from schedlab.stages.tables import write_tables
 from schedlab.tables.build import build_tables
 from schedlab.tables.schemas import JOBS_SCHEMA, SAMPLES_SCHEMA, TRIALS_SCHEMA
 

@@ -74,8 +74,8 @@ def doctor(experiments: Path, results: Path) -> None:
 @click.option("--image", required=True)
 def base(experiments: Path, results: Path, image: str) -> None:
     """Build an image's base disk."""
+    from schedlab.stages.base_disk import build_base_disk
     from schedlab.stages.context import Context
-    from schedlab.stages.image import build_base_disk
 
     build_base_disk(Context.load(experiments, results), image)
 
@@ -84,8 +84,8 @@ def base(experiments: Path, results: Path, image: str) -> None:
 @_paths
 def accelerator(experiments: Path, results: Path) -> None:
     """Probe the accelerator by booting a kernel."""
+    from schedlab.stages.accelerator import probe
     from schedlab.stages.context import Context
-    from schedlab.stages.image import probe
 
     probe(Context.load(experiments, results))
 
@@ -152,8 +152,8 @@ def trace_workload(
     experiments: Path, results: Path, workload: str, nodes: int, repetition: int, output: Path
 ) -> None:
     """Write the neutral trace of a workload."""
-    from schedlab.stages.analysis import write_trace
     from schedlab.stages.context import Context
+    from schedlab.stages.trace import write_trace
 
     write_trace(Context.load(experiments, results), workload, nodes, repetition, output)
 
@@ -175,8 +175,8 @@ def trial(experiments: Path, results: Path, cluster: str, workload: str, repetit
 @_paths
 def tables(experiments: Path, results: Path) -> None:
     """Build the Parquet tables from the trials."""
-    from schedlab.stages.analysis import write_tables
     from schedlab.stages.context import Context
+    from schedlab.stages.tables import write_tables
 
     write_tables(Context.load(experiments, results))
 
@@ -186,7 +186,7 @@ def tables(experiments: Path, results: Path) -> None:
 @click.option("--figure", required=True)
 def figure(experiments: Path, results: Path, figure: str) -> None:
     """Draw one figure from the tables."""
-    from schedlab.stages.analysis import draw_figure
+    from schedlab.stages.figure import draw_figure
 
     draw_figure(results, figure)
 
@@ -196,8 +196,8 @@ def figure(experiments: Path, results: Path, figure: str) -> None:
 @click.option("--output", type=click.Path(path_type=Path), required=True)
 def report(experiments: Path, results: Path, output: Path) -> None:
     """Render the report."""
-    from schedlab.stages.analysis import write_report
     from schedlab.stages.context import Context
+    from schedlab.stages.report import write_report
 
     write_report(Context.load(experiments, results), output)
 

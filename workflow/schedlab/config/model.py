@@ -218,6 +218,13 @@ class Experiment(Section):
             }
         )
 
+    def machines_spec(self, cluster_id: str) -> dict[str, dict[str, int]]:
+        """Names and sizes (processors, MiB) of a cluster's machines, as plain JSON."""
+        return {
+            name: {"vcpus": guest.vcpus, "memory_mib": guest.memory_mib}
+            for name, guest in self.cluster(cluster_id).machines().items()
+        }
+
     def settings_spec(self, scheduler: str) -> dict[str, str]:
         """Native settings of a scheduler: its defaults with the experiment's overrides."""
         return get_scheduler(scheduler).merged_settings(getattr(self, scheduler, {}))

@@ -8,21 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-_SIZE = re.compile(r"^([0-9]+) ?(MiB|GiB)$")
-
-
-def mib(size: str) -> int:
-    """MiB of a size such as "768 MiB" or "1 GiB".
-
-    Raises
-    ------
-    ValueError
-        When the text has another form, or the size is 0.
-    """
-    match = _SIZE.match(size)
-    if match is None or int(match[1]) == 0:
-        raise ValueError("not a size; write a whole number with its unit: 768 MiB, 2 GiB")
-    return int(match[1]) * (1024 if match[2] == "GiB" else 1)
+from schedlab.units import SIZE, mib
 
 
 def _checked_size(size: str) -> str:
@@ -58,7 +44,7 @@ def _scalar(value: object) -> object:
 
 
 Size = Annotated[
-    str, Field(json_schema_extra={"pattern": _SIZE.pattern}), AfterValidator(_checked_size)
+    str, Field(json_schema_extra={"pattern": SIZE.pattern}), AfterValidator(_checked_size)
 ]
 Cidr = Annotated[str, AfterValidator(_checked_cidr)]
 PciAddress = Annotated[str, Field(pattern=r"^[0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]$")]

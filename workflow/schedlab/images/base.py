@@ -15,22 +15,14 @@ from typing import Any
 
 import yaml
 
-from schedlab.config.sections import mib
 from schedlab.errors import SchedlabError
 from schedlab.images import base_guest
 from schedlab.images.base_disk import EPOCH, environment, make_disk, run
-from schedlab.paths import CHECKOUT, ROLES
 from schedlab.privacy.package_mirrors import debian_mirror
-from schedlab.sources import image_roles
+from schedlab.units import mib
 
 STAGE = "base"
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
-
-
-def package_files(image: str) -> list[Path]:
-    """Package lists of the roles that go into an image, in the roles' order."""
-    files = [ROLES / role / "vars" / "packages.yml" for role in image_roles(CHECKOUT, image)]
-    return [path for path in files if path.exists()]
 
 
 def role_packages(files: Iterable[Path]) -> list[str]:

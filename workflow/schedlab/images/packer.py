@@ -12,7 +12,7 @@ from schedlab.errors import SchedlabError
 from schedlab.images.payload import compile_program
 from schedlab.paths import INFRASTRUCTURE
 from schedlab.results.records import file_digest
-from schedlab.testbed.snapshot import move_disk
+from schedlab.testbed.disks import move_disk
 
 BACKING = "../base/disk.qcow2"
 """Where an image finds its base disk, from ``results/images/<image>/image``."""

@@ -16,7 +16,7 @@ from schedlab.errors import SchedlabError
 from schedlab.paths import CHECKOUT, INFRASTRUCTURE, RECORD
 from schedlab.results.records import RecordWriter, load_record, verify_outputs, write_json
 from schedlab.schedulers import Scheduler, get_scheduler
-from schedlab.sources import configure_sources
+from schedlab.sources import stage_files
 from schedlab.stages.context import Context
 from schedlab.stages.guests import all_facts, emulator_pids, liveness, resident_mib
 from schedlab.testbed import snapshot
@@ -193,10 +193,7 @@ def configure(context: Context, cluster_id: str) -> None:
         CHECKOUT,
         context.results,
         parents={"provisioned": before / RECORD},
-        inputs=[
-            CHECKOUT / name
-            for name in configure_sources(CHECKOUT, scheduler.playbook, scheduler.roles)
-        ],
+        inputs=stage_files("configure", scheduler=cluster.scheduler),
     )
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)

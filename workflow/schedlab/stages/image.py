@@ -1,21 +1,16 @@
-"""Disks that machines start from: base disk, accelerator probe, images."""
+"""Images: a base disk with what a scheduler needs."""
 
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from schedlab.errors import SchedlabError
-from schedlab.images.base import build_base, package_files, role_packages
-from schedlab.images.cloud import fetch_cloud_image
 from schedlab.images.files import make_files_disk
 from schedlab.images.packer import run_packer
-from schedlab.images.probe import probe_accelerator
 from schedlab.paths import ACCELERATOR, CHECKOUT, INFRASTRUCTURE, RECORD, image_record
 from schedlab.results.records import (
     RecordWriter,
@@ -24,89 +19,12 @@ from schedlab.results.records import (
     load_record,
     verify_outputs,
 )
-from schedlab.sources import image_sources, sources
+from schedlab.sources import stage_files
 from schedlab.stages.context import Context
 from schedlab.stages.programs import guest_programs
 from schedlab.testbed.supervisor import INSIDE, SCRATCH, interruptible, scratch_folder
 from schedlab.toolchain import Cache, Toolchain
 from schedlab.toolchain.guest_binaries import GuestBinaries
-
-
-def _place(entry: Path, folder: Path) -> list[Path]:
-    """Put a cache entry's files into a stage's folder, replacing what was there."""
-    shutil.rmtree(folder, ignore_errors=True)
-    cache = Cache.default()
-    placed = []
-    for path in sorted(entry.iterdir()):
-        cache.place(path, folder / path.name)
-        placed.append(folder / path.name)
-    return placed
-
-
-def build_base_disk(context: Context, image: str) -> None:
-    """Build an image's base disk, or take it from the cache."""
-    spec = context.experiment.image_spec(image)
-    lists = package_files(image)
-    code = [CHECKOUT / name for name in sources(CHECKOUT, "base")]
-    record = RecordWriter(
-        "base", f"{image}/base", CHECKOUT, context.results, inputs=[*code, *lists]
-    )
-    packages = role_packages(lists)
-    inputs = {"spec": spec, "packages": packages, "code": digests(code, CHECKOUT)}
-    facts: dict[str, Any] = {}
-
-    def build(target: Path) -> None:
-        with interruptible(), scratch_folder(context.results, f"base-{image}") as scratch:
-            if spec["kind"] == "cloud":
-                facts.update(fetch_cloud_image(spec, target))
-            else:
-                facts.update(
-                    build_base(
-                        spec, packages, target, scratch=scratch / "work", log=Path("/dev/stderr")
-                    )
-                )
-
-    folder = context.base(image)
-    entry = Cache.default().get_or_build("base-disk", inputs, build)
-    outputs = _place(entry, folder)
-    listing = folder / "packages.txt"
-    record.write(
-        folder / RECORD,
-        outputs=outputs,
-        settings=spec,
-        realised={
-            "packages": listing.read_text().split() if listing.exists() else [],
-            "disk_sha256": file_digest(folder / "disk.qcow2"),
-        },
-        tools=facts.pop("tools", {}),
-    )
-
-
-def probe(context: Context) -> None:
-    """Probe the accelerator and say it aloud when it is emulation."""
-    base = context.base(context.experiment.images()[0])
-    verify_outputs(base / RECORD)
-    record = RecordWriter(
-        "accelerator",
-        "host",
-        CHECKOUT,
-        context.results,
-        parents={"base": base / RECORD},
-        inputs=[CHECKOUT / name for name in sources(CHECKOUT, "accelerator")],
-    )
-    finding = probe_accelerator(
-        base / "vmlinuz", base / "initrd.img", context.experiment.accelerator
-    )
-    record.write(context.results / ACCELERATOR, accelerator=finding)
-    if finding["accelerator"] == "tcg":
-        print(
-            "NOTICE: no hardware virtualisation here; clusters are EMULATED in software (TCG).\n"
-            f"  reason: {finding['reason']}\n"
-            "  Compare clusters of this run with one another; absolute figures are not hardware's.",
-            flush=True,
-        )
-    else:
-        print(f"accelerator: {finding['accelerator']} ({finding['reason']})", flush=True)
 
 
 def build_image(context: Context, image: str) -> None:
@@ -115,7 +33,7 @@ def build_image(context: Context, image: str) -> None:
     verify_outputs(base / RECORD)
     base_record = load_record(base / RECORD)
     programs = guest_programs(image)
-    code = [CHECKOUT / name for name in image_sources(CHECKOUT, image, programs=bool(programs))]
+    code = stage_files("image", image=image)
     parents = {
         "base": base / RECORD,
         "accelerator": context.results / ACCELERATOR,
@@ -154,7 +72,8 @@ def build_image(context: Context, image: str) -> None:
                 files=files_disk(image, programs, scratch) if programs else None,
             )
 
-    outputs = _place(Cache.default().get_or_build("image", inputs, build), folder)
+    cache = Cache.default()
+    outputs = cache.place_all(cache.get_or_build("image", inputs, build), folder)
     disk = folder / "disk.qcow2"
     check_backing(disk, base / "disk.qcow2")
     record.write(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from schedlab.paths import CHECKOUT, image_record
 from schedlab.results.records import RecordWriter
 from schedlab.schedulers import image_binaries
-from schedlab.sources import sources
+from schedlab.sources import stage_files
 from schedlab.stages.context import Context
 from schedlab.toolchain.guest_binaries import (
     GuestBinaries,
@@ -35,7 +35,7 @@ def build_programs(context: Context, image: str) -> None:
         f"{image}/programs",
         CHECKOUT,
         context.results,
-        inputs=[CHECKOUT / name for name in sources(CHECKOUT, "programs")],
+        inputs=stage_files("programs", image=image),
     )
     found = guest_programs(image)
     record.write(

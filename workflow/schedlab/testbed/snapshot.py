@@ -13,7 +13,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
 import time
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
@@ -25,32 +24,13 @@ import libvirt
 
 from schedlab.errors import SchedlabError
 from schedlab.results.records import write_json
+from schedlab.testbed.disks import create_overlay, move_disk
 from schedlab.testbed.session import Testbed
 
 MANIFEST = "cluster.json"
 SCHEMA = "schedlab.snapshot/1"
 SHUTDOWN = 180.0
 """Seconds that a guest may take to shut down."""
-
-
-def _qemu_img(*arguments: str) -> None:
-    done = subprocess.run(["qemu-img", *arguments], capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise SchedlabError(f"qemu-img {' '.join(arguments)}: {done.stderr.strip()}")
-
-
-def create_overlay(backing: Path, overlay: Path) -> Path:
-    """Create a qcow2 overlay whose backing path is relative to it."""
-    overlay.parent.mkdir(parents=True, exist_ok=True)
-    relative = os.path.relpath(backing.resolve(), overlay.parent.resolve())
-    _qemu_img("create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", relative, str(overlay))
-    return overlay
-
-
-def move_disk(source: Path, target: Path, backing: str) -> None:
-    """Move a disk and point it at its backing file by a path relative to its new place."""
-    shutil.move(source, target)
-    _qemu_img("rebase", "-u", "-f", "qcow2", "-F", "qcow2", "-b", backing, str(target))
 
 
 def redirect_devices(xml: str, disk: Path, seed: Path | None, console: Path) -> str:

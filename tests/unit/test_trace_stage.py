@@ -8,8 +8,8 @@ from pathlib import Path
 from trial_factory import ROOT, make_experiment
 
 from schedlab.results.records import beside, load_record, verify_outputs
-from schedlab.stages.analysis import write_trace
 from schedlab.stages.context import Context
+from schedlab.stages.trace import write_trace
 
 
 def trace_record(results: Path, **workload: object) -> dict:
