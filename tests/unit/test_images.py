@@ -18,7 +18,7 @@ import pytest
 
 from schedlab.errors import SchedlabError
 from schedlab.images import base_guest
-from schedlab.images.base import bootstrap_command, package_files, role_packages
+from schedlab.images.base import bootstrap_command, role_packages
 from schedlab.images.cloud import download, fetch_cloud_image
 from schedlab.images.payload import compile_program
 from schedlab.images.probe import boots, probe_accelerator
@@ -29,6 +29,7 @@ from schedlab.privacy.package_mirrors import (
     parse_deb822,
     parse_one_line,
 )
+from schedlab.sources import package_files
 
 DEB822 = """\
 # Comment

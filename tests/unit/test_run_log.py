@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +16,8 @@ from snakemake_interface_logger_plugins.common import LogEvent
 
 from schedlab.cli.run_log import LogHandler, Progress
 from schedlab.lineage.durations import Estimate
+
+WRITTEN = "started\nNOTICE: emulated\n  reason: none\nWARNING: x: invalid\ny\n"
 
 
 class Recorded:
@@ -77,6 +82,27 @@ def test_a_job_is_one_line_and_a_failure_shows_its_log(said: str, tmp_path: Path
     assert lines[2:5] == ["a warning", "FAILED: Trial 2", f"  log: {tmp_path / 'trial.log'}"]
     assert "the reason of the failure" in said
     assert "Reason" not in said and "Select jobs" not in said
+
+
+@pytest.mark.parametrize(
+    ("options", "verbose", "shown"),
+    [
+        ({}, "", ""),
+        ({"notices": True}, "", "NOTICE: emulated\n  reason: none\nWARNING: x: invalid\n"),
+        ({"notices": True}, "1", WRITTEN),
+        ({"show": True}, "", WRITTEN),
+    ],
+)
+def test_the_end_of_a_stages_pipe_shows_what_it_is_asked_to(
+    options: dict[str, bool], verbose: str, shown: str, tmp_path: Path
+) -> None:
+    command = [sys.executable, "-m", "schedlab", "log", *(f"--{name}" for name in options)]
+    done = subprocess.run(
+        [*command, str(tmp_path / "log")], input=WRITTEN, stdout=subprocess.PIPE, text=True, check=True,
+        env=os.environ | {"VERBOSE": verbose},
+    )  # fmt: skip
+    assert (tmp_path / "log").read_text() == WRITTEN
+    assert done.stdout == shown
 
 
 def test_verbose_brings_snakemakes_own_lines_back(

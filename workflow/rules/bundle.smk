@@ -10,8 +10,7 @@ rule bundle:
     input:
         report=at(paths.REPORT),
         experiment=at(paths.EXPERIMENTS),
-        tables=expand(at(paths.TABLES + "/{table}"), table=paths.TABLE_FILES),
-        figures=expand(at(paths.figure_file("{figure}")), figure=pipeline.figures()),
+        products=pipeline.products(),
         records=pipeline.all_records(),
         imported=pipeline.imported(),
     output:
