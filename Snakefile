@@ -2,9 +2,11 @@
 
 from snakemake.utils import min_version
 
+from schedlab import paths
 from schedlab.snakefile import Pipeline
 
-min_version("9.14")
+# The first version in which the priority of a rule may be a function.
+min_version("9.27")
 
 # `--config experiments=FILE results=FOLDER` selects another sweep and another place for its results.
 pipeline = Pipeline.load(
@@ -12,7 +14,7 @@ pipeline = Pipeline.load(
     config.get("results", "results"),
     workflow.basedir,
 )
-RESULTS = pipeline.results
+at = pipeline.at
 # Priority of what comes before the trials, so that those of all clusters interleave, and nothing
 # is built beside them.
 BEFORE_TRIALS = 1000000
@@ -47,7 +49,7 @@ rule all:
     """Everything: the report and what it is made from."""
     default_target: True
     input:
-        f"{RESULTS}/report.html",
+        at(paths.REPORT),
         # By name: a trial whose forced repetition was interrupted is missing, not stale.
         pipeline.all_records(),
         pipeline.products(),
@@ -58,7 +60,7 @@ rule all_images:
     """Every image."""
     input:
         expand(
-            f"{RESULTS}/images/{{image}}/image/record.json",
+            at(paths.image_record("{image}", "image")),
             image=pipeline.images(),
         ),
 

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from schedlab.images.base import role_files, role_parts
+from schedlab.images.base import role_parts
 from schedlab.schedulers import get_scheduler, image_roles, scheduler_names
+from schedlab.sources.ansible import stated_files
 
 pytestmark = pytest.mark.infrastructure
 
@@ -28,7 +29,7 @@ def of_image(image: str) -> dict[str, str]:
     return {
         "roles": json.dumps(roles),
         "verify_scripts": json.dumps([str(ROLES / role / "files/verify.sh") for role in roles]),
-        "secrets": json.dumps(role_parts(role_files(image)).secrets),
+        "secrets": json.dumps(role_parts(stated_files(image_roles(image))).secrets),
     }
 
 

@@ -13,11 +13,11 @@ import yaml
 from schedlab import design
 from schedlab.config import Experiment, HostFacts, read_experiment
 from schedlab.config.schema import SCHEMA_PATH, schema_text
-from schedlab.config.sections import mib
 from schedlab.design import load_experiment
 from schedlab.errors import SchedlabError
 from schedlab.schedulers import get_scheduler, scheduler_names
 from schedlab.schedulers.settings import table
+from schedlab.units import mib
 from schedlab.workloads import workload_from
 
 ROOT = Path(__file__).resolve().parents[2]

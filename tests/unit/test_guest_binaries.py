@@ -16,7 +16,7 @@ from schedlab.paths import TOOL_MODULES
 from schedlab.schedulers import check_programs, image_programs
 from schedlab.schedulers.programs import ProgramGroup
 from schedlab.schedulers.volcano.programs import require_supported_pair
-from schedlab.sources import program_sources, sources
+from schedlab.sources import stage_files
 from schedlab.toolchain import guest_binaries
 from schedlab.toolchain.build import GoModule
 from schedlab.toolchain.cache import Cache
@@ -151,12 +151,11 @@ def test_release_of_another_version_is_refused(tmp_path: Path) -> None:
 
 
 def test_programs_for_guests_do_not_make_the_toolchain_stale() -> None:
-    root = TOOL_MODULES.parents[1]
-    found = sources(root, "toolchain")
-    assert "envs/toolchain/packer/go.mod" in found
-    programs = program_sources(root, [group.folder for group in GROUPS.values()])
-    assert [name for name in programs if name.endswith("volcano/programs/go.mod")]
-    assert not set(found) & set(programs)
+    found = stage_files("toolchain")
+    assert TOOL_MODULES / "packer" / "go.mod" in found
+    programs = set(stage_files("programs", image="kubernetes"))
+    assert {group.folder / "go.mod" for group in GROUPS.values()} <= programs
+    assert not {path for path in programs if path.name == "go.mod"} & set(found)
 
 
 def test_a_group_is_built_once_by_one_command(prepare, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ import pytest
 
 from schedlab.errors import SchedlabError
 from schedlab.images import base_guest
-from schedlab.images.base import RoleParts, bootstrap_command, role_files, role_parts
+from schedlab.images.base import RoleParts, bootstrap_command, role_parts
 from schedlab.images.cloud import download, fetch_cloud_image
 from schedlab.images.payload import compile_program
 from schedlab.images.probe import boots, probe_accelerator
@@ -30,6 +30,7 @@ from schedlab.privacy.package_mirrors import (
     parse_one_line,
 )
 from schedlab.schedulers import image_programs, image_roles
+from schedlab.sources.ansible import stated_files
 
 DEB822 = """\
 # Comment
@@ -131,7 +132,7 @@ def test_a_variable_overrides_the_archive(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_base_disk_has_the_packages_of_the_roles(tmp_path: Path) -> None:
-    parts = role_parts(role_files("slurm"))
+    parts = role_parts(stated_files(image_roles("slurm")))
     packages = parts.packages
     assert {"slurmctld", "slurmd", "munge", "chrony", "prometheus-node-exporter"} <= set(packages)
     assert packages == sorted(set(packages))
@@ -149,8 +150,8 @@ def test_an_image_has_the_parts_of_all_schedulers_that_share_it() -> None:
     assert image_roles("kubernetes") == ("common", "monitoring", "kubernetes", "volcano")
     assert [group.name for group in image_programs("kubernetes")] == ["kubernetes", "volcano"]
     assert image_programs("slurm") == []
-    assert role_parts(role_files("slurm")).secrets == ["/etc/munge/munge.key"]
-    assert role_parts(role_files("kubernetes")).secrets == []
+    assert role_parts(stated_files(image_roles("slurm"))).secrets == ["/etc/munge/munge.key"]
+    assert role_parts(stated_files(image_roles("kubernetes"))).secrets == []
 
 
 def test_removing_what_must_not_be_in_an_image(tmp_path: Path) -> None:

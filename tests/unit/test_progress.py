@@ -57,7 +57,9 @@ def test_a_missing_trial_takes_as_long_as_one_like_it(
     assert seconds > 0
     report_progress(context, "x", ["it broke\nbadly"])
     told = capsys.readouterr().out
-    assert told.startswith(f"x: invalid: it broke. {finished} of {total} trials finished, about ")
+    assert told.startswith(
+        f"WARNING: x: invalid: it broke. {finished} of {total} trials finished, about "
+    )
 
 
 def test_a_trial_whose_sources_changed_runs_again(context: Context, tmp_path: Path) -> None:

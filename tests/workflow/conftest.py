@@ -65,10 +65,10 @@ class MiniWorkflow:
         self.snakemake(*arguments, check=check)
         return log.read_text().splitlines()
 
-    def planned(self) -> dict[str, int]:
-        """Jobs that a dry run would start, by rule."""
-        text = self.snakemake("--dry-run", "--quiet", "rules").stdout
-        return {name: int(count) for name, count in re.findall(r"^(\w[\w.-]*) +(\d+)$", text, re.M)}
+    def planned(self) -> list[str]:
+        """Messages of the jobs that a dry run would start."""
+        text = self.snakemake("--dry-run").stdout
+        return re.findall(r"^Job \d+: (.*)$", text, re.MULTILINE)
 
     def edit(self, path: str, old: str = "", new: str = "", append: str = "") -> None:
         """Change a file of the copy."""
@@ -95,6 +95,12 @@ def fresh(
     return MiniWorkflow(target)
 
 
+def copied(workflow: MiniWorkflow, target: Path) -> MiniWorkflow:
+    """Copy a workflow with its results."""
+    shutil.copytree(workflow.root, target, symlinks=True)
+    return MiniWorkflow(target, workflow.config, dict(workflow.environment))
+
+
 @pytest.fixture
 def mini(tmp_path: Path) -> MiniWorkflow:
     """A fresh copy of the checkout, nothing built."""
@@ -112,5 +118,4 @@ def _built_once(tmp_path_factory: pytest.TempPathFactory) -> MiniWorkflow:
 def built(_built_once: MiniWorkflow, tmp_path: Path) -> MiniWorkflow:
     """A copy in which everything is built and current."""
     target = tmp_path / "checkout"
-    shutil.copytree(_built_once.root, target, symlinks=True)
-    return MiniWorkflow(target)
+    return copied(_built_once, target)

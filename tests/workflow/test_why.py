@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import time
@@ -10,7 +11,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from conftest import MiniWorkflow, fresh
+from conftest import ROOT, MiniWorkflow, fresh
+
+from schedlab.figures import FIGURES
+from schedlab.sources import stage_files
 
 pytestmark = pytest.mark.workflow
 
@@ -25,8 +29,26 @@ def _built_once(tmp_path_factory: pytest.TempPathFactory) -> MiniWorkflow:
     workflow.edit(workflow.config, "nodes: [1, 2]", "nodes: [1]")
     swf = "  - {name: swf, kind: swf, file: resources/traces/sample.swf, jobs: 3}\n"
     workflow.edit(workflow.config, swf, "\n")
+    workflow.environment["SIMULATED_SOURCES"] = json.dumps(listed_sources())
     workflow.run()
     return workflow
+
+
+def listed_sources() -> dict[str, list[str]]:
+    """Sources that the stages' records name, by command."""
+    about = {
+        **{stage: {} for stage in ("toolchain", "accelerator", "provision", "tables", "report")},
+        **{stage: {"image": "slurm"} for stage in ("base", "image")},
+        **{stage: {"scheduler": "slurm"} for stage in ("configure", "trial")},
+        "trace": {"kind": "burst"},
+    }
+    found = {stage: stage_files(stage, **options) for stage, options in about.items()}
+    found["trace-workload"] = found.pop("trace")
+    found |= {f"figure {name}": stage_files("figure", figure=name) for name in FIGURES}
+    return {
+        command: [path.relative_to(ROOT).as_posix() for path in paths]
+        for command, paths in found.items()
+    }
 
 
 def ran(commands: list[str]) -> set[tuple[str, str]]:
@@ -132,6 +154,26 @@ EDITS = {
         append("envs/toolchain/packer/go.mod", "// edited\n"), "toolchain", "file",
         "envs/toolchain/packer/go.mod", "changed",
     ),
+    "what a trial runs on edited": Edit(
+        append("workflow/schedlab/testbed/clock.py"), "trial", "file",
+        "workflow/schedlab/testbed/clock.py", "changed",
+    ),
+    "a source removed": Edit(
+        lambda workflow: [
+            workflow.edit(f"{ROLES}/slurm/tasks/install.yml", "src: cgroup.conf", "src: x"),
+            (workflow.root / f"{ROLES}/slurm/files/cgroup.conf").unlink(),
+        ],
+        "image", "file", f"{ROLES}/slurm/files/cgroup.conf", "no longer",
+    ),
+    "a source added": Edit(
+        lambda workflow: [
+            (workflow.root / "workflow/schedlab/testbed/added.py").write_text("ADDED = 1\n"),
+            workflow.edit(
+                "workflow/schedlab/testbed/nodes.py", append="import schedlab.testbed.added\n"
+            ),
+        ],
+        "provision", "file", "workflow/schedlab/testbed/added.py", "is a source now",
+    ),
     "a result removed": Edit(
         lambda workflow: (workflow.root / "results/figures/wait.svg").unlink(), "figure",
         "missing", "results/figures/wait.svg",
@@ -206,18 +248,21 @@ def test_a_clone_of_results_that_others_changed_believes_only_what_fits(
     assert set(agree(clone)) == {"figure", "report", "tables"}
 
 
-def test_results_without_any_knowledge_go_by_times_and_say_so(
+def test_results_without_any_knowledge_are_named(
     built: MiniWorkflow, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
+    """Snakemake goes by times alone then: nothing but results is an input, and none is newer."""
     (built.root / "results" / ".snakemake.json").unlink()
     clone = cloned(built, tmp_path_factory.mktemp("clone"))
+    clone.edit("workflow/schedlab/figures/wait.py", append="# edited\n")
     explained = clone.why()
     assert "results/tables/record.json" in explained["unknown_outputs"]
-    base = next(job for job in explained["jobs"] if job["stage"] == "base")
-    assert {cause["kind"] for cause in base["causes"]} == {"file"}
-    assert all("no digest of it was recorded" in cause["detail"] for cause in base["causes"])
-    assert agree(clone)
-    assert agree(clone) == {}
+    assert "results/figures/wait.svg" in explained["unknown_outputs"]
+    text = clone.module("schedlab", "why", "--experiments", clone.config).stdout
+    assert "are not seen" in text and "--forcerun" in text
+    assert {job["stage"] for job in explained["jobs"]} == set(agree(clone))
+    clone.run("--forcerun", "figure")
+    assert "results/figures/wait.svg" not in clone.why()["unknown_outputs"]
 
 
 def test_what_a_user_made_snakemake_forget_stays_forgotten(built: MiniWorkflow) -> None:
@@ -229,8 +274,6 @@ def test_what_a_user_made_snakemake_forget_stays_forgotten(built: MiniWorkflow) 
 
 
 def test_durations_come_from_the_records(built: MiniWorkflow) -> None:
-    import json
-
     for path, seconds in {
         "results/figures/wait.record.json": 3.0,
         "results/trials/slurm-n1/burst/1/record.json": 100.0,

@@ -8,22 +8,19 @@ OUTPUTS: results/bundle.tar.zst
 rule bundle:
     """Pack the results. `--config include=blocks,images` adds what is left out otherwise."""
     input:
-        pipeline.sources("bundle"),
-        report=f"{RESULTS}/report.html",
-        experiment=f"{RESULTS}/experiments.yaml",
-        tables=expand(
-            f"{RESULTS}/tables/{{table}}.parquet", table=["jobs", "samples", "trials"]
-        ),
-        figures=expand(f"{RESULTS}/figures/{{figure}}.svg", figure=pipeline.figures()),
+        report=at(paths.REPORT),
+        experiment=at(paths.EXPERIMENTS),
+        products=pipeline.products(),
         records=pipeline.all_records(),
         imported=pipeline.imported(),
     output:
-        f"{RESULTS}/bundle.tar.zst",
+        at(paths.BUNDLE),
     log:
-        f"{RESULTS}/logs/bundle.log",
+        at("logs/bundle.log"),
     conda:
         "../../envs/conda.yaml"
     params:
+        sources=pipeline.sources("bundle"),
         include=pipeline.include(config.get("include") or ""),
         source=lambda wildcards: pipeline.source_state(),
     message:

@@ -8,23 +8,24 @@ OUTPUTS: results/clusters/{cluster}/{provisioned,configured}/record.json (snapsh
 rule provision:
     """Create the virtual machines with Terraform, compare them with what was declared, save them."""
     input:
-        pipeline.sources("provision"),
-        accelerator=f"{RESULTS}/accelerator.json",
+        accelerator=at(paths.ACCELERATOR),
         image=lambda wildcards: pipeline.image_record(wildcards.cluster),
-        toolchain=f"{RESULTS}/toolchain.json",
+        toolchain=at(paths.TOOLCHAIN),
     output:
-        f"{RESULTS}/clusters/{{cluster}}/provisioned/record.json",
+        at(paths.cluster_record("{cluster}", "provisioned")),
     log:
-        f"{RESULTS}/logs/clusters/{{cluster}}-provision.log",
+        at("logs/clusters/{cluster}-provision.log"),
     benchmark:
-        f"{RESULTS}/benchmarks/clusters/{{cluster}}-provision.tsv"
+        at("benchmarks/clusters/{cluster}-provision.tsv")
     priority: BEFORE_TRIALS
     conda:
         "../../envs/conda.yaml"
     resources:
         testbed=1,
     params:
+        sources=lambda wildcards: pipeline.sources("provision", wildcards),
         spec=lambda wildcards: pipeline.spec("cluster", wildcards.cluster),
+        machines=lambda wildcards: pipeline.spec("machines", wildcards.cluster),
     message:
         "Provisioning {wildcards.cluster}"
     shell:
@@ -34,20 +35,20 @@ rule provision:
 rule configure:
     """Restore the provisioned cluster, run its playbook, prove it healthy, save it."""
     input:
-        lambda wildcards: pipeline.configure_sources(wildcards.cluster),
-        provisioned=f"{RESULTS}/clusters/{{cluster}}/provisioned/record.json",
+        provisioned=at(paths.cluster_record("{cluster}", "provisioned")),
     output:
-        f"{RESULTS}/clusters/{{cluster}}/configured/record.json",
+        at(paths.cluster_record("{cluster}", "configured")),
     log:
-        f"{RESULTS}/logs/clusters/{{cluster}}-configure.log",
+        at("logs/clusters/{cluster}-configure.log"),
     benchmark:
-        f"{RESULTS}/benchmarks/clusters/{{cluster}}-configure.tsv"
+        at("benchmarks/clusters/{cluster}-configure.tsv")
     priority: BEFORE_TRIALS
     conda:
         "../../envs/conda.yaml"
     resources:
         testbed=1,
     params:
+        sources=lambda wildcards: pipeline.sources("configure", wildcards),
         settings=lambda wildcards: pipeline.settings(wildcards.cluster),
     message:
         "Configuring {wildcards.cluster}"

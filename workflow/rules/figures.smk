@@ -8,15 +8,16 @@ OUTPUTS: results/figures/{figure}.svg, results/figures/{figure}.record.json
 rule figure:
     """Draw one figure."""
     input:
-        lambda wildcards: pipeline.sources("figure", figure=wildcards.figure),
-        tables=f"{RESULTS}/tables/record.json",
+        tables=at(paths.TABLES_RECORD),
     output:
-        f"{RESULTS}/figures/{{figure}}.svg",
-        record=f"{RESULTS}/figures/{{figure}}.record.json",
+        at(paths.figure_file("{figure}")),
+        record=at(paths.figure_record("{figure}")),
     log:
-        f"{RESULTS}/logs/figures/{{figure}}.log",
+        at("logs/figures/{figure}.log"),
     conda:
         "../../envs/conda.yaml"
+    params:
+        sources=lambda wildcards: pipeline.sources("figure", wildcards),
     message:
         "Drawing {wildcards.figure}"
     shell:

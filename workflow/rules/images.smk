@@ -7,19 +7,17 @@ OUTPUTS: results/images/{image}/{base,image}/record.json (disks beside them), re
 
 rule base_disk:
     """Build a bootable base disk with mmdebstrap, or take a cloud image by URL and digest."""
-    input:
-        pipeline.sources("base"),
-        lambda wildcards: pipeline.role_files(wildcards.image),
     output:
-        f"{RESULTS}/images/{{image}}/base/record.json",
+        at(paths.image_record("{image}", "base")),
     log:
-        f"{RESULTS}/logs/images/{{image}}-base.log",
+        at("logs/images/{image}-base.log"),
     benchmark:
-        f"{RESULTS}/benchmarks/images/{{image}}-base.tsv"
+        at("benchmarks/images/{image}-base.tsv")
     priority: BEFORE_TRIALS
     conda:
         "../../envs/conda.yaml"
     params:
+        sources=lambda wildcards: pipeline.sources("base", wildcards),
         spec=lambda wildcards: pipeline.spec("image", wildcards.image),
     message:
         "Building the base disk for {wildcards.image}"
@@ -30,36 +28,36 @@ rule base_disk:
 rule accelerator:
     """Find out, by booting a kernel, whether hardware virtualisation works here."""
     input:
-        pipeline.sources("accelerator"),
-        base=f"{RESULTS}/images/{pipeline.images()[0]}/base/record.json",
+        base=at(paths.image_record(pipeline.images()[0], "base")),
     output:
-        f"{RESULTS}/accelerator.json",
+        at(paths.ACCELERATOR),
     log:
-        f"{RESULTS}/logs/accelerator.log",
+        at("logs/accelerator.log"),
     conda:
         "../../envs/conda.yaml"
     params:
+        sources=pipeline.sources("accelerator"),
         requested=pipeline.experiment.accelerator,
     message:
         "Probing the accelerator"
     shell:
-        "schedlab accelerator 2>&1 | schedlab log --show {log:q}"
+        "schedlab accelerator 2>&1 | schedlab log --notices {log:q}"
 
 
 rule programs:
     """Build the programs of an image that no distribution packages, on the host."""
-    input:
-        lambda wildcards: pipeline.program_sources(wildcards.image),
     output:
-        f"{RESULTS}/images/{{image}}/programs/record.json",
+        at(paths.image_record("{image}", "programs")),
     log:
-        f"{RESULTS}/logs/images/{{image}}-programs.log",
+        at("logs/images/{image}-programs.log"),
     priority: BEFORE_TRIALS
     conda:
         "../../envs/conda.yaml"
     resources:
         # A build uses every core: beside trials of a cluster that is ready, it would be measured.
         testbed=1,
+    params:
+        sources=lambda wildcards: pipeline.sources("programs", wildcards),
     message:
         "Building programs for the image {wildcards.image}"
     shell:
@@ -69,22 +67,23 @@ rule programs:
 rule image:
     """Build an image on its base disk with Packer and Ansible, and verify it."""
     input:
-        lambda wildcards: pipeline.image_sources(wildcards.image),
-        base=f"{RESULTS}/images/{{image}}/base/record.json",
+        base=at(paths.image_record("{image}", "base")),
         programs=lambda wildcards: pipeline.programs_record(wildcards.image),
-        accelerator=f"{RESULTS}/accelerator.json",
-        toolchain=f"{RESULTS}/toolchain.json",
+        accelerator=at(paths.ACCELERATOR),
+        toolchain=at(paths.TOOLCHAIN),
     output:
-        f"{RESULTS}/images/{{image}}/image/record.json",
+        at(paths.image_record("{image}", "image")),
     log:
-        f"{RESULTS}/logs/images/{{image}}-image.log",
+        at("logs/images/{image}-image.log"),
     benchmark:
-        f"{RESULTS}/benchmarks/images/{{image}}-image.tsv"
+        at("benchmarks/images/{image}-image.tsv")
     priority: BEFORE_TRIALS
     conda:
         "../../envs/conda.yaml"
     resources:
         testbed=1,
+    params:
+        sources=lambda wildcards: pipeline.sources("image", wildcards),
     message:
         "Building the image for {wildcards.image}"
     shell:

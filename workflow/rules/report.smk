@@ -8,22 +8,20 @@ OUTPUTS: results/report.html, results/report.record.json, results/experiments.ya
 rule report:
     """Render the report."""
     input:
-        pipeline.sources("report"),
-        tables=f"{RESULTS}/tables/record.json",
-        figures=expand(
-            f"{RESULTS}/figures/{{figure}}.record.json", figure=pipeline.figures()
-        ),
+        tables=at(paths.TABLES_RECORD),
+        figures=expand(at(paths.figure_record("{figure}")), figure=pipeline.figures()),
         records=pipeline.all_records(),
         imported=pipeline.imported(),
     output:
-        report=f"{RESULTS}/report.html",
-        experiment=f"{RESULTS}/experiments.yaml",
-        record=f"{RESULTS}/report.record.json",
+        report=at(paths.REPORT),
+        experiment=at(paths.EXPERIMENTS),
+        record=at(paths.REPORT_RECORD),
     log:
-        f"{RESULTS}/logs/report.log",
+        at("logs/report.log"),
     conda:
         "../../envs/conda.yaml"
     params:
+        sources=pipeline.sources("report"),
         spec=pipeline.spec("report"),
     message:
         "Rendering {output.report}"

@@ -8,19 +8,20 @@ OUTPUTS: results/tables/{jobs,samples,trials}.parquet, results/tables/record.jso
 rule tables:
     """Turn the trials' native records into Parquet tables."""
     input:
-        pipeline.sources("tables"),
         trials=pipeline.trial_records(),
         imported=pipeline.imported(),
     output:
-        jobs=f"{RESULTS}/tables/jobs.parquet",
-        samples=f"{RESULTS}/tables/samples.parquet",
-        trials=f"{RESULTS}/tables/trials.parquet",
-        record=f"{RESULTS}/tables/record.json",
+        jobs=at(f"{paths.TABLES}/jobs.parquet"),
+        samples=at(f"{paths.TABLES}/samples.parquet"),
+        trials=at(f"{paths.TABLES}/trials.parquet"),
+        record=at(paths.TABLES_RECORD),
     log:
-        f"{RESULTS}/logs/tables.log",
+        at("logs/tables.log"),
     conda:
         "../../envs/conda.yaml"
+    params:
+        sources=pipeline.sources("tables"),
     message:
-        "Building the tables from {input.trials}"
+        "Building the tables"
     shell:
         "schedlab tables 2>&1 | schedlab log {log:q}"

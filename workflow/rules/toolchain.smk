@@ -1,20 +1,20 @@
 """Tools of the workflow: found on the machine, or built from pinned Go modules into the cache.
 
-REQUIRED INPUTS: go.mod and go.sum of the tools in envs/toolchain (build.HOST_TOOLS)
+REQUIRED INPUTS: none; the pins in envs/toolchain are sources
 OUTPUTS: results/toolchain.json (name, version and digest of every tool)
 """
 
 
 rule toolchain:
     """Find or build Terraform, its libvirt provider, Packer, its QEMU plugin, Prometheus."""
-    input:
-        pipeline.sources("toolchain"),
     output:
-        f"{RESULTS}/toolchain.json",
+        at(paths.TOOLCHAIN),
     log:
-        f"{RESULTS}/logs/toolchain.log",
+        at("logs/toolchain.log"),
     conda:
         "../../envs/conda.yaml"
+    params:
+        sources=pipeline.sources("toolchain"),
     message:
         "Finding or building the toolchain"
     shell:

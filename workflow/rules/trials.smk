@@ -8,51 +8,47 @@ OUTPUTS: results/traces/*.json with a record each, results/trials/{cluster}/{wor
 rule trace:
     """Generate or cut the neutral trace of a workload for a node count and repetition."""
     input:
-        pipeline.sources("trace"),
         lambda wildcards: pipeline.workload_files(wildcards.workload),
     output:
-        trace=f"{RESULTS}/traces/{{workload}}-n{{nodes}}-r{{repetition}}.json",
-        record=f"{RESULTS}/traces/{{workload}}-n{{nodes}}-r{{repetition}}.record.json",
+        trace=at(paths.trace_file("{workload}", "{nodes}", "{repetition}")),
+        record=at(paths.trace_record("{workload}", "{nodes}", "{repetition}")),
     log:
-        f"{RESULTS}/logs/traces/{{workload}}-n{{nodes}}-r{{repetition}}.log",
+        at("logs/traces/{workload}-n{nodes}-r{repetition}.log"),
     conda:
         "../../envs/conda.yaml"
     params:
+        sources=lambda wildcards: pipeline.sources("trace", wildcards),
         spec=lambda wildcards: pipeline.spec("workload", wildcards.workload),
         machine=pipeline.spec("machine"),
+        trace_seed=lambda wildcards: pipeline.trace_seed(wildcards),
     message:
-        "Writing the trace {wildcards.workload} for {wildcards.nodes} nodes"
+        "Writing the trace {wildcards.workload}, {wildcards.nodes} nodes, repetition {wildcards.repetition}"
     shell:
         "schedlab trace-workload --workload {wildcards.workload}"
         " --nodes {wildcards.nodes} --repetition {wildcards.repetition}"
         " --output {output.trace:q} 2>&1 | schedlab log {log:q}"
 
 
-# One rule a trial, because a rule has one priority: they run in a seeded random order over all
-# clusters, workloads and repetitions, as an experiment should.
-for order, key in enumerate(pipeline.experiment.trials()):
-
-    rule:
-        name:
-            f"trial_{key.id}"
-        input:
-            pipeline.trial_sources(key.cluster),
-            configured=f"{RESULTS}/clusters/{key.cluster}/configured/record.json",
-            trace=f"{RESULTS}/traces/{key.workload}-n{pipeline.cluster(key.cluster).nodes}-r{key.repetition}.record.json",
-            toolchain=f"{RESULTS}/toolchain.json",
-        output:
-            f"{RESULTS}/trials/{key.cluster}/{key.workload}/{key.repetition}/record.json",
-        log:
-            f"{RESULTS}/logs/trials/{key.id}.log",
-        priority: 1 + len(pipeline.experiment.trials()) - order
-        conda:
-            "../../envs/conda.yaml"
-        resources:
-            testbed=1,
-        params:
-            spec=pipeline.spec("trial", key),
-            key=f"--cluster {key.cluster} --workload {key.workload} --repetition {key.repetition}",
-        message:
-            f"Trial {key.id}"
-        shell:
-            "schedlab trial {params.key} 2>&1 | schedlab log --show {log:q}"
+rule trial:
+    """Run one trial. They run in a seeded random order over all clusters, workloads and repetitions."""
+    input:
+        configured=at(paths.cluster_record("{cluster}", "configured")),
+        trace=lambda wildcards: pipeline.trace_record(wildcards),
+        toolchain=at(paths.TOOLCHAIN),
+    output:
+        at(paths.trial_record("{cluster}", "{workload}", "{repetition}")),
+    log:
+        at("logs/trials/{cluster}.{workload}.{repetition}.log"),
+    priority: lambda wildcards: pipeline.priority(wildcards)
+    conda:
+        "../../envs/conda.yaml"
+    resources:
+        testbed=1,
+    params:
+        sources=lambda wildcards: pipeline.sources("trial", wildcards),
+        spec=lambda wildcards: pipeline.trial_spec(wildcards),
+    message:
+        "Trial {wildcards.cluster}.{wildcards.workload}.{wildcards.repetition}"
+    shell:
+        "schedlab trial --cluster {wildcards.cluster} --workload {wildcards.workload}"
+        " --repetition {wildcards.repetition} 2>&1 | schedlab log --notices {log:q}"

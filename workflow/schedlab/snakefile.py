@@ -7,28 +7,22 @@ import json
 import os
 import shlex
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import IO, Any
 
-from schedlab import design
-from schedlab.config import Cluster, Experiment
+from schedlab import design, paths
+from schedlab.config import Cluster, Experiment, TrialKey
 from schedlab.doctor.findings import require_host
 from schedlab.errors import SchedlabError
 from schedlab.figures import FIGURES
-from schedlab.images.base import role_files
 from schedlab.lineage.state import keep, restore
-from schedlab.paths import IMPORT, IMPORTED, TABLE_FILES
 from schedlab.printing import printable
 from schedlab.results.provenance import source
-from schedlab.schedulers import get_scheduler, image_programs, image_roles
-from schedlab.sources import (
-    configure_sources,
-    image_sources,
-    program_sources,
-    sources,
-    trial_sources,
-)
+from schedlab.schedulers import image_programs
+from schedlab.sources.stages import content, subject
 from schedlab.testbed.supervisor import remove_abandoned
 
 _held: list[IO[str]] = []
@@ -72,35 +66,21 @@ class Pipeline:
         except SchedlabError as error:
             raise SystemExit(printable(f"schedlab: {error}")) from None
 
-    def sources(self, stage: str, **fields: str) -> list[str]:
-        """Source files of a stage (see :mod:`schedlab.sources`)."""
-        return sources(self.root, stage, **fields)
+    def sources(self, stage: str, wildcards: Mapping[str, str] | None = None) -> str:
+        """Digest of a job's source files (:mod:`schedlab.sources`): a parameter of its rule.
 
-    def image_sources(self, image: str) -> list[str]:
-        """Source files of an image: Packer template, guest programs, roles."""
-        return image_sources(self.root, image_roles(image), programs=bool(image_programs(image)))
+        One text in place of some sixty input files a job, which Snakemake would check, remember
+        and list one by one, for thousands of jobs.
+        """
+        return content(subject(self.experiment, stage, wildcards or {}))
 
-    def trial_sources(self, cluster: str) -> list[str]:
-        """Source files of a cluster's trials, its scheduler's adapter among them."""
-        adapter = get_scheduler(self.cluster(cluster).scheduler)
-        return trial_sources(self.root, adapter.modules)
+    def at(self, path: str) -> str:
+        """Path of a file below the results folder, as rules name it."""
+        return f"{self.results}/{path}"
 
     def programs_record(self, image: str) -> list[str]:
         """Record of the programs that are built for an image, where there are any."""
-        return [f"{self.results}/images/{image}/programs/record.json"] * bool(image_programs(image))
-
-    def configure_sources(self, cluster: str) -> list[str]:
-        """Source files of a cluster's configuration: playbook, roles, inventory."""
-        adapter = get_scheduler(self.cluster(cluster).scheduler)
-        return configure_sources(self.root, adapter.roles)
-
-    def program_sources(self, image: str) -> list[str]:
-        """Files that pin and describe the programs of an image."""
-        return program_sources(self.root, [group.folder for group in image_programs(image)])
-
-    def role_files(self, image: str) -> list[str]:
-        """Files in which the roles of an image say what they need of its base disk."""
-        return [path.relative_to(self.root).as_posix() for path in role_files(image)]
+        return [self.at(paths.image_record(image, "programs"))] * bool(image_programs(image))
 
     def images(self) -> list[str]:
         """Names of the images that the clusters start from."""
@@ -108,11 +88,16 @@ class Pipeline:
 
     def image_record(self, cluster: str) -> str:
         """Record of the image that a cluster starts from."""
-        return f"{self.results}/images/{design.image_of(self.cluster(cluster))}/image/record.json"
+        return self.at(paths.image_record(design.image_of(self.clusters[cluster]), "image"))
+
+    def trace_record(self, trial: Mapping[str, str]) -> str:
+        """Record of the trace that a trial runs."""
+        nodes = self.clusters[trial["cluster"]].nodes
+        return self.at(paths.trace_record(trial["workload"], nodes, trial["repetition"]))
 
     def settings(self, cluster: str) -> str:
         """Scheduler settings of the configuration that reach the playbook, as canonical JSON."""
-        return json.dumps(design.variables(self.experiment, self.cluster(cluster)), sort_keys=True)
+        return json.dumps(design.variables(self.experiment, self.clusters[cluster]), sort_keys=True)
 
     def workload_files(self, workload: str) -> list[str]:
         """Files that a workload's traces are cut from."""
@@ -125,7 +110,8 @@ class Pipeline:
 
     def imported(self) -> list[str]:
         """What says of each import where its trials are from; it changes with them."""
-        return sorted(str(path) for path in Path(self.results).glob(f"{IMPORTED}/*/{IMPORT}"))
+        found = Path(self.results).glob(f"{paths.IMPORTED}/*/{paths.IMPORT}")
+        return sorted(str(path) for path in found)
 
     def include(self, names: str) -> str:
         """Options of `schedlab bundle` for a list of names with commas between."""
@@ -136,11 +122,31 @@ class Pipeline:
         state = source(self.root, Path(self.results)) or {}
         return f"{state.get('commit')}+{str(state.get('diff'))[:16]}"
 
-    def cluster(self, cluster: str) -> Cluster:
-        """Look a cluster up by its id."""
-        return next(c for c in self.experiment.clusters() if c.id == cluster)
+    @cached_property
+    def clusters(self) -> dict[str, Cluster]:
+        """Clusters by id."""
+        return {cluster.id: cluster for cluster in self.experiment.clusters()}
 
-    def spec(self, kind: str, *names: str) -> str:
+    @cached_property
+    def order(self) -> dict[tuple[str, str, str], int]:
+        """Place of each trial in the order in which they run, by its wildcards."""
+        return {
+            (key.cluster, key.workload, str(key.repetition)): place
+            for place, key in enumerate(self.trials)
+        }
+
+    @cached_property
+    def trials(self) -> list[TrialKey]:
+        """Every trial, in the order in which they run."""
+        return self.experiment.trials()
+
+    def priority(self, trial: Mapping[str, str]) -> int:
+        """Priority of a trial: the first of the order has the highest, the last has 1."""
+        key = (trial["cluster"], trial["workload"], trial["repetition"])
+        # A trial beyond the experiment may be asked for by name: it comes last.
+        return 1 + len(self.trials) - self.order.get(key, len(self.trials))
+
+    def spec(self, kind: str, *names: Any) -> str:
         """Part of the configuration that a stage depends on, as canonical JSON for ``params``."""
         name = f"{kind}_spec"
         # What shapes images and clusters depends on the schedulers too.
@@ -150,44 +156,55 @@ class Pipeline:
             value = getattr(self.experiment, name)(*names)
         return json.dumps(value, sort_keys=True)
 
+    def trace_seed(self, trace: Mapping[str, str]) -> int:
+        """Seed of a trace, which the configuration derives from its own."""
+        return self.experiment.trace_seed(trace["workload"], int(trace["repetition"]))
+
+    def trial_spec(self, trial: Mapping[str, str]) -> str:
+        """Part of the configuration that a trial depends on."""
+        key = TrialKey(trial["cluster"], trial["workload"], int(trial["repetition"]))
+        return self.spec("trial", key)
+
     def trial_records(self) -> list[str]:
         """Records of all trials, in the order in which they run."""
         return [
-            f"{self.results}/trials/{key.cluster}/{key.workload}/{key.repetition}/record.json"
-            for key in self.experiment.trials()
+            self.at(paths.trial_record(key.cluster, key.workload, key.repetition))
+            for key in self.trials
         ]
 
     def cluster_records(self, state: str) -> list[str]:
         """Records of all clusters in one state."""
-        return [
-            f"{self.results}/clusters/{cluster.id}/{state}/record.json"
-            for cluster in self.experiment.clusters()
-        ]
+        return [self.at(paths.cluster_record(cluster, state)) for cluster in self.clusters]
 
     def all_records(self) -> list[str]:
         """Records of every stage before the tables; the report shows them."""
         images = [
-            f"{self.results}/images/{image}/{stage}/record.json"
+            self.at(paths.image_record(image, stage))
             for image in self.images()
             for stage in ("base", "image")
         ]
         programs = [name for image in self.images() for name in self.programs_record(image)]
         clusters = self.cluster_records("provisioned") + self.cluster_records("configured")
-        host = [f"{self.results}/{name}.json" for name in ("toolchain", "accelerator")]
+        host = [self.at(paths.TOOLCHAIN), self.at(paths.ACCELERATOR)]
         return [*host, *programs, *images, *clusters, *self.traces(), *self.trial_records()]
 
     def traces(self) -> list[str]:
         """Records of the traces that the trials run, each once."""
-        names = {
-            f"{key.workload}-n{self.cluster(key.cluster).nodes}-r{key.repetition}"
-            for key in self.experiment.trials()
-        }
-        return [f"{self.results}/traces/{name}.record.json" for name in sorted(names)]
+        return sorted(
+            {
+                self.at(
+                    paths.trace_record(
+                        key.workload, self.clusters[key.cluster].nodes, key.repetition
+                    )
+                )
+                for key in self.trials
+            }
+        )
 
     def products(self) -> list[str]:
         """Tables and pictures: of any size, so that only `all` has them, and not their records."""
-        pictures = [f"{self.results}/figures/{name}.svg" for name in FIGURES]
-        return [*(f"{self.results}/tables/{name}" for name in TABLE_FILES), *pictures]
+        tables = [self.at(f"{paths.TABLES}/{name}") for name in paths.TABLE_FILES]
+        return [*tables, *(self.at(paths.figure_file(name)) for name in FIGURES)]
 
     def begin(self) -> None:
         """Take the lock of this results folder and say what the run needs.
@@ -216,11 +233,11 @@ class Pipeline:
             require_host(self.experiment, folder)
         except SchedlabError as error:
             raise SystemExit(printable(f"schedlab: {error}")) from None
-        memory = max(c.memory_total_mib for c in self.experiment.clusters())
+        memory = max(c.memory_total_mib for c in self.clusters.values())
         free = shutil.disk_usage(folder).free / 2**30
         print(
-            f"schedlab: {len(self.experiment.clusters())} clusters, "
-            f"{len(self.experiment.trials())} trials; the largest cluster needs "
+            f"schedlab: {len(self.clusters)} clusters, "
+            f"{len(self.trials)} trials; the largest cluster needs "
             f"{memory / 1024:.1f} GiB of memory, the results up to "
             f"{self.experiment.limits.disk_mib / 1024:.0f} GiB of disk ({free:.0f} GiB free)",
             flush=True,

@@ -109,11 +109,12 @@ def import_(results: Path, path: Path, name: str | None, force: bool) -> None:
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--show", is_flag=True, help="Write to the standard output too.")
-def log(file: Path, show: bool) -> None:
+@click.option("--notices", is_flag=True, help="Write notices and warnings to the standard output.")
+def log(file: Path, show: bool, notices: bool) -> None:
     """Write the standard input to FILE, without what identifies this machine and its user."""
     from schedlab.cli.log import keep
 
-    keep(file, show=show)
+    keep(file, show=show, notices=notices)
 
 
 COMMANDS = (bundle, verify, render, import_, log)

@@ -76,12 +76,13 @@ def why(experiments: Path, results: Path, as_json: bool, targets: tuple[str, ...
     TARGETS are files or rules of the workflow, for example results/report.html or all_trials;
     default: everything.
     """
-    from schedlab.lineage.plan import plan
+    from schedlab.design import load_experiment
+    from schedlab.lineage.snakemake_internals import plan
     from schedlab.lineage.why import as_data, as_text, explain
     from schedlab.paths import CHECKOUT
 
     made = plan(CHECKOUT, experiments, results, targets)
-    explained = explain(made, results)
+    explained = explain(made, results, load_experiment(experiments))
     if as_json:
         echo(json.dumps(as_data(explained, made.unknown), indent=1))
     else:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from pathlib import Path
 
-from schedlab.cli.output import echo
 from schedlab.privacy.identity import identity
 
 _LONGEST = 1 << 16
+NOTICES = ("NOTICE: ", "WARNING: ")
+"""How a line begins that a person should see while a run goes on."""
 
 
-def keep(file: Path, *, show: bool = False) -> None:
+def keep(file: Path, *, show: bool = False, notices: bool = False) -> None:
     """Write the standard input to a file, line by line as it comes.
 
     It ends with its input and by nothing less: a stage that is interrupted says what it cleans up.
@@ -23,11 +25,15 @@ def keep(file: Path, *, show: bool = False) -> None:
         The log.
     show : bool
         Write to the standard output too.
+    notices : bool
+        Write notices and warnings to the standard output, with the indented lines below each;
+        everything where ``VERBOSE`` is set.
     """
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     machine = identity()
-    inside = False
+    inside = notice = False
+    show = show or (notices and bool(os.environ.get("VERBOSE")))
     with file.open("w", encoding="utf-8") as target:
         while line := sys.stdin.buffer.readline(_LONGEST):
             text = machine.text(line.decode("utf-8", "replace"))
@@ -36,7 +42,7 @@ def keep(file: Path, *, show: bool = False) -> None:
             inside = inside or "-----BEGIN " in text
             shown = "[withheld]\n" if inside else text
             inside = inside and not ends
-            target.write(shown)
-            target.flush()
-            if show:
-                echo(shown, nl=False)
+            notice = shown.startswith(NOTICES) or (notice and shown.startswith(" "))
+            for stream in (target, *([sys.stdout] if show or (notices and notice) else [])):
+                stream.write(shown)
+                stream.flush()

@@ -104,8 +104,8 @@ def doctor(experiments: Path, results: Path) -> None:
 @click.option("--image", required=True)
 def base(experiments: Path, results: Path, image: str) -> None:
     """Build an image's base disk."""
+    from schedlab.stages.base_disk import build_base_disk
     from schedlab.stages.context import Context
-    from schedlab.stages.image import build_base_disk
 
     build_base_disk(Context.load(experiments, results), image)
 
@@ -114,8 +114,8 @@ def base(experiments: Path, results: Path, image: str) -> None:
 @_paths
 def accelerator(experiments: Path, results: Path) -> None:
     """Probe the accelerator by booting a kernel."""
+    from schedlab.stages.accelerator import probe
     from schedlab.stages.context import Context
-    from schedlab.stages.image import probe
 
     probe(Context.load(experiments, results))
 
@@ -183,7 +183,7 @@ def trace_workload(
 ) -> None:
     """Write the neutral trace of a workload."""
     from schedlab.stages.context import Context
-    from schedlab.stages.neutral_trace import write_trace
+    from schedlab.stages.trace import write_trace
 
     write_trace(Context.load(experiments, results), workload, nodes, repetition, output)
 

@@ -8,7 +8,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-_SIZE = re.compile(r"^([0-9]{1,9}) ?(MiB|GiB)$")
+from schedlab.units import SIZE, mib
+
 _PRIVATE = tuple(
     ipaddress.IPv4Network(cidr) for cidr in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
 )
@@ -21,20 +22,6 @@ _LIBVIRT = re.compile(
     r"(([A-Za-z0-9_][\w.-]*@)?[A-Za-z0-9][A-Za-z0-9.-]*(:[0-9]{1,5})?)?/(system|session)",
     re.ASCII,
 )
-
-
-def mib(size: str) -> int:
-    """MiB of a size such as "768 MiB" or "1 GiB".
-
-    Raises
-    ------
-    ValueError
-        When the text has another form, or the size is 0.
-    """
-    match = _SIZE.fullmatch(size)
-    if match is None or int(match[1]) == 0:
-        raise ValueError("not a size; write a whole number with its unit: 768 MiB, 2 GiB")
-    return int(match[1]) * (1024 if match[2] == "GiB" else 1)
 
 
 def _checked_size(size: str) -> str:
@@ -106,7 +93,7 @@ def _checked_native(text: str) -> str:
 
 
 Size = Annotated[
-    str, Field(json_schema_extra={"pattern": _SIZE.pattern}), AfterValidator(_checked_size)
+    str, Field(json_schema_extra={"pattern": SIZE.pattern}), AfterValidator(_checked_size)
 ]
 Cidr = Annotated[str, AfterValidator(_checked_cidr)]
 PciAddress = Annotated[str, Field(pattern=r"^[0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]$")]

@@ -16,13 +16,11 @@ from typing import Any
 
 import yaml
 
-from schedlab.config.sections import mib
 from schedlab.errors import SchedlabError
 from schedlab.images import base_guest
 from schedlab.images.base_disk import EPOCH, environment, make_disk, run
-from schedlab.paths import ROLES
 from schedlab.privacy.package_mirrors import debian_mirror
-from schedlab.schedulers import image_roles
+from schedlab.units import mib
 
 STAGE = "base"
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
@@ -47,18 +45,11 @@ class RoleParts:
     secrets: list[str]
 
 
-def role_files(image: str) -> list[Path]:
-    """Files in which the roles of an image say what they need of it, in the roles' order."""
-    files = [
-        ROLES / role / "vars" / name
-        for role in image_roles(image)
-        for name in ("packages.yml", "image.yml")
-    ]
-    return [path for path in files if path.exists()]
-
-
 def role_parts(files: Iterable[Path]) -> RoleParts:
-    """What the files of :func:`role_files` say together: keys ``<role>_<list>``."""
+    """What roles state together, in files with the keys ``<role>_<list>``.
+
+    They are those of :func:`schedlab.sources.ansible.stated_files`.
+    """
     found: dict[str, set[str]] = {"packages": set(), "disabled_units": set(), "secrets": set()}
     for path in files:
         role = path.parents[1].name

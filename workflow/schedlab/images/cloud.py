@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from schedlab.errors import SchedlabError
+from schedlab.units import mib
 
 CHUNK = 2**20
 
@@ -67,8 +68,6 @@ def fetch_cloud_image(spec: dict[str, Any], output: Path) -> dict[str, Any]:
     dict
         For the record: ``url`` and ``sha256`` of the download.
     """
-    from schedlab.config.sections import mib
-
     output.mkdir(parents=True, exist_ok=True)
     original = output / "download"
     download(spec["url"], spec["sha256"], original)

@@ -8,12 +8,12 @@ it is believed only for outputs that still have the bytes they had when it was m
 
 from __future__ import annotations
 
-import base64
 import contextlib
 from pathlib import Path
 from typing import Any
 
 from schedlab.errors import SchedlabError
+from schedlab.lineage.snakemake_internals import memories, output_of, remembers, remind
 from schedlab.outside.json_text import read_json
 from schedlab.outside.names import inside
 from schedlab.paths import STATE
@@ -21,29 +21,17 @@ from schedlab.results.digests import file_digest
 from schedlab.results.records import write_json
 
 SCHEMA = "schedlab.state/1"
-SNAKEMAKE = Path(".snakemake")
-"""Snakemake's folder, in the folder that it works in."""
-_CLOSE = 0.001
-"""Seconds by which the time of a file may differ from the same time read back from JSON."""
 
 
 def keep(results: Path) -> None:
     """Copy what Snakemake knows of the outputs in `results` into that folder."""
     before = _read(results)
     now: dict[str, dict[str, Any]] = {}
-    for path in sorted((SNAKEMAKE / "metadata").rglob("*")):
-        name = path.relative_to(SNAKEMAKE / "metadata").as_posix()
-        output = _output(name) if path.is_file() else None
-        if output is None or not output.is_relative_to(results) or not output.is_file():
-            continue
-        metadata = _metadata(path)
-        # A job that was killed leaves an output with the knowledge of the one before.
-        unfinished = (SNAKEMAKE / "incomplete" / name).exists()
-        known = metadata.get("endtime")
-        if unfinished or known is None or abs(known - output.stat().st_mtime) > _CLOSE:
-            continue
-        now[name] = {"output": output.as_posix(), "sha256": file_digest(output)}
-        now[name]["metadata"] = metadata
+    for memory in memories(results):
+        if memory.fits():
+            output = memory.output
+            now[memory.name] = {"output": output.as_posix(), "sha256": file_digest(output)}
+            now[memory.name]["metadata"] = memory.content
     if before | now:
         write_json(results / STATE, {"schema": SCHEMA, "outputs": before | now})
 
@@ -59,14 +47,14 @@ def restore(results: Path) -> None:
     outputs = _read(results)
     # Once it knows one of them, this checkout has its own knowledge, and what is not there was
     # removed on purpose (``snakemake --cleanup-metadata``).
-    if any((SNAKEMAKE / "metadata" / name).exists() for name in outputs):
+    if any(remembers(name) for name in outputs):
         return
     for name, entry in outputs.items():
         output = Path(entry["output"])
         if output.is_file() and file_digest(output) == entry["sha256"]:
             # Who may only read the checkout goes without.
             with contextlib.suppress(PermissionError):
-                write_json(SNAKEMAKE / "metadata" / name, entry["metadata"])
+                remind(name, entry["metadata"])
 
 
 def _read(results: Path) -> dict[str, dict[str, Any]]:
@@ -98,7 +86,7 @@ def _of(results: Path, name: str, entry: Any) -> bool:
     """
     if not isinstance(entry, dict) or not isinstance(entry.get("metadata"), dict):
         return False
-    output = _output(name)
+    output = output_of(name)
     if (
         output is None
         or not output.is_relative_to(results)
@@ -112,20 +100,3 @@ def _of(results: Path, name: str, entry: Any) -> bool:
     except SchedlabError:
         return False
     return isinstance(entry.get("sha256"), str)
-
-
-def _metadata(path: Path) -> dict[str, Any]:
-    try:
-        content = read_json(path)
-    except ValueError:
-        return {}
-    return content if isinstance(content, dict) else {}
-
-
-def _output(name: str) -> Path | None:
-    """Output that a file of Snakemake's is about: its name is the path in base64, in parts."""
-    encoded = "".join(part.removeprefix("@") for part in Path(name).parts)
-    try:
-        return Path(base64.urlsafe_b64decode(encoded).decode())
-    except ValueError:
-        return None

@@ -8,10 +8,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from schedlab.config import Experiment
 from schedlab.lineage.chain import versions
 from schedlab.lineage.durations import Durations, Estimate
-from schedlab.lineage.plan import Job, Plan
+from schedlab.lineage.snakemake_internals import Job, Plan
 from schedlab.outside.json_text import read_json
+from schedlab.paths import RESULTS
+from schedlab.results.digests import file_digest
+from schedlab.sources.stages import files, named, subject
 
 SCHEMA = "schedlab.why/1"
 _STAGES = {"base_disk": "base"}
@@ -73,7 +77,7 @@ class Explained:
         return any(cause.kind != "after" for cause in self.causes)
 
 
-def explain(plan: Plan, results: Path) -> list[Explained]:
+def explain(plan: Plan, results: Path, experiment: Experiment) -> list[Explained]:
     """Explain every job of a plan.
 
     Parameters
@@ -82,6 +86,8 @@ def explain(plan: Plan, results: Path) -> list[Explained]:
         What Snakemake would run.
     results : pathlib.Path
         The results folder, for durations and versions recorded there.
+    experiment : Experiment
+        The configuration that was planned with.
     """
     durations = Durations(results)
     names = {output: _stage(job) for job in plan.jobs for output in job.outputs}
@@ -91,7 +97,7 @@ def explain(plan: Plan, results: Path) -> list[Explained]:
             _stage(job),
             _identifier(job),
             job.outputs,
-            tuple(_causes(job, names)) or (Cause("other", "", job.reason),),
+            tuple(_causes(job, names, experiment)) or (Cause("other", "", job.reason),),
             durations.of(_stage(job), _identifier(job), job.outputs),
         )
         for job in plan.jobs
@@ -99,18 +105,16 @@ def explain(plan: Plan, results: Path) -> list[Explained]:
 
 
 def _stage(job: Job) -> str:
-    return "trial" if job.rule.startswith("trial_") else _STAGES.get(job.rule, job.rule)
+    return _STAGES.get(job.rule, job.rule)
 
 
 def _identifier(job: Job) -> str:
-    if job.rule.startswith("trial_"):
-        return job.rule.removeprefix("trial_")
     if job.rule == "trace":
         return "{workload}-n{nodes}-r{repetition}".format(**job.wildcards)
     return ".".join(job.wildcards.values())
 
 
-def _causes(job: Job, names: dict[str, str]) -> Iterator[Cause]:
+def _causes(job: Job, names: dict[str, str], experiment: Experiment) -> Iterator[Cause]:
     if job.forced:
         yield Cause("forced", "", "it was asked for by name")
     for output in job.missing:
@@ -120,7 +124,10 @@ def _causes(job: Job, names: dict[str, str]) -> Iterator[Cause]:
     for path, (then, now) in job.files.items():
         yield from _file(job, path, then, now)
     for name, (before, after) in job.params.items():
-        yield from _keys(job, name, before, after)
+        if name == "sources":
+            yield from _sources(job, experiment)
+        else:
+            yield from _keys(job, name, before, after)
     # A new input that is made in this run already says so.
     for path in job.added:
         if path not in job.upstream:
@@ -142,6 +149,42 @@ def _file(job: Job, path: str, then: str | None, now: str | None) -> Iterator[Ca
         yield Cause("file", path, "is newer than the result, and no digest of it was recorded")
     else:
         yield Cause("file", path, "is newer than the result, and too large to compare by digest")
+
+
+def _sources(job: Job, experiment: Experiment) -> Iterator[Cause]:
+    """Source files that differ from those that the record of a job names."""
+    now = {
+        name: file_digest(path)
+        for name, path in named(files(subject(experiment, _stage(job), job.wildcards))).items()
+    }
+    recorded = next(
+        (r["inputs"] for o in job.outputs if "inputs" in (r := _json_file(Path(o)))), None
+    )
+    if recorded is None:
+        yield Cause("file", "", "sources changed, and the record that names them is not there")
+        return
+    # Other inputs are results, or the user's own files: Snakemake compares those itself.
+    before = {name: digest for name, digest in recorded.items() if not _is_input(name, job)}
+    found = False
+    for name in sorted(before.keys() | now.keys()):
+        then, today = before.get(name), now.get(name)
+        if then == today:
+            continue
+        found = True
+        if then is None or today is None:
+            detail = "is a source now" if then is None else "is no longer a source"
+            yield Cause("file", name, detail)
+        else:
+            yield Cause("file", name, f"changed ({then[:12]} to {today[:12]})")
+    if not found:
+        yield Cause("file", "", "sources were changed while the stage ran")
+
+
+def _is_input(name: str, job: Job) -> bool:
+    path = Path(name)
+    return path.is_relative_to(RESULTS) or any(
+        path in (Path(file), Path(Path(file).name)) for file in job.inputs
+    )
 
 
 def _versions(job: Job, toolchain: Path) -> Iterator[Cause]:
@@ -252,8 +295,9 @@ def as_text(jobs: list[Explained], unknown: list[str]) -> str:
     if unknown:
         lines += [
             "",
-            f"Of {len(unknown)} files Snakemake knows nothing but their times, so that newer"
-            f" sources make them stale: {_names(unknown)}.",
+            f"Of {len(unknown)} files Snakemake knows nothing but their times, so that changes of"
+            f" their sources and settings are not seen: {_names(unknown)}.",
+            "Make them anew with `snakemake --forcerun` and the names of their rules.",
         ]
     return "\n".join(lines)
 

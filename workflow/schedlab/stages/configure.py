@@ -19,7 +19,7 @@ from schedlab import design
 from schedlab.errors import SchedlabError
 from schedlab.paths import ANSIBLE, CHECKOUT, RECORD
 from schedlab.results.records import RecordWriter, load_record, verify_outputs, write_json
-from schedlab.sources import configure_sources
+from schedlab.sources import stage_files
 from schedlab.stages.context import Context
 from schedlab.stages.guests import all_facts, emulator_pids, liveness, resident_mib
 from schedlab.stages.health import clocks_agree, health_gate
@@ -181,7 +181,7 @@ def configure(context: Context, cluster_id: str) -> None:
         CHECKOUT,
         context.results,
         parents={"provisioned": before / RECORD},
-        inputs=[CHECKOUT / name for name in configure_sources(CHECKOUT, scheduler.roles)],
+        inputs=stage_files("configure", scheduler=cluster.scheduler),
     )
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 from schedlab.figures import draw
 from schedlab.paths import CHECKOUT, RECORD, TABLES, figure_file
 from schedlab.results.records import RecordWriter, beside, verify_outputs
-from schedlab.sources import sources
+from schedlab.sources import stage_files
 from schedlab.stages.context import library_versions
 
 
@@ -21,7 +21,7 @@ def draw_figure(results: Path, figure: str) -> None:
         CHECKOUT,
         results,
         parents={"tables": tables / RECORD},
-        inputs=[CHECKOUT / name for name in sources(CHECKOUT, "figure", figure=figure)],
+        inputs=stage_files("figure", figure=figure),
     )
     output = results / figure_file(figure)
     draw(figure, tables, output)

@@ -1,23 +1,17 @@
-"""Disks that machines start from: base disk, accelerator probe, images."""
+"""Images: a base disk with what a scheduler needs."""
 
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
-from schedlab import design
 from schedlab.errors import SchedlabError
-from schedlab.images.base import build_base, role_files, role_parts
-from schedlab.images.cloud import fetch_cloud_image
+from schedlab.images.base import role_parts
 from schedlab.images.files import make_files_disk
 from schedlab.images.packer import run_packer
-from schedlab.images.probe import probe_accelerator
 from schedlab.paths import ACCELERATOR, CHECKOUT, RECORD, ROLES, image_record
 from schedlab.results.records import (
     RecordWriter,
@@ -27,89 +21,13 @@ from schedlab.results.records import (
     verify_outputs,
 )
 from schedlab.schedulers import image_roles
-from schedlab.sources import image_sources, sources
+from schedlab.sources import stage_files
+from schedlab.sources.ansible import stated_files
 from schedlab.stages.context import Context
 from schedlab.stages.programs import guest_programs
 from schedlab.testbed.supervisor import INSIDE, SCRATCH, interruptible, scratch_folder
 from schedlab.toolchain import Cache, Toolchain
 from schedlab.toolchain.guest_binaries import GuestBinaries
-
-
-def _place(entry: Path, folder: Path) -> list[Path]:
-    """Put a cache entry's files into a stage's folder, replacing what was there."""
-    shutil.rmtree(folder, ignore_errors=True)
-    cache = Cache.default()
-    placed = []
-    for path in sorted(entry.iterdir()):
-        cache.place(path, folder / path.name)
-        placed.append(folder / path.name)
-    return placed
-
-
-def build_base_disk(context: Context, image: str) -> None:
-    """Build an image's base disk, or take it from the cache."""
-    spec = design.image_spec(context.experiment, image)
-    lists = role_files(image)
-    code = [CHECKOUT / name for name in sources(CHECKOUT, "base")]
-    record = RecordWriter(
-        "base", f"{image}/base", CHECKOUT, context.results, inputs=[*code, *lists]
-    )
-    parts = role_parts(lists)
-    inputs = {"spec": spec, **asdict(parts), "code": digests(code, CHECKOUT)}
-    facts: dict[str, Any] = {}
-
-    def build(target: Path) -> None:
-        with interruptible(), scratch_folder(context.results, f"base-{image}") as scratch:
-            if spec["kind"] == "cloud":
-                facts.update(fetch_cloud_image(spec, target))
-            else:
-                facts.update(
-                    build_base(
-                        spec, parts, target, scratch=scratch / "work", log=Path("/dev/stderr")
-                    )
-                )
-
-    folder = context.base(image)
-    entry = Cache.default().get_or_build("base-disk", inputs, build)
-    outputs = _place(entry, folder)
-    listing = folder / "packages.txt"
-    record.write(
-        folder / RECORD,
-        outputs=outputs,
-        settings=spec,
-        realised={
-            "packages": listing.read_text().split() if listing.exists() else [],
-            "disk_sha256": file_digest(folder / "disk.qcow2"),
-        },
-        tools=facts.pop("tools", {}),
-    )
-
-
-def probe(context: Context) -> None:
-    """Probe the accelerator and say it aloud when it is emulation."""
-    base = context.base(design.images(context.experiment)[0])
-    verify_outputs(base / RECORD)
-    record = RecordWriter(
-        "accelerator",
-        "host",
-        CHECKOUT,
-        context.results,
-        parents={"base": base / RECORD},
-        inputs=[CHECKOUT / name for name in sources(CHECKOUT, "accelerator")],
-    )
-    finding = probe_accelerator(
-        base / "vmlinuz", base / "initrd.img", context.experiment.accelerator
-    )
-    record.write(context.results / ACCELERATOR, accelerator=finding)
-    if finding["accelerator"] == "tcg":
-        print(
-            "NOTICE: no hardware virtualisation here; clusters are EMULATED in software (TCG).\n"
-            f"  reason: {finding['reason']}\n"
-            "  Compare clusters of this run with one another; absolute figures are not hardware's.",
-            flush=True,
-        )
-    else:
-        print(f"accelerator: {finding['accelerator']} ({finding['reason']})", flush=True)
 
 
 def build_image(context: Context, image: str) -> None:
@@ -118,7 +36,7 @@ def build_image(context: Context, image: str) -> None:
     verify_outputs(base / RECORD)
     base_record = load_record(base / RECORD)
     programs, roles = guest_programs(image), image_roles(image)
-    code = [CHECKOUT / name for name in image_sources(CHECKOUT, roles, programs=bool(programs))]
+    code = stage_files("image", image=image)
     parents = {
         "base": base / RECORD,
         "accelerator": context.results / ACCELERATOR,
@@ -152,7 +70,7 @@ def build_image(context: Context, image: str) -> None:
                 roles,
                 base / "disk.qcow2",
                 target,
-                secrets=role_parts(role_files(image)).secrets,
+                secrets=role_parts(stated_files(image_roles(image))).secrets,
                 packer=toolchain.path("packer"),
                 environment=toolchain.environment(),
                 accelerator=accelerator,
@@ -160,7 +78,8 @@ def build_image(context: Context, image: str) -> None:
                 files=files_disk(roles, programs, scratch) if programs else None,
             )
 
-    outputs = _place(Cache.default().get_or_build("image", inputs, build), folder)
+    cache = Cache.default()
+    outputs = cache.place_all(cache.get_or_build("image", inputs, build), folder)
     disk = folder / "disk.qcow2"
     check_backing(disk, base / "disk.qcow2")
     record.write(

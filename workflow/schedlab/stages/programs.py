@@ -5,7 +5,7 @@ from __future__ import annotations
 from schedlab.paths import CHECKOUT, image_record
 from schedlab.results.records import RecordWriter
 from schedlab.schedulers import check_programs, image_programs
-from schedlab.sources import program_sources
+from schedlab.sources import stage_files
 from schedlab.stages.context import Context
 from schedlab.toolchain.guest_binaries import GuestBinaries, prepare_guest_binaries
 
@@ -26,13 +26,12 @@ def guest_programs(image: str) -> dict[str, GuestBinaries]:
 
 def build_programs(context: Context, image: str) -> None:
     """Build an image's programs and write their record."""
-    folders = [group.folder for group in image_programs(image)]
     record = RecordWriter(
         "programs",
         f"{image}/programs",
         CHECKOUT,
         context.results,
-        inputs=[CHECKOUT / name for name in program_sources(CHECKOUT, folders)],
+        inputs=stage_files("programs", image=image),
     )
     found = guest_programs(image)
     record.write(

@@ -21,7 +21,7 @@ def report_progress(context: Context, trial: str, reasons: list[str]) -> None:
     finished, seconds, total = progress(context)
     verdict = "invalid: " + "; ".join(r.splitlines()[0] for r in reasons) if reasons else "valid"
     print(
-        f"{trial}: {verdict}. {finished} of {total} trials finished, "
+        f"{'WARNING: ' * bool(reasons)}{trial}: {verdict}. {finished} of {total} trials finished, "
         f"about {seconds // 60} min {seconds % 60:02d} s left",
         flush=True,
     )

@@ -15,7 +15,7 @@ from schedlab.errors import Interrupted, SchedlabError
 from schedlab.paths import ACCELERATOR, CHECKOUT, LOGS, RECORD
 from schedlab.privacy.identity import identity
 from schedlab.results.records import RecordWriter, verify_outputs, write_json
-from schedlab.sources import sources
+from schedlab.sources import stage_files
 from schedlab.stages.context import Context
 from schedlab.stages.guests import all_facts, emulator_pids, liveness, require_running, resident_mib
 from schedlab.stages.terraform import ATTEMPTS, SeedStuck, Terraform
@@ -127,7 +127,7 @@ def provision(context: Context, cluster_id: str) -> None:
             "accelerator": context.results / ACCELERATOR,
             "toolchain": context.toolchain,
         },
-        inputs=[CHECKOUT / name for name in sources(CHECKOUT, "provision")],
+        inputs=stage_files("provision"),
     )
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)

@@ -10,7 +10,7 @@ from schedlab.paths import CHECKOUT, EXPERIMENTS, RECORD, TABLES
 from schedlab.paths import FIGURES as FIGURES_FOLDER
 from schedlab.report.render import render_report
 from schedlab.results.records import RecordWriter, beside, verify_outputs
-from schedlab.sources import sources
+from schedlab.sources import stage_files
 from schedlab.stages.context import Context, library_versions
 
 
@@ -31,7 +31,7 @@ def write_report(context: Context, output: Path) -> None:
         CHECKOUT,
         results,
         parents=parents,
-        inputs=[CHECKOUT / name for name in sources(CHECKOUT, "report")],
+        inputs=stage_files("report"),
     )
     kept = results / EXPERIMENTS
     write_experiment(context.experiment, kept)

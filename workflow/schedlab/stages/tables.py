@@ -6,7 +6,7 @@ from pathlib import Path
 
 from schedlab.paths import CHECKOUT, RECORD, TABLE_FILES, TABLES
 from schedlab.results.records import RecordWriter, verify_outputs
-from schedlab.sources import sources
+from schedlab.sources import stage_files
 from schedlab.stages.context import Context, library_versions
 from schedlab.tables.build import build_tables
 from schedlab.tables.imported import packed_outputs, sound_origins
@@ -34,7 +34,7 @@ def write_tables(context: Context) -> dict[str, str]:
         CHECKOUT,
         context.results,
         parents=parents,
-        inputs=[CHECKOUT / name for name in sources(CHECKOUT, "tables")],
+        inputs=stage_files("tables"),
     )
     build_tables(sound, tables, left_out)
     record.write(

@@ -17,7 +17,7 @@ from schedlab.errors import SchedlabError
 from schedlab.paths import CHECKOUT, RECORD
 from schedlab.results.records import RecordWriter, beside, verify_outputs, write_json
 from schedlab.schedulers import Scheduler, get_scheduler
-from schedlab.sources import trial_sources
+from schedlab.sources import stage_files
 from schedlab.stages.collect import OUTPUT, collect
 from schedlab.stages.context import Context
 from schedlab.stages.guests import (
@@ -104,7 +104,7 @@ class Trial:
                 "trace": beside(self.trace_path),
                 "toolchain": self.context.toolchain,
             },
-            inputs=[CHECKOUT / name for name in trial_sources(CHECKOUT, self.scheduler.modules)],
+            inputs=stage_files("trial", scheduler=self.cluster.scheduler),
         )
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(parents=True)

@@ -133,6 +133,15 @@ class Cache:
             # rename(2) does nothing then.
             partial.unlink(missing_ok=True)
 
+    def place_all(self, entry: Path, folder: Path) -> list[Path]:
+        """Put all files of an entry into a folder in place of what was there; return the files."""
+        _remove(folder)
+        placed = []
+        for path in sorted(entry.iterdir()):
+            self.place(path, folder / path.name)
+            placed.append(folder / path.name)
+        return placed
+
     @contextlib.contextmanager
     def scratch(self, name: str) -> Iterator[Path]:
         """Make a folder for work on the way to entries; removed at the end, or by a later run."""

@@ -1,4 +1,4 @@
-"""Write the neutral trace of a workload; needs no machine."""
+"""The neutral trace of a workload."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from pathlib import Path
 from schedlab.paths import CHECKOUT
 from schedlab.results.provenance import portable
 from schedlab.results.records import RecordWriter, beside
-from schedlab.sources import sources
+from schedlab.sources import stage_files
 from schedlab.stages.context import Context
 
 
 def write_trace(context: Context, workload: str, nodes: int, repetition: int, output: Path) -> None:
     """Write the neutral trace of a workload for a node count and repetition, and its record."""
     spec = context.experiment.workload_spec(workload)
-    inputs = [CHECKOUT / name for name in sources(CHECKOUT, "trace")]
+    inputs = stage_files("trace", kind=spec["kind"])
     if spec.get("file"):
         inputs.append(CHECKOUT / spec["file"])
         spec["file"] = portable(inputs[-1], CHECKOUT)

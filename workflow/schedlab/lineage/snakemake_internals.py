@@ -1,23 +1,36 @@
-"""What Snakemake would run, and its reasons: asked of Snakemake itself, never decided here.
+"""What is read of Snakemake beyond its documented interface: the only module that reaches into it.
 
-The only module that reaches into Snakemake: a dry run through its API, with the settings that its
-command line would take from ``profiles/default``, and then a reading of the graph that it made.
+Two things: what it would run and its reasons (a dry run through its API, with the settings that its
+command line would take from ``profiles/default``, and then a reading of the graph that it made),
+and the files in which it remembers how each output was made. Neither is promised to stay:
+`tests/unit/test_snakemake_internals.py` fails for a version that nobody looked at, and what is not
+found where it was is an error that says so.
 """
 
 from __future__ import annotations
 
 import ast
+import base64
 import difflib
 import io
+import json
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from schedlab.errors import SchedlabError
 from schedlab.results.digests import file_digest
+from schedlab.results.records import write_json
+from schedlab.sources.stages import PREFIX
+
+TESTED = ("9.27", "9.28")
+"""Versions of Snakemake whose private parts were looked at: from the first, before the second."""
+FOLDER = Path(".snakemake")
+"""Snakemake's folder, in the folder that it works in."""
 
 
 @dataclass
@@ -32,6 +45,8 @@ class Job:
         Such as ``cluster``.
     outputs : list of str
         Files that it makes.
+    inputs : list of str
+        Files that it is made from, as the rule names them.
     missing, incomplete, forced : list of str or bool
         Outputs that are not there or were left by an interrupted job; asked for by the user.
     upstream : dict of str to str
@@ -51,6 +66,7 @@ class Job:
     rule: str
     wildcards: dict[str, str]
     outputs: list[str]
+    inputs: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     incomplete: list[str] = field(default_factory=list)
     forced: bool = False
@@ -100,8 +116,27 @@ def plan(root: Path, experiments: Path, results: Path, targets: tuple[str, ...])
         raise SchedlabError(
             f"{Path.cwd()} is not the checkout, in which Snakemake runs", remedy=f"cd {root}"
         )
-    with _planned(root, experiments, results, targets) as workflow:
+    with _planned(root, experiments, results, targets) as workflow, as_it_was():
         return _read(workflow)
+
+
+@contextmanager
+def as_it_was() -> Iterator[None]:
+    """Say which Snakemake this is and which were tested, where a private part is not as it was.
+
+    Raises
+    ------
+    SchedlabError
+        In place of the errors that reading a changed structure ends with.
+    """
+    try:
+        yield
+    except (AttributeError, ImportError, KeyError, TypeError) as error:
+        raise SchedlabError(
+            f"Snakemake {version('snakemake')} is built differently from the versions that this"
+            f" command was tested with ({TESTED[0]} to before {TESTED[1]}): {error}",
+            remedy="install the version of uv.lock (make setup)",
+        ) from error
 
 
 @contextmanager
@@ -109,9 +144,10 @@ def _planned(
     root: Path, experiments: Path, results: Path, targets: tuple[str, ...]
 ) -> Iterator[Any]:
     """Snakemake's workflow after a dry run."""
-    from snakemake.api import SnakemakeApi
-    from snakemake.cli import parse_args
-    from snakemake.settings import types
+    with as_it_was():
+        from snakemake.api import SnakemakeApi
+        from snakemake.cli import parse_args
+        from snakemake.settings import types
 
     snakefile = root / "Snakefile"
     # As the command line does: this is where the profile comes in.
@@ -186,6 +222,7 @@ def _job(dag: Any, known: Any, job: Any) -> Job:
         rule=str(job.rule.name),
         wildcards={name: str(value) for name, value in job.wildcards_dict.items()},
         outputs=[str(file) for file in job.output],
+        inputs=[str(file) for file in job.input],
         missing=[str(file) for file in job.output if not Path(file).exists()],
         incomplete=sorted(map(str, reason.incomplete_output)),
         forced=bool(reason.forced),
@@ -228,7 +265,9 @@ def _params(change: Any, job: Any) -> dict[str, tuple[str | None, str | None]]:
     changed: dict[str, tuple[str | None, str | None]] = {}
     for name, value in job.params.items() if change else ():
         if repr(value) in change.only_new:
-            likest = difflib.get_close_matches(repr(value), before, n=1, cutoff=0.0)
+            # A digest of sources is like any other digest, and like nothing else.
+            alike = [text for text in before if (PREFIX in text) == (PREFIX in repr(value))]
+            likest = difflib.get_close_matches(repr(value), alike, n=1, cutoff=0.0)
             if likest:
                 before.remove(likest[0])
             changed[name] = (_plain(likest[0]) if likest else None, str(value))
@@ -241,3 +280,73 @@ def _plain(text: str) -> str:
         return str(ast.literal_eval(text))
     except (ValueError, SyntaxError):
         return text
+
+
+class Memory(NamedTuple):
+    """What Snakemake remembers of an output.
+
+    Parameters
+    ----------
+    name : str
+        Name of its file of memory, relative to the folder of all.
+    output : pathlib.Path
+        The output.
+    content : dict
+        What it remembers; empty where that cannot be read.
+    unfinished : bool
+        Whether the job that makes it was interrupted.
+    """
+
+    name: str
+    output: Path
+    content: dict[str, Any]
+    unfinished: bool
+
+    def fits(self) -> bool:
+        """Whether the output is the one that is remembered: it has the time of the job's end."""
+        ended = self.content.get("endtime")
+        if self.unfinished or ended is None:
+            return False
+        return abs(float(ended) - self.output.stat().st_mtime) <= _CLOSE
+
+
+_CLOSE = 0.001
+"""Seconds by which the time of a file may differ from the same time read back from JSON."""
+
+
+def memories(below: Path) -> Iterator[Memory]:
+    """What Snakemake remembers of the outputs in a folder that are there."""
+    folder = FOLDER / "metadata"
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        output = output_of(name) if path.is_file() else None
+        if output is not None and output.is_relative_to(below) and output.is_file():
+            # A job that was killed leaves an output with the memory of the one before.
+            yield Memory(name, output, _content(path), (FOLDER / "incomplete" / name).exists())
+
+
+def remembers(name: str) -> bool:
+    """Whether Snakemake has a file of memory of this name."""
+    return (FOLDER / "metadata" / name).exists()
+
+
+def remind(name: str, content: dict[str, Any]) -> None:
+    """Give Snakemake a file of memory, from :func:`memories` of another checkout."""
+    write_json(FOLDER / "metadata" / name, content)
+
+
+def _content(path: Path) -> dict[str, Any]:
+    try:
+        content: dict[str, Any] = json.loads(path.read_text())
+    except json.JSONDecodeError:
+        return {}
+    return content
+
+
+def output_of(name: str) -> Path | None:
+    """Output that a file of memory is about: its name is the path in base64, in parts."""
+    encoded = "".join(part.removeprefix("@") for part in Path(name).parts)
+    try:
+        return Path(base64.urlsafe_b64decode(encoded).decode())
+    except ValueError:
+        return None

@@ -9,7 +9,7 @@ from trial_factory import ROOT, make_experiment
 
 from schedlab.results.records import beside, load_record, verify_outputs
 from schedlab.stages.context import Context
-from schedlab.stages.neutral_trace import write_trace
+from schedlab.stages.trace import write_trace
 
 
 def trace_record(results: Path, **workload: object) -> dict:

@@ -1,0 +1,66 @@
+"""The private parts of Snakemake that are read: there, and of a version that somebody looked at."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+from schedlab.errors import SchedlabError
+from schedlab.lineage import snakemake_internals as internals
+
+packaging = pytest.importorskip("packaging.version")
+
+
+def test_this_snakemake_was_looked_at() -> None:
+    """Look at the module's every use of Snakemake, run the workflow tests, then raise TESTED."""
+    first, before = map(packaging.Version, internals.TESTED)
+    assert first <= packaging.Version(version("snakemake")) < before
+
+
+def test_what_is_read_is_there() -> None:
+    # First: the modules of Snakemake import one another in a circle.
+    import snakemake.cli  # noqa: F401
+    from snakemake.dag import DAG
+    from snakemake.jobs import Reason
+    from snakemake.persistence import PersistenceBase
+
+    for kind, names in {
+        DAG: ("toposorted", "needrun", "reason", "dependencies", "jobs"),
+        PersistenceBase: ("metadata", "input_checksums", "params_changed", "code_changed"),
+        Reason: ("forced", "incomplete_output", "updated_input"),
+    }.items():
+        there = dir(kind) + list(getattr(kind, "__slots__", ()))
+        for name in names:
+            assert name in there or name in getattr(kind, "__annotations__", {}), (kind, name)
+
+
+@pytest.mark.parametrize("error", [AttributeError("x"), ImportError("x"), KeyError("x")])
+def test_another_snakemake_is_named(error: Exception) -> None:
+    with pytest.raises(SchedlabError) as caught, internals.as_it_was():
+        raise error
+    said = str(caught.value)
+    assert version("snakemake") in said and internals.TESTED[0] in said and "uv.lock" in said
+
+
+def test_memory_is_read_and_given_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    output = Path("results/a.json")
+    output.parent.mkdir()
+    output.write_text("{}")
+    os.utime(output, (100, 100))
+    name = base64.urlsafe_b64encode(str(output).encode()).decode()
+    assert list(internals.memories(Path("results"))) == []
+    internals.remind(name, {"endtime": 100.0})
+    (memory,) = internals.memories(Path("results"))
+    assert memory.output == output and memory.fits() and internals.remembers(name)
+    os.utime(output, (200, 200))
+    assert not memory.fits()
+    (tmp_path / ".snakemake/metadata" / name).write_text("{")
+    (memory,) = internals.memories(Path("results"))
+    assert not memory.fits() and memory.content == {}
+    assert json.loads(output.read_text()) == {}

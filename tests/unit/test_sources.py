@@ -1,0 +1,242 @@
+"""What each stage depends on: derived from imports, and from what Ansible and others name."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+from trial_factory import make_experiment
+
+from schedlab.errors import SchedlabError
+from schedlab.figures import FIGURES
+from schedlab.paths import ANSIBLE, CHECKOUT, GUEST_PROGRAMS, INFRASTRUCTURE, PACKAGE, ROLES
+from schedlab.schedulers import get_scheduler, image_programs, scheduler_names
+from schedlab.sources import stage_files
+from schedlab.sources.ansible import Playbook
+from schedlab.sources.exempt import EXEMPT, STAGES, is_exempt
+from schedlab.sources.imports import closure, module_file
+from schedlab.sources.infrastructure import packer_files, terraform_files
+from schedlab.sources.stages import (
+    ENTRIES,
+    FILES_DISK,
+    Subject,
+    content,
+    files,
+    modules,
+    plug_ins,
+    subject,
+)
+from schedlab.workloads import KINDS
+
+SCHEDULERS = scheduler_names()
+IMAGES = sorted({get_scheduler(name).image for name in SCHEDULERS})
+SUBJECTS = [
+    *(Subject(s) for s in ("toolchain", "accelerator", "provision", "tables", "report", "bundle")),
+    *(Subject(s, image=name) for s in ("base", "image") for name in IMAGES),
+    *(Subject("programs", image=name) for name in IMAGES if image_programs(name)),
+    *(Subject(s, scheduler=name) for s in ("configure", "trial") for name in SCHEDULERS),
+    *(Subject("trace", kind=name) for name in KINDS),
+    *(Subject("figure", figure=name) for name in FIGURES),
+]
+
+
+def full(about: Subject) -> frozenset[str]:
+    """Everything that a stage imports."""
+    return closure([ENTRIES[about.stage], *plug_ins(about)])
+
+
+def names(*arguments: str, **options: str) -> set[str]:
+    return {path.relative_to(CHECKOUT).as_posix() for path in stage_files(*arguments, **options)}
+
+
+def test_every_stage_is_here() -> None:
+    assert {about.stage for about in SUBJECTS} == set(ENTRIES) == STAGES
+
+
+@pytest.mark.parametrize("about", SUBJECTS, ids=str)
+def test_every_imported_module_counts_or_is_exempt(about: Subject) -> None:
+    unused = closure(FILES_DISK) if about.stage == "image" else frozenset()
+    left = full(about) - modules(about) - unused
+    assert not {module for module in left if not is_exempt(about.stage, module)}
+
+
+def test_every_exemption_is_needed_in_each_of_its_stages() -> None:
+    for exemption in EXEMPT:
+        assert exemption.reason
+        assert any(
+            exemption.matches(about.stage, module) for about in SUBJECTS for module in full(about)
+        ), exemption
+
+
+def test_the_entry_of_a_stage_is_what_the_command_line_calls() -> None:
+    called = set()
+    for name in ("main", "bundle"):
+        for node in ast.walk(ast.parse((PACKAGE / "cli" / f"{name}.py").read_text())):
+            if isinstance(node, ast.ImportFrom):
+                called.add(node.module)
+    for stage, entry in ENTRIES.items():
+        assert entry in called or (stage, "schedlab.toolchain") == ("toolchain", *called & {
+            "schedlab.toolchain"
+        }), stage  # fmt: skip
+
+
+def test_what_lists_kept_by_hand_lacked() -> None:
+    testbed = {f"workflow/schedlab/testbed/{n}.py" for n in ("nodes", "topology", "session")}
+    assert testbed <= names("provision")
+    lacked = ("schedulers/base", "stages/health", "schedulers/slurm/records")
+    assert {f"workflow/schedlab/{n}.py" for n in lacked} <= names("trial", scheduler="slurm")
+
+
+def test_a_plug_in_is_a_source_of_its_own_jobs_alone() -> None:
+    slurm, kubernetes = (names("trial", scheduler=name) for name in ("slurm", "kubernetes"))
+    assert not [name for name in slurm if "schedulers/kubernetes" in name]
+    assert not [name for name in kubernetes if "schedulers/slurm" in name]
+    assert "workflow/schedlab/workloads/swf_file.py" in names("trace", kind="swf")
+    burst = names("trace", kind="burst")
+    assert "workflow/schedlab/workloads/burst.py" in burst
+    assert not [name for name in burst if "swf" in name or "poisson" in name]
+    assert not {"workflow/schedlab/workloads/burst.py"} & slurm
+    assert "workflow/schedlab/figures/wait.py" in names("figure", figure="wait")
+    assert "workflow/schedlab/figures/wait.py" not in names("figure", figure="launch")
+
+
+def test_only_the_registers_import_by_a_name_that_is_made_at_run_time() -> None:
+    """Such an import is not followed: its module would be nobody's source."""
+    found = set()
+    for path in PACKAGE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if (
+                isinstance(node, ast.Call)
+                and getattr(node.func, "id", getattr(node.func, "attr", "")) == "import_module"
+                and not isinstance(node.args[0], ast.Constant)
+            ):
+                found.add(path.relative_to(PACKAGE).as_posix())
+    assert found == {"schedulers/register.py", "workloads/__init__.py", "figures/__init__.py"}
+
+
+def test_imports_in_functions_count_and_those_for_types_do_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "madeup"
+    (package / "inner").mkdir(parents=True)
+    for name in ("used", "late", "typed", "plain"):
+        (package / f"{name}.py").write_text("X = 1\n")
+    (package / "__init__.py").write_text('"""Nothing but this."""\n')
+    (package / "inner" / "__init__.py").write_text("from ..plain import X\n")
+    (package / "inner" / "entry.py").write_text(
+        "from typing import TYPE_CHECKING\n"
+        "from importlib import import_module\n"
+        "import json, madeup.used\n"
+        "if TYPE_CHECKING:\n    from madeup import typed\n"
+        "def f():\n    return import_module('madeup.late')\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    found = closure(["madeup.inner.entry"])
+    assert found == {
+        "madeup.inner.entry", "madeup.inner", "madeup.used", "madeup.late", "madeup.plain",
+    }  # fmt: skip
+    assert module_file("madeup.inner.entry") == package / "inner" / "entry.py"
+    assert "madeup.plain" not in closure(["madeup.inner.entry"], lambda m: m == "madeup.inner")
+
+
+def test_every_file_of_a_role_is_used() -> None:
+    used: set[Path] = set()
+    for about in SUBJECTS:
+        if about.stage in {"base", "image", "configure"}:
+            used |= set(files(about))
+    there = {
+        path
+        for folder in (ROLES, ANSIBLE / "playbooks", INFRASTRUCTURE / "packer", GUEST_PROGRAMS)
+        for path in folder.rglob("*")
+        if path.is_file() and path.name != "README.md" and "__pycache__" not in path.parts
+    }
+    assert there
+    dead = {path.relative_to(INFRASTRUCTURE).as_posix() for path in there - used}
+    assert not dead
+
+
+def test_every_file_of_terraform_is_used() -> None:
+    folder = INFRASTRUCTURE / "terraform"
+    there = {
+        path
+        for path in folder.rglob("*")
+        if path.is_file() and ".terraform" not in str(path) and ".tfstate" not in path.name
+    }
+    assert terraform_files() == there
+
+
+@pytest.fixture
+def role(tmp_path: Path) -> Path:
+    """A made-up Ansible folder with one role in two parts."""
+    texts = {
+        "playbooks/all.yml": "- hosts: all\n  roles: ['{{ role }}']\n",
+        "playbooks/image.yml": "- hosts: all\n"
+        "  tasks:\n    - import_role: {name: a, tasks_from: install}\n",
+        "roles/a/tasks/install.yml": "- include_vars: {file: packages.yml}\n"
+        "- copy: {src: one.conf, dest: /}\n",
+        "roles/a/tasks/main.yml": "- include_tasks: more.yml\n  notify: again\n"
+        "- template:\n    src: '{{ item.src }}'\n  loop: [{src: x.j2}]\n",
+        "roles/a/tasks/more.yml": "- script: run.sh\n",
+        "roles/a/tasks/unused.yml": "- debug:\n",
+        "roles/a/vars/packages.yml": "a_packages: []\n",
+        "roles/a/defaults/main.yml": "a_size: 1\n",
+        "roles/a/handlers/main.yml": "- name: again\n",
+        "roles/a/files/one.conf": "1\n",
+        "roles/a/files/run.sh": "true\n",
+        "roles/a/templates/x.j2": "{% include 'y.j2' %}\n",
+        "roles/a/templates/y.j2": "y\n",
+    }
+    for name, text in texts.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return tmp_path
+
+
+def below(folder: Path, playbook: str, *roles: str) -> set[str]:
+    found = Playbook(playbook, roles, folder).files()
+    return {path.relative_to(folder).as_posix() for path in found}
+
+
+def test_a_role_is_followed_from_its_tasks(role: Path) -> None:
+    assert below(role, "image.yml") == {
+        "playbooks/image.yml", "roles/a/tasks/install.yml", "roles/a/vars/packages.yml",
+        "roles/a/files/one.conf",
+    }  # fmt: skip
+    parts = ("tasks/main.yml", "tasks/more.yml", "files/run.sh", "templates/x.j2",
+             "templates/y.j2", "defaults/main.yml", "handlers/main.yml")  # fmt: skip
+    assert below(role, "all.yml", "a") == {"playbooks/all.yml", *(f"roles/a/{p}" for p in parts)}
+
+
+def test_defaults_shape_an_image_whose_tasks_use_them(role: Path) -> None:
+    install = role / "roles/a/tasks/install.yml"
+    install.write_text(install.read_text() + "- debug: {msg: '{{ a_size }}'}\n")
+    assert "roles/a/defaults/main.yml" in below(role, "image.yml")
+
+
+def test_an_include_that_cannot_be_followed_is_refused(role: Path) -> None:
+    (role / "roles/a/tasks/main.yml").write_text("- include_tasks: '{{ part }}.yml'\n")
+    with pytest.raises(SchedlabError, match="cannot be told"):
+        below(role, "all.yml", "a")
+
+
+def test_packer_names_its_scripts() -> None:
+    found = {path.name for path in packer_files("slurm")}
+    assert {"scheduler.pkr.hcl", "generalise.sh"} == found
+
+
+def test_a_digest_follows_names_and_contents() -> None:
+    one, other = (content(Subject("trial", scheduler=n)) for n in ("slurm", "kubernetes"))
+    assert one != other and one.startswith("sha256:")
+
+
+def test_a_job_is_about_what_its_wildcards_say() -> None:
+    experiment = make_experiment()
+    cluster = experiment.clusters()[0]
+    workload = experiment.workloads[0]
+    assert subject(experiment, "trial", {"cluster": cluster.id, "workload": workload.name}) == (
+        Subject("trial", scheduler=cluster.scheduler)
+    )
+    assert subject(experiment, "trace", {"workload": workload.name}).kind == workload.kind
+    assert subject(experiment, "provision", {"cluster": cluster.id}) == Subject("provision")

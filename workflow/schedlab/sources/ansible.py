@@ -1,0 +1,200 @@
+"""Which files of a playbook and its roles a stage depends on, followed from task to task.
+
+A role has two parts. What goes into the image begins at ``tasks/install.yml``; what works on
+provisioned machines begins at ``tasks/main.yml``. So an edit to a template starts from the
+provisioned snapshot. A file counts when a task names it: tasks and variables that are included,
+sources of copied files and templates, and what these include.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from schedlab.errors import SchedlabError
+from schedlab.paths import ANSIBLE, GUEST_PROGRAMS, ROLES
+
+STATED = ("packages.yml", "image.yml")
+"""Variables of a role that say which packages, and which of their services and secrets, are its."""
+
+_ROLE = re.compile(r"(?:ansible\.builtin\.)?(?:import|include)_role$")
+_TASKS = re.compile(r"(?:ansible\.builtin\.)?(?:import|include)_tasks$")
+_INCLUDED = re.compile(r"""\{%-?\s*(?:include|import|extends|from)\s+['"]([^'"]+)['"]""")
+_NOT_FILES = {"name", "dest", "path", "when"}
+"""Keys of tasks whose text is no file of the role, though one may be called the same."""
+_VARIABLE = re.compile(r"\{\{\s*([a-z_]+)\s*\}\}")
+
+
+@dataclass
+class Playbook:
+    """A playbook with the roles that it applies.
+
+    Parameters
+    ----------
+    name : str
+        File name in ``playbooks/``.
+    roles : sequence of str
+        Roles for which a name stands that is known only when the playbook runs.
+    folder : pathlib.Path
+        Ansible's folder.
+    """
+
+    name: str
+    roles: Sequence[str] = ()
+    folder: Path = ANSIBLE
+    _files: set[Path] = field(default_factory=set, init=False)
+
+    def files(self) -> set[Path]:
+        """The playbook and everything of its roles that it uses."""
+        if not self._files:
+            path = self.folder / "playbooks" / self.name
+            self._files.add(path)
+            for role, part in self.parts():
+                self._task_file(role, f"{part}.yml")
+                self._beside(role, part)
+        return self._files
+
+    def parts(self) -> list[tuple[str, str]]:
+        """Roles and the tasks that each begins with, in the order in which they run."""
+        found: list[tuple[str, str]] = []
+        for play in _read(self.folder / "playbooks" / self.name):
+            for entry in play.get("roles", []):
+                name = entry if isinstance(entry, str) else entry.get("role", entry.get("name"))
+                found += [(role, "main") for role in self._named(name)]
+            for section in ("pre_tasks", "tasks", "post_tasks"):
+                for name, part in _applied(play.get(section, [])):
+                    found += [(role, part) for role in self._named(name)]
+        return [
+            (role, part)
+            for role, part in dict.fromkeys(found)
+            # A role without an install part adds nothing to an image.
+            if part == "main" or self._path(role, "tasks", f"{part}.yml").is_file()
+        ]
+
+    def _named(self, name: str) -> Sequence[str]:
+        return self.roles if "{{" in name else (name,)
+
+    def _path(self, role: str, *parts: str) -> Path:
+        return self.folder.joinpath("roles", role, *parts)
+
+    def _task_file(self, role: str, name: str) -> None:
+        path = self._path(role, "tasks", name)
+        if path in self._files:
+            return
+        self._files.add(path)
+        tasks = _read(path)
+        for other, part in _applied(tasks):
+            self._task_file(other, f"{part}.yml")
+            self._beside(other, part)
+        for key, text in _texts(tasks):
+            if _TASKS.match(key) and "{{" in text:
+                raise SchedlabError(
+                    f"{path} includes {text}: which files it depends on cannot be told",
+                    remedy="include task files by their names, with a condition",
+                )
+            if key not in _NOT_FILES:
+                self._mentioned(role, text)
+
+    def _mentioned(self, role: str, text: str) -> None:
+        """Add the files of a role that a text of a task names."""
+        if "\n" in text or text.startswith("/") or text.strip("./") == "":
+            return
+        if "{{" in text:
+            self._files.update(_programs(text))
+            return
+        for kind in ("tasks", "vars", "files", "templates"):
+            path = self._path(role, kind, text)
+            if kind == "tasks" and path.is_file():
+                self._task_file(role, text)
+            elif path.is_dir() and kind == "files":
+                self._files.update(p for p in path.rglob("*") if p.is_file())
+            elif path.is_file():
+                self._add(path)
+
+    def _add(self, path: Path) -> None:
+        self._files.add(path)
+        if path.suffix == ".j2":
+            for name in _INCLUDED.findall(path.read_text(encoding="utf-8")):
+                self._add(path.parent / name)
+
+    def _beside(self, role: str, part: str) -> None:
+        """Add what Ansible loads with a role, where this part of it uses it."""
+        if part != "main":
+            # No task names these: they go in from a disk, Packer runs the check, and the base disk
+            # is made with what the role says.
+            disk = self._path(role, "files", "disk")
+            named = (self._path(role, "files", "verify.sh"), *stated_files([role]))
+            self._files.update(p for p in (*disk.rglob("*"), *named) if p.is_file())
+        used = " ".join(
+            path.read_text(encoding="utf-8", errors="replace")
+            for path in self._files
+            if path.is_relative_to(self._path(role))
+        )
+        for name in ("defaults/main.yml", "vars/main.yml"):
+            path = self._path(role, name)
+            variables = (_read(path) or {}) if path.is_file() else {}
+            if path.is_file() and (
+                part == "main" or any(re.search(rf"\b{name}\b", used) for name in variables)
+            ):
+                self._files.add(path)
+        if part == "main":
+            meta = [self._path(role, "meta", name) for name in ("main.yml", "argument_specs.yml")]
+            self._files.update(path for path in meta if path.is_file())
+        if self._path(role, "handlers", "main.yml").is_file() and "notify:" in used:
+            self._files.add(self._path(role, "handlers", "main.yml"))
+        if self._path(role, "meta", "main.yml").is_file():
+            depends = _read(self._path(role, "meta", "main.yml")).get("dependencies", [])
+            for entry in depends:
+                other = entry if isinstance(entry, str) else entry["role"]
+                self._task_file(other, "main.yml")
+                self._beside(other, "main")
+
+
+def stated_files(roles: Iterable[str]) -> list[Path]:
+    """Files in which roles say what they need of the base disk, in the roles' order."""
+    files = [ROLES / role / "vars" / name for role in roles for name in STATED]
+    return [path for path in files if path.is_file()]
+
+
+def _read(path: Path) -> Any:
+    return yaml.safe_load(path.read_text(encoding="utf-8"))
+
+
+def _applied(tasks: Any) -> Iterator[tuple[str, str]]:
+    """Roles that tasks apply, and the tasks that each begins with."""
+    for task in _mappings(tasks):
+        for key, value in task.items():
+            if _ROLE.match(str(key)):
+                yield value["name"], Path(value.get("tasks_from", "main")).stem
+
+
+def _mappings(value: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(value, dict):
+        yield value
+    for inner in value.values() if isinstance(value, dict) else value:
+        if isinstance(inner, dict | list):
+            yield from _mappings(inner)
+
+
+def _texts(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
+    """Texts below a value, with the key that each is written under."""
+    if isinstance(value, str):
+        yield key, value
+    elif isinstance(value, dict):
+        for name, inner in value.items():
+            yield from _texts(inner, str(name))
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _texts(inner, key)
+
+
+def _programs(text: str) -> Iterator[Path]:
+    """Guest programs that a text with the variable of their folder names."""
+    match = _VARIABLE.match(text)
+    if match and match[1] == "schedlab_guest_directory":
+        yield from GUEST_PROGRAMS.glob(text[match.end() :].lstrip("/"))

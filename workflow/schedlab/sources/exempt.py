@@ -1,0 +1,122 @@
+"""Modules that a stage imports and that do not shape its results, each with the reason.
+
+Everything else that a stage imports counts. A module that is imported only through one of these
+must itself be listed here or counted by another way: `tests/unit/test_sources.py` tells.
+"""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+from typing import NamedTuple
+
+TOOLS = frozenset({"toolchain"})
+PREPARATION = frozenset({"base", "accelerator", "programs", "image"})
+CLUSTER = frozenset({"provision", "configure", "trial"})
+ANALYSIS = frozenset({"tables", "figure", "report", "bundle"})
+STAGES = TOOLS | PREPARATION | CLUSTER | ANALYSIS | {"trace"}
+
+
+class Exemption(NamedTuple):
+    """Modules that do not shape results.
+
+    Parameters
+    ----------
+    modules : str
+        Name of a module below ``schedlab``, or a pattern (``config.*``).
+    reason : str
+        Why.
+    stages : frozenset of str
+        In which stages.
+    """
+
+    modules: str
+    reason: str
+    stages: frozenset[str] = STAGES
+
+    def matches(self, stage: str, module: str) -> bool:
+        """Whether a module is exempt in a stage."""
+        name = module.removeprefix("schedlab.")
+        return stage in self.stages and fnmatchcase(name, self.modules)
+
+
+_CONFIG = "what it decides reaches a stage as a parameter of its rule, which Snakemake compares"
+_RECORDS = "writes and checks records, whose form has a version of its own"
+_TOOLS = "finds or keeps tools; their versions and digests are in toolchain.json, an input"
+_NAMED = "tells these stages only an image, roles and programs; their files are sources already"
+_ONLY_TYPES = "imported only by modules that are themselves exempt"
+_IDENTITY = "withholds names of this machine from what is written, and measures nothing"
+_NO_JOBS = "says what a job is; no workload runs on a cluster that is configured"
+_OUTSIDE = "refuses what is hostile or damaged, and passes on the rest as it is"
+_PROGRESS = "prints how far a campaign is"
+
+EXEMPT = (
+    Exemption("schedlab", "says which release this is"),
+    Exemption("errors", "says what went wrong; a stage that fails has no result"),
+    Exemption("paths", "says where files are; a moved result is another output of its rule"),
+    Exemption("config", _CONFIG),
+    Exemption("config.*", _CONFIG),
+    Exemption("design", _CONFIG),
+    Exemption("workloads.duration", _CONFIG),
+    Exemption("units", _CONFIG, STAGES - {"base"}),
+    Exemption("printing", "escapes what is printed"),
+    Exemption("outside.*", _OUTSIDE),
+    Exemption("stages.context", "hands a stage its configuration and its folders"),
+    Exemption("sources", "lists what a stage depends on; Snakemake compares the list itself"),
+    Exemption("sources.*", "lists what a stage depends on; Snakemake compares the list itself"),
+    Exemption("results.records", _RECORDS),
+    Exemption("results.digests", _RECORDS),
+    Exemption("results.record_form", _RECORDS),
+    Exemption("results.provenance", _RECORDS),
+    # Machines.
+    Exemption("privacy.identity", _IDENTITY, STAGES - {"bundle"}),
+    Exemption("privacy.secrets", _IDENTITY, STAGES - {"report", "bundle"}),
+    Exemption("privacy.machine_names", _IDENTITY, STAGES - {"bundle"}),
+    Exemption("privacy.package_mirrors", _IDENTITY, STAGES - {"base", "bundle"}),
+    Exemption("toolchain.cache", "keeps files under the digest of what they were made from"),
+    Exemption("toolchain", _TOOLS),
+    Exemption("toolchain.assembly", _TOOLS, STAGES - {"toolchain"}),
+    Exemption("toolchain.tools", _TOOLS, STAGES - {"toolchain", "programs"}),
+    Exemption("toolchain.build", _TOOLS, STAGES - {"toolchain", "programs"}),
+    Exemption(
+        "toolchain.guest_binaries",
+        "builds programs whose digests are in their own record, an input",
+        frozenset({"image"}),
+    ),
+    Exemption(
+        "testbed.supervisor",
+        "makes the folder that a stage works in, and removes it",
+        PREPARATION,
+    ),
+    Exemption("schedulers", _NAMED, PREPARATION | {"provision"}),
+    Exemption("schedulers.base", _NAMED, PREPARATION | {"provision", "trace"}),
+    *(
+        Exemption(f"schedulers.{name}", _NAMED, STAGES - {"configure", "trial", "tables"})
+        for name in ("programs", "register", "settings")
+    ),
+    Exemption("ranges", "reads lists of hosts in what a trial left", frozenset({"configure"})),
+    Exemption("schedulers", _ONLY_TYPES, frozenset({"trace"})),
+    Exemption("workloads", _ONLY_TYPES, PREPARATION | {"provision"}),
+    Exemption("workloads.*", _ONLY_TYPES, PREPARATION | {"provision"}),
+    Exemption("workloads", _NO_JOBS, frozenset({"configure"})),
+    Exemption("workloads.*", _NO_JOBS, frozenset({"configure"})),
+    Exemption(
+        "schedulers.*.records",
+        "reads what a trial left; nothing of it runs on a cluster that is configured",
+        frozenset({"configure"}),
+    ),
+    Exemption(
+        "schedulers.rows",
+        "makes rows of tables; nothing of it runs on a cluster that is configured",
+        frozenset({"configure"}),
+    ),
+    # Trials.
+    Exemption("stages.progress", _PROGRESS, frozenset({"trial"})),
+    Exemption("lineage.*", _PROGRESS, frozenset({"trial"})),
+    Exemption("results.store", _PROGRESS, frozenset({"trial"})),
+    Exemption("results.imports", _PROGRESS, frozenset({"trial"})),
+)
+
+
+def is_exempt(stage: str, module: str) -> bool:
+    """Whether a module shapes no result of a stage."""
+    return any(exemption.matches(stage, module) for exemption in EXEMPT)

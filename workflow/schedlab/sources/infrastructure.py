@@ -1,0 +1,59 @@
+"""Which files of Packer's templates and Terraform's modules a stage depends on."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from schedlab.paths import ANSIBLE, GUEST_PROGRAMS, PACKER, TERRAFORM
+
+_MODULE = re.compile(r'^\s*source\s*=\s*"(\.{1,2}/[^"]+)"', re.MULTILINE)
+_TEXT = re.compile(r'"((?:[^"\\\n]|\\.)*)"')
+_VALUE = re.compile(r"\$\{([a-z_.]+)\}")
+
+
+def packer_files(image: str, folder: Path = PACKER) -> set[Path]:
+    """Templates of Packer, and the files that they name.
+
+    A name with a variable whose value is not known here stands for every file that fits.
+    """
+    known = {
+        "path.root": str(folder),
+        "var.image": image,
+        "var.ansible_directory": str(ANSIBLE),
+        "var.guest_directory": str(GUEST_PROGRAMS),
+    }
+    found = set(folder.glob("*.pkr.hcl"))
+    for template in list(found):
+        for text in _TEXT.findall(template.read_text(encoding="utf-8")):
+            if _VALUE.match(text):
+                found |= _fitting(text, known)
+    # The playbook is followed by itself.
+    return {path for path in found if not path.is_relative_to(ANSIBLE)}
+
+
+def _fitting(text: str, known: Mapping[str, str]) -> set[Path]:
+    path = Path(_VALUE.sub(lambda match: known.get(match[1], "*"), text))
+    if not path.is_absolute():
+        return set()
+    root = Path(path.anchor)
+    return {found for found in root.glob(str(path.relative_to(root))) if found.is_file()}
+
+
+def terraform_files(folder: Path = TERRAFORM) -> set[Path]:
+    """All files of the root module and of the modules that it names, without Terraform's own."""
+    found = {path for path in folder.glob("*") if _kept(path)}
+    for path in [path for path in found if path.suffix == ".tf"]:
+        for name in _MODULE.findall(path.read_text(encoding="utf-8")):
+            module = (folder / name).resolve()
+            found |= {file for file in module.rglob("*") if _kept(file)}
+    return found
+
+
+def _kept(path: Path) -> bool:
+    return (
+        path.is_file()
+        and not any(part.startswith(".terraform") for part in path.parts)
+        and ".tfstate" not in path.name
+    )

@@ -1,0 +1,58 @@
+"""The base disk that an image is built on."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from schedlab import design
+from schedlab.images.base import build_base, role_parts
+from schedlab.images.cloud import fetch_cloud_image
+from schedlab.paths import CHECKOUT, RECORD
+from schedlab.results.records import RecordWriter, digests, file_digest
+from schedlab.schedulers import image_roles
+from schedlab.sources import stage_files
+from schedlab.sources.ansible import stated_files
+from schedlab.stages.context import Context
+from schedlab.testbed.supervisor import interruptible, scratch_folder
+from schedlab.toolchain import Cache
+
+
+def build_base_disk(context: Context, image: str) -> None:
+    """Build an image's base disk, or take it from the cache."""
+    spec = design.image_spec(context.experiment, image)
+    lists = stated_files(image_roles(image))
+    code = stage_files("base", image=image)
+    record = RecordWriter("base", f"{image}/base", CHECKOUT, context.results, inputs=code)
+    parts = role_parts(lists)
+    # What they say decides, not their text.
+    code = [path for path in code if path not in lists]
+    inputs = {"spec": spec, **asdict(parts), "code": digests(code, CHECKOUT)}
+    facts: dict[str, Any] = {}
+
+    def build(target: Path) -> None:
+        with interruptible(), scratch_folder(context.results, f"base-{image}") as scratch:
+            if spec["kind"] == "cloud":
+                facts.update(fetch_cloud_image(spec, target))
+            else:
+                facts.update(
+                    build_base(
+                        spec, parts, target, scratch=scratch / "work", log=Path("/dev/stderr")
+                    )
+                )
+
+    folder, cache = context.base(image), Cache.default()
+    entry = cache.get_or_build("base-disk", inputs, build)
+    outputs = cache.place_all(entry, folder)
+    listing = folder / "packages.txt"
+    record.write(
+        folder / RECORD,
+        outputs=outputs,
+        settings=spec,
+        realised={
+            "packages": listing.read_text().split() if listing.exists() else [],
+            "disk_sha256": file_digest(folder / "disk.qcow2"),
+        },
+        tools=facts.pop("tools", {}),
+    )

@@ -1,0 +1,5 @@
+"""Snakemake's plug-in "schedlab" for what a run says; Snakemake finds it by this package's name."""
+
+from schedlab.cli.run_log import LogHandler
+
+__all__ = ["LogHandler"]
