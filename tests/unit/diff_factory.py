@@ -25,8 +25,12 @@ from schedlab.results.records import SCHEMA, digest, write_json
 from schedlab.tables.schemas import TRIALS_SCHEMA
 
 CLUSTER = "slurm-n1"
+REPETITIONS = (1, 2, 3, 4)
+"""The fewest trials of one trace that can show a difference."""
 EXPERIMENT = make_experiment(
-    nodes=[1], workloads=[{"name": "burst", "kind": "burst", "jobs": 12, "runtime": 0}]
+    nodes=[1],
+    repetitions=4,
+    workloads=[{"name": "burst", "kind": "burst", "jobs": 12, "runtime": 0}],
 )
 SLURM_CONF = "ClusterName=benchmark\nSchedulerType=sched/backfill\nNodeName=compute1 CPUs=2\n"
 FLAGS = "fpu sse sse2 avx"
@@ -101,7 +105,7 @@ def load(results: Path, name: str) -> dict[str, Any]:
 
 
 def make_results(results: Path, identity: str = "0a1b2c3d", run: str = "77", vnet: int = 0) -> Path:
-    """Records of every stage and three trials, the experiment file beside them.
+    """Records of every stage and some trials, the experiment file beside them.
 
     What `identity`, `run` and `vnet` vary is no difference.
     """
@@ -180,7 +184,7 @@ def make_results(results: Path, identity: str = "0a1b2c3d", run: str = "77", vne
         tools={"ansible-core": "2.19.2"},
     )
     host = {"cpu": "Synthetic", "cores": 2, "memory_mib": 24576, "kernel": "6.1", "system": "D"}
-    for repetition in (1, 2, 3):
+    for repetition in REPETITIONS:
         write_record(
             results,
             f"trials/{CLUSTER}/burst/{repetition}",
@@ -191,7 +195,7 @@ def make_results(results: Path, identity: str = "0a1b2c3d", run: str = "77", vne
             conditions={"accelerator": "tcg", "host": host | {"load_start": float(run)}},
             tools={"prometheus": "2.53.3"},
         )
-    write_trials(results, [trial(results, r) for r in (1, 2, 3)])
+    write_trials(results, [trial(results, r) for r in REPETITIONS])
     return results
 
 
@@ -208,6 +212,9 @@ def trial(results: Path, repetition: int, cluster: str = CLUSTER, **columns: Any
         "nodes": int(cluster.rpartition("-n")[2]),
         "lineage": load(results, path)["lineage"] if known else digest(f"{results} {path}"),
         "parent": digest(cluster),
+        "trace": digest("burst"),
+        "accelerator": "tcg",
+        "host": digest("host"),
         "valid": True,
         "throughput_jobs_per_s": 2.0,
         "makespan_s": 10.0,

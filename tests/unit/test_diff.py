@@ -7,7 +7,16 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from diff_factory import CONFIGURED, IMAGE, edited, make_results, record_path, trial, write_trials
+from diff_factory import (
+    CONFIGURED,
+    IMAGE,
+    REPETITIONS,
+    edited,
+    make_results,
+    record_path,
+    trial,
+    write_trials,
+)
 
 from schedlab.cli.main import main
 
@@ -33,8 +42,8 @@ def changed(tmp_path_factory: pytest.TempPathFactory, results: Path) -> Path:
     lines = [f"Key{number}={number}" for number in range(40)] + ["LongKey=" + "x" * 200]
     record["realised"]["configuration"] = {"slurm.conf": "\n".join(lines)}
     record_path(other, CONFIGURED).write_text(json.dumps(record))
-    rows = [trial(other, number) | {"makespan_s": 20.0 + number} for number in (1, 2, 3)]
-    failed = trial(other, 4) | {"valid": False}
+    rows = [trial(other, number) | {"makespan_s": 20.0 + number} for number in REPETITIONS]
+    failed = trial(other, 5) | {"valid": False}
     for row in rows:
         # Other trials than those of the first: the tables must not be older than the records.
         row["lineage"] = f"other {row['trial']}"
@@ -52,7 +61,7 @@ def test_the_same_folder(results: Path) -> None:
 
 def test_another_run_of_the_same(results: Path, tmp_path: Path) -> None:
     other = make_results(tmp_path / "b", identity="deadbeef", run="4242", vnet=5)
-    rows = [trial(other, number) | {"lineage": f"other {number}"} for number in (1, 2, 3)]
+    rows = [trial(other, number) | {"lineage": f"other {number}"} for number in REPETITIONS]
     for number, row in enumerate(rows, 1):
         path = other / f"trials/slurm-n1/burst/{number}/record.json"
         path.write_text(json.dumps(json.loads(path.read_text()) | {"lineage": row["lineage"]}))
@@ -75,9 +84,9 @@ def test_text_fits_into_100_columns_and_counts_what_it_leaves_out(
     assert not [line for line in lines if len(line) > 100 and "xxx" not in line]
     assert "  ... and 24 more lines (--full shows them)" in lines
     assert "package-00" in done.output and "package-39" not in done.output
-    assert "burst on slurm-n1 (valid trials: A 3 of 3, B 3 of 4)" in lines
+    assert "burst on slurm-n1 (valid trials: A 4 of 4, B 4 of 5)" in lines
     makespan = lines.index(next(line for line in lines if line.startswith("  Makespan, s")))
-    assert lines[makespan].split() == ["Makespan,", "s", "10", "22", "+12", "B", "is", "larger"]
+    assert lines[makespan].split() == ["Makespan,", "s", "10", "22.5", "×2.25", "B", "is", "larger"]
     assert lines[makespan + 1].count("[") == 3
     assert " ".join(lines[-2:]) == (
         "infrastructure differs; outcomes: 1 differ, 1 cell with other numbers of invalid trials,"
@@ -105,10 +114,12 @@ def test_json_has_everything(results: Path, changed: Path) -> None:
     (configuration,) = found["infrastructure"]["configuration"]
     assert configuration["name"] == "slurm.conf" and "+Key39=39" in configuration["lines"]
     (cell,) = found["outcomes"]["cells"]
-    assert (cell["valid"], cell["trials"]) == ({"a": 3, "b": 3}, {"a": 3, "b": 4})
+    assert (cell["valid"], cell["trials"]) == ({"a": 4, "b": 4}, {"a": 4, "b": 5})
     makespan = next(q for q in cell["quantities"] if q["quantity"] == "makespan")
-    assert (makespan["verdict"], makespan["difference"]["estimate"]) == ("larger", 12.0)
-    assert makespan["difference"]["low"] > 0
+    effect = makespan["effect"]
+    assert (makespan["verdict"], effect["kind"], effect["paired"]) == ("larger", "ratio", False)
+    assert effect["estimate"] == pytest.approx((21 * 22 * 23 * 24) ** 0.25 / 10)
+    assert 2 < effect["low"] < effect["high"] < 2.5 and effect["p"] < 0.05
 
 
 def test_one_part_only(results: Path, changed: Path, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from diff_factory import load, make_results, trial, write_trials
@@ -13,7 +14,7 @@ from schedlab.bundle.open import opened
 from schedlab.diff.outcomes import Outcome, Outcomes, compare_outcomes, outcome_facts
 from schedlab.diff.side import Side
 from schedlab.errors import SchedlabError
-from schedlab.metrics.cells import MAIN_QUANTITIES
+from schedlab.metrics.quantities import MAIN_QUANTITIES
 from schedlab.results.records import write_json
 from schedlab.tables.schemas import TRIALS, schema
 
@@ -41,60 +42,84 @@ def makespans(*values: float) -> list[dict[str, Any]]:
 
 
 def test_a_difference_by_hand(tmp_path: Path) -> None:
-    a = folder(tmp_path / "a", *makespans(10.0, 11.0, 12.0))
-    b = folder(tmp_path / "b", *makespans(20.0, 22.0, 21.0))
+    a = folder(tmp_path / "a", *makespans(10.0, 11.0, 12.0, 11.0))
+    b = folder(tmp_path / "b", *makespans(20.0, 22.0, 24.0, 22.0))
     found = outcome(compare(a, b), "makespan")
-    assert (found.a.estimate, found.b.estimate) == (11.0, 21.0)
-    assert found.difference.estimate == 10.0
-    # No resample can leave the extreme differences, 20 - 12 and 22 - 10.
-    assert 8.0 <= found.difference.low < 10.0 < found.difference.high <= 12.0
-    assert (found.verdict, found.cliffs_delta) == ("larger", 1.0)
+    assert found.a.estimate == pytest.approx((10 * 11 * 12 * 11) ** 0.25)
+    assert found.found.effect.estimate == pytest.approx(2.0)
+    assert found.found.effect.low < 2.0 < found.found.effect.high
+    assert (found.verdict, found.found.cliffs_delta) == ("larger", 1.0)
     back = outcome(compare(b, a), "makespan")
-    assert (back.verdict, back.difference.estimate) == ("smaller", -10.0)
+    assert back.verdict == "smaller" and back.found.effect.estimate == pytest.approx(0.5)
 
 
-def test_equal_trials_have_an_exact_difference(tmp_path: Path) -> None:
-    a = folder(tmp_path / "a", *makespans(10.0, 10.0, 10.0))
-    b = folder(tmp_path / "b", *makespans(12.0, 12.0, 12.0))
-    found = outcome(compare(a, b), "makespan")
-    assert (found.difference.low, found.difference.high) == (2.0, 2.0)
-    assert found.verdict == "larger"
-    same = outcome(compare(a, b), "wait_median")
-    assert (same.difference.estimate, same.verdict) == (0.0, "no difference shown")
+def test_equal_trials_are_equal_and_constant_ones_may_differ(tmp_path: Path) -> None:
+    a = folder(tmp_path / "a", *makespans(*[10.0] * 4))
+    b = folder(tmp_path / "b", *makespans(*[12.0] * 4))
+    assert outcome(compare(a, b), "makespan").verdict == "larger"
+    assert outcome(compare(a, b), "wait_median").verdict == "equal"
 
 
 def test_trials_that_overlap_show_no_difference(tmp_path: Path) -> None:
-    a = folder(tmp_path / "a", *makespans(1.0, 9.0, 5.0))
-    b = folder(tmp_path / "b", *makespans(2.0, 8.0, 4.0))
+    a = folder(tmp_path / "a", *makespans(1.0, 9.0, 5.0, 5.0))
+    b = folder(tmp_path / "b", *makespans(2.0, 8.0, 4.0, 5.0))
     found = compare(a, b)
     assert outcome(found, "makespan").verdict == "no difference shown"
     assert not found.differs
 
 
-@pytest.mark.parametrize("count", [1, 2])
-def test_fewer_than_three_are_too_small(tmp_path: Path, count: int) -> None:
+@pytest.mark.parametrize("count", [1, 3])
+def test_too_few_trials_for_a_verdict(tmp_path: Path, count: int) -> None:
     a = folder(tmp_path / "a", *makespans(10.0, 11.0, 12.0))
     b = folder(tmp_path / "b", *makespans(*[99.0] * count))
     found = compare(a, b)
     makespan = outcome(found, "makespan")
-    assert (makespan.verdict, makespan.difference.known) == ("n too small", False)
-    assert makespan.b.n == count and makespan.difference.estimate == 88.0
+    assert (makespan.verdict, makespan.found.effect.known) == ("n too small", count == 3)
+    assert makespan.b.n == count and makespan.found.effect.n == count
     assert not found.differs and found.compared == 0
 
 
-def test_rates_and_ratios_as_they_are_shown(tmp_path: Path) -> None:
-    a = folder(
-        tmp_path / "a",
-        {"throughput_jobs_per_s": 2.0, "utilisation": 0.5, "makespan_s": 1.0},
-        {"throughput_jobs_per_s": 2.0, "utilisation": 0.5, "makespan_s": 2.0},
-        {"throughput_jobs_per_s": 1.0, "utilisation": 0.25, "makespan_s": 3.0},
-    )
-    b = folder(tmp_path / "b", *[{"throughput_jobs_per_s": 3.0, "utilisation": 0.75}] * 3)
-    found = compare(a, b)
-    # Harmonic means 3 / (1/2 + 1/2 + 1) and 3; ratios of sums 2.25 / 6 and 0.75.
-    assert outcome(found, "throughput").difference.estimate == pytest.approx(1.5)
-    assert outcome(found, "utilisation").difference.estimate == pytest.approx(0.75 - 2.25 / 6)
-    assert outcome(found, "throughput").verdict == outcome(found, "utilisation").verdict == "larger"
+def test_cells_of_one_table_are_judged_together(tmp_path: Path) -> None:
+    """A difference that one cell alone shows is not claimed among many cells of noise."""
+    rng = np.random.default_rng(3)
+
+    def rows(shift: float) -> list[dict[str, Any]]:
+        return makespans(*np.exp(0.02 * rng.normal(size=4)) * shift)
+
+    def results(path: Path, cells: int, shift: float) -> Path:
+        path.mkdir()
+        table = [
+            trial(path, number, f"slurm-n{nodes}", **columns)
+            for nodes in range(1, cells + 1)
+            for number, columns in enumerate(rows(shift if nodes == 1 else 1.0), 1)
+        ]
+        write_trials(path, table)
+        return path
+
+    alone = compare(results(tmp_path / "a1", 1, 1.0), results(tmp_path / "b1", 1, 1.2))
+    assert outcome(alone, "makespan").verdict == "larger"
+    many = compare(results(tmp_path / "a2", 30, 1.0), results(tmp_path / "b2", 30, 1.2))
+    first = next(cell for cell in many.cells if cell.nodes == 1)
+    makespan = next(o for o in first.outcomes if o.quantity == "makespan")
+    assert makespan.verdict == "no difference shown"
+    assert makespan.found.p > outcome_facts(many)["level"] > outcome(alone, "makespan").found.p
+
+
+@pytest.mark.parametrize(
+    ("column", "reason"),
+    [("host", "other host"), ("accelerator", "other accelerator"), ("trace", "other traces")],
+)
+def test_trials_that_are_not_alike_are_shown_not_compared(
+    tmp_path: Path, column: str, reason: str
+) -> None:
+    a = folder(tmp_path / "a", *makespans(10.0, 11.0, 12.0, 11.0))
+    others = [row | {column: "another"} for row in makespans(20.0, 22.0, 24.0, 22.0)]
+    found = compare(a, folder(tmp_path / "b", *others))
+    makespan = outcome(found, "makespan")
+    assert makespan.verdict == f"not comparable: {reason}"
+    assert makespan.b.estimate and makespan.found.effect.estimate is None
+    assert outcome_facts(found)["not_comparable"] == {f"not comparable: {reason}": 8}
+    assert not found.differs
 
 
 def test_every_quantity_of_the_main_table_is_there(tmp_path: Path) -> None:
@@ -103,17 +128,18 @@ def test_every_quantity_of_the_main_table_is_there(tmp_path: Path) -> None:
     assert tuple(o.quantity for o in cell.outcomes) == MAIN_QUANTITIES
     # Nothing was recorded of it.
     launch = next(o for o in cell.outcomes if o.quantity == "launch_median")
-    assert (launch.a.n, launch.verdict, launch.difference.estimate) == (0, "n too small", None)
+    assert (launch.a.n, launch.verdict) == (0, "n too small")
+    assert launch.found.effect.estimate is None
 
 
 def test_invalid_trials_are_left_out_and_counted(tmp_path: Path) -> None:
-    a = folder(tmp_path / "a", *makespans(10.0, 10.0, 10.0, 10.0))
+    a = folder(tmp_path / "a", *makespans(*[10.0] * 5))
     broken = {"makespan_s": 99.0, "valid": False}
-    b = folder(tmp_path / "b", *makespans(10.0, 10.0, 10.0), broken)
+    b = folder(tmp_path / "b", *makespans(*[10.0] * 4), broken)
     found = compare(a, b)
     (cell,) = found.cells
-    assert (cell.trials, cell.valid, cell.invalid) == ((4, 4), (4, 3), (0, 1))
-    assert outcome(found, "makespan").b.estimate == 10.0
+    assert (cell.trials, cell.valid, cell.invalid) == ((5, 5), (5, 4), (0, 1))
+    assert outcome(found, "makespan").b.estimate == pytest.approx(10.0)
     # No quantity shows a difference, but that a trial failed in one of the two is one.
     assert not any(o.differs for o in cell.outcomes) and found.differs
 
@@ -134,12 +160,13 @@ def test_the_same_trials_are_not_compared_with_themselves(tmp_path: Path) -> Non
     assert (cell.shared, found.compared, found.differs) == (3, 0, False)
 
 
-def test_what_chance_alone_would_show(tmp_path: Path) -> None:
-    a = folder(tmp_path / "a", *makespans(10.0, 11.0, 12.0))
-    found = compare(a, folder(tmp_path / "b", *makespans(10.0, 11.0, 12.5)))
+def test_what_was_tested_is_counted(tmp_path: Path) -> None:
+    a = folder(tmp_path / "a", *makespans(10.0, 11.0, 12.0, 11.0))
+    found = compare(a, folder(tmp_path / "b", *makespans(10.0, 11.0, 12.5, 11.0)))
     # Throughput, makespan, utilisation and wait were recorded.
     assert found.compared == 4
-    assert outcome_facts(found)["expected_by_chance"] == 0.2
+    facts = outcome_facts(found)
+    assert (facts["error_rate"], facts["level"]) == (0.05, 0.04)
 
 
 def test_differently_made_clusters_are_not_pooled(tmp_path: Path) -> None:

@@ -91,7 +91,9 @@ def test_the_permutation_test_is_corrected_for_the_table() -> None:
         rng.normal(1.8, 1, (6, 1)), rng.normal(0, 1, (6, 1)), False, np.array([1e-9])
     )
     others = [
-        permutation.Exchange(rng.normal(size=(6, 1)), rng.normal(size=(6, 1)), False, np.ones(1))
+        permutation.Exchange(
+            rng.normal(size=(6, 1)), rng.normal(size=(6, 1)), False, 1e-9 * np.ones(1)
+        )
         for _ in range(20)
     ]
     wanted = [np.array([True])]
@@ -102,7 +104,7 @@ def test_the_permutation_test_is_corrected_for_the_table() -> None:
 
 
 def test_more_comparisons_make_a_claim_harder() -> None:
-    a, b = np.exp(0.05 * NORMAL[0, :8]) * 1.1, np.exp(0.05 * NORMAL[1, :8])
+    a, b = np.exp(0.04 * NORMAL[0, :8]) * 1.1, np.exp(0.04 * NORMAL[1, :8])
     alone = df.judge([block(a, b)])
     rng = np.random.default_rng(1)
     more = [block(np.exp(rng.normal(size=8)), np.exp(rng.normal(size=8))) for _ in range(200)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from trial_factory import make_experiment, make_results
@@ -18,20 +19,27 @@ from schedlab.tables.build import build_tables, load_tables
 
 @pytest.fixture(scope="module")
 def trials(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
+    """Six repetitions of two workloads on one node; the burst's all have one trace."""
     root = tmp_path_factory.mktemp("synthetic")
-    build_tables(make_results(root), root / "tables")
+    workloads = [workload.model_dump() for workload in make_experiment().workloads[:2]]
+    experiment = make_experiment(repetitions=6, nodes=[1], workloads=workloads)
+    build_tables(make_results(root, experiment), root / "tables")
     return load_tables(root / "tables").trials
 
 
-def with_second(trials: pd.DataFrame, factor: float) -> pd.DataFrame:
+def with_second(
+    trials: pd.DataFrame, factor: float, name: str = "volcano", **columns: object
+) -> pd.DataFrame:
     """The same trials once more under another name, times multiplied (SYNTHETIC)."""
     other = trials.copy()
-    other["scheduler"] = "volcano"
-    other["cluster"] = other["cluster"].str.replace("slurm", "volcano")
-    other["makespan_s"] = other["makespan_s"] * factor
+    other["scheduler"] = name
+    other["cluster"] = other["cluster"].str.replace("slurm", name)
+    # Noise of its own, 1 %.
+    noise = np.exp(0.01 * np.random.default_rng(2).normal(size=len(other)))
+    other["makespan_s"] = other["makespan_s"] * factor * noise
     manifest = dict.fromkeys(PARITY, "as slurm") | {"gang": "another way"}
     other["parity"] = json.dumps(manifest)
-    return pd.concat([trials, other], ignore_index=True)
+    return pd.concat([trials, other.assign(**columns)], ignore_index=True)
 
 
 def test_one_scheduler_is_compared_with_nothing(trials: pd.DataFrame) -> None:
@@ -39,22 +47,42 @@ def test_one_scheduler_is_compared_with_nothing(trials: pd.DataFrame) -> None:
     assert parity(trials)["schedulers"] == ["slurm"]
 
 
+MAKESPAN = COMPARED.index("makespan")
+
+
 def test_a_clear_difference_is_told_and_none_is_invented(trials: pd.DataFrame) -> None:
-    makespan = COMPARED.index("makespan")
-    doubled = differences(with_second(trials, 2.0))["rows"]
-    row = next(r for r in doubled if (r["workload"], r["nodes"]) == ("burst", 1))
-    assert (row["first"], row["second"]) == ("slurm", "volcano")
-    assert row["values"][makespan]["verdict"] == "smaller"
-    assert row["values"][makespan]["delta"] == "-1"
+    doubled = {row["workload"]: row for row in differences(with_second(trials, 2.0))["rows"]}
+    assert [(r["first"], r["second"]) for r in doubled.values()] == [("slurm", "volcano")] * 2
+    for workload, count in (("burst", "n=6"), ("poisson", "pairs=6")):
+        value = doubled[workload]["values"][MAKESPAN]
+        assert (value["verdict"], value["n"]) == ("smaller", count), workload
+        assert float(value["effect"]) == pytest.approx(0.5, abs=0.02)
     same = differences(with_second(trials, 1.0))["rows"]
-    assert {r["values"][makespan]["verdict"] for r in same} <= {
-        "no difference shown",
-        "n too small",
-    }
-    # One of three gang trials on two nodes is invalid in both.
-    gang = next(r for r in same if (r["workload"], r["nodes"]) == ("gang", 2))
-    assert gang["values"][makespan]["verdict"] == "n too small"
-    assert gang["values"][makespan]["interval"] == ""
+    told = {value["verdict"] for row in same for value in row["values"]}
+    assert told <= {"equal", "the same within 5 %", "no difference shown"}
+
+
+def test_few_trials_are_refused(trials: pd.DataFrame) -> None:
+    few = trials[trials["repetition"] <= 3]
+    rows = differences(with_second(few, 2.0))["rows"]
+    assert {row["values"][MAKESPAN]["verdict"] for row in rows} == {"n too small"}
+    assert all(row["values"][MAKESPAN]["interval"] for row in rows)
+
+
+def test_trials_of_another_machine_are_shown_not_compared(trials: pd.DataFrame) -> None:
+    both = with_second(trials, 2.0, "lab-b:slurm", source="lab-b", host="another")
+    rows = differences(with_second(both, 1.0))["rows"]
+    other = [row for row in rows if "lab-b:slurm" in (row["first"], row["second"])]
+    assert len(rows) == 6 and len(other) == 4
+    verdicts = {value["verdict"] for row in other for value in row["values"]}
+    assert verdicts == {"not comparable: other host"}
+    assert all(not value["effect"] for row in other for value in row["values"])
+
+
+def test_a_noise_floor_is_kept(trials: pd.DataFrame) -> None:
+    floor = {("makespan", workload, 1): 2.0 for workload in ("burst", "poisson")}
+    rows = differences(with_second(trials, 2.0), floor)["rows"]
+    assert {row["values"][MAKESPAN]["verdict"] for row in rows} == {"no difference shown"}
 
 
 def test_the_rule_on_comparisons_is_told_as_it_was_kept(trials: pd.DataFrame) -> None:
@@ -66,6 +94,29 @@ def test_the_rule_on_comparisons_is_told_as_it_was_kept(trials: pd.DataFrame) ->
     assert told("larger", "no difference shown")[0] == "satisfied"
     status, where = told("larger", "n too small")
     assert status == "partly" and "1 of 2 have too few valid trials" in where
+
+
+def test_the_other_rules_are_told_as_the_data_keep_them(trials: pd.DataFrame) -> None:
+    def told(rows: pd.DataFrame) -> dict[int, tuple[str, str]]:
+        found = rules(rows, [], pooled=False, absent=False)
+        return {row["number"]: (row["status"], row["where"]) for row in found}
+
+    kept = told(trials)
+    assert {number for number, (status, _) in kept.items() if status == "satisfied"} == {
+        2, 5, 6, 7, 9, 10,
+    }  # fmt: skip
+    assert kept[3][0] == kept[4][0] == "does not apply"
+    assert "only one was sampled" in kept[1][1]
+    zero = trials.copy()
+    zero.loc[0, "makespan_s"] = 0.0
+    assert told(zero)[2][0] == "partly" and "makespan" in told(zero)[2][1]
+    assert told(trials.assign(wait_p99_s=1.0))[5][0] == "not yet"
+    assert told(trials.assign(order=pd.NA))[6][0] == "partly"
+    grouped = trials.sort_values(["cluster", "workload"]).assign(order=range(len(trials)))
+    assert "not interleaved" in told(grouped)[6][1]
+    assert told(trials.assign(clock_uncertainty_s=float("nan")))[7][0] == "partly"
+    assert told(trials.assign(ideal_makespan_s=float("nan")))[8][0] == "not yet"
+    assert told(trials.assign(valid=False))[9][0] == "does not apply"
 
 
 def test_parity_shows_what_differs(trials: pd.DataFrame) -> None:

@@ -235,6 +235,28 @@ def test_lineage_of_a_row_is_that_of_its_trial(results: Path, tables: Tables) ->
     assert set(rows["lineage"]) == {record["lineage"]}
 
 
+def test_equal_jobs_have_one_digest_and_other_jobs_another(tables: Tables) -> None:
+    rows = tables.trials
+    of_nodes = rows[rows["nodes"] == 1].groupby("workload")["trace"].nunique()
+    # A burst is the same in every repetition; arrivals of the others are drawn anew.
+    assert of_nodes["burst"] == 1 and of_nodes["poisson"] == 3
+    assert rows.loc[rows["workload"] == "burst", "trace"].nunique() == 2
+    assert rows["host"].nunique() == 1
+
+
+def test_the_host_of_a_trial_is_its_description_not_its_load(tmp_path: Path) -> None:
+    def host(**changes: object) -> str | None:
+        folder = make_trial(tmp_path / str(len(list(tmp_path.iterdir()))), KEY)
+        record = json.loads((folder / "record.json").read_text())
+        record["conditions"]["host"] |= changes
+        (folder / "record.json").write_text(json.dumps(record))
+        found: str | None = read_trial(folder).trial["host"]
+        return found
+
+    assert host() == host(load_start=9.0, steal=5.0) != host(memory_mib=1)
+    assert host(**dict.fromkeys(("cpu", "cores", "memory_mib", "kernel", "system"))) is None
+
+
 def test_same_trials_give_the_same_bytes(results: Path, tmp_path: Path) -> None:
     experiment = make_experiment()
     folders = [

@@ -10,7 +10,7 @@ import pandas as pd
 from schedlab.diff.side import Side
 from schedlab.metrics.cells import CELL, require_one_make, summary_interval
 from schedlab.metrics.comparable import NOT_COMPARABLE, Comparison, compare_groups
-from schedlab.metrics.difference import ERROR_RATE, LARGER, SMALLER
+from schedlab.metrics.difference import ERROR_RATE, LARGER, LEVEL, SMALLER
 from schedlab.metrics.quantities import MAIN_QUANTITIES, QUANTITIES
 from schedlab.metrics.statistics import CONFIDENCE, TOO_SMALL, Interval
 
@@ -231,6 +231,7 @@ def outcome_facts(outcomes: Outcomes) -> dict[str, Any]:
         "only_b": outcomes.only_b,
         "compared": outcomes.compared,
         "error_rate": ERROR_RATE,
+        "level": LEVEL,
         "not_comparable": outcomes.not_comparable,
         "too_small": outcomes.count(TOO_SMALL),
         "differs": outcomes.differs,

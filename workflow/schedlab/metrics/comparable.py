@@ -54,7 +54,8 @@ class Comparison:
     cliffs_delta : float or None
         Effect size from -1 to 1: P(a > b) - P(a < b).
     p : float or None
-        P-value for "no difference", corrected for the table; None without a test.
+        P-value for "no difference", corrected for the table; None without a test. A difference is
+        claimed up to `schedlab.metrics.difference.LEVEL`.
     verdict : str
         ``larger`` or ``smaller`` (a than b), ``no difference shown``, ``the same within x %``,
         ``equal``, ``n too small``, or ``not comparable: ...``.

@@ -46,7 +46,8 @@ class Quantity(NamedTuple):
 QUANTITIES: dict[str, Quantity] = {
     "throughput": Quantity("throughput_jobs_per_s", "Throughput", "jobs/s"),
     "makespan": Quantity("makespan_s", "Makespan", "s"),
-    "ideal_makespan": Quantity("ideal_makespan_s", "Ideal makespan", "s", measured=False),
+    # 0 for jobs that do nothing.
+    "ideal_makespan": Quantity("ideal_makespan_s", "Ideal makespan", "s", "raw", measured=False),
     "wait_median": Quantity("wait_median_s", "Median wait", "s"),
     "wait_mean": Quantity("wait_mean_s", "Mean wait", "s"),
     # The two instants have different sources: within their resolution it can be 0 or less.

@@ -113,8 +113,8 @@ def _summaries(valid: pd.DataFrame) -> tuple[str, str]:
     """Status and place of the rule on means."""
     told = (
         "Times, rates and parts of the machine by the geometric mean over trials, which is the same"
-        " for a rate and for the time per unit of work; launch latency and lateness, which can be 0"
-        " or less, by the arithmetic mean. Slowdowns by their median over jobs."
+        " for a rate and for the time per unit of work; launch latency, lateness and ideal"
+        " makespan, which can be 0 or less, by the arithmetic mean. Slowdowns by their median over jobs."
     )
     bad = [
         QUANTITIES[name].title.lower()
