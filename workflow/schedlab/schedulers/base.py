@@ -134,9 +134,6 @@ class Scheduler(ABC):
     name: ClassVar[str]
     image: ClassVar[str]
     """Image that the clusters' machines start from; schedulers may share one."""
-    modules: ClassVar[tuple[str, ...]]
-    """Modules of this package that decide what is submitted and collected; a change of one makes
-    the trials of this scheduler stale."""
     binaries: ClassVar[tuple[str, ...]] = ()
     """Groups of programs built for the image (`schedlab.toolchain.guest_binaries`)."""
     gang: ClassVar[bool] = True

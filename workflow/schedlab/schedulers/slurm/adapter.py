@@ -77,7 +77,6 @@ class Slurm(Scheduler):
 
     name: ClassVar[str] = "slurm"
     image: ClassVar[str] = "slurm"
-    modules: ClassVar[tuple[str, ...]] = ("slurm",)
     playbook: ClassVar[str] = "setup-slurm.yml"
     roles: ClassVar[tuple[str, ...]] = ("common", "slurm", "monitoring")
     cost_port: ClassVar[int] = 9101
