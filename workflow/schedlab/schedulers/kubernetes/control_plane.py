@@ -49,7 +49,6 @@ class KubernetesBase(Scheduler):
     """What the two schedulers on Kubernetes have in common."""
 
     image: ClassVar[str] = "kubernetes"
-    modules: ClassVar[tuple[str, ...]] = ("kubernetes",)
     binaries: ClassVar[tuple[str, ...]] = ("kubernetes", "volcano")
     playbook: ClassVar[str] = "setup-kubernetes.yml"
     cost_port: ClassVar[int] = 9101
