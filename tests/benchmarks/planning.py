@@ -115,7 +115,7 @@ def plan(folder: Path, command: list[str], variables: dict[str, str]) -> dict[st
     """Plan in a process of its own; return jobs, processor time (s) and peak memory (MiB)."""
     arguments = [sys.executable, "-c", MEASURED, sys.executable, "-m", "snakemake", *command]
     done = subprocess.run(
-        [*arguments, "--dry-run", "--quiet", "all"], cwd=folder, env=variables,
+        [*arguments, "--dry-run", "--quiet", "rules"], cwd=folder, env=variables,
         stdout=subprocess.PIPE, text=True, check=True,
     )  # fmt: skip
     found: dict[str, float] = json.loads(done.stdout)

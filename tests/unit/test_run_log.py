@@ -98,8 +98,8 @@ def test_the_end_of_a_stages_pipe_shows_what_it_is_asked_to(
 ) -> None:
     command = [sys.executable, "-m", "schedlab", "log", *(f"--{name}" for name in options)]
     done = subprocess.run(
-        [*command, str(tmp_path / "log")],
-        input=WRITTEN, stdout=subprocess.PIPE, text=True, check=True,
+        [*command, str(tmp_path / "log")], input=WRITTEN, stdout=subprocess.PIPE,
+        text=True, check=True,
         env=os.environ | {"VERBOSE": verbose},
     )  # fmt: skip
     assert (tmp_path / "log").read_text() == WRITTEN

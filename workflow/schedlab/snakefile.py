@@ -26,6 +26,8 @@ from schedlab.sources.stages import content, subject
 from schedlab.testbed.supervisor import remove_abandoned
 
 _held: list[IO[str]] = []
+_ABOUT = ("image", "cluster", "workload", "figure")
+"""Wildcards by which the sources of jobs of one rule differ."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,15 @@ class Pipeline:
         One text in place of some sixty input files a job, which Snakemake would check, remember
         and list one by one, for thousands of jobs.
         """
-        return content(subject(self.experiment, stage, wildcards or {}))
+        about = {name: (wildcards or {}).get(name, "") for name in _ABOUT}
+        key = (stage, *about.values())
+        if key not in self._contents:
+            self._contents[key] = content(subject(self.experiment, stage, about))
+        return self._contents[key]
+
+    @cached_property
+    def _contents(self) -> dict[tuple[str, ...], str]:
+        return {}
 
     def at(self, path: str) -> str:
         """Path of a file below the results folder, as rules name it."""

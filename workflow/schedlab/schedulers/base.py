@@ -135,9 +135,6 @@ class Scheduler(ABC):
     name: ClassVar[str]
     image: ClassVar[str]
     """Image that the clusters' machines start from; schedulers may share one."""
-    modules: ClassVar[tuple[str, ...]]
-    """Packages of schedulers that decide what is submitted and collected, its own among them; a
-    change of one makes the trials of this scheduler stale."""
     programs: ClassVar[tuple[ProgramGroup, ...]] = ()
     """Programs built for the image (`schedlab.toolchain.guest_binaries`)."""
     gang: ClassVar[bool] = True

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import ast
 import importlib.util
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 from schedlab.paths import PACKAGE
 
@@ -39,13 +40,12 @@ def closure(
         module = waiting.pop()
         if module in found or module.partition(".")[0] not in packages:
             continue
-        path = module_file(module)
-        if path is None or skipped(module):
+        if module_file(module) is None or skipped(module):
             continue
         found.add(module)
-        waiting += imported(path, module)
+        waiting += _read(module).names
         waiting += [module.rpartition(".")[0]] if "." in module else []
-    return frozenset(module for module in found if not _is_empty(module))
+    return frozenset(module for module in found if not _read(module).empty)
 
 
 @cache
@@ -64,66 +64,54 @@ def module_file(module: str) -> Path | None:
     return Path(found.origin) if found and found.origin else None
 
 
-@cache
-def imported(path: Path, module: str) -> tuple[str, ...]:
-    """Names that a source file imports; some are attributes of modules rather than modules."""
-    package = module if path.name == "__init__.py" else module.rpartition(".")[0]
-    return tuple(_names(_parsed(path), package))
+class _Read(NamedTuple):
+    """What a source file says: names that it imports, calls with a text first, if it is empty."""
+
+    names: tuple[str, ...]
+    calls: frozenset[tuple[str, str]]
+    empty: bool
 
 
 @cache
-def _parsed(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"))
-
-
-def _is_empty(module: str) -> bool:
-    """Whether a module is a docstring at most."""
+def _read(module: str) -> _Read:
     path = module_file(module)
     assert path is not None
-    body = _parsed(path).body
-    return not body or (len(body) == 1 and isinstance(body[0], ast.Expr))
-
-
-def _names(node: ast.AST, package: str) -> Iterator[str]:
-    for child in ast.iter_child_nodes(node):
-        if isinstance(child, ast.If) and "TYPE_CHECKING" in ast.dump(child.test):
-            for other in child.orelse:
-                yield from _names(other, package)
+    package = module if path.name == "__init__.py" else module.rpartition(".")[0]
+    # Not kept: the trees of a hundred files take more memory than all else here.
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    names: list[str] = []
+    calls: set[tuple[str, str]] = set()
+    waiting: list[ast.AST] = [tree]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
+            waiting += node.orelse
             continue
-        if isinstance(child, ast.Import):
-            yield from (alias.name for alias in child.names)
-        elif isinstance(child, ast.ImportFrom):
-            above = package.split(".")[: len(package.split(".")) + 1 - child.level]
-            parts = [*(above if child.level else ()), *([child.module] if child.module else ())]
-            base = ".".join(parts)
-            yield base
-            yield from (f"{base}.{alias.name}" for alias in child.names)
-        elif isinstance(child, ast.Call):
-            yield from _by_call(child)
-        yield from _names(child, package)
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names += _from(node, package)
+        elif isinstance(node, ast.Call) and node.args:
+            first, function = node.args[0], node.func
+            called = (
+                function.id if isinstance(function, ast.Name) else getattr(function, "attr", "")
+            )
+            if isinstance(first, ast.Constant) and isinstance(first.value, str):
+                calls.add((called, first.value))
+        waiting += ast.iter_child_nodes(node)
+    names += [text for called, text in calls if called == "import_module"]
+    docstring = len(tree.body) == 1 and isinstance(tree.body[0], ast.Expr)
+    return _Read(tuple(names), frozenset(calls), docstring or not tree.body)
 
 
-def _by_call(call: ast.Call) -> Iterator[str]:
-    """Module that ``import_module("name")`` imports."""
-    if _called(call) == "import_module" and call.args and isinstance(call.args[0], ast.Constant):
-        yield str(call.args[0].value)
-
-
-def _called(call: ast.Call) -> str:
-    function = call.func
-    return function.id if isinstance(function, ast.Name) else getattr(function, "attr", "")
+def _from(node: ast.ImportFrom, package: str) -> list[str]:
+    """Names of ``from ... import ...``; some are attributes of modules rather than modules."""
+    above = package.split(".")
+    parts = above[: len(above) + 1 - node.level] if node.level else []
+    base = ".".join([*parts, *([node.module] if node.module else [])])
+    return [base, *(f"{base}.{alias.name}" for alias in node.names)]
 
 
 def literal_arguments(module: str, function: str) -> set[str]:
     """First arguments of a function's calls in a module, where they are written as text."""
-    path = module_file(module)
-    assert path is not None
-    return {
-        call.args[0].value
-        for call in ast.walk(_parsed(path))
-        if isinstance(call, ast.Call)
-        and _called(call) == function
-        and call.args
-        and isinstance(call.args[0], ast.Constant)
-        and isinstance(call.args[0].value, str)
-    }
+    return {text for called, text in _read(module).calls if called == function}

@@ -45,6 +45,12 @@ FILES_DISK = frozenset({"schedlab.images.files", "schedlab.images.oci"})
 """They make the disk with built programs; an image that has none is made without them."""
 
 
+PREFIX = "sha256:"
+"""How the digest of a job's sources begins, so that it can be told from other parameters."""
+
+_digest = cache(file_digest)
+
+
 class Subject(NamedTuple):
     """What a job of a stage is about, as far as its sources differ by it."""
 
@@ -190,7 +196,3 @@ def content(about: Subject) -> str:
     """Digest of the names and contents of a job's source files: what makes it stale."""
     digests = {name: _digest(path) for name, path in named(files(about)).items()}
     return f"{PREFIX}{digest(digests)}"
-
-
-_digest = cache(file_digest)
-PREFIX = "sha256:"

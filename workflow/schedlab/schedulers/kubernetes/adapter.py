@@ -24,7 +24,6 @@ class Kubernetes(KubernetesBase):
     name: ClassVar[str] = "kubernetes"
     gang: ClassVar[bool] = False
     roles: ClassVar[tuple[str, ...]] = ("common", "monitoring", "kubernetes")
-    modules: ClassVar[tuple[str, ...]] = ("kubernetes",)
     programs: ClassVar[tuple[ProgramGroup, ...]] = (PROGRAMS,)
     kind: ClassVar[JobKind] = BATCH
     version: ClassVar[str] = "v1"

@@ -85,7 +85,6 @@ class Slurm(Scheduler):
 
     name: ClassVar[str] = "slurm"
     image: ClassVar[str] = "slurm"
-    modules: ClassVar[tuple[str, ...]] = ("slurm",)
     roles: ClassVar[tuple[str, ...]] = ("common", "slurm", "monitoring")
     cost_port: ClassVar[int] = 9101
     other_settings: ClassVar[Setting | None] = Setting(

@@ -32,7 +32,6 @@ class Volcano(KubernetesBase):
 
     name: ClassVar[str] = "volcano"
     roles: ClassVar[tuple[str, ...]] = ("common", "monitoring", "kubernetes", "volcano")
-    modules: ClassVar[tuple[str, ...]] = ("kubernetes", "volcano")
     programs: ClassVar[tuple[ProgramGroup, ...]] = (KUBERNETES_PROGRAMS, PROGRAMS)
     kind: ClassVar[JobKind] = JobKind(
         "batch.volcano.sh",

@@ -22,7 +22,6 @@ class MadeUp(Scheduler):
 
     name: ClassVar[str] = "madeup"
     image: ClassVar[str] = "madeup"
-    modules: ClassVar[tuple[str, ...]] = ("madeup",)
     programs: ClassVar[tuple[ProgramGroup, ...]] = (PROGRAMS,)
     roles: ClassVar[tuple[str, ...]] = ("common", "monitoring", "madeup")
     cost_port: ClassVar[int] = 9101
