@@ -191,6 +191,13 @@ class Experiment(Section):
         seed = self.trace_seed(workload, repetition)
         return self.workload(workload).generate(Machine(nodes, self.node.vcpus), seed, root)
 
+    def machines_spec(self, cluster_id: str) -> dict[str, dict[str, int]]:
+        """Names and sizes (processors, MiB) of a cluster's machines, as plain JSON."""
+        return {
+            name: {"vcpus": guest.vcpus, "memory_mib": guest.memory_mib}
+            for name, guest in self.cluster(cluster_id).machines().items()
+        }
+
     def machine_spec(self) -> dict[str, Any]:
         """What shapes every trace beside its own workload and node count, as plain JSON."""
         return {"cpus_per_node": self.node.vcpus, "seed": self.seed}
