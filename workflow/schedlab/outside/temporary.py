@@ -45,7 +45,10 @@ def _locked(above: Path, prefix: str) -> tuple[Path, int]:
     """Make a folder and lock it; make another where someone took it for abandoned in between."""
     while True:
         folder = Path(tempfile.mkdtemp(prefix=prefix, dir=above))
-        lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        except FileNotFoundError:
+            continue
         try:
             # A file system without locks: others do not find the folder abandoned either.
             with contextlib.suppress(OSError):
