@@ -271,7 +271,7 @@ def test_passthrough_forces_booting(tmp_path: Path) -> None:
         (
             {"settings": {"slurm": {"LaunchParameters": ""}}},
             "settings.slurm.LaunchParameters = ''",
-            "not text on one line",
+            "not one value without",
             "remove it",
         ),
         (

@@ -36,7 +36,6 @@ from schedlab.paths import (
 from schedlab.results.imports import origins
 from schedlab.results.records import load_record
 from schedlab.schedulers import image_programs
-from schedlab.tables.build import load_left_out
 
 _NEVER = ("console/", "console.log", "prometheus/prometheus.log", "secrets/")
 """Of records' outputs: what is for a diagnosis on the spot. Records keep their digests."""
@@ -183,6 +182,9 @@ def contents(results: Path, experiment: Experiment, choice: Choice) -> Iterator[
         yield Content(figure_record(name))
     yield from recorded(results, "", experiment, choice)
     # What the tables leave out is no part of what the report shows.
+    # Only who packs results with imports reads tables.
+    from schedlab.tables.build import load_left_out
+
     left_out = load_left_out(results / TABLES)
     for origin in origins(results, experiment).sound[1:]:
         if origin.name in left_out:
