@@ -12,9 +12,7 @@ from schedlab.outside.names import LONGEST
 SCHEMA = "schedlab.bundle/1"
 DESCRIPTION = "bundle.json"
 MANIFEST = "manifest.jsonl"
-SOURCE = "source"
 PATCH = "source.patch"
-CRATE = "ro-crate-metadata.json"
 CITATION = "CITATION.cff"
 ZENODO = ".zenodo.json"
 

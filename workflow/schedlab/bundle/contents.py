@@ -151,6 +151,13 @@ def load_packed_experiment(results: Path) -> Experiment:
 def require_complete(results: Path, experiment: Experiment) -> None:
     """Check that every record, table and figure of an experiment exists.
 
+    Parameters
+    ----------
+    results : pathlib.Path
+        The results folder.
+    experiment : Experiment
+        The experiment of these results.
+
     Raises
     ------
     SchedlabError

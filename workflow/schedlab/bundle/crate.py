@@ -16,10 +16,17 @@ from rocrate.model.contextentity import ContextEntity
 from rocrate.model.entity import Entity
 from rocrate.rocrate import ROCrate
 
-from schedlab.bundle.archive_format import SOURCE
 from schedlab.bundle.citation import author_names
 from schedlab.bundle.executions import DESCRIPTIONS, STEPS, Execution, with_analysis
-from schedlab.paths import EXPERIMENTS, RESULTS
+from schedlab.paths import (
+    EXPERIMENTS,
+    FIGURES,
+    PACKED_SOURCE,
+    REPORT,
+    RESULTS,
+    TABLES,
+    figure_file,
+)
 
 PROFILES = {
     "https://w3id.org/ro/wfrun/process/0.5": "Process Run Crate",
@@ -27,7 +34,7 @@ PROFILES = {
     "https://w3id.org/ro/wfrun/provenance/0.5": "Provenance Run Crate",
     "https://w3id.org/workflowhub/workflow-ro-crate/1.0": "Workflow RO-Crate",
 }
-WORKFLOW = f"{SOURCE}/Snakefile"
+WORKFLOW = f"{PACKED_SOURCE}/Snakefile"
 FORMATS = {
     "json": "application/json",
     "jsonl": "application/jsonl",
@@ -277,14 +284,14 @@ def _products(crate: _Crate, figures: Iterable[str], outputs: list[Entity]) -> l
     report, tables = outputs
     made = [
         crate.file(
-            f"{RESULTS}/report.html",
+            f"{RESULTS}/{REPORT}",
             name="The report",
             exampleOfWork=report,
         ),
-        crate.folder(f"{RESULTS}/tables/", name="Tables", exampleOfWork=tables),
-        crate.folder(f"{RESULTS}/figures/", name="Figures"),
+        crate.folder(f"{RESULTS}/{TABLES}/", name="Tables", exampleOfWork=tables),
+        crate.folder(f"{RESULTS}/{FIGURES}/", name="Figures"),
     ]
-    made += [crate.file(f"{RESULTS}/figures/{name}.svg", name=name) for name in figures]
+    made += [crate.file(f"{RESULTS}/{figure_file(name)}", name=name) for name in figures]
     return made
 
 

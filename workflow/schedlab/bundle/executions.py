@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from schedlab.paths import RESULTS
+from schedlab.paths import FIGURES, REPORT, RESULTS, TABLES
 
 
 class Step(NamedTuple):
@@ -91,8 +91,8 @@ def with_analysis(executions: list[Execution], date: str) -> list[Execution]:
     """
     used = {run.step for run in executions}
     after = [
-        Execution("tables", "tables", f"{RESULTS}/tables/", date, date),
-        Execution("figure", "figures", f"{RESULTS}/figures/", date, date),
-        Execution("report", "report", f"{RESULTS}/report.html", date, date),
+        Execution("tables", "tables", f"{RESULTS}/{TABLES}/", date, date),
+        Execution("figure", "figures", f"{RESULTS}/{FIGURES}/", date, date),
+        Execution("report", "report", f"{RESULTS}/{REPORT}", date, date),
     ]
     return [*executions, *(run for run in after if run.step not in used)]

@@ -11,11 +11,9 @@ from schedlab import __version__
 from schedlab.bundle import crate
 from schedlab.bundle.archive_format import (
     CITATION,
-    CRATE,
     DESCRIPTION,
     PATCH,
     SCHEMA,
-    SOURCE,
     ZENODO,
 )
 from schedlab.bundle.checkout import Checkout
@@ -37,7 +35,7 @@ from schedlab.config import Experiment
 from schedlab.errors import SchedlabError
 from schedlab.figures import FIGURES
 from schedlab.outside.names import require_writable
-from schedlab.paths import CHECKOUT, RESULTS
+from schedlab.paths import CHECKOUT, CRATE, PACKED_SOURCE, RECORD, RESULTS
 from schedlab.privacy.identity import identity
 from schedlab.results.records import digest, file_digest, load_record
 
@@ -150,7 +148,7 @@ def _read_records(results: Path, experiment: Experiment) -> tuple[str, str, list
     lineages: list[str] = []
     spans: dict[str, tuple[str, str]] = {}
     for folder in trial_folders(experiment):
-        record = load_record(results / folder / "record.json")
+        record = load_record(results / folder / RECORD)
         lineages.append(str(record["lineage"]))
         run = execution(record, folder)
         newest = max(newest, run.start)
@@ -177,8 +175,7 @@ def _add(writer: BundleWriter, scanner: Scanner, results: Path, entry: Content) 
     if entry.sha256 and file_digest(path) != entry.sha256:
         raise SchedlabError(
             f"{path} is not the file that its record describes",
-            remedy=f"remove {path.parent / 'record.json'} and run `make report`: the stage runs "
-            "again",
+            remedy=f"remove {path.parent / RECORD} and run `make report`: the stage runs again",
         )
     if not entry.opaque and path.suffix not in _SEARCHED_AT_THEIR_SOURCE:
         with path.open("rb") as handle:
@@ -191,8 +188,9 @@ def _add_source(
     writer: BundleWriter, scanner: Scanner, name: str, content: bytes, executable: bool
 ) -> None:
     # Committed files are public, so names in them may stay. Secret keys may not.
-    scanner.check(f"{SOURCE}/{name}", io.BytesIO(content), machine=False)
-    writer.add(f"{SOURCE}/{name}", io.BytesIO(content), len(content), executable=executable)
+    path = f"{PACKED_SOURCE}/{name}"
+    scanner.check(path, io.BytesIO(content), machine=False)
+    writer.add(path, io.BytesIO(content), len(content), executable=executable)
 
 
 class _Added(io.RawIOBase):

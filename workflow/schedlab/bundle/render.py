@@ -19,7 +19,7 @@ from schedlab.outside.names import require_writable
 from schedlab.paths import FIGURES as FIGURES_FOLDER
 from schedlab.paths import REPORT, TABLE_FILES, TABLES, figure_file
 from schedlab.report.render import render_report
-from schedlab.tables.build import Tables, build_tables, load_left_out
+from schedlab.tables.build import build_tables, load_left_out
 from schedlab.tables.imported import sound_origins
 
 
@@ -88,8 +88,8 @@ def render(path: Path, output: Path, *, tables: bool = False, force: bool = Fals
             experiment,
             output / REPORT,
         )
-        names = [f"figures/{name}.svg" for name in FIGURES] + [REPORT]
-        names += [f"tables/{name}.parquet" for name in Tables._fields] * tables
+        names = [*map(figure_file, FIGURES), REPORT]
+        names += [f"{TABLES}/{name}" for name in TABLE_FILES] * tables
         same = [name for name in names if _equal(source.results / name, output / name)]
         description = source.verified.description if source.verified else {}
         then: dict[str, Any] = description.get("versions", {})

@@ -120,6 +120,13 @@ def describe(path: Path, content: bytes) -> dict[str, Any]:
 def verify(path: Path, limits: ArchiveLimits | None = None) -> Verified:
     """Check an archive, or the folder of an unpacked one. Nothing is written.
 
+    Parameters
+    ----------
+    path : pathlib.Path
+        The archive or folder.
+    limits : ArchiveLimits, optional
+        Limits of an archive.
+
     Raises
     ------
     SchedlabError
@@ -135,6 +142,15 @@ def unpack(path: Path, folder: Path, limits: ArchiveLimits | None = None) -> Ver
 
     Every file is created below `folder`, and no member is a link, so nothing outside can be
     written.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The archive.
+    folder : pathlib.Path
+        Empty folder to unpack into.
+    limits : ArchiveLimits, optional
+        Limits of the archive.
 
     Raises
     ------

@@ -120,7 +120,18 @@ class BundleWriter:
         os.fsync(self._file.fileno())
 
     def add(self, name: str, source: IO[bytes], size: int, *, executable: bool = False) -> None:
-        """Add a member of `size` bytes, read from `source`.
+        """Add a member.
+
+        Parameters
+        ----------
+        name : str
+            Path below the bundle's root.
+        source : IO
+            Content, read from the current position to the end.
+        size : int
+            Size of the content in bytes.
+        executable : bool
+            The file may be executed.
 
         Raises
         ------

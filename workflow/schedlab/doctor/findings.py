@@ -81,6 +81,13 @@ def check_host(needs: HostNeeds) -> list[HostProblem]:
 def require_host(experiment: Experiment, results: Path) -> None:
     """Check that the machine can run an experiment.
 
+    Parameters
+    ----------
+    experiment : Experiment
+        The experiment.
+    results : pathlib.Path
+        Results folder that it will use.
+
     Raises
     ------
     SchedlabError

@@ -10,7 +10,7 @@ from schedlab.errors import SchedlabError
 from schedlab.lineage.chain import Link
 from schedlab.lineage.targets import Target
 from schedlab.outside.names import inside
-from schedlab.paths import RESULTS
+from schedlab.paths import PACKED_SOURCE, RESULTS
 from schedlab.results.records import file_digest
 from schedlab.results.store import Store, below, origin_of
 
@@ -63,7 +63,7 @@ def source_folder(store: Store, checkout: Path) -> Path | None:
     For a bundle this is the source in the bundle, or None if it has none; else it is `checkout`.
     """
     if store.shared:
-        packed = store.results.parent / "source"
+        packed = store.results.parent / PACKED_SOURCE
         return packed if packed.is_dir() else None
     return checkout
 

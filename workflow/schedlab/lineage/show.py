@@ -16,7 +16,17 @@ _MANY = 8
 
 
 def as_data(target: Target, links: list[Link], checked: dict[str, CheckedLink]) -> dict[str, Any]:
-    """Return the chain as plain data for JSON."""
+    """Return the chain as plain data for JSON.
+
+    Parameters
+    ----------
+    target : Target
+        Start of the chain.
+    links : list of Link
+        The chain.
+    checked : dict of str to CheckedLink
+        Outcome of :func:`schedlab.lineage.check.check`.
+    """
     wrong = first_mismatch(checked)
     return {
         "schema": SCHEMA,
@@ -55,7 +65,17 @@ def _link(link: Link, checked: CheckedLink) -> dict[str, Any]:
 
 
 def as_text(target: Target, links: list[Link], checked: dict[str, CheckedLink]) -> str:
-    """Return the chain as text, from the target to the commit."""
+    """Return the chain as text, from the target to the commit.
+
+    Parameters
+    ----------
+    target : Target
+        Start of the chain.
+    links : list of Link
+        The chain.
+    checked : dict of str to CheckedLink
+        Outcome of :func:`schedlab.lineage.check.check`.
+    """
     lines = [*_heading(target), ""]
     for link in links:
         lines += _paragraph(link, checked[link.path])

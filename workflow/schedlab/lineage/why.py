@@ -13,7 +13,7 @@ from schedlab.lineage.chain import versions
 from schedlab.lineage.durations import STAGES, Durations, Estimate, duration
 from schedlab.lineage.snakemake_internals import Plan, PlannedJob
 from schedlab.outside.json_text import read_json
-from schedlab.paths import RESULTS
+from schedlab.paths import RESULTS, TOOLCHAIN
 from schedlab.printing import some
 from schedlab.results.digests import file_digest
 from schedlab.sources.stages import files, named, subject
@@ -141,7 +141,7 @@ def _causes(job: PlannedJob, names: dict[str, str], experiment: Experiment) -> I
 
 
 def _file(job: PlannedJob, path: str, then: str | None, now: str | None) -> Iterator[Cause]:
-    if Path(path).name == "toolchain.json":
+    if Path(path).name == TOOLCHAIN:
         yield from _versions(job, Path(path))
     if then and now and then != now:
         yield Cause("file", path, f"changed ({then[:12]} to {now[:12]})")

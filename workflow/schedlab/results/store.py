@@ -11,7 +11,7 @@ from typing import Any
 
 from schedlab.errors import SchedlabError
 from schedlab.outside.names import inside
-from schedlab.paths import IMPORTED, figure_record, trial_record
+from schedlab.paths import CRATE, IMPORTED, figure_record, trial_record
 from schedlab.results.imports import label
 from schedlab.results.records import file_digest, load_record
 
@@ -94,8 +94,7 @@ class Store:
     @cached_property
     def shared(self) -> bool:
         """Whether this is an unpacked bundle, which does not contain the large files."""
-        metadata = "ro-crate-metadata.json"
-        return any((folder / metadata).is_file() for folder in (self.results, self.results.parent))
+        return any((folder / CRATE).is_file() for folder in (self.results, self.results.parent))
 
     def _load(self, path: str) -> dict[str, Any] | SchedlabError:
         if path not in self._read:
