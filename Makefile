@@ -1,10 +1,10 @@
-# The commands of this project; `make help` lists them. Each stage can be run by itself: a target
-# brings everything before it up to date and stops there.
+# The commands of this project. `make help` lists them. Each stage has a target, which brings the
+# stage and everything before it up to date.
 
 CORES ?= 4
 CONFIG ?= config/experiments.yaml
 RESULTS ?= results
-# What goes into a bundle beside the usual: blocks, images, snapshots (with commas between).
+# What a bundle contains in addition: blocks, images, snapshots (separated by commas).
 INCLUDE ?=
 # What `make test` runs; for example `make test TESTS=tests/unit`.
 TESTS ?= tests/unit tests/workflow tests/infrastructure tests/e2e
@@ -14,12 +14,12 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 
-# As in the activated environment; libvirtd and others are in sbin.
+# As in the activated environment. libvirtd and other programs are in sbin.
 export PATH := $(CURDIR)/.venv/bin:$(PATH):/usr/local/sbin:/usr/sbin:/sbin
 export SCHEDLAB_EXPERIMENTS = $(CONFIG)
 export SCHEDLAB_RESULTS = $(RESULTS)
 
-# Tests with real machines run one at a time and beside nothing else: they measure, and have limits.
+# Tests with real machines run one at a time, without other tests, because they measure times.
 PYTEST = python -m schedlab.toolchain pytest --durations=15
 REAL = $(filter tests/e2e%,$(TESTS))
 APART = $(filter-out tests/e2e%,$(TESTS))
@@ -36,7 +36,7 @@ help: ## Show this list
 	@echo "  CORES=$(CORES)  CONFIG=$(CONFIG)  RESULTS=$(RESULTS)   (set them after the target)"
 
 .PHONY: setup
-setup: ## Install what is needed: system packages, .venv, tools (nothing to do takes no time)
+setup: ## Install system packages, .venv and tools, if they are missing
 	@scripts/setup
 
 .PHONY: report
@@ -44,7 +44,7 @@ report: setup ## Run everything that is not up to date and write results/report.
 	@$(SNAKEMAKE) $(RESULTS)/report.html
 
 .PHONY: bundle
-bundle: setup ## Pack results/bundle.tar.zst to share (INCLUDE=blocks,images adds to it)
+bundle: setup ## Pack results/bundle.tar.zst to share (INCLUDE=blocks,images adds these)
 	@$(SNAKEMAKE_WITH) include=$(INCLUDE) -- $(RESULTS)/bundle.tar.zst
 
 .PHONY: image
@@ -76,7 +76,7 @@ reap: setup ## Remove what interrupted runs left behind
 	@schedlab reap
 
 .PHONY: clean
-clean: ## Remove the results, finished trials too; the cache of tools and images stays
+clean: ## Remove all results, also finished trials, but not the cache of tools and images
 	@if [ -x .venv/bin/schedlab ]; then schedlab reap; fi
 	@rm -rf -- $(RESULTS) .snakemake
 
@@ -86,14 +86,14 @@ lint: ## Check the sources without running them
 	@scripts/lint
 
 .PHONY: test
-test: ## Check the sources and run the tests, one on a real cluster
+test: ## Check the sources and run the tests, one of them on a real cluster
 	@scripts/setup --test
 	@scripts/lint
 	@$(PYTEST_APART)
 	@$(PYTEST_REAL)
 
 .PHONY: test-all
-test-all: ## Like test, but leave no test out: build what is missing, take the minutes
+test-all: ## Like test, but run every test: this builds what is missing and takes longer
 	@scripts/setup --test
 	@scripts/lint
 	@$(PYTEST_APART)

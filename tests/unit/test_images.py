@@ -24,7 +24,7 @@ from schedlab.images.payload import compile_program
 from schedlab.images.probe import boots, probe_accelerator
 from schedlab.privacy.package_mirrors import (
     MIRROR_VARIABLE,
-    Source,
+    PackageSource,
     debian_mirror,
     parse_deb822,
     parse_one_line,
@@ -78,8 +78,8 @@ def no_override(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_deb822_paragraphs_with_comments_and_continuation_lines() -> None:
     assert list(parse_deb822(DEB822)) == [
-        Source("http://mirror.example/debian", "bookworm", ("main", "contrib")),
-        Source("http://mirror.example/debian", "bookworm-updates", ("main", "contrib")),
+        PackageSource("http://mirror.example/debian", "bookworm", ("main", "contrib")),
+        PackageSource("http://mirror.example/debian", "bookworm-updates", ("main", "contrib")),
     ]
 
 
@@ -93,8 +93,8 @@ def test_deb822_text_is_never_taken_for_the_name_of_a_file(
 
 def test_one_line_sources_with_options_and_comments() -> None:
     assert list(parse_one_line(ONE_LINE)) == [
-        Source("https://other.example/apt", "stable", ("main",)),
-        Source("http://deb.example/debian", "bookworm", ("main", "contrib")),
+        PackageSource("https://other.example/apt", "stable", ("main",)),
+        PackageSource("http://deb.example/debian", "bookworm", ("main", "contrib")),
     ]
 
 

@@ -123,7 +123,11 @@ def _content(tables: Path, results: Path, experiment: Experiment) -> dict[str, A
         "steps": _steps(loaded.trials),
         "clusters": clusters,
         "imported": [
-            {"name": origin.name, **origin.told, "created": moment(str(origin.told["created"]))}
+            {
+                "name": origin.name,
+                **origin.description,
+                "created": moment(str(origin.description["created"])),
+            }
             for origin in sources[1:]
         ],
         "left_out": [{"name": name, "why": why} for name, why in sorted(left_out.items())],
