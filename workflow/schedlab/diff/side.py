@@ -14,6 +14,7 @@ from schedlab.config.model import Experiment
 from schedlab.errors import SchedlabError
 from schedlab.outside.names import inside
 from schedlab.results.records import load_record
+from schedlab.results.store import record_of_trial
 from schedlab.tables.build import load_trials
 
 if TYPE_CHECKING:
@@ -102,15 +103,14 @@ class Side:
         return table
 
     def _trial_record(self, row: dict[Any, Any]) -> Path:
-        key = (str(row[name]) for name in ("cluster", "workload", "repetition"))
-        return inside(self.results, "/".join(("trials", *key, "record.json")))
+        return inside(self.results, record_of_trial(str(row["trial"])))
 
     @cached_property
     def experiment(self) -> Experiment | None:
         """The experiment that the records were made with; None where the file is of another.
 
         A file within the results is of them, as in every bundle. One beside them is what the user
-        edits, and need not be: it counts where its clusters are those of the records. Which libvirt
+        edits, and need not be: it counts where its machines are those of the records. Which libvirt
         ran them says nothing of that.
         """
         made = {
@@ -123,8 +123,8 @@ class Side:
             if self._experiments.parent == self.results:
                 return experiment
             fits = all(
-                made.get(cluster.id) == _shape(design.cluster_spec(experiment, cluster.id))
-                for cluster in experiment.clusters()
+                made.get(name) == _shape(design.provision_spec(experiment, name))
+                for name in design.machines(experiment)
             )
         except SchedlabError:
             return None
