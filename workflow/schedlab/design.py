@@ -166,6 +166,26 @@ def settings(cluster: Cluster) -> dict[str, str]:
     return scheduler_of(cluster).merged_settings(cluster.settings)
 
 
+def variant_facts(experiment: Experiment, cluster: Cluster) -> dict[str, str]:
+    """What an experiment writes for a cluster's variant, key by key; settings as in force.
+
+    Keys of settings carry the scheduler's name: equal names of two schedulers mean two things.
+    """
+    sections = {
+        "image": {"image": image_of(experiment, cluster), **cluster.image.model_dump()},
+        **_shape(cluster.head, cluster.node, cluster.placement),
+        "metrics": cluster.metrics.model_dump(),
+    }
+    facts = {
+        f"{section}.{key}": str(value)
+        for section, content in sections.items()
+        for key, value in content.items()
+    }
+    del facts["image.image"]
+    native = {f"{cluster.scheduler}: {key}": value for key, value in settings(cluster).items()}
+    return facts | native
+
+
 def variables(cluster: Cluster) -> dict[str, Any]:
     """Ansible variables of a cluster's configuration: its roles, and the settings in force."""
     scheduler = scheduler_of(cluster)
