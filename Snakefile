@@ -27,10 +27,11 @@ envvars:
 
 
 wildcard_constraints:
-    image="[a-z0-9]+",
-    cluster="[a-z0-9]+-n[0-9]+",
+    image="[a-z0-9]+(-[a-z0-9]+)?",
+    machines="[a-z0-9-]+-n[0-9]+(-[0-9a-f]+)?(-c[0-9]+)?",
+    cluster="[a-z0-9-]+-n[0-9]+(-c[0-9]+)?",
     workload="[a-z0-9-]+",
-    nodes="[0-9]+",
+    nodes="[0-9]+(x[0-9]+)?",
     repetition="[0-9]+",
     figure="[a-z_]+",
 

@@ -111,17 +111,18 @@ def stage_records(experiment: Experiment) -> Iterator[str]:
     for image in design.images(experiment):
         for stage in ("base", "image", *(["programs"] * bool(image_programs(image)))):
             yield image_record(image, stage)
+    for machines in design.machines(experiment):
+        yield cluster_record(machines, "provisioned")
     for cluster in experiment.clusters():
-        for state in ("provisioned", "configured"):
-            yield cluster_record(cluster.id, state)
+        yield cluster_record(cluster.id, "configured")
 
 
 def trace_records(experiment: Experiment) -> Iterator[str]:
     """Yield the names of the records of all traces of an experiment."""
     for workload in experiment.workloads:
-        for nodes in experiment.nodes:
-            for repetition in range(1, experiment.repetitions + 1):
-                yield trace_record(workload.name, nodes, repetition)
+        for machine in experiment.machine_names():
+            for repetition in range(1, experiment.repetitions.trials + 1):
+                yield trace_record(workload.name, machine, repetition)
 
 
 def trial_folders(experiment: Experiment) -> list[str]:

@@ -148,13 +148,13 @@ def image(experiments: Path, results: Path, name: str) -> None:
 
 @main.command()
 @_paths
-@click.option("--cluster", required=True)
-def provision(experiments: Path, results: Path, cluster: str) -> None:
-    """Create a cluster with Terraform and snapshot it."""
-    context = _enter(experiments, results, f"provision-{cluster}")
+@click.option("--machines", required=True)
+def provision(experiments: Path, results: Path, machines: str) -> None:
+    """Create machines with Terraform and snapshot them."""
+    context = _enter(experiments, results, f"provision-{machines}")
     from schedlab.stages.provision import provision as run
 
-    run(context, cluster)
+    run(context, machines)
 
 
 @main.command()
@@ -181,11 +181,11 @@ def configure(experiments: Path, results: Path, cluster: str, check_again: bool)
 @main.command("trace-workload")
 @_paths
 @click.option("--workload", required=True)
-@click.option("--nodes", type=int, required=True)
+@click.option("--nodes", required=True, help="Compute nodes; 2x4: two of four processors.")
 @click.option("--repetition", type=int, required=True)
 @click.option("--output", type=click.Path(path_type=Path), required=True)
 def trace_workload(
-    experiments: Path, results: Path, workload: str, nodes: int, repetition: int, output: Path
+    experiments: Path, results: Path, workload: str, nodes: str, repetition: int, output: Path
 ) -> None:
     """Write the neutral trace of a workload."""
     from schedlab.stages.context import Context

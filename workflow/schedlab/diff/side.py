@@ -23,6 +23,7 @@ from schedlab.paths import (
     trial_record,
 )
 from schedlab.results.records import load_record
+from schedlab.results.store import record_of_trial
 from schedlab.tables.build import load_trials
 
 if TYPE_CHECKING:
@@ -111,15 +112,14 @@ class Side:
         return table
 
     def _trial_record(self, row: dict[Any, Any]) -> Path:
-        key = (str(row[name]) for name in ("cluster", "workload", "repetition"))
-        return inside(self.results, trial_record(*key))
+        return inside(self.results, record_of_trial(str(row["trial"])))
 
     @cached_property
     def experiment(self) -> Experiment | None:
         """The experiment that the records were made with; None if no file of it is known.
 
         A file within the results belongs to them, as in every bundle. A file beside them may have
-        been edited since: it is used only if its clusters are those of the records, apart from the
+        been edited since: it is used only if its machines are those of the records, apart from the
         libvirt that ran them.
         """
         made = {
@@ -132,8 +132,8 @@ class Side:
             if self._experiments.parent == self.results:
                 return experiment
             fits = all(
-                made.get(cluster.id) == _shape(design.cluster_spec(experiment, cluster.id))
-                for cluster in experiment.clusters()
+                made.get(name) == _shape(design.provision_spec(experiment, name))
+                for name in design.machines(experiment)
             )
         except SchedlabError:
             return None

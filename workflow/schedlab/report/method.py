@@ -105,7 +105,14 @@ def _replicates(valid: pd.DataFrame, cells: int) -> tuple[str, str]:
             f"{few} of {cells} cells have fewer than {ONE_MODE_BELOW}: their intervals (†) assume"
             " noise with one mode."
         )
-    told.append("All trials of a cluster start from one snapshot: only one was sampled.")
+    snapshots = valid.groupby(["workload", "cluster"], observed=True)["snapshot"].nunique()
+    if len(snapshots) and snapshots.min() > 1:
+        told.append(
+            f"Trials of a cell ran on at least {snapshots.min()} clusters, each made anew; the"
+            " variance is split over clusters and trials in Clusters and trials."
+        )
+    else:
+        told.append("All trials of a cluster start from one snapshot: only one was sampled.")
     return (PARTLY if len(valid) else EMPTY), " ".join(told)
 
 
@@ -143,6 +150,15 @@ def _comparisons(verdicts: Sequence[str]) -> tuple[str, str]:
     if other:
         told += f" {other} of {len(verdicts)} are not comparable."
     return (PARTLY if small or other else YES), told
+
+
+def _noise(cells: int, *, any_verdict: bool) -> tuple[str, str]:
+    """Status and place of the rule on the noise floor."""
+    if cells:
+        return YES, f"Noise floor: {cells} workloads and node counts of a variant against itself."
+    if any_verdict:
+        return NOT_YET, "No A/A comparison is part of this report: no noise floor is applied."
+    return EMPTY, "This report compares nothing."
 
 
 def _percentiles(trials: pd.DataFrame) -> tuple[str, str]:
@@ -208,7 +224,12 @@ def _distributions(valid: pd.DataFrame) -> tuple[str, str]:
 
 
 def rules(
-    trials: pd.DataFrame, verdicts: Sequence[str], *, pooled: bool, absent: bool
+    trials: pd.DataFrame,
+    verdicts: Sequence[str],
+    *,
+    pooled: bool,
+    absent: bool,
+    noise: int = 0,
 ) -> list[dict[str, Any]]:
     """The rules for statistics, whether this report keeps them, and where.
 
@@ -222,6 +243,8 @@ def rules(
         Trials of one cluster differ in the record that they started from.
     absent : bool
         Trials of the experiment are not in the tables.
+    noise : int
+        Cells in which a variant that ran a second time was compared with itself.
     """
     valid = trials[trials["valid"].astype(bool)]
     cells = trials.groupby(["workload", "cluster"], observed=True).ngroups
@@ -244,11 +267,7 @@ def rules(
         ),
         (
             "An A/A comparison gives the noise floor.",
-            *(
-                (NOT_YET, "No A/A comparison is part of this report: no noise floor is applied.")
-                if verdicts
-                else (EMPTY, "This report compares nothing.")
-            ),
+            *_noise(noise, any_verdict=bool(verdicts)),
         ),
         ("Percentiles only where n supports them.", *_percentiles(trials)),
         (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import compress
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from schedlab.config.model import Experiment
+from schedlab.design import variant_facts
 from schedlab.figures import FIGURES
 from schedlab.formatting import number, seconds, short
 from schedlab.lineage.chain import anchor
@@ -78,18 +80,21 @@ def _content(tables: Path, results: Path, experiment: Experiment) -> dict[str, A
     records = Records(results, experiment, map(str, trials["trial"]))
     facts = summary.conditions(loaded, experiment)
     rows = summary.trial_rows(trials)
-    differences = comparison.differences(trials)
+    again = comparison.again(trials, _again(experiment))
+    labels = {origin.label(pair[1]) for origin in sources if (pair := _again(origin.experiment))}
+    differences = comparison.differences(trials, again["floors"], labels)
     clusters = [
         books[origin.name].cluster(cluster)
-        | {"id": origin.label(cluster.id), "scheduler": origin.label(cluster.scheduler)}
+        | {"id": origin.label(cluster.id), "scheduler": origin.label(cluster.variant)}
         for origin in sources
         for cluster in origin.experiment.clusters()
     ]
     for row in rows:
         row["anchor"] = anchor(record_of_trial(row["trial"]))
     for cluster in clusters:
-        cluster["trials"] = [row for row in rows if row["cluster"] == cluster["id"]]
-        cluster["in_force"] = summary.settings_of(trials, "cluster", cluster["id"])
+        own = [row["trial"].partition(".")[0] == cluster["id"] for row in rows]
+        cluster["trials"] = list(compress(rows, own))
+        cluster["in_force"] = summary.settings_of(trials, "scheduler", cluster["scheduler"])
     probe = (records.accelerator or {}).get("accelerator", {})
     return {
         "name": experiment.name,
@@ -103,7 +108,9 @@ def _content(tables: Path, results: Path, experiment: Experiment) -> dict[str, A
         "anchors": {row["trial"]: row["anchor"] for row in rows},
         "results": summary.main_table(trials),
         "differences": differences,
-        "parity": comparison.parity(trials),
+        "again": again,
+        "spread": comparison.spread(trials),
+        "parity": comparison.parity(trials, _declared(sources)),
         "fates": summary.fates(trials),
         "invalid": summary.invalid_trials(trials),
         "outcomes": summary.outcomes(trials),
@@ -116,6 +123,7 @@ def _content(tables: Path, results: Path, experiment: Experiment) -> dict[str, A
         "rules": method.rules(
             trials,
             [value["verdict"] for row in differences["rows"] for value in row["values"]],
+            noise=len(again["rows"]),
             pooled=facts["pooled"],
             absent=bool(facts["absent"]),
         ),
@@ -143,12 +151,31 @@ def _sources(
     return [origin for origin in found.sound if origin.name not in left_out], left_out
 
 
+def _again(experiment: Experiment) -> tuple[str, str] | None:
+    """Names of the variant that runs a second time, and of its second series."""
+    again = experiment.again()
+    return (again.name, again.again().name) if again else None
+
+
+def _declared(sources: list[Origin]) -> dict[str, dict[str, str]]:
+    """What the experiments write for each series."""
+    return {
+        origin.label(cluster.variant): variant_facts(origin.experiment, cluster)
+        for origin in sources
+        for cluster in origin.experiment.clusters()
+    }
+
+
 def _factors(experiment: Experiment) -> dict[str, Any]:
     """Factors and levels."""
     return {
-        "schedulers": experiment.schedulers,
+        "schedulers": [
+            one.name + (f" ({one.adapter})" if one.name != one.adapter else "")
+            for one in experiment.variants()
+        ],
         "nodes": [str(nodes) for nodes in experiment.nodes],
-        "repetitions": experiment.repetitions,
+        "repetitions": experiment.repetitions.trials,
+        "clusters": experiment.repetitions.clusters,
         "seed": experiment.seed,
         "workloads": [
             {

@@ -92,9 +92,13 @@ def package_folder(name: str) -> Path:
 
 
 def _sharing(image: str) -> list[Scheduler]:
-    """Adapters whose clusters start from an image, by name."""
+    """Adapters whose clusters start from an image, by name.
+
+    An image's id begins with what adapters call it: ``alpha``, or ``alpha-bookworm``.
+    """
+    kind = image.partition("-")[0]
     adapters = (get_scheduler(name) for name in scheduler_names())
-    return [adapter for adapter in adapters if adapter.image == image]
+    return [adapter for adapter in adapters if adapter.image == kind]
 
 
 def image_roles(image: str) -> tuple[str, ...]:

@@ -170,9 +170,9 @@ def rendered_file(head: Node, path: str) -> str:
 
 def configure(context: Context, cluster_id: str) -> None:
     """Restore the provisioned cluster, run its playbook, check it, save it as configured."""
-    cluster = next(c for c in context.experiment.clusters() if c.id == cluster_id)
+    cluster = context.experiment.cluster(cluster_id)
     scheduler = design.scheduler_of(cluster)
-    before, folder = (context.cluster(cluster_id, s) for s in ("provisioned", "configured"))
+    before, folder = context.provisioned(cluster), context.configured(cluster_id)
     verify_outputs(before / RECORD)
     provisioned = load_record(before / RECORD)
     record = RecordWriter(
@@ -186,11 +186,11 @@ def configure(context: Context, cluster_id: str) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     experiment = context.experiment
-    hugepages = experiment.placement.hugepages
+    hugepages = cluster.placement.hugepages
     with open_testbed(
         experiment.libvirt.uri, context.results, f"configure-{cluster_id}", hugepages=hugepages
     ) as testbed:
-        restored = snapshot.restore(testbed, before / "snapshot")
+        restored = snapshot.restore(testbed, before / "snapshot", cluster=cluster_id)
         key = before / "secrets" / "id_ed25519"
         with connect(testbed.scratch, restored["nodes"], key) as nodes:
             alive = liveness(testbed, cluster_id, nodes, STAGE)
@@ -198,7 +198,7 @@ def configure(context: Context, cluster_id: str) -> None:
             addresses = {node["name"]: node["address"] for node in restored["nodes"]}
             scheduler.make_secrets(secrets_folder(folder), addresses)
             variables = scheduler.secret_variables(folder / "secrets")
-            variables |= design.variables(experiment, cluster)
+            variables |= design.variables(cluster)
             timings = play(
                 before / "terraform-outputs.json",
                 testbed.scratch / "ssh.conf",
@@ -245,9 +245,9 @@ def rerun_changes(context: Context, cluster_id: str) -> list[dict[str, Any]]:
 
     For the test that a second run changes nothing; nothing is saved.
     """
-    cluster = next(c for c in context.experiment.clusters() if c.id == cluster_id)
+    cluster = context.experiment.cluster(cluster_id)
     scheduler = design.scheduler_of(cluster)
-    before, folder = (context.cluster(cluster_id, s) for s in ("provisioned", "configured"))
+    before, folder = context.provisioned(cluster), context.configured(cluster_id)
     with open_testbed(
         context.experiment.libvirt.uri, context.results, f"again-{cluster_id}"
     ) as testbed:
@@ -260,7 +260,7 @@ def rerun_changes(context: Context, cluster_id: str) -> list[dict[str, Any]]:
                 testbed.scratch / "ssh.conf",
                 {
                     **scheduler.secret_variables(folder / "secrets"),
-                    **design.variables(context.experiment, cluster),
+                    **design.variables(cluster),
                 },
                 testbed.scratch,
                 context.experiment.limits.configure,

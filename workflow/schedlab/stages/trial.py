@@ -71,14 +71,15 @@ class Trial:
 
     def __init__(self, context: Context, cluster_id: str, workload: str, repetition: int) -> None:
         self.context = context
-        self.cluster: Cluster = next(c for c in context.experiment.clusters() if c.id == cluster_id)
+        self.cluster: Cluster = context.experiment.cluster(cluster_id)
         self.workload = workload
         self.repetition = repetition
         self.id = f"{cluster_id}.{workload}.{repetition}"
         self.scheduler: Scheduler = get_scheduler(self.cluster.scheduler)
         self.folder = context.trial(cluster_id, workload, repetition)
-        self.configured = context.cluster(cluster_id, "configured")
-        self.trace_path = context.trace(workload, self.cluster.nodes, repetition)
+        self.configured = context.configured(cluster_id)
+        machine = context.experiment.machine_name(self.cluster)
+        self.trace_path = context.trace(workload, machine, repetition)
         self.conditions: dict[str, Any] = {}
         self.reasons: list[str] = []
         self.phases = Phases()
@@ -115,7 +116,7 @@ class Trial:
                 experiment.libvirt.uri,
                 self.context.results,
                 self.id,
-                hugepages=experiment.placement.hugepages,
+                hugepages=self.cluster.placement.hugepages,
             ) as testbed,
             # Before the guests: Prometheus needs 5 s to learn of its targets.
             self._prometheus() as url,
@@ -134,6 +135,8 @@ class Trial:
             trial={
                 "cluster": self.cluster.id,
                 "scheduler": self.cluster.scheduler,
+                "variant": self.cluster.variant,
+                "number": self.cluster.number,
                 "workload": self.workload,
                 "repetition": self.repetition,
                 "nodes": self.cluster.nodes,
@@ -154,7 +157,7 @@ class Trial:
     def _measure(self, testbed: Testbed, restored: dict[str, Any], url: str) -> None:
         names = [node["name"] for node in restored["nodes"]]
         pids = emulator_pids(names, testbed, self.cluster.id)
-        key = self.context.cluster(self.cluster.id, "provisioned") / "secrets" / "id_ed25519"
+        key = self.context.provisioned(self.cluster) / "secrets" / "id_ed25519"
         cores = host.host_description()["cores"]
         self.conditions |= {
             "accelerator": self.context.accelerator["accelerator"],
@@ -163,7 +166,7 @@ class Trial:
             "reset": self.cluster.reset,
             "restore_seconds": round(restored["seconds"], 3),
             "resume_skew_ns": restored["resume_skew_ns"],
-            "scrape_interval": self.context.experiment.metrics.scrape_interval,
+            "scrape_interval": self.cluster.metrics.scrape_interval,
             "clock": {name: {} for name in names},
             "declared": {
                 name: {"cpus": guest.vcpus, "memory_mib": guest.memory_mib}
@@ -261,9 +264,7 @@ class Trial:
             for node in nodes
             if node["role"] == role
         ]
-        config = scrape_config(
-            targets, self.context.experiment.metrics.scrape_interval, self.cluster.id
-        )
+        config = scrape_config(targets, self.cluster.metrics.scrape_interval, self.cluster.id)
         executable = self.toolchain.path("prometheus")
         with prometheus(executable, self.folder / "prometheus", config) as url:
             yield url

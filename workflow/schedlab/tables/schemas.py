@@ -52,7 +52,9 @@ class Column(NamedTuple):
 KEYS = (
     Column("trial", pa.string(), "", "id of the trial: cluster.workload.repetition"),
     Column("cluster", pa.string(), "", "id of the cluster: scheduler-n(nodes)"),
-    Column("scheduler", pa.string(), "", "scheduler"),
+    Column("scheduler", pa.string(), "", "name of the variant, which is that of its series"),
+    Column("adapter", pa.string(), "", "scheduler that the variant is one of"),
+    Column("snapshot", pa.int32(), "1", "which of equal clusters, each made anew, from 1"),
     Column("source", pa.string(), "", "name of the import that it is from; empty for one's own"),
     Column("workload", pa.string(), "", "name of the workload"),
     Column("repetition", pa.int32(), "1", "repetition, from 1"),

@@ -101,10 +101,13 @@ def _read_trial(folder: Path, origin: str) -> TrialRows:
     trace = read_trace(folder / "trace.json")
     scheduler = get_scheduler(facts["scheduler"])
     clocks = node_clocks(conditions)
+    variant = facts.get("variant", facts["scheduler"])
     keys = {
         "trial": label(origin, record["id"]),
-        "cluster": label(origin, facts["cluster"]),
-        "scheduler": label(origin, facts["scheduler"]),
+        "cluster": label(origin, f"{variant}-n{facts['nodes']}"),
+        "scheduler": label(origin, variant),
+        "adapter": facts["scheduler"],
+        "snapshot": facts.get("number", 1),
         "source": origin,
         "workload": facts["workload"],
         "repetition": facts["repetition"],
