@@ -13,7 +13,8 @@ plan.json (schema schedlab.plan/1)
                   id is its first group; only what is written after the start is read
     concurrency   bound of the submissions that may be under way at one time; each that is due has
                   a thread of its own up to it
-    connections   connections to the API that are open before the start; more are opened when needed
+    ready         threads that wait, and connections to the API that are open, before the start: no
+                  submission pays for the first so many; more are added when needed
 
 DIR/submissions.jsonl, a line as each command returns; clock readings are CLOCK_REALTIME, ns
     {job, intended_ns, submit_ns (just before the command), accepted_ns (just after), native_id
@@ -93,9 +94,10 @@ class Driver:
         )
         self.follower = Follower(plan["completion"]["log"], plan["completion"]["pattern"])
         self.bound = int(plan["concurrency"])
+        self.ready = min(int(plan["ready"]), self.bound)
         if "api" not in plan and any(entry.get("request") for entry in self.submissions):
             raise ValueError("requests without an api")
-        self.api = Api(plan["api"], int(plan["connections"])) if "api" in plan else None
+        self.api = Api(plan["api"], self.ready) if "api" in plan else None
         self.output = output
         self.timeout = timeout
         self.lock = threading.Lock()
@@ -111,6 +113,9 @@ class Driver:
         self.rows_path.write_text("", encoding="utf-8")
         # A thread is added whenever none is idle, so what is due begins at once up to the bound.
         pool = ThreadPoolExecutor(max_workers=self.bound)
+        meeting = threading.Barrier(self.ready)
+        for waiting in [pool.submit(meeting.wait) for _ in range(self.ready)]:
+            waiting.result()
         self.start_ns, self.start = time.time_ns(), time.monotonic()
         timed_out = False
         try:

@@ -12,9 +12,11 @@ from schedlab.config.model import Experiment
 from schedlab.figures import FIGURES
 from schedlab.formatting import number, seconds, short
 from schedlab.lineage.chain import anchor
+from schedlab.metrics.ceiling import with_payload
 from schedlab.paths import REPORT_TEMPLATES, figure_record
 from schedlab.privacy.places import without_places
 from schedlab.report import comparison, method
+from schedlab.report import cost_section as cost
 from schedlab.report import results_section as summary
 from schedlab.report.records_section import Records, moment
 from schedlab.report.svg import inline
@@ -78,7 +80,8 @@ def _content(tables: Path, results: Path, experiment: Experiment) -> dict[str, A
     records = Records(results, experiment, map(str, trials["trial"]))
     facts = summary.conditions(loaded, experiment)
     rows = summary.trial_rows(trials)
-    differences = comparison.differences(trials)
+    compared = with_payload(trials)
+    differences = comparison.differences(compared)
     clusters = [
         books[origin.name].cluster(cluster)
         | {"id": origin.label(cluster.id), "scheduler": origin.label(cluster.scheduler)}
@@ -101,8 +104,10 @@ def _content(tables: Path, results: Path, experiment: Experiment) -> dict[str, A
         "chain": records.chain(),
         "cells": summary.cell_trials(trials),
         "anchors": {row["trial"]: row["anchor"] for row in rows},
-        "results": summary.main_table(trials),
+        "results": summary.main_table(compared),
         "differences": differences,
+        "ceilings": cost.ceiling_rows(trials),
+        "agreement": cost.agreement_rows(trials),
         "parity": comparison.parity(trials),
         "fates": summary.fates(trials),
         "invalid": summary.invalid_trials(trials),

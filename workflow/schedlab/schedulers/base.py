@@ -253,7 +253,7 @@ class Scheduler(ABC):
     def daemons(self) -> dict[str, list[str]]:
         """Role (`head`, `compute`) -> names of the processes that make up the scheduler."""
 
-    def units(self) -> dict[str, dict[str, list[str]]]:
+    def cost_units(self) -> dict[str, dict[str, list[str]]]:
         """Systemd units whose control groups count the cost of daemons.
 
         A control group counts every process that was ever in it, however short its life; that of
@@ -276,7 +276,7 @@ class Scheduler(ABC):
             Unit -> `cpu_seconds` (s, user and system, since its start), `memory_bytes` and
             `peak_memory_bytes` (bytes, with the files' pages that are charged to it).
         """
-        names = {unit for units in self.units().values() for unit in units}
+        names = {unit for units in self.cost_units().values() for unit in units}
         found: dict[str, dict[str, float]] = {}
         for sample in samples:
             unit, metric = sample.labels.get("unit"), UNIT_METRICS.get(sample.name)
@@ -331,7 +331,7 @@ class Scheduler(ABC):
         """Ansible variables of the cost exporter: what it looks at, by the node's role."""
         return {
             "monitoring_processes": self.daemons(),
-            "monitoring_units": {role: list(units) for role, units in self.units().items()},
+            "monitoring_units": {role: list(units) for role, units in self.cost_units().items()},
         }
 
     @abstractmethod

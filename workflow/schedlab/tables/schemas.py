@@ -113,9 +113,13 @@ _COST = pa.list_(
         [
             ("node", pa.string()),
             ("process", pa.string()),
+            ("group", pa.string()),
             ("cpu_s", pa.float64()),
+            ("process_cpu_s", pa.float64()),
+            ("unit_cpu_s", pa.float64()),
             ("rss_bytes", pa.float64()),
             ("peak_rss_bytes", pa.float64()),
+            ("unit_peak_bytes", pa.float64()),
         ]
     )
 )
@@ -125,6 +129,7 @@ _N = pa.int32()
 
 CONDITIONS = (
     Column("kind", pa.string(), "", "kind of the workload"),
+    Column("payload", pa.bool_(), "", "jobs ran their payload; false: the submitter's ceiling"),
     Column("order", _N, "1", "place in the random order of trials, from 0"),
     Column("nodes", _N, "1", "compute nodes"),
     Column("cpus_per_node", _N, "1", "processors of a compute node"),
@@ -185,6 +190,8 @@ OUTCOME = (
     Column("daemons", _WORDS, "", "the scheduler's daemons that died or started again, in words"),
     Column("told", _WORDS, "", "fates other than completed, with what the scheduler said most"),
     Column("concurrency", _N, "1", "most submissions that were under way at one time"),
+    Column("concurrency_bound", _N, "1", "most that could be; jobs that are due wait only above"),
+    Column("backlog", _N, "1", "most submissions that were due at one time and had not begun"),
 )
 
 FATES = (

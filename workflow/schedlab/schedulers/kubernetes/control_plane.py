@@ -207,8 +207,8 @@ class KubernetesBase(Scheduler):
             "compute": ["kubelet", "containerd", "containerd-shim-runc-v2"],
         }
 
-    def units(self) -> dict[str, dict[str, list[str]]]:
-        """Every daemon has its own; containerd's shims run in containerd's, pods in none of them."""
+    def cost_units(self) -> dict[str, dict[str, list[str]]]:
+        """Every daemon's own; containerd's has its shims, and pods have groups elsewhere."""
         return {
             "head": {name: [name] for name in self.daemons()["head"]},
             "compute": {

@@ -221,7 +221,7 @@ class Slurm(Scheduler):
             "compute": ["slurmd", "slurmstepd", "munged"],
         }
 
-    def units(self) -> dict[str, dict[str, list[str]]]:
+    def cost_units(self) -> dict[str, dict[str, list[str]]]:
         """Not slurmd's: jobs run in its control group, as Slurm's use of groups is off.
 
         So slurmd and slurmstepd are counted by process, which misses what a slurmstepd used after
@@ -291,7 +291,7 @@ class Slurm(Scheduler):
                 "metric": "schedlab_slurm_sdiag",
                 "command": "sdiag",
                 "period": COUNTERS_PERIOD,
-            }
+            },
         }
 
     def settings_problems(self, overrides: Mapping[str, str]) -> list[Problem]:
