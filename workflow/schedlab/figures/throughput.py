@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -12,7 +14,7 @@ from schedlab.metrics.ceiling import Ceiling, ceilings, with_payload
 from schedlab.tables.build import Tables
 
 CEILING = "submitter's ceiling"
-_LINE = (0, (4, 2))
+_LINE: Final = "--"
 
 
 def draw(tables: Tables) -> Figure:
@@ -48,7 +50,7 @@ def _bounds(axis: Axes, levels: list[int], bounds: list[Ceiling]) -> None:
         # Up to twice the points' height the panel grows; above it would press them to the ground.
         inside = rate <= 2 * top
         if inside:
-            axis.hlines(rate, place - 0.45, place + 0.45, colors=style.MUTED, linestyles=[_LINE])
+            axis.hlines(rate, place - 0.45, place + 0.45, colors=style.MUTED, linestyles=_LINE)
             axis.set_ylim(0, max(axis.get_ylim()[1], 1.1 * rate))
         else:
             axis.annotate(

@@ -3,7 +3,8 @@
 From cumulative counters at start and end, not from sampled gauges, which miss what happens between
 two samples [1]_. A systemd unit's control group [2]_ counts every process that was ever in it; the
 counters of processes miss what a short-lived one used after it was last seen. So a daemon's cost is
-its unit's where it has one in which no job runs (`Scheduler.cost_units`), else that of its processes.
+its unit's where it has one in which no job runs (`Scheduler.cost_units`), else that of its
+processes.
 
 References
 ----------

@@ -194,8 +194,9 @@ def _bounds(trials: pd.DataFrame) -> tuple[str, str]:
         return NOT_YET, "No bound is known."
     told = "Machine's area and critical path: yes."
     bounded = {(bound.workload, bound.nodes) for bound in ceilings(trials)}
-    cells = with_payload(trials).groupby(["workload", "nodes"], observed=True).groups
-    without = sum((str(workload), int(nodes)) not in bounded for workload, nodes in cells)
+    measured = with_payload(trials)
+    cells = {(str(w), int(n)) for w, n in zip(measured["workload"], measured["nodes"], strict=True)}
+    without = len(cells - bounded)
     if without:
         told += (
             f" The submitter's ceiling is not measured for {without} of {len(cells)} workloads and"

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from schedlab.schedulers.base import TIMESTAMPS
 
-VERSION = "schedlab.tables/4"
+VERSION = "schedlab.tables/5"
 """Version 2: samples carry the lineage of their trial; rows say whose they are.
 
 Version 3: jobs carry the instants of their ranks.
@@ -21,6 +21,9 @@ Version 4: waits, turnarounds and slowdowns begin when a job was due, not when i
 parts of the wait are called lateness, submission, scheduling and launch. `valid` judges the
 measurement alone; jobs without an end count with lower bounds (`at_least`). Trials carry digests of
 their trace and of their host's description.
+
+Version 5: costs of daemons are by systemd unit where one has no jobs in it, and say whose they are;
+trials say whether payloads ran, and what bounded the submissions under way.
 """
 
 # The same few strings over millions of rows.
