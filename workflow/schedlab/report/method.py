@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from schedlab.metrics.ceiling import ceilings, with_payload
 from schedlab.metrics.comparable import NOT_COMPARABLE
 from schedlab.metrics.difference import ERROR_RATE, MARGIN
 from schedlab.metrics.quantities import MAIN_QUANTITIES, QUANTITIES, values_of
@@ -69,7 +70,8 @@ DEFINITIONS = (
     Definition(
         "Scheduler's processor time",
         "of its daemons on all nodes, from cumulative counters read before and after the workload,"
-        " over the jobs of the trace",
+        " over the jobs of the trace: those of their systemd units, which count every short-lived"
+        " process, where no job runs in them, else those of their processes; without the client's",
         "kubernetes/perf-tests issue 694",
     ),
     Definition("Lateness", "submit − due: the driver's own error", ""),
@@ -206,11 +208,20 @@ def _bounds(trials: pd.DataFrame) -> tuple[str, str]:
     unknown = int(trials["ideal_makespan_s"].isna().sum())
     if unknown == len(trials):
         return NOT_YET, "No bound is known."
-    told = (
-        "Machine's area and critical path: yes. The submitter's ceiling is not measured apart; the"
-        " rate that it reached is in Order of trials."
-    )
-    return PARTLY, told + (f" {unknown} trials have no bound." if unknown else "")
+    told = "Machine's area and critical path: yes."
+    bounded = {(bound.workload, bound.nodes) for bound in ceilings(trials)}
+    measured = with_payload(trials)
+    cells = {(str(w), int(n)) for w, n in zip(measured["workload"], measured["nodes"], strict=True)}
+    without = len(cells - bounded)
+    if without:
+        told += (
+            f" The submitter's ceiling is not measured for {without} of {len(cells)} workloads and"
+            " node counts; the rate that the submitter reached is in Order of trials."
+        )
+    else:
+        told += " The submitter's ceiling: in the figure of throughput and its own table."
+    status = PARTLY if without or unknown else YES
+    return status, told + (f" {unknown} trials have no bound." if unknown else "")
 
 
 def _distributions(valid: pd.DataFrame) -> tuple[str, str]:

@@ -14,9 +14,11 @@ from schedlab.design import variant_facts
 from schedlab.figures import FIGURES
 from schedlab.formatting import number, seconds, short
 from schedlab.lineage.chain import anchor
+from schedlab.metrics.ceiling import with_payload
 from schedlab.paths import REPORT_TEMPLATES, figure_record
 from schedlab.privacy.places import without_places
 from schedlab.report import comparison, method
+from schedlab.report import cost_section as cost
 from schedlab.report import results_section as summary
 from schedlab.report.records_section import Records, moment
 from schedlab.report.svg import inline
@@ -80,9 +82,11 @@ def _content(tables: Path, results: Path, experiment: Experiment) -> dict[str, A
     records = Records(results, experiment, map(str, trials["trial"]))
     facts = summary.conditions(loaded, experiment)
     rows = summary.trial_rows(trials)
-    again = comparison.again(trials, _again(experiment))
+    # A scheduler that runs no payload gives a ceiling, and is compared with nothing.
+    compared = with_payload(trials)
+    again = comparison.again(compared, _again(experiment))
     labels = {origin.label(pair[1]) for origin in sources if (pair := _again(origin.experiment))}
-    differences = comparison.differences(trials, again["floors"], labels)
+    differences = comparison.differences(compared, again["floors"], labels)
     clusters = [
         books[origin.name].cluster(cluster)
         | {"id": origin.label(cluster.id), "scheduler": origin.label(cluster.variant)}
@@ -106,10 +110,12 @@ def _content(tables: Path, results: Path, experiment: Experiment) -> dict[str, A
         "chain": records.chain(),
         "cells": summary.cell_trials(trials),
         "anchors": {row["trial"]: row["anchor"] for row in rows},
-        "results": summary.main_table(trials),
+        "results": summary.main_table(compared),
         "differences": differences,
         "again": again,
-        "spread": comparison.spread(trials),
+        "spread": comparison.spread(compared),
+        "ceilings": cost.ceiling_rows(trials),
+        "agreement": cost.agreement_rows(trials),
         "parity": comparison.parity(trials, _declared(sources)),
         "fates": summary.fates(trials),
         "invalid": summary.invalid_trials(trials),

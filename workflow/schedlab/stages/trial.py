@@ -7,11 +7,13 @@ import shutil
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from typing import Any
 
+from schedlab import design
 from schedlab.config import Cluster
 from schedlab.errors import SchedlabError
 from schedlab.paths import CHECKOUT, RECORD
@@ -45,15 +47,44 @@ from schedlab.testbed.prometheus import (
 from schedlab.testbed.session import Testbed, open_testbed
 from schedlab.testbed.ssh import Node, connect, wait_until_reachable
 from schedlab.toolchain import Toolchain
-from schedlab.workloads import read_trace
+from schedlab.workloads import Trace, read_trace
 
 STAGE = "trial"
 DRIVER = "/usr/local/lib/schedlab/schedlab_driver.py"
 PLAN = "/var/lib/schedlab/plan.json"
 TIME_WAS_UP = 3
 """Exit status of the guest driver when its time was up before all jobs ended."""
+MOST_SUBMISSIONS = 1000
+"""Submissions that may be under way at one time. A server needs room for as many connections."""
+COMMAND_MIB = 4
+"""Memory of the head for each submission by a command, MiB: sbatch has 1.6 of its own share."""
+MOST_READY = 200
+"""Submissions that the driver is ready for before the start: threads and open connections."""
 HEALTH_AFTER = 60.0
 """s in which the cluster must be healthy again after its last job: nodes are being cleaned up."""
+
+
+def submissions_at_once(submissions: Sequence[Mapping[str, Any]], memory_mib: int) -> int:
+    """Bound of the submissions that may be under way: open loop, as far as the head's memory goes.
+
+    Parameters
+    ----------
+    submissions : sequence of mapping
+        Of the plan; a command is a process, a request only a connection.
+    memory_mib : int
+        Of the head, MiB.
+    """
+    commands = any(submission["argv"] for submission in submissions)
+    return min(MOST_SUBMISSIONS, memory_mib // COMMAND_MIB) if commands else MOST_SUBMISSIONS
+
+
+def most_due(trace: Trace) -> int:
+    """Most jobs that are due within one second; at least 1."""
+    arrivals = sorted(job.arrival for job in trace.jobs)
+    return max(
+        (bisect_right(arrivals, first + 1.0) - place for place, first in enumerate(arrivals)),
+        default=1,
+    )
 
 
 class Trial:
@@ -196,7 +227,7 @@ class Trial:
             self.conditions["start_ns"] = time.time_ns()
             try:
                 with measure("workload"):
-                    ended = self._drive(testbed, head, names, len(plan["submissions"]))
+                    status = self._drive(testbed, head, names, len(plan["submissions"]))
                 self.conditions["end_ns"] = time.time_ns()
                 self.conditions["resident_mib"] = resident_mib(pids)
                 self._host_load(before, host.sample(pids))
@@ -205,6 +236,8 @@ class Trial:
                     self._clock(nodes, "end")
                 with measure("collect"):
                     self.conditions["not_taken"] = collect(self.scheduler, nodes, self.folder)
+                # Only now: what a driver that broke down has left says when it began and ended.
+                self._require_driver(head, status)
             finally:
                 # What was seen of a trial that broke down tells why it did.
                 with measure("export"):
@@ -218,7 +251,7 @@ class Trial:
                     snapshot_block(url, data, self.folder / "prometheus")
             # Last, for it may run a job: its traces belong in no record of the workload.
             with measure("health"):
-                self._look_again(nodes, all_ended=ended)
+                self._look_again(nodes, all_ended=status == 0)
 
     def _look_again(self, nodes: dict[str, Node], *, all_ended: bool) -> None:
         """Look at machines and health after the workload; jobs that remain are in health's way."""
@@ -245,14 +278,18 @@ class Trial:
 
     def _plan(self) -> dict[str, Any]:
         trace = read_trace(self.trace_path)
-        submissions = [asdict(self.scheduler.translate(job, trace)) for job in trace.jobs]
+        scheduler = get_scheduler(
+            self.cluster.scheduler, design.settings(self.cluster)
+        )
+        submissions = [asdict(scheduler.translate(job, trace)) for job in trace.jobs]
         write_json(self.folder / "translations.json", {"submissions": submissions})
         return {
             "schema": "schedlab.plan/1",
             "submissions": submissions,
-            "completion": self.scheduler.completion(),
-            "concurrency": self.cluster.head.vcpus * 2,
-            **self.scheduler.plan_extra(),
+            "completion": scheduler.completion(),
+            "concurrency": submissions_at_once(submissions, self.cluster.head.memory_mib),
+            "ready": min(MOST_READY, most_due(trace)),
+            **scheduler.plan_extra(),
         }
 
     @contextmanager
@@ -272,18 +309,19 @@ class Trial:
     def _cost(self, nodes: list[dict[str, Any]], moment: str) -> None:
         """Read the daemons' cumulative processor time and memory, apart from the scrapes."""
         port = self.scheduler.cost_port
-        cost = {
-            node["name"]: self.scheduler.daemon_cost(read_exporter(node["address"], port))
-            for node in nodes
-        }
-        self.conditions.setdefault("daemon_cost", {})[moment] = cost
+        samples = {node["name"]: read_exporter(node["address"], port) for node in nodes}
+        for name, cost_of in (
+            ("daemon_cost", self.scheduler.daemon_cost),
+            ("unit_cost", self.scheduler.unit_cost),
+        ):
+            found = {node: cost_of(read) for node, read in samples.items()}
+            self.conditions.setdefault(name, {})[moment] = found
 
-    def _drive(self, testbed: Testbed, head: Node, names: list[str], total: int) -> bool:
-        """Run the guest driver; tell whether all jobs ended in the time that they have."""
+    def _drive(self, testbed: Testbed, head: Node, names: list[str], total: int) -> int:
+        """Run the guest driver; return its exit status, 0 when all jobs ended in their time."""
         limit = self.context.experiment.limits.trial
         command = f"python3 -u {DRIVER} --plan {PLAN} --output {OUTPUT} --timeout {limit:g}"
-        log = self.folder / "driver.log"
-        with log.open("w") as errors:
+        with (self.folder / "driver.log").open("w") as errors:
             process = subprocess.Popen(
                 head.command(command), stdout=subprocess.PIPE, stderr=errors, text=True
             )
@@ -322,6 +360,11 @@ class Trial:
             watcher.join()
         if failure:
             raise failure[0]
+        return status
+
+    def _require_driver(self, head: Node, status: int) -> None:
+        """Refuse the result of a driver that broke down."""
+        log = self.folder / "driver.log"
         if status not in (0, TIME_WAS_UP):
             raise SchedlabError(
                 f"the driver ended with status {status}: {log.read_text()[-500:]}",
@@ -329,7 +372,6 @@ class Trial:
                 node=head.name,
                 log=log,
             )
-        return status == 0
 
     def _keep_consoles(self, testbed: Testbed) -> None:
         """Keep the guests' console output since the restore, where there is any."""

@@ -274,8 +274,7 @@ def parity(settings: Mapping[str, str]) -> dict[str, str]:
         "accounting": told("AccountingStorageType", "JobAcctGatherType", "JobCompType"),
         "scheduling period": "at every submission and end of a job; "
         + told_parameters("sched_min_interval", "sched_interval", "batch_sched_delay"),
-        "client limits": f"rate limit of requests {'on' if limited else 'off'};"
-        " a process and a connection for each submission",
+        "client limits": f"rate limit of requests {'on' if limited else 'off'}",
         "back-fill": f"yes: {told_parameters('bf_interval')} s" if backfill else "no",
         "priority": told("PriorityType"),
         "preemption": told("PreemptType"),
