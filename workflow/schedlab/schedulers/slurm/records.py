@@ -246,7 +246,7 @@ def key_values(text: str) -> dict[str, str]:
     """
     found: dict[str, str] = {}
     for line in text.split("\n"):
-        if len(line) > _LONGEST_NAME:
+        if len(line) > _LONGEST:
             continue
         match = re.match(r"\s*([A-Za-z]\w*)\s*=([^#]*)", line)
         if match and match[1].lower() not in ("nodename", "partitionname"):
