@@ -288,7 +288,7 @@ def test_the_pair_gives_the_floor_and_is_compared_apart(trials: pd.DataFrame) ->
     found = again(noisy, ("slurm", "slurm-again"))
     assert found["floors"]["makespan", "burst", 1] == pytest.approx(0.1)
     value = found["rows"][0]["values"][COMPARED.index("makespan")]
-    assert value["floor"] == "10 %" and value["verdict"]
+    assert value["floor"] == "10.0 %" and value["verdict"]
     rows = differences(noisy, found["floors"], {"slurm-again"})["rows"]
     assert [(row["first"], row["second"]) for row in rows] == [("slow", "slurm")]
     verdict = rows[0]["values"][COMPARED.index("makespan")]["verdict"]
