@@ -9,10 +9,11 @@ from typing import Any
 import pandas as pd
 import pytest
 from matplotlib.collections import LineCollection
+from matplotlib.colors import to_rgba
 from trial_factory import make_experiment, make_trial
 
 from schedlab.config.model import TrialKey
-from schedlab.figures import throughput
+from schedlab.figures import style, throughput
 from schedlab.metrics.ceiling import WANTED, ceilings, with_payload
 from schedlab.metrics.costs import agreement, daemon_costs, scheduler_cost
 from schedlab.report import cost_section
@@ -20,7 +21,6 @@ from schedlab.results.records import write_json
 from schedlab.tables.build import Tables
 from schedlab.tables.trial_rows import read_trial
 
-SOLID = [(0.0, None)]
 KEY = TrialKey("slurm-n1", "burst", 1)
 
 
@@ -95,7 +95,7 @@ def test_the_ceiling_is_the_null_schedulers_submission_rate() -> None:
 
 def test_a_ceiling_that_is_too_low_is_marked() -> None:
     rows = cost_section.ceiling_rows(trials(null(100.0), slurm(50.0)))
-    assert [(row["ratio"], row["enough"]) for row in rows] == [("2", False)]
+    assert [(row["ratio"], row["enough"]) for row in rows] == [("2.00", False)]
     rows = cost_section.ceiling_rows(trials(null(100.0), slurm(10.0)))
     assert rows[0]["enough"] is True
 
@@ -116,8 +116,11 @@ def test_the_ceiling_is_drawn_as_a_line_or_told_as_a_value(
     table = pd.DataFrame([measured, bound])
     figure = throughput.draw(Tables(pd.DataFrame(), pd.DataFrame(), table))
     (axis,) = figure.axes
+    muted = to_rgba(style.MUTED)
     lines = [
-        c for c in axis.collections if c.get_linestyle() != SOLID and isinstance(c, LineCollection)
+        found
+        for found in axis.collections
+        if isinstance(found, LineCollection) and tuple(found.get_edgecolor()[0]) == muted
     ]
     assert bool(lines) == drawn
     assert bool([text for text in axis.texts if "ceiling" in text.get_text()]) != drawn
