@@ -1,4 +1,4 @@
-"""Reads sets of numbers in the notation of Linux, libvirt and Slurm: ``0,2-3``."""
+"""Reads sets of numbers in the notation of Linux, libvirt and host lists: ``0,2-3``."""
 
 from __future__ import annotations
 

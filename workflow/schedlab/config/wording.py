@@ -47,7 +47,7 @@ _FORMS = {
     "domain": "use lower-case labels with dots between, as in benchmark.local",
     "pci": "write domain:bus:slot.function as lspci -D prints it, as in 0000:03:00.0",
     "suite": "use the code name of a Debian release, as in trixie",
-    "schedulers": "use the name of a registered scheduler, as in slurm",
+    "schedulers": "use the name of a registered scheduler",
 }
 
 
