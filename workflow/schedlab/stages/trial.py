@@ -278,9 +278,7 @@ class Trial:
 
     def _plan(self) -> dict[str, Any]:
         trace = read_trace(self.trace_path)
-        scheduler = get_scheduler(
-            self.cluster.scheduler, design.settings(self.cluster)
-        )
+        scheduler = get_scheduler(self.cluster.scheduler, design.settings(self.cluster))
         submissions = [asdict(scheduler.translate(job, trace)) for job in trace.jobs]
         write_json(self.folder / "translations.json", {"submissions": submissions})
         return {

@@ -41,7 +41,7 @@ apart from the scrapes, so what is lost between two samples is the shape of a cu
 MEMORY_PART = 0.80
 """Least part of the declared memory that a guest's kernel reports: it keeps some for itself."""
 RESOLUTION_NS = 1_000_000
-"""Coarsest clock that instants come from (1 ms, a scheduler's own log), for the check of their order."""
+"""Coarsest clock that instants come from (a scheduler's own log, 1 ms), for the order check."""
 
 _ORDER = ("submit", "allocated", "started", "finished", "completed")
 _WAITS = ("wait_mean_s", "wait_median_s", "wait_p99_s", "wait_max_s")
