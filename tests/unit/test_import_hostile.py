@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 from bundle_factory import analyse, packed, small_experiment
 from click.testing import CliRunner
-from schedlab.stages.analysis import write_tables
 
 from schedlab.bundle.archive_format import MANIFEST
 from schedlab.bundle.importing import import_bundle
@@ -24,6 +23,7 @@ from schedlab.cli.main import main
 from schedlab.errors import SchedlabError
 from schedlab.results.digests import file_digest
 from schedlab.stages.context import Context
+from schedlab.stages.tables import write_tables
 from schedlab.tables.imported import sound_origins
 
 TRIAL = "results/trials/slurm-n1/burst/1"
