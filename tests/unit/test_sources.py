@@ -222,7 +222,7 @@ def test_an_include_that_cannot_be_followed_is_refused(role: Path) -> None:
 
 
 def test_packer_names_its_scripts() -> None:
-    found = {path.name for path in packer_files("slurm")}
+    found = {path.name for path in packer_files()}
     assert {"scheduler.pkr.hcl", "generalise.sh"} == found
 
 

@@ -9,15 +9,13 @@ from pathlib import Path
 from typing import Protocol
 from urllib.parse import unquote, urlsplit
 
+from schedlab.addresses import addresses_needed
 from schedlab.config.host_facts import HostFacts
 from schedlab.config.model import Experiment
 from schedlab.config.sections import DebianImage
 from schedlab.config.workload_checks import duration_problems, parameter_problems
 from schedlab.printing import brief
 from schedlab.workloads import Problem
-
-FIRST_ADDRESS = 10
-"""Number of the head's address within the network; those below are the host's."""
 
 
 class KnownScheduler(Protocol):
@@ -273,8 +271,7 @@ def _libvirt(experiment: Experiment, host: HostFacts) -> Iterator[Problem]:
 
 
 def _network(experiment: Experiment, known: Known) -> Iterator[Problem]:
-    # The head has number FIRST_ADDRESS, the compute nodes follow, the last one is the broadcast.
-    needed = FIRST_ADDRESS + 1 + max(experiment.nodes) + 1
+    needed = addresses_needed(max(experiment.nodes))
     network = ipaddress.IPv4Network(experiment.network.cidr)
     if network.num_addresses < needed:
         yield Problem(

@@ -36,7 +36,7 @@ from schedlab.workloads.registry import Name, Workload
 if TYPE_CHECKING:
     AnyWorkload = Workload
 else:
-    AnyWorkload = kinds.union()
+    AnyWorkload = kinds.workload_union()
 
 
 @dataclass(frozen=True)

@@ -58,6 +58,7 @@ EXEMPT = (
     Exemption("design", _CONFIG),
     Exemption("workloads.duration", _CONFIG),
     Exemption("units", _CONFIG, STAGES - {"base"}),
+    Exemption("addresses", _CONFIG, STAGES - {"provision"}),
     Exemption("printing", "escapes what is printed"),
     Exemption("outside.*", _OUTSIDE),
     Exemption("stages.context", "hands a stage its configuration and its folders"),

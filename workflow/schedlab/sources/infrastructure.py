@@ -13,14 +13,13 @@ _TEXT = re.compile(r'"((?:[^"\\\n]|\\.)*)"')
 _VALUE = re.compile(r"\$\{([a-z_.]+)\}")
 
 
-def packer_files(image: str, folder: Path = PACKER) -> set[Path]:
+def packer_files(folder: Path = PACKER) -> set[Path]:
     """Templates of Packer, and the files that they name.
 
     A name with a variable whose value is not known here stands for every file that fits.
     """
     known = {
         "path.root": str(folder),
-        "var.image": image,
         "var.ansible_directory": str(ANSIBLE),
         "var.guest_directory": str(GUEST_PROGRAMS),
     }

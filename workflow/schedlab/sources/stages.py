@@ -143,7 +143,7 @@ def _image_files(image: str, used: frozenset[str]) -> set[Path]:
     """Packer's templates, roles' install parts, and guest programs that are compiled here."""
     compiled = {name for module in used for name in literal_arguments(module, "compile_program")}
     return (
-        packer_files(image)
+        packer_files()
         | _image_playbook(image).files()
         | {GUEST_PROGRAMS / f"{name}.c" for name in compiled}
         | {ANSIBLE / "ansible.cfg"}

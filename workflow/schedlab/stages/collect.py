@@ -15,7 +15,7 @@ from typing import Any
 from schedlab.errors import SchedlabError
 from schedlab.schedulers import Scheduler
 from schedlab.schedulers.base import STAMPS
-from schedlab.testbed.ssh import Node
+from schedlab.testbed.ssh import Node, head_of
 
 OUTPUT = "/var/lib/schedlab/driver"
 _DRIVER = ("submissions.jsonl", "driver.json")
@@ -89,7 +89,7 @@ def collect(scheduler: Scheduler, nodes: Mapping[str, Node], folder: Path) -> li
     folder : pathlib.Path
         Gets ``native/``, ``driver/`` and ``stamps.jsonl``.
     """
-    head = next(node for node in nodes.values() if node.role == "head")
+    head = head_of(nodes)
     with ThreadPoolExecutor(max_workers=len(nodes)) as pool:
         stamps = {name: pool.submit(node.read, STAMPS) for name, node in nodes.items()}
         commands, native = scheduler.native_commands(), scheduler.native_files()

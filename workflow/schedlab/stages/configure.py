@@ -25,7 +25,7 @@ from schedlab.stages.guests import all_facts, emulator_pids, liveness, resident_
 from schedlab.stages.health import clocks_agree, health_gate
 from schedlab.testbed import snapshot
 from schedlab.testbed.session import open_testbed
-from schedlab.testbed.ssh import Node, connect, wait_until_reachable
+from schedlab.testbed.ssh import Node, connect, head_of, wait_until_reachable
 
 STAGE = "configure"
 PLAYBOOK = "setup.yml"
@@ -59,7 +59,7 @@ def task_timings(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return rows
 
 
-def play(
+def run_playbook(
     outputs: Path,
     ssh_config: Path,
     variables: dict[str, Any],
@@ -170,7 +170,7 @@ def rendered_file(head: Node, path: str) -> str:
 
 def configure(context: Context, cluster_id: str) -> None:
     """Restore the provisioned cluster, run its playbook, check it, save it as configured."""
-    cluster = next(c for c in context.experiment.clusters() if c.id == cluster_id)
+    cluster = context.experiment.cluster(cluster_id)
     scheduler = design.scheduler_of(cluster)
     before, folder = (context.cluster(cluster_id, s) for s in ("provisioned", "configured"))
     verify_outputs(before / RECORD)
@@ -199,7 +199,7 @@ def configure(context: Context, cluster_id: str) -> None:
             scheduler.make_secrets(secrets_folder(folder), addresses)
             variables = scheduler.secret_variables(folder / "secrets")
             variables |= design.variables(experiment, cluster)
-            timings = play(
+            timings = run_playbook(
                 before / "terraform-outputs.json",
                 testbed.scratch / "ssh.conf",
                 variables,
@@ -210,7 +210,7 @@ def configure(context: Context, cluster_id: str) -> None:
             health_gate(scheduler, nodes)
             offsets = clocks_agree(nodes)
             facts = all_facts(nodes)
-            head = next(node for node in nodes.values() if node.role == "head")
+            head = head_of(nodes)
             rendered = {
                 name: rendered_file(head, path)
                 for name, path in scheduler.configuration_files().items()
@@ -245,7 +245,7 @@ def rerun_changes(context: Context, cluster_id: str) -> list[dict[str, Any]]:
 
     For the test that a second run changes nothing; nothing is saved.
     """
-    cluster = next(c for c in context.experiment.clusters() if c.id == cluster_id)
+    cluster = context.experiment.cluster(cluster_id)
     scheduler = design.scheduler_of(cluster)
     before, folder = (context.cluster(cluster_id, s) for s in ("provisioned", "configured"))
     with open_testbed(
@@ -255,7 +255,7 @@ def rerun_changes(context: Context, cluster_id: str) -> list[dict[str, Any]]:
         key = before / "secrets" / "id_ed25519"
         with connect(testbed.scratch, restored["nodes"], key) as nodes:
             wait_until_reachable(nodes, 120, STAGE)
-            rows = play(
+            rows = run_playbook(
                 before / "terraform-outputs.json",
                 testbed.scratch / "ssh.conf",
                 {

@@ -6,15 +6,14 @@ import contextlib
 import json
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import libvirt
 import psutil
 
 from schedlab.errors import SchedlabError
-from schedlab.testbed.session import Testbed
-from schedlab.testbed.ssh import Node
+from schedlab.testbed.session import Testbed, domain_pid
+from schedlab.testbed.ssh import Node, head_of
 
 FACTS = r"""
 echo "kernel $(uname -r)"; echo "cmdline $(cat /proc/cmdline)"
@@ -48,7 +47,7 @@ def all_facts(nodes: dict[str, Node]) -> dict[str, Any]:
     """Facts of every node, and the head's packages (all nodes run the same image)."""
     with ThreadPoolExecutor(max_workers=len(nodes)) as pool:
         facts = dict(zip(nodes, pool.map(realised_facts, nodes.values()), strict=True))
-    head = next(node for node in nodes.values() if node.role == "head")
+    head = head_of(nodes)
     return {"nodes": facts, "packages": packages(head)}
 
 
@@ -69,16 +68,11 @@ def realised_machines(nodes: dict[str, Node]) -> dict[str, dict[str, Any]]:
 
 
 def emulator_pids(names: list[str], testbed: Testbed, cluster: str) -> dict[str, int]:
-    """Process ids of the nodes' QEMU processes.
-
-    libvirt writes them to its run folder; domain XML does not tell.
-    """
+    """Process ids of the nodes' QEMU processes; a guest that died has none and is left out."""
     pids = {}
     for name in names:
-        domain = testbed.domain_name(cluster, name)
-        # A guest that died has none any more.
-        with contextlib.suppress(FileNotFoundError):
-            pids[name] = int((Path("/run/libvirt/qemu") / f"{domain}.pid").read_text())
+        with contextlib.suppress(SchedlabError):
+            pids[name] = domain_pid(testbed.domain_name(cluster, name))
     return pids
 
 

@@ -7,7 +7,7 @@ import time
 from schedlab.errors import SchedlabError
 from schedlab.schedulers import Scheduler
 from schedlab.testbed.clock import measure_offsets
-from schedlab.testbed.ssh import Node
+from schedlab.testbed.ssh import Node, head_of
 
 STAGE = "configure"
 CLOCK_AGREEMENT_NS = 50_000_000
@@ -45,7 +45,7 @@ def health_gate(scheduler: Scheduler, nodes: dict[str, Node], timeout: float = 2
     SchedlabError
         With the last answer when a command still fails after `timeout` seconds.
     """
-    head = next(node for node in nodes.values() if node.role == "head")
+    head = head_of(nodes)
     compute = sum(node.role == "compute" for node in nodes.values())
     deadline = time.monotonic() + timeout
     for command in scheduler.health(compute):

@@ -18,7 +18,7 @@ def report_progress(context: Context, trial: str, reasons: list[str]) -> None:
     A trial whose cluster, trace or sources were changed since will run again and is not finished.
     The estimate is the sum of what was recorded of trials like those left.
     """
-    finished, seconds, total = progress(context)
+    finished, seconds, total = campaign_progress(context)
     verdict = "invalid: " + "; ".join(r.splitlines()[0] for r in reasons) if reasons else "valid"
     print(
         f"{'WARNING: ' * bool(reasons)}{trial}: {verdict}. {finished} of {total} trials finished, "
@@ -27,7 +27,7 @@ def report_progress(context: Context, trial: str, reasons: list[str]) -> None:
     )
 
 
-def progress(context: Context, sources: Path = CHECKOUT) -> tuple[int, int, int]:
+def campaign_progress(context: Context, sources: Path = CHECKOUT) -> tuple[int, int, int]:
     """Trials that are finished, s for the rest, and all trials."""
     store, durations = Store(context.results), Durations(context.results)
     keys = context.experiment.trials()

@@ -21,9 +21,9 @@ from schedlab.stages.guests import all_facts, emulator_pids, liveness, require_r
 from schedlab.stages.terraform import ATTEMPTS, SeedStuck, Terraform
 from schedlab.testbed import snapshot
 from schedlab.testbed.nodes import terraform_nodes
-from schedlab.testbed.placement import node_demands, place
+from schedlab.testbed.placement import NodeDemand, place
 from schedlab.testbed.readback import compare_domain, compare_threads, require_declared
-from schedlab.testbed.session import Testbed, open_testbed, remove_objects
+from schedlab.testbed.session import Testbed, domain_pid, open_testbed, remove_objects
 from schedlab.testbed.ssh import Node, connect, wait_until_reachable
 from schedlab.testbed.topology import HostTopology
 from schedlab.toolchain import Toolchain
@@ -43,13 +43,10 @@ def terraform_variables(
     consoles = testbed.scratch / cluster.id
     consoles.mkdir(parents=True, exist_ok=True)
     placement = cluster.placement
-    demands = node_demands(
-        head_vcpus=cluster.head.vcpus,
-        head_memory_mib=cluster.head.memory_mib,
-        nodes=cluster.nodes,
-        node_vcpus=cluster.node.vcpus,
-        node_memory_mib=cluster.node.memory_mib,
-    )
+    demands = {
+        name: NodeDemand("compute" if number else "head", guest.vcpus, guest.memory_mib)
+        for number, (name, guest) in enumerate(cluster.machines().items())
+    }
     placed = place(
         HostTopology.from_capabilities(testbed.connection.getCapabilities()),
         demands,
@@ -112,7 +109,7 @@ def wait_for_cloud_init(nodes: dict[str, Node], timeout: float) -> None:
 def provision(context: Context, cluster_id: str) -> None:
     """Create a cluster, compare it with what was declared, save it as provisioned."""
     experiment = context.experiment
-    cluster = next(c for c in experiment.clusters() if c.id == cluster_id)
+    cluster = experiment.cluster(cluster_id)
     image = context.image(design.image_of(cluster))
     for record_path in (context.base(design.image_of(cluster)), image):
         verify_outputs(record_path / RECORD, ["disk.qcow2"])
@@ -167,7 +164,7 @@ def provision(context: Context, cluster_id: str) -> None:
         shutil.copyfile(
             terraform.folder / "terraform.tfstate", folder / "secrets" / "terraform.tfstate"
         )
-    shown = identity().data(portable(outputs, testbed))
+    shown = identity().data(without_scratch_path(outputs, testbed))
     write_json(folder / "terraform-outputs.json", shown)
     record.write(
         folder / RECORD,
@@ -235,12 +232,12 @@ def read_back(testbed: Testbed, cluster: str, outputs: dict[str, Any]) -> dict[s
         Lists every field in which realised and declared differ.
     """
     declared = outputs["declared"]["value"]
-    pids = emulator_pids(list(declared), testbed, cluster)
     live, mismatches = {}, {}
     for name, wanted in declared.items():
-        domain = testbed.connection.lookupByName(testbed.domain_name(cluster, name))
-        live[name] = domain.XMLDesc()
-        mismatches[name] = compare_domain(wanted, live[name]) + compare_threads(wanted, pids[name])
+        domain = testbed.domain_name(cluster, name)
+        live[name] = testbed.connection.lookupByName(domain).XMLDesc()
+        mismatches[name] = compare_domain(wanted, live[name])
+        mismatches[name] += compare_threads(wanted, domain_pid(domain))
     require_declared(mismatches)
     return live
 
@@ -280,6 +277,6 @@ def keep_consoles(testbed: Testbed, cluster: str, context: Context) -> None:
         print(f"console of {log.stem}: {target / log.name}", flush=True)
 
 
-def portable(outputs: dict[str, Any], testbed: Testbed) -> Any:
+def without_scratch_path(outputs: dict[str, Any], testbed: Testbed) -> Any:
     """Replace this machine's scratch path in Terraform's outputs, for the record."""
     return json.loads(json.dumps(outputs).replace(str(testbed.scratch.resolve()), "$SCRATCH"))

@@ -16,11 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from schedlab.errors import SchedlabError
-from schedlab.paths import INFRASTRUCTURE
+from schedlab.paths import TERRAFORM
 from schedlab.toolchain import Toolchain
 
 STAGE = "provision"
-TERRAFORM = INFRASTRUCTURE / "terraform"
 
 ATTEMPTS = 4
 SEED_LOST = "error while retrieving remote ISO: error initializing ISO reader"

@@ -53,21 +53,6 @@ class NodePlacement:
     pci: tuple[str, ...] = ()
 
 
-def node_demands(
-    *,
-    head_vcpus: int,
-    head_memory_mib: int,
-    nodes: int,
-    node_vcpus: int,
-    node_memory_mib: int,
-) -> dict[str, NodeDemand]:
-    """Name the nodes of a cluster: ``head``, ``compute1`` .. ``computeN``, in this order."""
-    demands = {"head": NodeDemand("head", head_vcpus, head_memory_mib)}
-    for number in range(1, nodes + 1):
-        demands[f"compute{number}"] = NodeDemand("compute", node_vcpus, node_memory_mib)
-    return demands
-
-
 def place(
     topology: HostTopology,
     demands: Mapping[str, NodeDemand],

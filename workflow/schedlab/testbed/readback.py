@@ -24,7 +24,7 @@ UNITS = {"b": 1, "bytes": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 
 
 @dataclass(frozen=True)
-class Mismatch:
+class NodeMismatch:
     """One difference: the field, its declared value, and the one found."""
 
     field: str
@@ -85,7 +85,7 @@ def read_domain(document: str) -> dict[str, Any]:
     }
 
 
-def compare_domain(declared: Mapping[str, Any], document: str) -> list[Mismatch]:
+def compare_domain(declared: Mapping[str, Any], document: str) -> list[NodeMismatch]:
     """Compare a declaration with the live XML of its domain.
 
     Parameters
@@ -97,7 +97,7 @@ def compare_domain(declared: Mapping[str, Any], document: str) -> list[Mismatch]
 
     Returns
     -------
-    list of Mismatch
+    list of NodeMismatch
         Empty when everything is as declared.
     """
     realised = read_domain(document)
@@ -109,7 +109,7 @@ def compare_domain(declared: Mapping[str, Any], document: str) -> list[Mismatch]
         "balloon": "none",
     }
     return [
-        Mismatch(field, value, realised.get(field))
+        NodeMismatch(field, value, realised.get(field))
         for field, value in expected.items()
         if not _same(field, value, realised.get(field))
     ]
@@ -149,7 +149,7 @@ def thread_affinities(pid: int, proc: Path = Path("/proc")) -> dict[int, frozens
 
 def compare_threads(
     declared: Mapping[str, Any], pid: int, proc: Path = Path("/proc")
-) -> list[Mismatch]:
+) -> list[NodeMismatch]:
     """Compare declared pins with the affinity that the kernel enforces.
 
     Nothing is compared where nothing is pinned. Where huge pages are declared, the process must
@@ -171,43 +171,28 @@ def compare_threads(
             allowed = threads.get(vcpu)
             if allowed != parse_cpuset(pin):
                 realised = "no such thread" if allowed is None else format_cpuset(allowed)
-                mismatches.append(Mismatch(f"affinity of vCPU {vcpu}", pin, realised))
+                mismatches.append(NodeMismatch(f"affinity of vCPU {vcpu}", pin, realised))
     main = proc / str(pid) / "task" / str(pid)
     if declared["emulator_pins"]:
         allowed_list = _status(main, "Cpus_allowed_list") or ""
         if not _same("emulator_pins", declared["emulator_pins"], allowed_list):
             mismatches.append(
-                Mismatch("affinity of the emulator", declared["emulator_pins"], allowed_list)
+                NodeMismatch("affinity of the emulator", declared["emulator_pins"], allowed_list)
             )
     if declared["hugepages"]:
         # procfs: "HugetlbPages:  131072 kB"
         mapped_mib = int((_status(main, "HugetlbPages") or "0").split()[0]) // 1024
         if mapped_mib < declared["memory_mib"]:
-            mismatches.append(Mismatch("MiB in huge pages", declared["memory_mib"], mapped_mib))
+            mismatches.append(NodeMismatch("MiB in huge pages", declared["memory_mib"], mapped_mib))
     return mismatches
 
 
-def domain_pid(domain: str, run: Path = Path("/run/libvirt/qemu")) -> int:
-    """Process id of a running domain, from libvirt's pid file.
-
-    Raises
-    ------
-    SchedlabError
-        When there is none: the domain does not run, or its libvirt is on another host.
-    """
-    file = run / f"{domain}.pid"
-    try:
-        return int(file.read_text())
-    except (OSError, ValueError) as error:
-        raise SchedlabError(f"no process id of domain {domain}: {error}") from error
-
-
-def require_declared(found: Mapping[str, Sequence[Mismatch]]) -> None:
+def require_declared(found: Mapping[str, Sequence[NodeMismatch]]) -> None:
     """Fail when any node is not as declared.
 
     Parameters
     ----------
-    found : mapping of str to sequence of Mismatch
+    found : mapping of str to sequence of NodeMismatch
         By node.
 
     Raises

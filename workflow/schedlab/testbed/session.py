@@ -11,6 +11,7 @@ from pathlib import Path
 
 import libvirt
 
+from schedlab.errors import SchedlabError
 from schedlab.testbed import embedded, supervisor
 from schedlab.toolchain.cache import Cache
 
@@ -52,6 +53,30 @@ def checkout_identity(results: Path) -> str:
     return hashlib.sha256(str(results.resolve()).encode()).hexdigest()[:8]
 
 
+def domain_pid(domain: str, run: Path = Path("/run/libvirt/qemu")) -> int:
+    """Process id of a running domain's QEMU.
+
+    libvirt writes it into a file of its run folder; the domain's XML does not tell it.
+
+    Parameters
+    ----------
+    domain : str
+        Name of the domain.
+    run : pathlib.Path
+        libvirt's run folder.
+
+    Raises
+    ------
+    SchedlabError
+        When there is no such file: the domain does not run, or its libvirt is on another host.
+    """
+    file = run / f"{domain}.pid"
+    try:
+        return int(file.read_text())
+    except FileNotFoundError as error:
+        raise SchedlabError(f"no process id of domain {domain}: {error}") from error
+
+
 def remove_objects(connection: libvirt.virConnect, identity: str) -> list[str]:
     """Remove the domains, networks and pools of one checkout; return their names.
 
@@ -83,7 +108,7 @@ def remove_objects(connection: libvirt.virConnect, identity: str) -> list[str]:
     return removed
 
 
-def quiet(_context: object, _error: object) -> None:
+def ignore_error(_context: object, _error: object) -> None:
     """Swallow libvirt's own printing to stderr; its errors reach us as exceptions."""
 
 
@@ -95,7 +120,7 @@ def open_testbed(
 
     Call it in the process that :func:`schedlab.testbed.supervisor.in_testbed` lets go on.
     """
-    libvirt.registerErrorHandler(quiet, None)
+    libvirt.registerErrorHandler(ignore_error, None)
     identity = checkout_identity(results)
     with contextlib.ExitStack() as stack:
         stack.enter_context(supervisor.interruptible())

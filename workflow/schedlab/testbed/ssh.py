@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -135,6 +135,11 @@ class Node:
             )
             return done.returncode == 0
         return False
+
+
+def head_of(nodes: Mapping[str, Node]) -> Node:
+    """The head among the nodes of a cluster."""
+    return next(node for node in nodes.values() if node.role == "head")
 
 
 def write_config(path: Path, nodes: Sequence[dict[str, Any]], key: Path, sockets: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from schedlab.errors import SchedlabError
 from schedlab.testbed.cpuset import parse_cpuset
@@ -33,11 +32,6 @@ class HostTopology:
     numa: dict[int, frozenset[int]]
     hugepages_mib: dict[int, int] = field(default_factory=dict)
 
-    @property
-    def cpus(self) -> tuple[int, ...]:
-        """All logical CPUs, ascending."""
-        return tuple(sorted(cpu for core in self.cores for cpu in core))
-
     def on_numa_node(self, node: int) -> HostTopology:
         """Narrow the host to one NUMA node.
 
@@ -57,51 +51,6 @@ class HostTopology:
             cores=_narrow(self.cores, members),
             numa={node: members},
             hugepages_mib={node: self.hugepages_mib.get(node, 0)},
-        )
-
-    def restricted_to(self, allowed: Collection[int]) -> HostTopology:
-        """Narrow the host to the CPUs that this process may use (`os.sched_getaffinity`)."""
-        permitted = frozenset(allowed)
-        return HostTopology(
-            cores=_narrow(self.cores, permitted),
-            numa={node: cpus & permitted for node, cpus in self.numa.items()},
-            hugepages_mib=dict(self.hugepages_mib),
-        )
-
-    @classmethod
-    def from_sys(cls, root: Path = Path("/sys")) -> HostTopology:
-        """Read the online CPUs from a sysfs tree.
-
-        Parameters
-        ----------
-        root : pathlib.Path
-            Where sysfs is mounted.
-
-        Raises
-        ------
-        SchedlabError
-            When it does not tell which CPUs are online.
-        """
-        system = root / "devices/system"
-        try:
-            online = parse_cpuset((system / "cpu/online").read_text())
-        except OSError as error:
-            raise SchedlabError(
-                f"cannot read the host's CPUs: {error}", remedy="mount sysfs on /sys"
-            ) from error
-        siblings = []
-        for cpu in sorted(online):
-            file = system / f"cpu/cpu{cpu}/topology/thread_siblings_list"
-            siblings.append(parse_cpuset(file.read_text()) & online if file.exists() else {cpu})
-        numa: dict[int, frozenset[int]] = {}
-        hugepages: dict[int, int] = {}
-        for folder in sorted(system.glob("node/node[0-9]*")):
-            number = int(folder.name.removeprefix("node"))
-            numa[number] = parse_cpuset((folder / "cpulist").read_text()) & online
-            free = folder / f"hugepages/hugepages-{HUGEPAGE_KIB}kB/free_hugepages"
-            hugepages[number] = int(free.read_text()) * HUGEPAGE_KIB // 1024 if free.exists() else 0
-        return cls(
-            cores=_cores(siblings), numa=numa or {0: frozenset(online)}, hugepages_mib=hugepages
         )
 
     @classmethod

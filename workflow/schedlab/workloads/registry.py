@@ -137,7 +137,7 @@ def register(kind: type[_W]) -> type[_W]:
     return kind
 
 
-def union() -> Any:
+def workload_union() -> Any:
     """Type of one workload of any registered kind, discriminated by `kind`."""
     members = tuple(KINDS[name] for name in sorted(KINDS))
     return Annotated[Union[members], Field(discriminator="kind")]  # noqa: UP007  (made at run time)

@@ -15,7 +15,7 @@ from schedlab.errors import SchedlabError
 from schedlab.printing import brief
 from schedlab.privacy.identity import identity
 from schedlab.workloads.registry import LONGEST, Problem, Workload, register
-from schedlab.workloads.swf_file import Record, machine_size
+from schedlab.workloads.swf_file import SwfJob, machine_size
 from schedlab.workloads.swf_table import read_table
 from schedlab.workloads.trace import BOUNDED_SLOWDOWN_THRESHOLD, Job, Machine
 
@@ -28,7 +28,7 @@ _GRACE = 60.0
 class _Slice:
     """Usable records in order of submission, and why others before them were left out."""
 
-    records: list[Record]
+    records: list[SwfJob]
     dropped: Counter[str]
 
 
@@ -93,7 +93,7 @@ class Swf(Workload):
             )
         return size
 
-    def _cores(self, record: Record, machine: Machine, size: int) -> int:
+    def _cores(self, record: SwfJob, machine: Machine, size: int) -> int:
         """Scaled processors of a job, in whole numbers all the way: no rounding error."""
         return min(machine.cores, max(1, -(-record.processors * machine.cores // size)))
 

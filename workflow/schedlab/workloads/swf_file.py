@@ -90,13 +90,11 @@ _KINDS: tuple[tuple[bytes, str, str], ...] = (
 
 
 @dataclass(frozen=True)
-class Record:
+class SwfJob:
     """The fields of one job that a replay uses.
 
     Parameters
     ----------
-    line : int
-        Line in the file, from 1.
     number : int
         Job number in the file.
     submit : float
@@ -113,11 +111,8 @@ class Record:
         -1 unknown.
     preceding : int
         Job number that it waited for; -1 none.
-    unusable : str or None
-        Why the record cannot be replayed; None when it can.
     """
 
-    line: int
     number: int
     submit: float
     runtime: float
@@ -126,10 +121,9 @@ class Record:
     status: int
     user: int
     preceding: int
-    unusable: str | None
 
 
-def refuse(path: Path, line: int, what: str, remedy: str | None = None) -> SchedlabError:
+def line_error(path: Path, line: int, what: str, remedy: str | None = None) -> SchedlabError:
     """Error about a line of a trace."""
     return SchedlabError(
         f"{brief(str(path), 1000)}:{line}: {what}",
@@ -138,7 +132,7 @@ def refuse(path: Path, line: int, what: str, remedy: str | None = None) -> Sched
 
 
 @contextlib.contextmanager
-def opened(path: Path) -> Iterator[IO[bytes]]:
+def open_trace(path: Path) -> Iterator[IO[bytes]]:
     """Bytes of a trace without compression and byte-order mark.
 
     Raises
@@ -180,17 +174,17 @@ def chunks(path: Path) -> Iterator[tuple[int, bytes]]:
     Raises
     ------
     SchedlabError
-        As `opened`; and for a line longer than a chunk, or more than `_UNPACKED` bytes.
+        As `open_trace`; and for a line longer than a chunk, or more than `_UNPACKED` bytes.
     """
     line, total, rest = 1, 0, b""
-    with opened(path) as stream:
+    with open_trace(path) as stream:
         while block := _block(stream, path, line):
             total += len(block)
             block = rest + block
             end = block.rfind(b"\n") + 1
             block, rest = block[:end], block[end:]
             if total > _UNPACKED or len(rest) > CHUNK:
-                raise refuse(
+                raise line_error(
                     path, line, "too long a line, or too long a trace", "cut it to what is used"
                 )
             if block:
@@ -205,7 +199,7 @@ def _block(stream: IO[bytes], path: Path, line: int) -> bytes:
     try:
         return stream.read(CHUNK)
     except (OSError, EOFError, zlib.error) as error:
-        raise refuse(
+        raise line_error(
             path, line, f"cannot be read: {error}", "fetch the trace again; it is damaged"
         ) from error
 
@@ -217,7 +211,7 @@ def _lines_ended(block: bytes) -> bytes:
     return block
 
 
-def strict(path: Path, line: int, words: Sequence[bytes]) -> list[float]:
+def parse_line(path: Path, line: int, words: Sequence[bytes]) -> list[float]:
     """Numbers of the `USED` fields of a line.
 
     Raises
@@ -227,7 +221,7 @@ def strict(path: Path, line: int, words: Sequence[bytes]) -> list[float]:
     """
     if len(words) != len(FIELDS):
         text = brief(b" ".join(words[:20]).decode("utf-8", "backslashreplace"))
-        raise refuse(path, line, f"{len(words)} fields instead of {len(FIELDS)}: {text!r}")
+        raise line_error(path, line, f"{len(words)} fields instead of {len(FIELDS)}: {text!r}")
     values: list[float] = []
     for index in USED:
         word = words[index]
@@ -236,15 +230,15 @@ def strict(path: Path, line: int, words: Sequence[bytes]) -> list[float]:
         value = number(word)
         if math.isnan(value) and not _NOT_FINITE.fullmatch(word):
             what = "whole number" if index in WHOLE else "number"
-            raise refuse(path, line, f"{place}: no {what}")
+            raise line_error(path, line, f"{place}: no {what}")
         if not abs(value) <= LARGEST or (index in AMOUNTS and value < 0 and value != -1):
-            raise refuse(path, line, f"{place}: out of range")
+            raise line_error(path, line, f"{place}: out of range")
         if index in WHOLE and not value.is_integer():
-            raise refuse(path, line, f"{place}: no whole number")
+            raise line_error(path, line, f"{place}: no whole number")
         if index == 1 and value < 0:
-            raise refuse(path, line, f"{place}: out of range")
+            raise line_error(path, line, f"{place}: out of range")
         if index == 10 and value not in STATUSES:
-            raise refuse(path, line, f"{place}: not -1 or 0 to 5")
+            raise line_error(path, line, f"{place}: not -1 or 0 to 5")
         values.append(value)
     return values
 
@@ -260,13 +254,13 @@ def header_lines(path: Path) -> Iterator[tuple[int, str, str]]:
     Raises
     ------
     SchedlabError
-        As `opened`.
+        As `open_trace`.
     """
-    with opened(path) as stream:
+    with open_trace(path) as stream:
         try:
             head = stream.read(_HEADER)
         except (OSError, EOFError, zlib.error) as error:
-            raise refuse(
+            raise line_error(
                 path, 1, f"cannot be read: {error}", "fetch the trace again; it is damaged"
             ) from error
     for line, raw in enumerate(_lines_ended(head).split(b"\n"), 1):
@@ -276,14 +270,6 @@ def header_lines(path: Path) -> Iterator[tuple[int, str, str]]:
         key, colon, value = text.lstrip(" \t;").partition(":")
         if colon and key.strip() and " " not in key.strip():
             yield line, key.strip(), value.strip()
-
-
-def header(path: Path) -> dict[str, str]:
-    """Header comments; keys that are repeated (`Note`, `Queue`) keep their first value."""
-    found: dict[str, str] = {}
-    for _, key, value in header_lines(path):
-        found.setdefault(key, value)
-    return found
 
 
 def machine_size(path: Path) -> int | None:
@@ -304,7 +290,7 @@ def machine_size(path: Path) -> int | None:
         line, value = comments.get(key, (0, ""))
         word = (value.split() or ["-1"])[0]
         if not re.fullmatch(r"-1|[0-9]{1,9}(\.0*)?", word, re.ASCII):
-            raise refuse(
+            raise line_error(
                 path,
                 line,
                 f"{key} = {brief(word)!r}: no whole number",

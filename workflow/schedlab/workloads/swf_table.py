@@ -10,7 +10,6 @@ import hashlib
 import tempfile
 import warnings
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from io import BytesIO
@@ -30,10 +29,10 @@ from schedlab.workloads.swf_file import (
     STATUSES,
     USED,
     WHOLE,
-    Record,
+    SwfJob,
     chunks,
     number,
-    strict,
+    parse_line,
 )
 
 _FORMAT = "1"
@@ -98,13 +97,11 @@ class Table:
         counts = Counter(self.reasons[:stop].tolist())
         return Counter({REASONS[code - 1]: n for code, n in sorted(counts.items()) if code})
 
-    def record(self, position: int) -> Record:
+    def record(self, position: int) -> SwfJob:
         """Job at a position."""
-        line, *values = self.rows[position].tolist()
+        _, *values = self.rows[position].tolist()
         job, submit, runtime, allocated, requested, requested_time, status, user, preceding = values
-        code = int(self.reasons[position])
-        return Record(
-            line=int(line),
+        return SwfJob(
             number=int(job),
             submit=submit,
             runtime=runtime,
@@ -113,7 +110,6 @@ class Table:
             status=int(status),
             user=int(user),
             preceding=int(preceding),
-            unusable=REASONS[code - 1] if code else None,
         )
 
 
@@ -136,22 +132,6 @@ def read_table(path: Path) -> Table:
     except (OSError, ValueError):
         return _read(path)  # which says what is wrong
     return _table(path.absolute(), key)
-
-
-def records(path: Path) -> Iterator[Record]:
-    """Every job of a trace in the order of the file.
-
-    Raises
-    ------
-    SchedlabError
-        As `read_table`; and at the first malformed line.
-    """
-    table = read_table(path)
-    for position in np.argsort(table.rows[:, LINE]):
-        line = int(table.rows[position, LINE])
-        if line in table.malformed:
-            raise table.malformed[line]
-        yield table.record(int(position))
 
 
 @lru_cache(maxsize=8)
@@ -266,7 +246,7 @@ def _fast(line: int, block: bytes) -> np.ndarray | None:
 
 
 def _sound(rows: np.ndarray) -> bool:
-    """Whether `strict` would take every row."""
+    """Whether `parse_line` would take every row."""
     whole = rows[:, [_COLUMN[field] for field in WHOLE]]
     amounts = rows[:, [_COLUMN[field] for field in AMOUNTS]]
     return bool(
@@ -286,7 +266,7 @@ def _slow(path: Path, first: int, block: bytes, malformed: dict[int, SchedlabErr
         if not words or words[0].startswith(b";"):
             continue
         try:
-            values = strict(path, line, words)
+            values = parse_line(path, line, words)
         except SchedlabError as error:
             malformed[line] = error
             if len(malformed) > _TOLERATED:
