@@ -1,4 +1,4 @@
-"""What stages ask of guests: realised state, health, processes of the emulator."""
+"""What stages read from guests and their emulators: realised state, processes, memory."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ nproc; awk '/^MemTotal/ {print int($2 / 1024)}' /proc/meminfo; cat /proc/sys/ker
 
 
 def realised_machines(nodes: dict[str, Node]) -> dict[str, dict[str, Any]]:
-    """Read each node's processors, memory (MiB) and the identity of its boot, at the same time."""
+    """Read each node's processors, memory (MiB) and boot identity, all nodes at once."""
 
     def one(node: Node) -> dict[str, Any]:
         cpus, memory, boot = node.run(MACHINE).stdout.split()
@@ -77,7 +77,7 @@ def emulator_pids(names: list[str], testbed: Testbed, cluster: str) -> dict[str,
 
 
 def resident_mib(pids: dict[str, int]) -> int:
-    """Memory that the nodes' QEMU processes have resident on the host together, MiB."""
+    """Memory of the host that all of the nodes' QEMU processes occupy together, MiB."""
     total = 0
     for pid in pids.values():
         with contextlib.suppress(psutil.NoSuchProcess):
@@ -88,7 +88,7 @@ def resident_mib(pids: dict[str, int]) -> int:
 def liveness(
     testbed: Testbed, cluster: str, names: Iterable[str], stage: str
 ) -> Callable[[], None]:
-    """Return a function that raises, naming the node, when one of the guests is gone."""
+    """Return a function that raises an error, naming the node, when one of the guests is gone."""
     fixed = list(names)
     return lambda: require_running(testbed, cluster, fixed, stage)
 
@@ -99,7 +99,7 @@ def require_running(testbed: Testbed, cluster: str, names: list[str], stage: str
     Raises
     ------
     SchedlabError
-        Names the first node that does not.
+        When a domain does not run; it names the node.
     """
     for name in names:
         try:

@@ -36,7 +36,7 @@ def terraform_variables(
 ) -> dict[str, Any]:
     """Build the root module's variables for a cluster.
 
-    Placement is decided here (:mod:`schedlab.testbed.placement`) and handed to Terraform as data.
+    :mod:`schedlab.testbed.placement` decides the placement, which Terraform gets as data.
     """
     experiment = context.experiment
     pool = testbed.scratch / "pool"
@@ -93,7 +93,7 @@ def wait_for_cloud_init(nodes: dict[str, Node], timeout: float) -> None:
     Raises
     ------
     SchedlabError
-        With cloud-init's own status when it failed on a node.
+        When cloud-init failed on a node; it has cloud-init's own status.
     """
     for node in nodes.values():
         done = node.run("cloud-init status --wait --long", timeout=timeout, check=False)
@@ -184,7 +184,20 @@ def create(
     limit: float,
     folder: Path,
 ) -> tuple[Terraform, dict[str, Any]]:
-    """Create a cluster with Terraform; begin anew, with nothing left, where a seed got stuck.
+    """Create a cluster with Terraform. When a seed gets stuck, remove everything and start again.
+
+    Parameters
+    ----------
+    testbed : Testbed
+        The job's testbed.
+    toolchain : Toolchain
+        Names Terraform.
+    variables : dict
+        The root module's variables.
+    limit : float
+        Time for one attempt, s.
+    folder : pathlib.Path
+        Gets the folder ``terraform`` with the root module and the state.
 
     Returns
     -------
@@ -203,8 +216,8 @@ def create(
         except SeedStuck as error:
             if attempt == ATTEMPTS:
                 raise
-            print(f"{error.message}: beginning anew ({attempt} of {ATTEMPTS})", flush=True)
-        # What was made is not in the state: Terraform was cut short.
+            print(f"{error.message}: starting again ({attempt} of {ATTEMPTS})", flush=True)
+        # Terraform was interrupted, so its state does not name what it made.
         remove_objects(testbed.connection, testbed.identity)
         shutil.rmtree(variables["pool_directory"], ignore_errors=True)
         shutil.rmtree(folder / "terraform")
@@ -229,7 +242,7 @@ def read_back(testbed: Testbed, cluster: str, outputs: dict[str, Any]) -> dict[s
     Raises
     ------
     SchedlabError
-        Lists every field in which realised and declared differ.
+        When a node differs from its declaration; it lists every difference.
     """
     declared = outputs["declared"]["value"]
     live, mismatches = {}, {}
@@ -247,7 +260,9 @@ def check_guest(node: Node, vcpus: int) -> None:
     seen = int(node.run("nproc").stdout)
     if seen != vcpus:
         raise SchedlabError(
-            f"the guest sees {seen} processors, declared were {vcpus}", stage=STAGE, node=node.name
+            f"the guest has {seen} processors, but {vcpus} were declared",
+            stage=STAGE,
+            node=node.name,
         )
 
 

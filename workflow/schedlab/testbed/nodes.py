@@ -13,8 +13,8 @@ from schedlab.testbed.placement import NodeDemand, NodePlacement
 def mac_address(checkout: str, cluster: str, node: str) -> str:
     """MAC address of a node: ``52:54`` and 32 bits of a hash of its identity.
 
-    ``52:54`` is locally administered and the mark of QEMU's guests. It differs between checkouts
-    and clusters, so that two of them on one host never answer for each other.
+    ``52:54`` is a locally administered prefix that QEMU's guests usually have. The hash differs
+    between checkouts and clusters, so that clusters on one host have different addresses.
     """
     digest = hashlib.sha256(f"{checkout}/{cluster}/{node}".encode()).digest()
     return ":".join(["52", "54", *(f"{byte:02x}" for byte in digest[:4])])

@@ -1,8 +1,8 @@
-"""Compare what was declared of a node with what libvirt and the kernel made of it.
+"""Compare how a node was declared with how it really runs.
 
 The declared side is one entry of Terraform's output ``declared``. The provider does not always
-realise what it was told, so the live domain XML and the affinity of the emulator's threads are the
-only evidence of the conditions under which a trial ran.
+realise what it is given. Only the live domain XML and the affinity of the emulator's threads show
+under which conditions a trial runs.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ def compare_domain(declared: Mapping[str, Any], document: str) -> list[NodeMisma
         Empty when everything is as declared.
     """
     realised = read_domain(document)
-    # Not variable: every node has these, whatever the cluster.
+    # Every node of every cluster has these.
     expected = {
         **declared,
         "interface_model": "virtio",
@@ -138,7 +138,7 @@ def thread_affinities(pid: int, proc: Path = Path("/proc")) -> dict[int, frozens
     found: dict[int, frozenset[int]] = {}
     names: dict[Path, str] = {}
     for task in _tasks(pid, proc):
-        # Helper threads of QEMU end while we look.
+        # A helper thread of QEMU may have ended since it was listed.
         with contextlib.suppress(OSError):
             names[task] = (task / "comm").read_text().strip()
     for task, name in names.items():
@@ -152,8 +152,8 @@ def compare_threads(
 ) -> list[NodeMismatch]:
     """Compare declared pins with the affinity that the kernel enforces.
 
-    Nothing is compared where nothing is pinned. Where huge pages are declared, the process must
-    have the guest's whole memory in them.
+    What is not pinned is not compared. If huge pages are declared, the process must have the
+    guest's whole memory in them.
 
     Parameters
     ----------
@@ -198,15 +198,15 @@ def require_declared(found: Mapping[str, Sequence[NodeMismatch]]) -> None:
     Raises
     ------
     SchedlabError
-        With every difference of every node.
+        When there is a difference; it lists every one of every node.
     """
     lines = [f"{node}: {mismatch}" for node, items in found.items() for mismatch in items]
     if lines:
         raise SchedlabError(
             "the cluster is not what was declared:\n  " + "\n  ".join(lines),
             stage="provision",
-            remedy="a measurement would run under other conditions than reported; see the live"
-            " domain XML in the stage's record, and change what the host cannot provide",
+            remedy="change the settings that this host cannot provide (placement, node, head);"
+            " a trial would run under other conditions than the reported ones",
         )
 
 
@@ -243,7 +243,7 @@ def _strict_nodes(domain: ElementTree.Element) -> str | None:
     memory = domain.find("./numatune/memory")
     if memory is None:
         return None
-    # Anything but strict lets memory come from elsewhere: no binding at all for this purpose.
+    # Any other mode lets memory come from other nodes, so it does not count as a binding.
     return memory.get("nodeset") if memory.get("mode", "strict") == "strict" else None
 
 
@@ -257,7 +257,7 @@ def _pci_address(address: ElementTree.Element) -> str:
 def _tasks(pid: int, proc: Path) -> list[Path]:
     folder = proc / str(pid) / "task"
     if not folder.is_dir():
-        raise SchedlabError(f"process {pid} of a domain does not exist (any more)")
+        raise SchedlabError(f"process {pid} of a domain does not exist or has ended")
     return sorted(folder.iterdir())
 
 

@@ -1,4 +1,4 @@
-"""The host's cores and NUMA nodes, from ``/sys`` or from libvirt's capabilities."""
+"""The host's cores and NUMA nodes, from libvirt's capabilities."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from schedlab.errors import SchedlabError
 from schedlab.testbed.cpuset import parse_cpuset
 
 HUGEPAGE_KIB = 2048
-"""Size in KiB of the pages counted here, the size QEMU gets unless told otherwise."""
+"""Size in KiB of the huge pages that are counted here, QEMU's default."""
 
 
 @dataclass(frozen=True)
@@ -24,8 +24,7 @@ class HostTopology:
     numa : dict of int to frozenset of int
         Logical CPUs of each NUMA node.
     hugepages_mib : dict of int to int
-        MiB in 2 MiB huge pages of each NUMA node: the free ones where read from ``/sys``, all of
-        them where read from libvirt's capabilities.
+        MiB in huge pages of 2 MiB of each NUMA node, free or not.
     """
 
     cores: tuple[tuple[int, ...], ...]
@@ -64,7 +63,7 @@ class HostTopology:
         """
         cells = ElementTree.fromstring(document).findall("./host/topology/cells/cell")
         if not cells:
-            raise SchedlabError("libvirt's capabilities tell nothing of the host's topology")
+            raise SchedlabError("libvirt's capabilities do not describe the host's topology")
         siblings = []
         numa: dict[int, frozenset[int]] = {}
         hugepages: dict[int, int] = {}

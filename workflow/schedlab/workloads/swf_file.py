@@ -1,4 +1,4 @@
-"""Opening of Standard Workload Format files, version 2.2: header, bytes, the rules of a line.
+"""Reads files in Standard Workload Format, version 2.2: the header, and the fields of a line.
 
 Definition: D. Feitelson et al., "The Standard Workload Format", Parallel Workloads Archive;
 S. Chapin et al., "Benchmarks and standards for the evaluation of parallel job schedulers",
@@ -44,21 +44,21 @@ FIELDS = (
 )
 
 USED = (0, 1, 3, 4, 7, 8, 10, 11, 16)
-"""Positions of the fields that a replay uses; what stands in the others does not matter."""
+"""Positions of the fields that a replay uses; the contents of the others do not matter."""
 WHOLE = (0, 4, 7, 10, 11, 16)
-"""Those that count or name something; times may have fractions."""
+"""Positions of fields that count or name something: whole numbers. Times may have fractions."""
 AMOUNTS = (3, 4, 7, 8)
-"""Those in which -1 is the only negative number that has a meaning."""
+"""Positions of fields in which -1 is the only negative number that has a meaning."""
 LARGEST = 2.0**53
-"""Bound of every number: whole numbers are exact up to here."""
+"""Largest absolute value of a number: up to it, floating point holds whole numbers exactly."""
 
 FAILED, COMPLETED, PARTIAL, PARTIAL_LAST, PARTIAL_LAST_FAILED, CANCELLED = range(6)
 STATUSES = (-1, FAILED, COMPLETED, PARTIAL, PARTIAL_LAST, PARTIAL_LAST_FAILED, CANCELLED)
 
 CHUNK = 2**23
-"""Bytes read at once; no line is longer."""
+"""Bytes that are read at once, and the largest length of a line."""
 _UNPACKED = 2**33
-"""Bytes of a trace without its compression; a hundred million jobs."""
+"""Largest size of an unpacked trace, bytes; it holds a hundred million jobs."""
 _HEADER = 2**20
 
 _NUMBER = re.compile(rb"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?")
@@ -124,7 +124,7 @@ class SwfJob:
 
 
 def line_error(path: Path, line: int, what: str, remedy: str | None = None) -> SchedlabError:
-    """Error about a line of a trace."""
+    """Error about a line of a trace, to be raised."""
     return SchedlabError(
         f"{brief(str(path), 1000)}:{line}: {what}",
         remedy=remedy or "correct the line, remove it, or choose a slice without it",
@@ -133,12 +133,12 @@ def line_error(path: Path, line: int, what: str, remedy: str | None = None) -> S
 
 @contextlib.contextmanager
 def open_trace(path: Path) -> Iterator[IO[bytes]]:
-    """Bytes of a trace without compression and byte-order mark.
+    """Open a trace for reading, without compression and byte-order mark.
 
     Raises
     ------
     SchedlabError
-        When there is no such regular file, it may not be read, is damaged, or is something else.
+        When the file is missing, unreadable or damaged, or is no regular file or no trace.
     """
     name = brief(str(path), 1000)
     try:
@@ -169,7 +169,7 @@ def open_trace(path: Path) -> Iterator[IO[bytes]]:
 
 
 def chunks(path: Path) -> Iterator[tuple[int, bytes]]:
-    """Whole lines of a trace, `CHUNK` bytes at a time, each with the number of its first line.
+    """Yield whole lines of a trace, about `CHUNK` bytes at a time, with the first line's number.
 
     Raises
     ------
@@ -205,19 +205,19 @@ def _block(stream: IO[bytes], path: Path, line: int) -> bytes:
 
 
 def _lines_ended(block: bytes) -> bytes:
-    """Bytes whose lines all end as on Unix."""
+    """Make every line end as on Unix."""
     if b"\r" in block:
         block = block.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     return block
 
 
 def parse_line(path: Path, line: int, words: Sequence[bytes]) -> list[float]:
-    """Numbers of the `USED` fields of a line.
+    """Parse the `USED` fields of a line.
 
     Raises
     ------
     SchedlabError
-        With line and field, when a replay could not use the line.
+        When a replay could not use the line; it names line and field.
     """
     if len(words) != len(FIELDS):
         text = brief(b" ".join(words[:20]).decode("utf-8", "backslashreplace"))
@@ -244,12 +244,12 @@ def parse_line(path: Path, line: int, words: Sequence[bytes]) -> list[float]:
 
 
 def number(word: bytes) -> float:
-    """Number of a field as the format writes it, in ASCII; not a number for anything else."""
+    """Parse a number in the format's notation; NaN for anything else."""
     return float(word) if _NUMBER.fullmatch(word) else math.nan
 
 
 def header_lines(path: Path) -> Iterator[tuple[int, str, str]]:
-    """Line, key and value of each comment before the first job that has the form `; Key: value`.
+    """Yield line, key and value of each `; Key: value` comment before the first job.
 
     Raises
     ------
@@ -273,7 +273,7 @@ def header_lines(path: Path) -> Iterator[tuple[int, str, str]]:
 
 
 def machine_size(path: Path) -> int | None:
-    """Processors of the traced machine from the header, MaxProcs before MaxNodes.
+    """Processors of the traced machine: the header's MaxProcs or, without it, MaxNodes.
 
     Returns
     -------
@@ -283,7 +283,7 @@ def machine_size(path: Path) -> int | None:
     Raises
     ------
     SchedlabError
-        With line and key, when what is written there is no number.
+        When the header has something else than a number there; it names line and key.
     """
     comments = {key: (line, value) for line, key, value in [*header_lines(path)][::-1]}
     for key in ("MaxProcs", "MaxNodes"):

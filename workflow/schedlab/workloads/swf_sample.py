@@ -1,4 +1,4 @@
-"""The small generated trace in resources/traces/sample.swf.
+"""Generator of the small trace in resources/traces/sample.swf.
 
 It stands in for a recorded trace where none can be shipped. Its load is light and it has no
 bursts, so that twenty of its jobs at a hundredth of their time run in well under a minute on a
