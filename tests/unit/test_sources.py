@@ -217,7 +217,7 @@ def test_defaults_shape_an_image_whose_tasks_use_them(role: Path) -> None:
 
 def test_an_include_that_cannot_be_followed_is_refused(role: Path) -> None:
     (role / "roles/a/tasks/main.yml").write_text("- include_tasks: '{{ part }}.yml'\n")
-    with pytest.raises(SchedlabError, match="cannot be told"):
+    with pytest.raises(SchedlabError, match="cannot be determined"):
         below(role, "all.yml", "a")
 
 

@@ -1,7 +1,7 @@
 """Modules that a stage imports and that do not shape its results, each with the reason.
 
-Everything else that a stage imports counts. A module that is imported only through one of these
-must itself be listed here or counted by another way: `tests/unit/test_sources.py` tells.
+Everything else that a stage imports is a source of it. A module that is imported only through an
+exempt one must be exempt too, or be a source in another way: `tests/unit/test_sources.py` checks.
 """
 
 from __future__ import annotations
