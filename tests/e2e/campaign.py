@@ -1,4 +1,4 @@
-"""Real runs of the workflow, and what they leave on this machine."""
+"""Runs the workflow on real machines, and looks at what it leaves on this machine."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Campaign:
         ]  # fmt: skip
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run to the end; it must succeed."""
+        """Run to the end; the run must succeed."""
         done = subprocess.run(
             self.command(*arguments), cwd=ROOT, capture_output=True, text=True, check=False
         )
@@ -108,7 +108,7 @@ def wait_for(condition: Callable[[], object], seconds: float, what: str) -> None
 
 
 def shapes(folder: Path) -> tuple[list[Shape], list[Shape], list[Shape]]:
-    """Jobs of a trial: as the neutral trace, the translations, and the records have them."""
+    """Jobs of a trial as they are in the neutral trace, the translations, and the records."""
     record = json.loads((folder / "record.json").read_text())
     scheduler = get_scheduler(record["trial"]["scheduler"])
     translations = json.loads((folder / "translations.json").read_text())["submissions"]
@@ -123,7 +123,7 @@ def shapes(folder: Path) -> tuple[list[Shape], list[Shape], list[Shape]]:
 
 
 def not_as_asked(trace: list[Shape], ran: list[Shape]) -> list[str]:
-    """What distinguishes jobs as they ran from the trace; a busy machine may run them longer."""
+    """Differences of jobs that ran from the trace; on a busy machine they may run longer."""
     shorter = [
         f"{did} ran shorter than {asked}"
         for asked, did in zip(trace, ran, strict=True)

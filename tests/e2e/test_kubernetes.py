@@ -1,7 +1,7 @@
-"""Kubernetes and Volcano on real machines: the same trace, what ran, the report.
+"""Kubernetes and Volcano on real machines: the trace, the jobs that ran, the report.
 
-`make test` runs this with Volcano alone where the programs are in the cache, and else says that it
-leaves it out; `make test-all` builds them, and runs Kubernetes' own scheduler too.
+`make test` runs this with Volcano only, if the programs are in the cache; otherwise it skips this
+module with a message. `make test-all` builds the programs and also runs Kubernetes' own scheduler.
 """
 
 from __future__ import annotations

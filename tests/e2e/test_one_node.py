@@ -1,7 +1,7 @@
-"""A real cluster of one compute node, from the base disk to the report, and its mishaps.
+"""A real cluster of one compute node, from the base disk to the report, and its failures.
 
-Boots virtual machines with whatever accelerator works. Images come from the cache where it has
-them, and go into it where it has not.
+It boots virtual machines with the accelerator that works. Images come from the cache; those that
+the cache lacks are built and put into it.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def test_every_job_ran_and_its_instants_are_in_order(campaign: Campaign) -> None
     jobs = pq.read_table(campaign.results / "tables/jobs.parquet").to_pandas()
     assert len(jobs) == 5
     assert set(jobs["state"]) == {"COMPLETED"}
-    # The table's verdict is on the order of the instants too, within what the clocks allow.
+    # The table's verdict also covers the order of the instants, within the clocks' uncertainty.
     trials = pq.read_table(campaign.results / "tables/trials.parquet").to_pandas()
     assert list(trials["valid"]) == [True], trials["reasons"][0]
     samples = pq.read_table(campaign.results / "tables/samples.parquet").to_pandas()
@@ -103,7 +103,7 @@ def test_drawing_again_starts_no_machine(campaign: Campaign) -> None:
 def test_kill_9_in_a_trial_leaves_nothing_and_the_rerun_finishes_only_the_rest(
     campaign: Campaign,
 ) -> None:
-    # As in a first run: this trial is not finished yet, and nothing was made of it.
+    # As in a first run: this trial is not finished, and there are no results from it.
     record = campaign.trial(*TRIAL) / "record.json"
     record.unlink()
     shutil.rmtree(campaign.results / "tables")

@@ -1,4 +1,4 @@
-"""Real clusters that `make test` has no time for: two compute nodes, and one that boots each time.
+"""Real clusters that take too long for `make test`: two compute nodes, and one that boots anew.
 
 `make test-all` runs this. Both clusters are made from one image, in one folder of results.
 """
@@ -34,7 +34,7 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Folder that all clusters of this module share, and the image with it."""
+    """Results folder that all clusters of this module share, with the image."""
     folder = tmp_path_factory.mktemp("e2e") / "results"
     yield folder
     shutil.rmtree(folder, ignore_errors=True)
@@ -76,7 +76,7 @@ def test_a_job_of_two_nodes_runs_on_both_at_once(campaign: Campaign) -> None:
     for _, job in gangs.iterrows():
         assert set(job["placement"]) == {"compute1", "compute2"}
         assert len(job["rank_started"]) == 2
-        # Both ranks were there together, on the clocks of two guests.
+        # Both ranks ran at the same time, by the clocks of their two guests.
         assert max(job["rank_started"]) < min(job["rank_finished"])
 
 
@@ -101,7 +101,7 @@ def test_the_run_leaves_nothing(campaign: Campaign) -> None:
 def test_a_guest_killed_in_a_trial_makes_it_invalid_by_name_and_leaves_nothing(
     campaign: Campaign,
 ) -> None:
-    """The watchdog: nothing waits for a limit, and the other guests go too."""
+    """The watchdog notices it: nothing waits for a limit, and the other guests end too."""
     folder = campaign.trial(*TRIAL)
     process = campaign.start_again(*TRIAL)
     victim = next(p for p in guests() if "compute2" in " ".join(p.cmdline()))
@@ -126,5 +126,5 @@ def test_a_trial_boots_its_cluster_from_frozen_disks(booted: Campaign) -> None:
     assert record["verdict"] == {"valid": True, "reasons": []}
     jobs = pq.read_table(booted.results / "tables/jobs.parquet").to_pandas()
     assert set(jobs["state"]) == {"COMPLETED"}
-    verify_outputs(configured / "record.json")  # the disks are as they were frozen
+    verify_outputs(configured / "record.json")  # the disks are unchanged
     assert nothing_is_left(booted)

@@ -16,7 +16,8 @@ import libvirt
 
 from schedlab.stages.terraform import call as terraform_call
 from schedlab.testbed import embedded
-from schedlab.testbed.readback import compare_domain, compare_threads, domain_pid
+from schedlab.testbed.readback import compare_domain, compare_threads
+from schedlab.testbed.session import domain_pid
 
 
 def run(state: Path, terraform: str, root: Path, variables: Path) -> dict[str, Any]:

@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 from schedlab.testbed.nodes import terraform_nodes
-from schedlab.testbed.placement import node_demands, place
+from schedlab.testbed.placement import NodeDemand, place
 from schedlab.testbed.readback import compare_domain, read_domain
 from schedlab.testbed.topology import HostTopology
 
@@ -400,15 +400,14 @@ def test_apply_on_a_private_libvirtd(initialised: tuple[str, Path], tmp_path: Pa
     subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", str(base), "64M"], check=True)
     digest = base.read_bytes()
     (tmp_path / "console").mkdir()
-    demands = node_demands(
-        head_vcpus=1, head_memory_mib=128, nodes=1, node_vcpus=2, node_memory_mib=128
-    )
-    host = HostTopology.from_sys().restricted_to(os.sched_getaffinity(0))
-    placement = place(host, demands, policy="spread", numa=min(host.numa))
+    demands = {"head": NodeDemand("head", 1, 128), "compute1": NodeDemand("compute", 2, 128)}
+    cpus = sorted(os.sched_getaffinity(0))
+    host = HostTopology(cores=tuple((cpu,) for cpu in cpus), numa={0: frozenset(cpus)})
+    placement = place(host, demands, policy="spread", numa=0)
     nodes = terraform_nodes(
         demands, placement, checkout="0a1b2c3d", cluster="slurm-n1", cidr="10.0.100.0/24"
     )
-    nodes["head"]["emulator_pins"] = str(host.cpus[0])
+    nodes["head"]["emulator_pins"] = str(cpus[0])
     values = variables(
         nodes=nodes,
         libvirt_uri="qemu:///system",

@@ -143,7 +143,7 @@ def test_release_of_another_version_is_refused(tmp_path: Path) -> None:
     shutil.copytree(VOLCANO.folder, tmp_path / "volcano")
     path = tmp_path / "volcano" / "release.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"version": "1.2.3"}))
-    with pytest.raises(SchedlabError, match=r"is of version 1\.2\.3, go\.mod"):
+    with pytest.raises(SchedlabError, match=r"has version 1\.2\.3, but go\.mod"):
         linker_flags(VOLCANO, GoModule.load("volcano", tmp_path / "volcano"))
     path.write_text("[]")
     with pytest.raises(SchedlabError, match="must have version, commit and date"):

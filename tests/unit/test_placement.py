@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
+from schedlab.addresses import node_address
 from schedlab.errors import SchedlabError
 from schedlab.testbed.cpuset import format_cpuset, parse_cpuset
-from schedlab.testbed.nodes import mac_address, node_address, terraform_nodes
-from schedlab.testbed.placement import NodeDemand, NodePlacement, node_demands, place
+from schedlab.testbed.nodes import mac_address, terraform_nodes
+from schedlab.testbed.placement import NodeDemand, NodePlacement, place
 from schedlab.testbed.topology import HostTopology
 
 FLAT = HostTopology(cores=((0,), (1,), (2,), (3,), (4,), (5,)), numa={0: frozenset(range(6))})
@@ -22,9 +21,8 @@ SMT = HostTopology(
 
 
 def demands(nodes: int = 2, head: int = 1, node: int = 2) -> dict[str, NodeDemand]:
-    return node_demands(
-        head_vcpus=head, head_memory_mib=1024, nodes=nodes, node_vcpus=node, node_memory_mib=768
-    )
+    compute = {f"compute{i}": NodeDemand("compute", node, 768) for i in range(1, nodes + 1)}
+    return {"head": NodeDemand("head", head, 1024), **compute}
 
 
 @pytest.mark.parametrize(
@@ -110,44 +108,6 @@ def test_pci_functions_go_to_compute_nodes_one_guest_each() -> None:
     assert placement["head"].pci == ()
     assert placement["compute1"].pci == ("0000:03:00.0", "0000:03:00.2")
     assert placement["compute2"].pci == ("0000:03:00.1",)
-
-
-def write_sys(root: Path) -> None:
-    system = root / "devices/system"
-    files = {"cpu/online": "0-3\n"}
-    for cpu, siblings in {0: "0,2", 1: "1,3", 2: "0,2", 3: "1,3"}.items():
-        files[f"cpu/cpu{cpu}/topology/thread_siblings_list"] = siblings + "\n"
-    # CPU 4 of node 1 is offline.
-    for node, cpus in {0: "0,2", 1: "1,3-4"}.items():
-        files[f"node/node{node}/cpulist"] = cpus + "\n"
-    files["node/node1/hugepages/hugepages-2048kB/free_hugepages"] = "256\n"
-    for name, text in files.items():
-        file = system / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text)
-
-
-def test_topology_from_sys(tmp_path: Path) -> None:
-    write_sys(tmp_path)
-    topology = HostTopology.from_sys(tmp_path)
-    assert topology.cores == ((0, 2), (1, 3))
-    assert topology.numa == {0: frozenset({0, 2}), 1: frozenset({1, 3})}
-    assert topology.hugepages_mib == {0: 0, 1: 512}
-    assert topology.cpus == (0, 1, 2, 3)
-    narrow = topology.restricted_to({1, 2})
-    assert narrow.cores == ((1,), (2,))
-    assert narrow.numa == {0: frozenset({2}), 1: frozenset({1})}
-
-
-def test_topology_without_sys(tmp_path: Path) -> None:
-    with pytest.raises(SchedlabError, match="cannot read the host's CPUs"):
-        HostTopology.from_sys(tmp_path)
-
-
-def test_topology_of_this_host_is_read() -> None:
-    topology = HostTopology.from_sys()
-    assert topology.cpus
-    assert frozenset(topology.cpus) == frozenset().union(*topology.numa.values())
 
 
 CAPABILITIES = """

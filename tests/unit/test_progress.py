@@ -11,7 +11,7 @@ from trial_factory import make_experiment, make_results
 
 from schedlab.results.records import file_digest, lineage, load_record, write_json
 from schedlab.stages.context import Context
-from schedlab.stages.progress import progress, report_progress
+from schedlab.stages.progress import campaign_progress, report_progress
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def context(tmp_path: Path) -> Context:
 
 def test_all_trials_are_finished(context: Context) -> None:
     total = len(context.experiment.trials())
-    assert progress(context) == (total, 0, total)
+    assert campaign_progress(context) == (total, 0, total)
 
 
 def test_trials_of_a_changed_cluster_run_again(context: Context) -> None:
@@ -34,7 +34,7 @@ def test_trials_of_a_changed_cluster_run_again(context: Context) -> None:
     write_json(path, record | {"lineage": lineage(record)})
     trials = context.experiment.trials()
     others = [key for key in trials if key.cluster != cluster]
-    finished, seconds, total = progress(context)
+    finished, seconds, total = campaign_progress(context)
     assert (finished, total) == (len(others), len(trials))
     assert 0 < len(others) < len(trials)
     durations = [
@@ -52,7 +52,7 @@ def test_a_missing_trial_takes_as_long_as_one_like_it(
 ) -> None:
     first = context.experiment.trials()[0]
     shutil.rmtree(context.trial(first.cluster, first.workload, first.repetition))
-    finished, seconds, total = progress(context)
+    finished, seconds, total = campaign_progress(context)
     assert finished == total - 1
     assert seconds > 0
     report_progress(context, "x", ["it broke\nbadly"])
@@ -71,8 +71,8 @@ def test_a_trial_whose_sources_changed_runs_again(context: Context, tmp_path: Pa
     record = load_record(path) | {"inputs": {source.name: file_digest(source)}}
     write_json(path, record | {"lineage": lineage(record)})
     total = len(context.experiment.trials())
-    assert progress(context, source.parent)[0] == total
+    assert campaign_progress(context, source.parent)[0] == total
     source.write_text("after\n")
-    assert progress(context, source.parent)[0] == total - 1
+    assert campaign_progress(context, source.parent)[0] == total - 1
     source.unlink()
-    assert progress(context, source.parent)[0] == total - 1
+    assert campaign_progress(context, source.parent)[0] == total - 1

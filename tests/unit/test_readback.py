@@ -9,10 +9,9 @@ import pytest
 
 from schedlab.errors import SchedlabError
 from schedlab.testbed.readback import (
-    Mismatch,
+    NodeMismatch,
     compare_domain,
     compare_threads,
-    domain_pid,
     read_domain,
     require_declared,
     thread_affinities,
@@ -134,7 +133,7 @@ def test_everything_as_declared() -> None:
 )
 def test_each_difference_is_found(old: str, new: str, mismatch: tuple[str, Any, Any]) -> None:
     assert old in LIVE
-    assert compare_domain(DECLARED, LIVE.replace(old, new)) == [Mismatch(*mismatch)]
+    assert compare_domain(DECLARED, LIVE.replace(old, new)) == [NodeMismatch(*mismatch)]
 
 
 def test_pins_that_were_not_asked_for_are_a_difference() -> None:
@@ -186,10 +185,10 @@ def test_threads_not_as_declared(tmp_path: Path) -> None:
     tasks = {70: ("qemu-system-x86", "0-3"), 72: ("CPU 0/KVM", "0-3")}
     write_process(tmp_path, 70, tasks)
     assert compare_threads(DECLARED, 70, tmp_path) == [
-        Mismatch("affinity of vCPU 0", "2", "0-3"),
-        Mismatch("affinity of vCPU 1", "3", "no such thread"),
-        Mismatch("affinity of the emulator", "0-1", "0-3"),
-        Mismatch("MiB in huge pages", 768, 0),
+        NodeMismatch("affinity of vCPU 0", "2", "0-3"),
+        NodeMismatch("affinity of vCPU 1", "3", "no such thread"),
+        NodeMismatch("affinity of the emulator", "0-1", "0-3"),
+        NodeMismatch("MiB in huge pages", 768, 0),
     ]
 
 
@@ -198,18 +197,14 @@ def test_unpinned_threads_are_not_compared(tmp_path: Path) -> None:
     assert compare_threads(unpinned, 70, tmp_path) == []
 
 
-def test_domain_pid(tmp_path: Path) -> None:
-    (tmp_path / "d.pid").write_text("4711")
-    assert domain_pid("d", tmp_path) == 4711
-    with pytest.raises(SchedlabError, match="no process id of domain e"):
-        domain_pid("e", tmp_path)
-
-
 def test_failure_lists_every_difference_of_every_node() -> None:
     require_declared({"head": [], "compute1": []})
     with pytest.raises(SchedlabError) as caught:
         require_declared(
-            {"head": [Mismatch("vcpus", 2, 1)], "compute1": [Mismatch("hugepages", True, False)]}
+            {
+                "head": [NodeMismatch("vcpus", 2, 1)],
+                "compute1": [NodeMismatch("hugepages", True, False)],
+            }
         )
     assert "head: vcpus: declared 2, found 1" in str(caught.value)
     assert "compute1: hugepages: declared True, found False" in str(caught.value)

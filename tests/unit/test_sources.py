@@ -217,12 +217,12 @@ def test_defaults_shape_an_image_whose_tasks_use_them(role: Path) -> None:
 
 def test_an_include_that_cannot_be_followed_is_refused(role: Path) -> None:
     (role / "roles/a/tasks/main.yml").write_text("- include_tasks: '{{ part }}.yml'\n")
-    with pytest.raises(SchedlabError, match="cannot be told"):
+    with pytest.raises(SchedlabError, match="cannot be determined"):
         below(role, "all.yml", "a")
 
 
 def test_packer_names_its_scripts() -> None:
-    found = {path.name for path in packer_files("slurm")}
+    found = {path.name for path in packer_files()}
     assert {"scheduler.pkr.hcl", "generalise.sh"} == found
 
 

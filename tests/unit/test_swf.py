@@ -15,9 +15,9 @@ import pytest
 from schedlab.errors import SchedlabError
 from schedlab.workloads import Machine
 from schedlab.workloads.archive import swf_table
-from schedlab.workloads.archive.swf_file import header, machine_size
-from schedlab.workloads.archive.swf_sample import sample
-from schedlab.workloads.archive.swf_table import records
+from schedlab.workloads.archive.swf_file import SwfJob, header_lines, machine_size
+from schedlab.workloads.archive.swf_sample import sample_text
+from schedlab.workloads.archive.swf_table import read_table
 from schedlab.workloads.swf import Swf
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -28,7 +28,7 @@ HEADER = "; Version: 2.2\n; MaxNodes: 64\n; MaxProcs: 128\n; Note: MaxProcs: in 
 
 
 def line(number: int, **fields: Any) -> str:
-    """One job line; fields by the names of `swf_file.Record`."""
+    """One job line; fields by the names of `swf_file.SwfJob`."""
     values = {
         "submit": 0,
         "wait": -1,
@@ -45,6 +45,13 @@ def line(number: int, **fields: Any) -> str:
         f" -1 -1 {values['requested_processors']} {values['requested_time']} -1"
         f" {values['status']} {values['user']} 1 -1 1 -1 {values['preceding']} -1\n"
     )
+
+
+def records(path: Path) -> list[SwfJob]:
+    """Every job of a trace, in order of submission."""
+    table = read_table(path)
+    assert not table.malformed, table.malformed
+    return [table.record(position) for position in range(len(table.rows))]
 
 
 def write(folder: Path, *lines: str, head: str = HEADER) -> Swf:
@@ -107,7 +114,8 @@ def test_status_rules(tmp_path: Path) -> None:
         line(13, runtime=0),
     ]
     (tmp_path / "t.swf").write_text(HEADER + "".join(lines))
-    usable = [record.number for record in records(tmp_path / "t.swf") if record.unusable is None]
+    table = read_table(tmp_path / "t.swf")
+    usable = [table.record(int(position)).number for position in table.usable()]
     assert usable == [4, 5, 9, 12, 13]
     workload = Swf(name="s", file="t.swf", jobs=5)
     assert workload.scale_of(Machine(1, 2), tmp_path)["dropped"] == {
@@ -248,7 +256,7 @@ def test_a_byte_order_mark_and_other_ends_of_lines_are_read(tmp_path: Path) -> N
     ):
         (tmp_path / "t.swf").write_bytes(content)
         assert machine_size(tmp_path / "t.swf") == 128
-        assert [record.line for record in records(tmp_path / "t.swf")] == [6, 7]
+        assert read_table(tmp_path / "t.swf").rows[:, swf_table.LINE].tolist() == [6, 7]
 
 
 @pytest.mark.parametrize(
@@ -451,10 +459,11 @@ def test_missing_file(tmp_path: Path) -> None:
 
 def test_sample_is_what_its_generator_makes() -> None:
     path = ROOT / "resources" / "traces" / "sample.swf"
-    assert path.read_text() == sample()
+    assert path.read_text() == sample_text()
     rows = list(records(path))
     assert len(rows) == 100
-    assert [record.number for record in rows if record.unusable] == [7]
+    table = read_table(path)
+    assert table.rows[table.reasons > 0, swf_table.NUMBER].tolist() == [7]
     assert [record.number for record in rows if record.status == 0] == [12]
     gaps = [b.submit - a.submit for a, b in zip(rows, rows[1:], strict=False)]
     assert min(gaps) >= 100, "burst-free"
@@ -465,10 +474,10 @@ def test_sample_is_what_its_generator_makes() -> None:
 @pytest.mark.skipif(not NASA.is_file(), reason=f"real trace absent: {NASA} (set SCHEDLAB_TRACES)")
 def test_real_nasa_trace() -> None:
     rows = list(records(NASA))
-    comments = header(NASA)
+    comments = {key: value for _, key, value in header_lines(NASA)}
     assert len(rows) == int(comments["MaxJobs"]) == 18239
     assert machine_size(NASA) == 128
-    assert all(record.unusable is None for record in rows)
+    assert not read_table(NASA).reasons.any()
     # The header's 1 Oct 00:00:03 PDT to 31 Dec 23:03:45 PST, one hour more than the dates show.
     span = 92 * 86400 - (56 * 60 + 18) + 3600
     assert 0.999 * span < max(record.submit for record in rows) <= span

@@ -22,6 +22,7 @@ from schedlab.errors import SchedlabError
 from schedlab.stages.collect import fetch_script, parse_stamps, unpack
 from schedlab.testbed import host_load as host
 from schedlab.testbed.prometheus import read_exporter, scrape_config
+from schedlab.testbed.session import domain_pid
 from schedlab.testbed.snapshot import disk_files, redirect_devices
 from schedlab.testbed.supervisor import remove_abandoned, scratch_folder
 
@@ -217,3 +218,10 @@ def test_records_come_as_one_archive_and_failures_are_named(tmp_path: Path) -> N
     assert len(problems) == 2
     assert problems[0] == "bad.txt could not be taken: no"
     assert "absent.log" in problems[1]
+
+
+def test_domain_pid(tmp_path: Path) -> None:
+    (tmp_path / "d.pid").write_text("4711")
+    assert domain_pid("d", tmp_path) == 4711
+    with pytest.raises(SchedlabError, match="no process id of domain e"):
+        domain_pid("e", tmp_path)

@@ -1,5 +1,6 @@
-# An image that a scheduler's machines start from: the base disk with the install parts of roles
-# (playbooks/image.yml), verified inside the build. The result is a thin overlay on the base disk.
+# Builds an image that a scheduler's machines start from: the base disk with the install parts of
+# roles (playbooks/image.yml). The build checks the image. The result is a thin overlay on the base
+# disk.
 
 packer {
   required_version = ">= 1.11.0"
@@ -27,7 +28,7 @@ variable "verify_scripts" {
 
 variable "secrets" {
   type        = list(string)
-  description = "Files in the guest that no two machines may share: they are removed."
+  description = "Files in the guest that every machine must make itself; they are removed."
   default     = []
 }
 
@@ -39,7 +40,7 @@ variable "files_disk" {
 
 variable "base_disk" {
   type        = string
-  description = "Bootable qcow2 file with cloud-init; it is read only."
+  description = "Bootable qcow2 file with cloud-init; it is only read."
   validation {
     condition     = startswith(var.base_disk, "/")
     error_message = "The base disk must be an absolute path."
@@ -57,12 +58,12 @@ variable "base_sha256" {
 
 variable "seed" {
   type        = string
-  description = "cloud-init seed (NoCloud) that lets the build in."
+  description = "cloud-init seed (NoCloud) that gives the build access to the guest."
 }
 
 variable "private_key" {
   type        = string
-  description = "Private SSH key of this build, made for it alone."
+  description = "Private SSH key that was made for this build only."
 }
 
 variable "accelerator" {
@@ -140,7 +141,7 @@ source "qemu" "image" {
       ["-drive", "file=${var.seed},if=virtio,format=raw,readonly=on"],
       ["-serial", "file:${var.facts_directory}/console.log"],
     ],
-    # Hundreds of MB through SSH would take minutes under emulation.
+    # Copying hundreds of MB over SSH would take minutes under emulation.
     var.files_disk == "" ? [] : [["-drive", "file=${var.files_disk},if=virtio,format=raw,readonly=on"]],
   )
 
@@ -148,7 +149,7 @@ source "qemu" "image" {
   ssh_username         = "bench"
   ssh_private_key_file = var.private_key
   ssh_timeout          = var.boot_timeout
-  # The build's own way in is the last thing to go.
+  # The build's own access to the guest is removed last.
   shutdown_command = "sudo sh -c 'rm -f /etc/sudoers.d/90-cloud-init-users /home/bench/.ssh/authorized_keys; systemctl poweroff'"
   shutdown_timeout = "5m"
 }
@@ -160,7 +161,7 @@ build {
     inline = ["cloud-init status --wait >/dev/null || [ $? -eq 2 ]"]
   }
 
-  # Packer's Ansible plugin cannot be had from every registry; ansible-playbook itself can.
+  # Packer's Ansible plugin is not available from every registry; ansible-playbook is.
   provisioner "shell-local" {
     environment_vars = [
       "ANSIBLE_CONFIG=${var.ansible_directory}/ansible.cfg",
@@ -182,7 +183,7 @@ build {
     ]
   }
 
-  # The image is wrong until this has passed.
+  # If a check fails, there is no image.
   provisioner "shell" {
     scripts         = var.verify_scripts
     execute_command = "chmod +x {{ .Path }}; sudo {{ .Vars }} {{ .Path }}"

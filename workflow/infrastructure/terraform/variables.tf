@@ -1,4 +1,4 @@
-# Passed to the module unchanged; types are repeated, validation is the module's.
+# All are passed to the module unchanged. The types are repeated here; the module validates them.
 
 variable "libvirt_uri" {
   description = "Connection URI of libvirt."
@@ -68,19 +68,19 @@ variable "pool_directory" {
 }
 
 variable "console_directory" {
-  description = "Existing directory for the serial console logs, one file a node."
+  description = "Existing directory for the serial console logs, one file per node."
   type        = string
   nullable    = false
 }
 
 variable "base_image" {
-  description = "Bootable qcow2 file that every node's disk is an overlay of. Never written, never copied."
+  description = "Bootable qcow2 file that every node's disk is an overlay of. It is neither written nor copied."
   type        = string
   nullable    = false
 }
 
 variable "disk_size" {
-  description = "Size of a node's disk in bytes; null: that of the base image. A larger one makes the guest grow its root."
+  description = "Size of a node's disk in bytes; null means that of the base image. If it is larger, the guest grows its root file system."
   type        = number
   default     = null
 }

@@ -270,9 +270,9 @@ def execute(
     the head.
     """
     context = _enter(experiments, results, f"exec-{cluster}")
-    from schedlab.stages.shell import run_beside
+    from schedlab.stages.shell import run_with_cluster
 
-    sys.exit(run_beside(context, cluster, state, list(command), timing))
+    sys.exit(run_with_cluster(context, cluster, state, list(command), timing))
 
 
 for command_ in bundle_commands.COMMANDS:

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from schedlab.addresses import addresses_needed
 from schedlab.config import machine_checks as machines
 from schedlab.config.host_facts import HostFacts
 from schedlab.config.messages import did_you_mean
@@ -15,9 +16,6 @@ from schedlab.config.model import Experiment
 from schedlab.config.variants import AGAIN
 from schedlab.config.workload_checks import duration_problems, parameter_problems
 from schedlab.workloads import Problem
-
-FIRST_ADDRESS = 10
-"""Number of the head's address within the network; those below are the host's."""
 
 
 class KnownScheduler(Protocol):
@@ -207,8 +205,7 @@ def _libvirt(experiment: Experiment, host: HostFacts) -> Iterator[Problem]:
 
 
 def _network(experiment: Experiment, known: Known) -> Iterator[Problem]:
-    # The head has number FIRST_ADDRESS, the compute nodes follow, the last one is the broadcast.
-    needed = FIRST_ADDRESS + 1 + max(experiment.nodes) + 1
+    needed = addresses_needed(max(experiment.nodes))
     network = ipaddress.IPv4Network(experiment.network.cidr)
     if network.num_addresses < needed:
         yield Problem(

@@ -46,7 +46,7 @@ from schedlab.workloads.registry import Name, Workload
 if TYPE_CHECKING:
     AnyWorkload = Workload
 else:
-    AnyWorkload = kinds.union()
+    AnyWorkload = kinds.workload_union()
 
 
 def copy_suffix(number: int) -> str:

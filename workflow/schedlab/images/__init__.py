@@ -1,1 +1,1 @@
-"""Disks: base disks made natively, cloud images, scheduler images by Packer, the accelerator."""
+"""Base disks, cloud images, images of schedulers, and the probe of the accelerator."""

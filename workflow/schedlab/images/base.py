@@ -1,7 +1,7 @@
 """The base disk: a bootable Debian with cloud-init, made natively by mmdebstrap.
 
-Package work is done here, at the host's speed, rather than in an emulated guest, where the same
-takes minutes. Same inputs, same bytes.
+Packages are installed here, at the host's speed; in an emulated guest this would take minutes. The
+same inputs give the same bytes.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 
 @dataclass(frozen=True)
 class RoleParts:
-    """What roles say of the system that they go into; each list sorted, each entry once.
+    """What roles need of the base disk; each list is sorted and has each entry once.
 
     Attributes
     ----------
     packages : list of str
         Packages beside those that every base disk has.
     disabled_units : list of str
-        Services of these packages: they start once their role has configured them.
+        Services of these packages that must not start before their role has configured them.
     secrets : list of str
-        Absolute paths of files that these packages make and no two machines may share.
+        Absolute paths of files that these packages make, and that every machine must make itself.
     """
 
     packages: list[str]
@@ -46,9 +46,13 @@ class RoleParts:
 
 
 def role_parts(files: Iterable[Path]) -> RoleParts:
-    """What roles state together, in files with the keys ``<role>_<list>``.
+    """Merge what roles need of the base disk.
 
-    They are those of :func:`schedlab.sources.ansible.stated_files`.
+    Parameters
+    ----------
+    files : iterable of pathlib.Path
+        Files of roles with the keys ``<role>_<list>``, as
+        :func:`schedlab.sources.ansible.stated_files` names them.
     """
     found: dict[str, set[str]] = {"packages": set(), "disabled_units": set(), "secrets": set()}
     for path in files:
@@ -61,8 +65,8 @@ def role_parts(files: Iterable[Path]) -> RoleParts:
 def bootstrap_command(suite: str, parts: RoleParts, root: Path) -> list[str]:
     """Command line of mmdebstrap.
 
-    It runs in mount and process namespaces of its own, and ends with the process that started it:
-    however the build is interrupted, neither mounts nor processes of the new system stay behind.
+    It runs in mount and process namespaces of its own and ends when the process that started it
+    ends, so that an interrupted build leaves neither mounts nor processes of the new system.
     """
     mirror = debian_mirror()
     commands = base_guest.customise_commands(parts.disabled_units)
@@ -73,7 +77,7 @@ def bootstrap_command(suite: str, parts: RoleParts, root: Path) -> list[str]:
         *("mmdebstrap", "--mode=root", "--variant=minbase", "--format=directory"),
         f"--include={','.join(sorted({*base_guest.BOOT_PACKAGES, *parts.packages}))}",
         f"--keyring={KEYRING}",
-        # A snapshot or a mirror that lags serves release files past their date.
+        # A snapshot, or a mirror that is not up to date, has release files past their date.
         '--aptopt=Acquire::Check-Valid-Until "false"',
         "--dpkgopt=path-exclude=/usr/share/man/*",
         "--dpkgopt=path-exclude=/usr/share/doc/*",
@@ -88,7 +92,7 @@ def bootstrap_command(suite: str, parts: RoleParts, root: Path) -> list[str]:
 
 
 def write_hook() -> str:
-    """Shell command that puts the initrd's settings in place before its package is configured."""
+    """Shell command that writes the initrd's settings before its package is configured."""
     lines = []
     for name, text in base_guest.FILES.items():
         if name.startswith("etc/initramfs-tools/"):
@@ -103,7 +107,7 @@ def bootstrap(suite: str, parts: RoleParts, root: Path, log: Path) -> None:
     Raises
     ------
     SchedlabError
-        With the end of mmdebstrap's own output.
+        When this user or machine cannot build, or mmdebstrap fails; it has the end of its output.
     """
     if os.geteuid() != 0:
         raise SchedlabError(
@@ -125,7 +129,7 @@ def bootstrap(suite: str, parts: RoleParts, root: Path, log: Path) -> None:
             stdin=subprocess.DEVNULL,
             stdout=handle,
             stderr=subprocess.STDOUT,
-            # Modes of files may not depend on who builds.
+            # The modes of files must not depend on who builds.
             umask=0o022,
         )
         try:
@@ -195,7 +199,7 @@ def build_base(
         base_guest.write_files(root)
         listing = installed_packages(root)
         (output / "packages.txt").write_text(listing)
-        # The links' targets, one kernel: the accelerator is probed with it.
+        # These links name the one kernel. The accelerator is probed with it.
         for name in ("vmlinuz", "initrd.img"):
             shutil.copyfile(root / (root / name).readlink().as_posix().lstrip("/"), output / name)
         base_guest.remove_unwanted(root, parts.secrets)

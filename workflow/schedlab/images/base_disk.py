@@ -1,7 +1,7 @@
-"""From a folder of files to a bootable disk, with the same bytes each time.
+"""Makes a bootable disk from a folder of files, with the same bytes each time.
 
-No loop device and no mount: the guest's own mke2fs fills the file system from the folder, and GRUB
-is put in place by hand, as grub-install would.
+No loop device and no mount are needed: the guest's own mke2fs fills the file system from the
+folder, and GRUB is written to where grub-install would put it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _GRUB_MODULES = (
     *("biosdisk", "part_msdos", "ext2", "normal", "linux"),
     *("search", "search_label", "configfile", "echo", "test"),
 )
-# By label: no device name is fixed in the core image.
+# The root is found by its label, so that the core image has no device name in it.
 _EARLY = f"search --no-floppy --label {LABEL} --set root\nconfigfile /boot/grub/grub.cfg\n"
 
 
@@ -41,7 +41,7 @@ def run(command: list[str], **options: object) -> str:
     Raises
     ------
     SchedlabError
-        With the tool's own message when it fails or is not installed.
+        When the tool fails, with its own message, or is not installed.
     """
     try:
         done = subprocess.run(
@@ -69,8 +69,8 @@ def run(command: list[str], **options: object) -> str:
 def make_filesystem(root: Path, disk: Path) -> None:
     """Make the ext4 file system of `root`'s files in the partition of `disk`.
 
-    The guest's mke2fs (1.47.2) honours SOURCE_DATE_EPOCH and sorts entries; the host's may be
-    too old for either, so the guest's is run with the guest's own libraries.
+    The guest's mke2fs (1.47.2) honours SOURCE_DATE_EPOCH and sorts entries. The host's may be too
+    old for either, so the guest's is run, with the guest's own libraries.
     """
     blocks = (disk.stat().st_size - _OFFSET) // 4096
     run(
@@ -104,7 +104,7 @@ def install_grub(disk: Path, scratch: Path) -> None:
         raise SchedlabError(f"GRUB's core image of {len(image)} bytes does not fit", stage="image")
     with disk.open("r+b") as handle:
         handle.write(boot.read_bytes()[:_BOOT_CODE])
-        # The core image's block list says: from sector 1 on, contiguous. That is where it goes.
+        # The core image's block list says that it is contiguous, from sector 1 on.
         handle.seek(_SECTOR)
         handle.write(image)
 

@@ -1,7 +1,7 @@
 """What the base disk's file system holds besides packages, and what must not be in it.
 
-Two things decide the contents: a guest under emulation should boot quickly, and during a trial
-nothing may run that the trial did not start.
+Two aims decide the contents: an emulated guest should boot quickly, and during a trial nothing may
+run that the trial did not start.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ BOOT_PACKAGES = (
     "udev",
     "zstd",
 )
-"""What makes a disk bootable, reachable and configurable, whatever the scheduler."""
+"""Packages that make a disk bootable, reachable and configurable, for every scheduler."""
 
 FILES: dict[str, str] = {
     "etc/hostname": "localhost\n",
     "etc/hosts": "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n",
-    # Names come from /etc/hosts; without a server here no look-up ever waits for an answer.
+    # Names come from /etc/hosts. With no server named here, no look-up waits for an answer.
     "etc/resolv.conf": "",
     "etc/machine-id": "",
     "etc/fstab": f"LABEL={LABEL} / ext4 rw,noatime,errors=remount-ro 0 0\n",
@@ -43,8 +43,8 @@ FILES: dict[str, str] = {
         "initrd /initrd.img\n"
         "boot\n"
     ),
-    # The MAC as client identifier: one derived from the machine-id would give copies of a disk
-    # equal identifiers, and the DHCP server would refuse the second node.
+    # The MAC is the client identifier. One from the machine-id would be the same in all copies of a
+    # disk, and the DHCP server would refuse the second node.
     "etc/systemd/network/50-lan.network": (
         "[Match]\nType=ether\n\n"
         "[Network]\nDHCP=ipv4\nIPv6AcceptRA=no\nLinkLocalAddressing=no\n\n"
@@ -81,11 +81,11 @@ MASKED = (
     "systemd-pstore.service",
     "systemd-tmpfiles-clean.timer",
 )
-"""Units that cost boot time or would wake up in the middle of a trial."""
+"""Units that take boot time or would start in the middle of a trial."""
 
 ENABLED = ("systemd-networkd.service",)
 
-# Secrets, identities, and whatever holds a time or an order of the build.
+# Secrets, identities, and files that depend on the time or the order of the build.
 _UNWANTED = (
     "etc/*-",
     "etc/apt/sources.list~",
@@ -114,7 +114,7 @@ def write_files(root: Path) -> None:
         path = root / name
         if not path.parent.exists():
             path.parent.mkdir(parents=True)
-            path.parent.chmod(0o755)  # whatever the umask of who builds
+            path.parent.chmod(0o755)  # independent of the builder's umask
         path.unlink(missing_ok=True)
         path.write_text(text)
         path.chmod(0o644)

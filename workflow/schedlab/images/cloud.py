@@ -19,7 +19,7 @@ def download(url: str, sha256: str, target: Path) -> None:
     Raises
     ------
     SchedlabError
-        When the server refuses or the file is another one; nothing is left then.
+        When the file cannot be read or has another digest; no file is left then.
     """
     found = hashlib.sha256()
     try:
@@ -29,14 +29,15 @@ def download(url: str, sha256: str, target: Path) -> None:
                     found.update(chunk)
                     out.write(chunk)
         else:
-            import requests  # here: most images need no download, and it takes a while to import
+            # Not at the top: its import is slow, and most images need no download.
+            import requests
 
             with requests.get(url, stream=True, timeout=60) as answer, target.open("wb") as out:
                 answer.raise_for_status()
                 for chunk in answer.iter_content(CHUNK):
                     found.update(chunk)
                     out.write(chunk)
-    except OSError as error:  # requests' errors are OSErrors too
+    except OSError as error:  # the errors of requests are OSErrors too
         target.unlink(missing_ok=True)
         raise SchedlabError(
             f"image.url {url} cannot be read: {error}",
@@ -80,7 +81,7 @@ def fetch_cloud_image(spec: dict[str, Any], output: Path) -> dict[str, Any]:
             done = subprocess.run(command, capture_output=True, text=True, check=False)
             if done.returncode:
                 raise SchedlabError(
-                    f"{spec['url']} is no disk image for this use: {done.stderr.strip()}",
+                    f"{spec['url']} cannot be used as a disk image: {done.stderr.strip()}",
                     stage="base",
                     remedy="image.disk must not be smaller than the image; the file must be one "
                     "that qemu-img reads",

@@ -45,15 +45,15 @@ def make_files_disk(
     shared : mapping of str to iterable of pathlib.Path
         Files that belong to programs, by the name of their folder below ``/usr/local/share``.
     overlays : iterable of pathlib.Path
-        Folders that are laid over one another, with ``etc/``: copied one by one, the files would
-        each cost an emulated guest ten seconds.
+        Folders, with ``etc/`` and others, whose contents are merged into the image. Copied one by
+        one, each file would take an emulated guest ten seconds.
     scratch : pathlib.Path
         Folder for the image and what goes into it.
 
     Raises
     ------
     SchedlabError
-        With genisoimage's message.
+        When genisoimage fails; it has its message.
     """
     tree = scratch / "files"
     for name, files in {

@@ -1,4 +1,4 @@
-"""Container images made from single static programs, as one archive; no registry is asked.
+"""Container images made from single static programs, as one archive, without any registry.
 
 An archive of the OCI image layout (image-spec v1.1) that ``ctr images import`` reads.
 """

@@ -79,7 +79,7 @@ def run_packer(
         Folder; gets ``disk.qcow2`` (an overlay of `base` by relative path), ``manifest.json`` and
         ``packages.txt``.
     secrets : sequence of str
-        Absolute paths of files in the guest that no two machines may share.
+        Absolute paths of files in the guest that every machine must make itself; they are removed.
     packer : pathlib.Path
         Executable.
     environment : mapping of str to str
@@ -94,7 +94,7 @@ def run_packer(
     Raises
     ------
     SchedlabError
-        When the build fails; names the console's log.
+        When the build fails; it names the console's log.
     """
     work = scratch / "packer"
     facts = work / "facts"
@@ -149,9 +149,9 @@ def run_packer(
             f"packer ended with status {done.returncode}",
             stage="image",
             log=kept,
-            remedy="the failing step is named above, in this job's log",
+            remedy="see the failing step above, in this job's log",
         )
-    # `output` may be a cache entry: the path holds from the results folder that it is placed in.
+    # `output` may be a cache entry: the path is relative to the results folder that gets it.
     move_disk(work / "build" / "disk.qcow2", output / "disk.qcow2", BACKING)
     for name in ("manifest.json", "packages.txt"):
         shutil.copyfile(facts / name, output / name)

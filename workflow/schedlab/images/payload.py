@@ -1,4 +1,4 @@
-"""Programs of the guests that are compiled on the host: the payload that every job runs, ..."""
+"""Compiles the guests' C programs on the host, such as the payload that every job runs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ FLAGS = ("-std=gnu11", "-O2", "-static", "-s", "-Wall", "-Wextra", "-Werror")
 
 
 def compile_program(name: str, output: Path) -> Path:
-    """Compile a guest program: static, so that it runs in any guest and any container.
+    """Compile a guest program statically, so that it runs in every guest and container.
 
     Parameters
     ----------
@@ -26,13 +26,13 @@ def compile_program(name: str, output: Path) -> Path:
     Returns
     -------
     pathlib.Path
-        `output`. The same compiler gives the same bytes: the source is named without its folder,
-        and nothing in it asks for the time.
+        `output`. The same compiler gives the same bytes, because the source is named without its
+        folder and does not use the time of the build.
 
     Raises
     ------
     SchedlabError
-        With the compiler's message.
+        When there is no compiler, or it fails; it has the compiler's message.
     """
     compiler = shutil.which("gcc") or shutil.which("cc")
     if compiler is None:

@@ -1,6 +1,6 @@
 """Find out whether hardware virtualisation works, by booting a guest kernel with it.
 
-The presence of /dev/kvm says little: on some machines it opens and then no stock kernel boots.
+That /dev/kvm exists is not enough: on some machines it can be opened, but no stock kernel boots.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 from schedlab.errors import SchedlabError
 
 MARK = b"(initramfs)"
-"""Prompt of the initial RAM disk's shell: the kernel and its user space run."""
+"""Prompt of the initial RAM disk's shell; it shows that the kernel and its user space run."""
 
 TIMEOUT = 40.0
 MACHINE = ("-machine", "q35", "-m", "512", "-smp", "2")
@@ -38,7 +38,7 @@ def boots(command: list[str], mark: bytes = MARK, timeout: float = TIMEOUT) -> t
     Returns
     -------
     (bool, str)
-        Whether the mark came, and why not.
+        Whether the mark came, and the reason in words.
     """
     process = subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT

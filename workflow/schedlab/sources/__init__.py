@@ -1,4 +1,4 @@
-"""Which files of this checkout a stage depends on: derived, not listed by hand."""
+"""Which files of this checkout a stage depends on. They are derived, not listed by hand."""
 
 from __future__ import annotations
 
@@ -19,6 +19,6 @@ def stage_files(
     stage : str
         The stage.
     image, scheduler, kind, figure : str
-        What it is about: an image, a scheduler, a kind of workload or a figure.
+        What the job works on, as far as the stage's sources differ by it.
     """
     return list(files(Subject(stage, image, scheduler, kind, figure)))

@@ -1,9 +1,9 @@
-"""Which files of a playbook and its roles a stage depends on, followed from task to task.
+"""Finds which files of a playbook and its roles a stage depends on, from task to task.
 
-A role has two parts. What goes into the image begins at ``tasks/install.yml``; what works on
-provisioned machines begins at ``tasks/main.yml``. So an edit to a template starts from the
-provisioned snapshot. A file counts when a task names it: tasks and variables that are included,
-sources of copied files and templates, and what these include.
+A role has two parts. The part for the image begins at ``tasks/install.yml``; the part for
+provisioned machines begins at ``tasks/main.yml``. After an edit to a template, for example, only
+the second part runs again, from the provisioned snapshot. A file counts when a task names it: tasks
+and variables that are included, sources of copied files and templates, and what these include.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from schedlab.errors import SchedlabError
 from schedlab.paths import ANSIBLE, GUEST_PROGRAMS, ROLES
 
 STATED = ("packages.yml", "image.yml")
-"""Variables of a role that say which packages, and which of their services and secrets, are its."""
+"""Files with the variables in which a role lists its packages, their services and secrets."""
 
 _ROLE = re.compile(r"(?:ansible\.builtin\.)?(?:import|include)_role$")
 _TASKS = re.compile(r"(?:ansible\.builtin\.)?(?:import|include)_tasks$")
 _INCLUDED = re.compile(r"""\{%-?\s*(?:include|import|extends|from)\s+['"]([^'"]+)['"]""")
 _NOT_FILES = {"name", "dest", "path", "when"}
-"""Keys of tasks whose text is no file of the role, though one may be called the same."""
+"""Keys of tasks whose text never names a file of the role, even if one has this name."""
 _VARIABLE = re.compile(r"\{\{\s*([a-z_]+)\s*\}\}")
 
 
@@ -39,7 +39,7 @@ class Playbook:
     name : str
         File name in ``playbooks/``.
     roles : sequence of str
-        Roles for which a name stands that is known only when the playbook runs.
+        Roles that are meant where the playbook has a variable in place of a role's name.
     folder : pathlib.Path
         Ansible's folder.
     """
@@ -94,7 +94,7 @@ class Playbook:
         for key, text in _texts(tasks):
             if _TASKS.match(key) and "{{" in text:
                 raise SchedlabError(
-                    f"{path} includes {text}: which files it depends on cannot be told",
+                    f"{path} includes {text}: the files that it depends on cannot be determined",
                     remedy="include task files by their names, with a condition",
                 )
             if key not in _NOT_FILES:
@@ -123,10 +123,10 @@ class Playbook:
                 self._add(path.parent / name)
 
     def _beside(self, role: str, part: str) -> None:
-        """Add what Ansible loads with a role, where this part of it uses it."""
+        """Add what is loaded with a role without being named, if this part of the role uses it."""
         if part != "main":
-            # No task names these: they go in from a disk, Packer runs the check, and the base disk
-            # is made with what the role says.
+            # No task names these. `files/disk` is installed from a disk, Packer runs `verify.sh`,
+            # and the base disk is made with the lists of the role.
             disk = self._path(role, "files", "disk")
             named = (self._path(role, "files", "verify.sh"), *stated_files([role]))
             self._files.update(p for p in (*disk.rglob("*"), *named) if p.is_file())
@@ -156,7 +156,7 @@ class Playbook:
 
 
 def stated_files(roles: Iterable[str]) -> list[Path]:
-    """Files in which roles say what they need of the base disk, in the roles' order."""
+    """Files in which roles list what they need of the base disk, in the roles' order."""
     files = [ROLES / role / "vars" / name for role in roles for name in STATED]
     return [path for path in files if path.is_file()]
 

@@ -1,9 +1,9 @@
-"""Which modules a module imports, itself or through others, read from the source texts.
+"""Finds which modules a module imports, directly or through others, from the source texts.
 
 An import inside a function counts; one for type checking alone (``if TYPE_CHECKING:``) does not.
-Importing ``a.b`` also runs ``a``, so that the packages above a module count too, where they are
-more than a docstring. A module that is imported by a name that is known only when the program runs
-(a plug-in) is not found: whoever asks names it (:mod:`schedlab.sources.stages`).
+Importing ``a.b`` also runs ``a``, so the packages above a module count too if they have more than a
+docstring. A plug-in, whose name is known only when the program runs, is not found. The caller names
+it (:mod:`schedlab.sources.stages`).
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ def closure(
     Parameters
     ----------
     entries : iterable of str
-        Names of modules. A plug-in outside this package brings in modules of its own top-level
-        package too.
+        Names of modules. For a plug-in outside this package, the modules of its own top-level
+        package count too.
     skipped : callable
-        Tells whether a module is left out; what only it imports is left out with it.
+        Tells whether a module is left out. What only that module imports is left out with it.
     """
     found: set[str] = set()
     waiting = list(entries)
@@ -65,7 +65,7 @@ def module_file(module: str) -> Path | None:
 
 
 class _Read(NamedTuple):
-    """What a source file says: names that it imports, calls with a text first, if it is empty."""
+    """What a source file imports and calls (if the first argument is text), and if it is empty."""
 
     names: tuple[str, ...]
     calls: frozenset[tuple[str, str]]
@@ -77,7 +77,7 @@ def _read(module: str) -> _Read:
     path = module_file(module)
     assert path is not None
     package = module if path.name == "__init__.py" else module.rpartition(".")[0]
-    # Not kept: the trees of a hundred files take more memory than all else here.
+    # The tree is not kept: those of a hundred files take more memory than everything else here.
     tree = ast.parse(path.read_text(encoding="utf-8"))
     names: list[str] = []
     calls: set[tuple[str, str]] = set()
@@ -113,5 +113,5 @@ def _from(node: ast.ImportFrom, package: str) -> list[str]:
 
 
 def literal_arguments(module: str, function: str) -> set[str]:
-    """First arguments of a function's calls in a module, where they are written as text."""
+    """First arguments, as far as they are literal text, of a function's calls in a module."""
     return {text for called, text in _read(module).calls if called == function}

@@ -13,14 +13,13 @@ _TEXT = re.compile(r'"((?:[^"\\\n]|\\.)*)"')
 _VALUE = re.compile(r"\$\{([a-z_.]+)\}")
 
 
-def packer_files(image: str, folder: Path = PACKER) -> set[Path]:
+def packer_files(folder: Path = PACKER) -> set[Path]:
     """Templates of Packer, and the files that they name.
 
-    A name with a variable whose value is not known here stands for every file that fits.
+    If a name contains a variable whose value is not known here, every matching file counts.
     """
     known = {
         "path.root": str(folder),
-        "var.image": image,
         "var.ansible_directory": str(ANSIBLE),
         "var.guest_directory": str(GUEST_PROGRAMS),
     }
@@ -29,7 +28,7 @@ def packer_files(image: str, folder: Path = PACKER) -> set[Path]:
         for text in _TEXT.findall(template.read_text(encoding="utf-8")):
             if _VALUE.match(text):
                 found |= _fitting(text, known)
-    # The playbook is followed by itself.
+    # The files of the playbook are found by `schedlab.sources.ansible`.
     return {path for path in found if not path.is_relative_to(ANSIBLE)}
 
 
@@ -42,7 +41,7 @@ def _fitting(text: str, known: Mapping[str, str]) -> set[Path]:
 
 
 def terraform_files(folder: Path = TERRAFORM) -> set[Path]:
-    """All files of the root module and of the modules that it names, without Terraform's own."""
+    """All files of the root module and its modules, without those that Terraform writes."""
     found = {path for path in folder.glob("*") if _kept(path)}
     for path in [path for path in found if path.suffix == ".tf"]:
         for name in _MODULE.findall(path.read_text(encoding="utf-8")):

@@ -1,9 +1,9 @@
 """Which files of this checkout each stage depends on.
 
-Snakemake does not follow imports. What a stage runs is therefore derived from the imports of its
-module (less :mod:`schedlab.sources.exempt`), and what it hands to Ansible, Packer and Terraform
-from what these name. A plug-in (adapter of a scheduler, kind of workload, figure) is a source of
-the stages that use it and of no other.
+Snakemake does not follow imports. The Python files of a stage are therefore derived from the
+imports of its module, without those of :mod:`schedlab.sources.exempt`. The files that it gives to
+Ansible, Packer and Terraform are derived from what these files name. A plug-in (adapter of a
+scheduler, kind of workload, figure) is a source only of the stages that use it.
 """
 
 from __future__ import annotations
@@ -42,17 +42,17 @@ IMAGE, SETUP = "image.yml", "setup.yml"
 """Playbooks: what goes into an image, and what sets a cluster up."""
 
 FILES_DISK = frozenset({"schedlab.images.files", "schedlab.images.oci"})
-"""They make the disk with built programs; an image that has none is made without them."""
+"""Modules that make the disk with built programs; no other image uses them."""
 
 
 PREFIX = "sha256:"
-"""How the digest of a job's sources begins, so that it can be told from other parameters."""
+"""Start of the digest of a job's sources, which distinguishes it from other parameters."""
 
 _digest = cache(file_digest)
 
 
 class Subject(NamedTuple):
-    """What a job of a stage is about, as far as its sources differ by it."""
+    """What a job works on, as far as its sources depend on it."""
 
     stage: str
     image: str = ""
@@ -96,7 +96,7 @@ def plug_ins(about: Subject) -> list[str]:
     if about.stage in {"configure", "trial"}:
         return [_module(about.scheduler)]
     if about.stage == "tables":
-        # An import may have trials of any.
+        # Imported trials may be of any scheduler.
         return [_module(name) for name in _schedulers().scheduler_names()]
     if about.stage == "trace":
         return [import_module("schedlab.workloads").KINDS[about.kind].__module__]
@@ -110,7 +110,7 @@ def files(about: Subject) -> tuple[Path, ...]:
     Raises
     ------
     FileNotFoundError
-        When a file is named that does not exist.
+        When a named file does not exist.
     """
     used = modules(about)
     found = {path for path in map(module_file, used) if path is not None}
@@ -143,7 +143,7 @@ def _image_files(image: str, used: frozenset[str]) -> set[Path]:
     """Packer's templates, roles' install parts, and guest programs that are compiled here."""
     compiled = {name for module in used for name in literal_arguments(module, "compile_program")}
     return (
-        packer_files(image)
+        packer_files()
         | _image_playbook(image).files()
         | {GUEST_PROGRAMS / f"{name}.c" for name in compiled}
         | {ANSIBLE / "ansible.cfg"}
@@ -162,7 +162,7 @@ def _pins(groups: Iterable[str]) -> set[Path]:
     return {path for group in groups for path in _all(TOOL_MODULES / group)}
 
 
-# By name, and not by an import: what the schedulers have is no source of all stages.
+# Imported by name at run time, so that the schedulers' modules are not sources of every stage.
 def _schedulers() -> Any:
     return import_module("schedlab.schedulers")
 
@@ -193,6 +193,6 @@ def named(paths: Iterable[Path]) -> dict[str, Path]:
 
 @cache
 def content(about: Subject) -> str:
-    """Digest of the names and contents of a job's source files: what makes it stale."""
+    """Digest of the names and contents of a job's source files; a new digest makes it stale."""
     digests = {name: _digest(path) for name, path in named(files(about)).items()}
     return f"{PREFIX}{digest(digests)}"

@@ -1,1 +1,1 @@
-"""One module a stage of the workflow that touches guests or ties packages together."""
+"""The stages of the workflow, one module each."""

@@ -11,7 +11,7 @@ from schedlab.stages.context import Context
 
 
 def probe(context: Context) -> None:
-    """Probe the accelerator and say it aloud when it is emulation."""
+    """Probe the accelerator, and print a notice when guests will be emulated."""
     base = context.base(design.images(context.experiment)[0])
     verify_outputs(base / RECORD)
     record = RecordWriter(
@@ -30,7 +30,8 @@ def probe(context: Context) -> None:
         print(
             "NOTICE: no hardware virtualisation here; clusters are EMULATED in software (TCG).\n"
             f"  reason: {finding['reason']}\n"
-            "  Compare clusters of this run with one another; absolute figures are not hardware's.",
+            "  Compare clusters of this run with each other;\n"
+            "  absolute figures do not hold for hardware.",
             flush=True,
         )
     else:

@@ -26,7 +26,7 @@ def build_base_disk(context: Context, image: str) -> None:
     code = stage_files("base", image=image)
     record = RecordWriter("base", f"{image}/base", CHECKOUT, context.results, inputs=code)
     parts = role_parts(lists)
-    # What they say decides, not their text.
+    # The entries of these lists are inputs (`parts`), not the text of their files.
     code = [path for path in code if path not in lists]
     inputs = {"spec": spec, **asdict(parts), "code": digests(code, CHECKOUT)}
     facts: dict[str, Any] = {}

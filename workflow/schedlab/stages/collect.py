@@ -15,14 +15,14 @@ from typing import Any
 from schedlab.errors import SchedlabError
 from schedlab.schedulers import Scheduler
 from schedlab.schedulers.base import STAMPS
-from schedlab.testbed.ssh import Node
+from schedlab.testbed.ssh import Node, head_of
 
 OUTPUT = "/var/lib/schedlab/driver"
 _DRIVER = ("submissions.jsonl", "driver.json")
 
 
 def parse_stamps(node: str, text: str) -> Iterator[dict[str, Any]]:
-    """Parse a node's payload stamps (see ``schedlab_payload.c``); skip a torn last line."""
+    """Parse a node's payload stamps (see ``schedlab_payload.c``); skip an incomplete last line."""
     for line in text.splitlines():
         fields = line.split()
         if len(fields) == 6 and fields[0] in {"first", "last"}:
@@ -38,12 +38,23 @@ def parse_stamps(node: str, text: str) -> Iterator[dict[str, Any]]:
 
 
 def fetch_script(commands: Mapping[str, Sequence[str]], files: Mapping[str, str]) -> str:
-    """Shell script that runs commands, reads files, and writes all of it to its output as tar.
+    """Shell script that runs commands, reads files, and writes all results to its output as tar.
 
-    One connection, and one sudo, for all: they cost an emulated guest more than the commands. For
-    each
-    name there is a member of that name and, after a failure, one with ``.status`` and one with
-    ``.stderr`` added.
+    One connection and one sudo serve all of them, because these take an emulated guest longer than
+    the commands do.
+
+    Parameters
+    ----------
+    commands : mapping of str to sequence of str
+        Command lines by the name of their result.
+    files : mapping of str to str
+        Paths on the node by the name of their result.
+
+    Returns
+    -------
+    str
+        The script. Its archive has a member for each name and, after a failure, two more with
+        ``.status`` and ``.stderr`` added to the name.
     """
     lines = ["set -u", "d=$(mktemp -d)", "cd /"]
     runs = dict(commands) | {name: ("cat", path) for name, path in files.items()}
@@ -78,7 +89,7 @@ def unpack(archive: bytes, folder: Path, names: Sequence[str]) -> list[str]:
 
 
 def collect(scheduler: Scheduler, nodes: Mapping[str, Node], folder: Path) -> list[str]:
-    """Fetch a trial's records into its folder; return what could not be taken.
+    """Fetch a trial's records into its folder.
 
     Parameters
     ----------
@@ -88,8 +99,18 @@ def collect(scheduler: Scheduler, nodes: Mapping[str, Node], folder: Path) -> li
         All nodes, with one of role ``head``.
     folder : pathlib.Path
         Gets ``native/``, ``driver/`` and ``stamps.jsonl``.
+
+    Returns
+    -------
+    list of str
+        What could not be taken, with the reasons.
+
+    Raises
+    ------
+    SchedlabError
+        When nothing could be fetched.
     """
-    head = next(node for node in nodes.values() if node.role == "head")
+    head = head_of(nodes)
     with ThreadPoolExecutor(max_workers=len(nodes)) as pool:
         stamps = {name: pool.submit(node.read, STAMPS) for name, node in nodes.items()}
         commands, native = scheduler.native_commands(), scheduler.native_files()

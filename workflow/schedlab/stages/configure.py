@@ -1,4 +1,4 @@
-"""Configure a provisioned cluster with Ansible, prove it healthy, snapshot it."""
+"""Configure a provisioned cluster with Ansible, check its health, save a snapshot of it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from schedlab.stages.guests import all_facts, emulator_pids, liveness, resident_
 from schedlab.stages.health import clocks_agree, health_gate
 from schedlab.testbed import snapshot
 from schedlab.testbed.session import open_testbed
-from schedlab.testbed.ssh import Node, connect, wait_until_reachable
+from schedlab.testbed.ssh import Node, connect, head_of, wait_until_reachable
 
 STAGE = "configure"
 PLAYBOOK = "setup.yml"
@@ -59,7 +59,7 @@ def task_timings(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return rows
 
 
-def play(
+def run_playbook(
     outputs: Path,
     ssh_config: Path,
     variables: dict[str, Any],
@@ -69,10 +69,26 @@ def play(
 ) -> list[dict[str, Any]]:
     """Run the playbook against a cluster; return its task timings.
 
+    Parameters
+    ----------
+    outputs : pathlib.Path
+        Terraform's outputs, which the inventory is made from.
+    ssh_config : pathlib.Path
+        OpenSSH client configuration that knows the nodes.
+    variables : dict
+        Extra variables.
+    scratch : pathlib.Path
+        Folder for ansible-runner's files.
+    timeout : float
+        Time for the playbook, s.
+    alive : callable
+        Called again and again while the playbook runs. It ends the run by raising an error when a
+        guest is gone.
+
     Raises
     ------
     SchedlabError
-        Names the task, the node and its message where one fails, or the limit where it is exceeded.
+        When a task fails (it names task, node and message), the time is up, or a guest is gone.
     """
     private = scratch / "ansible"
     shutil.rmtree(private, ignore_errors=True)
@@ -121,8 +137,8 @@ def play(
                     f"task '{data.get('task')}' failed: {str(message)[-800:]}",
                     stage=STAGE,
                     node=data.get("host"),
-                    remedy="mend the role or the setting it names, then run snakemake again: it "
-                    "starts from the provisioned snapshot",
+                    remedy="correct the role or the setting that it names, then run snakemake "
+                    "again: it starts from the provisioned snapshot",
                 )
         raise SchedlabError(
             f"playbook {PLAYBOOK} ended as {result.status}"
@@ -135,9 +151,9 @@ def play(
 
 @contextlib.contextmanager
 def no_child_left() -> Iterator[None]:
-    """End the processes that were started inside, where a signal breaks it off.
+    """End the processes that were started inside when an exception, such as a signal's, leaves it.
 
-    ansible-runner ends its ansible-playbook only when a callback tells it to cancel.
+    ansible-runner itself ends its ansible-playbook only when a callback tells it to cancel.
     """
     before = psutil.Process().children()
     try:
@@ -199,7 +215,7 @@ def configure(context: Context, cluster_id: str) -> None:
             scheduler.make_secrets(secrets_folder(folder), addresses)
             variables = scheduler.secret_variables(folder / "secrets")
             variables |= design.variables(cluster)
-            timings = play(
+            timings = run_playbook(
                 before / "terraform-outputs.json",
                 testbed.scratch / "ssh.conf",
                 variables,
@@ -210,12 +226,12 @@ def configure(context: Context, cluster_id: str) -> None:
             health_gate(scheduler, nodes)
             offsets = clocks_agree(nodes)
             facts = all_facts(nodes)
-            head = next(node for node in nodes.values() if node.role == "head")
+            head = head_of(nodes)
             rendered = {
                 name: rendered_file(head, path)
                 for name, path in scheduler.configuration_files().items()
             }
-            # Dirty pages belong on the disk before it is frozen.
+            # Pages that are not written yet must be on the disk before it is saved.
             for node in nodes.values():
                 node.run("sync")
         memory = resident_mib(emulator_pids(list(cluster.machines()), testbed, cluster_id))
@@ -243,7 +259,7 @@ def configure(context: Context, cluster_id: str) -> None:
 def rerun_changes(context: Context, cluster_id: str) -> list[dict[str, Any]]:
     """Run the playbook again on the configured snapshot; return the tasks that changed anything.
 
-    For the test that a second run changes nothing; nothing is saved.
+    It shows whether a second run changes nothing. No result is saved.
     """
     cluster = context.experiment.cluster(cluster_id)
     scheduler = design.scheduler_of(cluster)
@@ -255,7 +271,7 @@ def rerun_changes(context: Context, cluster_id: str) -> list[dict[str, Any]]:
         key = before / "secrets" / "id_ed25519"
         with connect(testbed.scratch, restored["nodes"], key) as nodes:
             wait_until_reachable(nodes, 120, STAGE)
-            rows = play(
+            rows = run_playbook(
                 before / "terraform-outputs.json",
                 testbed.scratch / "ssh.conf",
                 {

@@ -1,4 +1,4 @@
-"""What every stage shares: the experiment, the folders, the cluster at hand."""
+"""What every stage needs: the experiment, and the folders of its results."""
 
 from __future__ import annotations
 

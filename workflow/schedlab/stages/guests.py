@@ -1,4 +1,4 @@
-"""What stages ask of guests: realised state, health, processes of the emulator."""
+"""What stages read from guests and their emulators: realised state, processes, memory."""
 
 from __future__ import annotations
 
@@ -6,15 +6,14 @@ import contextlib
 import json
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import libvirt
 import psutil
 
 from schedlab.errors import SchedlabError
-from schedlab.testbed.session import Testbed
-from schedlab.testbed.ssh import Node
+from schedlab.testbed.session import Testbed, domain_pid
+from schedlab.testbed.ssh import Node, head_of
 
 FACTS = r"""
 echo "kernel $(uname -r)"; echo "cmdline $(cat /proc/cmdline)"
@@ -48,7 +47,7 @@ def all_facts(nodes: dict[str, Node]) -> dict[str, Any]:
     """Facts of every node, and the head's packages (all nodes run the same image)."""
     with ThreadPoolExecutor(max_workers=len(nodes)) as pool:
         facts = dict(zip(nodes, pool.map(realised_facts, nodes.values()), strict=True))
-    head = next(node for node in nodes.values() if node.role == "head")
+    head = head_of(nodes)
     return {"nodes": facts, "packages": packages(head)}
 
 
@@ -58,7 +57,7 @@ nproc; awk '/^MemTotal/ {print int($2 / 1024)}' /proc/meminfo; cat /proc/sys/ker
 
 
 def realised_machines(nodes: dict[str, Node]) -> dict[str, dict[str, Any]]:
-    """Read each node's processors, memory (MiB) and the identity of its boot, at the same time."""
+    """Read each node's processors, memory (MiB) and boot identity, all nodes at once."""
 
     def one(node: Node) -> dict[str, Any]:
         cpus, memory, boot = node.run(MACHINE).stdout.split()
@@ -69,21 +68,16 @@ def realised_machines(nodes: dict[str, Node]) -> dict[str, dict[str, Any]]:
 
 
 def emulator_pids(names: list[str], testbed: Testbed, cluster: str) -> dict[str, int]:
-    """Process ids of the nodes' QEMU processes.
-
-    libvirt writes them to its run folder; domain XML does not tell.
-    """
+    """Process ids of the nodes' QEMU processes; a guest that died has none and is left out."""
     pids = {}
     for name in names:
-        domain = testbed.domain_name(cluster, name)
-        # A guest that died has none any more.
-        with contextlib.suppress(FileNotFoundError):
-            pids[name] = int((Path("/run/libvirt/qemu") / f"{domain}.pid").read_text())
+        with contextlib.suppress(SchedlabError):
+            pids[name] = domain_pid(testbed.domain_name(cluster, name))
     return pids
 
 
 def resident_mib(pids: dict[str, int]) -> int:
-    """Memory that the nodes' QEMU processes have resident on the host together, MiB."""
+    """Memory of the host that all of the nodes' QEMU processes occupy together, MiB."""
     total = 0
     for pid in pids.values():
         with contextlib.suppress(psutil.NoSuchProcess):
@@ -94,7 +88,7 @@ def resident_mib(pids: dict[str, int]) -> int:
 def liveness(
     testbed: Testbed, cluster: str, names: Iterable[str], stage: str
 ) -> Callable[[], None]:
-    """Return a function that raises, naming the node, when one of the guests is gone."""
+    """Return a function that raises an error, naming the node, when one of the guests is gone."""
     fixed = list(names)
     return lambda: require_running(testbed, cluster, fixed, stage)
 
@@ -105,7 +99,7 @@ def require_running(testbed: Testbed, cluster: str, names: list[str], stage: str
     Raises
     ------
     SchedlabError
-        Names the first node that does not.
+        When a domain does not run; it names the node.
     """
     for name in names:
         try:

@@ -1,4 +1,4 @@
-"""Whether a cluster is fit to be measured: its clocks agree, its scheduler answers."""
+"""Whether a cluster can be measured: its clocks agree, and its scheduler is healthy."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import time
 from schedlab.errors import SchedlabError
 from schedlab.schedulers import Scheduler
 from schedlab.testbed.clock import measure_offsets
-from schedlab.testbed.ssh import Node
+from schedlab.testbed.ssh import Node, head_of
 
 STAGE = "configure"
 CLOCK_AGREEMENT_NS = 50_000_000
-"""Nodes' clocks may differ by this much (plus the measurement's own uncertainty)."""
+"""Largest difference between nodes' clocks, ns, beyond the uncertainty of the measurement."""
 
 
 def clocks_agree(nodes: dict[str, Node]) -> dict[str, dict[str, int]]:
@@ -20,7 +20,7 @@ def clocks_agree(nodes: dict[str, Node]) -> dict[str, dict[str, int]]:
     Raises
     ------
     SchedlabError
-        When two clocks differ by more than the tolerance and both uncertainties.
+        When two clocks differ by more than the tolerance plus both uncertainties.
     """
     offsets = measure_offsets(nodes)
     reference_name, reference = next(iter(offsets.items()))
@@ -43,9 +43,9 @@ def health_gate(scheduler: Scheduler, nodes: dict[str, Node], timeout: float = 2
     Raises
     ------
     SchedlabError
-        With the last answer when a command still fails after `timeout` seconds.
+        When a command still fails after `timeout` seconds; it has the last answer.
     """
-    head = next(node for node in nodes.values() if node.role == "head")
+    head = head_of(nodes)
     compute = sum(node.role == "compute" for node in nodes.values())
     deadline = time.monotonic() + timeout
     for command in scheduler.health(compute):

@@ -105,10 +105,10 @@ def files_disk(roles: Sequence[str], programs: Mapping[str, GuestBinaries], scra
 
 @contextmanager
 def image_scratch(context: Context, image: str) -> Iterator[Path]:
-    """Scratch folder of this job: the one it was given inside namespaces, else a new one."""
+    """Scratch folder of this job: inside namespaces the one it was given, otherwise a new one."""
     with interruptible():
         if os.environ.get(INSIDE):
-            # A new network namespace has its loopback down; Packer talks to the guest over it.
+            # Packer reaches the guest over the loopback, which is down in a new namespace.
             subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
             yield Path(os.environ[SCRATCH])
         else:

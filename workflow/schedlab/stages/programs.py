@@ -1,4 +1,4 @@
-"""Programs that go into an image and that no distribution's package has: built on the host."""
+"""Programs of an image that no distribution's package has. They are built on the host."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from schedlab.toolchain.guest_binaries import GuestBinaries, prepare_guest_binar
 
 
 def guest_programs(image: str) -> dict[str, GuestBinaries]:
-    """Programs of an image by name of the group, built into the cache or taken from it.
+    """Programs of an image by group, built into the cache or taken from it.
 
     Raises
     ------
     SchedlabError
-        When a build fails, or versions do not go together.
+        When a build fails, or the groups' versions do not fit together.
     """
     found = {group.name: prepare_guest_binaries(group) for group in image_programs(image)}
     if found:

@@ -15,10 +15,10 @@ from schedlab.stages.context import Context
 def report_progress(context: Context, trial: str, reasons: list[str]) -> None:
     """Print how many trials are finished and how long the rest will take.
 
-    A trial whose cluster, trace or sources were changed since will run again and is not finished.
-    The estimate is the sum of what was recorded of trials like those left.
+    A trial whose cluster, trace or sources have changed since will run again, so it does not count
+    as finished. The estimate adds up the recorded durations of trials like the remaining ones.
     """
-    finished, seconds, total = progress(context)
+    finished, seconds, total = campaign_progress(context)
     verdict = "invalid: " + "; ".join(r.splitlines()[0] for r in reasons) if reasons else "valid"
     print(
         f"{'WARNING: ' * bool(reasons)}{trial}: {verdict}. {finished} of {total} trials finished, "
@@ -27,8 +27,8 @@ def report_progress(context: Context, trial: str, reasons: list[str]) -> None:
     )
 
 
-def progress(context: Context, sources: Path = CHECKOUT) -> tuple[int, int, int]:
-    """Trials that are finished, s for the rest, and all trials."""
+def campaign_progress(context: Context, sources: Path = CHECKOUT) -> tuple[int, int, int]:
+    """Number of finished trials, estimated time for the rest (s), and number of all trials."""
     store, durations = Store(context.results), Durations(context.results)
     keys = context.experiment.trials()
     digests: dict[str, str | None] = {}

@@ -21,9 +21,9 @@ from schedlab.stages.guests import all_facts, emulator_pids, liveness, require_r
 from schedlab.stages.terraform import ATTEMPTS, SeedStuck, Terraform
 from schedlab.testbed import snapshot
 from schedlab.testbed.nodes import terraform_nodes
-from schedlab.testbed.placement import node_demands, place
+from schedlab.testbed.placement import NodeDemand, place
 from schedlab.testbed.readback import compare_domain, compare_threads, require_declared
-from schedlab.testbed.session import Testbed, open_testbed, remove_objects
+from schedlab.testbed.session import Testbed, domain_pid, open_testbed, remove_objects
 from schedlab.testbed.ssh import Node, connect, wait_until_reachable
 from schedlab.testbed.topology import HostTopology
 from schedlab.toolchain import Toolchain
@@ -36,7 +36,7 @@ def terraform_variables(
 ) -> dict[str, Any]:
     """Build the root module's variables for machines, shaped as those of a cluster.
 
-    Placement is decided here (:mod:`schedlab.testbed.placement`) and handed to Terraform as data.
+    :mod:`schedlab.testbed.placement` decides the placement, which Terraform gets as data.
     """
     experiment = context.experiment
     image = context.image(design.image_of(experiment, cluster))
@@ -44,13 +44,10 @@ def terraform_variables(
     consoles = testbed.scratch / machines
     consoles.mkdir(parents=True, exist_ok=True)
     placement = cluster.placement
-    demands = node_demands(
-        head_vcpus=cluster.head.vcpus,
-        head_memory_mib=cluster.head.memory_mib,
-        nodes=cluster.nodes,
-        node_vcpus=cluster.node.vcpus,
-        node_memory_mib=cluster.node.memory_mib,
-    )
+    demands = {
+        name: NodeDemand("compute" if number else "head", guest.vcpus, guest.memory_mib)
+        for number, (name, guest) in enumerate(cluster.machines().items())
+    }
     placed = place(
         HostTopology.from_capabilities(testbed.connection.getCapabilities()),
         demands,
@@ -97,7 +94,7 @@ def wait_for_cloud_init(nodes: dict[str, Node], timeout: float) -> None:
     Raises
     ------
     SchedlabError
-        With cloud-init's own status when it failed on a node.
+        When cloud-init failed on a node; it has cloud-init's own status.
     """
     for node in nodes.values():
         done = node.run("cloud-init status --wait --long", timeout=timeout, check=False)
@@ -169,7 +166,7 @@ def provision(context: Context, machines: str) -> None:
         shutil.copyfile(
             terraform.folder / "terraform.tfstate", folder / "secrets" / "terraform.tfstate"
         )
-    shown = identity().data(portable(outputs, testbed))
+    shown = identity().data(without_scratch_path(outputs, testbed))
     write_json(folder / "terraform-outputs.json", shown)
     record.write(
         folder / RECORD,
@@ -189,7 +186,20 @@ def create(
     limit: float,
     folder: Path,
 ) -> tuple[Terraform, dict[str, Any]]:
-    """Create a cluster with Terraform; begin anew, with nothing left, where a seed got stuck.
+    """Create a cluster with Terraform. When a seed gets stuck, remove everything and start again.
+
+    Parameters
+    ----------
+    testbed : Testbed
+        The job's testbed.
+    toolchain : Toolchain
+        Names Terraform.
+    variables : dict
+        The root module's variables.
+    limit : float
+        Time for one attempt, s.
+    folder : pathlib.Path
+        Gets the folder ``terraform`` with the root module and the state.
 
     Returns
     -------
@@ -208,8 +218,8 @@ def create(
         except SeedStuck as error:
             if attempt == ATTEMPTS:
                 raise
-            print(f"{error.message}: beginning anew ({attempt} of {ATTEMPTS})", flush=True)
-        # What was made is not in the state: Terraform was cut short.
+            print(f"{error.message}: starting again ({attempt} of {ATTEMPTS})", flush=True)
+        # Terraform was interrupted, so its state does not name what it made.
         remove_objects(testbed.connection, testbed.identity)
         shutil.rmtree(variables["pool_directory"], ignore_errors=True)
         shutil.rmtree(folder / "terraform")
@@ -234,15 +244,15 @@ def read_back(testbed: Testbed, cluster: str, outputs: dict[str, Any]) -> dict[s
     Raises
     ------
     SchedlabError
-        Lists every field in which realised and declared differ.
+        When a node differs from its declaration; it lists every difference.
     """
     declared = outputs["declared"]["value"]
-    pids = emulator_pids(list(declared), testbed, cluster)
     live, mismatches = {}, {}
     for name, wanted in declared.items():
-        domain = testbed.connection.lookupByName(testbed.domain_name(cluster, name))
-        live[name] = domain.XMLDesc()
-        mismatches[name] = compare_domain(wanted, live[name]) + compare_threads(wanted, pids[name])
+        domain = testbed.domain_name(cluster, name)
+        live[name] = testbed.connection.lookupByName(domain).XMLDesc()
+        mismatches[name] = compare_domain(wanted, live[name])
+        mismatches[name] += compare_threads(wanted, domain_pid(domain))
     require_declared(mismatches)
     return live
 
@@ -252,7 +262,9 @@ def check_guest(node: Node, vcpus: int) -> None:
     seen = int(node.run("nproc").stdout)
     if seen != vcpus:
         raise SchedlabError(
-            f"the guest sees {seen} processors, declared were {vcpus}", stage=STAGE, node=node.name
+            f"the guest has {seen} processors, but {vcpus} were declared",
+            stage=STAGE,
+            node=node.name,
         )
 
 
@@ -282,6 +294,6 @@ def keep_consoles(testbed: Testbed, cluster: str, context: Context) -> None:
         print(f"console of {log.stem}: {target / log.name}", flush=True)
 
 
-def portable(outputs: dict[str, Any], testbed: Testbed) -> Any:
+def without_scratch_path(outputs: dict[str, Any], testbed: Testbed) -> Any:
     """Replace this machine's scratch path in Terraform's outputs, for the record."""
     return json.loads(json.dumps(outputs).replace(str(testbed.scratch.resolve()), "$SCRATCH"))

@@ -17,7 +17,7 @@ from schedlab.stages.context import Context, library_versions
 def write_report(context: Context, output: Path) -> None:
     """Render the report from tables, figures and records, and keep the experiment beside it.
 
-    The report is of what was kept, so that it can be rendered anew from a bundle.
+    The report is rendered from the experiment that is kept, exactly as it later is from a bundle.
     """
     results = context.results
     tables, figures = results / TABLES, results / FIGURES_FOLDER

@@ -1,4 +1,4 @@
-"""A restored cluster for a person to look at."""
+"""A restored cluster that a person can use."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from schedlab.testbed.session import open_testbed
 from schedlab.testbed.ssh import connect, wait_until_reachable
 
 
-def run_beside(
+def run_with_cluster(
     context: Context, cluster: str, state: str, command: list[str], timing: Path | None = None
 ) -> int:
     """Restore a cluster, run a command in its testbed, discard the cluster.
@@ -27,7 +27,7 @@ def run_beside(
     cluster, state : str
         Which cluster, ``provisioned`` or ``configured``.
     command : list of str
-        The command; empty: a shell.
+        The command; if empty, a shell.
     timing : pathlib.Path, optional
         Gets JSON with the seconds until the nodes run (``restore``) and until all answer over
         SSH (``reachable``).

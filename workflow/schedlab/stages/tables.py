@@ -13,7 +13,7 @@ from schedlab.tables.imported import packed_outputs, sound_origins
 
 
 def write_tables(context: Context) -> dict[str, str]:
-    """Build the tables from every trial of the experiment, and from imported ones after them.
+    """Build the tables from every trial of the experiment, then from imported trials.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Terraform (or OpenTofu) at work on the root module."""
+"""Runs Terraform (or OpenTofu) on the root module."""
 
 from __future__ import annotations
 
@@ -16,40 +16,39 @@ from pathlib import Path
 from typing import Any
 
 from schedlab.errors import SchedlabError
-from schedlab.paths import INFRASTRUCTURE
+from schedlab.paths import TERRAFORM
 from schedlab.toolchain import Toolchain
 
 STAGE = "provision"
-TERRAFORM = INFRASTRUCTURE / "terraform"
 
 ATTEMPTS = 4
 SEED_LOST = "error while retrieving remote ISO: error initializing ISO reader"
-"""What the provider says of a seed that it could not read back, although it is whole.
+"""Message of the provider about a seed that it could not read back, although the seed is complete.
 
-It reads every seed back through libvirt, right after it made it and at each refresh. libvirtd
-(daemonAddClientStream) lets its main thread send the data before its worker thread has sent the
-reply to the call; the provider's RPC library (go-libvirt, requestStream) takes whichever packet
-comes first for the reply, and a reply after that for the end of the data: it then has an empty
-seed, or a part of one. Packets traced on 2 cores (libvirt 9.0): the data came first in 51 of 20,000
-downloads made one by one, in 125 of 16,000 made two at a time; so a lower -parallelism makes it
-rarer and is no remedy. Running the command again is one: nothing was changed at a refresh, and a
-seed whose creation ended like this is tainted in the state and made anew.
+The provider reads every seed through libvirt, right after it made the seed and at each refresh.
+libvirtd (daemonAddClientStream) lets its main thread send the data before its worker thread has
+sent the reply to the call. The provider's RPC library (go-libvirt, requestStream) takes whichever
+packet comes first for the reply, and a later reply for the end of the data. It then has an empty
+or partial seed. Packets traced on 2 cores (libvirt 9.0): the data came first in 51 of 20,000
+downloads made one by one, and in 125 of 16,000 made two at a time. So a lower -parallelism makes
+the fault rarer but does not prevent it. Running the command again helps: a refresh changes
+nothing, and a seed whose creation failed like this is tainted in the state and made again.
 """
 SEED_LIMIT = 60
-"""Seconds after which a seed (some 400 kB, made in one or two) will never be made.
+"""Time after which Terraform is ended if a seed is not made, s. One (some 400 kB) takes 1 or 2 s.
 
-The same race as in `SEED_LOST` can also leave the provider waiting for a reply that it has thrown
-away; Terraform itself has no limit and was seen to wait for 18 minutes.
+The fault of `SEED_LOST` can also make the provider wait for a reply that it has already discarded.
+Terraform itself has no limit and was seen to wait for 18 minutes.
 """
 _SEED_WAITS = re.compile(
     r"libvirt_cloudinit_disk\.\S+ Still (?:creating|reading)\.\.\. \[(?:(\d+)m)?(\d+)s"
 )
 _GRACE = 10.0
-"""Seconds that Terraform gets to end after a signal."""
+"""Time that Terraform has to end after a signal, s."""
 
 
 class SeedStuck(SchedlabError):
-    """Terraform waited for a seed that never came; what it made is to be removed and made anew."""
+    """Terraform waits for a seed in vain. What it made must be removed and made again."""
 
 
 def call(
@@ -60,7 +59,7 @@ def call(
     capture: bool = False,
     limit: float = 900,
 ) -> str:
-    """Run Terraform; run it again where it lost a seed that is there (`SEED_LOST`).
+    """Run Terraform, and run it again after the fault that `SEED_LOST` describes.
 
     Parameters
     ----------
@@ -78,19 +77,19 @@ def call(
     Raises
     ------
     SeedStuck
-        When it waits for a seed that never comes.
+        When it waits for a seed in vain.
     SchedlabError
-        With Terraform's own message, or the limit.
+        When Terraform fails, with its own message, or does not end within the limit.
     """
     for attempt in range(1, ATTEMPTS + 1):
         status, output, errors = _run(command, folder, environment, capture=capture, limit=limit)
         if not status:
             return output
-        # Terraform wraps and frames its messages.
+        # Terraform wraps its messages and draws frames around them.
         said = " ".join(word for word in errors.split() if word not in "│╷╵")
         if SEED_LOST not in said:
             break
-        # Standard output may be someone's to read; this belongs to the log.
+        # On standard error, because a caller may read what is on standard output.
         print(
             f"terraform {command[1]}: a seed was lost on its way (attempt {attempt} of {ATTEMPTS})",
             file=sys.stderr,
@@ -136,7 +135,7 @@ def _run(
 
         def end(error: SchedlabError) -> None:
             ended.append(error)
-            # After the first signal Terraform waits for what it began; the second breaks that off.
+            # After the first signal Terraform finishes what it began; the second one stops that.
             for stop in (process.terminate, process.terminate, process.kill):
                 stop()
                 with contextlib.suppress(subprocess.TimeoutExpired):
@@ -164,7 +163,7 @@ def _run(
                     end(SeedStuck(f"a seed was not made within {SEED_LIMIT} s", stage=STAGE))
             status = process.wait()
         except BaseException:
-            # The testbed goes next, and with it what Terraform talks to.
+            # The testbed, which Terraform talks to, is removed next.
             process.kill()
             raise
         finally:
@@ -177,7 +176,7 @@ def _run(
 
 
 class Terraform:
-    """Terraform (or OpenTofu) at work in a folder of its own.
+    """Terraform (or OpenTofu) in a folder of its own.
 
     Parameters
     ----------
@@ -201,7 +200,7 @@ class Terraform:
         return call(command, self.folder, self._environment, capture=capture, limit=limit)
 
     def apply(self, variables: dict[str, Any], limit: float) -> dict[str, Any]:
-        """Initialise, apply within so many seconds, and return the outputs document."""
+        """Initialise, apply, and return the outputs document; `limit` is for the apply, s."""
         (self.folder / "terraform.tfvars.json").write_text(json.dumps(variables, indent=1))
         self.run("init", "-input=false", "-no-color")
         self.run("apply", "-input=false", "-no-color", "-auto-approve", limit=limit)

@@ -21,7 +21,7 @@ class Phases:
 
     @contextmanager
     def measure(self, name: str) -> Iterator[None]:
-        """Time what runs inside, also where it fails."""
+        """Time what runs inside, also when it fails."""
         start = time.monotonic()
         self.seconds.setdefault(name, 0.0)
         try:

@@ -1,8 +1,8 @@
 """Offset of guest clocks to the controller's clock.
 
-Every guest's clock goes on from the instant of the snapshot, so guests lie far behind the
-controller, and alike. Nothing steps them; instead the offset is measured, before and after the
-workload, and the tables subtract it.
+The clock of a restored guest continues from the instant of its snapshot, so all guests are behind
+the controller by about the same time. Nothing corrects their clocks. Instead the offset is measured
+before and after the workload, and the tables subtract it.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ class Offset:
     offset_ns : int
         Nanoseconds to subtract from a guest's time stamp.
     uncertainty_ns : int
-        Half of the smallest round trip; the true offset lies within plus or minus this.
+        Half of the shortest round trip: the largest error that `offset_ns` can have.
     at_ns : int
-        Controller's clock in the middle of the exchange that gave the offset.
+        Controller's clock in the middle of the exchange that the offset comes from.
     """
 
     offset_ns: int
@@ -52,12 +52,21 @@ def best_offset(exchanges: list[tuple[int, int, int]]) -> Offset:
 
 
 def measure_offset(node: Node, rounds: int = 20, timeout: float = 120.0) -> Offset:
-    """Exchange `rounds` time stamps with a node over one SSH channel.
+    """Exchange time stamps with a node over one SSH channel.
+
+    Parameters
+    ----------
+    node : Node
+        The node.
+    rounds : int
+        Number of exchanges.
+    timeout : float
+        Time for all exchanges, s.
 
     Raises
     ------
     SchedlabError
-        When the node gives no answer, or not all of them within `timeout` seconds.
+        When the node does not answer, or not all answers come within `timeout`.
     """
     exchanges = []
     late = threading.Event()
@@ -86,16 +95,22 @@ def measure_offset(node: Node, rounds: int = 20, timeout: float = 120.0) -> Offs
         except BrokenPipeError as error:
             within = f" within {timeout:g} s" if late.is_set() else ""
             raise SchedlabError(
-                f"the clock responder gave no answer{within}", node=node.name
+                f"the clock responder did not answer{within}", node=node.name
             ) from error
         finally:
             timer.cancel()
-            # Also after a signal: leaving the block waits for the process.
+            # Leaving the block waits for the process, so it must end, also after a signal.
             process.kill()
     return best_offset(exchanges[1:])
 
 
 def measure_offsets(nodes: dict[str, Node]) -> dict[str, dict[str, int]]:
-    """Measure every node's offset; values are an :class:`Offset`'s as a mapping."""
-    # One after the other: simultaneous exchanges lengthen one another's round trips.
+    """Measure the offset of every node.
+
+    Returns
+    -------
+    dict of str to dict
+        By node, the fields of its :class:`Offset`.
+    """
+    # One node after the other, because simultaneous exchanges lengthen each other's round trips.
     return {name: asdict(measure_offset(node)) for name, node in nodes.items()}

@@ -10,7 +10,7 @@ from schedlab.errors import SchedlabError
 from schedlab.ranges import parse_ranges
 
 MOST_CPUS = 16384
-"""Most CPUs that libvirt can name."""
+"""Largest number of CPUs that libvirt can name."""
 
 
 def parse_cpuset(text: str) -> frozenset[int]:
@@ -35,7 +35,7 @@ def parse_cpuset(text: str) -> frozenset[int]:
 
 
 def format_cpuset(members: Iterable[int]) -> str:
-    """Write a set in its shortest form, ranges of two included: ``0-1,3``."""
+    """Write a set in its shortest form, such as ``0-1,3``; two neighbours make a range."""
     numbers = RangeSet()
     numbers.update(map(str, members))
     return str(numbers)

@@ -1,7 +1,8 @@
-"""The libvirtd of the workflow's own, started inside the job's namespaces.
+"""The workflow's own libvirtd, which runs inside the job's namespaces.
 
-Its state lives under the job's scratch folder; bind mounts, visible to this job alone, put it where
-libvirt expects it, so that every tool (Terraform's provider too) finds ``qemu:///system``.
+Its state is kept in the job's scratch folder. Bind mounts that only this job sees put the state
+where libvirt expects it, so that every tool, Terraform's provider included, finds
+``qemu:///system``.
 """
 
 from __future__ import annotations
@@ -85,7 +86,7 @@ def libvirt_daemon(state: Path, timeout: float = 60.0) -> Iterator[str]:
     Raises
     ------
     SchedlabError
-        When it does not answer within `timeout` seconds; names its log.
+        When libvirtd is not installed, stops, or does not answer within `timeout` seconds.
     """
     (state / "etc" / "qemu.conf").write_text(QEMU_CONF)
     (state / "etc" / "libvirtd.conf").write_text('auth_unix_rw = "none"\n')

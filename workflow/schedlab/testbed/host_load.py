@@ -1,4 +1,4 @@
-"""What the controller and the machine under it were like while something ran."""
+"""Load of the host while something runs: processors, stalls, swapping, emulators."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def cpu_model() -> str:
 
 
 def host_description() -> dict[str, Any]:
-    """Describe the host by what matters to a measurement; never by its name."""
+    """Describe the host by what matters to a measurement. Its name is left out on purpose."""
     return {
         "cpu": cpu_model(),
         "cores": len(os.sched_getaffinity(0)),
@@ -55,8 +55,8 @@ def processor_times() -> dict[str, float]:
 def emulator_times(pids: dict[str, int]) -> dict[str, dict[str, float]]:
     """Run and wait times of each node's QEMU threads in seconds, from the kernel's schedstat.
 
-    The wait time (runnable, but not running) is what a guest under software emulation cannot see:
-    its own steal counter reads 0 there.
+    The wait time (runnable, but not running) has to be read on the host: under software emulation
+    the guest's own steal counter stays 0.
     """
     result = {}
     for node, pid in pids.items():
@@ -72,9 +72,14 @@ def emulator_times(pids: dict[str, int]) -> dict[str, dict[str, float]]:
 
 
 def own_times(others: Iterable[int] = ()) -> float:
-    """Processor time of this process and of all below it, s, without that of `others`.
+    """Processor time of this process and its descendants, s.
 
-    What a process that has ended used is in its parent's times of children.
+    A descendant that has ended is counted too: its parent's times of children have its time.
+
+    Parameters
+    ----------
+    others : iterable of int
+        Ids of descendants that are left out.
     """
     me = psutil.Process()
     total, left_out = 0.0, set(others)
@@ -93,7 +98,13 @@ def swapped() -> dict[str, int]:
 
 
 def sample(pids: dict[str, int]) -> dict[str, Any]:
-    """Take one reading of everything above that changes."""
+    """Read every changing quantity of this module once.
+
+    Parameters
+    ----------
+    pids : dict of str to int
+        Process id of each node's QEMU.
+    """
     return {
         "load": os.getloadavg()[0],
         "processor": processor_times(),
@@ -105,7 +116,7 @@ def sample(pids: dict[str, int]) -> dict[str, Any]:
 
 
 def difference(start: dict[str, Any], end: dict[str, Any]) -> dict[str, Any]:
-    """Subtract two readings' cumulative numbers, keeping their structure."""
+    """Subtract the numbers of one reading from those of a later one, in the same structure."""
     result: dict[str, Any] = {}
     for key, value in end.items():
         if isinstance(value, dict):

@@ -1,7 +1,7 @@
 """Which host CPU runs which virtual CPU.
 
-Pure functions: the same host and cluster always give the same pins, so that they can be declared
-to Terraform as data and compared with the live domains afterwards.
+The functions are pure: the same host and cluster always give the same pins. The pins can therefore
+be declared to Terraform as data and compared with the live domains afterwards.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Role = Literal["head", "compute"]
 
 @dataclass(frozen=True)
 class NodeDemand:
-    """What a node asks of the host: its role, virtual CPUs, and memory in MiB."""
+    """What a node needs: its role, virtual CPUs, and memory in MiB."""
 
     role: Role
     vcpus: int
@@ -53,21 +53,6 @@ class NodePlacement:
     pci: tuple[str, ...] = ()
 
 
-def node_demands(
-    *,
-    head_vcpus: int,
-    head_memory_mib: int,
-    nodes: int,
-    node_vcpus: int,
-    node_memory_mib: int,
-) -> dict[str, NodeDemand]:
-    """Name the nodes of a cluster: ``head``, ``compute1`` .. ``computeN``, in this order."""
-    demands = {"head": NodeDemand("head", head_vcpus, head_memory_mib)}
-    for number in range(1, nodes + 1):
-        demands[f"compute{number}"] = NodeDemand("compute", node_vcpus, node_memory_mib)
-    return demands
-
-
 def place(
     topology: HostTopology,
     demands: Mapping[str, NodeDemand],
@@ -86,18 +71,18 @@ def place(
     demands : mapping of str to NodeDemand
         The nodes by name, in the order in which they are placed.
     policy : {"exclusive", "spread", "none"}
-        ``exclusive``: one physical core for each virtual CPU, shared with no other; the emulator's
-        threads on the cores left over, or on the node's own cores where none is left.
-        ``spread``: virtual CPUs dealt to the host's CPUs in turn, a thread of every core before
-        the second thread of any; host CPUs are shared when there are too few.
+        ``exclusive``: each virtual CPU has a physical core of its own. The emulator's threads run
+        on the remaining cores, or on the node's own cores when none remains.
+        ``spread``: virtual CPUs are assigned to the host's CPUs in turn, first one thread of every
+        core, then the second threads. Host CPUs are shared when there are too few.
         ``none``: the host's scheduler decides.
     numa : int, optional
         Host NUMA node that all CPUs and all memory come from.
     hugepages : bool
         Back the guests' memory with huge pages of 2 MiB.
     pci : sequence of str
-        Addresses of host PCI functions, dealt to the compute nodes in turn: a function can be in
-        one guest only.
+        Addresses of host PCI functions, assigned to the compute nodes in turn. A function can be
+        in one guest only.
 
     Returns
     -------

@@ -24,7 +24,7 @@ from schedlab.results.series import write_series
 
 def _session() -> requests.Session:
     session = requests.Session()
-    session.trust_env = False  # no proxy stands between the controller and its guests
+    session.trust_env = False  # no proxy is between the controller and its guests
     return session
 
 
@@ -92,7 +92,8 @@ def prometheus(
         deadline = time.monotonic() + timeout
         while True:
             ready = _ready(url)
-            # In this order: where another program took the port first, that one may answer.
+            # Looked at after the answer: if another program took the port first, that one answers
+            # and Prometheus has ended.
             if process.poll() is not None or time.monotonic() > deadline:
                 raise SchedlabError(
                     f"Prometheus is not ready: {log.read_text()[-500:]}", stage="trial", log=log
@@ -133,7 +134,7 @@ def wait_for_targets(url: str, timeout: float = 30.0) -> None:
     Raises
     ------
     SchedlabError
-        Names the targets that are down.
+        When targets are down after `timeout` seconds; it names them.
     """
     deadline = time.monotonic() + timeout
     while True:
@@ -156,7 +157,7 @@ def read_exporter(address: str, port: int) -> list[Sample]:
     Raises
     ------
     SchedlabError
-        When it does not answer, or not in Prometheus' text format.
+        When it does not answer, or answers in another format than Prometheus' text format.
     """
     url = f"http://{address}:{port}/metrics"
     try:
@@ -209,7 +210,7 @@ def scraped(url: str, seconds: float) -> dict[str, float]:
 
 
 def _all_series(url: str, window: str) -> Iterator[dict[str, Any]]:
-    # One metric at a time: the answer to a query for all of them would be held in memory thrice.
+    # One metric at a time, because the answer for all metrics would be in memory three times.
     for name in sorted(_get(f"{url}/api/v1/label/__name__/values")):
         found = _get(f"{url}/api/v1/query", query=f"{name}[{window}]")["result"]
         for item in sorted(found, key=lambda row: sorted(row["metric"].items())):
@@ -218,7 +219,7 @@ def _all_series(url: str, window: str) -> Iterator[dict[str, Any]]:
 
 
 def snapshot_block(url: str, data: Path, target: Path) -> None:
-    """Have Prometheus write its data as a block and move it to ``target/block``."""
+    """Let Prometheus write its data as a block, and move the block to ``target/block``."""
     answer = _session().post(f"{url}/api/v1/admin/tsdb/snapshot", timeout=120)
     answer.raise_for_status()
     shutil.move(data / "snapshots" / answer.json()["data"]["name"], target / "block")

@@ -1,8 +1,8 @@
-"""Compare what was declared of a node with what libvirt and the kernel made of it.
+"""Compare how a node was declared with how it really runs.
 
 The declared side is one entry of Terraform's output ``declared``. The provider does not always
-realise what it was told, so the live domain XML and the affinity of the emulator's threads are the
-only evidence of the conditions under which a trial ran.
+realise what it is given. Only the live domain XML and the affinity of the emulator's threads show
+under which conditions a trial runs.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ UNITS = {"b": 1, "bytes": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 
 
 @dataclass(frozen=True)
-class Mismatch:
+class NodeMismatch:
     """One difference: the field, its declared value, and the one found."""
 
     field: str
@@ -85,7 +85,7 @@ def read_domain(document: str) -> dict[str, Any]:
     }
 
 
-def compare_domain(declared: Mapping[str, Any], document: str) -> list[Mismatch]:
+def compare_domain(declared: Mapping[str, Any], document: str) -> list[NodeMismatch]:
     """Compare a declaration with the live XML of its domain.
 
     Parameters
@@ -97,11 +97,11 @@ def compare_domain(declared: Mapping[str, Any], document: str) -> list[Mismatch]
 
     Returns
     -------
-    list of Mismatch
+    list of NodeMismatch
         Empty when everything is as declared.
     """
     realised = read_domain(document)
-    # Not variable: every node has these, whatever the cluster.
+    # Every node of every cluster has these.
     expected = {
         **declared,
         "interface_model": "virtio",
@@ -109,7 +109,7 @@ def compare_domain(declared: Mapping[str, Any], document: str) -> list[Mismatch]
         "balloon": "none",
     }
     return [
-        Mismatch(field, value, realised.get(field))
+        NodeMismatch(field, value, realised.get(field))
         for field, value in expected.items()
         if not _same(field, value, realised.get(field))
     ]
@@ -138,7 +138,7 @@ def thread_affinities(pid: int, proc: Path = Path("/proc")) -> dict[int, frozens
     found: dict[int, frozenset[int]] = {}
     names: dict[Path, str] = {}
     for task in _tasks(pid, proc):
-        # Helper threads of QEMU end while we look.
+        # A helper thread of QEMU may have ended since it was listed.
         with contextlib.suppress(OSError):
             names[task] = (task / "comm").read_text().strip()
     for task, name in names.items():
@@ -149,11 +149,11 @@ def thread_affinities(pid: int, proc: Path = Path("/proc")) -> dict[int, frozens
 
 def compare_threads(
     declared: Mapping[str, Any], pid: int, proc: Path = Path("/proc")
-) -> list[Mismatch]:
+) -> list[NodeMismatch]:
     """Compare declared pins with the affinity that the kernel enforces.
 
-    Nothing is compared where nothing is pinned. Where huge pages are declared, the process must
-    have the guest's whole memory in them.
+    What is not pinned is not compared. If huge pages are declared, the process must have the
+    guest's whole memory in them.
 
     Parameters
     ----------
@@ -171,57 +171,42 @@ def compare_threads(
             allowed = threads.get(vcpu)
             if allowed != parse_cpuset(pin):
                 realised = "no such thread" if allowed is None else format_cpuset(allowed)
-                mismatches.append(Mismatch(f"affinity of vCPU {vcpu}", pin, realised))
+                mismatches.append(NodeMismatch(f"affinity of vCPU {vcpu}", pin, realised))
     main = proc / str(pid) / "task" / str(pid)
     if declared["emulator_pins"]:
         allowed_list = _status(main, "Cpus_allowed_list") or ""
         if not _same("emulator_pins", declared["emulator_pins"], allowed_list):
             mismatches.append(
-                Mismatch("affinity of the emulator", declared["emulator_pins"], allowed_list)
+                NodeMismatch("affinity of the emulator", declared["emulator_pins"], allowed_list)
             )
     if declared["hugepages"]:
         # procfs: "HugetlbPages:  131072 kB"
         mapped_mib = int((_status(main, "HugetlbPages") or "0").split()[0]) // 1024
         if mapped_mib < declared["memory_mib"]:
-            mismatches.append(Mismatch("MiB in huge pages", declared["memory_mib"], mapped_mib))
+            mismatches.append(NodeMismatch("MiB in huge pages", declared["memory_mib"], mapped_mib))
     return mismatches
 
 
-def domain_pid(domain: str, run: Path = Path("/run/libvirt/qemu")) -> int:
-    """Process id of a running domain, from libvirt's pid file.
-
-    Raises
-    ------
-    SchedlabError
-        When there is none: the domain does not run, or its libvirt is on another host.
-    """
-    file = run / f"{domain}.pid"
-    try:
-        return int(file.read_text())
-    except (OSError, ValueError) as error:
-        raise SchedlabError(f"no process id of domain {domain}: {error}") from error
-
-
-def require_declared(found: Mapping[str, Sequence[Mismatch]]) -> None:
+def require_declared(found: Mapping[str, Sequence[NodeMismatch]]) -> None:
     """Fail when any node is not as declared.
 
     Parameters
     ----------
-    found : mapping of str to sequence of Mismatch
+    found : mapping of str to sequence of NodeMismatch
         By node.
 
     Raises
     ------
     SchedlabError
-        With every difference of every node.
+        When there is a difference; it lists every one of every node.
     """
     lines = [f"{node}: {mismatch}" for node, items in found.items() for mismatch in items]
     if lines:
         raise SchedlabError(
             "the cluster is not what was declared:\n  " + "\n  ".join(lines),
             stage="provision",
-            remedy="a measurement would run under other conditions than reported; see the live"
-            " domain XML in the stage's record, and change what the host cannot provide",
+            remedy="change the settings that this host cannot provide (placement, node, head);"
+            " a trial would run under other conditions than the reported ones",
         )
 
 
@@ -258,7 +243,7 @@ def _strict_nodes(domain: ElementTree.Element) -> str | None:
     memory = domain.find("./numatune/memory")
     if memory is None:
         return None
-    # Anything but strict lets memory come from elsewhere: no binding at all for this purpose.
+    # Any other mode lets memory come from other nodes, so it does not count as a binding.
     return memory.get("nodeset") if memory.get("mode", "strict") == "strict" else None
 
 
@@ -272,7 +257,7 @@ def _pci_address(address: ElementTree.Element) -> str:
 def _tasks(pid: int, proc: Path) -> list[Path]:
     folder = proc / str(pid) / "task"
     if not folder.is_dir():
-        raise SchedlabError(f"process {pid} of a domain does not exist (any more)")
+        raise SchedlabError(f"process {pid} of a domain does not exist or has ended")
     return sorted(folder.iterdir())
 
 

@@ -19,9 +19,9 @@ def reap(results: Path) -> list[str]:
     if system_libvirt_answers():
         import libvirt
 
-        from schedlab.testbed.session import checkout_identity, quiet, remove_objects
+        from schedlab.testbed.session import checkout_identity, ignore_error, remove_objects
 
-        libvirt.registerErrorHandler(quiet, None)
+        libvirt.registerErrorHandler(ignore_error, None)
         connection = libvirt.open("qemu:///system")
         try:
             removed += remove_objects(connection, checkout_identity(results))

@@ -1,4 +1,4 @@
-"""One job's hold on a testbed: a libvirt connection, a scratch folder, an identity, a clean end."""
+"""The testbed of one job: a libvirt connection, a scratch folder, an identity, and the clean-up."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 
 import libvirt
 
+from schedlab.errors import SchedlabError
 from schedlab.testbed import embedded, supervisor
 from schedlab.toolchain.cache import Cache
 
@@ -39,7 +40,7 @@ class Testbed:
     identity: str
 
     def domain_name(self, cluster: str, node: str) -> str:
-        """Name of a node's domain, unlike any of a user or of another checkout."""
+        """Name of a node's domain; no domain of a user or of another checkout has it."""
         return f"schedlab-{self.identity}-{cluster}-{node}"
 
     def network_name(self, cluster: str) -> str:
@@ -48,15 +49,39 @@ class Testbed:
 
 
 def checkout_identity(results: Path) -> str:
-    """Eight hexadecimal digits that tell this checkout from others on the machine."""
+    """Eight hexadecimal digits that distinguish this checkout from others on the machine."""
     return hashlib.sha256(str(results.resolve()).encode()).hexdigest()[:8]
+
+
+def domain_pid(domain: str, run: Path = Path("/run/libvirt/qemu")) -> int:
+    """Process id of a running domain's QEMU.
+
+    libvirt writes it into a file of its run folder; the domain's XML does not tell it.
+
+    Parameters
+    ----------
+    domain : str
+        Name of the domain.
+    run : pathlib.Path
+        libvirt's run folder.
+
+    Raises
+    ------
+    SchedlabError
+        When there is no such file: the domain does not run, or its libvirt is on another host.
+    """
+    file = run / f"{domain}.pid"
+    try:
+        return int(file.read_text())
+    except FileNotFoundError as error:
+        raise SchedlabError(f"no process id of domain {domain}: {error}") from error
 
 
 def remove_objects(connection: libvirt.virConnect, identity: str) -> list[str]:
     """Remove the domains, networks and pools of one checkout; return their names.
 
-    Only objects whose names carry the checkout's identity are touched. Volumes are files of the
-    scratch folder and go with it; a pool is forgotten, never emptied.
+    Only objects whose names contain the checkout's identity are touched. Volumes are files in the
+    scratch folder and are removed with it. Of a pool only the definition is removed, not its files.
     """
     prefix = f"schedlab-{identity}-"
     removed = []
@@ -83,19 +108,30 @@ def remove_objects(connection: libvirt.virConnect, identity: str) -> list[str]:
     return removed
 
 
-def quiet(_context: object, _error: object) -> None:
-    """Swallow libvirt's own printing to stderr; its errors reach us as exceptions."""
+def ignore_error(_context: object, _error: object) -> None:
+    """Keep libvirt from printing an error to stderr; the error is also raised as an exception."""
 
 
 @contextlib.contextmanager
 def open_testbed(
     uri: str, results: Path, name: str, *, hugepages: bool = False
 ) -> Iterator[Testbed]:
-    """Open the testbed of this job and leave nothing behind.
+    """Open the testbed of this job, and remove everything of it at the end.
 
-    Call it in the process that :func:`schedlab.testbed.supervisor.in_testbed` lets go on.
+    Call it in the process in which :func:`schedlab.testbed.supervisor.in_testbed` returned None.
+
+    Parameters
+    ----------
+    uri : str
+        ``libvirt.uri`` of the configuration.
+    results : pathlib.Path
+        The results folder; it has the scratch folders, and its path gives the identity.
+    name : str
+        A short name of the job.
+    hugepages : bool
+        Whether guests may have huge pages.
     """
-    libvirt.registerErrorHandler(quiet, None)
+    libvirt.registerErrorHandler(ignore_error, None)
     identity = checkout_identity(results)
     with contextlib.ExitStack() as stack:
         stack.enter_context(supervisor.interruptible())

@@ -34,7 +34,7 @@ SHUTDOWN = 180.0
 
 
 def redirect_devices(xml: str, disk: Path, seed: Path | None, console: Path) -> str:
-    """Point a domain's disk, seed and console log at other files; leave all else as it was.
+    """Point a domain's disk, seed and console log at other files; change nothing else.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ def redirect_devices(xml: str, disk: Path, seed: Path | None, console: Path) -> 
         source, target = element.find("source"), element.find("target")
         if source is None or target is None:
             continue
-        # The chain of backing files is found by libvirt again; the saved one names old paths.
+        # The saved chain of backing files has old paths. Without it libvirt finds the chain itself.
         for chain in element.findall("backingStore"):
             element.remove(chain)
         source.attrib.pop("index", None)
@@ -87,7 +87,8 @@ def _parallel(nodes: list[str], action: Callable[[str], None]) -> None:
 
 
 def _save_memory(domains: dict[str, libvirt.virDomain], folder: Path) -> None:
-    # All nodes stop within milliseconds of one another, so their clocks stay alike.
+    # All nodes are stopped within milliseconds of each other before the slow part begins, so that
+    # their clocks keep agreeing.
     for domain in domains.values():
         domain.suspend()
 
@@ -100,7 +101,7 @@ def _save_memory(domains: dict[str, libvirt.virDomain], folder: Path) -> None:
 
 
 def _shut_down(domains: dict[str, libvirt.virDomain]) -> None:
-    """Have every guest shut itself down, so that its disk is whole."""
+    """Let every guest shut itself down, so that its disk is consistent."""
     for domain in domains.values():
         domain.shutdown()
     deadline = time.monotonic() + SHUTDOWN
@@ -117,7 +118,7 @@ def _is_active(domain: libvirt.virDomain) -> bool:
     try:
         return bool(domain.isActive())
     except libvirt.libvirtError:
-        return False  # a transient domain is gone when it is off
+        return False  # a transient domain no longer exists once it is off
 
 
 def save(
@@ -209,8 +210,8 @@ def _renamed_network(testbed: Testbed, cluster: str, xml: str) -> str:
                 root.remove(element)
             else:
                 element.attrib.pop("name", None)
-                # With the spanning tree protocol on, a new bridge forwards nothing for twice the
-                # kernel's least delay (4 s). There is one bridge and nothing to loop through.
+                # With the spanning tree protocol, a new bridge forwards nothing for 4 s (twice the
+                # kernel's smallest delay). A network with one bridge has no loops to prevent.
                 element.set("stp", "off")
     root.attrib.pop("connections", None)
     return ElementTree.tostring(root, encoding="unicode")
@@ -233,7 +234,7 @@ def restore(
         Id that the restored cluster gets; by default that under which it was saved. Several
         clusters are made from one provisioned snapshot.
     paused : bool
-        Leave the nodes paused; those that boot, before their first instruction.
+        Leave the nodes paused. Nodes that boot are then paused before their first instruction.
 
     Returns
     -------

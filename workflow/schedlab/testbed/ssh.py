@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -137,11 +137,16 @@ class Node:
         return False
 
 
+def head_of(nodes: Mapping[str, Node]) -> Node:
+    """The head among the nodes of a cluster."""
+    return next(node for node in nodes.values() if node.role == "head")
+
+
 def write_config(path: Path, nodes: Sequence[dict[str, Any]], key: Path, sockets: Path) -> None:
     """Write an OpenSSH client configuration for a cluster.
 
-    Host keys are those of throw-away guests on a private network, made new with each cluster; they
-    are learnt into a file beside the configuration.
+    Each cluster of throw-away guests on its private network has new host keys. They are accepted
+    when first seen, and stored in a file beside the configuration.
     """
     lines = []
     for node in nodes:
@@ -167,7 +172,7 @@ def write_config(path: Path, nodes: Sequence[dict[str, Any]], key: Path, sockets
 
 
 def _quoted(path: Path, rest: str = "") -> str:
-    """Write a path as ssh_config(5) wants it, where ``%`` begins a token and a space a word."""
+    """Quote a path for ssh_config(5), where ``%`` starts a token and a space starts a new word."""
     return f'"{str(path).replace("%", "%%")}{rest}"'
 
 
@@ -175,7 +180,7 @@ def _quoted(path: Path, rest: str = "") -> str:
 def connect(scratch: Path, nodes: Sequence[dict[str, Any]], key: Path) -> Iterator[dict[str, Node]]:
     """Yield the nodes of a cluster by name; close the shared connections at the end."""
     config = scratch / "ssh.conf"
-    # Not in the scratch folder: a socket's path may have no more than 107 characters.
+    # The scratch folder's path may be too long: a socket's path has at most 107 characters.
     sockets = Path(tempfile.mkdtemp(prefix="schedlab-"))
     result = {n["name"]: Node(n["name"], n["address"], n["role"], config) for n in nodes}
     try:
@@ -207,18 +212,18 @@ def wait_until_reachable(
     nodes : dict of str to Node
         The nodes.
     timeout : float
-        Seconds.
+        Time for all nodes together, s.
     stage : str
-        Named in errors.
+        Stage that errors name.
     log : pathlib.Path, optional
-        Named in errors.
+        Log file that errors name.
     alive : callable
-        Raises where a guest is gone: then waiting for it is in vain.
+        Called between attempts. It ends the waiting by raising an error when a guest is gone.
 
     Raises
     ------
     SchedlabError
-        Names the first node that does not answer within `timeout` seconds.
+        When a node does not answer within `timeout` seconds; it names the node.
     """
     deadline = time.monotonic() + timeout
     stop = threading.Event()
@@ -240,5 +245,5 @@ def wait_until_reachable(
         try:
             list(pool.map(wait, nodes.values()))
         finally:
-            # After a signal, or where one node failed: the pool waits for its threads.
+            # The pool waits for its threads, so they must end after a signal or a node's failure.
             stop.set()

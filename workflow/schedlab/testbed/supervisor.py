@@ -2,9 +2,9 @@
 
 Where no libvirtd answers, the job runs in its own network, mount and process-id namespaces. The
 kernel then does the cleaning: when the first process of a process-id namespace ends, for whatever
-reason (``kill -9`` included), the kernel ends libvirtd, every QEMU, dnsmasq and Prometheus in it,
-and the bridges and taps go with the network namespace. Only files are left, in a scratch folder
-whose lock tells whether its owner lives.
+reason (``kill -9`` included), the kernel ends libvirtd, every QEMU, dnsmasq and Prometheus in it.
+The bridges and taps disappear with the network namespace. Only files remain, in a scratch folder
+whose lock tells whether its owner still runs.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ INSIDE = "SCHEDLAB_INSIDE_TESTBED"
 SCRATCH = "SCHEDLAB_SCRATCH_JOB"
 SYSTEM_SOCKET = Path("/run/libvirt/libvirt-sock")
 LOCK = "lock"
-"""File in a scratch folder that its owner holds locked; the kernel drops the lock of the dead."""
+"""File in a scratch folder that its owner keeps locked until it ends, in whatever way."""
 GRACE = 60.0
-"""Seconds that a job has to bring its cluster down after SIGTERM or SIGINT."""
+"""Time that a job has to remove its cluster after SIGTERM or SIGINT, s."""
 
 
 def scratch_root(results: Path) -> Path:
@@ -42,12 +42,12 @@ def scratch_root(results: Path) -> Path:
 
 
 def remove_abandoned(results: Path) -> list[Path]:
-    """Remove the scratch folders whose owners are dead; return what was removed."""
+    """Remove the scratch folders whose owners have ended; return what was removed."""
     removed = []
     root = scratch_root(results)
     for scratch in sorted(root.iterdir()) if root.is_dir() else []:
-        # Held while it removes: a job that is making this folder waits for the lock, then finds
-        # the folder gone and makes another.
+        # The lock is held during the removal. A job that is just making this folder waits for it,
+        # then finds the folder gone and makes another.
         with contextlib.suppress(OSError):
             with (scratch / LOCK).open("a") as handle:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -155,7 +155,12 @@ def run_embedded(command: Sequence[str], scratch: Path) -> int:
     command : sequence of str
         The command line.
     scratch : pathlib.Path
-        The job's scratch folder (libvirt's state and the overlays live there).
+        The job's scratch folder, for libvirt's state and the overlays.
+
+    Raises
+    ------
+    SchedlabError
+        When the user is not root.
     """
     if os.geteuid() != 0:
         raise SchedlabError(
@@ -163,14 +168,15 @@ def run_embedded(command: Sequence[str], scratch: Path) -> int:
             remedy="run as root or with sudo, or start libvirtd and join the group libvirt",
         )
     wrapped = [
-        # Each link of the chain dies with the one before it, also by `kill -9`.
+        # Each process of this chain ends when the one before it ends, even by `kill -9`.
         "setpriv", "--pdeathsig", "KILL",
         "unshare", "--net", "--mount", "--pid", "--fork", "--kill-child=SIGKILL", "--mount-proc",
         "--propagation", "private", "tini", "-s", "--", *command,
     ]  # fmt: skip
     environment = os.environ | {INSIDE: "embedded", SCRATCH: str(scratch.resolve())}
-    # A session of its own: the terminal's Ctrl-C reaches this process alone, which passes it on
-    # once, to the first process inside. QEMU and Prometheus must not get it before the clean-up.
+    # The child has a session of its own, so that the terminal's Ctrl-C reaches only this process,
+    # which passes it on once, to the first process inside. QEMU and Prometheus must not get it
+    # before the clean-up.
     child = subprocess.Popen(wrapped, env=environment, start_new_session=True)
     try:
         return child.wait()
@@ -207,8 +213,8 @@ def in_testbed(arguments: Sequence[str], *, uri: str, results: Path, name: str) 
     Returns
     -------
     int or None
-        The exit status where the job ran in a child; None where this process is already inside
-        (or needs no namespaces) and must now do the work itself.
+        The exit status of the job if it ran in a child. None if this process is already inside, or
+        needs no namespaces: it must then do the work itself.
     """
     if os.environ.get(INSIDE):
         return None

@@ -1,17 +1,16 @@
-"""The host's cores and NUMA nodes, from ``/sys`` or from libvirt's capabilities."""
+"""The host's cores and NUMA nodes, from libvirt's capabilities."""
 
 from __future__ import annotations
 
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from schedlab.errors import SchedlabError
 from schedlab.testbed.cpuset import parse_cpuset
 
 HUGEPAGE_KIB = 2048
-"""Size in KiB of the pages counted here, the size QEMU gets unless told otherwise."""
+"""Size in KiB of the huge pages that are counted here, QEMU's default."""
 
 
 @dataclass(frozen=True)
@@ -25,18 +24,12 @@ class HostTopology:
     numa : dict of int to frozenset of int
         Logical CPUs of each NUMA node.
     hugepages_mib : dict of int to int
-        MiB in 2 MiB huge pages of each NUMA node: the free ones where read from ``/sys``, all of
-        them where read from libvirt's capabilities.
+        MiB in huge pages of 2 MiB of each NUMA node, free or not.
     """
 
     cores: tuple[tuple[int, ...], ...]
     numa: dict[int, frozenset[int]]
     hugepages_mib: dict[int, int] = field(default_factory=dict)
-
-    @property
-    def cpus(self) -> tuple[int, ...]:
-        """All logical CPUs, ascending."""
-        return tuple(sorted(cpu for core in self.cores for cpu in core))
 
     def on_numa_node(self, node: int) -> HostTopology:
         """Narrow the host to one NUMA node.
@@ -59,51 +52,6 @@ class HostTopology:
             hugepages_mib={node: self.hugepages_mib.get(node, 0)},
         )
 
-    def restricted_to(self, allowed: Collection[int]) -> HostTopology:
-        """Narrow the host to the CPUs that this process may use (`os.sched_getaffinity`)."""
-        permitted = frozenset(allowed)
-        return HostTopology(
-            cores=_narrow(self.cores, permitted),
-            numa={node: cpus & permitted for node, cpus in self.numa.items()},
-            hugepages_mib=dict(self.hugepages_mib),
-        )
-
-    @classmethod
-    def from_sys(cls, root: Path = Path("/sys")) -> HostTopology:
-        """Read the online CPUs from a sysfs tree.
-
-        Parameters
-        ----------
-        root : pathlib.Path
-            Where sysfs is mounted.
-
-        Raises
-        ------
-        SchedlabError
-            When it does not tell which CPUs are online.
-        """
-        system = root / "devices/system"
-        try:
-            online = parse_cpuset((system / "cpu/online").read_text())
-        except OSError as error:
-            raise SchedlabError(
-                f"cannot read the host's CPUs: {error}", remedy="mount sysfs on /sys"
-            ) from error
-        siblings = []
-        for cpu in sorted(online):
-            file = system / f"cpu/cpu{cpu}/topology/thread_siblings_list"
-            siblings.append(parse_cpuset(file.read_text()) & online if file.exists() else {cpu})
-        numa: dict[int, frozenset[int]] = {}
-        hugepages: dict[int, int] = {}
-        for folder in sorted(system.glob("node/node[0-9]*")):
-            number = int(folder.name.removeprefix("node"))
-            numa[number] = parse_cpuset((folder / "cpulist").read_text()) & online
-            free = folder / f"hugepages/hugepages-{HUGEPAGE_KIB}kB/free_hugepages"
-            hugepages[number] = int(free.read_text()) * HUGEPAGE_KIB // 1024 if free.exists() else 0
-        return cls(
-            cores=_cores(siblings), numa=numa or {0: frozenset(online)}, hugepages_mib=hugepages
-        )
-
     @classmethod
     def from_capabilities(cls, document: str) -> HostTopology:
         """Read ``virConnect.getCapabilities()``, for a libvirt that may be on another host.
@@ -115,7 +63,7 @@ class HostTopology:
         """
         cells = ElementTree.fromstring(document).findall("./host/topology/cells/cell")
         if not cells:
-            raise SchedlabError("libvirt's capabilities tell nothing of the host's topology")
+            raise SchedlabError("libvirt's capabilities do not describe the host's topology")
         siblings = []
         numa: dict[int, frozenset[int]] = {}
         hugepages: dict[int, int] = {}

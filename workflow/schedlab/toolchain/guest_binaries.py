@@ -5,8 +5,8 @@ made elsewhere can be given instead, for example for the group of the name ``exa
 
     SCHEDLAB_GUEST_BINARIES_EXAMPLE=/opt/example
 
-Such a folder has what a build leaves: the programs, the group's other files (``*.yaml`` in the
-folders that it names), and ``SHA256SUMS`` as ``sha256sum`` writes it, with a line for each file.
+Such a folder has the same contents as a build: the programs, the group's other files (``*.yaml`` in
+the folders that it names), and ``SHA256SUMS`` as ``sha256sum`` writes it, with a line per file.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ class GuestBinaries:
     Attributes
     ----------
     folder : pathlib.Path
-        Where all of them are. Not to be changed: it is the cache's, or the user's.
+        Where all of them are. It belongs to the cache or the user and must not be changed.
     version : str
-        As the programs tell it, without the leading ``v``.
+        As the programs print it, without the leading ``v``.
     sha256 : dict of str to str
         Digest of every file, by its path relative to `folder`.
     programs : tuple of str
@@ -65,7 +65,7 @@ class GuestBinaries:
         Raises
         ------
         SchedlabError
-            When it is none of these.
+            When there is no such program.
         """
         if program not in self.programs:
             raise SchedlabError(
@@ -77,7 +77,7 @@ class GuestBinaries:
 
 
 def prepare_guest_binaries(group: ProgramGroup, *, cache: Cache | None = None) -> GuestBinaries:
-    """Return the programs of a group: those the user gives, else built once into the cache.
+    """Return the programs of a group: the user's own, or programs built once into the cache.
 
     Parameters
     ----------
@@ -89,7 +89,7 @@ def prepare_guest_binaries(group: ProgramGroup, *, cache: Cache | None = None) -
     Raises
     ------
     SchedlabError
-        When a build fails, or what the user gives is not whole.
+        When a build fails, or the user's folder is incomplete or damaged.
     """
     given = os.environ.get(variable(group))
     if given:
@@ -104,7 +104,7 @@ def prepare_guest_binaries(group: ProgramGroup, *, cache: Cache | None = None) -
 
 
 def is_prepared(group: ProgramGroup, *, cache: Cache | None = None) -> bool:
-    """Tell whether a group's programs are given or in the cache, so that none would be built."""
+    """Tell whether a group's programs need no build: they are given, or in the cache."""
     if os.environ.get(variable(group)):
         return True
     _, _, inputs = _pinned(group)
@@ -112,24 +112,26 @@ def is_prepared(group: ProgramGroup, *, cache: Cache | None = None) -> bool:
 
 
 def _pinned(group: ProgramGroup) -> tuple[GoModule, str, dict[str, Any]]:
-    """Give a group's module, linker flags, and all that determines what is built."""
+    """A group's module, its linker flags, and everything that determines what is built."""
     module = GoModule.load(group.name, group.folder)
     flags = linker_flags(group, module)
     return module, flags, module.inputs(flags) | {"files": dict(group.files)}
 
 
 def variable(group: ProgramGroup) -> str:
-    """Name the environment variable by which the programs of a group are given."""
+    """Name of the environment variable with which a user gives the programs of a group."""
     return f"SCHEDLAB_GUEST_BINARIES_{group.name.upper()}"
 
 
 def linker_flags(group: ProgramGroup, module: GoModule) -> str:
-    """Fill in what the programs of a group tell of themselves: fixed, so builds are alike.
+    """Linker flags with the facts that a group's programs report about their release.
+
+    The facts come from a file and not from the build, so that the same build gives the same bytes.
 
     Raises
     ------
     SchedlabError
-        When ``release.json`` is of another version than ``go.mod``.
+        When ``release.json`` is incomplete, or has another version than ``go.mod``.
     """
     path = module.folder / "release.json"
     try:
@@ -143,7 +145,7 @@ def linker_flags(group: ProgramGroup, module: GoModule) -> str:
         ) from error
     if facts["version"] != module.version:
         raise SchedlabError(
-            f"{path} is of version {facts['version']}, go.mod beside it of {module.version}",
+            f"{path} has version {facts['version']}, but go.mod beside it has {module.version}",
             stage="toolchain",
             remedy="write the version, the commit and the date of the release into release.json",
         )
@@ -157,7 +159,7 @@ def read_sums(folder: Path) -> dict[str, str]:
     Raises
     ------
     SchedlabError
-        When there are none, or a line is not one of ``sha256sum``.
+        When the file cannot be read, or a line is not in the format of ``sha256sum``.
     """
     path = folder / SUMS
     remedy = f"in {folder}, run: find * -type f ! -name {SUMS} | xargs sha256sum > {SUMS}"
@@ -200,10 +202,10 @@ def _build(
         for path in found:
             shutil.copyfile(path, target / folder / path.name)
     version = _tell_version(group, target)
-    # The linker keeps silent about a variable that a new version does not have any more.
+    # The linker reports no error about a variable that a new version no longer has.
     if version != module.version:
         raise SchedlabError(
-            f"{group.probe} was built from {module.version} and tells {version}",
+            f"{group.probe} was built from {module.version} but reports version {version}",
             stage="toolchain",
             remedy=f"correct the linker flags in {group.folder}",
         )
@@ -230,9 +232,9 @@ def _given(group: ProgramGroup, folder: Path) -> GuestBinaries:
         if name not in sums:
             problem = f"{folder / SUMS} has no digest of {name}"
         elif not path.is_file():
-            problem = f"{path} is missing, {SUMS} beside it has its digest"
+            problem = f"{path} is missing, but {SUMS} beside it has its digest"
         elif file_digest(path) != sums[name]:
-            problem = f"{path} does not have the digest that {SUMS} beside it tells"
+            problem = f"{path} does not have the digest that is in {SUMS} beside it"
         elif name in group.programs and not os.access(path, os.X_OK):
             problem = f"{path} is not executable"
         else:
@@ -269,7 +271,7 @@ def _tell_version(group: ProgramGroup, folder: Path) -> str:
     Raises
     ------
     SchedlabError
-        When it does not run here: guests have this machine's architecture.
+        When it does not run on this machine, whose architecture the guests have too.
     """
     asked = Requirement(group.probe, "", "", pattern=group.version_pattern)
     version = probe_version(folder / group.probe, asked)

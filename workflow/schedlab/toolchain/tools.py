@@ -22,7 +22,7 @@ from schedlab.results.records import file_digest
 Source = Literal["path", "built", "downloaded"]
 
 ADMINISTRATION = ("/usr/local/sbin", "/usr/sbin", "/sbin")
-"""Folders that Debian leaves out of an ordinary user's PATH; libvirtd and others are in them."""
+"""Folders with libvirtd and others that Debian leaves out of an ordinary user's PATH."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Tool:
     path : pathlib.Path
         The executable (or plugin) on this machine.
     version : str
-        As the program tells it.
+        As the program prints it.
     source : {"path", "built", "downloaded"}
         Found on the machine, built from a pinned Go module, or taken from a package.
     program : str
@@ -73,7 +73,7 @@ class Requirement:
     executables : tuple of str
         Names to look for, in order of preference; default: `name`.
     arguments : tuple of str
-        Arguments that make it print its version; empty: it has none to tell.
+        Arguments that make it print its version; empty if it cannot print one.
     pattern : str
         Regular expression whose first group is the version.
     minimum : str
@@ -94,7 +94,7 @@ class Requirement:
     def suits(self, version: str) -> bool:
         """Tell whether a version lies in the range that serves."""
         limits = [f">={self.minimum}"] if self.minimum else []
-        # Other than by comparison alone, 0.9.0-rc1 is not below 0.9.
+        # For a SpecifierSet, unlike for a plain comparison, 0.9.0-rc1 is not below 0.9.
         limits += [f"<{self.below}"] if self.below else []
         return SpecifierSet(",".join(limits)).contains(parse_version(version), prereleases=True)
 
@@ -138,9 +138,9 @@ TERRAFORM = (
         "1.6",
     ),
 )
-"""Terraform or OpenTofu, whichever is found first; OpenTofu is built where there is neither."""
+"""Terraform or OpenTofu, whichever is found first. If there is neither, OpenTofu is built."""
 
-# `packer` is also a program of cracklib's: only this output is HashiCorp's.
+# cracklib also has a program `packer`; only HashiCorp's has this output.
 PACKER = Requirement(
     "packer", "packer", "builds images", (), ("version",), r"Packer v(\d+\.\d+\.\d+)", "1.11"
 )
@@ -160,8 +160,8 @@ PLUGIN = Requirement("packer-plugin-qemu", "", "builds images", minimum="1.0.9")
 def parse_version(text: str) -> Version:
     """Read a version as PEP 440 orders it: ``1.15.1-dev`` is before 1.15.1, ``1.6`` equals 1.6.0.
 
-    Of a version in another notation, such as ``1.32.1-eks-4096722``, the leading dotted number
-    counts; without one it is version 0.
+    For a version in another notation, such as ``1.32.1-eks-4096722``, the leading dotted number
+    is taken, and version 0 if there is none.
     """
     number = re.match(r"v?\d+(?:\.\d+)*", text)
     try:
@@ -171,7 +171,7 @@ def parse_version(text: str) -> Version:
 
 
 def search_path() -> str:
-    """PATH with the administrator's folders at the end."""
+    """PATH with the folders of `ADMINISTRATION` at the end."""
     folders = os.environ.get("PATH", os.defpath).split(os.pathsep)
     return os.pathsep.join([*folders, *(f for f in ADMINISTRATION if f not in folders)])
 
@@ -186,7 +186,7 @@ def find_executable(names: Sequence[str]) -> Path | None:
 
 
 def quiet_environment() -> dict[str, str]:
-    """Environment in which tools neither ask the network for news nor read the user's settings."""
+    """Environment in which tools neither look for updates nor read the user's settings."""
     return os.environ | {
         "CHECKPOINT_DISABLE": "1",
         "TF_CLI_CONFIG_FILE": os.devnull,
@@ -197,7 +197,7 @@ def quiet_environment() -> dict[str, str]:
 
 
 def probe_version(path: Path, requirement: Requirement) -> str | None:
-    """Ask a program for its version; None when it does not run or does not tell one."""
+    """Ask a program for its version; None when it does not run or prints no version."""
     if not requirement.arguments:
         return ""
     try:
@@ -235,7 +235,7 @@ def discover_terraform() -> Tool | None:
 
 
 def missing(requirements: Sequence[Requirement] = SYSTEM) -> dict[Requirement, str]:
-    """List the programs this machine lacks, each with why (absent, or its version)."""
+    """List the programs that this machine lacks, each with the reason."""
     result = {}
     for requirement in requirements:
         path = find_executable(requirement.executables or (requirement.name,))
@@ -257,7 +257,7 @@ def discover_system() -> list[Tool]:
     Raises
     ------
     SchedlabError
-        Names every missing program and the packages to install.
+        When programs are missing; it names all of them and the packages to install.
     """
     lacking = missing()
     if lacking:

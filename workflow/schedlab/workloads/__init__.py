@@ -6,7 +6,14 @@ Importing the package imports every module of this folder, which registers the k
 from importlib import import_module
 from pkgutil import iter_modules
 
-from schedlab.workloads.registry import KINDS, Problem, Workload, register, union, workload_from
+from schedlab.workloads.registry import (
+    KINDS,
+    Problem,
+    Workload,
+    register,
+    workload_from,
+    workload_union,
+)
 from schedlab.workloads.trace import Job, Machine, Trace, read_trace
 
 for _module in iter_modules(__path__):
@@ -21,6 +28,6 @@ __all__ = [
     "Workload",
     "read_trace",
     "register",
-    "union",
+    "workload_union",
     "workload_from",
 ]

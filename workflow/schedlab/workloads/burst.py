@@ -15,7 +15,7 @@ from schedlab.workloads.trace import Job, Machine
 class Burst(Workload):
     """`jobs` one-processor jobs that all arrive at 0 s; with runtime 0 they are no-ops.
 
-    Measures the scheduler's own rate: nothing but its work stands between submission and end.
+    It measures the scheduler's own rate: between submission and end there is only its work.
     """
 
     kind: Literal["burst"] = "burst"
@@ -23,7 +23,7 @@ class Burst(Workload):
     runtime: float = Field(default=0.0, ge=0, le=LONGEST, description="Runtime of each job, s.")
 
     def jobs_of(self, machine: Machine, seed: int, root: Path) -> list[Job]:
-        """Jobs in order of number; nothing about a burst is random."""
+        """Jobs in order of number; no part of a burst is random."""
         limit = walltime(self.runtime)
         return [
             Job(number, 0.0, 1, 1, float(self.runtime), walltime=limit)

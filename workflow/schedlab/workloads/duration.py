@@ -1,4 +1,4 @@
-"""How long a trace takes at the least, whatever the scheduler does."""
+"""The least time that a trace takes, whatever the scheduler does."""
 
 from __future__ import annotations
 
@@ -17,15 +17,17 @@ class Bound(NamedTuple):
 def earliest_end(trace: Trace) -> Bound:
     """The largest of three lower bounds of the makespan.
 
-    No job ends before its arrival plus its runtime. The jobs from any arrival on need, after it,
-    at least their processor-seconds over the processors of the machine. Of ranks that need more
-    than half of a node's processors a node holds one at a time, so they need their rank-seconds
-    over the nodes.
+    1. No job ends before its arrival plus its runtime.
+    2. The jobs that arrive at or after an instant need, from then on, at least their
+       processor-seconds divided by the processors of the machine.
+    3. A node runs one rank at a time of those that need more than half of its processors. The jobs
+       with such ranks that arrive at or after an instant need, from then on, at least their
+       rank-seconds divided by the number of nodes.
     """
     machine = trace.machine
     last = max(trace.jobs, key=lambda job: job.arrival + job.runtime)
     work = ranks = 0.0
-    by_work = by_ranks = (0.0, 0.0)  # the bound, and the arrival from which on it counts
+    by_work = by_ranks = (0.0, 0.0)  # the bound, and the instant that it is counted from
     for job in reversed(trace.jobs):
         work += job.cores * job.runtime
         by_work = max(by_work, (job.arrival + work / machine.cores, job.arrival))

@@ -26,7 +26,7 @@ class Gang(Workload):
     interval: float = Field(default=0.0, ge=0, le=LONGEST, description="Between two arrivals, s.")
 
     def jobs_of(self, machine: Machine, seed: int, root: Path) -> list[Job]:
-        """Jobs in order of number; nothing about the gang is random."""
+        """Jobs in order of number; no part of a gang is random."""
         whole = (machine.nodes, machine.cpus_per_node)
         if machine.nodes == 1:
             half = (1, math.ceil(machine.cpus_per_node / 2))

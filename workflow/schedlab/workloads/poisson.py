@@ -14,7 +14,7 @@ from schedlab.workloads.trace import Job, Machine
 
 @register
 class Poisson(Workload):
-    """Jobs that arrive in a Poisson process, whatever the scheduler does.
+    """Jobs that arrive in a Poisson process, independently of what the scheduler does.
 
     The first job arrives at 0 s. The size of each job is drawn uniformly from `sizes`.
     """
@@ -29,7 +29,7 @@ class Poisson(Workload):
 
     def jobs_of(self, machine: Machine, seed: int, root: Path) -> list[Job]:
         """Jobs with seeded interarrival times and sizes."""
-        # Two streams: adding a size must not change when jobs arrive.
+        # Two random streams, so that adding a size does not change when jobs arrive.
         arrivals = random.Random(f"{seed}/arrivals")
         sizes = random.Random(f"{seed}/sizes")
         jobs, now = [], 0.0

@@ -1,8 +1,8 @@
 """What a workload kind is, and the register of all kinds.
 
-A kind is one pydantic model in one module of this package: its fields are the parameters that a
-user writes in the experiment, its `generate` makes the neutral trace. The package imports every
-module of its folder, so a new kind is a new file and nothing else.
+A kind is one pydantic model in one module of this package. Its fields are the parameters that a
+user writes in the experiment, and its `jobs_of` makes the jobs of the neutral trace. The package
+imports every module of its folder, so adding a kind takes one new file and no other change.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Name = Annotated[
 
 @dataclass(frozen=True)
 class Problem:
-    """Something wrong with a parameter that its type alone does not show.
+    """Something wrong with a parameter that a check of its type alone does not find.
 
     Parameters
     ----------
@@ -108,14 +108,14 @@ class Workload(BaseModel, ABC):
 def walltime(runtime: float) -> float:
     """Time limit (s) requested for a job of known runtime (s).
 
-    Twice the runtime and a minute: launching takes seconds on emulated guests, and a limit that
-    kills a healthy job would measure the emulator.
+    It is twice the runtime plus a minute. Launching takes seconds on emulated guests, and a limit
+    that ends a healthy job would measure the emulator instead of the scheduler.
     """
     return 60.0 + 2.0 * runtime
 
 
 LONGEST = 1e9
-"""Bound (s) of every time that a parameter gives; what fits `limits.trial` is far below."""
+"""Largest time (s) that a parameter may give; times that fit `limits.trial` are far smaller."""
 
 KINDS: dict[str, type[Workload]] = {}
 
@@ -137,7 +137,7 @@ def register(kind: type[_W]) -> type[_W]:
     return kind
 
 
-def union() -> Any:
+def workload_union() -> Any:
     """Type of one workload of any registered kind, discriminated by `kind`."""
     members = tuple(KINDS[name] for name in sorted(KINDS))
     return Annotated[Union[members], Field(discriminator="kind")]  # noqa: UP007  (made at run time)

@@ -14,20 +14,20 @@ from pydantic import Field
 from schedlab.errors import SchedlabError
 from schedlab.printing import brief
 from schedlab.privacy.identity import identity
-from schedlab.workloads.archive.swf_file import Record, machine_size
+from schedlab.workloads.archive.swf_file import SwfJob, machine_size
 from schedlab.workloads.registry import LONGEST, Problem, Workload, register
 from schedlab.workloads.trace import BOUNDED_SLOWDOWN_THRESHOLD, Job, Machine
 
-# Added to the scaled limit of every job, so that the seconds a launch takes on an emulated guest,
-# which do not scale with the trace, never push a job over it.
+# Added to the scaled limit of every job (s). A launch takes seconds on an emulated guest; they do
+# not scale with the trace, and must not make a job exceed its limit.
 _GRACE = 60.0
 
 
 @dataclass(frozen=True)
 class _Slice:
-    """Usable records in order of submission, and why others before them were left out."""
+    """Usable jobs in order of submission, and why others before them were left out."""
 
-    records: list[Record]
+    records: list[SwfJob]
     dropped: Counter[str]
 
 
@@ -35,16 +35,16 @@ class _Slice:
 class Swf(Workload):
     """Replay of `jobs` usable jobs of a Standard Workload Format file, from usable job `start` on.
 
-    - Jobs are in order of submission before any is skipped: the order of the lines is no matter.
+    - Jobs are sorted by submission before any is skipped. The order of the lines does not matter.
     - Interarrival times and runtimes are multiplied by `time_scale`; the first job arrives at
-      0 s. The 10 s threshold of bounded slowdown is scaled alike and stored in the trace.
+      0 s. The 10 s threshold of bounded slowdown is scaled too and stored in the trace.
     - Processors are multiplied by (processors of our machine / those of the traced one), rounded
       up, at most the whole machine.
-    - Every repetition shakes the arrivals: each moves by an independent uniform draw from
-      -`shake` to +`shake` seconds of the trace's own time. A result that hangs on one exact
-      interleaving of the recorded arrivals shows as variance (Tsafrir, Ouaknine & Feitelson,
-      MASCOTS 2007). Runtimes, sizes and job numbers are those of the recorded jobs in each.
-    - Arrivals are open loop: "preceding job" and "think time" are not followed.
+    - Every repetition shakes the arrivals: each is moved by an independent uniform draw from
+      -`shake` to +`shake` seconds of the trace's own time. A result that depends on one exact
+      interleaving of the recorded arrivals then shows as variance (Tsafrir, Ouaknine & Feitelson,
+      MASCOTS 2007). Runtimes, sizes and job numbers stay those of the recorded jobs.
+    - Arrivals are an open loop: "preceding job" and "think time" are ignored.
     """
 
     kind: Literal["swf"] = "swf"
@@ -95,8 +95,8 @@ class Swf(Workload):
             )
         return size
 
-    def _cores(self, record: Record, machine: Machine, size: int) -> int:
-        """Scaled processors of a job, in whole numbers all the way: no rounding error."""
+    def _cores(self, record: SwfJob, machine: Machine, size: int) -> int:
+        """Scaled processors of a job, computed in whole numbers to avoid rounding errors."""
         return min(machine.cores, max(1, -(-record.processors * machine.cores // size)))
 
     def jobs_of(self, machine: Machine, seed: int, root: Path) -> list[Job]:
@@ -149,7 +149,7 @@ class Swf(Workload):
         }
 
     def problems(self, machines: list[Machine], root: Path) -> list[Problem]:
-        """A file that is missing, malformed up to the slice's end, or too short; too wide jobs."""
+        """A missing, malformed or too short file; jobs that are wider than the machine."""
         path = root / self.file
         if not self.file.isprintable():
             return [Problem("file", self.file, "holds control characters", "rename the file")]

@@ -1,4 +1,4 @@
-"""The neutral trace: what is submitted, before any scheduler's name is known.
+"""The neutral trace: what is submitted, in terms of no particular scheduler.
 
 One trace is made for a workload, a node count and a repetition, and every scheduler gets the
 same file, so that differences between schedulers cannot come from different inputs.
@@ -148,7 +148,7 @@ class Trace:
             )
 
     def _problems(self) -> list[str]:
-        """Everything that no scheduler could run or no table could hold."""
+        """List everything that no scheduler could run or no table could hold."""
         found = []
         if not self.jobs:
             found.append("it has no jobs")
@@ -231,7 +231,7 @@ class Trace:
             raise SchedlabError(f"{source}: not a trace: {error!r}", remedy=remedy) from error
 
     def write(self, path: Path) -> None:
-        """Write the trace as JSON, one job a line, the same bytes for the same trace."""
+        """Write the trace as JSON, one job per line; the same trace gives the same bytes."""
         data = self.to_dict()
         rows = data.pop("jobs")
         head = json.dumps(data, sort_keys=True)[:-1]
@@ -241,7 +241,7 @@ class Trace:
 
 
 _LARGEST = 1 << 30
-"""Bytes of a trace: one of a million jobs has less."""
+"""Largest size of a trace file, bytes; a trace of a million jobs is smaller."""
 
 
 def read_trace(path: Path) -> Trace:

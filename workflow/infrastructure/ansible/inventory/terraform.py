@@ -53,7 +53,7 @@ def inventory(outputs: dict[str, Any]) -> dict[str, Any]:
 
 
 def main() -> int:
-    """Print the inventory; there is nothing to say about a single host that is not in it."""
+    """Print the inventory. It has the variables of all hosts, so `--host` prints nothing more."""
     if "--host" in sys.argv:
         print("{}")
         return 0

@@ -1,8 +1,8 @@
 #!/bin/sh
-# Remove everything that would make two guests of this image the same, or this build's traces.
+# Remove everything that must differ between guests of this image, and traces of this build.
 set -eu
 
-# Files of roles that no two machines may share, with spaces between.
+# Files of roles that every machine must make itself, separated by spaces.
 for secret in ${SECRETS:-}; do
     rm -f "$secret"
 done

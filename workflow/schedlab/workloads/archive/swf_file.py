@@ -1,4 +1,4 @@
-"""Opening of Standard Workload Format files, version 2.2: header, bytes, the rules of a line.
+"""Reads files in Standard Workload Format, version 2.2: the header, and the fields of a line.
 
 Definition: D. Feitelson et al., "The Standard Workload Format", Parallel Workloads Archive;
 S. Chapin et al., "Benchmarks and standards for the evaluation of parallel job schedulers",
@@ -44,21 +44,21 @@ FIELDS = (
 )
 
 USED = (0, 1, 3, 4, 7, 8, 10, 11, 16)
-"""Positions of the fields that a replay uses; what stands in the others does not matter."""
+"""Positions of the fields that a replay uses; the contents of the others do not matter."""
 WHOLE = (0, 4, 7, 10, 11, 16)
-"""Those that count or name something; times may have fractions."""
+"""Positions of fields that count or name something: whole numbers. Times may have fractions."""
 AMOUNTS = (3, 4, 7, 8)
-"""Those in which -1 is the only negative number that has a meaning."""
+"""Positions of fields in which -1 is the only negative number that has a meaning."""
 LARGEST = 2.0**53
-"""Bound of every number: whole numbers are exact up to here."""
+"""Largest absolute value of a number: up to it, floating point holds whole numbers exactly."""
 
 FAILED, COMPLETED, PARTIAL, PARTIAL_LAST, PARTIAL_LAST_FAILED, CANCELLED = range(6)
 STATUSES = (-1, FAILED, COMPLETED, PARTIAL, PARTIAL_LAST, PARTIAL_LAST_FAILED, CANCELLED)
 
 CHUNK = 2**23
-"""Bytes read at once; no line is longer."""
+"""Bytes that are read at once, and the largest length of a line."""
 _UNPACKED = 2**33
-"""Bytes of a trace without its compression; a hundred million jobs."""
+"""Largest size of an unpacked trace, bytes; it holds a hundred million jobs."""
 _HEADER = 2**20
 
 _NUMBER = re.compile(rb"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?")
@@ -90,13 +90,11 @@ _KINDS: tuple[tuple[bytes, str, str], ...] = (
 
 
 @dataclass(frozen=True)
-class Record:
+class SwfJob:
     """The fields of one job that a replay uses.
 
     Parameters
     ----------
-    line : int
-        Line in the file, from 1.
     number : int
         Job number in the file.
     submit : float
@@ -113,11 +111,8 @@ class Record:
         -1 unknown.
     preceding : int
         Job number that it waited for; -1 none.
-    unusable : str or None
-        Why the record cannot be replayed; None when it can.
     """
 
-    line: int
     number: int
     submit: float
     runtime: float
@@ -126,11 +121,10 @@ class Record:
     status: int
     user: int
     preceding: int
-    unusable: str | None
 
 
-def refuse(path: Path, line: int, what: str, remedy: str | None = None) -> SchedlabError:
-    """Error about a line of a trace."""
+def line_error(path: Path, line: int, what: str, remedy: str | None = None) -> SchedlabError:
+    """Error about a line of a trace, to be raised."""
     return SchedlabError(
         f"{brief(str(path), 1000)}:{line}: {what}",
         remedy=remedy or "correct the line, remove it, or choose a slice without it",
@@ -138,13 +132,13 @@ def refuse(path: Path, line: int, what: str, remedy: str | None = None) -> Sched
 
 
 @contextlib.contextmanager
-def opened(path: Path) -> Iterator[IO[bytes]]:
-    """Bytes of a trace without compression and byte-order mark.
+def open_trace(path: Path) -> Iterator[IO[bytes]]:
+    """Open a trace for reading, without compression and byte-order mark.
 
     Raises
     ------
     SchedlabError
-        When there is no such regular file, it may not be read, is damaged, or is something else.
+        When the file is missing, unreadable or damaged, or is no regular file or no trace.
     """
     name = brief(str(path), 1000)
     try:
@@ -175,22 +169,22 @@ def opened(path: Path) -> Iterator[IO[bytes]]:
 
 
 def chunks(path: Path) -> Iterator[tuple[int, bytes]]:
-    """Whole lines of a trace, `CHUNK` bytes at a time, each with the number of its first line.
+    """Yield whole lines of a trace, about `CHUNK` bytes at a time, with the first line's number.
 
     Raises
     ------
     SchedlabError
-        As `opened`; and for a line longer than a chunk, or more than `_UNPACKED` bytes.
+        As `open_trace`; and for a line longer than a chunk, or more than `_UNPACKED` bytes.
     """
     line, total, rest = 1, 0, b""
-    with opened(path) as stream:
+    with open_trace(path) as stream:
         while block := _block(stream, path, line):
             total += len(block)
             block = rest + block
             end = block.rfind(b"\n") + 1
             block, rest = block[:end], block[end:]
             if total > _UNPACKED or len(rest) > CHUNK:
-                raise refuse(
+                raise line_error(
                     path, line, "too long a line, or too long a trace", "cut it to what is used"
                 )
             if block:
@@ -205,29 +199,29 @@ def _block(stream: IO[bytes], path: Path, line: int) -> bytes:
     try:
         return stream.read(CHUNK)
     except (OSError, EOFError, zlib.error) as error:
-        raise refuse(
+        raise line_error(
             path, line, f"cannot be read: {error}", "fetch the trace again; it is damaged"
         ) from error
 
 
 def _lines_ended(block: bytes) -> bytes:
-    """Bytes whose lines all end as on Unix."""
+    """Make every line end as on Unix."""
     if b"\r" in block:
         block = block.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     return block
 
 
-def strict(path: Path, line: int, words: Sequence[bytes]) -> list[float]:
-    """Numbers of the `USED` fields of a line.
+def parse_line(path: Path, line: int, words: Sequence[bytes]) -> list[float]:
+    """Parse the `USED` fields of a line.
 
     Raises
     ------
     SchedlabError
-        With line and field, when a replay could not use the line.
+        When a replay could not use the line; it names line and field.
     """
     if len(words) != len(FIELDS):
         text = brief(b" ".join(words[:20]).decode("utf-8", "backslashreplace"))
-        raise refuse(path, line, f"{len(words)} fields instead of {len(FIELDS)}: {text!r}")
+        raise line_error(path, line, f"{len(words)} fields instead of {len(FIELDS)}: {text!r}")
     values: list[float] = []
     for index in USED:
         word = words[index]
@@ -236,37 +230,37 @@ def strict(path: Path, line: int, words: Sequence[bytes]) -> list[float]:
         value = number(word)
         if math.isnan(value) and not _NOT_FINITE.fullmatch(word):
             what = "whole number" if index in WHOLE else "number"
-            raise refuse(path, line, f"{place}: no {what}")
+            raise line_error(path, line, f"{place}: no {what}")
         if not abs(value) <= LARGEST or (index in AMOUNTS and value < 0 and value != -1):
-            raise refuse(path, line, f"{place}: out of range")
+            raise line_error(path, line, f"{place}: out of range")
         if index in WHOLE and not value.is_integer():
-            raise refuse(path, line, f"{place}: no whole number")
+            raise line_error(path, line, f"{place}: no whole number")
         if index == 1 and value < 0:
-            raise refuse(path, line, f"{place}: out of range")
+            raise line_error(path, line, f"{place}: out of range")
         if index == 10 and value not in STATUSES:
-            raise refuse(path, line, f"{place}: not -1 or 0 to 5")
+            raise line_error(path, line, f"{place}: not -1 or 0 to 5")
         values.append(value)
     return values
 
 
 def number(word: bytes) -> float:
-    """Number of a field as the format writes it, in ASCII; not a number for anything else."""
+    """Parse a number in the format's notation; NaN for anything else."""
     return float(word) if _NUMBER.fullmatch(word) else math.nan
 
 
 def header_lines(path: Path) -> Iterator[tuple[int, str, str]]:
-    """Line, key and value of each comment before the first job that has the form `; Key: value`.
+    """Yield line, key and value of each `; Key: value` comment before the first job.
 
     Raises
     ------
     SchedlabError
-        As `opened`.
+        As `open_trace`.
     """
-    with opened(path) as stream:
+    with open_trace(path) as stream:
         try:
             head = stream.read(_HEADER)
         except (OSError, EOFError, zlib.error) as error:
-            raise refuse(
+            raise line_error(
                 path, 1, f"cannot be read: {error}", "fetch the trace again; it is damaged"
             ) from error
     for line, raw in enumerate(_lines_ended(head).split(b"\n"), 1):
@@ -278,16 +272,8 @@ def header_lines(path: Path) -> Iterator[tuple[int, str, str]]:
             yield line, key.strip(), value.strip()
 
 
-def header(path: Path) -> dict[str, str]:
-    """Header comments; keys that are repeated (`Note`, `Queue`) keep their first value."""
-    found: dict[str, str] = {}
-    for _, key, value in header_lines(path):
-        found.setdefault(key, value)
-    return found
-
-
 def machine_size(path: Path) -> int | None:
-    """Processors of the traced machine from the header, MaxProcs before MaxNodes.
+    """Processors of the traced machine: the header's MaxProcs or, without it, MaxNodes.
 
     Returns
     -------
@@ -297,14 +283,14 @@ def machine_size(path: Path) -> int | None:
     Raises
     ------
     SchedlabError
-        With line and key, when what is written there is no number.
+        When the header has something else than a number there; it names line and key.
     """
     comments = {key: (line, value) for line, key, value in [*header_lines(path)][::-1]}
     for key in ("MaxProcs", "MaxNodes"):
         line, value = comments.get(key, (0, ""))
         word = (value.split() or ["-1"])[0]
         if not re.fullmatch(r"-1|[0-9]{1,9}(\.0*)?", word, re.ASCII):
-            raise refuse(
+            raise line_error(
                 path,
                 line,
                 f"{key} = {brief(word)!r}: no whole number",

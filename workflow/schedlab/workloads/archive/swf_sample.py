@@ -1,4 +1,4 @@
-"""The small generated trace in resources/traces/sample.swf.
+"""Generator of the small trace in resources/traces/sample.swf.
 
 It stands in for a recorded trace where none can be shipped. Its load is light and it has no
 bursts, so that twenty of its jobs at a hundredth of their time run in well under a minute on a
@@ -33,7 +33,7 @@ _HEADER = """\
 """
 
 
-def sample(seed: int = 1993, jobs: int = 100, processors: int = 16) -> str:
+def sample_text(seed: int = 1993, jobs: int = 100, processors: int = 16) -> str:
     """Text of the trace.
 
     Parameters
@@ -76,4 +76,4 @@ def sample(seed: int = 1993, jobs: int = 100, processors: int = 16) -> str:
 
 def write_sample(path: Path) -> None:
     """Write the trace as it is shipped."""
-    path.write_text(sample(), encoding="utf-8")
+    path.write_text(sample_text(), encoding="utf-8")

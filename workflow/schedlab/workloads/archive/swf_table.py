@@ -1,6 +1,7 @@
-"""All jobs of a trace as one array, read once: fast where every line is sound, else each by itself.
+"""All jobs of a trace as one array, which is read once.
 
-A job that nobody replays may be malformed: its line is noted, and refused only when it is used.
+Blocks in which every line is sound are read fast, by pandas; other blocks line by line. A malformed
+line is noted. It becomes an error only when the replayed jobs include it.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ import hashlib
 import tempfile
 import warnings
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from io import BytesIO
@@ -30,20 +30,20 @@ from schedlab.workloads.archive.swf_file import (
     STATUSES,
     USED,
     WHOLE,
-    Record,
+    SwfJob,
     chunks,
     number,
-    strict,
+    parse_line,
 )
 
 _FORMAT = "1"
-"""Changes when an array in the cache would be another for the same trace."""
+"""Version of the arrays in the cache; to be changed when the same trace gives another array."""
 _KEPT = 2**22
-"""Bytes of a trace from which on its array is kept for the next command."""
+"""Smallest size of a trace, bytes, whose array is kept in the cache for the next command."""
 _SMALL = 2**16
-"""Bytes that are sooner read line by line than pandas is imported."""
+"""Size of a block, bytes, below which reading by line takes less time than importing pandas."""
 _TOLERATED = 1000
-"""Malformed lines from which on a file is no trace."""
+"""A file with more malformed lines than this is refused: it is probably no trace."""
 
 (LINE, NUMBER, SUBMIT, RUNTIME, ALLOCATED, REQUESTED, REQUESTED_TIME, STATUS, USER, PRECEDING) = (
     range(10)
@@ -67,11 +67,11 @@ class Table:
     Parameters
     ----------
     rows : numpy.ndarray
-        Jobs x columns; not a number where a malformed line has none.
+        One row per job; NaN where a malformed line has no number.
     reasons : numpy.ndarray
-        Of each job: 0, or which of `REASONS` leaves it out.
+        For each job 0, or the number (from 1) in `REASONS` of why it is left out.
     malformed : dict
-        What is wrong with each malformed line.
+        The error for each malformed line.
     """
 
     rows: np.ndarray
@@ -98,13 +98,11 @@ class Table:
         counts = Counter(self.reasons[:stop].tolist())
         return Counter({REASONS[code - 1]: n for code, n in sorted(counts.items()) if code})
 
-    def record(self, position: int) -> Record:
+    def record(self, position: int) -> SwfJob:
         """Job at a position."""
-        line, *values = self.rows[position].tolist()
+        _, *values = self.rows[position].tolist()
         job, submit, runtime, allocated, requested, requested_time, status, user, preceding = values
-        code = int(self.reasons[position])
-        return Record(
-            line=int(line),
+        return SwfJob(
             number=int(job),
             submit=submit,
             runtime=runtime,
@@ -113,12 +111,11 @@ class Table:
             status=int(status),
             user=int(user),
             preceding=int(preceding),
-            unusable=REASONS[code - 1] if code else None,
         )
 
 
 def read_table(path: Path) -> Table:
-    """Jobs of a trace; read anew only when the file changed.
+    """Jobs of a trace; the file is read again only when it has changed.
 
     Parameters
     ----------
@@ -138,22 +135,6 @@ def read_table(path: Path) -> Table:
     return _table(path.absolute(), key)
 
 
-def records(path: Path) -> Iterator[Record]:
-    """Every job of a trace in the order of the file.
-
-    Raises
-    ------
-    SchedlabError
-        As `read_table`; and at the first malformed line.
-    """
-    table = read_table(path)
-    for position in np.argsort(table.rows[:, LINE]):
-        line = int(table.rows[position, LINE])
-        if line in table.malformed:
-            raise table.malformed[line]
-        yield table.record(int(position))
-
-
 @lru_cache(maxsize=8)
 def _table(path: Path, key: tuple[int, ...]) -> Table:
     if key[2] < _KEPT:
@@ -167,10 +148,10 @@ def _table(path: Path, key: tuple[int, ...]) -> Table:
         if rows.ndim == 2 and rows.shape[1] == 1 + len(USED) and rows.dtype == np.float64:
             return Table(rows, _reasons(rows), {})
     except (OSError, ValueError, EOFError):
-        pass  # not there, or torn: made anew
+        pass  # missing or incomplete: it is made again
     table = _read(path)
     if not table.malformed:
-        # A cache that cannot be written costs time, nothing else.
+        # If the cache cannot be written, only the next command takes longer.
         with contextlib.suppress(OSError):
             _keep(table.rows, folder, kept, name)
     return table
@@ -203,7 +184,7 @@ def _read(path: Path) -> Table:
         if len(malformed) > _TOLERATED:
             raise malformed[min(malformed)]
     rows = np.concatenate(parts)
-    # An unknown submission comes first: what cannot be placed is in every slice.
+    # A job of unknown submission comes first, so that every slice includes it and reports it.
     submit = np.where(np.isnan(rows[:, SUBMIT]), -np.inf, rows[:, SUBMIT])
     keys = (rows[:, LINE], rows[:, NUMBER], submit)
     rows = rows[np.lexsort(keys)]
@@ -211,7 +192,7 @@ def _read(path: Path) -> Table:
 
 
 def _reasons(rows: np.ndarray) -> np.ndarray:
-    """Which jobs the archive's rules leave out, as numbers of `REASONS`.
+    """Why the archive's rules leave out each job, as in `Table.reasons`.
 
     Lines of status 2, 3 and 4 are the parts of a job that also has a line of its own with status
     0 or 1; a cancelled job that never ran has no runtime or no processors, one that was cancelled
@@ -222,7 +203,7 @@ def _reasons(rows: np.ndarray) -> np.ndarray:
     known = (allocated > 0) | np.isnan(allocated)
     processors = np.where(known, allocated, rows[:, REQUESTED])
     found = np.zeros(len(rows), dtype=np.int8)
-    # The first reason counts, so it is written last.
+    # If several reasons apply, the first of `REASONS` counts, so it is written last.
     found[(processors == 0) | (processors == -1)] = 4
     found[runtime == -1] = 3
     found[(status == CANCELLED) & ((runtime <= 0) | (processors <= 0))] = 2
@@ -241,13 +222,13 @@ def _fast(line: int, block: bytes) -> np.ndarray | None:
         return None
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of lines with too many words: counted above
+            warnings.simplefilter("ignore")  # about lines with too many words, counted above
             found = pd.read_csv(
                 BytesIO(block),
                 sep=r"\s+",
                 header=None,
                 names=list(range(len(FIELDS))),
-                # With the last one, a line with too few words is seen.
+                # The last field shows whether a line has too few words.
                 usecols=[*USED, len(FIELDS) - 1],
                 index_col=False,
                 dtype="float64",
@@ -266,7 +247,7 @@ def _fast(line: int, block: bytes) -> np.ndarray | None:
 
 
 def _sound(rows: np.ndarray) -> bool:
-    """Whether `strict` would take every row."""
+    """Whether `parse_line` would accept every row."""
     whole = rows[:, [_COLUMN[field] for field in WHOLE]]
     amounts = rows[:, [_COLUMN[field] for field in AMOUNTS]]
     return bool(
@@ -286,12 +267,12 @@ def _slow(path: Path, first: int, block: bytes, malformed: dict[int, SchedlabErr
         if not words or words[0].startswith(b";"):
             continue
         try:
-            values = strict(path, line, words)
+            values = parse_line(path, line, words)
         except SchedlabError as error:
             malformed[line] = error
             if len(malformed) > _TOLERATED:
                 break
-            # What is left of it says whether it is used at all.
+            # Its remaining fields tell whether a replay would use it.
             complete = len(words) == len(FIELDS)
             values = [
                 number(words[field]) if complete or 1 == field < len(words) else np.nan

@@ -12,14 +12,14 @@ resource "libvirt_cloudinit_disk" "seed" {
     grow           = var.disk_size != null
   })
 
-  # A new identity makes cloud-init treat the boot as a first one; a restored guest keeps its own.
+  # With a new identity cloud-init treats the boot as the first one. A restored guest keeps its own.
   meta_data = yamlencode({
     instance-id    = "${each.value.domain}-${var.run}"
     local-hostname = each.key
   })
 
-  # Addresses come from DHCP by MAC. Without `mac` as the identifier, guests that share a
-  # machine-id ask for the same address.
+  # Addresses come from DHCP by MAC. Without `mac` as the identifier, guests with the same
+  # machine-id would ask for the same address.
   network_config = yamlencode({
     version = 2
     ethernets = {

@@ -13,7 +13,7 @@ resource "libvirt_domain" "node" {
     mode = local.cpu_mode
   }
 
-  # Both are plain disks: the provider would attach a `cloudinit` seed as an IDE or SATA CD, which
+  # Both are plain disks. The provider would attach a `cloudinit` seed as an IDE or SATA CD, which
   # the cloud kernels of some distributions cannot read.
   disk {
     volume_id = libvirt_volume.disk[each.key].id

@@ -1,5 +1,5 @@
 locals {
-  # Every name carries the checkout and the cluster, so that nothing meets a user's own objects.
+  # Every name contains the checkout and the cluster, so that none equals a name of a user's own.
   prefix = "schedlab-${var.checkout}-${var.cluster}"
 
   nodes = {
@@ -14,7 +14,7 @@ locals {
   cpu_mode    = var.accelerator == "kvm" ? "host-passthrough" : "maximum"
   machine     = "q35"
 
-  # Names in /etc/hosts of every guest: a missing one can stall a controller for seconds.
+  # Names for /etc/hosts of every guest. A missing name can delay a controller by seconds.
   hosts = [
     for name in sort(keys(local.nodes)) :
     { address = local.nodes[name].address, fqdn = local.nodes[name].fqdn, name = name }

@@ -22,8 +22,8 @@ resource "libvirt_network" "cluster" {
     }
   }
 
-  # The guests' names are all that there is to resolve. Asking the host's name servers would make
-  # a trial depend on them, and an unreachable one costs seconds a query.
+  # Guests resolve only each other's names. If the host's name servers were asked, a trial would
+  # depend on them, and an unreachable one costs seconds per query.
   dnsmasq_options {
     options {
       option_name = "no-resolv"

@@ -15,9 +15,9 @@ resource "libvirt_volume" "disk" {
   format = "qcow2"
   size   = var.disk_size
 
-  # The provider takes a backing file only from a pool: that would mean a copy of the image, or a
-  # pool over the image's directory, of which libvirt allows only one at a time. libvirt itself
-  # takes any path.
+  # The provider takes a backing file only from a pool. That would need a copy of the image, or a
+  # pool of the image's directory, of which libvirt allows only one at a time. libvirt itself
+  # accepts any path.
   xml {
     xslt = templatefile("${path.module}/templates/volume.xslt.tftpl", {
       base_image = replace(replace(replace(var.base_image, "&", "&amp;"), "<", "&lt;"), ">", "&gt;")

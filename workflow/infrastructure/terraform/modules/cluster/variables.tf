@@ -168,7 +168,7 @@ variable "pool_directory" {
 }
 
 variable "console_directory" {
-  description = "Existing directory for the serial console logs, one file a node."
+  description = "Existing directory for the serial console logs, one file per node."
   type        = string
   nullable    = false
 
@@ -179,7 +179,7 @@ variable "console_directory" {
 }
 
 variable "base_image" {
-  description = "Bootable qcow2 file that every node's disk is an overlay of. Never written, never copied."
+  description = "Bootable qcow2 file that every node's disk is an overlay of. It is neither written nor copied."
   type        = string
   nullable    = false
 
@@ -190,7 +190,7 @@ variable "base_image" {
 }
 
 variable "disk_size" {
-  description = "Size of a node's disk in bytes; null: that of the base image. A larger one makes the guest grow its root."
+  description = "Size of a node's disk in bytes; null means that of the base image. If it is larger, the guest grows its root file system."
   type        = number
   default     = null
 

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Checks of what every image must be. Each line fails the build with its own message.
+# Checks that every image must pass. Each failure has its own message and fails the build.
 set -eu
 
 fail() {

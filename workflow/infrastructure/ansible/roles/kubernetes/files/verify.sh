@@ -1,5 +1,5 @@
 #!/bin/sh
-# Checks of the Kubernetes image.
+# Checks that the Kubernetes image must pass. Each failure has its own message.
 set -eu
 
 fail() {
@@ -19,7 +19,7 @@ for unit in containerd etcd; do
 done
 [ -x /usr/lib/cni/loopback ] || fail "the loopback network plugin is missing"
 for image in localhost/pause:1 localhost/schedlab-payload:1; do
-    # The content is unpacked when the image is imported: a first pod must not wait for it.
+    # An import unpacks the content, so that the first pod need not wait for it.
     grep -q "$image" /usr/local/share/kubernetes/installed || fail "image $image was not imported"
 done
 [ ! -e /var/lib/etcd/default/member ] || fail "etcd has data already"

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Checks of Volcano in the image. Each line fails the build with its own message.
+# Checks of Volcano in the image. Each failure has its own message and fails the build.
 set -eu
 
 fail() {

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Import the container images from the disk labelled FILES, and leave no data of etcd behind.
-# No image registry is asked, now or later: pods run images made of this project's own programs.
+# Import the container images from the disk labelled FILES, and remove all data of etcd. No image
+# registry is ever used: pods run images that are made from this project's own programs.
 set -eu
 
 mkdir -p /usr/local/share/kubernetes

@@ -2,7 +2,7 @@
 """Read from the API of Kubernetes, and check that it runs jobs, in one short process.
 
 Runs on the head of a cluster with nothing but Python's standard library (3.9 or later). kubectl
-could do the same, but its start alone costs an emulated guest five to thirty seconds.
+could do the same, but only to start takes it five to thirty seconds on an emulated guest.
 
     schedlab_kubernetes.py --api JSON get PATH [PATH ...]
     schedlab_kubernetes.py --api JSON health --nodes N --job JSON
@@ -10,14 +10,14 @@ could do the same, but its start alone costs an emulated guest five to thirty se
 --api JSON
     As in the driver's plan: {url, certificate, key, authority}.
 get
-    Writes the answer to standard output; of more than one path, one List of the answers' items,
-    each with its kind. A path may be a whole URL, for a server with a certificate of its own: it
-    is asked without looking at the certificate.
+    Writes the answer to standard output. For more than one path it writes one List with the items
+    of all answers, each with its kind. A path may be a whole URL, for a server with a self-signed
+    certificate, which is not checked.
 health
-    Ends well when N compute nodes are ready and the Job, run once, has ended well; removes it. A
-    Job that an interrupted check left behind makes one check fail and is removed by it.
+    Succeeds when N compute nodes are ready and the Job, run once, has succeeded. It then removes
+    the Job. A Job that an interrupted check left makes the next check fail, which removes it.
 
-Exit status: 0; 1 with a line on standard error.
+Exit status: 0 for success, 1 for a failure, with a line on standard error.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ POLL = 0.5  # s
 
 
 class Refused(Exception):
-    """An answer that is no success, or a check that fails."""
+    """An answer that reports an error, or a check that fails."""
 
 
 class Client:
@@ -48,7 +48,7 @@ class Client:
         self.connection = connection_to(options)
 
     def ask(self, method: str, path: str, body: Any = None, allowed: int = 200) -> bytes:
-        """The answer's body; empty where the status is `allowed` and no success."""
+        """Body of the answer; empty if its status is the one that is `allowed` to be an error."""
         status, answer = exchange(self.connection, method, path, body, REQUEST_LIMIT)
         if status >= 300 and status != allowed:
             text = answer.decode("utf-8", "replace").strip()
@@ -57,7 +57,7 @@ class Client:
 
 
 def get(client: Client, paths: List[str]) -> bytes:
-    """Answer of one path as it came, or one List of all."""
+    """Return the answer of one path unchanged, or of several paths as one List."""
     if len(paths) == 1:
         if "://" not in paths[0]:
             return client.ask("GET", paths[0])
@@ -67,7 +67,7 @@ def get(client: Client, paths: List[str]) -> bytes:
     items = []
     for path in paths:
         answer = json.loads(client.ask("GET", path))
-        # A list tells the kind once, for all.
+        # A list names the kind of its items once, not in each item.
         kind = {"apiVersion": answer["apiVersion"], "kind": answer["kind"][: -len("List")]}
         items += [{**item, **kind} for item in answer["items"]]
     return json.dumps({"apiVersion": "v1", "kind": "List", "items": items}).encode()
@@ -99,7 +99,7 @@ def ended(status: Dict[str, Any]) -> Optional[str]:
 
 
 def health(client: Client, nodes: int, job: Dict[str, Any]) -> None:
-    """Raise Refused unless all nodes are ready and the Job ends well."""
+    """Raise Refused unless all nodes are ready and the Job succeeds."""
     ready = ready_nodes(json.loads(client.ask("GET", "/api/v1/nodes")))
     if len(ready) != nodes:
         raise Refused("{} of {} nodes ready: {}".format(len(ready), nodes, ", ".join(ready)))
