@@ -14,9 +14,10 @@ from schedlab.design import variant_facts
 from schedlab.figures import FIGURES
 from schedlab.formatting import number, seconds, short
 from schedlab.lineage.chain import anchor
+from schedlab.metrics.statistics import MINIMUM
 from schedlab.paths import REPORT_TEMPLATES, figure_record
 from schedlab.privacy.places import without_places
-from schedlab.report import comparison, method
+from schedlab.report import comparison, method, verdicts
 from schedlab.report import results_section as summary
 from schedlab.report.records_section import Records, moment
 from schedlab.report.svg import inline
@@ -95,6 +96,7 @@ def _content(tables: Path, results: Path, experiment: Experiment) -> dict[str, A
         own = [row["trial"].partition(".")[0] == cluster["id"] for row in rows]
         cluster["trials"] = list(compress(rows, own))
         cluster["in_force"] = summary.settings_of(trials, "scheduler", cluster["scheduler"])
+    results_table = summary.main_table(trials)
     probe = (records.accelerator or {}).get("accelerator", {})
     return {
         "name": experiment.name,
@@ -106,7 +108,10 @@ def _content(tables: Path, results: Path, experiment: Experiment) -> dict[str, A
         "chain": records.chain(),
         "cells": summary.cell_trials(trials),
         "anchors": {row["trial"]: row["anchor"] for row in rows},
-        "results": summary.main_table(trials),
+        "results": results_table,
+        "verdicts": _sentences(
+            trials, results_table, differences, again, (facts["absent"], left_out)
+        ),
         "differences": differences,
         "again": again,
         "spread": comparison.spread(trials),
@@ -140,6 +145,28 @@ def _content(tables: Path, results: Path, experiment: Experiment) -> dict[str, A
         ],
         "left_out": [{"name": name, "why": why} for name, why in sorted(left_out.items())],
     }
+
+
+def _sentences(
+    trials: Any,
+    results: dict[str, Any],
+    differences: dict[str, Any],
+    again: dict[str, Any],
+    missing: tuple[list[str], dict[str, str]],
+) -> list[dict[str, Any]]:
+    """The first screen: a reason to doubt the rest first, then what is there, then what is not."""
+    if differences["rows"]:
+        told = verdicts.of_comparisons(differences, floor=bool(again["rows"]))
+    else:
+        told = verdicts.of_estimates(results, sorted({str(name) for name in trials["scheduler"]}))
+    absent, left_out = missing
+    told += verdicts.of_noise(again)
+    told += verdicts.of_missing(results, absent, sorted(left_out), MINIMUM)
+    told.sort(key=lambda sentence: sentence.kind != "alarm")
+    return [
+        {"kind": sentence.kind, "pieces": [piece._asdict() for piece in sentence.pieces]}
+        for sentence in told
+    ]
 
 
 def _sources(
