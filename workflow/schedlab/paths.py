@@ -21,6 +21,7 @@ PACKER = INFRASTRUCTURE / "packer"
 TERRAFORM = INFRASTRUCTURE / "terraform"
 GUEST_PROGRAMS = INFRASTRUCTURE / "guest"
 REPORT_TEMPLATES = CHECKOUT / "workflow" / "report"
+CITATION = CHECKOUT / "CITATION.cff"
 TOOL_MODULES = CHECKOUT / "envs" / "toolchain"
 """One folder for each tool of the controller, with its ``go.mod`` and ``go.sum``."""
 

@@ -16,8 +16,8 @@ from rocrate.model.contextentity import ContextEntity
 from rocrate.model.entity import Entity
 from rocrate.rocrate import ROCrate
 
-from schedlab.bundle.citation import author_names
 from schedlab.bundle.executions import DESCRIPTIONS, STEPS, Execution, with_analysis
+from schedlab.citation import author_names
 from schedlab.paths import (
     EXPERIMENTS,
     FIGURES,

@@ -17,7 +17,6 @@ from schedlab.bundle.archive_format import (
     ZENODO,
 )
 from schedlab.bundle.checkout import Checkout
-from schedlab.bundle.citation import read_citation, zenodo
 from schedlab.bundle.contents import (
     Choice,
     Content,
@@ -31,6 +30,7 @@ from schedlab.bundle.executions import Execution, execution
 from schedlab.bundle.scan import Scanner, secret_needles
 from schedlab.bundle.versions import versions
 from schedlab.bundle.writer import BundleWriter
+from schedlab.citation import read_citation, zenodo
 from schedlab.config import Experiment
 from schedlab.errors import SchedlabError
 from schedlab.figures import FIGURES

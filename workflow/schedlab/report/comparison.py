@@ -39,8 +39,10 @@ def differences(
     Returns
     -------
     dict
-        `columns` (title, and unit or that it is a ratio) and `rows`; no rows with fewer than two
-        schedulers. Values have `effect`, `interval`, `n`, `delta` (Cliff's), `verdict`, all text.
+        `columns` (title, and unit or that it is a ratio) and `rows`, each with the `anchor` of its
+        element; no rows with fewer than two schedulers. Values have `effect`, `interval`, `n`,
+        `delta` (Cliff's), `floor` (noise floor) and `verdict`, all text, and for sentences `kind`
+        and `unit` of the effect, `estimate`, `low`, `high`, `size` (n) and `floor_size`, numbers.
     """
     groups = {
         (str(workload), int(str(nodes)), str(scheduler)): group
@@ -63,9 +65,15 @@ def differences(
             "nodes": nodes,
             "first": first,
             "second": second,
-            "values": [_told(values[name]) for name in COMPARED],
+            "anchor": f"difference-{place}",
+            "values": [
+                _told(name, values[name], (floors or {}).get((name, workload, nodes)))
+                for name in COMPARED
+            ],
         }
-        for (workload, nodes, first, second), values in zip(keys, found, strict=True)
+        for place, ((workload, nodes, first, second), values) in enumerate(
+            zip(keys, found, strict=True), 1
+        )
     ]
     return {"columns": _columns(), "rows": rows}
 
@@ -94,19 +102,17 @@ def again(trials: pd.DataFrame, pair: tuple[str, str] | None) -> dict[str, Any]:
     -------
     dict
         `floors` as `differences` takes them, `first`, `second`, `columns`, and `rows` as those of
-        `differences`, whose values also have `floor` (text); no rows without a pair.
+        `differences`; no rows without a pair.
     """
     found = compare_again(trials, *pair, COMPARED) if pair else []
     rows = [
         {
             "workload": row.workload,
             "nodes": row.nodes,
-            "values": [
-                _told(row.found[name]) | {"floor": _percent(row.floors.get(name))}
-                for name in COMPARED
-            ],
+            "anchor": f"noise-{place}",
+            "values": [_told(name, row.found[name], row.floors.get(name)) for name in COMPARED],
         }
-        for row in found
+        for place, row in enumerate(found, 1)
     ]
     first, second = pair or ("", "")
     return {
@@ -156,7 +162,7 @@ def spread(trials: pd.DataFrame) -> dict[str, Any]:
     return {"columns": [QUANTITIES[name].title for name in COMPARED], "rows": rows}
 
 
-def _told(found: Comparison) -> dict[str, str]:
+def _told(name: str, found: Comparison, floor: float | None) -> dict[str, Any]:
     effect = found.effect
     sign = "+" if found.kind == "difference" and (effect.estimate or 0) > 0 else ""
     trials = "pairs" if found.paired else "n"
@@ -165,7 +171,15 @@ def _told(found: Comparison) -> dict[str, str]:
         "interval": f"[{number(effect.low)}, {number(effect.high)}]" if effect.known else "",
         "n": f"{trials}={effect.n}" if effect.n else "",
         "delta": number(found.cliffs_delta) if found.cliffs_delta is not None else "",
+        "floor": _percent(floor),
         "verdict": found.verdict,
+        "kind": found.kind,
+        "unit": QUANTITIES[name].unit,
+        "estimate": effect.estimate,
+        "low": effect.low,
+        "high": effect.high,
+        "size": effect.n,
+        "floor_size": floor or 0.0,
     }
 
 

@@ -9,15 +9,17 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from schedlab.citation import read_citation
 from schedlab.config.model import Experiment
 from schedlab.design import variant_facts
 from schedlab.figures import FIGURES
 from schedlab.formatting import number, seconds, short
 from schedlab.lineage.chain import anchor
 from schedlab.metrics.ceiling import with_payload
-from schedlab.paths import REPORT_TEMPLATES, figure_record
+from schedlab.metrics.statistics import MINIMUM
+from schedlab.paths import CITATION, REPORT_TEMPLATES, figure_record
 from schedlab.privacy.places import without_places
-from schedlab.report import comparison, method
+from schedlab.report import comparison, method, paper, verdicts
 from schedlab.report import cost_section as cost
 from schedlab.report import results_section as summary
 from schedlab.report.records_section import Records, moment
@@ -44,7 +46,10 @@ def render_report(
     output : pathlib.Path
         HTML file to write.
     """
-    content = without_places(_content(tables, results, experiment))
+    drawn = [name for name in FIGURES if _file(figures, name).exists()]
+    shown = _content(tables, results, experiment, drawn)
+    shown["paper"] = _paper(shown)
+    content = without_places(shown)
     text = (
         _environment()
         .get_template("report.html.j2")
@@ -70,7 +75,9 @@ def _environment() -> Environment:
     return environment
 
 
-def _content(tables: Path, results: Path, experiment: Experiment) -> dict[str, Any]:
+def _content(
+    tables: Path, results: Path, experiment: Experiment, drawn: list[str]
+) -> dict[str, Any]:
     """Everything that the templates show, as plain data."""
     loaded = load_tables(tables)
     trials = loaded.trials
@@ -99,6 +106,8 @@ def _content(tables: Path, results: Path, experiment: Experiment) -> dict[str, A
         own = [row["trial"].partition(".")[0] == cluster["id"] for row in rows]
         cluster["trials"] = list(compress(rows, own))
         cluster["in_force"] = summary.settings_of(trials, "scheduler", cluster["scheduler"])
+    compared = [value for row in differences["rows"] for value in row["values"]]
+    results_table = summary.main_table(compared)
     probe = (records.accelerator or {}).get("accelerator", {})
     return {
         "name": experiment.name,
@@ -110,7 +119,10 @@ def _content(tables: Path, results: Path, experiment: Experiment) -> dict[str, A
         "chain": records.chain(),
         "cells": summary.cell_trials(trials),
         "anchors": {row["trial"]: row["anchor"] for row in rows},
-        "results": summary.main_table(compared),
+        "results": results_table,
+        "verdicts": _sentences(
+            compared, results_table, differences, again, (facts["absent"], left_out)
+        ),
         "differences": differences,
         "again": again,
         "spread": comparison.spread(compared),
@@ -128,8 +140,11 @@ def _content(tables: Path, results: Path, experiment: Experiment) -> dict[str, A
         "quantities": method.quantities(),
         "rules": method.rules(
             trials,
-            [value["verdict"] for row in differences["rows"] for value in row["values"]],
-            noise=len(again["rows"]),
+            [value["verdict"] for value in compared],
+            again=[value["verdict"] for row in again["rows"] for value in row["values"]],
+            uncovered=sum(not value["floor"] for value in compared),
+            clockless=sum(_clockless(cluster) for cluster in clusters),
+            drawn=drawn,
             pooled=facts["pooled"],
             absent=bool(facts["absent"]),
         ),
@@ -146,6 +161,36 @@ def _content(tables: Path, results: Path, experiment: Experiment) -> dict[str, A
         ],
         "left_out": [{"name": name, "why": why} for name, why in sorted(left_out.items())],
     }
+
+
+def _paper(content: dict[str, Any]) -> dict[str, str]:
+    """What a paper says of the report."""
+    citation = read_citation(CITATION.read_bytes())
+    commits = content["chain"]["commits"]
+    entry = paper.bibtex(citation, content["name"], content["date"], commits, content["lineage"])
+    return {"methods": paper.methods(content), "bibtex": entry}
+
+
+def _sentences(
+    trials: Any,
+    results: dict[str, Any],
+    differences: dict[str, Any],
+    again: dict[str, Any],
+    missing: tuple[list[str], dict[str, str]],
+) -> list[dict[str, Any]]:
+    """The first screen: a reason to doubt the rest first, then what is there, then what is not."""
+    if differences["rows"]:
+        told = verdicts.of_comparisons(differences, floor=bool(again["rows"]))
+    else:
+        told = verdicts.of_estimates(results, sorted({str(name) for name in trials["scheduler"]}))
+    absent, left_out = missing
+    told += verdicts.of_noise(again)
+    told += verdicts.of_missing(results, absent, sorted(left_out), MINIMUM)
+    told.sort(key=lambda sentence: sentence.kind != "alarm")
+    return [
+        {"kind": sentence.kind, "pieces": [piece._asdict() for piece in sentence.pieces]}
+        for sentence in told
+    ]
 
 
 def _sources(
@@ -211,9 +256,18 @@ def _steps(trials: Any) -> list[dict[str, str]]:
     ]
 
 
+def _clockless(cluster: dict[str, Any]) -> bool:
+    """Whether any guest's clock source of a cluster is not recorded."""
+    return not cluster["guests"] or not all(guest["clocksource"] for guest in cluster["guests"])
+
+
+def _file(folder: Path, name: str) -> Path:
+    return folder / f"{name}.svg"
+
+
 def _figure(folder: Path, name: str) -> dict[str, Any]:
     """A figure as the template wants it; without picture when its file is missing."""
-    figure, path = FIGURES[name], folder / f"{name}.svg"
+    figure, path = FIGURES[name], _file(folder, name)
     picture = inline(path.read_text(encoding="utf-8"), name, figure.alt) if path.exists() else ""
     return {
         "name": name,

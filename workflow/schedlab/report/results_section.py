@@ -31,6 +31,7 @@ def main_table(trials: pd.DataFrame) -> dict[str, Any]:
                 {
                     "workload": key[0],
                     "cluster": key[1],
+                    "anchor": f"result-{key[1]}.{key[0]}",
                     "valid": int(cell["valid"]),
                     "trials": int(cell["trials"]),
                     "jobs": count(cell["jobs"]),
