@@ -79,7 +79,7 @@ STALE: dict[str, set[str]] = {
     f"{ROLES}/slurm/vars/packages.yml": ALL_IMAGES - {"base kubernetes"},
     f"{ROLES}/common/templates/chrony.conf.j2": configured(*BOTH),
     f"{ROLES}/common/files/etc/sysctl.d/90-schedlab.conf": imaged(*BOTH),
-    f"{ROLES}/kubernetes/files/etc/kubernetes/kubelet.yaml": imaged("kubernetes"),
+    f"{ROLES}/kubernetes/files/disk/etc/kubernetes/kubelet.yaml": imaged("kubernetes"),
     f"{INFRASTRUCTURE}/ansible/inventory/terraform.py": configured(*BOTH),
     f"{INFRASTRUCTURE}/packer/scripts/generalise.sh": imaged(*BOTH),
     f"{INFRASTRUCTURE}/packer/scheduler.pkr.hcl": imaged(*BOTH),

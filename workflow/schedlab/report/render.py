@@ -106,7 +106,7 @@ def _content(
         own = [row["trial"].partition(".")[0] == cluster["id"] for row in rows]
         cluster["trials"] = list(compress(rows, own))
         cluster["in_force"] = summary.settings_of(trials, "scheduler", cluster["scheduler"])
-    compared = [value for row in differences["rows"] for value in row["values"]]
+    judged = [value for row in differences["rows"] for value in row["values"]]
     results_table = summary.main_table(compared)
     probe = (records.accelerator or {}).get("accelerator", {})
     return {
@@ -140,9 +140,9 @@ def _content(
         "quantities": method.quantities(),
         "rules": method.rules(
             trials,
-            [value["verdict"] for value in compared],
+            [value["verdict"] for value in judged],
             again=[value["verdict"] for row in again["rows"] for value in row["values"]],
-            uncovered=sum(not value["floor"] for value in compared),
+            uncovered=sum(not value["floor"] for value in judged),
             clockless=sum(_clockless(cluster) for cluster in clusters),
             drawn=drawn,
             pooled=facts["pooled"],
