@@ -26,7 +26,11 @@ APART = $(filter-out tests/e2e%,$(TESTS))
 PYTEST_APART = $(if $(APART),$(PYTEST) --numprocesses=auto --dist=worksteal $(APART),true)
 PYTEST_REAL = $(if $(REAL),$(PYTEST) $(REAL),true)
 
-SNAKEMAKE_WITH = snakemake --cores $(CORES) --config experiments=$(CONFIG) results=$(RESULTS)
+# Snakemake reads 2024_11_26 as a number, but ./2024_11_26 as text.
+CHOSEN = $(if $(filter /%,$(firstword $(RESULTS))),,./)$(RESULTS)
+# The folder without a slash at its end, as rules name it.
+FOLDER = $(patsubst ./%,%,$(patsubst %/,%,$(RESULTS)))
+SNAKEMAKE_WITH = snakemake --cores $(CORES) --config "experiments=$(CONFIG)" "results=$(CHOSEN)"
 SNAKEMAKE = $(SNAKEMAKE_WITH) --
 
 .PHONY: help
@@ -41,11 +45,11 @@ setup: ## Install system packages, .venv and tools, if they are missing
 
 .PHONY: report
 report: setup ## Run everything that is not up to date and write results/report.html
-	@$(SNAKEMAKE) $(RESULTS)/report.html
+	@$(SNAKEMAKE) "$(FOLDER)/report.html"
 
 .PHONY: bundle
 bundle: setup ## Pack results/bundle.tar.zst to share (INCLUDE=blocks,images adds these)
-	@$(SNAKEMAKE_WITH) include=$(INCLUDE) -- $(RESULTS)/bundle.tar.zst
+	@$(SNAKEMAKE_WITH) "include=$(INCLUDE)" -- "$(FOLDER)/bundle.tar.zst"
 
 .PHONY: image
 image: setup ## Build the base disk and the schedulers' images
@@ -77,8 +81,8 @@ reap: setup ## Remove what interrupted runs left behind
 
 .PHONY: clean
 clean: ## Remove all results, also finished trials, but not the cache of tools and images
-	@if [ -x .venv/bin/schedlab ]; then schedlab reap; fi
-	@rm -rf -- $(RESULTS) .snakemake
+	@command -v schedlab > /dev/null || { echo "make clean needs schedlab: make setup" >&2; exit 1; }
+	@schedlab clean --results "$(RESULTS)"
 
 .PHONY: lint
 lint: ## Check the sources without running them

@@ -9,11 +9,7 @@ from schedlab.snakefile import Pipeline
 min_version("9.27")
 
 # `--config experiments=FILE results=FOLDER` selects another sweep and another place for its results.
-pipeline = Pipeline.load(
-    config.get("experiments", "config/experiments.yaml"),
-    config.get("results", "results"),
-    workflow.basedir,
-)
+pipeline = Pipeline.start(config, workflow.configfiles, workflow.basedir)
 at = pipeline.at
 # Priority of what comes before the trials, so that those of all clusters interleave, and nothing
 # is built beside them.

@@ -7,7 +7,7 @@ import json
 import os
 import shlex
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +18,7 @@ from schedlab.config import Cluster, Experiment, TrialKey
 from schedlab.doctor.findings import require_host
 from schedlab.errors import SchedlabError
 from schedlab.figures import FIGURES
+from schedlab.invocation import chosen, results_name
 from schedlab.lineage.state import keep, restore
 from schedlab.printing import printable
 from schedlab.results.provenance import source
@@ -60,13 +61,29 @@ class Pipeline:
         SystemExit
             With every problem found, so that the message is not buried in a traceback.
         """
-        os.environ["SCHEDLAB_EXPERIMENTS"] = str(Path(config).resolve())
-        os.environ["SCHEDLAB_RESULTS"] = str(Path(results).resolve())
-        restore(Path(results))
         try:
+            results = results_name(results, Path(root))
+            os.environ["SCHEDLAB_EXPERIMENTS"] = str(Path(config).resolve())
+            os.environ["SCHEDLAB_RESULTS"] = str(Path(results).resolve())
+            restore(Path(results))
             return cls(design.load_experiment(Path(config)), config, results, Path(root))
         except SchedlabError as error:
             raise SystemExit(printable(f"schedlab: {error}")) from None
+
+    @classmethod
+    def start(cls, config: Mapping[str, Any], configfiles: Sequence[object], root: str) -> Pipeline:
+        """Load what ``--config`` selects.
+
+        Raises
+        ------
+        SystemExit
+            As :meth:`load`, and for options that nothing reads.
+        """
+        try:
+            values = chosen(config, configfiles)
+        except SchedlabError as error:
+            raise SystemExit(printable(f"schedlab: {error}")) from None
+        return cls.load(values["experiments"], values["results"], root)
 
     def sources(self, stage: str, wildcards: Mapping[str, str] | None = None) -> str:
         """Digest of a job's source files (:mod:`schedlab.sources`): a parameter of its rule.

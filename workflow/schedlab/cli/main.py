@@ -12,6 +12,7 @@ import click
 
 from schedlab.cli import bundle as bundle_commands
 from schedlab.cli import lineage
+from schedlab.cli.clean import clean
 from schedlab.cli.diff import diff
 from schedlab.cli.options import with_paths as _paths
 from schedlab.cli.output import echo
@@ -79,6 +80,7 @@ def main() -> None:
     """Benchmark HPC schedulers on virtual clusters built from code."""
 
 
+main.add_command(clean)
 main.add_command(diff)
 main.add_command(trials)
 lineage.register(main)

@@ -59,6 +59,20 @@ def task_timings(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return rows
 
 
+def as_written(value: Any) -> Any:
+    """Mark every text in variables as one that Ansible must not render.
+
+    Ansible renders extra variables as Jinja templates, which can run commands on this machine.
+    An experiment file may come from anybody. The mark is how Ansible itself writes such texts to
+    JSON, and its ``-e @FILE`` reads it back.
+    """
+    if isinstance(value, dict):
+        return {key: as_written(content) for key, content in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [as_written(content) for content in value]
+    return {"__ansible_unsafe": value} if isinstance(value, str) else value
+
+
 def run_playbook(
     outputs: Path,
     ssh_config: Path,
@@ -109,7 +123,7 @@ def run_playbook(
             project_dir=str(ANSIBLE),
             playbook=str(ANSIBLE / "playbooks" / PLAYBOOK),
             inventory=str(ANSIBLE / "inventory" / "terraform.py"),
-            extravars=variables,
+            extravars=as_written(variables),
             envvars={
                 "ANSIBLE_CONFIG": str(ANSIBLE / "ansible.cfg"),
                 "ANSIBLE_ROLES_PATH": str(ANSIBLE / "roles"),
