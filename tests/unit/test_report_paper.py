@@ -42,7 +42,6 @@ def test_the_methods_are_those_of_configuration_and_records(texts: tuple[str, st
         "Synthetic processor, 2 cores",
         "Accelerator: tcg (software emulation",
         "QEMU 10.0.3",
-        "slurmd 24.11.5-4",
         "tool-of-provision 1.2.3",
         "Linux in the guests: 6.12.0-synthetic",
         "Clock sources of the guests: tsc",

@@ -57,7 +57,9 @@ def over_clusters(trials: pd.DataFrame, quantity: str) -> TwoLevels:
     quantity : str
         Key of `schedlab.metrics.quantities.QUANTITIES`.
     """
-    groups = [values_of(rows, quantity) for _, rows in trials.groupby("snapshot", sort=True)]
+    groups = [
+        values_of(rows, quantity) for _, rows in trials.groupby("snapshot", sort=True, dropna=False)
+    ]
     return two_levels(groups, QUANTITIES[quantity].scale)
 
 
@@ -69,7 +71,7 @@ def require_one_make(trials: pd.DataFrame, cell: str) -> None:
     SchedlabError
         When the trials of a cell name more than one record of the same of its equal clusters.
     """
-    parents = trials.groupby("snapshot")["parent"].nunique(dropna=False).max()
+    parents = trials.groupby("snapshot", dropna=False)["parent"].nunique(dropna=False).max()
     if parents > 1:
         raise SchedlabError(
             f"trials of {cell} ran on {parents} differently made clusters: they are not pooled",
