@@ -137,7 +137,9 @@ def test_specs_are_sorted_plain_json_and_separate_concerns(tmp_path: Path) -> No
     assert settings["MinJobAge"] == "10"
     assert settings["Extra"] == "true"
     found = design.variables(tuned, tuned.cluster("slurm-n1"))
-    assert found["slurm_settings"] == settings
+    # How jobs are submitted is the adapter's own, and reaches no slurm.conf.
+    assert found["slurm_settings"] == {k: v for k, v in settings.items() if k != "submission"}
+    assert found["slurm_submission"] == settings["submission"] == "api"
     assert found["schedlab_roles"] == ["common", "slurm", "monitoring"]
     assert load(tmp_path, limits={"trial": 5}).trial_spec(plain.trials()[0]) == plain.trial_spec(
         plain.trials()[0]
