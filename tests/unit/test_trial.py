@@ -11,7 +11,14 @@ import pytest
 
 from schedlab.errors import Interrupted, SchedlabError
 from schedlab.stages import trial as stage
-from schedlab.stages.trial import Trial
+from schedlab.stages.trial import (
+    COMMAND_MIB,
+    MOST_SUBMISSIONS,
+    Trial,
+    most_due,
+    submissions_at_once,
+)
+from schedlab.workloads import Job, Machine, Trace
 
 
 def trial_of(folder: Path, program: str, monkeypatch: pytest.MonkeyPatch) -> tuple[Trial, Any]:
@@ -32,6 +39,8 @@ def test_a_driver_that_failed_says_why_in_the_trials_reason(
     said = "schedlab_driver: job 1 could not be submitted: KeyError: 'argv'"
     made, head = trial_of(tmp_path, f"import sys; print({said!r}, file=sys.stderr); sys.exit(4)",
                           monkeypatch)  # fmt: skip
+    # Its records are fetched in between: they say when it began and ended.
+    status = made._drive(None, head, ["head"], 2)  # type: ignore[arg-type]
     with pytest.raises(SchedlabError) as caught:
         made._require_driver(head, made._drive(None, head, ["head"], 2))  # type: ignore[arg-type]
     assert said in str(caught.value)
@@ -50,3 +59,22 @@ def test_a_signal_is_no_reason_of_a_trial(tmp_path: Path, monkeypatch: pytest.Mo
     with pytest.raises(Interrupted):
         made._drive(None, head, ["head"], 2)  # type: ignore[arg-type]
     assert made.reasons == []
+
+
+@pytest.mark.parametrize(
+    ("arrivals", "most"),
+    [([0.0] * 7, 7), ([0.0, 0.5, 1.0, 1.6, 2.1], 3), ([5.0], 1)],
+)
+def test_the_driver_is_ready_for_as_many_as_are_due_within_a_second(
+    arrivals: list[float], most: int
+) -> None:
+    jobs = tuple(Job(number, arrival, 1, 1, 0.0) for number, arrival in enumerate(arrivals))
+    assert most_due(Trace("w", "burst", 1, Machine(1, 1), jobs)) == most
+
+
+def test_commands_are_bounded_by_the_heads_memory_and_requests_are_not() -> None:
+    command: dict[str, Any] = {"argv": ["sbatch"], "request": None}
+    request: dict[str, Any] = {"argv": [], "request": {"path": "/"}}
+    assert submissions_at_once([request], 512) == MOST_SUBMISSIONS
+    assert submissions_at_once([command, request], 1024) == 1024 // COMMAND_MIB
+    assert submissions_at_once([command], 1 << 20) == MOST_SUBMISSIONS
