@@ -1,10 +1,10 @@
-# The commands of this project; `make help` lists them. Each stage can be run by itself: a target
-# brings everything before it up to date and stops there.
+# The commands of this project. `make help` lists them. Each stage has a target, which brings the
+# stage and everything before it up to date.
 
 CORES ?= 4
 CONFIG ?= config/experiments.yaml
 RESULTS ?= results
-# What goes into a bundle beside the usual: blocks, images, snapshots (with commas between).
+# What a bundle contains in addition: blocks, images, snapshots (separated by commas).
 INCLUDE ?=
 # What `make test` runs; for example `make test TESTS=tests/unit`.
 TESTS ?= tests/unit tests/workflow tests/infrastructure tests/e2e
@@ -14,19 +14,23 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 
-# As in the activated environment; libvirtd and others are in sbin.
+# As in the activated environment. libvirtd and other programs are in sbin.
 export PATH := $(CURDIR)/.venv/bin:$(PATH):/usr/local/sbin:/usr/sbin:/sbin
 export SCHEDLAB_EXPERIMENTS = $(CONFIG)
 export SCHEDLAB_RESULTS = $(RESULTS)
 
-# Tests with real machines run one at a time and beside nothing else: they measure, and have limits.
+# Tests with real machines run one at a time, without other tests, because they measure times.
 PYTEST = python -m schedlab.toolchain pytest --durations=15
 REAL = $(filter tests/e2e%,$(TESTS))
 APART = $(filter-out tests/e2e%,$(TESTS))
 PYTEST_APART = $(if $(APART),$(PYTEST) --numprocesses=auto --dist=worksteal $(APART),true)
 PYTEST_REAL = $(if $(REAL),$(PYTEST) $(REAL),true)
 
-SNAKEMAKE_WITH = snakemake --cores $(CORES) --config experiments=$(CONFIG) results=$(RESULTS)
+# Snakemake reads 2024_11_26 as a number, but ./2024_11_26 as text.
+CHOSEN = $(if $(filter /%,$(firstword $(RESULTS))),,./)$(RESULTS)
+# The folder without a slash at its end, as rules name it.
+FOLDER = $(patsubst ./%,%,$(patsubst %/,%,$(RESULTS)))
+SNAKEMAKE_WITH = snakemake --cores $(CORES) --config "experiments=$(CONFIG)" "results=$(CHOSEN)"
 SNAKEMAKE = $(SNAKEMAKE_WITH) --
 
 .PHONY: help
@@ -36,16 +40,16 @@ help: ## Show this list
 	@echo "  CORES=$(CORES)  CONFIG=$(CONFIG)  RESULTS=$(RESULTS)   (set them after the target)"
 
 .PHONY: setup
-setup: ## Install what is needed: system packages, .venv, tools (nothing to do takes no time)
+setup: ## Install system packages, .venv and tools, if they are missing
 	@scripts/setup
 
 .PHONY: report
 report: setup ## Run everything that is not up to date and write results/report.html
-	@$(SNAKEMAKE) $(RESULTS)/report.html
+	@$(SNAKEMAKE) "$(FOLDER)/report.html"
 
 .PHONY: bundle
-bundle: setup ## Pack results/bundle.tar.zst to share (INCLUDE=blocks,images adds to it)
-	@$(SNAKEMAKE_WITH) include=$(INCLUDE) -- $(RESULTS)/bundle.tar.zst
+bundle: setup ## Pack results/bundle.tar.zst to share (INCLUDE=blocks,images adds these)
+	@$(SNAKEMAKE_WITH) "include=$(INCLUDE)" -- "$(FOLDER)/bundle.tar.zst"
 
 .PHONY: image
 image: setup ## Build the base disk and the schedulers' images
@@ -76,9 +80,9 @@ reap: setup ## Remove what interrupted runs left behind
 	@schedlab reap
 
 .PHONY: clean
-clean: ## Remove the results, finished trials too; the cache of tools and images stays
-	@if [ -x .venv/bin/schedlab ]; then schedlab reap; fi
-	@rm -rf -- $(RESULTS) .snakemake
+clean: ## Remove all results, also finished trials, but not the cache of tools and images
+	@command -v schedlab > /dev/null || { echo "make clean needs schedlab: make setup" >&2; exit 1; }
+	@schedlab clean --results "$(RESULTS)"
 
 .PHONY: lint
 lint: ## Check the sources without running them
@@ -86,14 +90,14 @@ lint: ## Check the sources without running them
 	@scripts/lint
 
 .PHONY: test
-test: ## Check the sources and run the tests, one on a real cluster
+test: ## Check the sources and run the tests, one of them on a real cluster
 	@scripts/setup --test
 	@scripts/lint
 	@$(PYTEST_APART)
 	@$(PYTEST_REAL)
 
 .PHONY: test-all
-test-all: ## Like test, but leave no test out: build what is missing, take the minutes
+test-all: ## Like test, but run every test: this builds what is missing and takes longer
 	@scripts/setup --test
 	@scripts/lint
 	@$(PYTEST_APART)

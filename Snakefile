@@ -9,11 +9,7 @@ from schedlab.snakefile import Pipeline
 min_version("9.27")
 
 # `--config experiments=FILE results=FOLDER` selects another sweep and another place for its results.
-pipeline = Pipeline.load(
-    config.get("experiments", "config/experiments.yaml"),
-    config.get("results", "results"),
-    workflow.basedir,
-)
+pipeline = Pipeline.start(config, workflow.configfiles, workflow.basedir)
 at = pipeline.at
 # Priority of what comes before the trials, so that those of all clusters interleave, and nothing
 # is built beside them.
@@ -27,10 +23,11 @@ envvars:
 
 
 wildcard_constraints:
-    image="[a-z0-9]+",
-    cluster="[a-z0-9]+-n[0-9]+",
+    image="[a-z0-9]+(-[a-z0-9]+)?",
+    machines="[a-z0-9-]+-n[0-9]+(-[0-9a-f]+)?(-c[0-9]+)?",
+    cluster="[a-z0-9-]+-n[0-9]+(-c[0-9]+)?",
     workload="[a-z0-9-]+",
-    nodes="[0-9]+",
+    nodes="[0-9]+(x[0-9]+)?",
     repetition="[0-9]+",
     figure="[a-z_]+",
 

@@ -17,7 +17,7 @@ values of a repetition alike (20 %); "unpaired" ones all ran one trace. Three tr
 Prints Markdown tables (those of docs/statistics.md) and whether the targets are met: false verdicts
 in at most 5 % of tables under each truth; intervals cover between 93 and 98 % where the report
 gives them without a note. Exit status 0: met, 1: missed.
-Takes some ten minutes on one core.
+Takes some minutes on one core.
 """
 
 from __future__ import annotations
@@ -95,6 +95,7 @@ NOISES = {
     "two modes": Noise(_modes(0.5, 0.3), modes=True),
     "rare mode": Noise(_modes(0.1, 1.0), modes=True, rare=True),
     "drift": Noise(lambda _rng, z, place: np.exp(0.3 * place + 0.03 * z)),
+    "log-normal 2 %": _log_normal(0.02),
 }
 
 

@@ -68,7 +68,8 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
     try:
-        image = image_of(read_experiment(options.experiments).cluster(options.cluster))
+        experiment = read_experiment(options.experiments)
+        image = image_of(experiment, experiment.cluster(options.cluster))
     except SchedlabError as error:
         give_up(str(error))
     images = options.images / "images" / image
@@ -80,7 +81,7 @@ def main() -> int:
             shutil.copy(options.images / name, results / name)
         shutil.copytree(images, results / "images" / image, copy_function=os.link)
         provision = schedlab(
-            results, options.experiments, "provision", "--cluster", options.cluster
+            results, options.experiments, "provision", "--machines", options.cluster
         )
         configure = schedlab(
             results, options.experiments, "configure", "--cluster", options.cluster

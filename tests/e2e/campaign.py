@@ -70,6 +70,19 @@ class Campaign:
         """Folder of a trial."""
         return self.results / "trials" / cluster / workload / str(repetition)
 
+    def start_again(self, *trial: str) -> subprocess.Popen[bytes]:
+        """Run a finished trial again in the background; return when its workload has begun."""
+        log = self.results / "logs" / "trials" / f"{'.'.join(trial)}.1.log"
+        log.unlink()
+        process = self.start("--forcerun", str(self.trial(*trial) / "record.json"))
+
+        def begun() -> bool:
+            assert process.poll() is None, f"the run ended with status {process.returncode}"
+            return log.exists() and " submitted" in log.read_text()
+
+        wait_for(begun, 600, "the workload")
+        return process
+
     def verdict(self, folder: Path) -> dict[str, Any]:
         """Verdict in a trial's record."""
         verdict: dict[str, Any] = json.loads((folder / "record.json").read_text())["verdict"]

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from campaign import ROOT, Campaign, guests, not_as_asked, shapes, wait_for
+from campaign import ROOT, Campaign, guests, not_as_asked, shapes
 
 from schedlab.schedulers import image_programs
 from schedlab.schedulers.equivalence import differences
@@ -104,10 +104,7 @@ def test_no_key_is_in_a_record_or_a_log_and_nothing_is_left_running(campaign: Ca
 
 
 def test_an_api_server_that_dies_is_an_outcome_that_the_report_tells(campaign: Campaign) -> None:
-    log = campaign.results / "logs" / "trials" / "volcano-n1.poisson.1.log"
-    log.unlink()
-    process = campaign.start("--forcerun", "trial_volcano-n1.poisson.1")
-    wait_for(lambda: log.exists() and " submitted" in log.read_text(), 600, "the workload")
+    process = campaign.start_again("volcano-n1", "poisson")
     head = next(p for p in guests() if "-head" in " ".join(p.cmdline()))
     config = next((campaign.results / "scratch").glob("*/ssh.conf"))
     subprocess.run(

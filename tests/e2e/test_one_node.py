@@ -122,10 +122,7 @@ def test_kill_9_in_a_trial_leaves_nothing_and_the_rerun_finishes_only_the_rest(
 def test_a_guest_that_dies_makes_an_invalid_trial_and_the_report_says_so(
     campaign: Campaign,
 ) -> None:
-    log = campaign.results / "logs" / "trials" / "slurm-n1.burst.1.log"
-    log.unlink()
-    process = campaign.start("--forcerun", "trial_slurm-n1.burst.1")
-    wait_for(lambda: log.exists() and " submitted" in log.read_text(), 600, "the workload")
+    process = campaign.start_again(*TRIAL)
     victim = next(p for p in guests() if "compute1" in " ".join(p.cmdline()))
     victim.kill()
     assert process.wait(900) == 0

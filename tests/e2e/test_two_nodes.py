@@ -14,7 +14,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from campaign import ROOT, Campaign, guests, not_as_asked, shapes, wait_for
+from campaign import ROOT, Campaign, guests, not_as_asked, shapes
 
 from schedlab.results.records import load_record, verify_outputs
 from schedlab.schedulers.equivalence import differences
@@ -49,7 +49,7 @@ def campaign(results: Path) -> Campaign:
 
 
 @pytest.fixture(scope="module")
-def booted(campaign: Campaign, results: Path) -> Campaign:
+def booted(results: Path) -> Campaign:
     """One complete run on a cluster that is never saved with its memory."""
     settings = yaml.safe_load(EXPERIMENT.read_text())
     settings |= {"nodes": [1], "placement": {"oversubscribe": True, "reset": "boot"}}
@@ -103,13 +103,10 @@ def test_a_guest_killed_in_a_trial_makes_it_invalid_by_name_and_leaves_nothing(
 ) -> None:
     """The watchdog notices it: nothing waits for a limit, and the other guests end too."""
     folder = campaign.trial(*TRIAL)
-    log = campaign.results / "logs/trials/slurm-n2.gang.1.log"
-    log.unlink()
-    process = campaign.start("--forcerun", "trial_slurm-n2.gang.1")
-    wait_for(lambda: log.exists() and " submitted" in log.read_text(), 600, "the workload")
+    process = campaign.start_again(*TRIAL)
     victim = next(p for p in guests() if "compute2" in " ".join(p.cmdline()))
     victim.kill()
-    assert process.wait(600) == 0
+    assert process.wait(1800) == 0
     verdict = campaign.verdict(folder)
     assert not verdict["valid"]
     assert "the guest compute2 died" in verdict["reasons"][0]

@@ -228,9 +228,28 @@ def test_the_collector_reads_the_adapters_processes_and_what_it_asks_for(
         (start,) = [line for line in text.splitlines() if line.startswith("ExecStart=")]
         words = start.split()
         assert words[words.index("--processes") + 1] == ",".join(daemons[role])
+        units = list(get_scheduler(name).cost_units()[role])
+        assert ("--units" in words) == bool(units)
+        if units:
+            assert words[words.index("--units") + 1] == ",".join(units)
         counters = "--counters schedlab_slurm_sdiag=sdiag --counters-period 5"
         assert start.endswith(counters) == (name == "slurm" and host == "head")
         assert ("sdiag" in start) == (name == "slurm" and host == "head")
+
+
+def test_slurms_api_has_room_for_every_submission_and_listens_where_the_driver_looks() -> None:
+    """A connection above slurmrestd's bound waits for another to close, which is kept: for ever."""
+    from schedlab.schedulers.slurm.submission import RECORD, SERVER
+    from schedlab.stages.trial import MOST_SUBMISSIONS
+
+    role = ANSIBLE / "roles/slurm"
+    unit = (role / "templates/slurmrestd.service.j2").read_text()
+    (start,) = [line for line in unit.splitlines() if line.startswith("ExecStart=")]
+    words = start.split()
+    assert words[-1] == SERVER["url"]
+    assert int(words[words.index("--max-connections") + 1]) > MOST_SUBMISSIONS
+    tasks = yaml.safe_load((role / "tasks/head.yml").read_text())
+    assert tasks[-1]["ansible.builtin.copy"]["dest"] == RECORD
 
 
 def test_no_key_of_slurm_conf_can_be_written_twice() -> None:

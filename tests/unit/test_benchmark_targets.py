@@ -50,3 +50,27 @@ def test_usage(name: str) -> None:
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0 and "--experiments" in done.stdout
+
+
+def test_calibration_sees_a_method_that_is_wrong(monkeypatch) -> None:
+    """Few tables tell t-tests alone from what the report does, under noise with two modes."""
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    import calibration
+    import numpy as np
+
+    from schedlab.metrics import difference
+
+    def false(n: int) -> float:
+        rng = np.random.default_rng(1)
+        noise = calibration.NOISES["two modes"]
+        values = calibration.campaigns(rng, noise, 60, n, paired=False)
+        return calibration.count(values, 1.0, paired=False).false
+
+    assert false(3) == 0.0 and false(5) <= 0.1
+    monkeypatch.setattr(difference, "testable", lambda *_args, **_kwargs: True)
+    monkeypatch.setattr(
+        difference.permutation,
+        "adjusted",
+        lambda cells, wanted, **_kwargs: [np.zeros(len(one)) for one in wanted],
+    )
+    assert false(3) > 0.15

@@ -154,7 +154,7 @@ def test_one_flipped_bit_anywhere_is_found(tmp_path: Path) -> None:
 def test_a_truncated_archive_is_named(size: int, tmp_path: Path) -> None:
     path = tmp_path / "cut.tar.zst"
     path.write_bytes(packed().path.read_bytes()[:size])
-    with pytest.raises(SchedlabError, match="no bundle|cut short") as caught:
+    with pytest.raises(SchedlabError, match="not a bundle|cut short") as caught:
         verify(path)
     assert caught.value.remedy
 
@@ -194,9 +194,9 @@ def test_a_link_in_an_unpacked_bundle_is_refused(unpacked: Path) -> None:
 @pytest.mark.parametrize(
     ("schema", "release", "message"),
     [
-        ("schedlab.bundle/2", "9.9.9", "newer form.*schedlab 9.9.9 wrote it"),
-        ("schedlab.bundle/0", "0.0.1", "unknown form"),
-        ("other", "1", "unknown form"),
+        ("schedlab.bundle/2", "9.9.9", "newer format.*schedlab 9.9.9 wrote it"),
+        ("schedlab.bundle/0", "0.0.1", "unknown format"),
+        ("other", "1", "unknown format"),
     ],
 )
 def test_forms_that_are_not_known(
@@ -236,7 +236,7 @@ def test_results_without_a_report_are_refused(results: Path, tmp_path: Path) -> 
 
 
 def test_a_folder_that_is_no_checkout_is_refused(results: Path, tmp_path: Path) -> None:
-    with pytest.raises(SchedlabError, match="no Git checkout with a commit"):
+    with pytest.raises(SchedlabError, match="is not a Git checkout with a commit"):
         pack(results, tmp_path / "x", root=tmp_path)
 
 

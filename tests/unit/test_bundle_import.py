@@ -111,7 +111,7 @@ def test_names(name: str, tmp_path: Path) -> None:
     if not name:
         assert import_bundle(packed().path, tmp_path, name)[0].name == "synthetic"
         return
-    with pytest.raises(SchedlabError, match="no name for an import"):
+    with pytest.raises(SchedlabError, match="is not a valid name for an import"):
         import_bundle(packed().path, tmp_path, name)
     assert not (tmp_path / "imported").exists()
 

@@ -78,6 +78,7 @@ def test_as_another_user(tmp_path_factory: pytest.TempPathFactory) -> None:
     try:
         shutil.copy(packed().path, home / "b")
         python = shutil.copytree(WORKFLOW, home / "workflow")
+        shutil.copy(WORKFLOW.parent / "CITATION.cff", home)
         subprocess.run(["chown", "-R", "65534:65534", str(home)], check=True)
         become = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"]
         interpreter = [*become, sys.executable, "-c", "import numpy"]
@@ -105,7 +106,7 @@ def test_a_difference_is_named_with_the_versions(tmp_path: Path) -> None:
     done = CliRunner().invoke(main, ["render", str(path), "--output", str(tmp_path / "out")])
     assert done.exit_code == 1
     assert "differs: report.html" in done.output and "differs: figures" not in done.output
-    assert "matplotlib: 1.0 made the bundle" in done.output
+    assert "matplotlib: version 1.0 in the bundle" in done.output
 
 
 def test_nothing_is_written_over(tmp_path: Path) -> None:

@@ -185,13 +185,13 @@ def test_the_last_lock_refuses_keys_and_tokens(results: Path, tmp_path: Path) ->
         (b"A" * ((1 << 20) - 40) + key, "a private key"),
     ):
         spoil(results, "native/left.txt", content)
-        with pytest.raises(SchedlabError, match=f"left.txt holds .*{what}") as caught:
+        with pytest.raises(SchedlabError, match=f"left.txt contains .*{what}") as caught:
             pack(results, tmp_path / "x", root=packed().checkout)
         assert caught.value.remedy and key.decode()[60:90] not in str(caught.value)
         assert not (tmp_path / "x").exists()
     spoil(results, "native/left.txt", b"")
     spoil(results, "left.json.gz", gzip.compress(bytes(3 << 20) + key))
-    with pytest.raises(SchedlabError, match=r"left.json.gz holds a private key"):
+    with pytest.raises(SchedlabError, match=r"left.json.gz contains a private key"):
         pack(results, tmp_path / "x", root=packed().checkout)
 
 
@@ -214,7 +214,7 @@ def test_the_last_lock_knows_the_machine(
     results: Path, tmp_path: Path, machine: Path, word: str
 ) -> None:
     spoil(results, "native/left.txt", f"at {word} once".encode())
-    with pytest.raises(SchedlabError, match="left.txt holds") as caught:
+    with pytest.raises(SchedlabError, match="left.txt contains") as caught:
         pack(results, tmp_path / "x", root=packed().checkout)
     assert word not in str(caught.value)
 
@@ -222,7 +222,7 @@ def test_the_last_lock_knows_the_machine(
 def test_a_key_that_was_not_committed_is_not_packed(tmp_path: Path) -> None:
     checkout = make_checkout(tmp_path / "checkout")
     (checkout / "config/id").write_text(private_key())
-    with pytest.raises(SchedlabError, match="source.patch holds a private key"):
+    with pytest.raises(SchedlabError, match="source.patch contains a private key"):
         pack(packed().results, tmp_path / "x", root=checkout)
 
 

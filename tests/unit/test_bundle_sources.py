@@ -112,7 +112,7 @@ def test_a_key_in_what_is_not_text_is_found(root: Path, tmp_path: Path, hide: ob
     assert callable(hide)
     (root / "resources").mkdir()
     (root / "resources/blob").write_bytes(hide(private_key().encode()))
-    with pytest.raises(SchedlabError, match=r"source.patch: resources/blob holds a private key"):
+    with pytest.raises(SchedlabError, match=r"source.patch: resources/blob contains a private key"):
         pack(packed().results, tmp_path / "x", root=root)
     assert not (tmp_path / "x").exists()
 

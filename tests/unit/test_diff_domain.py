@@ -6,7 +6,7 @@ import pytest
 from diff_factory import CLUSTER, domain
 
 from schedlab.diff.domain import domain_facts
-from schedlab.diff.normalise import flatten, without_run
+from schedlab.diff.normalise import flatten, without_run_names
 
 
 def test_xml_becomes_one_entry_for_each_attribute_and_text() -> None:
@@ -39,7 +39,7 @@ def test_siblings_without_an_identity_go_by_position() -> None:
     ],
 )
 def test_identities_are_taken_out(text: str, expected: str) -> None:
-    assert without_run(text) == expected
+    assert without_run_names(text) == expected
 
 
 def test_nested_data_becomes_dotted_keys() -> None:

@@ -49,7 +49,7 @@ def test_an_experiment_file_of_something_else_is_left_out(
     found = compare(results, other)
     assert not found.differs
     (note,) = found.notes
-    assert note.startswith(str(other)) and "no experiment file" in note
+    assert note.startswith(str(other)) and "experiment file" in note and "was not found" in note
 
 
 def test_a_missing_record_is_named_with_the_remedy(results: Path, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import pytest
 from schedlab.design import load_experiment
 from schedlab.doctor import findings as doctor
 from schedlab.doctor import host_checks
-from schedlab.doctor.host_checks import HostNeeds, Problem
+from schedlab.doctor.host_checks import HostNeeds, HostProblem
 from schedlab.errors import SchedlabError
 from schedlab.toolchain.tools import Requirement
 
@@ -35,7 +35,7 @@ def needs(tmp_path: Path) -> HostNeeds:
     )
 
 
-def only(problems) -> Problem:
+def only(problems) -> HostProblem:
     (problem,) = problems
     assert problem.what
     assert problem.why
@@ -166,7 +166,7 @@ def test_kvm_is_only_a_note(needs: HostNeeds) -> None:
 def two_findings(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("tools", "privileges", "tap", "network", "disk", "limits"):
         monkeypatch.setattr(doctor, f"check_{name}", lambda _: iter(()))
-    note, fatal = Problem("n", "why", "do", fatal=False), Problem("f", "why", "do")
+    note, fatal = HostProblem("n", "why", "do", fatal=False), HostProblem("f", "why", "do")
     monkeypatch.setattr(doctor, "check_kvm", lambda _: iter((note,)))
     monkeypatch.setattr(doctor, "check_memory", lambda _: iter((fatal,)))
 

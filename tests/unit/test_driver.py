@@ -54,6 +54,7 @@ def plan_of(folder: Path, *jobs: dict[str, Any], concurrency: int = 4) -> Path:
         "submissions": submissions,
         "completion": {"log": str(log), "pattern": r"_job_complete: JobId=(\d+) done"},
         "concurrency": concurrency,
+        "ready": 2,
     }
     (folder / "plan.json").write_text(json.dumps(plan))
     return folder / "plan.json"
@@ -142,6 +143,71 @@ def test_an_error_of_the_driver_ends_it_at_once_with_the_job_and_the_reason(
     assert (result["failure"], result["timed_out"]) == (reason, False)
     assert result["unfinished"] == [0, 1, 2]
     assert rows_of(output) == {}, "the submission that hangs was waited for"
+
+
+def test_all_that_are_due_are_under_way_at_one_time(tmp_path: Path) -> None:
+    """Fifty at once: each submission is answered only when the last of them has come."""
+    plan = plan_of(tmp_path, *[{}] * 50, concurrency=1000)
+    (tmp_path / "sbatch").write_text(
+        '#!/bin/sh\n: > "$LOG.$1"; id=$((100 + ${1#--job=}))\n'
+        'while [ "$(ls "$LOG".--job=* | wc -l)" -lt 50 ]; do sleep 0.2; done\n'
+        "printf '[t] _job_complete: JobId=%s done\\n' $id >> \"$LOG\"; echo $id\n"
+    )
+    done, output = drive(plan, timeout=240)
+    assert done.returncode == 0, done.stderr
+    result = json.loads((output / "driver.json").read_text())
+    assert result["concurrency"]["reached"] == 50
+    assert result["concurrency"]["bound"] == 1000
+    rows = rows_of(output).values()
+    assert max(row["submit_ns"] for row in rows) < min(row["accepted_ns"] for row in rows)
+
+
+def test_what_exceeds_the_bound_is_the_backlog(tmp_path: Path) -> None:
+    done, output = drive(plan_of(tmp_path, *[{"delay": 0.0}] * 8, concurrency=2))
+    assert done.returncode == 0, done.stderr
+    found = json.loads((output / "driver.json").read_text())["concurrency"]
+    assert (found["bound"], found["reached"]) == (2, 2)
+    assert 6 <= found["backlog"] <= 8
+
+
+def test_a_driver_that_is_told_to_end_leaves_its_record(tmp_path: Path) -> None:
+    plan = plan_of(tmp_path, {}, {"arrival": 3600.0})
+    command = [sys.executable, str(GUEST / "schedlab_driver.py"), "--plan", str(plan)]
+    command += ["--output", str(tmp_path / "out"), "--timeout", "7200"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as run:
+        assert run.stdout
+        assert run.stderr
+        run.stdout.readline()  # it is under way
+        run.terminate()
+        message = run.stderr.read()
+        assert run.wait(timeout=300) == 4
+    assert "SIGTERM" in message
+    result = json.loads((tmp_path / "out" / "driver.json").read_text())
+    assert result["start_ns"] < result["end_ns"]
+    assert "SIGTERM" in result["failure"]
+    assert 1 in result["unfinished"]
+
+
+def test_a_driver_whose_log_is_taken_away_leaves_its_record(tmp_path: Path) -> None:
+    """Its progress cannot be written: nobody reads it any more."""
+    plan = plan_of(tmp_path, {"arrival": 3600.0})
+    command = [sys.executable, str(GUEST / "schedlab_driver.py"), "--plan", str(plan)]
+    command += ["--output", str(tmp_path / "out"), "--timeout", "7200"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as run:
+        assert run.stdout
+        assert run.stderr
+        run.stdout.readline()
+        run.stdout.close()
+        message = run.stderr.read()
+        assert run.wait(timeout=300) == 4
+    result = json.loads((tmp_path / "out" / "driver.json").read_text())
+    assert "BrokenPipeError" in result["failure"]
+    assert result["failure"] in message
+    assert result["end_ns"]
 
 
 def test_pool_bounds_the_commands_at_once_and_the_rows_show_it(tmp_path: Path) -> None:

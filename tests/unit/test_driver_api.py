@@ -92,6 +92,7 @@ def drive(
         "submissions": submissions,
         "completion": {"log": str(server.log), "pattern": PATTERN},
         "concurrency": change.get("concurrency", 2),
+        "ready": change.get("concurrency", 2),
         "api": server.api() | change.get("api", {}),
     }
     if change.get("api") == {}:

@@ -64,7 +64,17 @@ def kubernetes_records(group: str) -> Callable[[Path, Sequence[Any]], list[str]]
     return write
 
 
+def null_records(native: Path, asked: Sequence[Any]) -> list[str]:
+    lines = [
+        f"accepted {number} {at(1)} {nodes} {cpus}\ncompleted {number} {at(1) + 1}\n"
+        for number, (nodes, cpus, _) in enumerate(asked, 1)
+    ]
+    (native / "jobs.log").write_text("".join(lines))
+    return [str(number) for number in range(1, len(asked) + 1)]
+
+
 RECORDS = {
+    "nullscheduler": null_records,
     "slurm": slurm_records,
     "kubernetes": kubernetes_records("batch"),
     "volcano": kubernetes_records("batch.volcano.sh"),
@@ -83,6 +93,14 @@ def test_every_registered_adapter_is_compared() -> None:
 def test_translations_ask_for_the_trace(name: str) -> None:
     scheduler = get_scheduler(name)
     assert not differences(of_trace(TRACE), of_translations(scheduler, translations(scheduler)))
+
+
+def test_both_ways_of_submission_to_slurm_ask_for_the_trace() -> None:
+    for way in ("api", "cli"):
+        scheduler = get_scheduler("slurm", {"submission": way})
+        entries = translations(scheduler)
+        assert all(bool(entry["request"]) == (way == "api") for entry in entries)
+        assert not differences(of_trace(TRACE), of_translations(scheduler, entries))
 
 
 @pytest.mark.parametrize("name", scheduler_names())

@@ -197,6 +197,47 @@ def test_the_adapter_reads_what_the_collector_serves(exporter: ModuleType, tmp_p
     }
 
 
+def unit(root: Path, name: str, usage: int, memory: int = 0, peak: int = 0) -> Path:
+    """Control group of a service as the kernel shows it: microseconds and bytes."""
+    folder = root / "system.slice" / f"{name}.service"
+    folder.mkdir(parents=True, exist_ok=True)
+    lines = f"usage_usec {usage}\nuser_usec {usage}\nsystem_usec 0\nnr_periods 0\n"
+    (folder / "cpu.stat").write_text(lines)
+    if memory:
+        (folder / "memory.current").write_text(f"{memory}\n")
+        (folder / "memory.peak").write_text(f"{peak}\n")
+    return folder
+
+
+def test_costs_of_units_come_from_their_control_groups(
+    exporter: ModuleType, tmp_path: Path
+) -> None:
+    unit(tmp_path, "slurmctld", 1_500_000, 4096, 8192)
+    unit(tmp_path, "munge", 250_000)
+    unit(tmp_path, "ssh", 99_000_000, 1, 1)
+    units = exporter.Units(["slurmctld", "munge", "slurmrestd"], tmp_path)
+    assert units.read() == {"slurmctld": (1.5, 4096, 8192), "munge": (0.25, None, None)}
+    text = exporter.render(exporter.Processes([], tmp_path), None, units)
+    cost = get_scheduler("slurm").unit_cost(parsed(text))
+    assert cost == {
+        "slurmctld": {"cpu_seconds": 1.5, "memory_bytes": 4096, "peak_memory_bytes": 8192},
+        "munge": {"cpu_seconds": 0.25},
+    }
+    assert "ssh" not in text
+    # The two kinds do not mix.
+    assert not get_scheduler("slurm").daemon_cost(parsed(text))
+
+
+def test_a_unit_that_ends_while_it_is_read_is_left_out(
+    exporter: ModuleType, tmp_path: Path
+) -> None:
+    folder = unit(tmp_path, "munge", 1, 1, 1)
+    (folder / "memory.current").unlink()
+    assert exporter.Units(["munge"], tmp_path).read() == {"munge": (1e-06, None, 1)}
+    (folder / "cpu.stat").unlink()
+    assert exporter.Units(["munge"], tmp_path).read() == {}
+
+
 def test_it_serves_over_http(tmp_path: Path) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

@@ -110,7 +110,7 @@ def test_a_huge_experiment_is_still_checked_quickly(tmp_path: Path) -> None:
 def test_networks_that_a_scheduler_uses_are_taken(tmp_path: Path) -> None:
     network = ipaddress.IPv4Network(SERVICE_NETWORK)
     assert ipaddress.IPv4Address(SERVICE_ADDRESS) == network[1]
-    role = ROOT / "workflow/infrastructure/ansible/roles/kubernetes/files/etc/systemd/system"
+    role = ROOT / "workflow/infrastructure/ansible/roles/kubernetes/files/disk/etc/systemd/system"
     unit = (role / "kube-apiserver.service").read_text()
     assert re.findall(r"--service-cluster-ip-range=(\S+)", unit) == [SERVICE_NETWORK]
     message = refusal(tmp_path, f"{HEAD}network: {{cidr: 10.96.7.0/24}}\n{BURST}")

@@ -183,7 +183,7 @@ def test_volcano_has_its_names_and_resource_definitions(prepare) -> None:
 
 
 def test_program_that_tells_another_version_is_not_kept(prepare, tmp_path: Path) -> None:
-    with pytest.raises(SchedlabError, match=r"tells 0\.0\.0-master") as caught:
+    with pytest.raises(SchedlabError, match=r"reports version 0\.0\.0-master") as caught:
         prepare(KUBERNETES, version="0.0.0-master")
     assert "linker flags" in str(caught.value)
     assert not list((tmp_path / "cache").glob("guest-binaries/*"))

@@ -22,9 +22,10 @@ from schedlab.images.base import RoleParts, bootstrap_command, role_parts
 from schedlab.images.cloud import download, fetch_cloud_image
 from schedlab.images.payload import compile_program
 from schedlab.images.probe import boots, probe_accelerator
+from schedlab.paths import CHECKOUT
 from schedlab.privacy.package_mirrors import (
     MIRROR_VARIABLE,
-    Source,
+    PackageSource,
     debian_mirror,
     parse_deb822,
     parse_one_line,
@@ -78,8 +79,8 @@ def no_override(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_deb822_paragraphs_with_comments_and_continuation_lines() -> None:
     assert list(parse_deb822(DEB822)) == [
-        Source("http://mirror.example/debian", "bookworm", ("main", "contrib")),
-        Source("http://mirror.example/debian", "bookworm-updates", ("main", "contrib")),
+        PackageSource("http://mirror.example/debian", "bookworm", ("main", "contrib")),
+        PackageSource("http://mirror.example/debian", "bookworm-updates", ("main", "contrib")),
     ]
 
 
@@ -93,8 +94,8 @@ def test_deb822_text_is_never_taken_for_the_name_of_a_file(
 
 def test_one_line_sources_with_options_and_comments() -> None:
     assert list(parse_one_line(ONE_LINE)) == [
-        Source("https://other.example/apt", "stable", ("main",)),
-        Source("http://deb.example/debian", "bookworm", ("main", "contrib")),
+        PackageSource("https://other.example/apt", "stable", ("main",)),
+        PackageSource("http://deb.example/debian", "bookworm", ("main", "contrib")),
     ]
 
 
@@ -141,7 +142,9 @@ def test_base_disk_has_the_packages_of_the_roles(tmp_path: Path) -> None:
     assert {"cloud-init", "openssh-server", *packages} <= set(
         include.removeprefix("--include=").split(",")
     )
-    assert {"slurmctld", "slurmd", "munge", "prometheus-node-exporter"} == set(parts.disabled_units)
+    assert {
+        "slurmctld", "slurmd", "slurmrestd", "munge", "prometheus-node-exporter",
+    } == set(parts.disabled_units)  # fmt: skip
     disabling = next(word for word in words if "systemctl --quiet disable" in word)
     assert " ".join(parts.disabled_units) in disabling
 
@@ -361,3 +364,28 @@ def test_kvm_that_was_asked_for_and_does_not_work_is_an_error(tmp_path: Path) ->
     with pytest.raises(SchedlabError, match="kvm was requested") as caught:
         probe_accelerator(tmp_path, tmp_path, "kvm", device=tmp_path / "absent")
     assert "accelerator: auto" in str(caught.value.remedy)
+
+
+def test_a_failing_mmdebstrap_ends_the_job_with_its_last_words(tmp_path: Path) -> None:
+    script = f"""
+import os, shutil
+from pathlib import Path
+from schedlab.images import base
+from schedlab.stages.base_disk import build_base_disk
+from schedlab.stages.context import Context
+
+os.geteuid = lambda: 0
+shutil.which = lambda name: name
+base.KEYRING = Path("/dev/null")
+base.bootstrap_command = lambda *_: ["sh", "-c", "echo I: working; echo E: no suite >&2; exit 25"]
+context = Context.load(Path("config/tests/dag.yaml"), Path({str(tmp_path)!r}))
+build_base_disk(context, context.experiment.clusters()[0].scheduler)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=CHECKOUT, env=os.environ | {"SCHEDLAB_CACHE": str(tmp_path / "cache")},
+        capture_output=True, text=True, check=False, timeout=240,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "mmdebstrap ended with status 25: I: working\nE: no suite" in done.stderr
+    assert done.stderr.startswith("I: working\n"), "the job's log has the output as it comes"

@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 from bundle_factory import analyse, packed, small_experiment
 from click.testing import CliRunner
-from schedlab.stages.analysis import write_tables
 
 from schedlab.bundle.archive_format import MANIFEST
 from schedlab.bundle.importing import import_bundle
@@ -24,6 +23,7 @@ from schedlab.cli.main import main
 from schedlab.errors import SchedlabError
 from schedlab.results.digests import file_digest
 from schedlab.stages.context import Context
+from schedlab.stages.tables import write_tables
 from schedlab.tables.imported import sound_origins
 
 TRIAL = "results/trials/slurm-n1/burst/1"
@@ -109,7 +109,7 @@ def test_records_of_another_shape_are_refused_or_left_out(seed: int, tmp_path: P
     sound, left_out = sound_origins(results, small_experiment())
     assert len(sound) + len(left_out) == 2
     for why in left_out.values():
-        assert why.endswith("remove imported/lab-b from the results to be rid of this")
+        assert why.endswith("to end this message, remove imported/lab-b from the results")
         assert str(tmp_path) not in why
 
 
@@ -178,7 +178,7 @@ def test_names_that_lead_elsewhere_are_refused(name: str, key: str, tmp_path: Pa
 def test_a_file_that_is_not_in_the_bundle_is_not_imported(tmp_path: Path) -> None:
     folder = unpacked(tmp_path / "theirs")
     (folder / TRIAL / "trace.json").unlink()
-    with pytest.raises(SchedlabError, match="trace.json is named by a record"):
+    with pytest.raises(SchedlabError, match="trace.json is not in the bundle, although a record"):
         import_bundle(seal(folder, tmp_path / "b.tar.zst"), tmp_path / "results", "lab-b")
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from schedlab.metrics import costs as of_costs
 from schedlab.metrics import jobs as of_jobs
 from schedlab.metrics import machine as of_machine
 from schedlab.tables.trial_rows import jobs_frame
@@ -190,14 +191,14 @@ def test_daemons_cost_from_counters() -> None:
     start = {"head": {"slurmctld": cost(5, 10), "munged": cost(3, 2)}}
     # munged was restarted: its counter began anew.
     end = {"head": {"slurmctld": cost(7.5, 12), "munged": cost(0.5, 2)}}
-    costs = of_machine.daemon_costs(start, end)
+    costs = of_costs.daemon_costs(start, end)
     assert [(row["process"], row["cpu_s"]) for row in costs] == [
         ("munged", 0.5),
         ("slurmctld", 2.5),
     ]
-    total = of_machine.scheduler_cost(costs, 10)
+    total = of_costs.scheduler_cost(costs, 10)
     assert total == {"cpu_s": 3.0, "cpu_per_job_s": 0.3, "peak_rss_bytes": 14.0}
-    assert of_machine.scheduler_cost([], 10)["cpu_s"] is None
+    assert of_costs.scheduler_cost([], 10)["cpu_s"] is None
 
 
 def test_nothing_known_is_none_and_not_zero() -> None:
@@ -215,8 +216,8 @@ def test_a_daemon_that_did_not_live_through_a_trial_is_named() -> None:
         "etcd": {"processes": 0, "starts": 1},
         "kube-apiserver": {"processes": 1, "starts": 2},
     }
-    assert of_machine.daemon_failures(start, end, ["etcd", "kube-apiserver", "munged"]) == [
+    assert of_costs.daemon_failures(start, end, ["etcd", "kube-apiserver", "munged"]) == [
         "etcd died during the trial",
         "kube-apiserver was started again during the trial",
     ]
-    assert of_machine.daemon_failures(start, start, start) == []
+    assert of_costs.daemon_failures(start, start, start) == []

@@ -122,7 +122,7 @@ def test_a_record_is_clean_before_its_digest_is_taken(
 ) -> None:
     monkeypatch.setattr("schedlab.results.records.identity", lambda: ALICE)
     path = tmp_path / "record.json"
-    written = RecordWriter("trial", "x", tmp_path, tmp_path).write(
+    written = RecordWriter("base", "x", tmp_path, tmp_path).write(
         path, log="/home/alice/lab/a", by="alice"
     )
     record = load_record(path)

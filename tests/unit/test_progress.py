@@ -29,7 +29,7 @@ def test_all_trials_are_finished(context: Context) -> None:
 
 def test_trials_of_a_changed_cluster_run_again(context: Context) -> None:
     cluster = context.experiment.clusters()[0].id
-    path = context.cluster(cluster, "configured") / "record.json"
+    path = context.configured(cluster) / "record.json"
     record = load_record(path) | {"settings": {"changed": True}}
     write_json(path, record | {"lineage": lineage(record)})
     trials = context.experiment.trials()

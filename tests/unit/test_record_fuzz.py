@@ -129,7 +129,7 @@ def pods(*rows: tuple[str, int]) -> str:
 
 def k8s(lines: list[str], objects: str = "") -> Any:
     text = "".join(f"{line}\n" for line in lines)
-    return kubernetes.jobs(text, objects, "batch", {"job3": 2}).get("job3")
+    return kubernetes.jobs(text, objects, kubernetes.BATCH, {"job3": 2}).get("job3")
 
 
 def test_a_replaced_pod_makes_instants_null_never_wrong() -> None:
@@ -154,7 +154,7 @@ def test_a_log_that_was_rotated_is_right_or_null() -> None:
         assert (job.accepted, job.allocated, job.completed) == (None, None, None)
     text = "".join(f"{line}\n" for line in LINES)
     for end in range(0, len(text), 7):
-        job = kubernetes.jobs(text[:end], "", "batch", {"job3": 2}).get("job3")
+        job = kubernetes.jobs(text[:end], "", kubernetes.BATCH, {"job3": 2}).get("job3")
         for name in ("accepted", "allocated", "completed", "exit_code"):
             assert job is None or getattr(job, name) in {None, getattr(whole, name)}
 

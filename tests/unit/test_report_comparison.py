@@ -11,7 +11,7 @@ import pytest
 from trial_factory import make_experiment, make_results
 
 from schedlab.report.comparison import COMPARED, differences, parity
-from schedlab.report.method import rules
+from schedlab.report.method import DISTRIBUTIONS, rules
 from schedlab.report.render import render_report
 from schedlab.schedulers.base import PARITY
 from schedlab.tables.build import build_tables, load_tables
@@ -98,7 +98,7 @@ def test_the_rule_on_comparisons_is_told_as_it_was_kept(trials: pd.DataFrame) ->
 
 def test_the_other_rules_are_told_as_the_data_keep_them(trials: pd.DataFrame) -> None:
     def told(rows: pd.DataFrame) -> dict[int, tuple[str, str]]:
-        found = rules(rows, [], pooled=False, absent=False)
+        found = rules(rows, [], pooled=False, absent=False, drawn=DISTRIBUTIONS)
         return {row["number"]: (row["status"], row["where"]) for row in found}
 
     kept = told(trials)
@@ -117,6 +117,33 @@ def test_the_other_rules_are_told_as_the_data_keep_them(trials: pd.DataFrame) ->
     assert told(trials.assign(clock_uncertainty_s=float("nan")))[7][0] == "partly"
     assert told(trials.assign(ideal_makespan_s=float("nan")))[8][0] == "not yet"
     assert told(trials.assign(valid=False))[9][0] == "does not apply"
+
+
+def test_no_status_is_a_constant(trials: pd.DataFrame) -> None:
+    """Every rule changes with the data of the report."""
+
+    def told(rows: pd.DataFrame, number: int, **seen: object) -> str:
+        known: dict[str, object] = {"pooled": False, "absent": False, "drawn": DISTRIBUTIONS}
+        verdicts = seen.pop("verdicts", [])
+        return str(rules(rows, verdicts, **known | seen)[number - 1]["status"])  # type: ignore[arg-type]
+
+    two = trials.assign(snapshot=1 + trials["repetition"] % 2)
+    assert told(two, 1) == "satisfied"
+    assert told(trials, 1) == told(two[two["repetition"] <= 4], 1) == "partly"
+    assert told(trials[trials["repetition"] <= 2], 1) == "not yet"
+    claims = {"verdicts": ["larger"]}
+    assert told(trials, 4, **claims) == "not yet"
+    assert told(trials, 4, **claims, again=["no difference shown"]) == "satisfied"
+    for more in ({"again": ["larger"]}, {"again": ["n too small"]},
+                 {"again": ["equal"], "uncovered": 1}):  # fmt: skip
+        assert told(trials, 4, **claims, **more) == "partly", more
+    assert told(trials, 7, clockless=1) == "partly"
+    assert told(trials, 9, drawn=DISTRIBUTIONS[:2]) == "partly"
+    assert told(trials, 9, drawn=()) == "not yet"
+    assert told(trials, 10, pooled=True) == "partly"
+    assert told(trials.assign(valid=False, reasons=None), 10) == "partly"
+    nothing = rules(trials.iloc[:0], [], pooled=False, absent=True)
+    assert {rule["status"] for rule in nothing} == {"does not apply"}
 
 
 def test_parity_shows_what_differs(trials: pd.DataFrame) -> None:

@@ -41,7 +41,7 @@ def test_what_is_read_is_there() -> None:
 
 @pytest.mark.parametrize("error", [AttributeError("x"), ImportError("x"), KeyError("x")])
 def test_another_snakemake_is_named(error: Exception) -> None:
-    with pytest.raises(SchedlabError) as caught, internals.as_it_was():
+    with pytest.raises(SchedlabError) as caught, internals.structure_errors():
         raise error
     said = str(caught.value)
     assert version("snakemake") in said and internals.TESTED[0] in said and "uv.lock" in said
@@ -54,13 +54,13 @@ def test_memory_is_read_and_given_back(tmp_path: Path, monkeypatch: pytest.Monke
     output.write_text("{}")
     os.utime(output, (100, 100))
     name = base64.urlsafe_b64encode(str(output).encode()).decode()
-    assert list(internals.memories(Path("results"))) == []
-    internals.remind(name, {"endtime": 100.0})
-    (memory,) = internals.memories(Path("results"))
-    assert memory.output == output and memory.fits() and internals.remembers(name)
+    assert list(internals.stored_metadata(Path("results"))) == []
+    internals.write_metadata(name, {"endtime": 100.0})
+    (stored,) = internals.stored_metadata(Path("results"))
+    assert stored.output == output and stored.fits() and internals.has_metadata(name)
     os.utime(output, (200, 200))
-    assert not memory.fits()
+    assert not stored.fits()
     (tmp_path / ".snakemake/metadata" / name).write_text("{")
-    (memory,) = internals.memories(Path("results"))
-    assert not memory.fits() and memory.content == {}
+    (stored,) = internals.stored_metadata(Path("results"))
+    assert not stored.fits() and stored.content == {}
     assert json.loads(output.read_text()) == {}

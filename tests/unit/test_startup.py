@@ -26,9 +26,14 @@ COMMANDS: dict[str, tuple[str, set[str]]] = {
     "entering a testbed": (CONFIGURED, HEAVY - CONFIGURATION),
     "doctor": (f"{CONFIGURED}; import schedlab.doctor.findings", HEAVY - CONFIGURATION),
     "the Snakefile": ("import schedlab.snakefile", HEAVY - CONFIGURATION),
-    "why": ("import schedlab.lineage.plan, schedlab.lineage.why", HEAVY - CONFIGURATION),
-    "trace-workload": ("import schedlab.stages.neutral_trace", HEAVY - CONFIGURATION),
-    "base, accelerator, image": ("import schedlab.stages.image", HEAVY - CONFIGURATION),
+    "why": (
+        "import schedlab.lineage.snakemake_internals, schedlab.lineage.why",
+        HEAVY - CONFIGURATION,
+    ),
+    "trace-workload": ("import schedlab.stages.trace", HEAVY - CONFIGURATION),
+    "base": ("import schedlab.stages.base_disk", HEAVY - CONFIGURATION),
+    "accelerator": ("import schedlab.stages.accelerator", HEAVY - CONFIGURATION),
+    "image": ("import schedlab.stages.image", HEAVY - CONFIGURATION),
     "programs": ("import schedlab.stages.programs", HEAVY - CONFIGURATION),
     "provision": ("import schedlab.stages.provision", HEAVY - CONFIGURATION - {"libvirt"}),
     "configure": (

@@ -81,8 +81,6 @@ def test_a_stopped_playbook_ends_its_ansible(
 
     before = psutil.Process().children()
     with pytest.raises(Interrupted):
-        configure.run_playbook(
-            "setup-slurm.yml", tmp_path / "o", tmp_path / "c", {}, tmp_path, 600, stopped
-        )
+        configure.run_playbook(tmp_path / "o", tmp_path / "c", {}, tmp_path, 600, stopped)
     left = [child for child in psutil.Process().children() if child not in before]
     assert [child for child in left if child.status() != psutil.STATUS_ZOMBIE] == []

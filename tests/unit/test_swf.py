@@ -13,11 +13,12 @@ from typing import Any
 import pytest
 
 from schedlab.errors import SchedlabError
-from schedlab.workloads import Machine, swf_table
+from schedlab.workloads import Machine
+from schedlab.workloads.archive import swf_table
+from schedlab.workloads.archive.swf_file import SwfJob, header_lines, machine_size
+from schedlab.workloads.archive.swf_sample import sample_text
+from schedlab.workloads.archive.swf_table import read_table
 from schedlab.workloads.swf import Swf
-from schedlab.workloads.swf_file import SwfJob, header_lines, machine_size
-from schedlab.workloads.swf_sample import sample_text
-from schedlab.workloads.swf_table import read_table
 
 ROOT = Path(__file__).resolve().parents[2]
 TRACES = Path(os.environ.get("SCHEDLAB_TRACES", ROOT.parent / "shared" / "data"))

@@ -297,7 +297,7 @@ def test_provider_mirror_serves_both_programs(tmp_path: Path) -> None:
 def test_prometheus_is_taken_from_the_package_without_installing_it(
     bin_folder: Path, tmp_path: Path
 ) -> None:
-    with pytest.raises(SchedlabError, match="apt-get is not there"):
+    with pytest.raises(SchedlabError, match="apt-get, which would fetch it, is not installed"):
         build.download_prometheus(Cache(tmp_path / "cache"))
     program(
         bin_folder,

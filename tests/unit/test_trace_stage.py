@@ -16,7 +16,7 @@ def trace_record(results: Path, **workload: object) -> dict:
     spec = {"name": "swf", "kind": "swf", "file": "resources/traces/sample.swf", "jobs": 3}
     experiment = make_experiment(workloads=[spec | workload])
     output = results / "traces" / "swf-n1-r1.json"
-    write_trace(Context(experiment, results), "swf", 1, 1, output)
+    write_trace(Context(experiment, results), "swf", "1", 1, output)
     verify_outputs(beside(output))
     return load_record(beside(output))
 

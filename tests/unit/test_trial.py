@@ -33,7 +33,7 @@ def test_a_driver_that_failed_says_why_in_the_trials_reason(
     made, head = trial_of(tmp_path, f"import sys; print({said!r}, file=sys.stderr); sys.exit(4)",
                           monkeypatch)  # fmt: skip
     with pytest.raises(SchedlabError) as caught:
-        made._drive(None, head, ["head"], 2)  # type: ignore[arg-type]
+        made._require_driver(head, made._drive(None, head, ["head"], 2))  # type: ignore[arg-type]
     assert said in str(caught.value)
     assert caught.value.node == "head"
 

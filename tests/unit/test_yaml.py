@@ -51,12 +51,12 @@ NATIVE = [
 @pytest.mark.parametrize("word", NATIVE)
 @pytest.mark.parametrize("quote", ["", "'", '"'])
 def test_native_settings_are_the_text_as_written(tmp_path: Path, word: str, quote: str) -> None:
-    text = f"{HEAD}slurm:\n  PreemptMode: {quote}{word}{quote}  # a comment\n{BURST}"
+    text = f"{HEAD}settings:\n slurm:\n  PreemptMode: {quote}{word}{quote}  # a comment\n{BURST}"
     experiment = load(tmp_path, text)
-    assert experiment.settings_spec("slurm")["PreemptMode"] == word
+    assert experiment.settings["slurm"]["PreemptMode"] == word
     again = tmp_path / "again.yaml"
     write_experiment(experiment, again)
-    assert read_experiment(again).settings_spec("slurm")["PreemptMode"] == word
+    assert read_experiment(again).settings["slurm"]["PreemptMode"] == word
 
 
 @pytest.mark.parametrize(
@@ -80,13 +80,13 @@ def test_native_settings_are_the_text_as_written(tmp_path: Path, word: str, quot
         (r'"a\ud800b"', "U+D800"),
         ("|\n    a\n    b", "U+000A"),
         ("'a '", "blank"),
-        ("''", "empty"),
-        ("", "empty"),
-        ("'a # b'", "slurm.conf"),
-        ("'a#b'", "slurm.conf"),
-        (r"'a\b'", "slurm.conf"),
-        ("a StateSaveLocation=/x", "slurm.conf"),
-        ("'\"a\" StateSaveLocation=/x'", "slurm.conf"),
+        ("''", "not one value without #"),
+        ("", "not one value without #"),
+        ("'a # b'", "not one value without #"),
+        ("'a#b'", "not one value without #"),
+        (r"'a\b'", "not one value without #"),
+        ("a StateSaveLocation=/x", "not one value without #"),
+        ("'\"a\" StateSaveLocation=/x'", "not one value without #"),
         ("[a, b]", "not text"),
         ("{a: b}", "not text"),
         ("x" * 5000, "characters"),
@@ -96,9 +96,9 @@ def test_native_settings_are_the_text_as_written(tmp_path: Path, word: str, quot
 def test_native_values_that_would_not_arrive_are_refused(
     tmp_path: Path, value: str, what: str
 ) -> None:
-    message = refusal(tmp_path, f"{HEAD}slurm:\n  PreemptMode: {value}\n{BURST}")
+    message = refusal(tmp_path, f"{HEAD}settings:\n slurm:\n  PreemptMode: {value}\n{BURST}")
     assert what in message
-    assert "experiments.yaml:4:" in message
+    assert "experiments.yaml:5:" in message
     assert "PreemptMode" in message
 
 
@@ -106,12 +106,14 @@ def test_native_values_that_would_not_arrive_are_refused(
     "key", ["'a b'", "'a=b'", "'{{x}}'", "'a#'", r'"a\n"', "é", "'include /x'", "''", "x" * 200]
 )
 def test_native_keys_are_words(tmp_path: Path, key: str) -> None:
-    refusal(tmp_path, f"{HEAD}slurm:\n  {key}: 1\n{BURST}")
+    refusal(tmp_path, f"{HEAD}settings:\n slurm:\n  {key}: 1\n{BURST}")
 
 
 def test_a_blank_within_double_quotes_arrives(tmp_path: Path) -> None:
-    experiment = load(tmp_path, f"{HEAD}slurm:\n  SlurmctldParameters: '\"a b\"'\n{BURST}")
-    assert experiment.settings_spec("slurm")["SlurmctldParameters"] == '"a b"'
+    experiment = load(
+        tmp_path, f"{HEAD}settings:\n slurm:\n  SlurmctldParameters: '\"a b\"'\n{BURST}"
+    )
+    assert experiment.settings["slurm"]["SlurmctldParameters"] == '"a b"'
 
 
 @pytest.mark.parametrize(
@@ -194,7 +196,7 @@ BOMB = "".join(
         (f"seed: {'9' * 3000}\n" + BURST, "digits"),
         ("seed: 010\n" + BURST, "write 10"),
         ("seed: 1\nseed: 2\n" + BURST, ":2: key 'seed' is written twice: '2', and '1' in line 1"),
-        ("slurm: {MinJobAge: 1, minjobage: 2}\n" + BURST, "written twice"),
+        ("settings: {slurm: {MinJobAge: 1, minjobage: 2}}\n" + BURST, "written twice"),
         ("repetitions: 3.0\n" + BURST, "valid integer"),
         ("placement: {oversubscribe: yes}\n" + BURST, "write true or false"),
         ("placement: {hugepages: on}\n" + BURST, "write true or false"),
@@ -323,7 +325,7 @@ def test_mutated_experiments_are_read_or_refused_in_a_message(tmp_path: Path) ->
     seeds = [
         (ROOT / "config" / name).read_text() for name in ("experiments.yaml", "comparison.yaml")
     ]
-    seeds.append(f"{HEAD}slurm:\n  PreemptMode: OFF\n  MinJobAge: 010\n{BURST}")
+    seeds.append(f"{HEAD}settings:\n slurm:\n  PreemptMode: OFF\n  MinJobAge: 010\n{BURST}")
     refused = 0
     for _ in range(600):
         try:

@@ -26,13 +26,15 @@ class TlsServer(ThreadingHTTPServer):
         self.socket = context.wrap_socket(self.socket, server_side=True)
         self.certificates = certificates
 
-    def api(self) -> dict[str, str]:
+    def api(self) -> dict[str, Any]:
         """Where it is and as whom to go there, as in the driver's plan."""
         return {
             "url": f"https://127.0.0.1:{self.server_port}",
             "certificate": str(self.certificates / "client.crt"),
             "key": str(self.certificates / "client.key"),
             "authority": str(self.certificates / "ca.crt"),
+            "answer": {"id": "metadata.name", "message": ["message"]},
+            "repeat": True,
         }
 
     def handle_error(self, request: Any, client_address: Any) -> None:

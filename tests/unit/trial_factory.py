@@ -255,7 +255,7 @@ def make_trial(
     cluster = experiment.cluster(key.cluster)
     folder = root / "trials" / key.cluster / key.workload / str(key.repetition)
     folder.mkdir(parents=True)
-    trace = experiment.trace(key.workload, cluster.nodes, key.repetition, ROOT)
+    trace = experiment.trace(key.workload, cluster.nodes, key.repetition, ROOT, cluster.node.vcpus)
     trace.write(folder / "trace.json")
     scheduler = get_scheduler(cluster.scheduler)
     translations = [asdict(scheduler.translate(job, trace)) for job in trace.jobs]
@@ -359,6 +359,8 @@ def make_trial(
         "trial": {
             "cluster": key.cluster,
             "scheduler": cluster.scheduler,
+            "variant": cluster.variant,
+            "number": cluster.number,
             "workload": key.workload,
             "repetition": key.repetition,
             "nodes": cluster.nodes,

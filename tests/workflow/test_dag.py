@@ -221,3 +221,11 @@ def test_a_bundle_is_packed_when_asked_and_anew_when_the_source_changed(
     (built.root / "notes.txt").write_text("not committed\n")
     assert [c.split()[0] for c in built.run("--", target)] == ["bundle"]
     assert built.run() == []
+
+
+def test_another_experiment_never_runs_in_silence(mini: MiniWorkflow) -> None:
+    plain = ("--config", f"experiments={mini.config}", "results=./mine/", "--dry-run", "--")
+    mini.module("snakemake", *plain, "mine/report.html")
+    done = mini.module("snakemake", "--dry-run", "--configfile", mini.config, check=False)
+    assert done.returncode and "did you mean experiments?" in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr

@@ -79,7 +79,7 @@ STALE: dict[str, set[str]] = {
     f"{ROLES}/slurm/vars/packages.yml": ALL_IMAGES - {"base kubernetes"},
     f"{ROLES}/common/templates/chrony.conf.j2": configured(*BOTH),
     f"{ROLES}/common/files/etc/sysctl.d/90-schedlab.conf": imaged(*BOTH),
-    f"{ROLES}/kubernetes/files/etc/kubernetes/kubelet.yaml": imaged("kubernetes"),
+    f"{ROLES}/kubernetes/files/disk/etc/kubernetes/kubelet.yaml": imaged("kubernetes"),
     f"{INFRASTRUCTURE}/ansible/inventory/terraform.py": configured(*BOTH),
     f"{INFRASTRUCTURE}/packer/scripts/generalise.sh": imaged(*BOTH),
     f"{INFRASTRUCTURE}/packer/scheduler.pkr.hcl": imaged(*BOTH),
@@ -94,7 +94,7 @@ STALE: dict[str, set[str]] = {
     "envs/toolchain/packer/go.mod": {"toolchain"} | imaged(*BOTH),
     # Workloads: a kind is a source of its own traces alone.
     f"{PACKAGE}/workloads/burst.py": {"trace burst"} | tried(*BOTH, workloads=("burst",)),
-    f"{PACKAGE}/workloads/swf_file.py": {"trace swf"} | tried(*BOTH, workloads=("swf",)),
+    f"{PACKAGE}/workloads/archive/swf_file.py": {"trace swf"} | tried(*BOTH, workloads=("swf",)),
     "resources/traces/sample.swf": {"trace swf"} | tried(*BOTH, workloads=("swf",)),
     # Analysis.
     f"{PACKAGE}/tables/trial_rows.py": ANALYSED,

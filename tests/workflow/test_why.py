@@ -259,7 +259,7 @@ def test_results_without_any_knowledge_are_named(
     assert "results/tables/record.json" in explained["unknown_outputs"]
     assert "results/figures/wait.svg" in explained["unknown_outputs"]
     text = clone.module("schedlab", "why", "--experiments", clone.config).stdout
-    assert "are not seen" in text and "--forcerun" in text
+    assert "does not see changes" in text and "--forcerun" in text
     assert {job["stage"] for job in explained["jobs"]} == set(agree(clone))
     clone.run("--forcerun", "figure")
     assert "results/figures/wait.svg" not in clone.why()["unknown_outputs"]

@@ -1,7 +1,9 @@
 """Clusters, as files: each stage ends in a snapshot of the whole running cluster.
 
+Clusters of equal machines are configured from one provisioned snapshot.
+
 REQUIRED INPUTS: a scheduler's image, the Terraform module, the playbook and its roles
-OUTPUTS: results/clusters/{cluster}/{provisioned,configured}/record.json (snapshots beside them)
+OUTPUTS: results/clusters/{machines}/provisioned/record.json, results/clusters/{cluster}/configured/record.json (snapshots beside them)
 """
 
 
@@ -9,14 +11,14 @@ rule provision:
     """Create the virtual machines with Terraform, compare them with what was declared, save them."""
     input:
         accelerator=at(paths.ACCELERATOR),
-        image=lambda wildcards: pipeline.image_record(wildcards.cluster),
+        image=lambda wildcards: pipeline.image_record(wildcards.machines),
         toolchain=at(paths.TOOLCHAIN),
     output:
-        at(paths.cluster_record("{cluster}", "provisioned")),
+        at(paths.cluster_record("{machines}", "provisioned")),
     log:
-        at("logs/clusters/{cluster}-provision.log"),
+        at("logs/clusters/{machines}-provision.log"),
     benchmark:
-        at("benchmarks/clusters/{cluster}-provision.tsv")
+        at("benchmarks/clusters/{machines}-provision.tsv")
     priority: BEFORE_TRIALS
     conda:
         "../../envs/conda.yaml"
@@ -24,18 +26,18 @@ rule provision:
         testbed=1,
     params:
         sources=lambda wildcards: pipeline.sources("provision", wildcards),
-        spec=lambda wildcards: pipeline.spec("cluster", wildcards.cluster),
-        machines=lambda wildcards: pipeline.spec("machines", wildcards.cluster),
+        spec=lambda wildcards: pipeline.spec("provision", wildcards.machines),
+        machines=lambda wildcards: pipeline.spec("machines", wildcards.machines),
     message:
-        "Provisioning {wildcards.cluster}"
+        "Provisioning {wildcards.machines}"
     shell:
-        "schedlab provision --cluster {wildcards.cluster} 2>&1 | schedlab log {log:q}"
+        "schedlab provision --machines {wildcards.machines} 2>&1 | schedlab log {log:q}"
 
 
 rule configure:
     """Restore the provisioned cluster, run its playbook, prove it healthy, save it."""
     input:
-        provisioned=at(paths.cluster_record("{cluster}", "provisioned")),
+        provisioned=lambda wildcards: pipeline.provisioned_record(wildcards.cluster),
     output:
         at(paths.cluster_record("{cluster}", "configured")),
     log:

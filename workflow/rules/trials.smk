@@ -19,7 +19,7 @@ rule trace:
     params:
         sources=lambda wildcards: pipeline.sources("trace", wildcards),
         spec=lambda wildcards: pipeline.spec("workload", wildcards.workload),
-        machine=pipeline.spec("machine"),
+        machine=lambda wildcards: pipeline.spec("machine", wildcards.nodes),
         trace_seed=lambda wildcards: pipeline.trace_seed(wildcards),
     message:
         "Writing the trace {wildcards.workload}, {wildcards.nodes} nodes, repetition {wildcards.repetition}"

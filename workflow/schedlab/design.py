@@ -6,12 +6,15 @@ needs both is here.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from pathlib import Path
 from typing import Any
 
 from schedlab.config import Cluster, Experiment, HostFacts
 from schedlab.config import load as _load
-from schedlab.config.model import plain_sorted
+from schedlab.config.model import copy_suffix, plain_sorted
+from schedlab.config.sections import DebianImage, Guest, Placement
 from schedlab.schedulers import Scheduler, get_scheduler, scheduler_names
 
 
@@ -43,55 +46,150 @@ def scheduler_of(cluster: Cluster) -> Scheduler:
     return get_scheduler(cluster.scheduler)
 
 
-def image_of(cluster: Cluster) -> str:
-    """Name of the image that a cluster's machines start from."""
-    return scheduler_of(cluster).image
+def image_of(experiment: Experiment, cluster: Cluster) -> str:
+    """Id of the image that a cluster's machines start from.
+
+    That of the experiment's own section of images has the name of the kind alone (``alpha``). Where
+    a variant has another, its release follows (``alpha-bookworm``), or else a digest.
+    """
+    kind, image = scheduler_of(cluster).image, cluster.image
+    if image == experiment.image:
+        return kind
+    rest, general = (one.model_dump(exclude={"suite"}) for one in (image, experiment.image))
+    if isinstance(image, DebianImage) and rest == general:
+        return f"{kind}-{image.suite}"
+    return f"{kind}-{_short(image.model_dump())}"
+
+
+def machines_of(experiment: Experiment, cluster: Cluster) -> str:
+    """Id of the provisioned machines that a cluster is configured on.
+
+    It says what shapes them, so that clusters of equal machines share them: the image, the number
+    of compute nodes, a digest where a variant has other sizes or another placement than the
+    experiment's, and which of equal clusters it is for.
+    """
+    shape = _shape(cluster.head, cluster.node, cluster.placement)
+    own = shape == _shape(experiment.head, experiment.node, experiment.placement)
+    parts = [image_of(experiment, cluster), f"n{cluster.nodes}", *([] if own else [_short(shape)])]
+    return "-".join(parts) + copy_suffix(cluster.number)
+
+
+def machines(experiment: Experiment) -> dict[str, Cluster]:
+    """Provisioned machines by id, each with the first cluster that is configured on them."""
+    found: dict[str, Cluster] = {}
+    for cluster in experiment.clusters():
+        found.setdefault(machines_of(experiment, cluster), cluster)
+    return found
 
 
 def images(experiment: Experiment) -> list[str]:
-    """Names of the images that the clusters start from, each once, in order of schedulers."""
-    return list(dict.fromkeys(image_of(cluster) for cluster in experiment.clusters()))
+    """Ids of the images that the clusters start from, each once, in order of variants."""
+    return list(_images(experiment))
+
+
+def _images(experiment: Experiment) -> dict[str, Cluster]:
+    found: dict[str, Cluster] = {}
+    for cluster in experiment.clusters():
+        found.setdefault(image_of(experiment, cluster), cluster)
+    return found
 
 
 def image_spec(experiment: Experiment, image: str) -> dict[str, Any]:
     """What shapes an image, as sorted plain JSON."""
-    return plain_sorted({"image": image, **experiment.image.model_dump()})
+    return plain_sorted({"image": image, **_images(experiment)[image].image.model_dump()})
+
+
+def provision_spec(experiment: Experiment, machines_id: str) -> dict[str, Any]:
+    """What shapes provisioned machines, as sorted plain JSON.
+
+    Not in it: the scheduler and its settings, which take effect when a cluster is configured on
+    them, and what only permits or limits (oversubscribe, limits).
+    """
+    return _provision_spec(experiment, machines_id, machines(experiment)[machines_id])
 
 
 def cluster_spec(experiment: Experiment, cluster_id: str) -> dict[str, Any]:
-    """What shapes the machines of a cluster, as sorted plain JSON.
-
-    Not in it: the scheduler's settings (`variables`), which take effect when the cluster is
-    configured, and what only permits or limits (oversubscribe, limits).
-    """
+    """What shapes a cluster beside its scheduler's settings (`variables`), as sorted plain JSON."""
     cluster = experiment.cluster(cluster_id)
+    machines_id = machines_of(experiment, cluster)
     return plain_sorted(
         {
+            **_provision_spec(experiment, machines_id, cluster),
             "id": cluster.id,
+            "machines": machines_id,
             "scheduler": cluster.scheduler,
-            "nodes": cluster.nodes,
-            "head": cluster.head.model_dump(),
-            "node": cluster.node.model_dump(),
-            "placement": cluster.placement.model_dump(exclude={"oversubscribe"}),
-            "reset": cluster.reset,
-            "network": experiment.network.model_dump(),
-            "accelerator": experiment.accelerator,
-            "libvirt": experiment.libvirt.model_dump(),
-            "image": image_spec(experiment, image_of(cluster)),
+            "variant": cluster.variant,
         }
     )
 
 
-def settings(experiment: Experiment, cluster: Cluster) -> dict[str, str]:
-    """Native settings in force on a cluster: the defaults with the experiment's over them."""
-    overrides = experiment.settings.get(cluster.scheduler, {})
-    return scheduler_of(cluster).merged_settings(overrides)
+def _provision_spec(experiment: Experiment, machines_id: str, cluster: Cluster) -> dict[str, Any]:
+    image = image_of(experiment, cluster)
+    return plain_sorted(
+        {
+            "id": machines_id,
+            "nodes": cluster.nodes,
+            **_shape(cluster.head, cluster.node, cluster.placement),
+            "reset": cluster.reset,
+            "network": experiment.network.model_dump(),
+            "accelerator": experiment.accelerator,
+            "libvirt": experiment.libvirt.model_dump(),
+            "image": {"image": image, **cluster.image.model_dump()},
+        }
+    )
 
 
-def variables(experiment: Experiment, cluster: Cluster) -> dict[str, Any]:
+def _shape(head: Guest, node: Guest, placement: Placement) -> dict[str, Any]:
+    return {
+        "head": head.model_dump(),
+        "node": node.model_dump(),
+        "placement": placement.model_dump(exclude={"oversubscribe"}),
+    }
+
+
+def _short(content: dict[str, Any]) -> str:
+    """Six hexadecimal digits that tell contents apart: some dozens in an experiment at most."""
+    text = json.dumps(content, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:6]
+
+
+def machines_spec(experiment: Experiment, machines_id: str) -> dict[str, dict[str, int]]:
+    """Names and sizes (processors, MiB) of provisioned machines, as plain JSON."""
+    return {
+        name: {"vcpus": guest.vcpus, "memory_mib": guest.memory_mib}
+        for name, guest in machines(experiment)[machines_id].machines().items()
+    }
+
+
+def settings(cluster: Cluster) -> dict[str, str]:
+    """Native settings in force on a cluster: the defaults with the written ones over them."""
+    return scheduler_of(cluster).merged_settings(cluster.settings)
+
+
+def variant_facts(experiment: Experiment, cluster: Cluster) -> dict[str, str]:
+    """What an experiment writes for a cluster's variant, key by key; settings as in force.
+
+    Keys of settings carry the scheduler's name: equal names of two schedulers mean two things.
+    """
+    sections = {
+        "image": {"image": image_of(experiment, cluster), **cluster.image.model_dump()},
+        **_shape(cluster.head, cluster.node, cluster.placement),
+        "metrics": cluster.metrics.model_dump(),
+    }
+    facts = {
+        f"{section}.{key}": str(value)
+        for section, content in sections.items()
+        for key, value in content.items()
+    }
+    del facts["image.image"]
+    native = {f"{cluster.scheduler}: {key}": value for key, value in settings(cluster).items()}
+    return facts | native
+
+
+def variables(cluster: Cluster) -> dict[str, Any]:
     """Ansible variables of a cluster's configuration: its roles, and the settings in force."""
     scheduler = scheduler_of(cluster)
     return {
         "schedlab_roles": list(scheduler.roles),
-        **scheduler.variables(settings(experiment, cluster)),
+        **scheduler.variables(settings(cluster)),
     }

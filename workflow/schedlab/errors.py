@@ -1,4 +1,4 @@
-"""What ends a command: a failure that users can act on, or a signal."""
+"""Exceptions that end a command: a failure that users can act on, or a signal."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from pathlib import Path
 
 
 class SchedlabError(Exception):
-    """A failure with everything a user needs to act on it.
+    """A failure, with everything that a user needs to act on it.
 
     Parameters
     ----------
     message : str
-        What went wrong, with the offending value.
+        What went wrong, with the value that caused it.
     remedy : str, optional
-        What to do about it.
+        What the user can do.
     stage : str, optional
-        The stage that failed, for example ``provision``.
+        Stage that failed, for example ``provision``.
     node : str, optional
-        The guest on which it failed.
+        Guest on which it failed.
     log : str or pathlib.Path, optional
-        Where the details are.
+        File with details.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class SchedlabError(Exception):
         self.log = log
 
     def __str__(self) -> str:
-        """Render the message and every field that is known, one a line."""
+        """Return the message, and each field that is known on a line of its own."""
         lines = [self.message]
         for name in ("stage", "node", "log", "remedy"):
             value = getattr(self, name)
@@ -52,15 +52,15 @@ class SchedlabError(Exception):
 class Interrupted(BaseException):
     """A signal asked the command to stop, or the workflow that started it died.
 
-    Not an :class:`Exception`: no code that handles failures may take it for one and carry on.
+    It is not an :class:`Exception`, so that code that handles failures does not catch it.
 
     Parameters
     ----------
     number : int
-        The signal.
+        Number of the signal.
     """
 
     def __init__(self, number: int) -> None:
         super().__init__(f"stopped by {signal.Signals(number).name}")
         self.status = 128 + number
-        """Exit status of the command, as shells have it: 130 after SIGINT, 143 after SIGTERM."""
+        """Exit status of the command, as in shells: 130 after SIGINT, 143 after SIGTERM."""

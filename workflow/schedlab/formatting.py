@@ -1,4 +1,4 @@
-"""How numbers are written: three significant digits, an interval and n beside each estimate."""
+"""Numbers as text, with three significant digits."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def number(value: Any, digits: int = 3) -> str:
-    """Write a number with so many significant digits, without padding zeros' false precision.
+    """Return a number with `digits` significant digits; a whole number without zeros at its end.
 
     >>> number(1234.5), number(0.012345), number(3), number(None)
     ('1230', '0.0123', '3', '–')
@@ -29,19 +29,19 @@ def number(value: Any, digits: int = 3) -> str:
         rounded = round(plain, digits - 1 - exponent)
         decimals = max(0, digits - 1 - math.floor(math.log10(abs(rounded))))
         text = f"{rounded:.{decimals}f}"
-        # Whole numbers, such as counts, are exact.
+        # Zeros after the point of a whole number would claim a precision that it does not have.
         return text.rstrip("0").rstrip(".") if plain == int(plain) and "." in text else text
     mantissa, _, power = f"{plain:.{digits - 1}e}".partition("e")
     return f"{mantissa} × 10{str(int(power)).translate(_SUPERSCRIPT)}"
 
 
 def count(value: Any) -> str:
-    """Write a count in full."""
+    """Return a count with all its digits."""
     return NONE if value is None or pd.isna(value) else f"{int(value)}"
 
 
 def seconds(value: Any) -> str:
-    """Write a duration in s, ms or µs, with its unit."""
+    """Return a duration, given in s, with its unit: s, ms or µs."""
     if value is None or pd.isna(value):
         return NONE
     size = abs(float(value))
@@ -52,7 +52,7 @@ def seconds(value: Any) -> str:
 
 
 def span(values: Any) -> str:
-    """Write the range of some numbers: one number, or ``low to high``."""
+    """Return the range of some numbers: ``low to high``, or one number if all are equal."""
     known = [float(v) for v in values if v is not None and not pd.isna(v)]
     if not known:
         return NONE
@@ -61,5 +61,5 @@ def span(values: Any) -> str:
 
 
 def short(digest: Any) -> str:
-    """First twelve digits of a digest."""
+    """Return the first twelve digits of a digest."""
     return str(digest)[:12] if digest is not None and not pd.isna(digest) else NONE

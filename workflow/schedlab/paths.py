@@ -1,7 +1,7 @@
-"""Where everything is: paths below the checkout, and below a results folder, each written once.
+"""All paths below the checkout and below a results folder. Each path is written only here.
 
-Paths below a results folder are text with slashes, relative to it: records, bundles and rules name
-files that way. Each function also takes wildcards (``{cluster}``) and glob patterns (``*``) in
+A path below a results folder is a text with slashes, relative to that folder, as in records,
+bundles and rules. Each function also accepts wildcards (``{cluster}``) and glob patterns (``*``) in
 place of names.
 """
 
@@ -21,8 +21,9 @@ PACKER = INFRASTRUCTURE / "packer"
 TERRAFORM = INFRASTRUCTURE / "terraform"
 GUEST_PROGRAMS = INFRASTRUCTURE / "guest"
 REPORT_TEMPLATES = CHECKOUT / "workflow" / "report"
+CITATION = CHECKOUT / "CITATION.cff"
 TOOL_MODULES = CHECKOUT / "envs" / "toolchain"
-"""One folder a tool of the controller, with its ``go.mod`` and ``go.sum``."""
+"""One folder for each tool of the controller, with its ``go.mod`` and ``go.sum``."""
 
 SOURCES = (
     "Snakefile",
@@ -37,94 +38,101 @@ SOURCES = (
     "Makefile",
     "CITATION.cff",
 )
-"""What the pipeline reads of a checkout: its source. Whatever else lies there is none of it."""
+"""The sources: all files and folders of the checkout that the pipeline reads."""
 
 RESULTS = "results"
-"""Name of a results folder in records and bundles, wherever it is on disk."""
+"""Name of the results folder in records and bundles, wherever it is on disk."""
 
 RECORD = "record.json"
 ACCELERATOR = "accelerator.json"
 TOOLCHAIN = "toolchain.json"
 EXPERIMENTS = "experiments.yaml"
-"""The experiment that results are of, kept beside the report."""
+"""Copy of the results' experiment, beside the report."""
 REPORT = "report.html"
 REPORT_RECORD = "report.record.json"
 BUNDLE = "bundle.tar.zst"
+CRATE = "ro-crate-metadata.json"
+"""Metadata of a bundle, at its root."""
+PACKED_SOURCE = "source"
+"""Folder of a bundle with the checkout at its commit."""
 STATE = ".snakemake.json"
-"""What Snakemake knows of the results."""
+"""Copy of Snakemake's metadata of the results."""
 TABLES = "tables"
 TABLES_RECORD = f"{TABLES}/{RECORD}"
 TABLE_FILES = ("jobs.parquet", "samples.parquet", "trials.parquet")
 FIGURES = "figures"
 LOGS = "logs"
 IMPORTED = "imported"
-"""Folder with one folder an imported bundle."""
+"""Folder with one folder for each import."""
 IMPORT = "origin.json"
-"""In the folder of an import: what was imported."""
+"""Description of an import, in its folder."""
 
 
 def image_folder(image: str, stage: str) -> str:
-    """Folder of an image's stage: ``base``, ``programs`` or ``image``."""
+    """Return the folder of an image's stage ``base``, ``programs`` or ``image``."""
     return f"images/{image}/{stage}"
 
 
 def image_record(image: str, stage: str) -> str:
-    """Record of an image's stage."""
+    """Return the record of an image's stage."""
     return f"{image_folder(image, stage)}/{RECORD}"
 
 
 def cluster_folder(cluster: str, state: str) -> str:
-    """Folder of a cluster in state ``provisioned`` or ``configured``."""
+    """Return the folder of a cluster in state ``provisioned`` or ``configured``."""
     return f"clusters/{cluster}/{state}"
 
 
 def cluster_record(cluster: str, state: str) -> str:
-    """Record of a cluster in a state."""
+    """Return the record of a cluster in a state."""
     return f"{cluster_folder(cluster, state)}/{RECORD}"
 
 
 def trace_file(workload: str, nodes: int | str, repetition: int | str) -> str:
-    """Neutral trace of a workload for a node count and a repetition."""
+    """Return the neutral trace of a workload for a number of nodes and a repetition."""
     return f"traces/{workload}-n{nodes}-r{repetition}.json"
 
 
 def trace_record(workload: str, nodes: int | str, repetition: int | str) -> str:
-    """Record of a neutral trace."""
+    """Return the record of a neutral trace."""
     return record_beside(trace_file(workload, nodes, repetition))
 
 
 def trial_folder(cluster: str, workload: str, repetition: int | str) -> str:
-    """Folder of a trial."""
+    """Return the folder of a trial."""
     return f"trials/{cluster}/{workload}/{repetition}"
 
 
 def trial_record(cluster: str, workload: str, repetition: int | str) -> str:
-    """Record of a trial."""
+    """Return the record of a trial."""
     return f"{trial_folder(cluster, workload, repetition)}/{RECORD}"
 
 
 def figure_file(figure: str) -> str:
-    """Picture of a figure."""
+    """Return the image file of a figure."""
     return f"{FIGURES}/{figure}.svg"
 
 
 def figure_record(figure: str) -> str:
-    """Record of a figure."""
+    """Return the record of a figure."""
     return record_beside(figure_file(figure))
 
 
 def imported_folder(name: str) -> str:
-    """Folder of an import, or the results folder itself (empty text) for the empty name."""
+    """Return the folder of an import; for the empty name, the results folder itself (empty)."""
     return f"{IMPORTED}/{name}" if name else ""
 
 
 def record_beside(path: str) -> str:
-    """Record of a file that shares its folder with others: ``wait.svg``, ``wait.record.json``."""
+    """Return the record of a file that shares its folder with others.
+
+    For example, the record of ``wait.svg`` is ``wait.record.json``.
+    """
     return f"{path.rpartition('.')[0]}.{RECORD}"
 
 
 def cache_root() -> Path:
-    """Folder of the cache: ``$SCHEDLAB_CACHE``, else ``schedlab`` in the user's cache folder."""
+    """Return the folder of the cache: ``$SCHEDLAB_CACHE``, or ``schedlab`` in the user's cache."""
     explicit = os.environ.get("SCHEDLAB_CACHE")
     if explicit:
         return Path(explicit).expanduser().absolute()

@@ -1,23 +1,24 @@
-"""Text that others may have chosen, as a terminal or a message may show it.
+"""Makes text from others safe to show on a terminal or in a message.
 
-Names, messages and records may be of others. Control characters in them could clear the screen,
-set the window's title or answer in the user's name; marks of writing direction show another name
-than there is. Both are shown as their numbers.
+Names, messages and records may come from others. Control characters in them could clear the screen,
+set the title of the window, or type input in the user's name. Marks of writing direction could make
+a name look like another one. Both are shown as their code numbers.
 """
 
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Sequence
 
 _KEPT = "\n\t"
 _INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
-"""Categories of Unicode: control, format, surrogate, private, unassigned, line and paragraph."""
+"""Unicode categories: control, format, surrogate, private, unassigned, line and paragraph end."""
 
 
 def printable(text: str) -> str:
-    r"""Write characters that a terminal would obey, or not show, as ``\u001b``.
+    r"""Replace each character that a terminal would obey, or not show, by its number: ``\u001b``.
 
-    The form is that of JSON too, where such characters can only stand inside text.
+    JSON has the same notation, so JSON stays valid: there such characters occur only in strings.
     """
     if text.isascii() and text.replace("\n", "").replace("\t", "").isprintable():
         return text
@@ -30,7 +31,7 @@ def printable(text: str) -> str:
 
 
 def word(value: object) -> str:
-    """A value that others chose, within a line: it cannot begin a line of its own."""
+    """Return a value as printable text without line ends and tabs, for use within a line."""
     return printable(str(value)).replace("\n", "\\u000a").replace("\t", "\\u0009")
 
 
@@ -40,14 +41,31 @@ def _shown(letter: str) -> str:
 
 
 LONGEST = 100
-"""Characters of a value, a key or a word in a message."""
+"""Largest number of characters of a value, a key or a word in a message."""
 
 
 def brief(text: str, longest: int = LONGEST) -> str:
-    r"""Text on one line of a message: escaped as by `word`, and cut where it is long.
+    r"""Return text for one line of a message: escaped as by `word`, and cut if it is too long.
+
+    Parameters
+    ----------
+    text : str
+        The text.
+    longest : int
+        Largest number of characters of the outcome.
 
     >>> brief("a\x1b[2Jb")
     'a\\u001b[2Jb'
     """
     shown = word(text[: longest + 1])
     return shown if len(shown) <= longest else shown[: longest - 3] + "..."
+
+
+def some(names: Sequence[str], most: int) -> str:
+    """Join the first `most` names with commas, and say how many more there are.
+
+    >>> some(["a", "b"], 2), some(["a", "b", "c"], 2)
+    ('a, b', 'a, b and 1 more')
+    """
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more

@@ -7,7 +7,7 @@ import json
 import os
 import shlex
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +18,7 @@ from schedlab.config import Cluster, Experiment, TrialKey
 from schedlab.doctor.findings import require_host
 from schedlab.errors import SchedlabError
 from schedlab.figures import FIGURES
+from schedlab.invocation import chosen, results_name
 from schedlab.lineage.state import keep, restore
 from schedlab.printing import printable
 from schedlab.results.provenance import source
@@ -60,13 +61,29 @@ class Pipeline:
         SystemExit
             With every problem found, so that the message is not buried in a traceback.
         """
-        os.environ["SCHEDLAB_EXPERIMENTS"] = str(Path(config).resolve())
-        os.environ["SCHEDLAB_RESULTS"] = str(Path(results).resolve())
-        restore(Path(results))
         try:
+            results = results_name(results, Path(root))
+            os.environ["SCHEDLAB_EXPERIMENTS"] = str(Path(config).resolve())
+            os.environ["SCHEDLAB_RESULTS"] = str(Path(results).resolve())
+            restore(Path(results))
             return cls(design.load_experiment(Path(config)), config, results, Path(root))
         except SchedlabError as error:
             raise SystemExit(printable(f"schedlab: {error}")) from None
+
+    @classmethod
+    def start(cls, config: Mapping[str, Any], configfiles: Sequence[object], root: str) -> Pipeline:
+        """Load what ``--config`` selects.
+
+        Raises
+        ------
+        SystemExit
+            As :meth:`load`, and for options that nothing reads.
+        """
+        try:
+            values = chosen(config, configfiles)
+        except SchedlabError as error:
+            raise SystemExit(printable(f"schedlab: {error}")) from None
+        return cls.load(values["experiments"], values["results"], root)
 
     def sources(self, stage: str, wildcards: Mapping[str, str] | None = None) -> str:
         """Digest of a job's source files (:mod:`schedlab.sources`): a parameter of its rule.
@@ -96,18 +113,24 @@ class Pipeline:
         """Names of the images that the clusters start from."""
         return design.images(self.experiment)
 
-    def image_record(self, cluster: str) -> str:
-        """Record of the image that a cluster starts from."""
-        return self.at(paths.image_record(design.image_of(self.clusters[cluster]), "image"))
+    def image_record(self, machines: str) -> str:
+        """Record of the image that machines start from."""
+        image = design.image_of(self.experiment, self.machines[machines])
+        return self.at(paths.image_record(image, "image"))
+
+    def provisioned_record(self, cluster: str) -> str:
+        """Record of the machines that a cluster is configured on."""
+        machines = design.machines_of(self.experiment, self.clusters[cluster])
+        return self.at(paths.cluster_record(machines, "provisioned"))
 
     def trace_record(self, trial: Mapping[str, str]) -> str:
         """Record of the trace that a trial runs."""
-        nodes = self.clusters[trial["cluster"]].nodes
-        return self.at(paths.trace_record(trial["workload"], nodes, trial["repetition"]))
+        machine = self.experiment.machine_name(self.clusters[trial["cluster"]])
+        return self.at(paths.trace_record(trial["workload"], machine, trial["repetition"]))
 
     def settings(self, cluster: str) -> str:
         """Scheduler settings of the configuration that reach the playbook, as canonical JSON."""
-        return json.dumps(design.variables(self.experiment, self.clusters[cluster]), sort_keys=True)
+        return json.dumps(design.variables(self.clusters[cluster]), sort_keys=True)
 
     def workload_files(self, workload: str) -> list[str]:
         """Files that a workload's traces are cut from."""
@@ -136,6 +159,11 @@ class Pipeline:
     def clusters(self) -> dict[str, Cluster]:
         """Clusters by id."""
         return {cluster.id: cluster for cluster in self.experiment.clusters()}
+
+    @cached_property
+    def machines(self) -> dict[str, Cluster]:
+        """Provisioned machines by id, each with a cluster that is configured on them."""
+        return design.machines(self.experiment)
 
     @cached_property
     def order(self) -> dict[tuple[str, str, str], int]:
@@ -184,7 +212,8 @@ class Pipeline:
 
     def cluster_records(self, state: str) -> list[str]:
         """Records of all clusters in one state."""
-        return [self.at(paths.cluster_record(cluster, state)) for cluster in self.clusters]
+        names = self.machines if state == "provisioned" else self.clusters
+        return [self.at(paths.cluster_record(name, state)) for name in names]
 
     def all_records(self) -> list[str]:
         """Records of every stage before the tables; the report shows them."""
@@ -200,13 +229,10 @@ class Pipeline:
 
     def traces(self) -> list[str]:
         """Records of the traces that the trials run, each once."""
+        machines = {name: self.experiment.machine_name(one) for name, one in self.clusters.items()}
         return sorted(
             {
-                self.at(
-                    paths.trace_record(
-                        key.workload, self.clusters[key.cluster].nodes, key.repetition
-                    )
-                )
+                self.at(paths.trace_record(key.workload, machines[key.cluster], key.repetition))
                 for key in self.trials
             }
         )

@@ -1,4 +1,4 @@
-"""Sizes as users write them."""
+"""Sizes with units, as users write them."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ SIZE = re.compile(r"^([0-9]{1,9}) ?(MiB|GiB)$")
 
 
 def mib(size: str) -> int:
-    """MiB of a size such as "768 MiB" or "1 GiB".
+    """Return a size, for example "768 MiB" or "1 GiB", in MiB.
 
     Raises
     ------
     ValueError
-        When the text has another form, or the size is 0.
+        The text has another form, or the size is 0.
     """
     match = SIZE.fullmatch(size)
     if match is None or int(match[1]) == 0:

@@ -8,23 +8,27 @@ Runs on the head of a cluster with nothing but Python's standard library (3.9 or
 plan.json (schema schedlab.plan/1)
     submissions   list of {job, arrival (s from the start)} and either {argv, stdin, workdir, env},
                   a command, or {request: {method, path, body}}, an API call with a JSON body
-    api           {url, certificate, key, authority}: HTTPS server of the requests, and files: the
-                  client's certificate and key, the server's authority. Only with requests
+    api           server of the requests; see schedlab_submit.py. Only with requests
     completion    {log, pattern}: a line of `log` that matches `pattern` ends the job whose native
                   id is its first group; only what is written after the start is read
-    concurrency   submissions that may run at once; so many connections are kept open
+    concurrency   bound of the submissions that may be under way at one time; each that is due has
+                  a thread of its own up to it
+    ready         threads that wait, and connections to the API that are open, before the start: no
+                  submission pays for the first so many; more are added when needed
 
 DIR/submissions.jsonl, a line as each command returns; clock readings are CLOCK_REALTIME, ns
     {job, intended_ns, submit_ns (just before the command), accepted_ns (just after), native_id
     (first word of its output, up to a semicolon), returncode, stderr}
-    Of a request: native_id is the answer's metadata.name, returncode 0 or the HTTP status from 300,
-    stderr the answer's message.
-DIR/driver.json, at the end
-    {start_ns, end_ns, timed_out, unfinished (job numbers), failure (why status 4, else null)}
+    Of a request: returncode is 0 or the HTTP status from 300; native_id and stderr are from where
+    `api.answer` says.
+DIR/driver.json, at the end, also that of a driver that broke down or was told to end (SIGTERM)
+    {start_ns, end_ns, timed_out, unfinished (job numbers), failure (why status 4, else null),
+    concurrency: {bound, reached (most submissions under way at one time), backlog (most that were
+    due at one time and had not begun)}}
 
 Standard output has a line {submitted, completed, total} each second. Exit status: 0 when every
 job ended (a refused submission counts as ended), 3 when the time was up, 2 when it cannot begin,
-4 when the driver itself failed to submit a job; standard error then names the job and the reason.
+4 when the driver itself failed; standard error then names the reason, and the job it submitted.
 """
 
 from __future__ import annotations
@@ -33,6 +37,7 @@ import argparse
 import json
 import os
 import re
+import signal
 import sys
 import threading
 import time
@@ -88,41 +93,56 @@ class Driver:
             plan["submissions"], key=lambda entry: (entry["arrival"], entry["job"])
         )
         self.follower = Follower(plan["completion"]["log"], plan["completion"]["pattern"])
-        self.concurrency = int(plan.get("concurrency", 4))
+        self.bound = int(plan["concurrency"])
+        self.ready = min(int(plan["ready"]), self.bound)
         if "api" not in plan and any(entry.get("request") for entry in self.submissions):
             raise ValueError("requests without an api")
-        self.api = Api(plan["api"], self.concurrency) if "api" in plan else None
+        self.api = Api(plan["api"], self.ready) if "api" in plan else None
         self.output = output
         self.timeout = timeout
         self.lock = threading.Lock()
         self.native: Dict[int, Optional[str]] = {}  # job -> native id, None where refused
         self.stopped = False
-        self.failure: Optional[str] = None  # first error of the driver's own in a submission
+        self.failure: Optional[str] = None  # first error of the driver's own
+        self.begun = self.under_way = self.reached = self.backlog = 0  # submissions
         output.mkdir(parents=True, exist_ok=True)
         self.rows_path = output / "submissions.jsonl"
 
     def run(self) -> int:
         """Run the plan; return the exit status."""
         self.rows_path.write_text("", encoding="utf-8")
-        pool = ThreadPoolExecutor(max_workers=self.concurrency)
+        # A thread is added whenever none is idle, so what is due begins at once up to the bound.
+        pool = ThreadPoolExecutor(max_workers=self.bound)
+        meeting = threading.Barrier(self.ready)
+        for waiting in [pool.submit(meeting.wait) for _ in range(self.ready)]:
+            waiting.result()
         self.start_ns, self.start = time.time_ns(), time.monotonic()
-        timed_out = self._loop(pool)
-        # After a failure nothing is waited for: a submission may hang until the time limit.
-        pool.shutdown(wait=self.failure is None)
+        timed_out = False
+        try:
+            timed_out = self._loop(pool)
+            # After a failure nothing is waited for: a submission may hang until the time limit.
+            pool.shutdown(wait=self.failure is None)
+        except (Exception, KeyboardInterrupt) as error:
+            self.stopped = True
+            self.failure = "the driver broke down: {}: {}".format(type(error).__name__, error)
         end_ns = time.time_ns()
-        unfinished = self._unfinished()
         result = {
             "start_ns": self.start_ns,
             "end_ns": end_ns,
             "timed_out": timed_out,
-            "unfinished": unfinished,
+            "unfinished": self._unfinished(),
             "failure": self.failure,
+            "concurrency": {
+                "bound": self.bound,
+                "reached": self.reached,
+                "backlog": self.backlog,
+            },
         }
         (self.output / "driver.json").write_text(json.dumps(result) + "\n", encoding="utf-8")
-        self._progress()
         if self.failure is not None:
             print(f"schedlab_driver: {self.failure}", file=sys.stderr)
             return 4
+        self._progress()
         return 3 if timed_out else 0
 
     def _loop(self, pool: ThreadPoolExecutor) -> bool:
@@ -137,6 +157,7 @@ class Driver:
             while due < len(self.submissions) and self.submissions[due]["arrival"] <= now:
                 pool.submit(self._submit, self.submissions[due])
                 due += 1
+            self.backlog = max(self.backlog, due - self.begun)
             self.follower.read()
             if self.failure is not None:
                 self.stopped = True
@@ -159,6 +180,10 @@ class Driver:
         """Submit one job and write its row; keep an error for the loop, which nobody else tells."""
         if self.stopped:
             return
+        with self.lock:
+            self.begun += 1
+            self.under_way += 1
+            self.reached = max(self.reached, self.under_way)
         try:
             self._submit_and_note(entry)
         except Exception as error:
@@ -167,6 +192,9 @@ class Driver:
                     self.failure = "job {} could not be submitted: {}: {}".format(
                         entry["job"], type(error).__name__, error
                     )
+        finally:
+            with self.lock:
+                self.under_way -= 1
 
     def _submit_and_note(self, entry: Dict[str, Any]) -> None:
         remaining = max(0.1, self.start + self.timeout - time.monotonic())
@@ -213,6 +241,11 @@ class Driver:
         print(json.dumps(state), flush=True)
 
 
+def told_to_end(number: int, _frame: Any) -> None:
+    """End as after an error, so that the driver's own record is written."""
+    raise KeyboardInterrupt(signal.Signals(number).name)
+
+
 def main() -> int:
     """Command line."""
     parser = argparse.ArgumentParser(description="Submit the jobs of a plan at their times.")
@@ -228,6 +261,7 @@ def main() -> int:
     except (OSError, ValueError, KeyError, re.error) as error:
         print(f"schedlab_driver: cannot begin: {type(error).__name__}: {error}", file=sys.stderr)
         return 2
+    signal.signal(signal.SIGTERM, told_to_end)
     status = driver.run()
     if driver.failure is not None:
         # Leaving as usual would wait for the threads of submissions that hang.

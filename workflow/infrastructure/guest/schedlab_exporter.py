@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 """Prometheus collector of a scheduler's daemons: cumulative processor time, memory, own counters.
 
-usage: schedlab_exporter.py --port 9101 --processes NAME,NAME
+usage: schedlab_exporter.py --port 9101 --processes NAME,NAME [--units UNIT,UNIT]
                             [--counters METRIC=COMMAND --counters-period SECONDS]
 
-Process figures come from /proc at each scrape: a cheap read, no command is run. Counters that a
+Figures of processes come from /proc at each scrape, those of systemd services from the counters of
+their control groups (version 2), which miss no process however short its life: cheap reads, no
+command is run. The adapter names only services in whose groups no job runs. Counters that a
 scheduler's own command prints cost a process and a remote call, so they are refreshed in the
 background at a period of their own. Standard library only, Python >= 3.9.
 """
@@ -99,6 +101,40 @@ class Processes:
             return 0.0
 
 
+class Units:
+    """Processor time (s, cumulative) and memory (bytes) of systemd services' control groups.
+
+    Kernel's documentation, cgroup-v2: `cpu.stat` has the time of all processes that ever were in
+    the group or below it, user and system; `memory.peak` (Linux 5.19) is since the group was made,
+    and has the pages of files that were charged to it. A service that does not run has no group.
+    """
+
+    def __init__(self, names, root="/sys/fs/cgroup"):
+        self.folders = {name: Path(root) / "system.slice" / f"{name}.service" for name in names}
+
+    def read(self):
+        """Return unit -> (seconds, bytes, peak bytes), each None where there is no such counter."""
+        found = {}
+        for name, folder in self.folders.items():
+            usage = re.search(r"^usage_usec (\d+)$", text_of(folder / "cpu.stat"), re.M)
+            if usage:
+                memory, peak = (text_of(folder / f"memory.{what}") for what in ("current", "peak"))
+                found[name] = (
+                    int(usage.group(1)) / 1e6,
+                    int(memory) if memory else None,
+                    int(peak) if peak else None,
+                )
+        return found
+
+
+def text_of(path):
+    """Read a small file; empty where there is none, or no longer."""
+    try:
+        return path.read_text()
+    except OSError:
+        return ""
+
+
 def kilobytes(status, key):
     """Read a value in kB from /proc/PID/status."""
     match = re.search(rf"^{key}:\s+(\d+) kB", status, re.M)
@@ -137,7 +173,7 @@ class Counters(threading.Thread):
             time.sleep(self.period)
 
 
-def render(processes, counters):
+def render(processes, counters, units=None):
     """Render everything in Prometheus' text format."""
     readings = sorted(processes.read().items())
     lines = []
@@ -152,6 +188,17 @@ def render(processes, counters):
     ):
         lines.append(f"# TYPE {name} {kind}")
         lines += [f'{name}{{process="{process}"}} {row[index]}' for process, row in readings]
+    groups = sorted(units.read().items()) if units is not None else []
+    for index, (name, kind) in enumerate(
+        [
+            ("schedlab_unit_cpu_seconds_total", "counter"),
+            ("schedlab_unit_memory_bytes", "gauge"),
+            ("schedlab_unit_peak_memory_bytes", "gauge"),
+        ]
+    ):
+        known = [(unit, row[index]) for unit, row in groups if row[index] is not None]
+        lines += [f"# TYPE {name} {kind}"] if known else []
+        lines += [f'{name}{{unit="{unit}"}} {value}' for unit, value in known]
     if counters is not None and counters.counters:
         lines.append(f"# TYPE {counters.metric} gauge")
         lines += [
@@ -161,7 +208,7 @@ def render(processes, counters):
     return "\n".join(lines) + "\n"
 
 
-def serve(port, processes, counters):
+def serve(port, processes, counters, units):
     """Answer scrapes until the process is ended."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -169,7 +216,7 @@ def serve(port, processes, counters):
             if self.path != "/metrics":
                 self.send_error(404)
                 return
-            body = render(processes, counters).encode()
+            body = render(processes, counters, units).encode()
             self.send_response(200)
             self.send_header("Content-Type", "text/plain; version=0.0.4")
             self.send_header("Content-Length", str(len(body)))
@@ -187,6 +234,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, default=9101)
     parser.add_argument("--processes", required=True)
+    parser.add_argument("--units", default="", help="names of services, without the suffix")
     parser.add_argument("--counters", metavar="METRIC=COMMAND")
     parser.add_argument("--counters-period", type=float, default=5.0, metavar="SECONDS")
     options = parser.parse_args()
@@ -195,7 +243,8 @@ def main():
         metric, _, command = options.counters.partition("=")
         counters = Counters(metric, command, options.counters_period)
         counters.start()
-    serve(options.port, Processes(options.processes.split(",")), counters)
+    units = Units([name for name in options.units.split(",") if name])
+    serve(options.port, Processes(options.processes.split(",")), counters, units)
 
 
 if __name__ == "__main__":

@@ -1,18 +1,43 @@
+#!/usr/bin/env python3
 """How the driver submits a job: by a command, or by a call of an API.
 
-Part of schedlab_driver.py, with nothing but Python's standard library (3.9 or later).
+Part of schedlab_driver.py, with nothing but Python's standard library (3.9 or later). As a program
+it asks once, for health checks: exit status 0 where the answer is a success, else 1 with a line on
+standard error.
+
+    schedlab_submit.py --api JSON GET PATH
+
+The API (`api` of plan.json, and --api)
+    url             https://HOST:PORT, or unix:PATH: HTTP over a Unix socket, without certificates
+    certificate, key, authority
+                    with https: the client's certificate and key, the server's authority
+    version_file    file whose text stands for {version} in the requests' paths; optional
+    answer          {id, message}: where the answer has the native id, and the words of a refusal
+                    (a list, joined by colons). Keys and indices, joined by dots: errors.0.error
+    repeat          true where the server refuses a second object of the same name (409), so that a
+                    request whose connection broke may be sent again
 """
 
 from __future__ import annotations
 
+import argparse
 import http.client
 import json
 import os
+import select
 import socket
 import ssl
 import subprocess
-from typing import Any, Dict, NamedTuple, Optional, Tuple
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 from urllib.parse import urlsplit
+
+UNIX = "unix:"
+CONNECT_LIMIT = 30.0  # s
+FULL = 0.002  # s between two attempts at a socket whose queue is full
 
 
 class Answer(NamedTuple):
@@ -51,17 +76,46 @@ def run_command(entry: Dict[str, Any], timeout: float) -> Answer:
     return Answer(done.returncode, native, done.stderr.strip())
 
 
+class UnixConnection(http.client.HTTPConnection):
+    """HTTP over a Unix socket."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__("localhost", timeout=CONNECT_LIMIT)
+        self.path = path
+
+    def connect(self) -> None:
+        """Connect, however many others do at this moment."""
+        limit = CONNECT_LIMIT if self.timeout is None else self.timeout
+        deadline = time.monotonic() + limit
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(limit)
+        while True:
+            try:
+                self.sock.connect(self.path)
+                return
+            except BlockingIOError:
+                # Unlike TCP's, a Unix socket's full queue refuses instead of waiting.
+                if time.monotonic() > deadline:
+                    raise socket.timeout("the server's queue of connections is full") from None
+                time.sleep(FULL)
+
+
 def connection_to(
-    options: Dict[str, str], context: Optional[ssl.SSLContext] = None
-) -> http.client.HTTPSConnection:
-    """Connection, not yet open, to an HTTPS server: {url, certificate, key, authority}."""
+    options: Dict[str, Any], context: Optional[ssl.SSLContext] = None
+) -> http.client.HTTPConnection:
+    """Connection, not yet open, to the server of an API."""
+    if options["url"].startswith(UNIX):
+        return UnixConnection(options["url"][len(UNIX) :])
     url = urlsplit(options["url"])
     return http.client.HTTPSConnection(
-        url.hostname or "", url.port or 443, context=context or identity(options), timeout=30
+        url.hostname or "",
+        url.port or 443,
+        context=context or identity(options),
+        timeout=CONNECT_LIMIT,
     )
 
 
-def identity(options: Dict[str, str]) -> ssl.SSLContext:
+def identity(options: Dict[str, Any]) -> ssl.SSLContext:
     """Who the client is, and whose servers it trusts."""
     # Not create_default_context: its strict checks (Python 3.13) refuse plain openssl CAs.
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -71,7 +125,7 @@ def identity(options: Dict[str, str]) -> ssl.SSLContext:
 
 
 def exchange(
-    connection: http.client.HTTPSConnection, method: str, path: str, body: Any, timeout: float
+    connection: http.client.HTTPConnection, method: str, path: str, body: Any, timeout: float
 ) -> Tuple[int, bytes]:
     """Status and whole body of the answer; only what was read whole leaves it usable."""
     connection.timeout = timeout
@@ -87,38 +141,62 @@ def exchange(
     return response.status, response.read()
 
 
-class Api:
-    """Connections to an HTTPS server that stay open from one request to the next.
+def version_of(options: Dict[str, Any]) -> str:
+    """Version of the API that the server was found to offer; empty where it has no file of it."""
+    path = options.get("version_file")
+    return Path(path).read_text(encoding="utf-8").strip() if path else ""
 
-    All are opened at once, so that no submission pays for a handshake; a request takes one that is
-    free. Not more than `connections` requests may be under way.
+
+def picked(answer: Any, place: str) -> str:
+    """Text of what stands at a place in an answer (`errors.0.error`); empty where it has none."""
+    for key in place.split("."):
+        try:
+            answer = answer[int(key)] if isinstance(answer, list) else answer[key]
+        except (KeyError, IndexError, ValueError, TypeError):
+            return ""
+    # A number of 0 is no id: an object without one.
+    return str(answer) if answer else ""
+
+
+class Api:
+    """Connections to the server of an API that stay open from one request to the next.
+
+    So many are opened at once, so that no submission pays for a handshake; a request takes one that
+    is free, and where there is none it opens a further one.
     """
 
-    def __init__(self, options: Dict[str, str], connections: int) -> None:
-        context = identity(options)
-        self.free = [connection_to(options, context) for _ in range(connections)]
-        for connection in self.free:
+    def __init__(self, options: Dict[str, Any], connections: int) -> None:
+        self.options = options
+        self.unix = options["url"].startswith(UNIX)
+        self.context = None if self.unix else identity(options)
+        self.version = version_of(options)
+        self.lock = threading.Lock()
+        self.free: List[http.client.HTTPConnection] = []
+        for _ in range(connections):
+            connection = connection_to(options, self.context)
             connection.connect()
+            self.free.append(connection)
 
     def submit(self, request: Dict[str, Any], timeout: float) -> Answer:
-        """Send a request; once more, on a new connection, where the server had closed this one.
+        """Send a request; where allowed once more, if the server had closed a kept connection.
 
         The request may have been heard before its connection broke, so the second time a refusal
         because of the same name (409) means that it was.
         """
-        connection = self.free.pop()
+        connection = self._taken()
+        path = request["path"].replace("{version}", self.version)
         retried = False
         try:
             while True:
                 kept = connection.sock is not None
                 try:
                     status, body = exchange(
-                        connection, request["method"], request["path"], request["body"], timeout
+                        connection, request["method"], path, request["body"], timeout
                     )
                     break
                 except (http.client.BadStatusLine, ConnectionError, ssl.SSLError) as error:
                     connection.close()
-                    if retried or not kept:
+                    if retried or not kept or not self.options.get("repeat"):
                         return Answer(None, None, str(error) or type(error).__name__)
                     retried = True
         except socket.timeout:
@@ -128,15 +206,55 @@ class Api:
             connection.close()
             return Answer(None, None, str(error) or type(error).__name__)
         finally:
-            self.free.append(connection)
-        try:
-            answer = json.loads(body)
-            name = (answer.get("metadata") or {}).get("name")
-            message = str(answer.get("message") or "")
-        except (ValueError, AttributeError):
-            name, message = None, body.decode("utf-8", "replace").strip()
+            with self.lock:
+                self.free.append(connection)
         if retried and status == 409:
             return Answer(0, request["body"]["metadata"]["name"], "accepted at the first attempt")
+        return self._answer(status, body)
+
+    def _taken(self) -> http.client.HTTPConnection:
+        with self.lock:
+            connection = self.free.pop() if self.free else None
+        if connection is None:
+            return connection_to(self.options, self.context)
+        if self.unix and connection.sock and select.select([connection.sock], [], [], 0)[0]:
+            # What can be read before anything was asked is the end: the server closed it.
+            connection.close()
+        return connection
+
+    def _answer(self, status: int, body: bytes) -> Answer:
+        places = self.options["answer"]
+        try:
+            answer = json.loads(body)
+            native = picked(answer, places["id"])
+            words = [picked(answer, place) for place in places["message"]]
+            message = ": ".join(word for word in words if word)
+        except ValueError:
+            native, message = "", body.decode("utf-8", "replace").strip()
         if status >= 300:
             return Answer(status, None, message or "HTTP status {}".format(status))
-        return Answer(0, name, "" if name else "the answer names no object")
+        return Answer(0, native or None, "" if native else message or "the answer names no object")
+
+
+def main() -> int:
+    """Command line."""
+    parser = argparse.ArgumentParser(description="Ask the API that jobs are submitted to.")
+    parser.add_argument("--api", type=json.loads, required=True, help="as in plan.json")
+    parser.add_argument("method", choices=["GET"])
+    parser.add_argument("path", help="with {version} for that of the API")
+    arguments = parser.parse_args()
+    try:
+        path = arguments.path.replace("{version}", version_of(arguments.api))
+        connection = connection_to(arguments.api)
+        status, body = exchange(connection, arguments.method, path, None, CONNECT_LIMIT)
+    except (OSError, http.client.HTTPException, ValueError, KeyError) as error:
+        print("schedlab_submit: {}: {}".format(type(error).__name__, error), file=sys.stderr)
+        return 1
+    if status >= 300:
+        text = body.decode("utf-8", "replace").strip()[-400:]
+        print("schedlab_submit: {}: HTTP status {}: {}".format(path, status, text), file=sys.stderr)
+    return int(status >= 300)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

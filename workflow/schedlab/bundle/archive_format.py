@@ -1,4 +1,4 @@
-"""Names and limits of the bundle's form, shared by those who write and those who read it."""
+"""Names and limits of the bundle format, shared by the writer and the reader."""
 
 from __future__ import annotations
 
@@ -12,32 +12,32 @@ from schedlab.outside.names import LONGEST
 SCHEMA = "schedlab.bundle/1"
 DESCRIPTION = "bundle.json"
 MANIFEST = "manifest.jsonl"
-SOURCE = "source"
 PATCH = "source.patch"
-CRATE = "ro-crate-metadata.json"
 CITATION = "CITATION.cff"
 ZENODO = ".zenodo.json"
 
 BLOCK = tarfile.BLOCKSIZE
 CHUNK = 1 << 20
 WINDOW = 1 << 23
-"""Memory of the zstd window, bytes: what an archive may ask of its reader."""
+"""Size of the zstd window in bytes: the memory that an archive may demand of its reader."""
 
 
 @dataclass(frozen=True)
-class Limits:
-    """What a reader accepts before it calls an archive a decompression bomb.
+class ArchiveLimits:
+    """ArchiveLimits above which a reader refuses an archive as a decompression bomb.
 
     Parameters
     ----------
     total : int
-        Bytes of all members together.
+        Largest size of all members together, in bytes.
     members : int
-        Number of members.
+        Largest number of members.
     ratio : int
-        Unpacked bytes for each packed byte, once more than `ratio_from` bytes were unpacked.
+        Largest number of unpacked bytes for each packed byte. It is checked only when more than
+        `ratio_from` bytes were unpacked.
     ratio_from : int
-        Bytes; short archives of equal lines may shrink as much as they like.
+        Number of unpacked bytes from which `ratio` counts: a short archive of equal lines may
+        have any ratio.
     """
 
     total: int = 64 << 30
@@ -47,12 +47,21 @@ class Limits:
 
 
 def header(name: str, size: int, *, executable: bool = False) -> bytes:
-    """Header of a member: its name, size and mode are the only things that vary.
+    """Return the header of a member. Only name, size and mode differ between headers.
+
+    Parameters
+    ----------
+    name : str
+        Path below the bundle's root.
+    size : int
+        Size of the content in bytes.
+    executable : bool
+        The file may be executed.
 
     Raises
     ------
     SchedlabError
-        When name or size do not fit into a plain header (ustar).
+        The name or the size does not fit into a plain header (ustar).
     """
     info = tarfile.TarInfo(name)
     info.size = size
@@ -62,11 +71,14 @@ def header(name: str, size: int, *, executable: bool = False) -> bytes:
     except ValueError as error:
         raise SchedlabError(
             f"{name}: does not fit into a bundle: {error}",
-            remedy=f"paths of at most {LONGEST} bytes and files below 8 GiB fit; leave it out or"
-            " shorten its path",
+            remedy=f"leave the file out or shorten its path: a path has at most {LONGEST} bytes"
+            " and a file less than 8 GiB",
         ) from error
 
 
 def folded(name: str) -> str:
-    """Name as the least particular file system sees it: without case and forms of accents."""
+    """Return a name without case and in one Unicode form.
+
+    Two names that some file system takes for one name are equal in this form.
+    """
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())

@@ -1,4 +1,4 @@
-"""The checkout in a bundle: its files at the commit, and what was not committed as a patch."""
+"""The checkout in a bundle: the files of the commit, and a patch of what was not committed."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ _DIFF = (
     "--cached", "--binary", "--full-index", "--no-color", "--no-ext-diff", "--no-textconv",
     "--no-renames", "--diff-algorithm=myers", "--unified=3", "--src-prefix=a/", "--dst-prefix=b/",
 )  # fmt: skip
-"""Everything that a user's own settings could change."""
+"""Options that fix all that a user's own Git settings could change in the output."""
 LARGEST_FILE, LARGEST_PATCH = 16 << 20, 256 << 20
-"""Bytes of one file, and of all, that are not committed."""
+"""Largest size in bytes of one file that is not committed, and of all such files together."""
 
 
 @dataclass(frozen=True)
 class SourceFile:
-    """A file at the commit."""
+    """A file of the commit."""
 
     name: str
     size: int
@@ -45,12 +45,12 @@ class Checkout:
     Parameters
     ----------
     root : pathlib.Path
-        Its folder.
+        Folder of the repository.
 
     Raises
     ------
     SchedlabError
-        When it is no repository, or has no commit.
+        The folder is not the root of a repository, or the repository has no commit.
     """
 
     def __init__(self, root: Path) -> None:
@@ -62,14 +62,14 @@ class Checkout:
             top = self._git("rev-parse", "--show-toplevel").decode().strip()
         except SchedlabError as error:
             raise SchedlabError(
-                f"{root} is no Git checkout with a commit: {error.message}",
-                remedy="bundles name the source by its commit: use a clone, or commit the files "
-                "(`git init && git add --all && git commit`)",
+                f"{root} is not a Git checkout with a commit: {error.message}",
+                remedy="use a clone, or commit the files (`git init && git add --all && "
+                "git commit`): a bundle identifies the source by its commit",
             ) from error
         if Path(top).resolve() != root.resolve():
             raise SchedlabError(
                 f"{root} is a folder inside another Git checkout, {top}",
-                remedy="use a clone of schedlab of its own",
+                remedy="use a separate clone of schedlab",
             )
 
     def _git(
@@ -87,18 +87,24 @@ class Checkout:
             message = done.stderr.decode(errors="replace").strip()
             raise SchedlabError(
                 f"git {arguments[0]} failed: {message[-500:]}",
-                remedy="mend the checkout (`git status`)",
+                remedy="repair the checkout (`git status`)",
             )
         return done.stdout
 
     def _command(self, *arguments: str) -> list[str]:
-        # Whoever runs schedlab trusts this folder already, also where another user owns it.
+        # Git refuses a folder that another user owns. Who runs schedlab trusts it already.
         return ["git", "-c", f"safe.directory={self.root.resolve()}", *arguments]
 
     def files(self) -> Iterator[SourceFile]:
-        """Yield the files of the commit, sorted; each must be read before the next.
+        """Yield the files of the commit in order of name. Read each before you take the next.
 
-        A symbolic link becomes a file that holds its target, as Git makes it where there are none.
+        A symbolic link becomes a file that holds the link's target. Git does the same on a file
+        system without symbolic links.
+
+        Raises
+        ------
+        SchedlabError
+            `git archive` fails.
         """
         process = subprocess.Popen(
             self._command("archive", "--format=tar", self.commit),
@@ -122,10 +128,10 @@ class Checkout:
         finally:
             process.stdout.close()
             if process.wait() not in {0, -13}:
-                raise SchedlabError("git archive failed", remedy="mend the checkout (`git fsck`)")
+                raise SchedlabError("git archive failed", remedy="repair the checkout (`git fsck`)")
 
     def file(self, name: str) -> bytes | None:
-        """Content of a file at the commit; None where there is none."""
+        """Return the content of a file of the commit, or None if the commit has no such file."""
         try:
             return self._git("show", f"{self.commit}:{name}")
         except SchedlabError:
@@ -138,38 +144,39 @@ class Checkout:
         others: Iterable[str] = (),
         check: Callable[[str, IO[bytes]], None] = lambda _name, _content: None,
     ) -> IO[bytes]:
-        """Difference of the sources to the commit, untracked ones too, ignored ones not.
+        """Return the changes of the sources since the commit as a patch.
 
-        In the lines that it adds, what identifies this machine is replaced. The repository itself
-        stays as it is: index and objects go to a temporary place.
+        The patch includes untracked files and excludes ignored ones. Words that identify this
+        machine are replaced in the lines that the patch adds. The repository does not change:
+        Git writes index and objects to a temporary folder.
 
         Parameters
         ----------
         identity : Identity
-            This machine.
+            Words that identify this machine.
         results : pathlib.Path
-            The results folder, which is no source.
+            The results folder, which is not part of the sources.
         others : iterable of str
             Further files that the pipeline reads (`changed_sources`).
         check : callable
-            Called with the name and content of each changed file that is not text.
+            Is called with the name and the content of each changed file that is not text.
 
         Returns
         -------
         IO
-            A temporary file that holds the patch.
+            A temporary file that holds the patch. The caller closes it.
 
         Raises
         ------
         SchedlabError
-            When a changed file is too large, or `check` says so.
+            A changed file is too large, or `check` refuses one.
         """
         names = changed_sources(self.root, results, others)
         self._require_small(names)
         target = tempfile.TemporaryFile()  # noqa: SIM115 - the caller reads it
         if not names:
             return target
-        with self._apart() as environment:
+        with self._temporary_index() as environment:
             listed = "\0".join(names).encode("utf-8", "surrogateescape")
             self._git("read-tree", self.commit, environment=environment)
             self._git(
@@ -186,7 +193,7 @@ class Checkout:
         return target
 
     def _require_small(self, names: Iterable[str]) -> None:
-        """Refuse before Git reads them: it holds whole files in memory."""
+        """Refuse large files before Git reads them, because Git holds whole files in memory."""
         total = 0
         for name in names:
             try:
@@ -197,17 +204,17 @@ class Checkout:
             if size > LARGEST_FILE or total > LARGEST_PATCH:
                 raise SchedlabError(
                     f"{name} is not committed and has {size} bytes: too much for a bundle's patch"
-                    f" (at most {LARGEST_FILE} bytes a file, {LARGEST_PATCH} of all)",
+                    f" (at most {LARGEST_FILE} bytes a file and {LARGEST_PATCH} bytes in all)",
                     remedy="commit it, list it in .gitignore, or move it out of the checkout",
                 )
 
     def _binary(self, environment: dict[str, str]) -> list[str]:
-        """Changed files that are there and are not text."""
-        told = self._git(
+        """Return the names of changed files that still exist and are not text."""
+        output = self._git(
             "diff", "--cached", "--numstat", "-z", "--no-renames", "--diff-filter=d",
             "--no-textconv", self.commit, environment=environment,
         )  # fmt: skip
-        rows = told.decode("utf-8", "surrogateescape").split("\0")
+        rows = output.decode("utf-8", "surrogateescape").split("\0")
         return [row.removeprefix("-\t-\t") for row in rows if row.startswith("-\t-\t")]
 
     @contextmanager
@@ -227,7 +234,8 @@ class Checkout:
             yield handle
 
     @contextmanager
-    def _apart(self) -> Iterator[dict[str, str]]:
+    def _temporary_index(self) -> Iterator[dict[str, str]]:
+        """Yield variables with which Git leaves index and objects of the repository alone."""
         with temporary_folder("schedlab-index-") as folder:
             objects = self._git("rev-parse", "--git-path", "objects").decode().strip()
             (folder / "objects").mkdir()
@@ -243,14 +251,21 @@ _HUNK = re.compile(rb"^@@ -\d+(?:,(\d+))? \+\d+(?:,(\d+))? @@")
 
 
 def clean_patch(lines: Iterable[bytes], identity: Identity) -> Iterator[bytes]:
-    """Replace what identifies a machine in the lines that a patch adds.
+    """Replace words that identify a machine in the lines that a patch adds.
 
-    Lines that are there already stay: the patch must still apply. So do binary parts.
+    Other lines and binary parts do not change, because the patch must still apply.
+
+    Parameters
+    ----------
+    lines : iterable of bytes
+        Lines of the patch, each with its line end.
+    identity : Identity
+        Words that identify the machine.
     """
     old = new = 0
     for line in lines:
         if old > 0 or new > 0:
-            # A line `\\ No newline at end of file` counts for neither side.
+            # Git counts a line `\\ No newline at end of file` on neither side.
             old -= line[:1] in {b" ", b"-", b"\n"}
             new -= line[:1] in {b" ", b"+", b"\n"}
             if line.startswith(b"+"):

@@ -1,6 +1,7 @@
-"""Which files of a results folder go into a bundle: those that records name, and nothing else.
+"""Which files of a results folder go into a bundle: only those that records name.
 
-So a key in a folder of secrets, a log or a console cannot get in by lying in the wrong place.
+A secret key, a log or the output of a console is therefore never packed because it lies in a
+folder of results.
 """
 
 from __future__ import annotations
@@ -33,31 +34,31 @@ from schedlab.paths import (
     trace_record,
     trial_folder,
 )
+from schedlab.printing import some
 from schedlab.results.imports import origins
 from schedlab.results.records import load_record
 from schedlab.schedulers import image_programs
-from schedlab.tables.build import load_left_out
 
 _NEVER = ("console/", "console.log", "prometheus/prometheus.log", "secrets/")
-"""Of records' outputs: what is for a diagnosis on the spot. Records keep their digests."""
+"""Outputs that serve only a diagnosis on this machine. The records keep their digests."""
 _DOCUMENTS = (".json", ".txt")
-"""Of images' and clusters' outputs: what is small and can be read. The others are disks, memory."""
+"""Outputs of images and clusters that are small texts. All others are disks or saved memory."""
 SHOWN = 20
-"""Names in one message."""
+"""Largest number of names in one message."""
 
 
 @dataclass(frozen=True)
 class Choice:
-    """What else goes into a bundle, beside what always does.
+    """Parts that go into a bundle only when the user asks for them.
 
     Parameters
     ----------
     blocks : bool
-        Prometheus' blocks of the trials.
+        Pack the Prometheus blocks of the trials.
     images : bool
-        Disks of the images.
+        Pack the disks of the images.
     snapshots : bool
-        Memory and disks of the clusters, with the keys and paths that are in them.
+        Pack memory and disks of the clusters. They contain keys and paths of this machine.
     """
 
     blocks: bool = False
@@ -65,7 +66,15 @@ class Choice:
     snapshots: bool = False
 
     def takes(self, folder: str, name: str) -> bool:
-        """Tell whether an output, named as in the record of its stage's folder, goes in."""
+        """Tell whether an output of a stage goes into the bundle.
+
+        Parameters
+        ----------
+        folder : str
+            Folder of the stage, below the results folder.
+        name : str
+            Name of the output in the stage's record.
+        """
         if name.startswith(_NEVER):
             return False
         kind = folder.partition("/")[0]
@@ -78,16 +87,16 @@ class Choice:
 
 @dataclass(frozen=True)
 class Content:
-    """A file that goes in.
+    """A file of the results that goes into a bundle.
 
     Attributes
     ----------
     name : str
         Path below the results folder.
     sha256 : str or None
-        What a record says of it, where one does.
+        SHA-256 that a record gives for the file; None if no record names it.
     opaque : bool
-        A disk or a saved memory: chosen as it is, and not searched.
+        The file is a disk or saved memory. It is packed without a search for secrets.
     """
 
     name: str
@@ -96,39 +105,40 @@ class Content:
 
 
 def stage_records(experiment: Experiment) -> Iterator[str]:
-    """Names of all records of an experiment, without the trials'."""
+    """Yield the names of all records of an experiment except those of traces and trials."""
     yield ACCELERATOR
     yield TOOLCHAIN
     for image in design.images(experiment):
         for stage in ("base", "image", *(["programs"] * bool(image_programs(image)))):
             yield image_record(image, stage)
+    for machines in design.machines(experiment):
+        yield cluster_record(machines, "provisioned")
     for cluster in experiment.clusters():
-        for state in ("provisioned", "configured"):
-            yield cluster_record(cluster.id, state)
+        yield cluster_record(cluster.id, "configured")
 
 
 def trace_records(experiment: Experiment) -> Iterator[str]:
-    """Names of the records of all traces of an experiment."""
+    """Yield the names of the records of all traces of an experiment."""
     for workload in experiment.workloads:
-        for nodes in experiment.nodes:
-            for repetition in range(1, experiment.repetitions + 1):
-                yield trace_record(workload.name, nodes, repetition)
+        for machine in experiment.machine_names():
+            for repetition in range(1, experiment.repetitions.trials + 1):
+                yield trace_record(workload.name, machine, repetition)
 
 
 def trial_folders(experiment: Experiment) -> list[str]:
-    """Folders of all trials of an experiment, below the results folder, in order of name."""
+    """Return the folders of all trials of an experiment, relative to the results folder, sorted."""
     return sorted(
         trial_folder(key.cluster, key.workload, key.repetition) for key in experiment.trials()
     )
 
 
 def load_packed_experiment(results: Path) -> Experiment:
-    """Experiment of a results folder, as the report left it there.
+    """Read the experiment that the report stage saved in a results folder.
 
     Raises
     ------
     SchedlabError
-        When the report was not made yet.
+        The results have no report yet.
     """
     path = results / EXPERIMENTS
     if not path.is_file():
@@ -139,12 +149,19 @@ def load_packed_experiment(results: Path) -> Experiment:
 
 
 def require_complete(results: Path, experiment: Experiment) -> None:
-    """Check that every record, table and figure is there.
+    """Check that every record, table and figure of an experiment exists.
+
+    Parameters
+    ----------
+    results : pathlib.Path
+        The results folder.
+    experiment : Experiment
+        The experiment of these results.
 
     Raises
     ------
     SchedlabError
-        Names what is missing, and how it is made.
+        Files are missing. The message names them.
     """
     wanted = [
         *stage_records(experiment),
@@ -159,19 +176,26 @@ def require_complete(results: Path, experiment: Experiment) -> None:
     ]
     missing = [name for name in wanted if not (results / name).is_file()]
     if missing:
-        more = f" and {len(missing) - SHOWN} more" if len(missing) > SHOWN else ""
         raise SchedlabError(
-            f"{results}: {len(missing)} files are missing that a bundle must have: "
-            + ", ".join(missing[:SHOWN])
-            + more,
+            f"{results}: {len(missing)} files that a bundle must have are missing: "
+            + some(missing, SHOWN),
             remedy="run `make report` to the end with the configuration of these results",
         )
 
 
 def contents(results: Path, experiment: Experiment, choice: Choice) -> Iterator[Content]:
-    """Yield every file of a results folder that goes in, one stage's folder after another.
+    """Yield every file of a results folder that goes into the bundle, stage by stage.
 
     Only one record at a time is held in memory.
+
+    Parameters
+    ----------
+    results : pathlib.Path
+        The results folder.
+    experiment : Experiment
+        The experiment of these results.
+    choice : Choice
+        Optional parts that the user asked for.
     """
     yield Content(EXPERIMENTS)
     yield Content(REPORT)
@@ -182,7 +206,10 @@ def contents(results: Path, experiment: Experiment, choice: Choice) -> Iterator[
         yield Content(figure_file(name))
         yield Content(figure_record(name))
     yield from recorded(results, "", experiment, choice)
-    # What the tables leave out is no part of what the report shows.
+    # Imported here because only packing reads tables, and the import of their library is slow.
+    from schedlab.tables.build import load_left_out
+
+    # The report does not show imports that the tables left out.
     left_out = load_left_out(results / TABLES)
     for origin in origins(results, experiment).sound[1:]:
         if origin.name in left_out:
@@ -203,11 +230,12 @@ def recorded(
     results : pathlib.Path
         The results folder.
     below : str
-        Where the experiment's results lie in it: empty, or a path with a slash at its end.
+        Folder of the experiment's results below `results`: empty, or a path that ends with a
+        slash.
     experiment : Experiment
-        Names stages and trials.
+        The experiment, which determines the names of stages and trials.
     choice : Choice
-        What goes in.
+        Optional parts that the user asked for.
     """
     for name in (*stage_records(experiment), *trace_records(experiment)):
         yield from _stage(results, below, name, choice)

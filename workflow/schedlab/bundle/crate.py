@@ -1,8 +1,8 @@
-"""RO-Crate metadata of a bundle, by the Provenance Run Crate profile (a Workflow Run Crate).
+"""RO-Crate metadata of a bundle, in the Provenance Run Crate profile (a Workflow Run Crate).
 
-The workflow is the Snakefile; each stage is a step of it with a tool. Stages with one record each
-are told as one action a record; the trials of a cluster are one action, whose result is the folder
-with their records, so that the metadata do not grow with the number of trials.
+The workflow is the Snakefile. Each stage is a step of it and has a tool. Each record of a stage
+becomes one action. All trials of a cluster become one action, whose result is the folder with
+their records: so the metadata do not grow with the number of trials.
 """
 
 from __future__ import annotations
@@ -16,10 +16,17 @@ from rocrate.model.contextentity import ContextEntity
 from rocrate.model.entity import Entity
 from rocrate.rocrate import ROCrate
 
-from schedlab.bundle.archive_format import SOURCE
-from schedlab.bundle.citation import author_names
 from schedlab.bundle.executions import DESCRIPTIONS, STEPS, Execution, with_analysis
-from schedlab.paths import EXPERIMENTS, RESULTS
+from schedlab.citation import author_names
+from schedlab.paths import (
+    EXPERIMENTS,
+    FIGURES,
+    PACKED_SOURCE,
+    REPORT,
+    RESULTS,
+    TABLES,
+    figure_file,
+)
 
 PROFILES = {
     "https://w3id.org/ro/wfrun/process/0.5": "Process Run Crate",
@@ -27,7 +34,7 @@ PROFILES = {
     "https://w3id.org/ro/wfrun/provenance/0.5": "Provenance Run Crate",
     "https://w3id.org/workflowhub/workflow-ro-crate/1.0": "Workflow RO-Crate",
 }
-WORKFLOW = f"{SOURCE}/Snakefile"
+WORKFLOW = f"{PACKED_SOURCE}/Snakefile"
 FORMATS = {
     "json": "application/json",
     "jsonl": "application/jsonl",
@@ -41,13 +48,13 @@ TERMS = "https://w3id.org/ro/terms/workflow-run#"
 
 
 class _Crate:
-    """Collects entities; the library keeps their order and form."""
+    """Collects the entities of the metadata."""
 
     def __init__(self) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             self.crate = ROCrate(version="1.1")
-        # Its own term: a context that would have to be fetched is not needed.
+        # Defined here, so that readers need not fetch a further context.
         self.crate.metadata.extra_terms["sha256"] = f"{TERMS}sha256"
 
     def context(self, key: str, kind: str, **properties: Any) -> Entity:
@@ -77,20 +84,20 @@ def metadata(
     executions: Iterable[Execution],
     figures: Iterable[str],
 ) -> bytes:
-    """RO-Crate metadata of a bundle, the same bytes for the same results.
+    """Return the RO-Crate metadata of a bundle. The same results give the same bytes.
 
     Parameters
     ----------
     name : str
-        Of the experiment.
+        Name of the experiment.
     date : str
-        Of the newest record, ISO 8601.
+        Date of the newest record, ISO 8601.
     citation : mapping
         Content of CITATION.cff.
     commit : str
-        Of the source.
+        Commit of the source.
     executions : iterable of Execution
-        Stages with a record, in their order.
+        Executions of the stages that have a record, in order.
     figures : iterable of str
         Names of the figures.
     """
@@ -193,12 +200,12 @@ def metadata(
 
 
 def _one(entities: list[Entity]) -> Entity | list[Entity]:
-    """A single value instead of a list of one, as RO-Crate wants it."""
+    """Return a list of one entity as that entity, as RO-Crate demands."""
     return entities[0] if len(entities) == 1 else entities
 
 
 def _parameters(crate: _Crate) -> tuple[list[Entity], list[Entity]]:
-    """Formal parameters: the experiment goes in, report and tables come out."""
+    """Add the formal parameters: the experiment as input, report and tables as outputs."""
 
     def parameter(identifier: str, kind: str, title: str) -> Entity:
         return crate.context(
@@ -251,7 +258,7 @@ def _workflow(
 
 
 def _steps(crate: _Crate, workflow: Entity, used: set[str]) -> dict[str, tuple[Entity, Entity]]:
-    """Steps and their tools, which the workflow has as parts."""
+    """Add the steps that ran, each with its tool, to the workflow."""
     steps = {}
     for position, step in enumerate(step for step in STEPS if step.name in used):
         tool = crate.context(
@@ -277,14 +284,14 @@ def _products(crate: _Crate, figures: Iterable[str], outputs: list[Entity]) -> l
     report, tables = outputs
     made = [
         crate.file(
-            f"{RESULTS}/report.html",
+            f"{RESULTS}/{REPORT}",
             name="The report",
             exampleOfWork=report,
         ),
-        crate.folder(f"{RESULTS}/tables/", name="Tables", exampleOfWork=tables),
-        crate.folder(f"{RESULTS}/figures/", name="Figures"),
+        crate.folder(f"{RESULTS}/{TABLES}/", name="Tables", exampleOfWork=tables),
+        crate.folder(f"{RESULTS}/{FIGURES}/", name="Figures"),
     ]
-    made += [crate.file(f"{RESULTS}/figures/{name}.svg", name=name) for name in figures]
+    made += [crate.file(f"{RESULTS}/{figure_file(name)}", name=name) for name in figures]
     return made
 
 

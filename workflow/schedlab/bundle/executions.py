@@ -1,4 +1,4 @@
-"""Stages of the workflow as a bundle's metadata tell them: what they do, and when they ran."""
+"""Stages of the workflow for a bundle's metadata: what each does, and when it ran."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from schedlab.paths import RESULTS
+from schedlab.paths import FIGURES, REPORT, RESULTS, TABLES
 
 
 class Step(NamedTuple):
-    """A stage of the workflow: its command and what it does."""
+    """A stage of the workflow: the name of its command, and what it does."""
 
     name: str
     description: str
@@ -35,18 +35,18 @@ DESCRIPTIONS = dict(STEPS)
 
 
 class Execution(NamedTuple):
-    """A stage as it was run.
+    """One execution of a stage.
 
     Parameters
     ----------
     step : str
-        Name of its step.
+        Name of the step.
     title : str
-        What it made.
+        What the execution made.
     result : str
-        Path in the bundle of its record, or a folder of records (with a slash at the end).
+        Path of its record in the bundle, or a folder of records (ends with a slash).
     start, end : str
-        ISO 8601.
+        Time of its start and of its end, ISO 8601.
     """
 
     step: str
@@ -57,7 +57,15 @@ class Execution(NamedTuple):
 
 
 def execution(record: Mapping[str, Any], result: str) -> Execution:
-    """What a record says of its stage's execution."""
+    """Return the execution that a record describes.
+
+    Parameters
+    ----------
+    record : mapping
+        Content of the record.
+    result : str
+        Path of the record in the bundle, or of a folder of records.
+    """
     start = datetime.fromisoformat(str(record["created"]))
     end = start + timedelta(seconds=float(record.get("duration") or 0))
     return Execution(
@@ -70,11 +78,21 @@ def execution(record: Mapping[str, Any], result: str) -> Execution:
 
 
 def with_analysis(executions: list[Execution], date: str) -> list[Execution]:
-    """Stages after the trials leave no record: they are told with the date of the newest one."""
+    """Return the executions, and one for each stage of the analysis.
+
+    The stages after the trials leave no record. Their time is the date of the newest record.
+
+    Parameters
+    ----------
+    executions : list of Execution
+        Executions with a record.
+    date : str
+        Date of the newest record, ISO 8601.
+    """
     used = {run.step for run in executions}
     after = [
-        Execution("tables", "tables", f"{RESULTS}/tables/", date, date),
-        Execution("figure", "figures", f"{RESULTS}/figures/", date, date),
-        Execution("report", "report", f"{RESULTS}/report.html", date, date),
+        Execution("tables", "tables", f"{RESULTS}/{TABLES}/", date, date),
+        Execution("figure", "figures", f"{RESULTS}/{FIGURES}/", date, date),
+        Execution("report", "report", f"{RESULTS}/{REPORT}", date, date),
     ]
     return [*executions, *(run for run in after if run.step not in used)]

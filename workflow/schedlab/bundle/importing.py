@@ -1,4 +1,4 @@
-"""Placing a bundle's trials beside local ones."""
+"""Import of a bundle's trials into local results."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 from schedlab.bundle.contents import Choice, load_packed_experiment, recorded, trial_folders
-from schedlab.bundle.open import Opened, opened
+from schedlab.bundle.open import OpenedResults, opened
 from schedlab.config import Experiment
 from schedlab.errors import SchedlabError
 from schedlab.outside.names import import_name, inside, require_writable
@@ -21,7 +21,8 @@ def import_bundle(
 ) -> tuple[Path, int]:
     """Copy the records and data of a bundle's own trials to ``results/imported/<name>``.
 
-    Trials that the bundle itself had imported are left out: import the bundle that they come from.
+    Trials that the bundle itself imported are not copied. To have them too, import the bundle
+    that they come from.
 
     Parameters
     ----------
@@ -30,31 +31,32 @@ def import_bundle(
     results : pathlib.Path
         Local results.
     name : str, optional
-        Name in tables and report; by default that of the bundle's experiment.
+        Name of the import in tables and report. The default is the name of the bundle's
+        experiment.
     force : bool
         Replace an earlier import of that name.
 
     Returns
     -------
     pathlib.Path, int
-        The folder, and the number of trials.
+        The folder of the import, and the number of trials.
 
     Raises
     ------
     SchedlabError
-        When the bundle is not sound, or the name is taken or no name.
+        The bundle is not sound, or the name is in use or not valid.
     """
     with opened(path) as source:
         if source.verified is None:
             raise SchedlabError(
                 f"{path} is a results folder, not a bundle",
-                remedy="pack it first: `schedlab bundle --results IMPORTED --output FILE`",
+                remedy=f"pack it first: `schedlab bundle --results {path} --output FILE`",
             )
         experiment = load_packed_experiment(source.results)
         name = name or experiment.name
         if not import_name(name):
             raise SchedlabError(
-                f"{name!r} is no name for an import",
+                f"{name!r} is not a valid name for an import",
                 remedy="use lower-case letters, digits and single hyphens: --as lab-b",
             )
         above = require_writable(results / IMPORTED, folder=True)
@@ -71,7 +73,7 @@ def import_bundle(
                 copy = inside(partial, entry)
                 copy.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(inside(source.results, entry), copy, follow_symlinks=False)
-            told = source.verified.description
+            description = source.verified.description
             trials = len(trial_folders(experiment))
             write_json(
                 partial / IMPORT,
@@ -79,9 +81,9 @@ def import_bundle(
                     "schema": SCHEMA,
                     "bundle": source.verified.digest,
                     "trials": trials,
-                    **{k: told.get(k) for k in ("release", "commit", "patched", "lineage")},
+                    **{k: description.get(k) for k in ("release", "commit", "patched", "lineage")},
                     "experiment": experiment.name,
-                    "created": told.get("created"),
+                    "created": description.get("created"),
                 },
             )
             if target.exists():
@@ -90,18 +92,18 @@ def import_bundle(
     return target, trials
 
 
-def _entries(source: Opened, experiment: Experiment) -> list[str]:
-    """Files to copy, below the results: each must be a member of the bundle.
+def _entries(source: OpenedResults, experiment: Experiment) -> list[str]:
+    """Return the files to copy, as paths below the results folder.
 
     Raises
     ------
     SchedlabError
-        When a record names a file that the bundle does not have.
+        A record names a file that is not a member of the bundle.
     """
     assert source.verified
     names = source.verified.names
     for folder in trial_folders(experiment):
-        # Before any record is read: an experiment may promise more trials than there are files.
+        # Checked before any record is read: the experiment may name many trials that do not exist.
         _require_listed(source, names, f"{folder}/{RECORD}")
     found = [EXPERIMENTS]
     for entry in recorded(source.results, "", experiment, Choice()):
@@ -110,10 +112,10 @@ def _entries(source: Opened, experiment: Experiment) -> list[str]:
     return found
 
 
-def _require_listed(source: Opened, names: frozenset[str], entry: str) -> None:
+def _require_listed(source: OpenedResults, names: frozenset[str], entry: str) -> None:
     if f"{RESULTS}/{entry}" not in names:
         raise SchedlabError(
-            f"{source.label}: {RESULTS}/{entry} is named by a record or the experiment, and is not"
-            " in the bundle",
-            remedy="ask its maker for a bundle that `make bundle` wrote",
+            f"{source.label}: {RESULTS}/{entry} is not in the bundle, although a record or the"
+            " experiment names it",
+            remedy="ask its author for a bundle that `make bundle` wrote",
         )

@@ -1,4 +1,4 @@
-"""One view of results, whether they are a folder, a bundle, or an unpacked bundle."""
+"""Access to results in one way, whether they are a folder, a bundle, or an unpacked bundle."""
 
 from __future__ import annotations
 
@@ -8,30 +8,30 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from schedlab.bundle.archive_format import DESCRIPTION, MANIFEST
-from schedlab.bundle.reader import HOSTILE
 from schedlab.bundle.verify import Verified, unpack, verify
 from schedlab.errors import SchedlabError
 from schedlab.outside.foreign import foreign
+from schedlab.outside.names import HOSTILE
 from schedlab.outside.temporary import temporary_folder
 from schedlab.paths import EXPERIMENTS, RESULTS, TABLES
 
 
 @dataclass(frozen=True)
-class Opened:
-    """Results to read.
+class OpenedResults:
+    """Results that are ready to be read.
 
     Attributes
     ----------
     results : pathlib.Path
         The results folder.
     experiments : pathlib.Path
-        The configuration that they are of; read it with `schedlab.config.read_experiment`.
+        Configuration of the results; read it with `schedlab.config.read_experiment`.
     label : str
-        What the user named: for headings and messages.
+        Path that the user gave, for headings and messages.
     is_bundle : bool
-        They come from a bundle; the folder is gone when the context is left.
+        The results come from a bundle. The folder is removed at the end of the context.
     verified : Verified or None
-        What verification found, for bundles.
+        Outcome of the verification; None for a results folder.
     """
 
     results: Path
@@ -42,7 +42,7 @@ class Opened:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[Opened]:
+def opened(path: Path) -> Iterator[OpenedResults]:
     """Open a results folder, a bundle, or the folder of an unpacked bundle.
 
     A bundle is verified while it is unpacked into a temporary folder.
@@ -50,15 +50,15 @@ def opened(path: Path) -> Iterator[Opened]:
     Raises
     ------
     SchedlabError
-        When there are no results, or the bundle does not pass its verification; and for whatever
-        goes wrong within the context because the content has another form.
+        There are no results, or the bundle fails its verification. Errors within the context
+        that come from malformed content are turned into this error too.
     """
     with foreign(path, "compare it with what this release of schedlab writes, or leave it out"):
         if path.is_dir():
             if (path / MANIFEST).is_file() and (path / DESCRIPTION).is_file():
                 yield _inside(path, path, verify(path))
             else:
-                yield Opened(path, _experiments(path), str(path), False)
+                yield OpenedResults(path, _experiments(path), str(path), False)
             return
         with temporary_folder("schedlab-bundle-") as folder, _named(path, folder):
             yield _inside(folder, path, unpack(path, folder))
@@ -66,7 +66,10 @@ def opened(path: Path) -> Iterator[Opened]:
 
 @contextmanager
 def _named(path: Path, folder: Path) -> Iterator[None]:
-    """Name a bundle in errors about what was unpacked of it: the folder is gone by then."""
+    """Name the bundle instead of the temporary folder in errors about unpacked files.
+
+    The folder no longer exists when the user reads the message.
+    """
     try:
         yield
     except SchedlabError as error:
@@ -78,17 +81,17 @@ def _named(path: Path, folder: Path) -> Iterator[None]:
         ) from error
 
 
-def _inside(root: Path, path: Path, verified: Verified) -> Opened:
+def _inside(root: Path, path: Path, verified: Verified) -> OpenedResults:
     results = root / RESULTS
-    return Opened(results, results / EXPERIMENTS, str(path), True, verified)
+    return OpenedResults(results, results / EXPERIMENTS, str(path), True, verified)
 
 
 def _experiments(results: Path) -> Path:
-    """Configuration of a results folder: its copy there, else that of the checkout around it."""
+    """Return the copy of the configuration in a results folder, else the one of its checkout."""
     copy, around = results / EXPERIMENTS, results.resolve().parent / "config" / EXPERIMENTS
     if not any((results / name).exists() for name in ("trials", TABLES, EXPERIMENTS)):
         raise SchedlabError(
-            f"{results}: holds no results",
+            f"{results}: contains no results",
             remedy="name a results folder (`make report` makes one) or a bundle",
         )
     return around if not copy.exists() and around.exists() else copy

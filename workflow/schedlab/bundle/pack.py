@@ -1,4 +1,4 @@
-"""Packing results into a bundle."""
+"""Packs results into a bundle."""
 
 from __future__ import annotations
 
@@ -11,15 +11,12 @@ from schedlab import __version__
 from schedlab.bundle import crate
 from schedlab.bundle.archive_format import (
     CITATION,
-    CRATE,
     DESCRIPTION,
     PATCH,
     SCHEMA,
-    SOURCE,
     ZENODO,
 )
 from schedlab.bundle.checkout import Checkout
-from schedlab.bundle.citation import read_citation, zenodo
 from schedlab.bundle.contents import (
     Choice,
     Content,
@@ -33,15 +30,17 @@ from schedlab.bundle.executions import Execution, execution
 from schedlab.bundle.scan import Scanner, secret_needles
 from schedlab.bundle.versions import versions
 from schedlab.bundle.writer import BundleWriter
+from schedlab.citation import read_citation, zenodo
 from schedlab.config import Experiment
 from schedlab.errors import SchedlabError
 from schedlab.figures import FIGURES
 from schedlab.outside.names import require_writable
-from schedlab.paths import CHECKOUT, RESULTS
+from schedlab.paths import CHECKOUT, CRATE, PACKED_SOURCE, RECORD, RESULTS
 from schedlab.privacy.identity import identity
 from schedlab.results.records import digest, file_digest, load_record
 
 _SEARCHED_AT_THEIR_SOURCE = (".parquet",)
+"""Suffixes of files that are not searched, because the records that they are made from are."""
 
 
 def pack(
@@ -61,17 +60,22 @@ def pack(
     output : pathlib.Path
         Archive to write.
     choice : Choice, optional
-        What goes in beside the usual.
+        Optional parts to pack.
     force : bool
         Replace an existing file.
     root : pathlib.Path
-        The checkout whose source goes in.
+        The checkout whose source is packed.
+
+    Returns
+    -------
+    str
+        SHA-256 of the archive.
 
     Raises
     ------
     SchedlabError
-        When something is missing, changed since its record, or must not be shared; nothing is
-        written then.
+        A file is missing, changed since its record, or must not be shared. No archive is written
+        then.
     """
     require_writable(output)
     if output.exists() and not force:
@@ -83,7 +87,7 @@ def pack(
     require_complete(results, experiment)
     checkout = Checkout(root)
     scanner = Scanner(identity(), secret_needles(results))
-    newest, lineage, executions = _told(results, experiment)
+    newest, lineage, executions = _read_records(results, experiment)
     citation_file = checkout.file(CITATION)
     citation = read_citation(citation_file)
     traces = [str(workload.file) for workload in experiment.workloads if hasattr(workload, "file")]
@@ -91,7 +95,7 @@ def pack(
         identity(),
         results,
         traces,
-        # In what is not text no name can be replaced, and bytes may equal one by chance.
+        # Names cannot be replaced in a binary file, and its bytes may equal a name by chance.
         lambda name, content: scanner.check(f"{PATCH}: {name}", content, machine=False),
     )
     patch_size = patch.seek(0, io.SEEK_END)
@@ -135,8 +139,8 @@ def pack(
     return writer.digest
 
 
-def _told(results: Path, experiment: Experiment) -> tuple[str, str, list[Execution]]:
-    """Date of the newest record, lineage of all trials, and the executions that the crate tells."""
+def _read_records(results: Path, experiment: Experiment) -> tuple[str, str, list[Execution]]:
+    """Return the date of the newest record, the lineage of all trials, and the executions."""
     executions = []
     for name in stage_records(experiment):
         executions.append(execution(load_record(results / name), f"{RESULTS}/{name}"))
@@ -144,7 +148,7 @@ def _told(results: Path, experiment: Experiment) -> tuple[str, str, list[Executi
     lineages: list[str] = []
     spans: dict[str, tuple[str, str]] = {}
     for folder in trial_folders(experiment):
-        record = load_record(results / folder / "record.json")
+        record = load_record(results / folder / RECORD)
         lineages.append(str(record["lineage"]))
         run = execution(record, folder)
         newest = max(newest, run.start)
@@ -159,7 +163,7 @@ def _told(results: Path, experiment: Experiment) -> tuple[str, str, list[Executi
 
 
 def _add(writer: BundleWriter, scanner: Scanner, results: Path, entry: Content) -> None:
-    """Add a file of the results, after it was searched and compared with its record."""
+    """Compare a file of the results with its record, search it for secrets, and add it."""
     path = results / entry.name
     if not path.is_file() or path.is_symlink():
         raise SchedlabError(
@@ -171,8 +175,7 @@ def _add(writer: BundleWriter, scanner: Scanner, results: Path, entry: Content) 
     if entry.sha256 and file_digest(path) != entry.sha256:
         raise SchedlabError(
             f"{path} is not the file that its record describes",
-            remedy=f"remove {path.parent / 'record.json'} and run `make report`: the stage runs "
-            "again",
+            remedy=f"remove {path.parent / RECORD} and run `make report`: the stage runs again",
         )
     if not entry.opaque and path.suffix not in _SEARCHED_AT_THEIR_SOURCE:
         with path.open("rb") as handle:
@@ -184,13 +187,14 @@ def _add(writer: BundleWriter, scanner: Scanner, results: Path, entry: Content) 
 def _add_source(
     writer: BundleWriter, scanner: Scanner, name: str, content: bytes, executable: bool
 ) -> None:
-    # What was committed is meant for everyone, names in it too; keys never are.
-    scanner.check(f"{SOURCE}/{name}", io.BytesIO(content), machine=False)
-    writer.add(f"{SOURCE}/{name}", io.BytesIO(content), len(content), executable=executable)
+    # Committed files are public, so names in them may stay. Secret keys may not.
+    path = f"{PACKED_SOURCE}/{name}"
+    scanner.check(path, io.BytesIO(content), machine=False)
+    writer.add(path, io.BytesIO(content), len(content), executable=executable)
 
 
 class _Added(io.RawIOBase):
-    """Lines that a patch adds, and the names of files in it, as a file."""
+    """A file of the lines that a patch adds and of the file names in it."""
 
     def __init__(self, patch: IO[bytes]) -> None:
         self._patch = patch

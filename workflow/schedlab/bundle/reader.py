@@ -1,12 +1,13 @@
-"""Reading a bundle's archive: one pass, nothing trusted, nothing written.
+"""Reads a bundle's archive in one pass. It trusts nothing in the archive and writes no file.
 
-Only what :mod:`schedlab.bundle.writer` can have written is accepted: every header is made anew from
-name, size and mode and compared, so that links, devices, sparse files, extended headers and bytes
-hidden in padding are refused by construction. Messages name the common attacks by their kind.
+The reader accepts only what :mod:`schedlab.bundle.writer` can write. It makes each header again
+from the member's name, size and mode, and compares it with the header in the archive. This
+excludes links, devices, sparse files, extended headers, and bytes hidden in padding. The messages
+name the common attacks by their kind.
 
-The `data` filter of :mod:`tarfile` would add nothing: it guards an extraction, and lets pass links
-within the folder, sparse files, absolute paths (shortened), backslashes, control characters, and
-names that are there twice.
+The `data` filter of :mod:`tarfile` would add nothing. It protects an extraction, but accepts links
+within the folder, sparse files, absolute paths (which it shortens), backslashes, control
+characters, and names that occur twice.
 """
 
 from __future__ import annotations
@@ -26,17 +27,16 @@ from schedlab.bundle.archive_format import (
     BLOCK,
     CHUNK,
     WINDOW,
-    Limits,
+    ArchiveLimits,
     folded,
     header,
 )
 from schedlab.bundle.writer import seal
 from schedlab.errors import SchedlabError
-from schedlab.outside.names import name_problem
+from schedlab.outside.names import HOSTILE, name_problem
 
-DAMAGED = "get the bundle again from whom you have it, and compare the digest that packing printed"
+DAMAGED = "get the bundle again from its author, and compare the digest that packing printed"
 _FRAME_HEADER = 18
-HOSTILE = "do not use it; schedlab never writes this: ask its maker for another"
 
 _KINDS = {
     tarfile.SYMTYPE: "a symbolic link",
@@ -57,16 +57,16 @@ _KINDS = {
 
 @dataclass
 class Member:
-    """A file of the archive; its content can be read once, before the next member.
+    """A file of the archive. Its content can be read once, before the next member.
 
     Attributes
     ----------
     name : str
         Path below the bundle's root.
     size : int
-        Bytes.
+        Size in bytes.
     content : IO
-        Its bytes.
+        The file's bytes.
     """
 
     name: str
@@ -75,16 +75,16 @@ class Member:
 
 
 def damaged(path: Path, what: str) -> SchedlabError:
-    """Error about an archive that is not what its maker wrote."""
+    """Return the error for an archive that changed after it was written."""
     return SchedlabError(f"{path}: {what}", remedy=DAMAGED)
 
 
 def hostile(path: Path, what: str) -> SchedlabError:
-    """Error about an archive that schedlab cannot have written."""
+    """Return the error for an archive that schedlab cannot have written."""
     return SchedlabError(f"{path}: refused: {what}", remedy=HOSTILE)
 
 
-class _Section(io.RawIOBase):
+class _BeforeSeal(io.RawIOBase):
     """The part of a file before its seal."""
 
     def __init__(self, handle: IO[bytes], size: int) -> None:
@@ -101,21 +101,23 @@ class _Section(io.RawIOBase):
 
 
 def archive_digest(path: Path) -> str:
-    """Check an archive's seal, which covers every byte of the file before it; return its SHA-256.
+    """Check the seal of an archive, and return the archive's SHA-256.
+
+    The seal covers every byte of the file before it.
 
     Raises
     ------
     SchedlabError
-        When the file is no bundle, cut short, changed, or has bytes after its end.
+        The file is not a bundle, is cut short, was changed, or has bytes after its end.
     """
     length = len(seal(bytes(32)))
     sha256 = hashlib.sha256()
     try:
         if not path.is_file():
-            # A device never ends, and a named pipe waits for a writer.
+            # Reading a device never ends, and reading a named pipe waits for a writer.
             path.stat()
             raise SchedlabError(
-                f"{path}: is no bundle: it is not a file",
+                f"{path}: is not a bundle: it is not a file",
                 remedy="name a file that `make bundle` wrote, or a results folder",
             )
         with path.open("rb") as handle:
@@ -123,7 +125,7 @@ def archive_digest(path: Path) -> str:
             start = handle.read(4)
             if start != zstandard.MAGIC_NUMBER.to_bytes(4, "little"):
                 raise SchedlabError(
-                    f"{path}: is no bundle: it does not begin as a zstd archive",
+                    f"{path}: is not a bundle: it does not begin as a zstd archive",
                     remedy="name a file that `make bundle` wrote, or a results folder",
                 )
             handle.seek(0)
@@ -142,37 +144,37 @@ def archive_digest(path: Path) -> str:
         return sha256.hexdigest()
     if end[:-32] != expected[:-32]:
         raise damaged(path, "does not end as a bundle does: cut short, or followed by other bytes")
-    raise damaged(path, "its bytes are not those that were written: the digest at its end differs")
+    raise damaged(path, "its bytes were changed: the digest at its end differs")
 
 
 class BundleReader:
-    """Members of an archive whose seal was checked.
+    """Reads the members of an archive whose seal was checked (:func:`archive_digest`).
 
     Parameters
     ----------
     path : pathlib.Path
         The archive.
-    limits : Limits
-        When it is a bomb.
+    limits : ArchiveLimits
+        ArchiveLimits above which the archive is refused as a decompression bomb.
     """
 
-    def __init__(self, path: Path, limits: Limits | None = None) -> None:
+    def __init__(self, path: Path, limits: ArchiveLimits | None = None) -> None:
         self.path = path
-        self.limits = limits or Limits()
+        self.limits = limits or ArchiveLimits()
 
     def members(self) -> Iterator[Member]:
-        """Yield the members in their order.
+        """Yield the members in the order of the archive.
 
         Raises
         ------
         SchedlabError
-            At the first thing that is not as it must be.
+            The archive differs from what schedlab writes. The first difference is named.
         """
         size = self.path.stat().st_size - len(seal(bytes(32)))
         with self.path.open("rb") as handle:
             self._one_frame(handle, size)
             handle.seek(0)
-            section = _Section(handle, size)
+            section = _BeforeSeal(handle, size)
             decompressor = zstandard.ZstdDecompressor(max_window_size=WINDOW)
             self._packed = size
             self._unpacked = 0
@@ -184,7 +186,10 @@ class BundleReader:
                     raise hostile(self.path, "there are bytes after the archive's end")
 
     def _one_frame(self, handle: IO[bytes], size: int) -> None:
-        """Check that one zstd frame reaches to the seal: what follows a frame would go unseen."""
+        """Check that one zstd frame reaches to the seal.
+
+        The decompressor stops at the end of a frame, so nothing would check bytes after it.
+        """
         start = handle.read(_FRAME_HEADER)
         try:
             found = zstandard.get_frame_parameters(start)
@@ -200,11 +205,11 @@ class BundleReader:
             handle.seek(position)
             block = int.from_bytes(handle.read(3), "little")
             last, kind, length = bool(block & 1), block >> 1 & 3, block >> 3
-            # A block of one repeated byte holds that byte alone.
+            # A block of kind 1 repeats one byte, and only that byte is stored.
             position += 3 + (1 if kind == 1 else length)
         position += 4 * found.has_checksum
         if not last or position > size:
-            raise damaged(self.path, "it is cut short: the compressed data do not end")
+            raise damaged(self.path, "it is cut short: the compressed data have no end")
         if position < size:
             raise hostile(self.path, "there are bytes after the compressed data")
 
@@ -215,7 +220,7 @@ class BundleReader:
             block = self._exactly(BLOCK)
             if not block.strip(b"\0"):
                 if self._exactly(BLOCK).strip(b"\0"):
-                    raise hostile(self.path, "its end is not marked as it must be")
+                    raise hostile(self.path, "its end is marked in another way than schedlab does")
                 return
             name, size = self._header(block)
             self._unique(name, seen, folders)
@@ -253,7 +258,7 @@ class BundleReader:
     def _unique(self, name: str, seen: set[str], folders: set[str]) -> None:
         key = folded(name)
         if key in seen:
-            raise hostile(self.path, f"the name {name} is there twice (or differs in case only)")
+            raise hostile(self.path, f"the name {name} occurs twice (or differs in case only)")
         if key in folders:
             raise hostile(self.path, f"{name} is a file and a folder")
         parts = key.split("/")
@@ -264,7 +269,13 @@ class BundleReader:
         folders |= above
 
     def read(self, size: int) -> bytes:
-        """Read at most `size` bytes of the unpacked stream, within the limits."""
+        """Read at most `size` bytes of the unpacked stream.
+
+        Raises
+        ------
+        SchedlabError
+            The compressed data are damaged, or exceed the limits.
+        """
         try:
             data = self._stream.read(size)
         except zstandard.ZstdError as error:
@@ -296,7 +307,7 @@ class BundleReader:
 
 
 class _Content(io.RawIOBase):
-    """Content of one member, as a file."""
+    """The content of one member as a file."""
 
     def __init__(self, reader: BundleReader, size: int) -> None:
         self._reader, self._left = reader, size
@@ -314,6 +325,6 @@ class _Content(io.RawIOBase):
         return len(data)
 
     def drain(self) -> None:
-        """Read what nobody read."""
+        """Read what the caller left unread, so that the next member can be read."""
         while self._left:
             self._left -= len(self._reader._exactly(min(CHUNK, self._left)))

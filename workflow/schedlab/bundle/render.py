@@ -1,6 +1,6 @@
-"""Making figures and report of a bundle anew, and comparing them with those in it.
+"""Makes figures and report of a bundle again, and compares them with those in the bundle.
 
-Nothing but the Python environment is needed: no network, no privileges, no libvirt, no Snakemake.
+This needs only the Python environment: no network, privileges, libvirt or Snakemake.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from schedlab.outside.names import require_writable
 from schedlab.paths import FIGURES as FIGURES_FOLDER
 from schedlab.paths import REPORT, TABLE_FILES, TABLES, figure_file
 from schedlab.report.render import render_report
-from schedlab.tables.build import Tables, build_tables, load_left_out
+from schedlab.tables.build import build_tables, load_left_out
 from schedlab.tables.imported import sound_origins
 
 
 @dataclass(frozen=True)
 class Rendered:
-    """What was made anew.
+    """Outcome of rendering a bundle.
 
     Attributes
     ----------
     same, different : list of str
-        Files that are, or are not, those of the bundle, byte for byte.
+        Files that are equal to those of the bundle byte for byte, and files that are not.
     versions : dict of str to (str, str)
-        Libraries whose version in the bundle is not that of here.
+        Libraries whose version differs: the version in the bundle, and the one here.
     left_out : dict of str to str
         Imports in the bundle that cannot be read, with the reason.
     """
@@ -49,18 +49,18 @@ def render(path: Path, output: Path, *, tables: bool = False, force: bool = Fals
     Parameters
     ----------
     path : pathlib.Path
-        What to render.
+        The bundle or results folder.
     output : pathlib.Path
-        Folder for `figures/`, `report.html` and, where they are made, `tables/`.
+        Folder for `figures/`, `report.html` and, if `tables` is set, `tables/`.
     tables : bool
-        Make the tables anew from the trials, and everything from them.
+        Make the tables from the trials first, instead of using those of the bundle.
     force : bool
-        Write into a folder that holds something.
+        Write into a folder that is not empty.
 
     Raises
     ------
     SchedlabError
-        When `output` is not empty, or the bundle is not sound.
+        `output` is not empty, or the bundle is not sound.
     """
     require_writable(output, folder=True)
     if output.exists() and any(output.iterdir()) and not force:
@@ -88,11 +88,11 @@ def render(path: Path, output: Path, *, tables: bool = False, force: bool = Fals
             experiment,
             output / REPORT,
         )
-        names = [f"figures/{name}.svg" for name in FIGURES] + [REPORT]
-        names += [f"tables/{name}.parquet" for name in Tables._fields] * tables
+        names = [*map(figure_file, FIGURES), REPORT]
+        names += [f"{TABLES}/{name}" for name in TABLE_FILES] * tables
         same = [name for name in names if _equal(source.results / name, output / name)]
-        told = source.verified.description if source.verified else {}
-        then: dict[str, Any] = told.get("versions", {})
+        description = source.verified.description if source.verified else {}
+        then: dict[str, Any] = description.get("versions", {})
     return Rendered(
         same,
         [name for name in names if name not in same],

@@ -1,7 +1,8 @@
-"""The last lock: nothing secret, and nothing of this machine, in what is about to be packed.
+"""Search for secrets and for words that identify this machine in files about to be packed.
 
-What is shared is clean when it is written (:mod:`schedlab.privacy.identity`), and contents come
-from records alone (:mod:`schedlab.bundle.contents`). This searches all the same.
+Files are already cleaned when they are written (:mod:`schedlab.privacy.identity`), and only files
+that records name are packed (:mod:`schedlab.bundle.contents`). This search is a last check, in case
+one of these fails.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from schedlab.privacy.identity import Identity
 from schedlab.privacy.secrets import secrets_in
 
 OVERLAP = 4096
-"""Bytes of a part that are searched again with the next one: no pattern is longer."""
+"""Bytes at the end of a part that are searched again with the next part. No pattern is longer."""
 
 _WORD = re.compile(rb"[A-Za-z0-9+/_-]{32,}={0,2}")
 _LARGEST_SECRET = 1 << 16
@@ -27,9 +28,10 @@ _PUBLIC = (".pub", ".tfstate", ".backup")
 
 
 def secret_needles(results: Path) -> frozenset[bytes]:
-    """What the clusters' folders of secrets hold, in the forms in which it could get out.
+    """Return the contents of the clusters' folders of secrets, in all forms to search for.
 
-    Keys as they are, in base64 and in hexadecimal digits; of text files also every long word.
+    Of a binary file these are its content, that content in base64, and in hexadecimal digits; of
+    a text file every long word.
     """
     needles: set[bytes] = set()
     for path in results.glob("clusters/*/*/secrets/**/*"):
@@ -52,9 +54,9 @@ class Scanner:
     Parameters
     ----------
     identity : Identity
-        This machine.
+        Words that identify this machine.
     needles : frozenset of bytes
-        Contents that must not get out.
+        Contents that must not be shared.
     """
 
     def __init__(self, identity: Identity, needles: frozenset[bytes] = frozenset()) -> None:
@@ -62,21 +64,21 @@ class Scanner:
         self._needles = sorted(needles)
 
     def check(self, name: str, handle: IO[bytes], *, machine: bool = True) -> None:
-        """Search a file from where it stands; also what is packed in it (`unpacked`).
+        """Search a file from its current position, and also what is packed in it (`unpacked`).
 
         Parameters
         ----------
         name : str
-            For the message.
+            Name of the file, for the message.
         handle : IO
             The file.
         machine : bool
-            Search for what identifies the machine too.
+            Search for words that identify the machine too.
 
         Raises
         ------
         SchedlabError
-            Says what was found where, without repeating it.
+            Something was found. The message names its kind and the file, but does not repeat it.
         """
         for stream in unpacked(name, handle):
             before = b""
@@ -84,9 +86,9 @@ class Scanner:
                 found = self._found(before + part, machine=machine)
                 if found:
                     raise SchedlabError(
-                        f"{name} holds {', '.join(found)}: nothing was packed",
-                        remedy="run the stage that wrote it again with this version of schedlab, "
-                        "which leaves it out; in a file of your own, take it out",
+                        f"{name} contains {', '.join(found)}: nothing was packed",
+                        remedy="run the stage that wrote the file again with this version of "
+                        "schedlab, which does not write it; from a file of your own, remove it",
                     )
                 before = (before + part)[-OVERLAP:]
 

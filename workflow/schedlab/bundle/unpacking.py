@@ -1,4 +1,4 @@
-"""What is packed in a file, by its first bytes: gzip, bzip2, xz, zstd, zip."""
+"""Unpacks compressed files (gzip, bzip2, xz, zstd, zip), recognised by their first bytes."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ from schedlab.bundle.archive_format import WINDOW
 from schedlab.errors import SchedlabError
 
 LARGEST = 8 << 30
-"""Unpacked bytes: more cannot be searched in a reasonable time."""
+"""Largest number of unpacked bytes: to search more would take too long."""
 _BROKEN = (OSError, EOFError, zlib.error, lzma.LZMAError, zstandard.ZstdError, zipfile.BadZipFile)
 
 
 def unpacked(name: str, handle: IO[bytes]) -> Iterator[IO[bytes]]:
-    """Yield a file, and then what is packed in it; each must be read before the next.
+    """Yield a file, and then each stream that is packed in it. Read each before the next.
 
-    Damaged data end where they cannot be unpacked: nobody else can read on there either.
+    A stream with damaged data ends where they cannot be unpacked: no other reader can get further.
 
     Parameters
     ----------
     name : str
-        For the message.
+        Name of the file, for the message.
     handle : IO
-        The file; what cannot be sought back to its start is not unpacked.
+        The file. If it is not seekable, it is not unpacked.
 
     Raises
     ------
     SchedlabError
-        When it unpacks to more than `LARGEST` bytes.
+        The file unpacks to more than `LARGEST` bytes.
     """
     if not handle.seekable():
         yield handle
@@ -47,7 +47,7 @@ def unpacked(name: str, handle: IO[bytes]) -> Iterator[IO[bytes]]:
     yield handle
     handle.seek(start)
     for stream in _streams(magic, handle):
-        yield cast(IO[bytes], _Bounded(name, stream))
+        yield cast(IO[bytes], _LimitedStream(name, stream))
 
 
 def _streams(magic: bytes, handle: IO[bytes]) -> Iterator[IO[bytes]]:
@@ -66,12 +66,12 @@ def _streams(magic: bytes, handle: IO[bytes]) -> Iterator[IO[bytes]]:
                 for member in archive.infolist():
                     with archive.open(member) as content:
                         yield content
-        except (*_BROKEN, RuntimeError, NotImplementedError):  # encrypted; an unknown method
+        except (*_BROKEN, RuntimeError, NotImplementedError):  # encrypted, or unknown method
             return
 
 
-class _Bounded(io.RawIOBase):
-    """A stream that ends where its data are damaged, and is refused where it is too long."""
+class _LimitedStream(io.RawIOBase):
+    """A stream that ends where its data are damaged, and raises an error if it is too long."""
 
     def __init__(self, name: str, stream: IO[bytes]) -> None:
         self._name, self._stream, self._read = name, stream, 0
@@ -88,6 +88,6 @@ class _Bounded(io.RawIOBase):
         if self._read > LARGEST:
             raise SchedlabError(
                 f"{self._name} unpacks to more than {LARGEST} bytes: it cannot be searched",
-                remedy="leave it out, or keep it smaller",
+                remedy="leave it out, or make it smaller",
             )
         return part

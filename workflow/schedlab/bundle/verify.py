@@ -1,4 +1,4 @@
-"""Checking a bundle against its own manifest, and unpacking one that is sound."""
+"""Checks a bundle against its manifest, and unpacks it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from schedlab.bundle.archive_format import (
     DESCRIPTION,
     MANIFEST,
     SCHEMA,
-    Limits,
+    ArchiveLimits,
 )
 from schedlab.bundle.reader import BundleReader, Member, archive_digest, damaged, hostile
 from schedlab.errors import SchedlabError
@@ -25,17 +25,18 @@ from schedlab.outside.names import name_problem
 from schedlab.results.records import file_digest
 
 _SMALL = 1 << 20
-"""Bytes that the description may have."""
+"""Largest size of the description in bytes."""
 _LARGEST_MANIFEST = 1 << 29
+"""Largest size of the manifest in bytes."""
 _LONGEST_ROW = 1 << 12
-"""Bytes of a row of the manifest."""
+"""Largest size of a row of the manifest in bytes."""
 _SHOWN = 1000
-"""Files in one message."""
+"""Largest number of files in one message."""
 _RESERVE = 256 << 20
 """Bytes that unpacking leaves free on the disk."""
 
 
-_TOLD: dict[str, type] = {
+_DESCRIPTION_TYPES: dict[str, type] = {
     "release": str,
     "name": str,
     "created": str,
@@ -45,25 +46,25 @@ _TOLD: dict[str, type] = {
     "included": dict,
     "versions": dict,
 }
-"""What the description tells, with the type of each."""
+"""Type of each value of the description."""
 
 
 @dataclass(frozen=True)
 class Verified:
-    """A bundle in which everything is as its manifest says.
+    """A bundle that agrees with its manifest.
 
     Attributes
     ----------
     digest : str
-        SHA-256 of the archive, or of the manifest of an unpacked one.
+        SHA-256 of the archive; for an unpacked bundle, SHA-256 of the manifest.
     description : dict
         Content of ``bundle.json``.
     members : int
         Number of files, without the manifest.
     size : int
-        Their bytes.
+        Size of these files together, in bytes.
     names : frozenset of str
-        Paths of the files below the bundle's root: those that the manifest lists.
+        Paths of these files below the bundle's root.
     """
 
     digest: str
@@ -74,12 +75,20 @@ class Verified:
 
 
 def describe(path: Path, content: bytes) -> dict[str, Any]:
-    """Read ``bundle.json`` and refuse a form that this release does not know.
+    """Read ``bundle.json``, and refuse a format that this release does not know.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The bundle, for messages.
+    content : bytes
+        Content of ``bundle.json``.
 
     Raises
     ------
     SchedlabError
-        Names the release that wrote it where that is a newer one.
+        The description cannot be read, or its format is unknown. If a newer release wrote it,
+        the message names that release.
     """
     try:
         description = parse_json(content)
@@ -87,56 +96,73 @@ def describe(path: Path, content: bytes) -> dict[str, Any]:
     except (ValueError, KeyError, TypeError) as error:
         raise damaged(path, f"its {DESCRIPTION} cannot be read: {error}") from error
     if schema == SCHEMA:
-        for key, kind in _TOLD.items():
+        for key, kind in _DESCRIPTION_TYPES.items():
             if key in description and not isinstance(description[key], kind):
                 raise damaged(
-                    path, f"its {DESCRIPTION} cannot be read: {key} is no {kind.__name__}"
+                    path, f"its {DESCRIPTION} cannot be read: {key} is not a {kind.__name__}"
                 )
         return dict(description)
     family, _, number = SCHEMA.rpartition("/")
     theirs = schema.removeprefix(f"{family}/")
     if schema.startswith(f"{family}/") and theirs.isdigit() and int(theirs) > int(number):
         raise SchedlabError(
-            f"{path}: is of a newer form, {schema}: schedlab {release} wrote it, this is"
-            f" {__version__}, which knows {SCHEMA}",
-            remedy=f"read it with schedlab {release} or later, for example the source in it"
-            " (`tar --zstd -xf BUNDLE source`)",
+            f"{path}: has the newer format {schema}: schedlab {release} wrote it, but this is"
+            f" schedlab {__version__}, which knows {SCHEMA}",
+            remedy=f"read it with schedlab {release} or later, for example with the source that"
+            " the bundle contains (`tar --zstd -xf BUNDLE source`)",
         )
     raise SchedlabError(
-        f"{path}: has the unknown form {schema!r}, expected {SCHEMA!r}",
+        f"{path}: has the unknown format {schema!r}, expected {SCHEMA!r}",
         remedy="read it with the release of schedlab that wrote it, or pack the results again",
     )
 
 
-def verify(path: Path, limits: Limits | None = None) -> Verified:
-    """Check an archive, or the folder of an unpacked one; write nothing.
+def verify(path: Path, limits: ArchiveLimits | None = None) -> Verified:
+    """Check an archive, or the folder of an unpacked one. Nothing is written.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The archive or folder.
+    limits : ArchiveLimits, optional
+        Limits of an archive.
 
     Raises
     ------
     SchedlabError
-        Names every changed, missing and added file, or why the archive is refused.
+        Files were changed, removed or added (the message names them), or the archive is refused.
     """
     if path.is_dir():
         return _verify_folder(path)
     return _read(path, limits, lambda member: _hash(member, None))
 
 
-def unpack(path: Path, folder: Path, limits: Limits | None = None) -> Verified:
-    """Check an archive while it is unpacked into `folder`, which must be a temporary one.
+def unpack(path: Path, folder: Path, limits: ArchiveLimits | None = None) -> Verified:
+    """Check an archive while it is unpacked into `folder`, which must be temporary.
 
-    Files are made anew and only there, folders are real ones: nothing outside can be reached.
+    Every file is created below `folder`, and no member is a link, so nothing outside can be
+    written.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The archive.
+    folder : pathlib.Path
+        Empty folder to unpack into.
+    limits : ArchiveLimits, optional
+        Limits of the archive.
 
     Raises
     ------
     SchedlabError
-        As :func:`verify`; what was unpacked so far is then of no use.
+        As :func:`verify`, or the disk is full. The caller must then discard `folder`.
     """
     root = folder.resolve()
 
     def write(member: Member) -> str:
         if shutil.disk_usage(root).free < member.size + _RESERVE:
             raise SchedlabError(
-                f"{path}: the disk has no room to unpack {member.name}",
+                f"{path}: the disk has not enough free space to unpack {member.name}",
                 remedy="set TMPDIR to a folder on a larger disk",
             )
         target = root / member.name
@@ -160,8 +186,8 @@ def _hash(member: Member, target: Path | None) -> str:
     return sha256.hexdigest()
 
 
-def _read(path: Path, limits: Limits | None, take: Callable[[Member], str]) -> Verified:
-    """Pass every member to `take`, which returns its digest, and compare with the manifest."""
+def _read(path: Path, limits: ArchiveLimits | None, take: Callable[[Member], str]) -> Verified:
+    """Pass every member to `take`, which returns its SHA-256, and compare with the manifest."""
     digest = archive_digest(path)
     found: dict[str, tuple[str, int]] = {}
     description: dict[str, Any] | None = None
@@ -169,7 +195,9 @@ def _read(path: Path, limits: Limits | None, take: Callable[[Member], str]) -> V
     for member in BundleReader(path, limits).members():
         if description is None:
             if member.name != DESCRIPTION or member.size > _SMALL:
-                raise hostile(path, f"it does not begin with {DESCRIPTION}: no bundle of schedlab")
+                raise hostile(
+                    path, f"it does not begin with {DESCRIPTION}: it is not a bundle of schedlab"
+                )
             content = member.content.read()
             description = describe(path, content)
             member.content = io.BytesIO(content)
@@ -179,7 +207,6 @@ def _read(path: Path, limits: Limits | None, take: Callable[[Member], str]) -> V
             if member.size > _LARGEST_MANIFEST:
                 raise hostile(path, f"its {MANIFEST} has {member.size} bytes")
             member.content = io.BytesIO(member.content.read())
-        if member.name == MANIFEST:
             listed = _listed(path, member.content)
             member.content.seek(0)
             take(member)
@@ -211,7 +238,7 @@ def _listed(path: Path, lines: IO[bytes]) -> dict[str, tuple[str, int]]:
             if problem := name_problem(name):
                 raise ValueError(f"the name {ascii(name)} {problem}")
             if name in rows:
-                raise ValueError(f"{name!r} is there twice")
+                raise ValueError(f"{name!r} occurs twice")
             if not isinstance(sha256, str) or not isinstance(size, int):
                 raise ValueError(f"{name!r} has no digest or no size")
             rows[name] = (sha256, size)
@@ -253,8 +280,8 @@ def _verify_folder(folder: Path) -> Verified:
     for path in (manifest, description):
         if not path.is_file() or path.is_symlink():
             raise SchedlabError(
-                f"{folder}: is no unpacked bundle: it has no {path.name}",
-                remedy="name a bundle, or the folder into which one was unpacked whole",
+                f"{folder}: is not an unpacked bundle: it has no {path.name}",
+                remedy="name a bundle, or the folder into which a whole bundle was unpacked",
             )
     try:
         known = describe(folder, read_bytes(description, _SMALL))

@@ -1,4 +1,4 @@
-"""Versions of what renders figures and report: other ones may draw other bytes."""
+"""Versions of the libraries that render figures and report. Other versions may give other bytes."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ DRAWING = ("matplotlib", "numpy", "pandas", "pyarrow", "scipy", "seaborn", "jinj
 
 
 def versions() -> dict[str, str]:
-    """Versions of Python and of the libraries, by name."""
+    """Return the versions of Python and of these libraries, by name."""
     return {"python": platform.python_version(), **{name: version(name) for name in DRAWING}}

@@ -1,4 +1,4 @@
-"""Writing a bundle's archive: the same members give the same bytes, in constant memory."""
+"""Writes a bundle's archive in constant memory. The same members give the same bytes."""
 
 from __future__ import annotations
 
@@ -21,19 +21,25 @@ from schedlab.outside.names import require_writable
 from schedlab.outside.temporary import temporary_folder
 
 LEVEL = 9
-"""Compression: higher levels save little and cost much time."""
+"""Level of compression. Higher levels save little space and take much time."""
 SKIPPABLE = 0x184D2A50
 SEAL = b"schedlab.bundle/1 sha256 "
 
 
 def seal(digest: bytes) -> bytes:
-    """Skippable zstd frame that ends an archive: SHA-256 of everything before it."""
+    """Return the skippable zstd frame that ends an archive.
+
+    Parameters
+    ----------
+    digest : bytes
+        SHA-256 of everything before the frame.
+    """
     content = SEAL + digest
     return struct.pack("<II", SKIPPABLE, len(content)) + content
 
 
 class _Hashed(io.RawIOBase):
-    """Passes bytes on to a file and hashes them."""
+    """Hashes the bytes that it passes on to a file."""
 
     def __init__(self, target: IO[bytes]) -> None:
         self._target = target
@@ -48,15 +54,15 @@ class _Hashed(io.RawIOBase):
 
 
 class BundleWriter:
-    """Writes members one after another; complete when the context is left without an error.
+    """Context in which the members of an archive are written, one after another.
 
-    The archive appears under its name at once and whole. The manifest is kept in a file, not in
-    memory, and becomes the last member.
+    The archive appears under its name, complete, when the context ends without an error. The
+    manifest, which is the last member, is collected in a temporary file to save memory.
 
     Parameters
     ----------
     path : pathlib.Path
-        Archive to write; an existing file is replaced, nothing else is.
+        Archive to write. An existing file is replaced.
     """
 
     def __init__(self, path: Path) -> None:
@@ -114,23 +120,34 @@ class BundleWriter:
         os.fsync(self._file.fileno())
 
     def add(self, name: str, source: IO[bytes], size: int, *, executable: bool = False) -> None:
-        """Add a member of `size` bytes, read from `source`.
+        """Add a member.
+
+        Parameters
+        ----------
+        name : str
+            Path below the bundle's root.
+        source : IO
+            Content, read from the current position to the end.
+        size : int
+            Size of the content in bytes.
+        executable : bool
+            The file may be executed.
 
         Raises
         ------
         SchedlabError
-            When `source` has more or fewer bytes, or the name does not fit.
+            `source` has more or fewer bytes, or the name does not fit into a header.
         """
         digest = self._member(name, source, size, executable=executable)
         row = {"path": name, "sha256": digest, "size": size}
         self._manifest.write(json.dumps(row, sort_keys=True, ensure_ascii=False).encode() + b"\n")
 
     def add_bytes(self, name: str, content: bytes) -> None:
-        """Add a member from memory."""
+        """Add a member whose content is in memory."""
         self.add(name, io.BytesIO(content), len(content))
 
     def add_file(self, name: str, path: Path) -> None:
-        """Add a file."""
+        """Add a member with the content of the file `path`."""
         with path.open("rb") as handle:
             self.add(name, handle, os.fstat(handle.fileno()).st_size)
 
@@ -143,8 +160,8 @@ class BundleWriter:
             left -= len(chunk)
         if left or source.read(1):
             raise SchedlabError(
-                f"{name} changed its size while it was packed",
-                remedy="pack when nothing writes to the results",
+                f"the size of {name} changed while it was packed",
+                remedy="pack again when nothing writes to the results",
             )
         self._out.write(b"\0" * (-size % BLOCK))
         return sha256.hexdigest()

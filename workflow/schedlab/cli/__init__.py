@@ -1,1 +1,1 @@
-"""The command ``schedlab`` and its subcommands, one module a subject."""
+"""The command ``schedlab`` and its subcommands, one module for each subject."""

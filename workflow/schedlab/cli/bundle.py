@@ -1,4 +1,4 @@
-"""Commands for result bundles: ``bundle``, ``verify``, ``render``, ``import``; and ``log``."""
+"""The commands for bundles (``bundle``, ``verify``, ``render``, ``import``), and ``log``."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ def _size(count: int) -> str:
     "--include",
     multiple=True,
     type=click.Choice(["blocks", "images", "snapshots"]),
-    help="What goes in beside the usual: Prometheus' blocks of the trials; disks of the images; "
-    "memory and disks of the clusters, with their throw-away keys and this machine's paths.",
+    help="Pack more: the Prometheus blocks of the trials; the disks of the images; or memory and "
+    "disks of the clusters, with the clusters' own keys and paths of this machine.",
 )
 @click.option("--force", is_flag=True, help="Replace an existing file.")
 def bundle(results: Path, output: Path, include: tuple[str, ...], force: bool) -> None:
-    """Pack results, with what they are made from, into one file to share."""
+    """Pack results, and everything they were made from, into one file to share."""
     from schedlab.bundle.contents import Choice
     from schedlab.bundle.pack import pack
 
     if "snapshots" in include:
         echo(
-            "NOTICE: snapshots hold the clusters' own keys and paths of this machine; they are "
-            "packed as they are.",
+            "NOTICE: snapshots contain the clusters' own keys and paths of this machine, which "
+            "are not removed.",
             err=True,
         )
     with removed_on_signals():
@@ -47,18 +47,18 @@ def bundle(results: Path, output: Path, include: tuple[str, ...], force: bool) -
 @click.command()
 @click.argument("path", metavar="BUNDLE", type=click.Path(path_type=Path))
 def verify(path: Path) -> None:
-    """Find every changed, missing or added file of BUNDLE, a file or the folder of an unpacked one.
+    """Find every changed, missing or added file of BUNDLE, packed or unpacked.
 
-    The digest that is printed covers every byte: compare it with the one that packing printed.
+    The printed digest covers every byte. Compare it with the digest that packing printed.
     """
     from schedlab.bundle.verify import verify as run
 
     found = run(path)
-    told = found.description
+    description = found.description
     echo(
         f"{path}: sound: {found.members} files, {_size(found.size)}; "
-        f"{word(told.get('name'))}, commit {word(told.get('commit'))},"
-        f" schedlab {word(told['release'])}\n"
+        f"{word(description.get('name'))}, commit {word(description.get('commit'))},"
+        f" schedlab {word(description['release'])}\n"
         f"sha256 {found.digest}"
     )
 
@@ -66,10 +66,10 @@ def verify(path: Path) -> None:
 @click.command()
 @click.argument("path", metavar="BUNDLE", type=click.Path(path_type=Path))
 @click.option("--output", type=click.Path(path_type=Path, file_okay=False), required=True)
-@click.option("--tables", is_flag=True, help="Make the tables anew too, from the trials.")
+@click.option("--tables", is_flag=True, help="Also make the tables again, from the trials.")
 @click.option("--force", is_flag=True, help="Write into a folder that is not empty.")
 def render(path: Path, output: Path, tables: bool, force: bool) -> None:
-    """Make figures and report of BUNDLE anew and compare them with those in it, byte for byte."""
+    """Make figures and report of BUNDLE again, and compare them with those in it byte for byte."""
     from schedlab.bundle.render import render as run
 
     with removed_on_signals():
@@ -80,7 +80,7 @@ def render(path: Path, output: Path, tables: bool, force: bool) -> None:
         echo(f"differs: {name}", err=True)
     if rendered.different:
         for library, (then, now) in rendered.versions.items():
-            echo(f"  {library}: {word(then)} made the bundle, {now} is here", err=True)
+            echo(f"  {library}: version {word(then)} in the bundle, {now} here", err=True)
     echo(
         f"{output}: {len(rendered.same)} of {len(rendered.same) + len(rendered.different)} files "
         "are the same as in the bundle, byte for byte"
@@ -91,27 +91,27 @@ def render(path: Path, output: Path, tables: bool, force: bool) -> None:
 @click.command("import")
 @with_results
 @click.argument("path", metavar="BUNDLE", type=click.Path(path_type=Path))
-@click.option("--as", "name", help="What the report calls it (default: the experiment's name).")
+@click.option("--as", "name", help="Name in the report (default: the experiment's name).")
 @click.option("--force", is_flag=True, help="Replace an earlier import of that name.")
 def import_(results: Path, path: Path, name: str | None, force: bool) -> None:
-    """Place the trials of BUNDLE beside local ones, for comparison in one report.
+    """Add the trials of BUNDLE to the local results, to compare them in one report.
 
-    `make report` then shows them as clusters `NAME: CLUSTER`, never pooled with others. To undo it,
-    remove the folder `imported/NAME` of the results.
+    `make report` then shows them as clusters `NAME:CLUSTER`. They are never pooled with other
+    trials. To undo the import, remove the folder `imported/NAME` of the results.
     """
     from schedlab.bundle.importing import import_bundle
 
     with removed_on_signals():
         folder, trials = import_bundle(path, results, name, force=force)
-    echo(f"{folder}: {trials} trials; `make report` shows them, removing the folder undoes it")
+    echo(f"{folder}: {trials} trials; `make report` shows them; to undo it, remove the folder")
 
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
-@click.option("--show", is_flag=True, help="Write to the standard output too.")
-@click.option("--notices", is_flag=True, help="Write notices and warnings to the standard output.")
+@click.option("--show", is_flag=True, help="Write everything to the standard output too.")
+@click.option("--notices", is_flag=True, help="Write notices and warnings there too.")
 def log(file: Path, show: bool, notices: bool) -> None:
-    """Write the standard input to FILE, without what identifies this machine and its user."""
+    """Write the standard input to FILE, without words that identify this machine and its user."""
     from schedlab.cli.log import keep
 
     keep(file, show=show, notices=notices)

@@ -1,4 +1,4 @@
-"""``schedlab diff``: two results side by side."""
+"""``schedlab diff``: compares two results."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from schedlab.errors import SchedlabError
 from schedlab.outside.temporary import removed_on_signals
 
 SAME, DIFFERENT, TROUBLE = 0, 1, 2
-"""Exit status, as diff(1) has it."""
+"""Exit status, as of diff(1)."""
 
 
 @click.command(short_help="Compare two results folders or bundles.")
 @click.argument("a", type=click.Path(path_type=Path, exists=True))
 @click.argument("b", type=click.Path(path_type=Path, exists=True))
-@click.option("--infrastructure", "machines", is_flag=True, help="Compare only what ran it.")
-@click.option("--outcomes", is_flag=True, help="Compare only what came out.")
-@click.option("--full", is_flag=True, help="Show long lists and files whole.")
-@click.option("--json", "as_json", is_flag=True, help="Write JSON, always whole.")
+@click.option("--infrastructure", "machines", is_flag=True, help="Compare only machines, software.")
+@click.option("--outcomes", is_flag=True, help="Compare only the outcomes of the trials.")
+@click.option("--full", is_flag=True, help="Do not shorten long lists and files.")
+@click.option("--json", "as_json", is_flag=True, help="Write JSON, which is never shortened.")
 def diff(a: Path, b: Path, machines: bool, outcomes: bool, full: bool, as_json: bool) -> None:
     """Compare two results folders or bundles, A and B, side by side.
 
-    Ends with status 0 when nothing differs in the infrastructure and no difference is shown in the
-    outcomes, 1 when something differs, 2 when the two cannot be compared.
+    Exit status 0: the infrastructure does not differ, and the outcomes show no difference. 1:
+    something differs. 2: the two cannot be compared.
     """
     from schedlab.diff.result import compare, difference_facts
     from schedlab.diff.text import render

@@ -1,4 +1,4 @@
-"""``schedlab trace`` and ``schedlab why``: where a number comes from, and what is stale."""
+"""``schedlab trace`` shows where a number comes from, ``schedlab why`` which stages are stale."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from schedlab.cli.options import with_paths
 from schedlab.cli.output import echo
 
 MISMATCH = 3
-"""Exit status of ``trace`` for a chain that does not match; errors end with 1, misuse with 2."""
+"""Exit status of ``trace`` if a link does not match. Errors give 1, and wrong usage gives 2."""
 
 _results = click.option(
     "--results",
@@ -20,7 +20,7 @@ _results = click.option(
     default="results",
     envvar="SCHEDLAB_RESULTS",
     show_default=True,
-    help="Results folder, or that of an unpacked bundle.",
+    help="Results folder, also of an unpacked bundle.",
 )
 _json = click.option("--json", "as_json", is_flag=True, help="Write JSON for programs.")
 
@@ -41,11 +41,12 @@ def register(group: click.Group) -> None:
 @_json
 @click.argument("target")
 def trace(results: Path, source: Path | None, as_json: bool, target: str) -> None:
-    """Follow TARGET to the source commit and the disks, and compare every link with the files.
+    """Follow TARGET back to the source commit and the disks, and compare every link with the files.
 
-    TARGET is a trial (alpha-n1.burst.1), a figure (makespan) or a cell of the report's main table:
-    the row's cluster and workload and the column's quantity (alpha-n1.burst/makespan). An unknown
-    one lists what there is. Exit status 3: a link does not match; the first one is named.
+    TARGET is a trial (alpha-n1.burst.1), a figure (makespan), or a cell of the report's main table,
+    written as cluster and workload of the row and quantity of the column
+    (alpha-n1.burst/makespan). For an unknown TARGET the message lists all that exist. Exit status
+    3: a link does not match. The first such link is named.
     """
     from schedlab.lineage.chain import chain
     from schedlab.lineage.check import check, first_mismatch, source_folder
@@ -71,10 +72,10 @@ def trace(results: Path, source: Path | None, as_json: bool, target: str) -> Non
 @_json
 @click.argument("targets", nargs=-1)
 def why(experiments: Path, results: Path, as_json: bool, targets: tuple[str, ...]) -> None:
-    """Say which stages are stale and why, what would run, and how long; start nothing.
+    """Show which jobs would run, why, and how long they would take. Nothing is started.
 
-    TARGETS are files or rules of the workflow, for example results/report.html or all_trials;
-    default: everything.
+    TARGETS are files or rules of the workflow, for example results/report.html or all_trials. The
+    default is everything.
     """
     from schedlab.design import load_experiment
     from schedlab.lineage.snakemake_internals import plan

@@ -1,4 +1,7 @@
-"""The end of a stage's pipe: its log, without secrets and without this machine's identity."""
+"""Writes the log of a stage without secrets and without words that identify this machine.
+
+The rules of the workflow pipe the output of a stage into it.
+"""
 
 from __future__ import annotations
 
@@ -10,24 +13,26 @@ from pathlib import Path
 from schedlab.privacy.identity import identity
 
 _LONGEST = 1 << 16
+"""Largest number of bytes of a line that are read at once."""
 NOTICES = ("NOTICE: ", "WARNING: ")
-"""How a line begins that a person should see while a run goes on."""
+"""Beginnings of lines that are shown to people during a run."""
 
 
 def keep(file: Path, *, show: bool = False, notices: bool = False) -> None:
-    """Write the standard input to a file, line by line as it comes.
+    """Write the standard input to a file, line by line as it arrives.
 
-    It ends with its input and by nothing less: a stage that is interrupted says what it cleans up.
+    Signals do not end it, but only the end of its input: an interrupted stage still logs what it
+    cleans up.
 
     Parameters
     ----------
     file : pathlib.Path
         The log.
     show : bool
-        Write to the standard output too.
+        Write everything to the standard output too.
     notices : bool
-        Write notices and warnings to the standard output, with the indented lines below each;
-        everything where ``VERBOSE`` is set.
+        Write notices and warnings, with the indented lines below each, to the standard output
+        too; if ``VERBOSE`` is set, everything.
     """
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
@@ -37,7 +42,7 @@ def keep(file: Path, *, show: bool = False, notices: bool = False) -> None:
     with file.open("w", encoding="utf-8") as target:
         while line := sys.stdin.buffer.readline(_LONGEST):
             text = machine.text(line.decode("utf-8", "replace"))
-            # Keys and certificates have several lines.
+            # Keys and certificates span several lines.
             ends = "-----END " in text
             inside = inside or "-----BEGIN " in text
             shown = "[withheld]\n" if inside else text

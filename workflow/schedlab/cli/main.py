@@ -1,4 +1,4 @@
-"""The command ``schedlab``: one subcommand a stage, called by Snakemake's rules and by people."""
+"""The command ``schedlab``, with one subcommand for each stage and others for people."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import click
 
 from schedlab.cli import bundle as bundle_commands
 from schedlab.cli import lineage
+from schedlab.cli.clean import clean
 from schedlab.cli.diff import diff
 from schedlab.cli.options import with_paths as _paths
 from schedlab.cli.output import echo
@@ -20,10 +21,10 @@ from schedlab.errors import Interrupted, SchedlabError
 
 
 class _Group(click.Group):
-    """Shows an error and a stop as a message, without a traceback.
+    """Shows errors and signals as messages without a traceback.
 
-    Exit status 1: a :class:`SchedlabError`; 2: the machine refuses, as where one may only read;
-    128 and the signal's number: stopped by a signal.
+    Exit status 1: a :class:`SchedlabError`. 2: an error of the operating system, for example a
+    missing permission. 128 plus the number of a signal: a signal stopped the command.
     """
 
     def invoke(self, context: click.Context) -> Any:
@@ -44,19 +45,23 @@ class _Group(click.Group):
 
 
 def _remedy(error: OSError) -> str:
-    """What to do about a refusal of the machine, where that is known; else nothing."""
+    """Return a line with the remedy for an error of the operating system, or nothing."""
+    permission = "use a folder in which you may write, or run as a user who may write there"
     known = {
-        errno.EACCES: "use a folder that you may write to, or a user who may",
-        errno.EPERM: "use a folder that you may write to, or a user who may",
-        errno.EROFS: "use a folder on a file system that can be written to",
-        errno.ENOSPC: "make room on that disk",
+        errno.EACCES: permission,
+        errno.EPERM: permission,
+        errno.EROFS: "use a folder on a file system that is not read-only",
+        errno.ENOSPC: "free space on that disk",
     }
     remedy = known.get(error.errno or 0)
     return f"\n  remedy: {remedy}" if remedy else ""
 
 
 def _enter(experiments: Path, results: Path, name: str) -> Any:
-    """Load the context and enter a testbed; ends the process where the job ran in a child."""
+    """Load the context and enter a testbed.
+
+    A job that needs a testbed of its own runs in a child process. The process then ends here.
+    """
     from schedlab.stages.context import Context
     from schedlab.testbed.supervisor import in_testbed
 
@@ -75,6 +80,7 @@ def main() -> None:
     """Benchmark HPC schedulers on virtual clusters built from code."""
 
 
+main.add_command(clean)
 main.add_command(diff)
 main.add_command(trials)
 lineage.register(main)
@@ -92,7 +98,7 @@ def toolchain(output: Path) -> None:
 @main.command()
 @_paths
 def doctor(experiments: Path, results: Path) -> None:
-    """Check that this machine can run the experiment, without starting anything."""
+    """Check that this machine can run the experiment. Nothing is started."""
     from schedlab.design import load_experiment
     from schedlab.doctor.findings import report_problems
 
@@ -124,7 +130,7 @@ def accelerator(experiments: Path, results: Path) -> None:
 @_paths
 @click.option("--image", required=True)
 def programs(experiments: Path, results: Path, image: str) -> None:
-    """Build the programs of an image that no distribution packages."""
+    """Build the programs of an image that no distribution offers as packages."""
     from schedlab.stages.context import Context
     from schedlab.stages.programs import build_programs
 
@@ -144,19 +150,21 @@ def image(experiments: Path, results: Path, name: str) -> None:
 
 @main.command()
 @_paths
-@click.option("--cluster", required=True)
-def provision(experiments: Path, results: Path, cluster: str) -> None:
-    """Create a cluster with Terraform and snapshot it."""
-    context = _enter(experiments, results, f"provision-{cluster}")
+@click.option("--machines", required=True)
+def provision(experiments: Path, results: Path, machines: str) -> None:
+    """Create machines with Terraform and snapshot them."""
+    context = _enter(experiments, results, f"provision-{machines}")
     from schedlab.stages.provision import provision as run
 
-    run(context, cluster)
+    run(context, machines)
 
 
 @main.command()
 @_paths
 @click.option("--cluster", required=True)
-@click.option("--check-again", is_flag=True, help="Only run the playbook again; fail on a change.")
+@click.option(
+    "--check-again", is_flag=True, help="Only run the playbook again; fail if it changes something."
+)
 def configure(experiments: Path, results: Path, cluster: str, check_again: bool) -> None:
     """Configure a provisioned cluster with Ansible and snapshot it."""
     context = _enter(experiments, results, f"configure-{cluster}")
@@ -175,11 +183,11 @@ def configure(experiments: Path, results: Path, cluster: str, check_again: bool)
 @main.command("trace-workload")
 @_paths
 @click.option("--workload", required=True)
-@click.option("--nodes", type=int, required=True)
+@click.option("--nodes", required=True, help="Compute nodes; 2x4: two of four processors.")
 @click.option("--repetition", type=int, required=True)
 @click.option("--output", type=click.Path(path_type=Path), required=True)
 def trace_workload(
-    experiments: Path, results: Path, workload: str, nodes: int, repetition: int, output: Path
+    experiments: Path, results: Path, workload: str, nodes: str, repetition: int, output: Path
 ) -> None:
     """Write the neutral trace of a workload."""
     from schedlab.stages.context import Context
@@ -246,7 +254,9 @@ def reap(experiments: Path, results: Path) -> None:
 @_paths
 @click.option("--cluster", required=True)
 @click.option("--state", type=click.Choice(["provisioned", "configured"]), default="configured")
-@click.option("--timing", type=click.Path(path_type=Path), help="File for the restore's seconds.")
+@click.option(
+    "--timing", type=click.Path(path_type=Path), help="File to write the time of the restore to, s."
+)
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 def execute(
     experiments: Path,
@@ -256,9 +266,10 @@ def execute(
     timing: Path | None,
     command: tuple[str, ...],
 ) -> None:
-    """Restore a cluster, run COMMAND (default: a shell) beside it, discard it.
+    """Restore a cluster, run COMMAND (default: a shell) on this machine, and discard the cluster.
 
-    Inside, ``virsh list`` shows the nodes and ``ssh -F $SCHEDLAB_SSH_CONFIG head`` enters one.
+    In COMMAND, ``virsh list`` shows the nodes, and ``ssh -F $SCHEDLAB_SSH_CONFIG head`` logs in to
+    the head.
     """
     context = _enter(experiments, results, f"exec-{cluster}")
     from schedlab.stages.shell import run_with_cluster

@@ -1,4 +1,4 @@
-"""Printing: the one place where text reaches a terminal."""
+"""Output of text. Only this module writes to a terminal."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ from schedlab.printing import printable
 
 
 def echo(text: str, *, err: bool = False, nl: bool = True) -> None:
-    """Print text, from wherever it is, to standard output or standard error."""
+    """Print text of any origin, made printable, to standard output or standard error."""
     click.echo(printable(text), err=err, nl=nl)

@@ -1,7 +1,7 @@
-"""What a run says on the terminal: one line a job, warnings and errors.
+"""What a run shows on the terminal: one line for each job, warnings and errors.
 
-``VERBOSE=1`` (and dry runs, and Snakemake's own ``--verbose`` and ``--printshellcmds``) bring
-Snakemake's own lines back. Its log file has them in any case.
+``VERBOSE=1``, a dry run, and Snakemake's options ``--verbose`` and ``--printshellcmds`` show
+Snakemake's own lines instead. Snakemake's log file always has them.
 """
 
 from __future__ import annotations
@@ -19,25 +19,24 @@ from snakemake.logging import ColorizingTextHandler, DefaultFilter, DefaultForma
 from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent
 
-STAGES = {"base_disk": "base"}
-"""Stages in records whose rule is called otherwise."""
+from schedlab.lineage.durations import STAGES, Durations, duration
 
 _KEPT = ("Nothing to be done", "Complete log", "Trying to restart", "Will exit after finishing")
-"""How Snakemake's own lines begin that a person should see."""
+"""Beginnings of Snakemake's own lines that are shown to people."""
 
 
 class Progress:
-    """How many jobs are finished, and how long the rest takes.
+    """Number of finished jobs, and time that the other jobs take.
 
     Parameters
     ----------
     stats : dict of str to int
-        Jobs of each rule that will run, and ``total``.
-    recorded : mapping-like
-        Has ``of(stage, identifier, outputs).seconds``: what such jobs took before, s.
+        Number of jobs of each rule that will run, and ``total``.
+    recorded : Durations
+        Durations of earlier jobs.
     """
 
-    def __init__(self, stats: dict[str, int], recorded: Any) -> None:
+    def __init__(self, stats: dict[str, int], recorded: Durations) -> None:
         self.total = stats.get("total", 0)
         self.finished = 0
         self._left = Counter({rule: n for rule, n in stats.items() if rule != "total"})
@@ -46,11 +45,11 @@ class Progress:
         self._running: dict[int, tuple[str, float]] = {}
 
     def start(self, job: int, rule: str, now: float) -> None:
-        """Note that a job begins, at a reading of a clock in s."""
+        """Note that a job begins. `now` is a reading of a monotonic clock in s."""
         self._running[job] = (rule, now)
 
     def finish(self, job: int, now: float) -> None:
-        """Note that a job ended well."""
+        """Note that a job succeeded. `now` is a reading of a monotonic clock in s."""
         self.finished += 1
         if job in self._running:
             rule, began = self._running.pop(job)
@@ -58,7 +57,14 @@ class Progress:
             self._taken[rule].append(now - began)
 
     def seconds_left(self) -> tuple[float, bool]:
-        """Seconds for the rest, one job after another, and whether every kind of job is known."""
+        """Return the time of the remaining jobs, and whether it is complete.
+
+        Returns
+        -------
+        float, bool
+            Time in s if the jobs run one after another, and whether a duration is known for every
+            remaining rule.
+        """
         total, known = 0.0, True
         for rule, count in self._left.items():
             # Rules that only collect targets take no time.
@@ -71,8 +77,7 @@ class Progress:
     def _each(self, rule: str) -> float | None:
         if self._taken[rule]:
             return statistics.median(self._taken[rule])
-        found: float | None = self._recorded.of(STAGES.get(rule, rule), "", []).seconds
-        return found
+        return self._recorded.of(STAGES.get(rule, rule), "", []).seconds
 
     def __str__(self) -> str:
         seconds, known = self.seconds_left()
@@ -81,15 +86,8 @@ class Progress:
         return f"{self.finished} of {self.total} finished{time_left}"
 
 
-def duration(seconds: float) -> str:
-    """A duration to two digits or so: 40 s, 12 min, 3.5 h."""
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
-
-
 class LogHandler(LogHandlerBase):
-    """Writes one line a job to standard error."""
+    """Writes one line for each job to standard error."""
 
     def __post_init__(self) -> None:
         settings = self.common_settings
@@ -119,45 +117,43 @@ class LogHandler(LogHandlerBase):
         self._messages: dict[int, str] = {}
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write a line for an event that a person wants to know of."""
+        """Write a line for an event that people should see."""
         if self._verbose:
             self._own.handle(record)
             return
         event = getattr(record, "event", None)
-        told = vars(record)
-        if event == LogEvent.RUN_INFO and "stats" in told:
-            self._begin(told["stats"])
+        fields = vars(record)
+        if event == LogEvent.RUN_INFO and "stats" in fields:
+            self._begin(fields["stats"])
         elif event == LogEvent.JOB_INFO:
-            self._start(told)
+            self._start(fields)
         elif event == LogEvent.JOB_FINISHED and self._progress:
-            self._progress.finish(told["job_id"], time.monotonic())
+            self._progress.finish(fields["job_id"], time.monotonic())
             if self._progress.finished == self._progress.total:
                 took = duration(time.monotonic() - self._began)
                 self._say(record, f"{self._progress.total} of {self._progress.total} in {took}")
         elif event == LogEvent.JOB_ERROR:
-            self._say(record, "\n".join(self._failure(told)))
+            self._say(record, "\n".join(self._failure(fields)))
         elif record.levelno >= logging.WARNING or str(record.msg).startswith(_KEPT):
             self._own.handle(record)
 
     def _begin(self, stats: dict[str, int]) -> None:
-        from schedlab.lineage.durations import Durations
-
         results = Path(os.environ.get("SCHEDLAB_RESULTS", "results"))
         self._progress = Progress(stats, Durations(results))
 
-    def _start(self, told: dict[str, Any]) -> None:
-        what = told["rule_msg"] or told["rule_name"]
-        if self._progress is None or not told["output"]:
+    def _start(self, fields: dict[str, Any]) -> None:
+        what = fields["rule_msg"] or fields["rule_name"]
+        if self._progress is None or not fields["output"]:
             return
-        self._messages[told["jobid"]] = what
-        self._progress.start(told["jobid"], told["rule_name"], time.monotonic())
+        self._messages[fields["jobid"]] = what
+        self._progress.start(fields["jobid"], fields["rule_name"], time.monotonic())
         line = f"{self._progress}: {what}"
         self._say(None, line)
 
-    def _failure(self, told: dict[str, Any]) -> list[str]:
-        """Lines about a job that failed: which, where its log is, and the log."""
-        names = [str(name) for name in told["log"]]
-        lines = [f"FAILED: {self._messages.get(told['jobid'], told['rule_name'])}"]
+    def _failure(self, fields: dict[str, Any]) -> list[str]:
+        """Return the lines about a failed job: its name, the path of its log, and the log."""
+        names = [str(name) for name in fields["log"]]
+        lines = [f"FAILED: {self._messages.get(fields['jobid'], fields['rule_name'])}"]
         lines += [f"  log: {name}" for name in names]
         shown = self.common_settings.show_failed_logs and names
         return lines + (list(show_logs(names)) if shown else [])
@@ -168,25 +164,25 @@ class LogHandler(LogHandlerBase):
 
     @property
     def writes_to_stream(self) -> bool:
-        """In place of Snakemake's own."""
+        """True: this handler replaces Snakemake's own on the terminal."""
         return True
 
     @property
     def writes_to_file(self) -> bool:
-        """Snakemake's own handler writes the file."""
+        """False: Snakemake's own handler writes the log file."""
         return False
 
     @property
     def has_filter(self) -> bool:
-        """It chooses by itself."""
+        """True: this handler selects the events itself."""
         return True
 
     @property
     def has_formatter(self) -> bool:
-        """It writes its own lines."""
+        """True: this handler writes its own lines."""
         return True
 
     @property
     def needs_rulegraph(self) -> bool:
-        """No."""
+        """False: this handler does not use the graph of rules."""
         return False

@@ -1,4 +1,4 @@
-"""``schedlab trials``: which trials are valid, what came out, and why not."""
+"""``schedlab trials``: lists the trials, whether they are valid, and what became of their jobs."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ from schedlab.cli.output import echo
 @with_paths
 @click.option("--json", "as_json", is_flag=True, help="Write JSON, with every check.")
 def trials(experiments: Path, results: Path, as_json: bool) -> None:
-    """List the trials that ran, with verdict, fates of jobs, and reasons; start nothing.
+    """List the trials that ran, with their verdicts, reasons, and fates of jobs.
 
-    A trial is valid when its measurement passed all checks. What the scheduler did to the jobs is
-    its outcome: jobs that failed, were lost or came to no end make no trial invalid.
+    A trial is valid if its measurement passed all checks. What the scheduler did to the jobs is the
+    outcome of the trial: a trial with jobs that failed, were lost or did not end can be valid.
+    Nothing is started.
     """
     from schedlab.config import read_experiment
     from schedlab.results.imports import origins

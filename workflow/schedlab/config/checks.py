@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Protocol
-from urllib.parse import unquote, urlsplit
 
 from schedlab.addresses import addresses_needed
+from schedlab.config import machine_checks as machines
 from schedlab.config.host_facts import HostFacts
+from schedlab.config.messages import did_you_mean
 from schedlab.config.model import Experiment
-from schedlab.config.sections import DebianImage
+from schedlab.config.variants import AGAIN
 from schedlab.config.workload_checks import duration_problems, parameter_problems
-from schedlab.printing import brief
 from schedlab.workloads import Problem
 
 
@@ -35,15 +35,6 @@ class KnownScheduler(Protocol):
 
 Known = Mapping[str, KnownScheduler]
 """Schedulers that an experiment may name, by name."""
-
-
-def did_you_mean(word: str, known: Sequence[str]) -> str:
-    """Remedy for an unknown word: the closest known one, or all of them."""
-    close = get_close_matches(word.lower(), {name.lower(): name for name in known}, n=1, cutoff=0.6)
-    spelling = {name.lower(): name for name in known}
-    if close:
-        return f"did you mean {spelling[close[0]]}?"
-    return f"use one of {', '.join(known)}"
 
 
 def check(
@@ -69,25 +60,32 @@ def check(
         Keys that hold defaults because what the user wrote there is in error; a check that
         reads one would speak about something nobody wrote, and is left out.
     """
-    shape = {"nodes", "node", "head"}
+    shape = {"nodes", "node", "head", "schedulers"}
+    floors = {name: one.memory_floors for name, one in known.items()}
     found: list[Problem] = []
     for reads, problems in (
         (set(), _duplicates(experiment)),
         (set(), _schedulers(experiment, known)),
-        (shape | {"placement.pinning", "placement.oversubscribe"}, _processors(experiment, host)),
-        (shape | {"placement.hugepages", "limits.memory"}, _memory(experiment, host)),
-        ({"placement.numa"}, _numa(experiment, host)),
-        ({"node", "head", "schedulers"}, _memory_floors(experiment, known)),
-        ({"nodes", "placement.pci"}, _pci(experiment, host)),
-        ({"image", "limits.disk"}, _disk(experiment)),
-        ({"image"}, _image(experiment, host)),
+        ({"schedulers", "nodes"}, _names(experiment, known)),
+        ({"schedulers"}, _again(experiment)),
+        (
+            shape | {"placement.pinning", "placement.oversubscribe"},
+            machines.processors(experiment, host),
+        ),
+        (shape | {"placement.hugepages", "limits.memory"}, machines.memory(experiment, host)),
+        ({"placement.numa", "schedulers"}, machines.numa(experiment, host)),
+        ({"node", "head", "schedulers"}, machines.memory_floors(experiment, floors)),
+        ({"nodes", "placement.pci", "schedulers"}, machines.pci(experiment, host)),
+        ({"image", "limits.disk", "schedulers"}, machines.disk(experiment)),
+        ({"image", "schedulers"}, machines.images(experiment, host)),
         ({"libvirt.uri"}, _libvirt(experiment, host)),
         ({"nodes", "network.cidr"}, _network(experiment, known)),
-        ({"nodes", "node"}, parameter_problems(experiment, root)),
+        ({"nodes", "node", "schedulers"}, parameter_problems(experiment, root)),
         (shape | {"seed", "repetitions", "limits.trial"}, duration_problems(experiment, root)),
     ):
         if not any(_within(key, read) or _within(read, key) for key in broken for read in reads):
-            found += problems
+            # Variants that share a section share its faults.
+            found += {(problem.key, problem.what): problem for problem in problems}.values()
     return found
 
 
@@ -105,13 +103,21 @@ def _repeats(values: Sequence[object]) -> Iterator[tuple[int, object]]:
 
 def _duplicates(experiment: Experiment) -> Iterator[Problem]:
     lists: dict[str, Sequence[object]] = {
-        "schedulers": experiment.schedulers,
         "nodes": experiment.nodes,
         "placement.pci": experiment.placement.pci,
     }
     for key, values in lists.items():
         for index, value in _repeats(values):
             yield Problem(f"{key}[{index}]", value, "written twice", "remove one")
+    series = [variant.name for variant in experiment.schedulers]
+    for index, name in _repeats(series):
+        plain = not experiment.schedulers[index].scheduler
+        yield Problem(
+            f"schedulers[{index}]" + ("" if plain else ".name"),
+            name,
+            f"written twice, already the name of schedulers[{series.index(str(name))}]",
+            "remove one" if plain else "give each variant a name of its own",
+        )
     names = [workload.name for workload in experiment.workloads]
     for index, name in _repeats(names):
         yield Problem(
@@ -123,8 +129,10 @@ def _duplicates(experiment: Experiment) -> Iterator[Problem]:
 
 
 def _schedulers(experiment: Experiment, known: Known) -> Iterator[Problem]:
-    named = {f"schedulers[{index}]": name for index, name in enumerate(experiment.schedulers)}
-    named |= {f"settings.{name}": name for name in experiment.settings}
+    named = {f"settings.{name}": name for name in experiment.settings}
+    for index, variant in enumerate(experiment.schedulers):
+        key = f"schedulers[{index}]" + (".scheduler" if variant.scheduler else "")
+        named[key] = variant.adapter
     for key, name in named.items():
         if name not in known:
             yield Problem(
@@ -135,129 +143,55 @@ def _schedulers(experiment: Experiment, known: Known) -> Iterator[Problem]:
             for problem in known[name].settings_problems(overrides):
                 key = f"settings.{name}.{problem.key}"
                 yield Problem(key, problem.value, problem.what, problem.remedy)
+    for index, variant in enumerate(experiment.schedulers):
+        if variant.adapter in known:
+            together = experiment.settings.get(variant.adapter, {}) | variant.settings
+            for problem in known[variant.adapter].settings_problems(together):
+                # What the experiment writes is told there.
+                if problem.key in variant.settings:
+                    key = f"schedulers[{index}].settings.{problem.key}"
+                    yield Problem(key, problem.value, problem.what, problem.remedy)
 
 
-def _processors(experiment: Experiment, host: HostFacts) -> Iterator[Problem]:
-    largest = max(
-        experiment.head.vcpus + nodes * experiment.node.vcpus for nodes in experiment.nodes
-    )
-    if largest <= host.cores:
-        return
-    shape = (
-        f"{largest} vCPUs (head {experiment.head.vcpus} + {max(experiment.nodes)} nodes of "
-        f"{experiment.node.vcpus}) on {host.cores} host cores"
-    )
-    smaller = "lower nodes, node.vcpus or head.vcpus"
-    if experiment.placement.pinning == "exclusive":
-        yield Problem(
-            "placement.pinning",
-            "exclusive",
-            f"needs a core for each of {shape}",
-            f"{smaller}, or use spread with oversubscribe: true",
-        )
-    elif not experiment.placement.oversubscribe:
-        yield Problem(
-            "placement.oversubscribe",
-            False,
-            f"{shape} oversubscribe the host",
-            f"{smaller}, or set oversubscribe: true and read timings with care",
-        )
+_LIKE_A_CLUSTER = re.compile(r"(-n[0-9]+)(-c[0-9]+)?$")
 
 
-def _memory(experiment: Experiment, host: HostFacts) -> Iterator[Problem]:
-    nodes = max(experiment.nodes)
-    needed = experiment.head.memory_mib + nodes * experiment.node.memory_mib
-    bounds = [("the host's", host.memory_mib), ("limits.memory", experiment.limits.memory_mib)]
-    if experiment.placement.hugepages:
-        bounds.append(("the reserved huge pages'", host.hugepages_mib))
-    for name, bound in bounds:
-        if needed > bound:
+def _names(experiment: Experiment, known: Known) -> Iterator[Problem]:
+    """Names of variants that could be taken for something else."""
+    for index, variant in enumerate(experiment.schedulers):
+        key = f"schedulers[{index}].name"
+        if variant.name != variant.adapter and variant.name in known:
             yield Problem(
-                "node.memory",
-                experiment.node.memory,
-                f"the largest cluster ({nodes} nodes and the head) needs {needed} MiB, more than "
-                f"{name} {bound} MiB",
-                "lower node.memory, head.memory or nodes"
-                + {"limits.memory": ", or raise limits.memory", "the host's": ""}.get(
-                    name, ", or reserve more (sysctl vm.nr_hugepages), or set hugepages: false"
-                ),
+                key,
+                variant.name,
+                f"the name of another scheduler than its own, {variant.adapter}",
+                "give the variant another name",
+            )
+        if found := _LIKE_A_CLUSTER.search(variant.name):
+            yield Problem(
+                key,
+                variant.name,
+                f"ends like the id of a cluster, in {found[0]}",
+                f"use a name that does not, such as {variant.name[: found.start()]}-nodes",
             )
 
 
-def _numa(experiment: Experiment, host: HostFacts) -> Iterator[Problem]:
-    wanted = experiment.placement.numa
-    if wanted is not None and wanted not in host.numa_nodes:
+def _again(experiment: Experiment) -> Iterator[Problem]:
+    """The variant that runs a second time: that there is one, and that its label is free."""
+    names = [variant.name for variant in experiment.schedulers]
+    again = experiment.again()
+    if experiment.aa is not False and again is None:
         yield Problem(
-            "placement.numa",
-            wanted,
-            "the host has no such NUMA node",
-            f"use one of {', '.join(map(str, sorted(host.numa_nodes)))}, or null",
+            "aa", experiment.aa, "no variant has that name", did_you_mean(str(experiment.aa), names)
         )
-
-
-def _memory_floors(experiment: Experiment, known: Known) -> Iterator[Problem]:
-    guests = {"head": ("head", experiment.head), "compute": ("node", experiment.node)}
-    for name in experiment.schedulers:
-        floors = known[name].memory_floors if name in known else {}
-        for role, (key, guest) in guests.items():
-            if guest.memory_mib < floors.get(role, 0):
-                yield Problem(
-                    f"{key}.memory",
-                    guest.memory,
-                    f"too small for {name}, which needs {floors[role]} MiB there",
-                    f"set {key}.memory to {floors[role]} MiB or more, or leave out {name}",
-                )
-
-
-def _pci(experiment: Experiment, host: HostFacts) -> Iterator[Problem]:
-    addresses = experiment.placement.pci
-    for index, address in enumerate(addresses):
-        if host.pci is not None and address not in host.pci:
-            yield Problem(
-                f"placement.pci[{index}]",
-                address,
-                "the host has no such PCI function",
-                "use one that lspci -D lists",
-            )
-    if 0 < len(addresses) < max(experiment.nodes):
+    elif again is not None and again.name + AGAIN in names:
+        index = names.index(again.name + AGAIN)
         yield Problem(
-            "placement.pci",
-            addresses,
-            f"{len(addresses)} PCI functions for {max(experiment.nodes)} compute nodes",
-            "give one for each compute node of the largest cluster, or none",
+            f"schedulers[{index}].name",
+            names[index],
+            f"the label under which aa runs {again.name} a second time",
+            "give that variant another name, or leave out aa",
         )
-
-
-def _disk(experiment: Experiment) -> Iterator[Problem]:
-    image, limit = experiment.image, experiment.limits
-    if not 1024 <= image.disk_mib <= limit.disk_mib:
-        yield Problem(
-            "image.disk",
-            image.disk,
-            f"outside 1 GiB to limits.disk ({limit.disk})",
-            "choose a size between them; disks are sparse, so 3 GiB costs what it holds",
-        )
-
-
-def _image(experiment: Experiment, host: HostFacts) -> Iterator[Problem]:
-    image = experiment.image
-    if isinstance(image, DebianImage):
-        if host.suites is not None and image.suite not in host.suites:
-            yield Problem(
-                "image.suite",
-                image.suite,
-                "no Debian release that this machine knows (/usr/share/distro-info)",
-                did_you_mean(image.suite, sorted(host.suites)),
-            )
-    elif image.url.startswith("file://"):
-        path = Path(unquote(urlsplit(image.url).path))
-        if "\0" in str(path) or not path.is_file():
-            yield Problem(
-                "image.url",
-                image.url,
-                f"there is no file {brief(str(path))}",
-                "put the image there, or correct the URL: file:///folder/image.qcow2",
-            )
 
 
 def _libvirt(experiment: Experiment, host: HostFacts) -> Iterator[Problem]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from schedlab.config.checks import Known, check
 from schedlab.config.host_facts import HostFacts
 from schedlab.config.messages import fault, together
 from schedlab.config.model import Experiment
+from schedlab.config.variants import SECTIONS
 from schedlab.config.wording import Location, worded
 from schedlab.config.yaml_reader import Document, Place, read_yaml
 from schedlab.config.yaml_scalars import yaml_text
@@ -150,6 +152,7 @@ def _validate(
         return Experiment.model_validate(data), [], {}
     except ValidationError as error:
         errors = error.errors(include_url=False)
+    errors = [entry for entry in errors if not _inherited(entry, errors, data)]
     problems = [worded(entry, data) for entry in errors[:_MOST]]
     repaired = copy.deepcopy(data)
     listed = data.get("workloads")
@@ -167,6 +170,15 @@ def _validate(
         return Experiment.model_validate(repaired), problems, dict(enumerate(kept))
     except ValidationError:
         return None, problems, {}
+
+
+def _inherited(entry: Any, errors: Sequence[Any], data: dict[str, Any]) -> bool:
+    """Whether an error of a variant's section is one of the experiment's, told there already."""
+    location: Location = entry["loc"]
+    if location[0] != "schedulers" or len(location) < 3 or location[2] not in SECTIONS:
+        return False
+    own = data["schedulers"][int(location[1])][location[2]]
+    return location[-1] not in own and any(e["loc"] == location[2:] for e in errors)
 
 
 def _remove(data: dict[str, Any], location: Location) -> None:

@@ -9,11 +9,12 @@ from __future__ import annotations
 import hashlib
 import json
 import random
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from schedlab import workloads as kinds
 from schedlab.config.sections import (
@@ -29,6 +30,15 @@ from schedlab.config.sections import (
     Placement,
     Section,
 )
+from schedlab.config.variants import (
+    Again,
+    Image,
+    NamedVariant,
+    NumberOrRepetitions,
+    Repetitions,
+    Variant,
+    with_inherited,
+)
 from schedlab.errors import SchedlabError
 from schedlab.workloads import Machine, Trace
 from schedlab.workloads.registry import Name, Workload
@@ -39,16 +49,42 @@ else:
     AnyWorkload = kinds.workload_union()
 
 
+def copy_suffix(number: int) -> str:
+    """End of the ids of what is made anew for a further equal cluster; the first has none."""
+    return f"-c{number}" if number > 1 else ""
+
+
 @dataclass(frozen=True)
 class Cluster:
-    """One virtual cluster of the experiment: a head and equal compute nodes."""
+    """One virtual cluster of the experiment: a head and equal compute nodes.
 
-    id: str
+    Attributes
+    ----------
+    variant : str
+        Name of its variant: its series in tables, figures and report.
+    scheduler : str
+        Name of the adapter.
+    number : int
+        Which of a variant's equal clusters it is, from 1.
+    settings : mapping of str to str
+        Native settings that are written for it: the variant's over the experiment's.
+    """
+
+    variant: str
     scheduler: str
     nodes: int
+    number: int
     head: Guest
     node: Guest
     placement: Placement
+    image: DebianImage | CloudImage
+    metrics: Metrics
+    settings: Mapping[str, str] = field(hash=False)
+
+    @property
+    def id(self) -> str:
+        """For example alpha-n2, and alpha-n2-c3 for the third that is equal to it."""
+        return f"{self.variant}-n{self.nodes}{copy_suffix(self.number)}"
 
     @property
     def cores(self) -> int:
@@ -98,15 +134,23 @@ class TrialKey:
 
 
 class Experiment(Section):
-    """The whole experiment: clusters = schedulers x nodes, trials = clusters x workloads x R."""
+    """The whole experiment: clusters = variants x nodes, trials = clusters x workloads x R."""
 
     name: Name = Field(default="default", description="Name of the experiment.")
     seed: int = Field(
         default=20260901, ge=0, le=2**63 - 1, description="Source of every random choice."
     )
-    repetitions: int = Field(default=3, ge=1, le=1000, description="Trials of each cell.")
-    schedulers: list[str] = Field(
-        default=["slurm"], min_length=1, description="Registered schedulers."
+    repetitions: NumberOrRepetitions = Field(
+        default=Repetitions(), description="Trials of each cell."
+    )
+    schedulers: list[NamedVariant] = Field(
+        default=[Variant(name="slurm")],
+        min_length=1,
+        description="Variants: registered schedulers, or mappings with what is their own.",
+    )
+    aa: Again = Field(
+        default=False,
+        description="Run the first variant, or the one named, a second time under another label.",
     )
     nodes: list[Annotated[int, Field(ge=1, le=128)]] = Field(
         default=[1, 2], min_length=1, description="Compute node counts."
@@ -114,7 +158,7 @@ class Experiment(Section):
     node: Guest = Guest()
     head: Head = Head()
     placement: Placement = Placement()
-    image: Annotated[DebianImage | CloudImage, Field(discriminator="kind")] = DebianImage()
+    image: Image = DebianImage()
     accelerator: Literal["auto", "kvm", "tcg"] = Field(
         default="auto", description="auto: probed by booting a guest."
     )
@@ -127,13 +171,45 @@ class Experiment(Section):
     )
     workloads: list[AnyWorkload] = Field(min_length=1, description="Workloads, by kind.")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _inherit(cls, data: Any) -> Any:
+        return with_inherited(data)
+
+    def again(self) -> Variant | None:
+        """Variant that runs a second time under another label; None without one."""
+        if self.aa is False:
+            return None
+        wanted = self.schedulers[0].name if self.aa is True else self.aa
+        return next((one for one in self.schedulers if one.name == wanted), None)
+
+    def variants(self) -> list[Variant]:
+        """Variants in the order written, and after them the one that runs a second time."""
+        again = self.again()
+        return [*self.schedulers, *([again.again()] if again else [])]
+
     def clusters(self) -> list[Cluster]:
-        """Clusters, schedulers and node counts in the order written."""
+        """Clusters: variants and node counts in the order written, then the further equal ones."""
         return [
-            Cluster(f"{scheduler}-n{nodes}", scheduler, nodes, self.head, self.node, self.placement)
-            for scheduler in self.schedulers
+            self._cluster(variant, nodes, number)
+            for number in range(1, self.repetitions.clusters + 1)
+            for variant in self.variants()
             for nodes in self.nodes
         ]
+
+    def _cluster(self, variant: Variant, nodes: int, number: int) -> Cluster:
+        return Cluster(
+            variant=variant.name,
+            scheduler=variant.adapter,
+            nodes=nodes,
+            number=number,
+            head=variant.head or self.head,
+            node=variant.node or self.node,
+            placement=variant.placement or self.placement,
+            image=variant.image or self.image,
+            metrics=variant.metrics or self.metrics,
+            settings={**self.settings.get(variant.adapter, {}), **variant.settings},
+        )
 
     def cluster(self, cluster_id: str) -> Cluster:
         """Cluster of an id.
@@ -172,7 +248,7 @@ class Experiment(Section):
             TrialKey(cluster.id, workload.name, repetition)
             for cluster in self.clusters()
             for workload in self.workloads
-            for repetition in range(1, self.repetitions + 1)
+            for repetition in range(1, self.repetitions.trials + 1)
         ]
         random.Random(self.seed).shuffle(keys)
         return keys
@@ -186,21 +262,53 @@ class Experiment(Section):
         key = f"{self.seed}/{workload}/{repetition}"
         return int.from_bytes(hashlib.sha256(key.encode()).digest()[:6], "big")
 
-    def trace(self, workload: str, nodes: int, repetition: int, root: Path | None = None) -> Trace:
-        """Neutral trace of a workload on a node count; `root` is where file names start."""
+    def trace(
+        self,
+        workload: str,
+        nodes: int,
+        repetition: int,
+        root: Path | None = None,
+        cpus: int | None = None,
+    ) -> Trace:
+        """Neutral trace of a workload on a machine.
+
+        Parameters
+        ----------
+        workload : str
+            Its name.
+        nodes : int
+            Compute nodes.
+        repetition : int
+            From 1.
+        root : pathlib.Path, optional
+            Where file names start.
+        cpus : int, optional
+            Processors of each node; by default those of the experiment's.
+        """
         seed = self.trace_seed(workload, repetition)
-        return self.workload(workload).generate(Machine(nodes, self.node.vcpus), seed, root)
+        machine = Machine(nodes, cpus or self.node.vcpus)
+        return self.workload(workload).generate(machine, seed, root)
 
-    def machines_spec(self, cluster_id: str) -> dict[str, dict[str, int]]:
-        """Names and sizes (processors, MiB) of a cluster's machines, as plain JSON."""
-        return {
-            name: {"vcpus": guest.vcpus, "memory_mib": guest.memory_mib}
-            for name, guest in self.cluster(cluster_id).machines().items()
-        }
+    def machine_name(self, cluster: Cluster) -> str:
+        """Short name of the machine that a cluster's traces are for: its nodes, as in 2.
 
-    def machine_spec(self) -> dict[str, Any]:
-        """What shapes every trace beside its own workload and node count, as plain JSON."""
-        return {"cpus_per_node": self.node.vcpus, "seed": self.seed}
+        Where a variant's nodes have other processors than the experiment's: 2x4.
+        """
+        cpus = cluster.node.vcpus
+        return f"{cluster.nodes}" + ("" if cpus == self.node.vcpus else f"x{cpus}")
+
+    def machine_names(self) -> list[str]:
+        """Names of the machines that traces are made for, each once."""
+        return list(dict.fromkeys(self.machine_name(cluster) for cluster in self.clusters()))
+
+    def machine(self, name: str) -> Machine:
+        """Machine of a short name."""
+        nodes, _, cpus = name.partition("x")
+        return Machine(int(nodes), int(cpus or self.node.vcpus))
+
+    def machine_spec(self, name: str) -> dict[str, Any]:
+        """What shapes a trace beside its own workload and node count, as plain JSON."""
+        return {"cpus_per_node": self.machine(name).cpus_per_node, "seed": self.seed}
 
     def workload_spec(self, name: str) -> dict[str, Any]:
         """Parameters of a workload, as sorted plain JSON; `workloads.workload_from` reads it."""
@@ -223,7 +331,7 @@ class Experiment(Section):
                 "workload": key.workload,
                 "repetition": key.repetition,
                 "trace_seed": self.trace_seed(key.workload, key.repetition),
-                "scrape_interval": self.metrics.scrape_interval,
+                "scrape_interval": self.cluster(key.cluster).metrics.scrape_interval,
             }
         )
 

@@ -8,9 +8,10 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from schedlab.config.checks import did_you_mean
+from schedlab.config.messages import did_you_mean
 from schedlab.config.model import Experiment
 from schedlab.config.sections import CloudImage, DebianImage
+from schedlab.config.variants import Variant
 from schedlab.workloads import KINDS, Problem
 
 Location = tuple[str | int, ...]
@@ -46,6 +47,7 @@ _FORMS = {
     "domain": "use lower-case labels with dots between, as in benchmark.local",
     "pci": "write domain:bus:slot.function as lspci -D prints it, as in 0000:03:00.0",
     "suite": "use the code name of a Debian release, as in trixie",
+    "schedulers": "use the name of a registered scheduler",
 }
 
 
@@ -128,6 +130,10 @@ def _value(steps: list[str | int], data: Any) -> Any:
 def _known(location: Location) -> list[str]:
     """Keys allowed where an unknown one was found."""
     model: type[BaseModel] = Experiment
+    if location[0] == "schedulers":
+        if len(location) == 3:
+            return list(Variant.model_fields)
+        location = location[2:]
     if location[0] == "workloads":
         model = KINDS[str(location[2])]
     elif location[0] == "image":

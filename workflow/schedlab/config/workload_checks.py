@@ -40,25 +40,25 @@ def duration_problems(experiment: Experiment, root: Path) -> Iterator[Problem]:
 
 def _too_long(experiment: Experiment, workload: Workload, root: Path) -> Iterator[Problem]:
     limit = experiment.limits.trial
-    longest: dict[int, tuple[Bound, int]] = {}
+    longest: dict[Machine, tuple[Bound, int]] = {}
     left = _JOBS // len(experiment.workloads)
-    for nodes, repetition in _cells(experiment):
+    for machine, repetition in _cells(experiment):
         seed = experiment.trace_seed(workload.name, repetition)
-        trace = workload.generate(Machine(nodes, experiment.node.vcpus), seed, root)
+        trace = workload.generate(machine, seed, root)
         bound = earliest_end(trace)
         if bound.seconds >= limit and (
-            nodes not in longest or bound.seconds > longest[nodes][0].seconds
+            machine not in longest or bound.seconds > longest[machine][0].seconds
         ):
-            longest[nodes] = (bound, repetition)
+            longest[machine] = (bound, repetition)
         left -= len(trace.jobs)
         if left <= 0:
             break
     if not longest:
         return
     figures = "; ".join(
-        f"{math.ceil(bound.seconds)} s with {nodes} compute node{'s' * (nodes > 1)} in repetition "
+        f"{math.ceil(bound.seconds)} s with {_told(experiment, machine)} in repetition "
         f"{repetition}, where {bound.why}"
-        for nodes, (bound, repetition) in sorted(longest.items())
+        for machine, (bound, repetition) in sorted(longest.items(), key=_size)
     )
     needed = math.ceil(max(bound.seconds for bound, _ in longest.values()))
     yield Problem(
@@ -70,8 +70,20 @@ def _too_long(experiment: Experiment, workload: Workload, root: Path) -> Iterato
     )
 
 
-def _cells(experiment: Experiment) -> Iterator[tuple[int, int]]:
-    """Node counts and repetitions: the smallest machine, which takes longest, first."""
-    for repetition in range(1, experiment.repetitions + 1):
-        for nodes in sorted(set(experiment.nodes)):
-            yield nodes, repetition
+def _size(entry: tuple[Machine, object]) -> tuple[int, int]:
+    return entry[0].nodes, entry[0].cpus_per_node
+
+
+def _told(experiment: Experiment, machine: Machine) -> str:
+    count = f"{machine.nodes} compute node{'s' * (machine.nodes > 1)}"
+    own = machine.cpus_per_node == experiment.node.vcpus
+    return count + ("" if own else f" of {machine.cpus_per_node} processors")
+
+
+def _cells(experiment: Experiment) -> Iterator[tuple[Machine, int]]:
+    """Machines and repetitions: the smallest machine, which takes longest, first."""
+    machines = {cluster.machine: 0 for cluster in experiment.clusters()}
+    ordered = [machine for machine, _ in sorted(machines.items(), key=_size)]
+    for repetition in range(1, experiment.repetitions.trials + 1):
+        for machine in ordered:
+            yield machine, repetition

@@ -1,1 +1,1 @@
-"""Two results side by side: what differs in what produced them, and in what came out."""
+"""Comparison of two results: differences of the infrastructure, and differences of the outcomes."""

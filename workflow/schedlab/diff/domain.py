@@ -1,4 +1,4 @@
-"""A domain's live XML as pairs of path and text, without what belongs to one run only."""
+"""The live XML of a domain as pairs of path and text, without what differs between any two runs."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import xml.etree.ElementTree as ElementTree
 from collections import Counter
 from collections.abc import Iterator
 
-from schedlab.diff.normalise import VOLATILE, without_run
+from schedlab.diff.normalise import VOLATILE, without_run_names
 from schedlab.errors import SchedlabError
 
 _DROPPED = frozenset({"uuid", "alias", "seclabel"})
-"""Elements that libvirt numbers or labels anew at each start."""
+"""Elements to which libvirt gives new numbers or labels at each start."""
 
 _CHOSEN = frozenset({("domain", "id"), ("source", "index"), ("backingStore", "index")})
-"""Attributes that it does; so is the host's end of an interface."""
+"""Attributes to which libvirt gives new values at each start, as element and attribute."""
 
 _IDENTITY = {
     "disk": ("target/@dev",),
@@ -22,18 +22,18 @@ _IDENTITY = {
     "feature": ("@name",),
     "cell": ("@id",),
 }
-"""What tells siblings of one tag apart; without an entry here it is their position."""
+"""Attributes that identify an element among siblings of its tag. Others count by position."""
 
 
 def domain_facts(xml: str, name: str) -> dict[str, str]:
-    """Read a domain's XML into one entry for each attribute and text.
+    """Read the XML of a domain into one entry for each attribute and text.
 
     Parameters
     ----------
     xml : str
         Live XML of the domain.
     name : str
-        Named in errors.
+        Name of the domain, for messages.
 
     Returns
     -------
@@ -43,7 +43,7 @@ def domain_facts(xml: str, name: str) -> dict[str, str]:
     Raises
     ------
     SchedlabError
-        When it is not XML.
+        The text is not XML.
     """
     try:
         root = ElementTree.fromstring(xml)
@@ -57,15 +57,16 @@ def domain_facts(xml: str, name: str) -> dict[str, str]:
 
 def _entries(element: ElementTree.Element, path: str) -> Iterator[tuple[str, str]]:
     for key, value in element.attrib.items():
+        # The host chooses the name of its end of an interface.
         host_end = path.endswith("interface/target") and key == "dev"
-        # What names the element is in its path already.
-        told = f"@{key}" in _IDENTITY.get(element.tag, ())
+        # The path contains the attributes that identify the element.
+        in_path = f"@{key}" in _IDENTITY.get(element.tag, ())
         chosen = key in VOLATILE or (element.tag, key) in _CHOSEN or host_end
-        if not (told or chosen):
-            yield f"{path}@{key}", without_run(value)
+        if not (in_path or chosen):
+            yield f"{path}@{key}", without_run_names(value)
     text = (element.text or "").strip()
     if text:
-        yield path or element.tag, without_run(text)
+        yield path or element.tag, without_run_names(text)
     elif not element.attrib and not len(element):
         yield path, "present"
     seen: Counter[str] = Counter()
@@ -83,7 +84,7 @@ def _entries(element: ElementTree.Element, path: str) -> Iterator[tuple[str, str
 
 
 def _label(element: ElementTree.Element, tag: str) -> str:
-    """What tells an element from its siblings of the same tag."""
+    """Return the values that identify an element among siblings of its tag."""
     values = []
     for where in _IDENTITY.get(tag, ()):
         inner, _, attribute = where.rpartition("@")

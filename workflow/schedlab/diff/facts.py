@@ -1,6 +1,7 @@
 """What the records say of machines and software, by topic, place and key.
 
-Digests of disks and snapshots are no facts: two builds from the same packages differ in them.
+Digests of disks and snapshots are left out, because two builds from the same packages differ in
+them.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from schedlab.diff.domain import domain_facts
-from schedlab.diff.normalise import flatten, without_run
+from schedlab.diff.normalise import flatten, without_run_names
 from schedlab.diff.side import cluster_of
 
 TOPICS = {
@@ -24,13 +25,13 @@ TOPICS = {
     "experiment": "Experiment",
     "source": "Sources",
 }
-"""Topics and their titles; the rendered configuration is apart, as text."""
+"""Topics and their titles. The rendered configuration is not among them: it is compared as text."""
 
 _MEASURED = frozenset({"BogoMIPS", "CPU MHz", "CPU(s) scaling MHz"})
 """Fields of lscpu that come from a measurement at each boot."""
 
 _TREES = frozenset({"workflow", "envs", "resources"})
-"""Folders of sources; a stage's other inputs were made by stages before it."""
+"""Folders of sources. Earlier stages made the other inputs of a stage."""
 
 _HOST = ("cpu", "cores", "memory_mib", "kernel", "system")
 _CONDITIONS = ("accelerator", "oversubscription", "reset", "scrape_interval")
@@ -41,19 +42,19 @@ Fact = tuple[str, str, Values]
 
 
 def record_facts(name: str, record: Mapping[str, Any]) -> Iterator[Fact]:
-    """Facts of a record of an image, a cluster, the accelerator or the toolchain.
+    """Yield the facts in a record of an image, a cluster, the accelerator or the toolchain.
 
     Parameters
     ----------
     name : str
-        Path of the record's folder, such as ``clusters/alpha-n1/configured``.
+        Path of the record's folder, for example ``clusters/alpha-n1/configured``.
     record : mapping
-        Its content.
+        Content of the record.
 
     Yields
     ------
     (topic, place, values)
-        Topic as in `TOPICS`; place is `name`, with ``/node`` added for facts of one node.
+        Topic as in `TOPICS`; place is `name`, followed by ``/node`` for facts of one node.
     """
     realised = record.get("realised") or {}
     if realised.get("packages"):
@@ -61,7 +62,7 @@ def record_facts(name: str, record: Mapping[str, Any]) -> Iterator[Fact]:
     for node, facts in (realised.get("nodes") or {}).items():
         place = f"{name}/{node}"
         kernel = {key: facts[key] for key in ("kernel", "cmdline", "clocksource") if key in facts}
-        yield "kernel", place, {key: without_run(str(value)) for key, value in kernel.items()}
+        yield "kernel", place, {key: without_run_names(str(value)) for key, value in kernel.items()}
         processor = facts.get("lscpu") or {}
         yield "processor", place, {k: str(v) for k, v in processor.items() if k not in _MEASURED}
     for node, xml in (realised.get("domain_xml") or {}).items():
@@ -75,13 +76,13 @@ def record_facts(name: str, record: Mapping[str, Any]) -> Iterator[Fact]:
         probed = record["accelerator"]
         yield "host", name, {key: str(probed[key]) for key in _PROBED if key in probed}
     if name.startswith("clusters/"):
-        # That of the machines; the image's is within it.
+        # The settings of a cluster contain those of its image.
         yield "experiment", name, dict(flatten(record.get("settings") or {}))
     yield "source", name, sources(record)
 
 
 def trial_facts(records: Mapping[str, Mapping[str, Any]]) -> Iterator[Fact]:
-    """Facts of all trials of each cluster together: where they differ, every value is named."""
+    """Yield the facts of all trials of each cluster together, with every value that occurs."""
     groups: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
     for name, record in records.items():
         groups[f"trials/{cluster_of(name)}"].append(record)
@@ -93,7 +94,7 @@ def trial_facts(records: Mapping[str, Mapping[str, Any]]) -> Iterator[Fact]:
 
 
 def packages(listed: Iterable[str]) -> Values:
-    """Versions by package; of several architectures, each version once."""
+    """Return the versions by package; for several architectures, each version once."""
     versions: dict[str, set[str]] = defaultdict(set)
     for item in listed:
         package, _, version = item.partition("=")
@@ -102,7 +103,7 @@ def packages(listed: Iterable[str]) -> Values:
 
 
 def tools(record: Mapping[str, Any]) -> Values:
-    """Versions of the tools that a stage used, with the program where it has another name."""
+    """Return the versions of a stage's tools, with the program's name if it differs."""
     found = {}
     for name, tool in (record.get("tools") or {}).items():
         if isinstance(tool, Mapping):
@@ -114,16 +115,16 @@ def tools(record: Mapping[str, Any]) -> Values:
 
 
 def terraform(outputs: Mapping[str, Any]) -> Values:
-    """Terraform's outputs, without the values that it calls sensitive."""
+    """Return Terraform's outputs, without the values that Terraform marks as sensitive."""
     shown = {
         name: "[withheld]" if output.get("sensitive") else output.get("value")
         for name, output in outputs.items()
     }
-    return {key: without_run(value) for key, value in flatten(shown)}
+    return {key: without_run_names(value) for key, value in flatten(shown)}
 
 
 def sources(record: Mapping[str, Any]) -> Values:
-    """Digests of the source files that a stage read, and the commit where the record has it."""
+    """Return digests of the source files that a stage read, and the commit if it was recorded."""
     found = {
         name: digest[:12]
         for name, digest in record["inputs"].items()

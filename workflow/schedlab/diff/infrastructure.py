@@ -1,4 +1,4 @@
-"""What differs between the machines and software of two results, by topic."""
+"""Differences between the machines and software of two results, by topic."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator, Set
 from dataclasses import dataclass, field
 
 from schedlab.diff.facts import TOPICS, Values, record_facts, trial_facts
-from schedlab.diff.normalise import flatten, without_run
+from schedlab.diff.normalise import flatten, without_run_names
 from schedlab.diff.side import Side
 
 PRESENCE = "presence"
@@ -26,11 +26,11 @@ class Change:
     Attributes
     ----------
     places : tuple of str
-        Records, nodes or clusters in which it differs alike.
+        Records, nodes or clusters with this difference.
     key : str
-        What differs.
+        Name of the value.
     a, b : str or None
-        The two values; None where one has none.
+        The two values; None for a side without one.
     """
 
     places: tuple[str, ...]
@@ -46,7 +46,7 @@ class TextChange:
     Attributes
     ----------
     places : tuple of str
-        Records in which it differs alike.
+        Records with this difference.
     name : str
         Name of the file.
     lines : tuple of str
@@ -60,14 +60,14 @@ class TextChange:
 
 @dataclass
 class Infrastructure:
-    """Everything that differs; topics without a difference are not there.
+    """All differences of the infrastructure.
 
     Attributes
     ----------
     changes : dict of str to list of Change
-        By topic, in the order of `TITLES`.
+        Changes by topic, in the order of `TITLES`. Topics without a change are left out.
     texts : list of TextChange
-        Rendered configuration of the schedulers.
+        Changes of the rendered configuration of the schedulers.
     notes : list of str
         What could not be compared, and why.
     """
@@ -86,12 +86,12 @@ Facts = dict[str, dict[str, Values]]
 
 
 def compare_infrastructure(a: Side, b: Side) -> Infrastructure:
-    """Compare what the records say, stage by stage.
+    """Compare the records of two sides, stage by stage.
 
     Raises
     ------
     SchedlabError
-        When a side has no records, or some are missing or cannot be read.
+        A side has no records, or records are missing or cannot be read.
     """
     result = Infrastructure()
     first, second = facts(a), facts(b)
@@ -111,7 +111,7 @@ def compare_infrastructure(a: Side, b: Side) -> Infrastructure:
 
 
 def _presence(a: Set[str], b: Set[str]) -> list[Change]:
-    """Stages of which only one side has a record."""
+    """Return the stages for which only one side has a record."""
 
     def word(present: bool) -> str | None:
         return "present" if present else None
@@ -120,7 +120,7 @@ def _presence(a: Set[str], b: Set[str]) -> list[Change]:
 
 
 def facts(side: Side) -> Facts:
-    """Facts of one side: values by topic and place."""
+    """Return the facts of one side: values by topic and place."""
     found: Facts = {topic: {} for topic in TOPICS}
     trials = {name: r for name, r in side.records.items() if name.startswith("trials/")}
     for name, record in side.records.items():
@@ -133,9 +133,9 @@ def facts(side: Side) -> Facts:
 
 
 def configuration(side: Side) -> dict[tuple[str, str], str]:
-    """Rendered configuration files of the schedulers, by record and file name."""
+    """Return the rendered configuration files of the schedulers, by record and file name."""
     return {
-        (name, file): "\n".join(map(without_run, text.splitlines()))
+        (name, file): "\n".join(map(without_run_names, text.splitlines()))
         for name, record in side.records.items()
         for file, text in ((record.get("realised") or {}).get("configuration") or {}).items()
     }
@@ -144,10 +144,10 @@ def configuration(side: Side) -> dict[tuple[str, str], str]:
 def _changes(
     a: dict[str, Values], b: dict[str, Values], absent: tuple[str, ...], *, both: bool = False
 ) -> list[Change]:
-    """Differences of all places, those that are alike in several places as one.
+    """Return the differences of all places. Equal differences in several places become one.
 
-    With `both`, places where one side recorded nothing at all are left out: the tools of a base
-    disk are known to the run that built it, not to one that took it from the cache.
+    With `both`, places for which one side recorded nothing are left out. For example, a run that
+    took a base disk from the cache does not record the tools that built it.
     """
     found: dict[tuple[str, str | None, str | None], list[str]] = defaultdict(list)
     for place in sorted(a.keys() | b.keys()):
@@ -165,7 +165,7 @@ def _differing(a: Values, b: Values) -> Iterator[tuple[str, str | None, str | No
         if one == other:
             continue
         if key == _FLAGS and one and other:
-            # A hundred words, of which a few differ.
+            # Flags of a processor are about a hundred words. Only those that differ are shown.
             left, right = set(one.split()), set(other.split())
             if left != right:
                 yield key, _words(left - right), _words(right - left)
@@ -211,11 +211,11 @@ def _texts(
 
 
 def _experiments(a: Side, b: Side) -> tuple[list[Change], list[str]]:
-    """Differing keys of the two experiment files, and why they could not be compared."""
+    """Return the keys in which two experiment files differ, and why one could not be compared."""
     unknown = dict.fromkeys(side.label for side in (a, b) if side.experiment is None)
     notes = [
-        f"{label}: no experiment file that its records were made with; of the experiment only what"
-        " the records hold is compared"
+        f"{label}: the experiment file that its records were made with was not found; only the"
+        " parts of the experiment that are in the records are compared"
         for label in unknown
     ]
     if a.experiment is None or b.experiment is None:

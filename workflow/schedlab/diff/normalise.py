@@ -1,4 +1,4 @@
-"""What differs between two runs of one thing is taken out: identities, not facts."""
+"""Removes what differs between any two runs from values: names and numbers chosen for one run."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
-# schedlab.testbed.session: names carry the checkout, MAC addresses a hash of the same.
+# schedlab.testbed.session derives names and MAC addresses from the checkout.
 _NAME = re.compile(r"\bschedlab-[0-9a-f]{8}-")
 _MAC = re.compile(r"\b[0-9a-fA-F]{2}(?::[0-9a-fA-F]{2}){5}\b")
 _UUID = re.compile(r"\b[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\b")
@@ -17,13 +17,13 @@ VOLATILE = frozenset({"run", "checkout", "bridge", "portid"})
 """Keys whose value belongs to one run: process id, checkout, names that the host chose."""
 
 _SYSTEM = ("/usr/", "/dev/", "/proc/", "/sys/", "/boot/", "/lib/", "/bin/", "/sbin/", "/etc/")
-"""Paths that the distribution decides: a difference there is one of the infrastructure."""
+"""Folders of the distribution. A different path there is a difference of the infrastructure."""
 
 
-def without_run(text: str) -> str:
-    """Replace names, MAC addresses, UUIDs and this machine's paths in a value.
+def without_run_names(text: str) -> str:
+    """Replace names of domains, MAC addresses, UUIDs and paths that belong to one run.
 
-    Of a path outside the system's own folders only the file's name is kept.
+    A path outside the system's folders is reduced to the name of the file.
     """
     if re.match(r"(/|\[path\]/|\$[A-Z]+/)", text) and not text.startswith(_SYSTEM):
         text = f".../{PurePosixPath(text).name}"
@@ -33,9 +33,10 @@ def without_run(text: str) -> str:
 
 
 def flatten(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
-    """Write nested data as pairs of a dotted key and a text, as a configuration file has them.
+    """Yield nested data as pairs of a dotted key and a text.
 
-    Lists of plain values are one text; entries of others go by their ``name``, or by position.
+    A list of plain values becomes one text. In other lists the key of an entry is its ``name``, or
+    else its position.
 
     >>> dict(flatten({"node": {"vcpus": 2}, "nodes": [1, 2], "of": [{"name": "a", "n": None}]}))
     {'node.vcpus': '2', 'nodes': '[1, 2]', 'of.a.n': 'null'}

@@ -1,4 +1,4 @@
-"""What differs between the outcomes of two results, by cell and quantity."""
+"""Differences between the outcomes of two results, by cell and quantity."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ SAME = "the same trials"
 
 @dataclass(frozen=True)
 class Outcome:
-    """A quantity of a cell.
+    """A quantity of a cell in both results.
 
     Attributes
     ----------
     quantity : str
         Key of `schedlab.metrics.quantities.QUANTITIES`.
     a, b : Interval
-        The two estimates.
+        Estimates of A and of B.
     found : Comparison or None
-        Of b with a; None for the same trials.
+        Comparison of B with A; None if both have the same trials.
     """
 
     quantity: str
@@ -38,12 +38,12 @@ class Outcome:
 
     @property
     def verdict(self) -> str:
-        """As `Comparison.verdict`, of b against a, or ``the same trials``."""
+        """`Comparison.verdict` of B against A, or ``the same trials``."""
         return self.found.verdict if self.found else SAME
 
     @property
     def differs(self) -> bool:
-        """Whether a difference is shown."""
+        """Whether the test shows a difference."""
         return self.verdict in {LARGER, SMALLER}
 
 
@@ -54,17 +54,17 @@ class Cell:
     Attributes
     ----------
     scheduler, cluster, workload : str
-        Which cell.
+        Names that identify the cell.
     nodes : int
-        Compute nodes.
+        Number of compute nodes.
     trials, valid : tuple of int
-        Number of all trials, and of those that passed their gate, in A and in B.
+        Number of all trials, and number of valid trials, in A and in B.
     completed, jobs : tuple of int
-        Jobs that completed, of all jobs of the valid trials, in A and in B.
+        Number of completed jobs, and number of all jobs, of the valid trials in A and in B.
     shared : int
-        Trials that are in both: the same lineage.
+        Number of trials that are in both (the same lineage).
     outcomes : tuple of Outcome
-        Of the quantities of the report's main table.
+        One outcome for each quantity of the report's main table.
     """
 
     scheduler: str
@@ -80,12 +80,12 @@ class Cell:
 
     @property
     def invalid(self) -> tuple[int, int]:
-        """Number of trials that did not pass their gate, in A and in B."""
+        """Number of trials that are not valid, in A and in B."""
         return self.trials[0] - self.valid[0], self.trials[1] - self.valid[1]
 
     @property
     def differs(self) -> bool:
-        """Whether a difference is shown, or other numbers of trials or parts of jobs failed."""
+        """Whether quantities, numbers of invalid trials, or parts of completed jobs differ."""
         others = self.invalid[0] != self.invalid[1] or not self.as_complete
         return others or any(outcome.differs for outcome in self.outcomes)
 
@@ -97,14 +97,14 @@ class Cell:
 
 @dataclass(frozen=True)
 class Outcomes:
-    """All cells.
+    """Outcomes of two results.
 
     Attributes
     ----------
     cells : list of Cell
-        Those of both.
+        Cells that are in both.
     only_a, only_b : list of str
-        Names of those of one.
+        Names of cells that are only in A, or only in B.
     """
 
     cells: list[Cell]
@@ -127,13 +127,13 @@ class Outcomes:
 
     @property
     def not_comparable(self) -> dict[str, int]:
-        """How many quantities could not be compared, by the reason."""
+        """Number of quantities that could not be compared, by reason."""
         verdicts = [o.verdict for cell in self.cells for o in cell.outcomes]
         found = [v for v in verdicts if v.startswith(NOT_COMPARABLE)]
         return {verdict: found.count(verdict) for verdict in dict.fromkeys(found)}
 
     def count(self, verdict: str) -> int:
-        """Number of quantities with a verdict."""
+        """Return the number of quantities with a verdict."""
         return sum(o.verdict == verdict for cell in self.cells for o in cell.outcomes)
 
 
@@ -143,13 +143,14 @@ def compare_outcomes(a: Side, b: Side) -> Outcomes:
     Raises
     ------
     SchedlabError
-        When a trials table is missing or of another version, or a cell's trials ran on differently
-        made clusters.
+        A table of trials is missing or of another version, or the trials of a cell ran on clusters
+        that were made differently.
     """
     first, second = _groups(a), _groups(b)
     keys = [key for key in first if key in second]
     new = [key for key in keys if set(first[key]["lineage"]) != set(second[key]["lineage"])]
-    # B comes first, so that effects are B / A and B - A. All cells are judged as one table.
+    # B comes first, so that effects are B / A and B - A. One call for all cells, because the error
+    # rate holds for the whole table.
     found = dict(
         zip(
             new,
@@ -166,7 +167,7 @@ def compare_outcomes(a: Side, b: Side) -> Outcomes:
 
 
 def cell_name(scheduler: str, cluster: str, workload: str, nodes: int) -> str:
-    """Name of a cell, for example ``burst on alpha-n1``."""
+    """Return the name of a cell, for example ``burst on alpha-n1``."""
     expected = f"{scheduler}-n{nodes}"
     return f"{workload} on {cluster}" + ("" if cluster == expected else f" ({expected})")
 
@@ -208,7 +209,7 @@ def _jobs(trials: pd.DataFrame, fate: str) -> int:
 
 
 def outcome_facts(outcomes: Outcomes) -> dict[str, Any]:
-    """Outcomes as plain JSON."""
+    """Return outcomes as plain data for JSON."""
     return {
         "confidence": CONFIDENCE,
         "cells": [

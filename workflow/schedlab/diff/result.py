@@ -1,4 +1,4 @@
-"""The whole comparison of two results, and its form as JSON."""
+"""The whole comparison of two results, also as data for JSON."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from schedlab.diff.infrastructure import Infrastructure, compare_infrastructure
 from schedlab.diff.outcomes import SAME, Outcomes, compare_outcomes, outcome_facts
 from schedlab.diff.side import Side
 
-SCHEMA = "schedlab.diff/1"
+SCHEMA = "schedlab.diff/2"
 
 
 @dataclass(frozen=True)
 class Difference:
-    """What differs between two results.
+    """Differences between two results.
 
     Attributes
     ----------
     a, b : str
-        What the user named.
+        Paths that the user gave.
     infrastructure : Infrastructure or None
-        None where it was not asked for.
+        Differences of the infrastructure; None if they were not asked for.
     outcomes : Outcomes or None
-        None where they were not asked for.
+        Differences of the outcomes; None if they were not asked for.
     """
 
     a: str
@@ -36,12 +36,12 @@ class Difference:
 
     @property
     def differs(self) -> bool:
-        """Whether anything differs that was asked for."""
+        """Whether any part that was asked for differs."""
         return any(part.differs for part in (self.infrastructure, self.outcomes) if part)
 
     @property
     def same(self) -> bool:
-        """Whether nothing differs and all trials compared are the same ones."""
+        """Whether nothing differs and both results have the same trials."""
         cells = self.outcomes.cells if self.outcomes else []
         return not self.differs and all(o.verdict == SAME for cell in cells for o in cell.outcomes)
 
@@ -52,14 +52,14 @@ def compare(a: Path, b: Path, *, infrastructure: bool = True, outcomes: bool = T
     Parameters
     ----------
     a, b : pathlib.Path
-        What to compare.
+        Results folders or bundles.
     infrastructure, outcomes : bool
-        Which part; the other is not even read.
+        Parts to compare. A part that is not compared is not read either.
 
     Raises
     ------
     SchedlabError
-        When something needed is missing, damaged or of another version.
+        A file that is needed is missing, damaged or of another version.
     """
     with ExitStack() as stack:
         first, second = (Side(stack.enter_context(opened(path))) for path in (a, b))
@@ -72,7 +72,7 @@ def compare(a: Path, b: Path, *, infrastructure: bool = True, outcomes: bool = T
 
 
 def difference_facts(difference: Difference) -> dict[str, Any]:
-    """Everything as plain JSON, nothing shortened; parts not asked for are null."""
+    """Return the whole comparison as plain data for JSON; parts not asked for are None."""
     machines, outcomes = difference.infrastructure, difference.outcomes
     return {
         "schema": SCHEMA,

@@ -1,4 +1,4 @@
-"""One of the two results that are compared: its records, trials and experiment, read when asked."""
+"""One of two results that are compared. Records, trials and experiment are read when needed."""
 
 from __future__ import annotations
 
@@ -13,18 +13,28 @@ from schedlab.config.load import read_experiment
 from schedlab.config.model import Experiment
 from schedlab.errors import SchedlabError
 from schedlab.outside.names import inside
+from schedlab.paths import (
+    ACCELERATOR,
+    RECORD,
+    TABLES,
+    TOOLCHAIN,
+    cluster_record,
+    image_record,
+    trial_record,
+)
 from schedlab.results.records import load_record
+from schedlab.results.store import record_of_trial
 from schedlab.tables.build import load_trials
 
 if TYPE_CHECKING:
-    from schedlab.bundle.open import Opened
+    from schedlab.bundle.open import OpenedResults
 
 _RECORDS = (
-    "toolchain.json",
-    "accelerator.json",
-    "images/*/*/record.json",
-    "clusters/*/*/record.json",
-    "trials/*/*/*/record.json",
+    TOOLCHAIN,
+    ACCELERATOR,
+    image_record("*", "*"),
+    cluster_record("*", "*"),
+    trial_record("*", "*", "*"),
 )
 
 
@@ -33,11 +43,11 @@ class Side:
 
     Parameters
     ----------
-    opened : Opened
+    opened : OpenedResults
         A results folder, or an unpacked bundle.
     """
 
-    def __init__(self, opened: Opened) -> None:
+    def __init__(self, opened: OpenedResults) -> None:
         self.results = opened.results
         self.label = opened.label
         self._experiments = opened.experiments
@@ -49,7 +59,7 @@ class Side:
         Raises
         ------
         SchedlabError
-            When there is none, one cannot be read, or one that another builds on is missing.
+            There are no records, one cannot be read, or the parent of one is missing.
         """
         found = {
             path.relative_to(self.results): load_record(path)
@@ -58,7 +68,7 @@ class Side:
         }
         if not found:
             raise SchedlabError(
-                f"{self.label}: holds no records of stages",
+                f"{self.label}: contains no records of stages",
                 remedy="name a results folder (`make report` makes one) or a bundle",
             )
         missing: dict[str, str] = {}
@@ -72,21 +82,21 @@ class Side:
             named = ", ".join(f"{path} (of {child})" for path, child in sorted(missing.items()))
             raise SchedlabError(
                 f"{self.label}: records are missing: {named}",
-                remedy="run snakemake to its end in the checkout of these results; of results that"
-                " were copied, copy the whole folder; or compare --outcomes only",
+                remedy="run snakemake to its end in the checkout of these results; if the results"
+                " were copied, copy the whole folder; or compare only the outcomes (--outcomes)",
             )
         return {_name(path): record for path, record in found.items()}
 
     @cached_property
     def trials(self) -> pd.DataFrame:
-        """The trials table.
+        """The table of trials.
 
         Raises
         ------
         SchedlabError
-            When it is missing, of another version, or does not fit the trials' records.
+            The table is missing, of another version, or not made from the present records.
         """
-        table = load_trials(self.results / "tables")
+        table = load_trials(self.results / TABLES)
         stale = [
             str(row["trial"])
             for row in table.to_dict("records")
@@ -95,23 +105,22 @@ class Side:
         ]
         if stale:
             raise SchedlabError(
-                f"{self.label}: the tables are not made of the present trials: "
+                f"{self.label}: the tables were not made from the present trials: "
                 f"{', '.join(stale[:5])}{', ...' * (len(stale) > 5)} ran again since",
-                remedy="make the tables anew: snakemake --forcerun tables",
+                remedy="make the tables again: snakemake --forcerun tables",
             )
         return table
 
     def _trial_record(self, row: dict[Any, Any]) -> Path:
-        key = (str(row[name]) for name in ("cluster", "workload", "repetition"))
-        return inside(self.results, "/".join(("trials", *key, "record.json")))
+        return inside(self.results, record_of_trial(str(row["trial"])))
 
     @cached_property
     def experiment(self) -> Experiment | None:
-        """The experiment that the records were made with; None where the file is of another.
+        """The experiment that the records were made with; None if no file of it is known.
 
-        A file within the results is of them, as in every bundle. One beside them is what the user
-        edits, and need not be: it counts where its clusters are those of the records. Which libvirt
-        ran them says nothing of that.
+        A file within the results belongs to them, as in every bundle. A file beside them may have
+        been edited since: it is used only if its machines are those of the records, apart from the
+        libvirt that ran them.
         """
         made = {
             cluster_of(name): _shape(record.get("settings") or {})
@@ -123,8 +132,8 @@ class Side:
             if self._experiments.parent == self.results:
                 return experiment
             fits = all(
-                made.get(cluster.id) == _shape(design.cluster_spec(experiment, cluster.id))
-                for cluster in experiment.clusters()
+                made.get(name) == _shape(design.provision_spec(experiment, name))
+                for name in design.machines(experiment)
             )
         except SchedlabError:
             return None
@@ -136,10 +145,10 @@ def _shape(settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def _name(path: Path) -> str:
-    return (path.parent if path.name == "record.json" else path.with_suffix("")).as_posix()
+    return (path.parent if path.name == RECORD else path.with_suffix("")).as_posix()
 
 
 def cluster_of(name: str) -> str | None:
-    """Id of the cluster that a record of a cluster or of a trial is of; None of other records."""
+    """Return the id of the cluster of a cluster's or trial's record, or None for other records."""
     kind, _, rest = name.partition("/")
     return rest.partition("/")[0] if kind in {"clusters", "trials"} else None

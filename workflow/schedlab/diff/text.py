@@ -1,4 +1,4 @@
-"""A comparison for people: side by side, in 100 columns, without colour."""
+"""A comparison as text for people: side by side, in 100 columns, without colour."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from schedlab.metrics.statistics import CONFIDENCE, TOO_SMALL, Interval
 
 WIDTH = 100
 SHORT = 20
-"""Lines of a topic or of a file's differences before the rest is counted only."""
+"""Largest number of lines shown of a topic or of a file. Of the rest only the number is shown."""
 
 _VALUES = (36, 29, 29)
 _OUTCOME = (23, 18, 18, 18, 13)
@@ -28,7 +28,7 @@ def render(difference: Difference, *, full: bool = False) -> str:
     Parameters
     ----------
     difference : Difference
-        What to show.
+        The comparison.
     full : bool
         Show every line of long topics and files.
     """
@@ -48,7 +48,7 @@ def _paragraph(text: str, indent: str = "") -> list[str]:
 
 
 def _row(cells: Sequence[str], widths: Sequence[int], indent: int = 2) -> Iterator[str]:
-    """Cells side by side, each wrapped to its width; a line end in a cell is kept."""
+    """Yield the lines of cells side by side, each wrapped to its width. Line ends are kept."""
     columns = [
         [part for line in cell.split("\n") for part in _wrapped(line, width)]
         for cell, width in zip(cells, widths, strict=True)
@@ -63,7 +63,7 @@ def _wrapped(text: str, width: int) -> list[str]:
 
 
 def _cut(lines: Sequence[str], indent: str, *, full: bool) -> Iterator[str]:
-    """Lines, or the first of them and how many more there are."""
+    """Yield all lines, or the first ones and the number of the others."""
     shown = lines if full or len(lines) <= SHORT else lines[:SHORT]
     yield from shown
     if len(shown) < len(lines):
@@ -99,7 +99,7 @@ def _changes(changes: Sequence[Change]) -> Iterator[str]:
 def _texts(texts: Sequence[TextChange], *, full: bool) -> Iterator[str]:
     for text in texts:
         yield from _paragraph(f"{text.name} in {', '.join(text.places)}:", "  ")
-        # Lines of a configuration are not wrapped: they would not be those of the file.
+        # Lines are not wrapped, so that they are those of the file.
         yield from _cut([f"    {line}" for line in text.lines], "    ", full=full)
 
 
@@ -132,8 +132,8 @@ def _cell(cell: Cell) -> Iterator[str]:
     yield from _paragraph(f"{name} (valid trials: {valid}{shared})")
     if not cell.as_complete:
         jobs = zip("AB", cell.completed, cell.jobs, strict=True)
-        told = ", ".join(f"{side} {done} of {total}" for side, done, total in jobs)
-        yield f"  jobs completed: {told}"
+        counts = ", ".join(f"{side} {done} of {total}" for side, done, total in jobs)
+        yield f"  jobs completed: {counts}"
     if all(outcome.verdict == SAME for outcome in cell.outcomes):
         yield f"  {SAME}"
         return
@@ -164,7 +164,7 @@ def _interval(interval: Interval, prefix: str = "") -> str:
 
 
 def _effect(outcome: Outcome) -> str:
-    """Ratio, marked by a cross, or difference with its sign."""
+    """Return an effect as text: a ratio with a cross in front, or a difference with its sign."""
     if outcome.found is None:
         return NONE
     positive = (outcome.found.effect.estimate or 0) > 0
@@ -180,15 +180,15 @@ def _conclusion(difference: Difference) -> str:
         parts.append(f"infrastructure {_differs(difference.infrastructure.differs)}")
     if outcomes := difference.outcomes:
         shown = sum(outcome.differs for cell in outcomes.cells for outcome in cell.outcomes)
-        told = [f"{shown} differ" if shown else NO_DIFFERENCE]
+        findings = [f"{shown} differ" if shown else NO_DIFFERENCE]
         if uneven := sum(cell.invalid[0] != cell.invalid[1] for cell in outcomes.cells):
-            told.append(f"{_plural(uneven, 'cell')} with other numbers of invalid trials")
+            findings.append(f"{_plural(uneven, 'cell')} with other numbers of invalid trials")
         if single := len(outcomes.only_a) + len(outcomes.only_b):
-            told.append(f"{_plural(single, 'cell')} in one result only")
+            findings.append(f"{_plural(single, 'cell')} in one result only")
         if small := outcomes.count(TOO_SMALL):
-            told.append(f"{small} with {TOO_SMALL}")
-        told += [f"{count} {reason}" for reason, count in outcomes.not_comparable.items()]
-        parts.append(f"outcomes: {', '.join(told)}")
+            findings.append(f"{small} with {TOO_SMALL}")
+        findings += [f"{count} {reason}" for reason, count in outcomes.not_comparable.items()]
+        parts.append(f"outcomes: {', '.join(findings)}")
     return "; ".join(parts)
 
 

@@ -1,1 +1,1 @@
-"""Whether this machine can run an experiment: what it lacks, why it is needed, what to do."""
+"""Checks whether this machine can run an experiment: what is missing, why, and what to do."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from schedlab.doctor.host_checks import (
     HostNeeds,
-    Problem,
+    HostProblem,
     check_disk,
     check_kvm,
     check_limits,
@@ -26,7 +26,15 @@ if TYPE_CHECKING:
 
 
 def host_needs(experiment: Experiment, results: Path) -> HostNeeds:
-    """Read the needs off an experiment, and off whether a system libvirt answers."""
+    """Return what an experiment needs of the machine.
+
+    Parameters
+    ----------
+    experiment : Experiment
+        The experiment.
+    results : pathlib.Path
+        Results folder that it will use.
+    """
     from schedlab.testbed.supervisor import resolve_uri
 
     largest = max(experiment.clusters(), key=lambda cluster: cluster.memory_total_mib)
@@ -41,22 +49,22 @@ def host_needs(experiment: Experiment, results: Path) -> HostNeeds:
     )
 
 
-def check_host(needs: HostNeeds) -> list[Problem]:
-    """Find everything about this machine that stands in an experiment's way.
+def check_host(needs: HostNeeds) -> list[HostProblem]:
+    """Find everything about this machine that prevents an experiment from running.
 
-    Starts no virtual machine and changes nothing; takes about a second.
+    The checks take about a second. They start no virtual machine and change nothing.
 
     Parameters
     ----------
     needs : HostNeeds
-        What the experiment asks for.
+        What the experiment needs.
 
     Returns
     -------
-    list of Problem
-        The fatal ones first.
+    list of HostProblem
+        Fatal problems first.
     """
-    checks: tuple[Callable[[HostNeeds], Iterator[Problem]], ...] = (
+    checks: tuple[Callable[[HostNeeds], Iterator[HostProblem]], ...] = (
         check_tools,
         check_privileges,
         check_tap,
@@ -71,12 +79,19 @@ def check_host(needs: HostNeeds) -> list[Problem]:
 
 
 def require_host(experiment: Experiment, results: Path) -> None:
-    """Refuse to start where the machine cannot run the experiment.
+    """Check that the machine can run an experiment.
+
+    Parameters
+    ----------
+    experiment : Experiment
+        The experiment.
+    results : pathlib.Path
+        Results folder that it will use.
 
     Raises
     ------
     SchedlabError
-        With every fatal problem.
+        There are fatal problems. The message contains all of them.
     """
     fatal = [p for p in check_host(host_needs(experiment, results)) if p.fatal]
     if fatal:
@@ -87,7 +102,7 @@ def require_host(experiment: Experiment, results: Path) -> None:
 
 
 def report_problems(experiment: Experiment, results: Path) -> int:
-    """Print every problem; return the exit status (1 where one is fatal)."""
+    """Print every problem, and return the exit status: 1 if one is fatal, else 0."""
     found = check_host(host_needs(experiment, results))
     for problem in found:
         print(problem)

@@ -1,4 +1,4 @@
-"""The single checks behind ``schedlab doctor``; each yields what it finds."""
+"""The checks of ``schedlab doctor``. Each yields the problems that it finds."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ import psutil
 from schedlab.toolchain.tools import PROMETHEUS, discover, missing, search_path
 
 EMULATOR_MIB = 150
-"""Memory that QEMU needs beside its guest's, MiB (measured under TCG)."""
+"""Memory in MiB that QEMU needs in addition to its guest's (measured under TCG)."""
 RESULTS_SHARE = 2 / 3
-"""Part of the disk limit that falls to the results where the cache is on another file system."""
+"""Part of the disk limit for the results, if the cache is on another file system."""
 OPEN_FILES = 1024
-"""Open files that libvirtd, QEMU and Prometheus need at the least."""
+"""Number of open files that libvirtd, QEMU and Prometheus need at least."""
 PROCESSES = 512
-"""Processes and threads that a run has at the same time, with room."""
+"""Number of processes and threads that a run has at the same time, with some reserve."""
 
 PROBE = """
 mount -t tmpfs tmpfs /mnt || exit 11
@@ -43,19 +43,19 @@ PROBE_STEPS = {
 
 
 @dataclass(frozen=True)
-class Problem:
-    """Something about the machine that stands in the way, or that is worth knowing.
+class HostProblem:
+    """Something about the machine that prevents a run, or that users should know.
 
     Attributes
     ----------
     what : str
-        The finding, with the value found.
+        The problem, with the value found.
     why : str
-        What needs it.
+        What needs another value.
     remedy : str
-        What to do.
+        What the user can do.
     fatal : bool
-        False where the run works all the same.
+        The problem prevents the run.
     """
 
     what: str
@@ -71,16 +71,16 @@ class Problem:
 
 @dataclass(frozen=True)
 class HostNeeds:
-    """What an experiment asks of the machine.
+    """What an experiment needs of the machine.
 
     Attributes
     ----------
     results, cache : pathlib.Path
-        Folders that fill up.
+        Folders to which the run writes.
     disk_mib : int
-        Disk for both together, MiB.
+        Disk space for both folders together, MiB.
     memory_mib : int
-        Memory of the largest cluster's guests, MiB.
+        Memory of all guests of the largest cluster, MiB.
     guests : int
         Number of guests of the largest cluster.
     cidr : str
@@ -98,37 +98,38 @@ class HostNeeds:
     embedded: bool
 
 
-def check_tools(_needs: HostNeeds) -> Iterator[Problem]:
-    """Check the programs that come from the distribution."""
+def check_tools(_needs: HostNeeds) -> Iterator[HostProblem]:
+    """Check the programs that the distribution must provide."""
     for requirement, why in missing().items():
-        yield Problem(
+        yield HostProblem(
             f"{requirement.name} {why}",
             f"it {requirement.purpose}",
             f"make setup, or: apt-get install {requirement.package}",
         )
     if discover(PROMETHEUS) is None and shutil.which("apt-get", path=search_path()) is None:
-        yield Problem(
-            "prometheus is not installed and there is no apt to fetch it with",
+        yield HostProblem(
+            "prometheus is not installed, and there is no apt to install it with",
             f"it {PROMETHEUS.purpose}",
             "put Prometheus on PATH",
         )
 
 
-def check_privileges(needs: HostNeeds) -> Iterator[Problem]:
-    """Check root's rights, and that namespaces, bridges and taps can be made."""
+def check_privileges(needs: HostNeeds) -> Iterator[HostProblem]:
+    """Check for the rights of root, and that namespaces, bridges and tap devices can be made."""
     if os.geteuid() != 0:
-        yield Problem(
-            "this is not root",
+        yield HostProblem(
+            "this command does not run as root",
             "the base disk is made with loop devices and mounts"
             + (", and the embedded libvirt needs namespaces" if needs.embedded else ""),
             "run the same command as root (`sudo --preserve-env make report`)",
         )
         return
     if not Path("/dev/loop-control").exists():
-        yield Problem(
+        yield HostProblem(
             "/dev/loop-control is missing",
             "the base disk is made with loop devices",
-            "load the kernel module (modprobe loop), or let the container see host devices",
+            "load the kernel module (modprobe loop), or give the container access to the host's"
+            " devices",
         )
     if not needs.embedded or shutil.which("unshare", path=search_path()) is None:
         return
@@ -137,8 +138,14 @@ def check_privileges(needs: HostNeeds) -> Iterator[Problem]:
         yield problem
 
 
-def probe_namespaces() -> Problem | None:
-    """Make, for an instant, what the embedded testbed is made of."""
+def probe_namespaces() -> HostProblem | None:
+    """Make namespaces, a bridge and a tap device, as the embedded testbed does, and remove them.
+
+    Returns
+    -------
+    HostProblem or None
+        What could not be made; None if all could.
+    """
     command = ["unshare", "--net", "--mount", "--pid", "--fork", "--mount-proc"]
     done = subprocess.run(
         [*command, "--propagation", "private", "sh", "-c", PROBE],
@@ -152,39 +159,39 @@ def probe_namespaces() -> Problem | None:
     if done.returncode == 0:
         return None
     what = PROBE_STEPS.get(done.returncode, "cannot make namespaces (unshare)")
-    return Problem(
+    return HostProblem(
         f"{what}: {done.stderr.strip()[-300:]}",
         "the workflow runs libvirt and the guests in a network namespace of its own",
-        "in a container, give it the rights to (--privileged, /dev/net/tun); elsewhere, load the "
+        "in a container, give it these rights (--privileged, /dev/net/tun); elsewhere, load the "
         "kernel modules bridge and tun; or start the system's libvirtd",
     )
 
 
-def check_tap(_needs: HostNeeds) -> Iterator[Problem]:
+def check_tap(_needs: HostNeeds) -> Iterator[HostProblem]:
     """Check the device behind the guests' network cards."""
     try:
         present = stat.S_ISCHR(Path("/dev/net/tun").stat().st_mode)
     except OSError:
         present = False
     if not present:
-        yield Problem(
+        yield HostProblem(
             "/dev/net/tun is missing",
             "the guests' network cards are tap devices",
-            "modprobe tun, or let the container see /dev/net/tun",
+            "modprobe tun, or give the container access to /dev/net/tun",
         )
 
 
-def check_network(needs: HostNeeds) -> Iterator[Problem]:
+def check_network(needs: HostNeeds) -> Iterator[HostProblem]:
     """Check that the guests' network is free."""
     if needs.embedded:
-        return  # a network namespace of the workflow's own: nothing there to collide with
+        return  # The workflow makes a network namespace, in which there are no other networks.
     network = ipaddress.IPv4Network(needs.cidr)
     for name, taken in (*interface_networks(), *routed_networks()):
-        # A default route covers everything and collides with nothing.
+        # A default route overlaps every network, but is no conflict.
         if taken.prefixlen > 0 and network.overlaps(taken):
-            yield Problem(
+            yield HostProblem(
                 f"the network {network} is taken: {name} has {taken}",
-                "libvirt of the system (qemu:///system) shares the host's network",
+                "the system's libvirt (qemu:///system) uses the host's network",
                 "set network.cidr in the configuration to a free one, or libvirt.uri: embedded",
             )
 
@@ -215,20 +222,21 @@ def routed_networks(
         yield f"route through {fields[0]}", network
 
 
-def check_memory(needs: HostNeeds) -> Iterator[Problem]:
-    """Check the memory that is free now, the container's limit included."""
+def check_memory(needs: HostNeeds) -> Iterator[HostProblem]:
+    """Check the memory that is free now, within the container's limit."""
     needed = needs.memory_mib + needs.guests * EMULATOR_MIB
     free = available_memory_mib()
     if needed > free:
-        yield Problem(
+        yield HostProblem(
             f"{free} MiB of memory are free, the largest cluster needs {needed} MiB",
-            f"{needs.guests} guests with {needs.memory_mib} MiB, {EMULATOR_MIB} MiB of QEMU each",
+            f"{needs.guests} guests have {needs.memory_mib} MiB, and QEMU needs {EMULATOR_MIB} MiB"
+            " for each",
             "end other programs, or lower node.memory, head.memory or nodes in the configuration",
         )
 
 
 def available_memory_mib(control_group: Path = Path("/sys/fs/cgroup")) -> int:
-    """Memory that can be had now, MiB: the machine's, or what a container leaves of it."""
+    """Return the memory in MiB that is available now on the machine, or in its container."""
     free = psutil.virtual_memory().available
     try:
         limit = int((control_group / "memory.max").read_text())
@@ -239,8 +247,8 @@ def available_memory_mib(control_group: Path = Path("/sys/fs/cgroup")) -> int:
     return free // 2**20
 
 
-def check_disk(needs: HostNeeds) -> Iterator[Problem]:
-    """Check the free disk, counting what results and cache hold already."""
+def check_disk(needs: HostNeeds) -> Iterator[HostProblem]:
+    """Check the free disk space. What results and cache already use counts as available."""
     results, cache = existing(needs.results), existing(needs.cache)
     if results.stat().st_dev == cache.stat().st_dev:
         places = [(results, [needs.results, needs.cache], 1.0, "results and cache")]
@@ -253,22 +261,25 @@ def check_disk(needs: HostNeeds) -> Iterator[Problem]:
         lacking = int(needs.disk_mib * share) - used_mib(*folders)
         free = shutil.disk_usage(place).free // 2**20
         if lacking > free:
-            yield Problem(
+            yield HostProblem(
                 f"{free} MiB of disk are free at {place}, {name} need {lacking} MiB more",
                 f"the experiment may use {needs.disk_mib} MiB (limits.disk)",
-                "free some, use another folder (SCHEDLAB_CACHE for the cache), or lower "
+                "free some space, use another folder (SCHEDLAB_CACHE for the cache), or lower "
                 "image.disk, nodes or limits.disk in the configuration",
             )
 
 
 def existing(folder: Path) -> Path:
-    """Give a folder, or the nearest one above it that exists."""
+    """Return a folder if it exists, else the nearest folder above it that exists."""
     folder = folder.absolute()
     return next(path for path in (folder, *folder.parents) if path.exists())
 
 
 def used_mib(*folders: Path) -> int:
-    """Disk that folders take up together, MiB; hard links and holes count as the disk counts."""
+    """Return the disk space in MiB that folders use together.
+
+    A file with several hard links counts once, and holes in files do not count.
+    """
     seen: dict[tuple[int, int], int] = {}
     for folder in folders:
         for directory, _, names in os.walk(folder):
@@ -281,12 +292,12 @@ def used_mib(*folders: Path) -> int:
     return sum(seen.values()) // 2**20
 
 
-def check_limits(_needs: HostNeeds) -> Iterator[Problem]:
+def check_limits(_needs: HostNeeds) -> Iterator[HostProblem]:
     """Check the limits that a shell or a container sets on processes."""
     _soft, files = resource.getrlimit(resource.RLIMIT_NOFILE)
     if files != resource.RLIM_INFINITY and files < OPEN_FILES:
-        yield Problem(
-            f"at most {files} files can be open",
+        yield HostProblem(
+            f"at most {files} files can be open at the same time",
             f"libvirtd, QEMU and Prometheus need {OPEN_FILES}",
             f"ulimit -n {OPEN_FILES}",
         )
@@ -295,35 +306,35 @@ def check_limits(_needs: HostNeeds) -> Iterator[Problem]:
     except (OSError, ValueError):
         return
     if processes < PROCESSES:
-        yield Problem(
+        yield HostProblem(
             f"this container may have {processes} processes",
-            f"a run has up to {PROCESSES}, threads counted",
+            f"a run has up to {PROCESSES} processes and threads",
             "raise its limit (--pids-limit)",
         )
 
 
-def check_kvm(_needs: HostNeeds) -> Iterator[Problem]:
-    """Tell whether hardware virtualisation can be expected; never fatal."""
+def check_kvm(_needs: HostNeeds) -> Iterator[HostProblem]:
+    """Check whether hardware virtualisation can be expected. Its absence is not fatal."""
     device = Path("/dev/kvm")
-    effect = "the guests are emulated (TCG): everything works, many times slower"
+    effect = "without it the guests are emulated (TCG): everything works, but many times slower"
     if not device.exists():
-        yield Problem(
+        yield HostProblem(
             "/dev/kvm is missing",
             effect,
             "enable virtualisation in the firmware, or nested virtualisation on the host above",
             fatal=False,
         )
     elif not os.access(device, os.R_OK | os.W_OK):
-        yield Problem(
-            "/dev/kvm may not be opened",
+        yield HostProblem(
+            "this user may not open /dev/kvm",
             effect,
             "run as root, or join the group kvm",
             fatal=False,
         )
     else:
-        yield Problem(
-            "/dev/kvm is there; whether a guest boots with it is found out by booting one",
-            "nested virtualisation often has the device and cannot use it",
+        yield HostProblem(
+            "/dev/kvm exists; the first run tests whether a guest boots with it",
+            "with nested virtualisation the device often exists but does not work",
             "nothing to do; see results/accelerator.json after the first run",
             fatal=False,
         )

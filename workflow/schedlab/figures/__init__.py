@@ -42,8 +42,9 @@ FIGURES: dict[str, Figure] = {
         "Completed jobs per second, from the first submission to the last job's end, or to the"
         " trial's end where any job came to none. Open circles: one valid trial each. Filled marks:"
         " geometric mean over trials with its 95 %"
-        " interval, drawn from 3 trials on. Node counts are few and ordinal: points are not"
-        " joined.",
+        " interval, drawn from 3 trials on. Dashed, where measured: the submitter's ceiling, the"
+        " rate at which the null scheduler takes jobs; where it is above the panel, its value. Node"
+        " counts are few and ordinal: points are not joined.",
         "Points of throughput in jobs per second against compute nodes, one panel a workload.",
     ),
     "makespan": Figure(
@@ -97,6 +98,9 @@ FIGURES: dict[str, Figure] = {
 }
 """Figures by name, in the order of the report."""
 
+WITH_BOUND = ("throughput",)
+"""Figures that draw the trials without payload, as a bound; the others do not show them."""
+
 
 def draw(name: str, tables: Path, output: Path) -> None:
     """Draw a figure as SVG, the same bytes for the same tables.
@@ -120,5 +124,9 @@ def draw(name: str, tables: Path, output: Path) -> None:
     module = import_module(f"schedlab.figures.{name}")
     style = import_module("schedlab.figures.style")
     load_tables = import_module("schedlab.tables.build").load_tables
+    loaded = load_tables(tables)
+    if name not in WITH_BOUND:
+        with_payload = import_module("schedlab.metrics.ceiling").with_payload
+        loaded = loaded._replace(trials=with_payload(loaded.trials))
     with style.applied():
-        style.save(module.draw(load_tables(tables)), output, FIGURES[name].title)
+        style.save(module.draw(loaded), output, FIGURES[name].title)

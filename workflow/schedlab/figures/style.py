@@ -258,7 +258,7 @@ def dots(axis: Axes, trials: pd.DataFrame, summary: pd.DataFrame, column: str) -
         .on(axis)
         .plot()
     )
-    # Seaborn gives each mark a path and a size; with one for all, the file is a fifth as large.
+    # Seaborn gives each mark a path and a size; with one for all, the file is a quarter as large.
     trial_marks: Any = axis.collections[0]
     trial_marks.set_paths(trial_marks.get_paths()[:1])
     trial_marks.set_sizes(trial_marks.get_sizes()[:1])

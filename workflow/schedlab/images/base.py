@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
+from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +25,8 @@ from schedlab.privacy.package_mirrors import debian_mirror
 from schedlab.units import mib
 
 STAGE = "base"
+LAST_LINES = 20
+"""How much of the output of a tool that failed its error shows."""
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 
 
@@ -101,7 +105,7 @@ def write_hook() -> str:
     return "; ".join(lines)
 
 
-def bootstrap(suite: str, parts: RoleParts, root: Path, log: Path) -> None:
+def bootstrap(suite: str, parts: RoleParts, root: Path) -> None:
     """Install a Debian system into the folder `root`.
 
     Raises
@@ -122,30 +126,45 @@ def bootstrap(suite: str, parts: RoleParts, root: Path, log: Path) -> None:
         raise SchedlabError(
             f"{KEYRING} is missing", stage=STAGE, remedy="apt-get install debian-archive-keyring"
         )
-    with log.open("a") as handle:
-        process = subprocess.Popen(
-            bootstrap_command(suite, parts, root),
-            env=environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=handle,
-            stderr=subprocess.STDOUT,
-            # The modes of files must not depend on who builds.
-            umask=0o022,
-        )
-        try:
-            status = process.wait()
-        except BaseException:
-            process.kill()
-            process.wait()
-            raise
+    status, last = logged(bootstrap_command(suite, parts, root))
     if status:
         raise SchedlabError(
-            f"mmdebstrap ended with status {status}: {log.read_text()[-1500:]}",
+            f"mmdebstrap ended with status {status}: {last}",
             stage=STAGE,
-            log=log,
-            remedy="check the network and the machine's package sources, or set "
+            remedy="where it could not fetch: check the network and the package sources, or set "
             "SCHEDLAB_DEBIAN_MIRROR",
         )
+
+
+def logged(command: list[str]) -> tuple[int, str]:
+    """Run a command, pass its output on to this job's; return its exit status and its last words.
+
+    The output is read here, because what goes to the job's log (a pipe) cannot be read back.
+    """
+    last: deque[str] = deque(maxlen=LAST_LINES)
+    process = subprocess.Popen(
+        command,
+        env=environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        # Modes of files may not depend on who builds.
+        umask=0o022,
+    )
+    assert process.stdout
+    try:
+        for line in process.stdout:
+            print(line, end="", file=sys.stderr, flush=True)
+            last.append(line)
+        return process.wait(), "".join(last).strip()[-1500:]
+    except BaseException:
+        process.kill()
+        process.wait()
+        raise
+    finally:
+        process.stdout.close()
 
 
 def installed_packages(root: Path) -> str:
@@ -162,7 +181,6 @@ def build_base(
     output: Path,
     *,
     scratch: Path,
-    log: Path | None = None,
 ) -> dict[str, Any]:
     """Build a bootable Debian disk.
 
@@ -176,8 +194,6 @@ def build_base(
         Folder for ``disk.qcow2``, ``packages.txt``, ``vmlinuz`` and ``initrd.img``.
     scratch : pathlib.Path
         Folder for intermediate files (about twice the installed size); emptied at the end.
-    log : pathlib.Path, optional
-        Where mmdebstrap's output goes; in `scratch` by default.
 
     Returns
     -------
@@ -195,7 +211,7 @@ def build_base(
     scratch.mkdir(parents=True)
     root = scratch / "root"
     try:
-        bootstrap(spec["suite"], parts, root, log or scratch.with_suffix(".log"))
+        bootstrap(spec["suite"], parts, root)
         base_guest.write_files(root)
         listing = installed_packages(root)
         (output / "packages.txt").write_text(listing)

@@ -1,1 +1,1 @@
-"""Lineage: from any number, figure or trial back to the sources, and forward to what is stale."""
+"""Lineage: the records and sources behind a number, figure or trial, and which stages are stale."""

@@ -1,4 +1,4 @@
-"""The chain of records from any of them back to the sources: walked here, for all who show it."""
+"""The chain of records from any record back to the sources."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from schedlab.results.store import Store, below, origin_of
 
 @dataclass(frozen=True)
 class Parent:
-    """A record as its child names it.
+    """A record that another record, its child, was built on.
 
     Attributes
     ----------
     name : str
-        Its part for the child, for example ``configured``.
+        Role of the record for the child, for example ``configured``.
     path : str
-        Where it is, below the results.
+        Path of the record below the results folder.
     id : str
-        Whose record it is.
+        Id of what the record describes.
     lineage, record : str
-        Digests: of what it says, and of its file.
+        Digest of the record's lineage, and SHA-256 of its file, as the child gives them.
     problem : str
-        How it differs from what the child names; empty where it does not.
+        How the record differs from what the child gives; empty if it does not differ.
     """
 
     name: str
@@ -44,13 +44,13 @@ class Link:
     Attributes
     ----------
     path : str
-        Where it is, below the results.
+        Path of the record below the results folder.
     record : dict or None
-        What it says; None where it cannot be read.
+        Content of the record; None if it cannot be read.
     problem : str
-        Why it cannot be read or is not to be believed; empty otherwise.
+        Why the record cannot be read or was altered; empty if neither.
     parents : tuple of Parent
-        What it was built on.
+        Records that this one was built on.
     """
 
     path: str
@@ -60,35 +60,35 @@ class Link:
 
     @property
     def anchor(self) -> str:
-        """Name of this link within a page."""
+        """Anchor of this link within an HTML page."""
         return anchor(self.path)
 
 
 def anchor(path: str) -> str:
-    """Name within a page of the record at a path."""
+    """Return the anchor within an HTML page for the record at a path."""
     inner = path.removesuffix(".json").removesuffix("record").rstrip("/.")
     return "record-" + inner.replace("/", ".")
 
 
 def link(store: Store, path: str, only: Iterable[str] | None = None) -> Link:
-    """Read one record and compare what it names with the records themselves.
+    """Read one record, and compare its parents with what it says of them.
 
     Parameters
     ----------
     store : Store
         The records.
     path : str
-        The record, below the results.
+        Path of the record below the results folder.
     only : iterable of str, optional
-        Parents to look at, by name; default: all.
+        Names of the parents to compare. The default is all.
     """
     record = store.record(path)
     if record is None:
         return Link(path, None, store.problem(path), ())
     changed = lineage(record) != record["lineage"]
-    problem = "its content is not what its lineage digest says" if changed else ""
+    problem = "its content does not agree with its lineage digest" if changed else ""
     wanted = None if only is None else set(only)
-    # A record names others relative to the results in which it was made.
+    # Paths in a record are relative to the results folder in which it was made.
     start = below(origin_of(path))
     found = {
         name: named | {"path": start + named["path"]} for name, named in record["parents"].items()
@@ -114,16 +114,18 @@ def _problem(store: Store, named: dict[str, str]) -> str:
 
 
 def chain(store: Store, *starts: str, only: Iterable[str] | None = None) -> list[Link]:
-    """Links from some records back to those that build on nothing, each once, children first.
+    """Return the links from some records back to those without parents.
+
+    Each record occurs once, and children come before their parents.
 
     Parameters
     ----------
     store : Store
         The records.
     *starts : str
-        The first records, below the results.
+        Paths of the first records below the results folder.
     only : iterable of str, optional
-        Parents of the first records to follow, by name; default: all.
+        Names of the parents of the first records to follow. The default is all.
     """
     links: dict[str, Link] = {}
     waiting = list(dict.fromkeys(starts))
@@ -140,18 +142,19 @@ def chain(store: Store, *starts: str, only: Iterable[str] | None = None) -> list
             children[parent.path] -= 1
             if not children[parent.path]:
                 ready.append(parent.path)
-    # Records that name one another in a circle: nobody can have made them, but all are shown.
+    # Records that name one another in a circle are not valid, but are shown too.
     shown = {each.path for each in ordered}
     return ordered + [each for path, each in links.items() if path not in shown]
 
 
 def commits(links: Iterable[Link]) -> list[dict[str, Any]]:
-    """States of the sources that a chain was made from, each once.
+    """Return the states of the sources that the records of a chain were made from.
 
     Returns
     -------
     list of dict
-        `commit` (None where none was recorded), `dirty`, `diff`, and `records`: paths of theirs.
+        Each state once: `commit` (None if none was recorded), `dirty`, `diff`, and `records`, the
+        paths of the records made from it.
     """
     found: dict[str, dict[str, Any]] = {}
     for each in links:
@@ -162,7 +165,7 @@ def commits(links: Iterable[Link]) -> list[dict[str, Any]]:
 
 
 def disks(links: Iterable[Link]) -> list[dict[str, str]]:
-    """Disks at the end of a chain: `stage`, `path` of the record, `sha256`."""
+    """Return the disks of a chain, each with its `stage`, `path` of the record, and `sha256`."""
     return [
         {"stage": each.record["stage"], "path": each.path, "sha256": sha256}
         for each in links
@@ -171,7 +174,7 @@ def disks(links: Iterable[Link]) -> list[dict[str, str]]:
 
 
 def versions(record: dict[str, Any]) -> dict[str, str]:
-    """Versions of the tools that a record names."""
+    """Return the versions of the tools that a record names, by tool."""
     return {
         name: str(tool["version"] if isinstance(tool, dict) else tool)
         for name, tool in sorted((record.get("tools") or {}).items())

@@ -1,4 +1,4 @@
-"""Compare a chain with the files on disk: records, outputs beside them, sources in the checkout."""
+"""Compares a chain with the files on disk: records, their outputs, and sources in the checkout."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from schedlab.errors import SchedlabError
 from schedlab.lineage.chain import Link
 from schedlab.lineage.targets import Target
 from schedlab.outside.names import inside
-from schedlab.paths import RESULTS
+from schedlab.paths import PACKED_SOURCE, RESULTS
 from schedlab.results.records import file_digest
 from schedlab.results.store import Store, below, origin_of
 
 
 @dataclass(frozen=True)
-class Mismatch:
-    """A link that no longer matches.
+class LinkMismatch:
+    """A file or record that differs from what a record says of it.
 
     Attributes
     ----------
     path : str
-        The record that names it, below the results.
+        Path, below the results folder, of the record that names it.
     kind : {"record", "parent", "output", "input", "row"}
-        What does not match.
+        What differs.
     name : str
-        The file or record named.
+        Name of the file or record that differs.
     message : str
         How it differs.
     """
@@ -38,35 +38,39 @@ class Mismatch:
 
 
 @dataclass
-class Checked:
-    """What was compared of one link.
+class CheckedLink:
+    """Outcome of the comparison of one link.
 
     Attributes
     ----------
-    mismatches : list of Mismatch
-        In order: the record, what it builds on, its outputs, its inputs.
+    mismatches : list of LinkMismatch
+        Differences in this order: the record, its parents, its outputs, its inputs.
     matching : dict of str to int
-        Number of ``outputs`` and ``inputs`` that are as the record says.
+        Number of ``outputs`` and ``inputs`` that agree with the record.
     absent : dict of str to list of str
-        Those named by digest only: files that a bundle leaves out, sources that are not here.
+        Names of ``outputs`` and ``inputs`` that could not be compared: files that a bundle leaves
+        out, and sources that are not on this machine.
     """
 
-    mismatches: list[Mismatch] = field(default_factory=list)
+    mismatches: list[LinkMismatch] = field(default_factory=list)
     matching: dict[str, int] = field(default_factory=lambda: {"outputs": 0, "inputs": 0})
     absent: dict[str, list[str]] = field(default_factory=lambda: {"outputs": [], "inputs": []})
 
 
 def source_folder(store: Store, checkout: Path) -> Path | None:
-    """Where the sources of results are: a bundle's own, else this checkout; None without any."""
+    """Return the folder with the sources of results.
+
+    For a bundle this is the source in the bundle, or None if it has none; else it is `checkout`.
+    """
     if store.shared:
-        inside = store.results.parent / "source"
-        return inside if inside.is_dir() else None
+        packed = store.results.parent / PACKED_SOURCE
+        return packed if packed.is_dir() else None
     return checkout
 
 
 def check(
     store: Store, links: Iterable[Link], sources: Path | None, target: Target
-) -> dict[str, Checked]:
+) -> dict[str, CheckedLink]:
     """Compare every link with the files.
 
     Parameters
@@ -76,14 +80,14 @@ def check(
     links : iterable of Link
         The chain.
     sources : pathlib.Path or None
-        The checkout to compare inputs with; None: there is none.
+        The checkout to compare inputs with; None if there is none.
     target : Target
-        A cell's rows are compared with the records of its trials.
+        Start of the chain. For a cell, its rows are compared with the records of its trials.
 
     Returns
     -------
-    dict of str to Checked
-        By path of the record, in the order of the links.
+    dict of str to CheckedLink
+        Outcome by path of the record, in the order of the links.
     """
     digests: dict[Path, str] = {}
     checked = {link.path: _check(store, link, sources, digests) for link in links}
@@ -94,32 +98,34 @@ def check(
     )
     for trial, lineage in rows.items():
         if record is not None and named.get(trial) != lineage:
-            problem = "the table's rows carry another lineage than the record of the tables names"
-            checked[target.start].mismatches.append(Mismatch(target.start, "row", trial, problem))
+            problem = "the table's rows have another lineage than the record of the tables says"
+            checked[target.start].mismatches.append(
+                LinkMismatch(target.start, "row", trial, problem)
+            )
     return checked
 
 
-def first_mismatch(checked: dict[str, Checked]) -> Mismatch | None:
-    """The first link, from the target to the sources, that does not match; None when all do."""
+def first_mismatch(checked: dict[str, CheckedLink]) -> LinkMismatch | None:
+    """Return the first mismatch on the way from the target to the sources, or None."""
     return next((m for found in checked.values() for m in found.mismatches), None)
 
 
-def _check(store: Store, link: Link, sources: Path | None, digests: dict[Path, str]) -> Checked:
-    found = Checked()
+def _check(store: Store, link: Link, sources: Path | None, digests: dict[Path, str]) -> CheckedLink:
+    found = CheckedLink()
     if link.problem:
-        found.mismatches.append(Mismatch(link.path, "record", link.path, link.problem))
+        found.mismatches.append(LinkMismatch(link.path, "record", link.path, link.problem))
     for parent in link.parents:
         if parent.problem:
-            found.mismatches.append(Mismatch(link.path, "parent", parent.path, parent.problem))
+            found.mismatches.append(LinkMismatch(link.path, "parent", parent.path, parent.problem))
     record = link.record or {}
     folder = (store.results / link.path).parent
     origin = origin_of(link.path)
-    # An import came from a bundle, and was made from another checkout.
+    # Imported results come from a bundle and were made from another checkout.
     sources = None if origin else sources
     outputs = {name: _within(folder, name) for name in record.get("outputs", {})}
     inputs = dict(_located(record.get("inputs", {}), store.results / below(origin), sources))
     for kind, files in (("outputs", outputs), ("inputs", inputs)):
-        # In a folder where results are made every file is there; a bundle leaves out large ones.
+        # A folder in which results are made has every file. A bundle leaves out large files.
         may_lack = store.shared or bool(origin) or (kind == "inputs" and sources is None)
         for name, path in files.items():
             expected = record[kind][name]
@@ -127,18 +133,18 @@ def _check(store: Store, link: Link, sources: Path | None, digests: dict[Path, s
                 if may_lack:
                     found.absent[kind].append(name)
                 else:
-                    found.mismatches.append(Mismatch(link.path, kind[:-1], name, "is missing"))
+                    found.mismatches.append(LinkMismatch(link.path, kind[:-1], name, "is missing"))
                 continue
             if path not in digests:
                 digests[path] = file_digest(path)
             if digests[path] == expected:
                 found.matching[kind] += 1
             else:
-                problem = "is not the file that was written"
+                problem = "is not the file that the stage wrote"
                 if kind == "inputs":
                     commit = (record["source"] or {}).get("commit")
                     problem = f"was changed since{f' (commit {commit[:12]})' if commit else ''}"
-                found.mismatches.append(Mismatch(link.path, kind[:-1], name, problem))
+                found.mismatches.append(LinkMismatch(link.path, kind[:-1], name, problem))
     return found
 
 
@@ -154,7 +160,7 @@ def _located(
 
 
 def _within(folder: Path, name: str) -> Path | None:
-    """Path of a file that a record names; None where a link leads out of the folder."""
+    """Return the path of a file that a record names, or None if it leads out of the folder."""
     try:
         return inside(folder, name)
     except SchedlabError:

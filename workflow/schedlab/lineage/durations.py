@@ -1,4 +1,4 @@
-"""How long a stage took before, from the records of the results."""
+"""Durations that stages took before, read from the records of the results."""
 
 from __future__ import annotations
 
@@ -16,16 +16,25 @@ class Estimate(NamedTuple):
     Parameters
     ----------
     seconds : float or None
-        s; None where nothing like it ran before.
+        Expected duration in s; None if no similar job was recorded.
     basis : str
-        What it is from.
+        What the estimate is based on.
     """
 
     seconds: float | None
     basis: str
 
 
-UNKNOWN = Estimate(None, "nothing like it was recorded")
+UNKNOWN = Estimate(None, "no similar job was recorded")
+STAGES = {"base_disk": "base"}
+"""Name of the stage in records, for rules that have another name."""
+
+
+def duration(seconds: float) -> str:
+    """Write a duration, given in s, roughly: ``40 s``, ``12 min``, ``3.5 h``."""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
 class Durations:
@@ -34,7 +43,7 @@ class Durations:
     Parameters
     ----------
     results : pathlib.Path
-        The results folder; records of any version serve.
+        The results folder. Records of every version are read.
     """
 
     def __init__(self, results: Path) -> None:
@@ -53,21 +62,31 @@ class Durations:
     def of(self, stage: str, identifier: str, outputs: list[str]) -> Estimate:
         """Estimate the duration of a job.
 
-        That of its own record; else the median of records like it: for a trial of the same
-        cluster and workload, then the same workload, then any.
+        The estimate is the duration of the job's last run if that was recorded, else the median
+        of similar jobs. For a trial, similar are first the trials of the same cluster and
+        workload, then those of the same workload, then all.
+
+        Parameters
+        ----------
+        stage : str
+            Name of the stage.
+        identifier : str
+            Id of the job, as in the record.
+        outputs : list of str
+            Files that the job makes.
         """
         for output in outputs:
             if output in self._own:
                 return Estimate(self._own[output], "its last run")
         for key in _keys(stage, identifier):
             if found := self._alike.get(key):
-                basis = f"median of {len(found)} like it ({' '.join(key)})"
+                basis = f"median of {len(found)} similar jobs ({' '.join(key)})"
                 return Estimate(statistics.median(found), basis)
         return UNKNOWN
 
 
 def _keys(stage: str, identifier: str) -> list[tuple[str, ...]]:
-    """What a job is like, the most particular first."""
+    """Return the groups of similar jobs that a job belongs to, the smallest group first."""
     keys: list[tuple[str, ...]] = [(stage,)]
     if stage == "trial" and identifier.count(".") == 2:
         cluster, workload, _ = identifier.split(".")

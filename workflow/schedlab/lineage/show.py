@@ -1,4 +1,4 @@
-"""Write a chain for people and for programs."""
+"""Writes a chain as text for people and as data for programs."""
 
 from __future__ import annotations
 
@@ -6,16 +6,27 @@ from typing import Any
 
 from schedlab.formatting import number, seconds
 from schedlab.lineage.chain import Link, commits, disks, versions
-from schedlab.lineage.check import Checked, Mismatch, first_mismatch
+from schedlab.lineage.check import CheckedLink, LinkMismatch, first_mismatch
 from schedlab.lineage.targets import Target
+from schedlab.printing import some
 
 SCHEMA = "schedlab.trace/1"
 _MANY = 8
-"""So many names fit on a line; of more, the number is told."""
+"""Largest number of names in a line. Of further names only the number is shown."""
 
 
-def as_data(target: Target, links: list[Link], checked: dict[str, Checked]) -> dict[str, Any]:
-    """The chain as plain data, for JSON."""
+def as_data(target: Target, links: list[Link], checked: dict[str, CheckedLink]) -> dict[str, Any]:
+    """Return the chain as plain data for JSON.
+
+    Parameters
+    ----------
+    target : Target
+        Start of the chain.
+    links : list of Link
+        The chain.
+    checked : dict of str to CheckedLink
+        Outcome of :func:`schedlab.lineage.check.check`.
+    """
     wrong = first_mismatch(checked)
     return {
         "schema": SCHEMA,
@@ -28,7 +39,7 @@ def as_data(target: Target, links: list[Link], checked: dict[str, Checked]) -> d
     }
 
 
-def _mismatch(wrong: Mismatch) -> dict[str, str]:
+def _mismatch(wrong: LinkMismatch) -> dict[str, str]:
     return {
         "record": wrong.path,
         "kind": wrong.kind,
@@ -37,7 +48,7 @@ def _mismatch(wrong: Mismatch) -> dict[str, str]:
     }
 
 
-def _link(link: Link, checked: Checked) -> dict[str, Any]:
+def _link(link: Link, checked: CheckedLink) -> dict[str, Any]:
     record = link.record or {}
     keys = ("stage", "id", "lineage", "command", "source", "created", "duration", "tools")
     return {
@@ -53,14 +64,24 @@ def _link(link: Link, checked: Checked) -> dict[str, Any]:
     }
 
 
-def as_text(target: Target, links: list[Link], checked: dict[str, Checked]) -> str:
-    """The chain as text, from the target to the commit."""
+def as_text(target: Target, links: list[Link], checked: dict[str, CheckedLink]) -> str:
+    """Return the chain as text, from the target to the commit.
+
+    Parameters
+    ----------
+    target : Target
+        Start of the chain.
+    links : list of Link
+        The chain.
+    checked : dict of str to CheckedLink
+        Outcome of :func:`schedlab.lineage.check.check`.
+    """
     lines = [*_heading(target), ""]
     for link in links:
         lines += _paragraph(link, checked[link.path])
     lines += ["", "source"]
     for state in commits(links):
-        of = _names([path.removesuffix("/record.json") for path in state["records"]])
+        of = some([path.removesuffix("/record.json") for path in state["records"]], _MANY)
         lines.append(f"  {_commit(state)}: {of}")
     for disk in disks(links):
         lines.append(f"  {disk['stage']} disk sha256 {disk['sha256']}")
@@ -87,7 +108,7 @@ def _heading(target: Target) -> list[str]:
     return lines
 
 
-def _paragraph(link: Link, checked: Checked) -> list[str]:
+def _paragraph(link: Link, checked: CheckedLink) -> list[str]:
     record = link.record
     if record is None:
         return [f"{link.path}", f"  WRONG: {link.problem}"]
@@ -99,20 +120,14 @@ def _paragraph(link: Link, checked: Checked) -> list[str]:
     if record.get("tools"):
         lines.append(f"  tools {', '.join(map(' '.join, versions(record).items()))}")
     if link.parents:
-        lines.append(f"  built on {_names([f'{p.name} {p.id}' for p in link.parents])}")
+        lines.append(f"  built on {some([f'{p.name} {p.id}' for p in link.parents], _MANY)}")
     for kind in ("outputs", "inputs"):
         here, absent = checked.matching[kind], checked.absent[kind]
         if here or absent:
-            gone = f"; not here (digest only): {_names(absent)}" if absent else ""
+            gone = f"; not here (digest only): {some(absent, _MANY)}" if absent else ""
             lines.append(f"  {here} {kind} match{gone}")
     lines += [f"  WRONG: {wrong.kind} {wrong.name} {wrong.message}" for wrong in checked.mismatches]
     return lines
-
-
-def _names(names: list[str]) -> str:
-    if len(names) <= _MANY:
-        return ", ".join(names)
-    return f"{', '.join(names[:_MANY])} and {len(names) - _MANY} more"
 
 
 def _commit(state: dict[str, Any]) -> str:

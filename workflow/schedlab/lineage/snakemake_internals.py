@@ -1,10 +1,11 @@
-"""What is read of Snakemake beyond its documented interface: the only module that reaches into it.
+"""The only module that reads private structures of Snakemake.
 
-Two things: what it would run and its reasons (a dry run through its API, with the settings that its
-command line would take from ``profiles/default``, and then a reading of the graph that it made),
-and the files in which it remembers how each output was made. Neither is promised to stay:
-`tests/unit/test_snakemake_internals.py` fails for a version that nobody looked at, and what is not
-found where it was is an error that says so.
+It reads two things. The first is what Snakemake would run, and why: it makes a dry run through
+Snakemake's API, with the settings that the command line takes from ``profiles/default``, and reads
+the graph of jobs. The second is the files in which Snakemake stores how each output was made.
+
+Snakemake may change both at any time. `tests/unit/test_snakemake_internals.py` therefore fails for
+a version of Snakemake that was not checked, and a structure that is missing is a named error.
 """
 
 from __future__ import annotations
@@ -28,13 +29,13 @@ from schedlab.results.records import write_json
 from schedlab.sources.stages import PREFIX
 
 TESTED = ("9.27", "9.28")
-"""Versions of Snakemake whose private parts were looked at: from the first, before the second."""
+"""Versions of Snakemake that were checked: from the first one on, before the second one."""
 FOLDER = Path(".snakemake")
-"""Snakemake's folder, in the folder that it works in."""
+"""Snakemake's folder, relative to the working directory."""
 
 
 @dataclass
-class Job:
+class PlannedJob:
     """A job that would run, with everything that makes it stale.
 
     Attributes
@@ -42,25 +43,30 @@ class Job:
     rule : str
         Rule of the Snakefile.
     wildcards : dict of str to str
-        Such as ``cluster``.
+        Values of the rule's wildcards, for example of ``cluster``.
     outputs : list of str
-        Files that it makes.
+        Files that the job makes.
     inputs : list of str
-        Files that it is made from, as the rule names them.
-    missing, incomplete, forced : list of str or bool
-        Outputs that are not there or were left by an interrupted job; asked for by the user.
+        Files that the job reads, as the rule names them.
+    missing : list of str
+        Outputs that do not exist.
+    incomplete : list of str
+        Outputs that an interrupted job left.
+    forced : bool
+        The user asked for the job by name.
     upstream : dict of str to str
-        Inputs that another job makes before, with that job's first output.
+        Inputs that another job makes first, with the first output of that job.
     files : dict of str to tuple
-        Changed inputs with their digests, then and now; None where unknown.
+        Changed inputs with their former and present SHA-256; None for one that is not known.
     added, removed : list of str
-        Inputs that were not or are no longer among them.
+        Inputs that are new since the last run, and inputs that are no longer read.
     params : dict of str to tuple
-        Changed parameters, then and now; None where there is none. Canonical JSON.
+        Changed parameters with their former and present value as canonical JSON; None for a value
+        that does not exist.
     code : tuple of str or None
-        The rule's command, then and now, when it changed.
+        Former and present command of the rule; None if it did not change.
     reason : str
-        Snakemake's own words.
+        Snakemake's own explanation.
     """
 
     rule: str
@@ -85,13 +91,13 @@ class Plan:
 
     Attributes
     ----------
-    jobs : list of Job
-        In an order in which they could run.
+    jobs : list of PlannedJob
+        Jobs in an order in which they could run.
     unknown : list of str
-        Outputs that are there but of which Snakemake knows nothing but their times.
+        Outputs that exist, but of which Snakemake knows only the modification times.
     """
 
-    jobs: list[Job]
+    jobs: list[PlannedJob]
     unknown: list[str]
 
 
@@ -103,38 +109,40 @@ def plan(root: Path, experiments: Path, results: Path, targets: tuple[str, ...])
     root : pathlib.Path
         The checkout.
     experiments, results : pathlib.Path
-        Configuration and results folder, as they would be given to Snakemake.
+        Configuration and results folder, as Snakemake would receive them.
     targets : tuple of str
-        Files or rules to bring up to date; default: everything.
+        Files or rules to bring up to date; if empty, everything.
 
     Raises
     ------
     SchedlabError
-        When Snakemake cannot tell (its message is on standard error), or would look elsewhere.
+        Snakemake cannot plan (its message is on standard error), or the working directory is not
+        the checkout.
     """
     if Path.cwd() != root:
         raise SchedlabError(
-            f"{Path.cwd()} is not the checkout, in which Snakemake runs", remedy=f"cd {root}"
+            f"{Path.cwd()} is not the checkout: Snakemake runs in the checkout",
+            remedy=f"cd {root}",
         )
-    with _planned(root, experiments, results, targets) as workflow, as_it_was():
+    with _planned(root, experiments, results, targets) as workflow, structure_errors():
         return _read(workflow)
 
 
 @contextmanager
-def as_it_was() -> Iterator[None]:
-    """Say which Snakemake this is and which were tested, where a private part is not as it was.
+def structure_errors() -> Iterator[None]:
+    """Turn errors from a changed structure of Snakemake into one that names the version.
 
     Raises
     ------
     SchedlabError
-        In place of the errors that reading a changed structure ends with.
+        A private structure of Snakemake differs from that of the versions that were tested.
     """
     try:
         yield
     except (AttributeError, ImportError, KeyError, TypeError) as error:
         raise SchedlabError(
             f"Snakemake {version('snakemake')} is built differently from the versions that this"
-            f" command was tested with ({TESTED[0]} to before {TESTED[1]}): {error}",
+            f" command was tested with (from {TESTED[0]}, before {TESTED[1]}): {error}",
             remedy="install the version of uv.lock (make setup)",
         ) from error
 
@@ -143,14 +151,14 @@ def as_it_was() -> Iterator[None]:
 def _planned(
     root: Path, experiments: Path, results: Path, targets: tuple[str, ...]
 ) -> Iterator[Any]:
-    """Snakemake's workflow after a dry run."""
-    with as_it_was():
+    """Yield Snakemake's workflow after a dry run."""
+    with structure_errors():
         from snakemake.api import SnakemakeApi
         from snakemake.cli import parse_args
         from snakemake.settings import types
 
     snakefile = root / "Snakefile"
-    # As the command line does: this is where the profile comes in.
+    # Snakemake's parser of the command line also reads the profile.
     with redirect_stderr(io.StringIO()):
         _, arguments = parse_args(["--snakefile", str(snakefile), "--dry-run", "--", *targets])
     quiet = types.OutputSettings(dryrun=True, nocolor=True, log_level_override=logging.ERROR)
@@ -180,7 +188,8 @@ def _planned(
                 ),
             )
         except PermissionError:
-            # Snakemake keeps notes in the checkout and in the home folder, also of a dry run.
+            # Also a dry run writes to the checkout and the home folder. The command line tells
+            # the user which file cannot be written.
             raise
         except Exception as error:
             api.print_exception(error)
@@ -192,7 +201,7 @@ def _planned(
 
 def _read(workflow: Any) -> Plan:
     dag, known = workflow.dag, workflow.persistence
-    jobs: list[Job] = []
+    jobs: list[PlannedJob] = []
     for level in dag.toposorted():
         # Rules without outputs only collect targets.
         running = [job for job in level if job.output and dag.needrun(job)]
@@ -210,7 +219,7 @@ def _turn(job: Any) -> tuple[int, str]:
     return -job.priority, str(job.output[0])
 
 
-def _job(dag: Any, known: Any, job: Any) -> Job:
+def _job(dag: Any, known: Any, job: Any) -> PlannedJob:
     reason = dag.reason(job)
     makers = {
         str(file): str(maker.output[0])
@@ -218,7 +227,7 @@ def _job(dag: Any, known: Any, job: Any) -> Job:
         if dag.needrun(maker)
         for file in files
     }
-    found = Job(
+    found = PlannedJob(
         rule=str(job.rule.name),
         wildcards={name: str(value) for name, value in job.wildcards_dict.items()},
         outputs=[str(file) for file in job.output],
@@ -233,7 +242,7 @@ def _job(dag: Any, known: Any, job: Any) -> Job:
         if str(file) not in makers and Path(file).exists():
             then = _recorded(known, job, file)
             now = _present(file, known.max_checksum_file_size)
-            # Those that Snakemake names, and those of jobs that run anyway, where it does not ask.
+            # Snakemake does not compare the inputs of a job that runs for another reason.
             if file in reason.updated_input or (then and now and then != now):
                 found.files[str(file)] = (then, now)
     metadata = next((m for file in job.output if (m := known.metadata(file))), None)
@@ -247,25 +256,29 @@ def _job(dag: Any, known: Any, job: Any) -> Job:
 
 
 def _recorded(known: Any, job: Any, file: Any) -> str | None:
-    """Digest of an input when the job last ran; None where it was not, or is not one, recorded."""
+    """Return the digest of an input at the job's last run, or None if no single one is known."""
     found = known.input_checksums(job, file)
     text = next(iter(found)) if len(found) == 1 else None
     return text.partition(":")[2] if text else None
 
 
 def _present(file: Any, largest: int) -> str | None:
-    """Digest of a file of the size that Snakemake compares by checksum."""
+    """Return the digest of a file, or None if it is too large for Snakemake to compare it."""
     path = Path(file)
     return file_digest(path) if path.is_file() and path.stat().st_size <= largest else None
 
 
 def _params(change: Any, job: Any) -> dict[str, tuple[str | None, str | None]]:
-    """Changed parameters by name; Snakemake keeps the former ones without it."""
+    """Return the changed parameters by name.
+
+    Snakemake stores former parameters without their names. Each changed parameter is paired with
+    the former one that is most similar.
+    """
     before = sorted(change.only_old) if change else []
     changed: dict[str, tuple[str | None, str | None]] = {}
     for name, value in job.params.items() if change else ():
         if repr(value) in change.only_new:
-            # A digest of sources is like any other digest, and like nothing else.
+            # A digest of sources is paired only with another digest of sources.
             alike = [text for text in before if (PREFIX in text) == (PREFIX in repr(value))]
             likest = difflib.get_close_matches(repr(value), alike, n=1, cutoff=0.0)
             if likest:
@@ -275,26 +288,26 @@ def _params(change: Any, job: Any) -> dict[str, tuple[str | None, str | None]]:
 
 
 def _plain(text: str) -> str:
-    """A parameter without the quotes that Snakemake keeps it with."""
+    """Return a parameter without the quotes with which Snakemake stores it."""
     try:
         return str(ast.literal_eval(text))
     except (ValueError, SyntaxError):
         return text
 
 
-class Memory(NamedTuple):
-    """What Snakemake remembers of an output.
+class OutputMetadata(NamedTuple):
+    """What Snakemake stored about an output.
 
     Parameters
     ----------
     name : str
-        Name of its file of memory, relative to the folder of all.
+        Name of the metadata file, relative to Snakemake's folder of metadata.
     output : pathlib.Path
         The output.
     content : dict
-        What it remembers; empty where that cannot be read.
+        Content of the metadata file; empty if it cannot be read.
     unfinished : bool
-        Whether the job that makes it was interrupted.
+        Whether the job that makes the output was interrupted.
     """
 
     name: str
@@ -303,7 +316,7 @@ class Memory(NamedTuple):
     unfinished: bool
 
     def fits(self) -> bool:
-        """Whether the output is the one that is remembered: it has the time of the job's end."""
+        """Tell whether the metadata are of the present output, by the time of the job's end."""
         ended = self.content.get("endtime")
         if self.unfinished or ended is None:
             return False
@@ -314,24 +327,34 @@ _CLOSE = 0.001
 """Seconds by which the time of a file may differ from the same time read back from JSON."""
 
 
-def memories(below: Path) -> Iterator[Memory]:
-    """What Snakemake remembers of the outputs in a folder that are there."""
+def stored_metadata(below: Path) -> Iterator[OutputMetadata]:
+    """Yield what Snakemake stored about each output in a folder that exists."""
     folder = FOLDER / "metadata"
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
         output = output_of(name) if path.is_file() else None
         if output is not None and output.is_relative_to(below) and output.is_file():
-            # A job that was killed leaves an output with the memory of the one before.
-            yield Memory(name, output, _content(path), (FOLDER / "incomplete" / name).exists())
+            # A job that was killed leaves a new output with the metadata of the one before.
+            yield OutputMetadata(
+                name, output, _content(path), (FOLDER / "incomplete" / name).exists()
+            )
 
 
-def remembers(name: str) -> bool:
-    """Whether Snakemake has a file of memory of this name."""
+def has_metadata(name: str) -> bool:
+    """Tell whether Snakemake has a metadata file of this name."""
     return (FOLDER / "metadata" / name).exists()
 
 
-def remind(name: str, content: dict[str, Any]) -> None:
-    """Give Snakemake a file of memory, from :func:`memories` of another checkout."""
+def write_metadata(name: str, content: dict[str, Any]) -> None:
+    """Write a metadata file of Snakemake, read by :func:`stored_metadata` in another checkout.
+
+    Parameters
+    ----------
+    name : str
+        Name of the file, relative to Snakemake's folder of metadata.
+    content : dict
+        Content of the file.
+    """
     write_json(FOLDER / "metadata" / name, content)
 
 
@@ -344,7 +367,10 @@ def _content(path: Path) -> dict[str, Any]:
 
 
 def output_of(name: str) -> Path | None:
-    """Output that a file of memory is about: its name is the path in base64, in parts."""
+    """Return the output of a metadata file, or None.
+
+    The name of the file is the path of the output in base64, split into parts.
+    """
     encoded = "".join(part.removeprefix("@") for part in Path(name).parts)
     try:
         return Path(base64.urlsafe_b64decode(encoded).decode())

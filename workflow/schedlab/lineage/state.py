@@ -1,9 +1,9 @@
-"""What Snakemake knows of the results, kept with them, so that a new checkout can use them.
+"""A copy of Snakemake's metadata in the results folder, so that a new checkout can use the results.
 
-Snakemake remembers in ``.snakemake/metadata`` of the checkout, one file an output, from which
-inputs (by checksum) and parameters an output was made. Without that it goes by times alone, and in
-a fresh clone every source is newer than every result. A copy therefore lies in the results folder;
-it is believed only for outputs that still have the bytes they had when it was made.
+In ``.snakemake/metadata`` of the checkout Snakemake stores, in one file for each output, from which
+inputs (by checksum) and parameters the output was made. Without these files Snakemake compares
+only modification times, and in a fresh clone every source is newer than every result. The copy is
+used only for outputs that have not changed since it was made.
 """
 
 from __future__ import annotations
@@ -13,7 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from schedlab.errors import SchedlabError
-from schedlab.lineage.snakemake_internals import memories, output_of, remembers, remind
+from schedlab.lineage.snakemake_internals import (
+    has_metadata,
+    output_of,
+    stored_metadata,
+    write_metadata,
+)
 from schedlab.outside.json_text import read_json
 from schedlab.outside.names import inside
 from schedlab.paths import STATE
@@ -24,37 +29,37 @@ SCHEMA = "schedlab.state/1"
 
 
 def keep(results: Path) -> None:
-    """Copy what Snakemake knows of the outputs in `results` into that folder."""
+    """Copy Snakemake's metadata of the outputs in `results` into that folder."""
     before = _read(results)
     now: dict[str, dict[str, Any]] = {}
-    for memory in memories(results):
-        if memory.fits():
-            output = memory.output
-            now[memory.name] = {"output": output.as_posix(), "sha256": file_digest(output)}
-            now[memory.name]["metadata"] = memory.content
+    for stored in stored_metadata(results):
+        if stored.fits():
+            output = stored.output
+            now[stored.name] = {"output": output.as_posix(), "sha256": file_digest(output)}
+            now[stored.name]["metadata"] = stored.content
     if before | now:
         write_json(results / STATE, {"schema": SCHEMA, "outputs": before | now})
 
 
 def restore(results: Path) -> None:
-    """Give Snakemake what it knew of the outputs in `results`, where this checkout is new to them.
+    """Copy the metadata in `results` back, if this checkout has none of these outputs yet.
 
     Raises
     ------
     SystemExit
-        When the state was kept by a release that this one cannot read.
+        Another release wrote the copy, in a format that this one cannot read.
     """
     outputs = _read(results)
-    # Once it knows one of them, this checkout has its own knowledge, and what is not there was
-    # removed on purpose (``snakemake --cleanup-metadata``).
-    if any(remembers(name) for name in outputs):
+    # If the checkout has metadata of one of the outputs, it has its own. The user then removed
+    # those that are missing on purpose (``snakemake --cleanup-metadata``).
+    if any(has_metadata(name) for name in outputs):
         return
     for name, entry in outputs.items():
         output = Path(entry["output"])
         if output.is_file() and file_digest(output) == entry["sha256"]:
-            # Who may only read the checkout goes without.
+            # A user who may only read the checkout does without the metadata.
             with contextlib.suppress(PermissionError):
-                remind(name, entry["metadata"])
+                write_metadata(name, entry["metadata"])
 
 
 def _read(results: Path) -> dict[str, dict[str, Any]]:
@@ -75,14 +80,15 @@ def _read(results: Path) -> dict[str, dict[str, Any]]:
     return {
         name: entry
         for name, entry in (outputs.items() if isinstance(outputs, dict) else ())
-        if _of(results, name, entry)
+        if _is_sound(results, name, entry)
     }
 
 
-def _of(results: Path, name: str, entry: Any) -> bool:
-    """Tell whether an entry is of an output below `results`: others may have written the file.
+def _is_sound(results: Path, name: str, entry: Any) -> bool:
+    """Tell whether an entry describes an output below `results`.
 
-    Snakemake's own name says which output it is of, so that nothing else can be written with it.
+    The file may come from others. The name of a metadata file encodes the path of its output: it
+    must agree with the output of the entry, so that no other file can be written.
     """
     if not isinstance(entry, dict) or not isinstance(entry.get("metadata"), dict):
         return False

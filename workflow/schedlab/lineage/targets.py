@@ -1,7 +1,7 @@
-"""What a chain can start from: a trial, a figure, a cell of the report's main table.
+"""Targets from which a chain can start: a trial, a figure, or a cell of the report's main table.
 
-A cell is written ``<cluster>.<workload>/<quantity>``, for example ``alpha-n1.burst/makespan``: the
-ids that the report shows in the row and the quantity of the column.
+A cell is written ``<cluster>.<workload>/<quantity>``, for example ``alpha-n1.burst/makespan``:
+cluster and workload of the row, and quantity of the column.
 """
 
 from __future__ import annotations
@@ -14,27 +14,28 @@ import pandas as pd
 from schedlab.errors import SchedlabError
 from schedlab.metrics.cells import summary_interval
 from schedlab.metrics.quantities import MAIN_QUANTITIES, QUANTITIES
-from schedlab.paths import TABLES_RECORD, figure_record
+from schedlab.paths import TABLES, TABLES_RECORD, figure_record
 from schedlab.results.store import Store
 from schedlab.tables.build import load_trials
 
 
 @dataclass(frozen=True)
 class Target:
-    """Where a chain starts.
+    """Start of a chain.
 
     Attributes
     ----------
     kind : {"trial", "figure", "cell"}
-        What was asked for.
+        Kind of the target.
     name : str
-        As it was asked for.
+        Name that the user gave.
     start : str
-        The first record, below the results.
+        Path of the first record below the results folder.
     only : tuple of str or None
-        Parents of that record that belong to the target; None for all.
+        Names of the parents of that record that belong to the target; None for all.
     facts : dict
-        Of a cell: `estimate`, `unit`, `n`, `trials` (each `id`, `lineage`, `valid`).
+        For a cell: `estimate`, `unit`, `n`, and `trials` (each with `id`, `lineage` and `valid`);
+        else empty.
     """
 
     kind: str
@@ -45,12 +46,19 @@ class Target:
 
 
 def resolve(store: Store, text: str) -> Target:
-    """Find out what a name means in a results folder.
+    """Find the target of a name in a results folder.
+
+    Parameters
+    ----------
+    store : Store
+        Records of the results folder.
+    text : str
+        Name that the user gave.
 
     Raises
     ------
     SchedlabError
-        When it means nothing there; the remedy lists what there is.
+        Nothing in the results has this name. The remedy lists the names that exist.
     """
     trials = store.trials()
     if text in trials:
@@ -58,8 +66,8 @@ def resolve(store: Store, text: str) -> Target:
     if text in store.figures():
         return Target("figure", text, figure_record(text), None, {})
     row, slash, quantity = text.partition("/")
-    if slash and (store.results / "tables" / "trials.parquet").is_file():
-        cells = _cells(load_trials(store.results / "tables"))
+    if slash and (store.results / TABLES / "trials.parquet").is_file():
+        cells = _cells(load_trials(store.results / TABLES))
         if row in cells and quantity in MAIN_QUANTITIES:
             return _cell(text, quantity, cells[row])
     raise SchedlabError(
@@ -84,9 +92,9 @@ def _cell(name: str, quantity: str, rows: pd.DataFrame) -> Target:
 
 
 def _known(store: Store) -> str:
-    """What there is, one kind a line."""
+    """Return the names that exist, one line for each kind."""
     lines: dict[str, list[str]] = {"trials": list(store.trials()), "figures": store.figures()}
-    if (store.results / "tables" / "trials.parquet").is_file():
-        lines["rows"] = list(_cells(load_trials(store.results / "tables")))
+    if (store.results / TABLES / "trials.parquet").is_file():
+        lines["rows"] = list(_cells(load_trials(store.results / TABLES)))
         lines["quantities (row/quantity is a cell)"] = list(MAIN_QUANTITIES)
     return "\n".join(f"    {kind}: {', '.join(there) or 'none'}" for kind, there in lines.items())

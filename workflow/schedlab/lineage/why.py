@@ -1,4 +1,4 @@
-"""Explain a plan: which file, key or version makes a stage stale, and how long it takes."""
+"""Explains a plan: which file, key or version makes a stage stale, and how long it will take."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from typing import Any
 
 from schedlab.config import Experiment
 from schedlab.lineage.chain import versions
-from schedlab.lineage.durations import Durations, Estimate
-from schedlab.lineage.snakemake_internals import Job, Plan
+from schedlab.lineage.durations import STAGES, Durations, Estimate, duration
+from schedlab.lineage.snakemake_internals import Plan, PlannedJob
 from schedlab.outside.json_text import read_json
-from schedlab.paths import RESULTS
+from schedlab.paths import RESULTS, TOOLCHAIN
+from schedlab.printing import some
 from schedlab.results.digests import file_digest
 from schedlab.sources.stages import files, named, subject
 
 SCHEMA = "schedlab.why/1"
-_STAGES = {"base_disk": "base"}
 _MANY = 6
-"""So many jobs are named in a line; of more, the number is told."""
+"""Largest number of jobs or files in a line. Of further ones only the number is shown."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Cause:
         ``missing``, ``incomplete``, ``forced``, ``file``, ``version``, ``key``, ``inputs``,
         ``command``, ``after`` (another stage runs before) or ``other``.
     name : str
-        The file, key, tool or stage.
+        Name of the file, key, tool or stage.
     detail : str
         How it changed.
     """
@@ -47,21 +47,21 @@ class Cause:
 
 
 @dataclass(frozen=True)
-class Explained:
-    """A job that would run.
+class ExplainedJob:
+    """A job that would run, and why.
 
     Attributes
     ----------
     rule : str
         Rule of the Snakefile.
     stage, id : str
-        As in the records.
+        Stage and id as in the records.
     outputs : list of str
-        Files that it makes.
+        Files that the job makes.
     causes : tuple of Cause
-        Never empty.
+        Reasons to run it; never empty.
     estimate : Estimate
-        How long it may take.
+        Expected duration.
     """
 
     rule: str
@@ -73,11 +73,11 @@ class Explained:
 
     @property
     def stale(self) -> bool:
-        """Whether it would run even if nothing before it did."""
+        """Whether the job would run even if no job before it ran."""
         return any(cause.kind != "after" for cause in self.causes)
 
 
-def explain(plan: Plan, results: Path, experiment: Experiment) -> list[Explained]:
+def explain(plan: Plan, results: Path, experiment: Experiment) -> list[ExplainedJob]:
     """Explain every job of a plan.
 
     Parameters
@@ -85,14 +85,14 @@ def explain(plan: Plan, results: Path, experiment: Experiment) -> list[Explained
     plan : Plan
         What Snakemake would run.
     results : pathlib.Path
-        The results folder, for durations and versions recorded there.
+        The results folder. Its records give durations and versions of tools.
     experiment : Experiment
-        The configuration that was planned with.
+        The configuration of the plan.
     """
     durations = Durations(results)
     names = {output: _stage(job) for job in plan.jobs for output in job.outputs}
     return [
-        Explained(
+        ExplainedJob(
             job.rule,
             _stage(job),
             _identifier(job),
@@ -104,21 +104,21 @@ def explain(plan: Plan, results: Path, experiment: Experiment) -> list[Explained
     ]
 
 
-def _stage(job: Job) -> str:
-    return _STAGES.get(job.rule, job.rule)
+def _stage(job: PlannedJob) -> str:
+    return STAGES.get(job.rule, job.rule)
 
 
-def _identifier(job: Job) -> str:
+def _identifier(job: PlannedJob) -> str:
     if job.rule == "trace":
         return "{workload}-n{nodes}-r{repetition}".format(**job.wildcards)
     return ".".join(job.wildcards.values())
 
 
-def _causes(job: Job, names: dict[str, str], experiment: Experiment) -> Iterator[Cause]:
+def _causes(job: PlannedJob, names: dict[str, str], experiment: Experiment) -> Iterator[Cause]:
     if job.forced:
         yield Cause("forced", "", "it was asked for by name")
     for output in job.missing:
-        yield Cause("missing", output, "is not there")
+        yield Cause("missing", output, "does not exist")
     for output in job.incomplete:
         yield Cause("incomplete", output, "was left by an interrupted run")
     for path, (then, now) in job.files.items():
@@ -128,7 +128,7 @@ def _causes(job: Job, names: dict[str, str], experiment: Experiment) -> Iterator
             yield from _sources(job, experiment)
         else:
             yield from _keys(job, name, before, after)
-    # A new input that is made in this run already says so.
+    # A new input that this run makes is already named by the cause "after".
     for path in job.added:
         if path not in job.upstream:
             yield Cause("inputs", path, "was not among its inputs")
@@ -140,8 +140,8 @@ def _causes(job: Job, names: dict[str, str], experiment: Experiment) -> Iterator
         yield Cause("after", stage, "")
 
 
-def _file(job: Job, path: str, then: str | None, now: str | None) -> Iterator[Cause]:
-    if Path(path).name == "toolchain.json":
+def _file(job: PlannedJob, path: str, then: str | None, now: str | None) -> Iterator[Cause]:
+    if Path(path).name == TOOLCHAIN:
         yield from _versions(job, Path(path))
     if then and now and then != now:
         yield Cause("file", path, f"changed ({then[:12]} to {now[:12]})")
@@ -151,8 +151,8 @@ def _file(job: Job, path: str, then: str | None, now: str | None) -> Iterator[Ca
         yield Cause("file", path, "is newer than the result, and too large to compare by digest")
 
 
-def _sources(job: Job, experiment: Experiment) -> Iterator[Cause]:
-    """Source files that differ from those that the record of a job names."""
+def _sources(job: PlannedJob, experiment: Experiment) -> Iterator[Cause]:
+    """Yield the source files that differ from those in the record of a job."""
     now = {
         name: file_digest(path)
         for name, path in named(files(subject(experiment, _stage(job), job.wildcards))).items()
@@ -161,9 +161,9 @@ def _sources(job: Job, experiment: Experiment) -> Iterator[Cause]:
         (r["inputs"] for o in job.outputs if "inputs" in (r := _json_file(Path(o)))), None
     )
     if recorded is None:
-        yield Cause("file", "", "sources changed, and the record that names them is not there")
+        yield Cause("file", "", "sources changed, and the record that names them does not exist")
         return
-    # Other inputs are results, or the user's own files: Snakemake compares those itself.
+    # All other inputs are results or files of the user. Snakemake itself compares them.
     before = {name: digest for name, digest in recorded.items() if not _is_input(name, job)}
     found = False
     for name in sorted(before.keys() | now.keys()):
@@ -180,15 +180,15 @@ def _sources(job: Job, experiment: Experiment) -> Iterator[Cause]:
         yield Cause("file", "", "sources were changed while the stage ran")
 
 
-def _is_input(name: str, job: Job) -> bool:
+def _is_input(name: str, job: PlannedJob) -> bool:
     path = Path(name)
     return path.is_relative_to(RESULTS) or any(
         path in (Path(file), Path(Path(file).name)) for file in job.inputs
     )
 
 
-def _versions(job: Job, toolchain: Path) -> Iterator[Cause]:
-    """Tools of a job's record that have another version now."""
+def _versions(job: PlannedJob, toolchain: Path) -> Iterator[Cause]:
+    """Yield the tools in a job's record that have another version now."""
     now = versions(_json_file(toolchain))
     for output in job.outputs:
         for name, before in versions(_json_file(Path(output))).items():
@@ -204,8 +204,8 @@ def _json_file(path: Path) -> dict[str, Any]:
     return content if isinstance(content, dict) else {}
 
 
-def _keys(job: Job, name: str, before: str | None, after: str | None) -> Iterator[Cause]:
-    """Keys of the configuration whose values differ between two states of a parameter."""
+def _keys(job: PlannedJob, name: str, before: str | None, after: str | None) -> Iterator[Cause]:
+    """Yield the keys of the configuration that differ between two values of a parameter."""
     old, new = _flat(before, name), _flat(after, name)
     prefix = (
         f"workloads.{job.wildcards['workload']}." if (job.rule, name) == ("trace", "spec") else ""
@@ -217,7 +217,7 @@ def _keys(job: Job, name: str, before: str | None, after: str | None) -> Iterato
 
 
 def _flat(text: str | None, name: str) -> dict[str, str]:
-    """A parameter's JSON as one text for each key with dots."""
+    """Return the JSON of a parameter as one text for each dotted key."""
     if text is None:
         return {}
     try:
@@ -235,8 +235,16 @@ def _flat(text: str | None, name: str) -> dict[str, str]:
     return dict(walk(content, ""))
 
 
-def as_data(jobs: list[Explained], unknown: list[str]) -> dict[str, Any]:
-    """The explanation as plain data, for JSON."""
+def as_data(jobs: list[ExplainedJob], unknown: list[str]) -> dict[str, Any]:
+    """Return the explanation as plain data for JSON.
+
+    Parameters
+    ----------
+    jobs : list of ExplainedJob
+        Jobs that would run.
+    unknown : list of str
+        Outputs of which Snakemake has no metadata.
+    """
     rows = [
         {
             "rule": job.rule,
@@ -260,12 +268,20 @@ def as_data(jobs: list[Explained], unknown: list[str]) -> dict[str, Any]:
     }
 
 
-def _known(jobs: Iterable[Explained]) -> list[float]:
+def _known(jobs: Iterable[ExplainedJob]) -> list[float]:
     return [job.estimate.seconds for job in jobs if job.estimate.seconds is not None]
 
 
-def as_text(jobs: list[Explained], unknown: list[str]) -> str:
-    """The explanation as text: jobs of one stage with the same causes together."""
+def as_text(jobs: list[ExplainedJob], unknown: list[str]) -> str:
+    """Return the explanation as text. Jobs of one stage with the same causes are shown together.
+
+    Parameters
+    ----------
+    jobs : list of ExplainedJob
+        Jobs that would run.
+    unknown : list of str
+        Outputs of which Snakemake has no metadata.
+    """
     data = as_data(jobs, unknown)
     lines = []
     if not jobs:
@@ -274,43 +290,30 @@ def as_text(jobs: list[Explained], unknown: list[str]) -> str:
         stale = sorted({job.stage for job in jobs if job.stale})
         lines += [
             f"{len(jobs)} jobs would run; stale by themselves: {', '.join(stale)}.",
-            f"About {_time(data['seconds'])} one after another"
+            f"About {duration(data['seconds'])} one after another"
             + (
-                f", and {data['unknown_durations']} jobs of which no duration is recorded."
+                f", and {data['unknown_durations']} jobs without a recorded duration."
                 if data["unknown_durations"]
                 else "."
             ),
         ]
-    groups: dict[tuple[str, tuple[str, ...]], list[Explained]] = {}
+    groups: dict[tuple[str, tuple[str, ...]], list[ExplainedJob]] = {}
     for job in jobs:
         causes = tuple(str(cause) for cause in job.causes if cause.kind != "missing")
         if any(cause.kind == "missing" for cause in job.causes):
-            causes = ("missing its results are not there", *causes)
+            causes = ("missing its results do not exist", *causes)
         groups.setdefault((job.stage, causes), []).append(job)
     for (stage, causes), members in groups.items():
         known = _known(members)
-        time = f"about {_time(sum(known))}" if known else "duration unknown"
-        lines += ["", f"{stage} {_names([job.id for job in members])}".rstrip() + f": {time}"]
+        time = f"about {duration(sum(known))}" if known else "duration unknown"
+        ids = some([job.id for job in members], _MANY)
+        lines += ["", f"{stage} {ids}".rstrip() + f": {time}"]
         lines += [f"  {cause}" for cause in causes]
     if unknown:
         lines += [
             "",
-            f"Of {len(unknown)} files Snakemake knows nothing but their times, so that changes of"
-            f" their sources and settings are not seen: {_names(unknown)}.",
-            "Make them anew with `snakemake --forcerun` and the names of their rules.",
+            f"Of {len(unknown)} files Snakemake knows only the modification times, so it does not"
+            f" see changes of their sources and settings: {some(unknown, _MANY)}.",
+            "Make them again with `snakemake --forcerun` and the names of their rules.",
         ]
     return "\n".join(lines)
-
-
-def _names(names: list[str]) -> str:
-    if len(names) <= _MANY:
-        return ", ".join(names)
-    return f"{', '.join(names[:_MANY])} and {len(names) - _MANY} more"
-
-
-def _time(seconds: float) -> str:
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    if seconds < 7200:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h"

@@ -6,6 +6,7 @@ left out of the estimate and counted.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from schedlab.errors import SchedlabError
+from schedlab.metrics.levels import TwoLevels, two_levels
 from schedlab.metrics.quantities import QUANTITIES, values_of
 from schedlab.metrics.statistics import Interval, t_interval
 
@@ -32,11 +34,33 @@ def summary_interval(trials: pd.DataFrame, quantity: str) -> Interval:
     Returns
     -------
     Interval
-        Without bounds for fewer than three valid trials.
+        Without bounds for fewer than three valid trials. Of several equal clusters it is that of
+        :mod:`schedlab.metrics.levels`.
     """
     wanted = QUANTITIES[quantity]
     valid = trials[trials["valid"].astype(bool)]
+    if valid["snapshot"].nunique() > 1:
+        found = over_clusters(valid, quantity).interval
+        if wanted.limit is None or found.high is None:
+            return found
+        return replace(found, high=min(found.high, wanted.limit))
     return t_interval(values_of(valid, quantity), wanted.scale, limit=wanted.limit)
+
+
+def over_clusters(trials: pd.DataFrame, quantity: str) -> TwoLevels:
+    """Estimate of a quantity over the equal clusters of one cell, with where its variance arises.
+
+    Parameters
+    ----------
+    trials : pandas.DataFrame
+        Rows of the trials table, all of one cell and valid.
+    quantity : str
+        Key of `schedlab.metrics.quantities.QUANTITIES`.
+    """
+    groups = [
+        values_of(rows, quantity) for _, rows in trials.groupby("snapshot", sort=True, dropna=False)
+    ]
+    return two_levels(groups, QUANTITIES[quantity].scale)
 
 
 def require_one_make(trials: pd.DataFrame, cell: str) -> None:
@@ -45,9 +69,9 @@ def require_one_make(trials: pd.DataFrame, cell: str) -> None:
     Raises
     ------
     SchedlabError
-        When the trials of a cell name more than one record of their cluster.
+        When the trials of a cell name more than one record of the same of its equal clusters.
     """
-    parents = trials["parent"].nunique(dropna=False)
+    parents = trials.groupby("snapshot", dropna=False)["parent"].nunique(dropna=False).max()
     if parents > 1:
         raise SchedlabError(
             f"trials of {cell} ran on {parents} differently made clusters: they are not pooled",

@@ -4,10 +4,10 @@ The effect is the ratio of geometric means for quantities on the scale ``log`` a
 arithmetic means for those on the scale ``raw``. A table of comparisons is judged as one: its false
 verdicts of any kind, not those of each comparison, happen in at most 5 % of tables.
 
-- *larger*, *smaller*: the t-test on the scale (paired, or Welch's [1]_) rejects "the difference is
-  at most the noise floor" after Holm's correction [2]_ over the table, and the permutation test of
-  `schedlab.metrics.permutation` agrees. The first is powerful and takes the noise to be near
-  normal, which few trials cannot show; the second assumes nothing.
+- *larger*, *smaller*: the t-test on the scale (paired, or with a variance for each side [1]_)
+  rejects "the difference is at most the noise floor" after Holm's correction [2]_ over the table,
+  and the permutation test of `schedlab.metrics.permutation` agrees. The first is powerful and takes
+  the noise to be near normal, which few trials cannot show; the second assumes nothing.
 - *the same within x %*: of what is left, two one-sided tests [3]_ against both ends of the margin,
   corrected for the number of comparisons that are left, and the permutation test at the nearer end.
   Comparisons already told apart are not asked again, so that both kinds share one error rate.
@@ -22,6 +22,8 @@ References
 .. [3] D. J. Schuirmann, "A Comparison of the Two One-Sided Tests Procedure and the Power Approach
    for Assessing the Equivalence of Average Bioavailability", J. Pharmacokin. Biopharm. 15, 1987.
 .. [4] N. Cliff, "Dominance statistics", Psychological Bulletin 114, 1993.
+.. [5] M. R. Mickey, M. B. Brown, "Bounds on the Distribution Functions of the Behrens-Fisher
+   Statistic", Ann. Math. Stat. 37, 1966.
 """
 
 from __future__ import annotations
@@ -92,6 +94,16 @@ class Block:
     def testable(self) -> bool:
         """Whether a permutation test of so many trials can reach the level."""
         return testable(self.a.shape[1], self.b.shape[1], paired=self.paired)
+
+    @property
+    def df(self) -> int:
+        """Degrees of freedom of the tests: those of the smaller side alone.
+
+        Safe however much the noise of the two sides differs [5]_. Welch's estimate of them is not
+        at the far tails that a correction for many comparisons needs: with 5 trials a side, and
+        noise of 2, 10 and 30 %, 7 % of tables had a false verdict.
+        """
+        return int(min(self.a.shape[1], self.b.shape[1])) - 1
 
     @property
     def equal(self) -> npt.NDArray[np.bool_]:
@@ -224,8 +236,8 @@ def _tests(block: Block, margin: float) -> _Tests:
     nearer = np.minimum(-upper.t, lower.t)
     return _Tests(
         plain.apart,
-        2 * special.stdtr(beyond.df, -t),
-        special.stdtr(np.minimum(upper.df, lower.df), -nearer),
+        2 * special.stdtr(block.df, -t),
+        special.stdtr(block.df, -nearer),
         to_floor,
         np.where(upwards, 1 + margin, 1 / (1 + margin)),
         upwards,

@@ -1,4 +1,4 @@
-"""Metrics of the machine in one trial: utilisation, fragmentation, bounds, the daemons' cost.
+"""Metrics of the machine in one trial: utilisation, fragmentation, bounds.
 
 Functions of the jobs table's rows as in `schedlab.metrics.jobs`; P is the number of cores of all
 the compute nodes, p the processors of a job (`nodes` x `cpus`, as requested), of which each rank
@@ -16,8 +16,6 @@ References
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Iterable, Mapping
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -189,92 +187,3 @@ def ideal_bounds(
     bound = float(np.max(arrival[order] - first + rest / cores))
     path = float(np.max(arrival + runtime)) - first
     return {"area": bound, "critical_path": path, "ideal": max(bound, path)}
-
-
-def daemon_costs(
-    start: Mapping[str, Mapping[str, Mapping[str, float]]],
-    end: Mapping[str, Mapping[str, Mapping[str, float]]],
-) -> list[dict[str, Any]]:
-    """Processor time and memory of each daemon on each node.
-
-    From cumulative counters at start and end, not from sampled gauges, which miss what happens
-    between two samples (kubernetes/perf-tests, issue 694).
-
-    Parameters
-    ----------
-    start, end : mapping
-        Node -> process -> `cpu_seconds` (cumulative), `rss_bytes`, `peak_rss_bytes`.
-
-    Returns
-    -------
-    list of dict
-        `node`, `process`, `cpu_s`, `rss_bytes`, `peak_rss_bytes` (since the daemon's start), in
-        order of node and process. A counter that fell was a restart: then the end's value counts.
-    """
-    rows = []
-    for node, processes in sorted(end.items()):
-        for process, after in sorted(processes.items()):
-            before = start.get(node, {}).get(process, {}).get("cpu_seconds", 0.0)
-            total = after.get("cpu_seconds")
-            used = None if total is None else (total - before if total >= before else total)
-            resident = after.get("rss_bytes")
-            rows.append(
-                {
-                    "node": node,
-                    "process": process,
-                    "cpu_s": used,
-                    "rss_bytes": resident,
-                    "peak_rss_bytes": after.get("peak_rss_bytes", resident),
-                }
-            )
-    return rows
-
-
-def daemon_failures(
-    start: Mapping[str, Mapping[str, float]],
-    end: Mapping[str, Mapping[str, float]],
-    processes: Iterable[str],
-) -> list[str]:
-    """Say which of a node's daemons did not live through a trial.
-
-    Parameters
-    ----------
-    start, end : mapping
-        Process -> `processes` (how many there were) and `starts` (cumulative).
-    processes : iterable of str
-        Daemons of which one process runs all the time.
-    """
-    found = []
-    for name in processes:
-        before, after = start.get(name, {}), end.get(name, {})
-        if before.get("processes") and not after.get("processes"):
-            found.append(f"{name} died during the trial")
-        elif after.get("starts", 0) > before.get("starts", 0):
-            found.append(f"{name} was started again during the trial")
-    return found
-
-
-def scheduler_cost(costs: list[dict[str, Any]], jobs: int) -> dict[str, float | None]:
-    """Sum of the daemons' costs.
-
-    Parameters
-    ----------
-    costs : list of dict
-        From `daemon_costs`.
-    jobs : int
-        Jobs of the trace.
-
-    Returns
-    -------
-    dict
-        `cpu_s`, `cpu_per_job_s`, `peak_rss_bytes`: the sum of the daemons' own peaks, an upper
-        bound of the peak of their sum. None where nothing was read.
-    """
-    used = [row["cpu_s"] for row in costs if row["cpu_s"] is not None]
-    peaks = [row["peak_rss_bytes"] for row in costs if row["peak_rss_bytes"] is not None]
-    total = float(sum(used)) if used else None
-    return {
-        "cpu_s": total,
-        "cpu_per_job_s": total / jobs if total is not None and jobs else None,
-        "peak_rss_bytes": float(sum(peaks)) if peaks else None,
-    }

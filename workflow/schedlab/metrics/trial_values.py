@@ -11,15 +11,31 @@ import pandas as pd
 from schedlab.metrics import jobs as of_jobs
 from schedlab.metrics import machine as of_machine
 from schedlab.metrics.bounds import Bounded, largest, mean, quantile, times
+from schedlab.metrics.costs import scheduler_cost
 from schedlab.metrics.statistics import percentile
 from schedlab.workloads import Trace
+
+OF_THE_PAYLOAD = ("makespan", "utilisation", "fragmentation", "wait", "scheduling", "launch",
+                  "completion", "turnaround", "bounded_slowdown_m", "fairness")  # fmt: skip
+"""Beginnings of the names of metrics that need what payloads stamp."""
+
+
+def without_payload(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """Metrics of a trial whose jobs ran no payload: those that need one are None.
+
+    Else a job that never started would have a wait until the trial's end.
+    """
+    kept = {
+        name: None if name.startswith(OF_THE_PAYLOAD) else value for name, value in metrics.items()
+    }
+    at_least = [name for name in metrics["at_least"] if kept[name] is not None]
+    return kept | {"at_least": at_least}
 
 
 def trial_metrics(
     jobs: pd.DataFrame,
     trace: Trace,
-    cost_start: Mapping[str, Any],
-    cost_end: Mapping[str, Any],
+    costs: list[dict[str, Any]],
     end: float | None = None,
 ) -> dict[str, Any]:
     """Metrics of one trial (columns `schedlab.tables.schemas.METRICS`).
@@ -30,8 +46,8 @@ def trial_metrics(
         The trial's rows of the jobs table.
     trace : Trace
         What was to be submitted, and to which machine.
-    cost_start, cost_end : mapping
-        Node -> daemon -> cumulative cost, before and after the workload.
+    costs : list of dict
+        Costs of the daemons (`schedlab.metrics.costs`).
     end : float or None
         Until when jobs were observed, s since the trial's start.
 
@@ -50,8 +66,7 @@ def trial_metrics(
         np.array([job.runtime for job in trace.jobs]),
         cores,
     )
-    costs = of_machine.daemon_costs(cost_start, cost_end)
-    total = of_machine.scheduler_cost(costs, len(trace.jobs))
+    total = scheduler_cost(costs, len(trace.jobs))
     bounded = {
         "makespan_s": of_jobs.makespan(jobs, end),
         "utilisation": of_machine.utilisation(jobs, cores, end),

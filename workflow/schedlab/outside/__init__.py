@@ -1,1 +1,1 @@
-"""What comes from outside: names, JSON and content that others made, each checked in one place."""
+"""Checks of what comes from outside: names, JSON and content that others made."""

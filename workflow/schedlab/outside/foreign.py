@@ -1,4 +1,4 @@
-"""Content that others made: whatever is wrong with its shape ends in one named error."""
+"""Turns errors from malformed content that others made into one error that names the content."""
 
 from __future__ import annotations
 
@@ -16,30 +16,31 @@ _OF_THE_MACHINE = frozenset(
 
 @contextmanager
 def foreign(what: Path | str, remedy: str) -> Iterator[None]:
-    """Turn what goes wrong while content of another origin is read into an error that names it.
+    """Turn exceptions while content of another origin is read into an error that names it.
 
-    Shapes are checked where content is read, but not each of the thousand things that a value can
-    be: a text in place of a number, a table that lacks a row. Such an error is not a fault of the
-    program, and must not end it with a traceback.
+    The reader of a file checks its form, but not each value: a text may stand in place of a
+    number, or a table may lack a row. An exception that follows from this is not a fault of the
+    program, so it must not end the program with a traceback.
 
     Parameters
     ----------
     what : pathlib.Path or str
-        What is read.
+        The content that is read.
     remedy : str
-        What to do about it.
+        What the user can do.
 
     Raises
     ------
     SchedlabError
-        For every exception but those of `_OF_THE_MACHINE`: they are no fault of the content.
+        An exception was raised. Errors of the machine (`_OF_THE_MACHINE`) are not turned, because
+        the content does not cause them.
     """
     try:
         yield
     except SchedlabError:
         raise
     except MemoryError as error:
-        raise SchedlabError(f"{what}: needs more memory than there is", remedy=remedy) from error
+        raise SchedlabError(f"{what}: needs more memory than is free", remedy=remedy) from error
     except Exception as error:
         if isinstance(error, OSError) and error.errno in _OF_THE_MACHINE:
             raise
@@ -49,7 +50,7 @@ def foreign(what: Path | str, remedy: str) -> Iterator[None]:
         where = f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}" if trace else ""
         said = " ".join(str(error).split())[:200]
         raise SchedlabError(
-            f"{what}: its content has not the form that schedlab writes"
+            f"{what}: its content does not have the form that schedlab writes"
             f" ({type(error).__name__}: {said}, in {where})",
             remedy=remedy,
         ) from error

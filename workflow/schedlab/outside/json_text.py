@@ -1,7 +1,7 @@
-"""JSON from outside: read with bounds on size, depth and numbers.
+"""Reads JSON from outside, with limits on size, depth and numbers.
 
-Python's own reader takes ``NaN``, numbers that no column can hold, and text that cannot be written
-again; its callers then fail where nobody expects it.
+Python's own reader accepts ``NaN``, numbers that no column can hold, and text that cannot
+be encoded. The caller would then fail at a later place.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 LARGEST = 64 << 20
-"""Bytes of a file of JSON: records of tables with 100,000 trials have less."""
+"""Largest size of a JSON file in bytes. The record of tables with 100,000 trials is smaller."""
 DEEPEST = 64
-"""Lists and mappings within one another."""
+"""Largest depth of lists and mappings within one another."""
 
 _STRUCTURE = re.compile(r'"(?:[^"\\]|\\.)*"|([\[{])|([\]}])')
 
@@ -28,8 +28,8 @@ def parse_json(text: str | bytes) -> Any:
     Raises
     ------
     ValueError
-        When it is none; deeper than `DEEPEST`; holds a number that is not finite or a whole one
-        of more than 64 bits; or text that is no Unicode.
+        The text is not JSON; is deeper than `DEEPEST`; or contains a number that is not finite, a
+        whole number of more than 64 bits, or text that is not valid Unicode.
     """
     if isinstance(text, bytes):
         text = text.decode("utf-8")
@@ -40,35 +40,49 @@ def parse_json(text: str | bytes) -> Any:
     if text.count("[") + text.count("{") > DEEPEST and _depth(text) > DEEPEST:
         raise ValueError(f"it is deeper than {DEEPEST} levels")
     if "\\ud" in text or "\\uD" in text:
-        # Halves of a pair of surrogates: such text can be written nowhere.
+        # Half of a pair of surrogates cannot be encoded. This raises a ValueError for it.
         json.dumps(value, ensure_ascii=False).encode("utf-8")
     return value
 
 
 def read_json(path: Path, largest: int = LARGEST) -> Any:
-    """Read a file of JSON; a device or a named pipe is never opened.
+    """Read a JSON file. A device or a named pipe is refused.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file.
+    largest : int
+        Largest size in bytes.
 
     Raises
     ------
     OSError
-        When there is none, or it cannot be read.
+        The file does not exist or cannot be read.
     ValueError
-        As `parse_json`; when it is no file or has more than `largest` bytes.
+        As `parse_json`; or the path is not a file, or the file has more than `largest` bytes.
     """
     return parse_json(read_bytes(path, largest))
 
 
 def read_bytes(path: Path, largest: int) -> bytes:
-    """Content of a file of bounded size; a device or a named pipe is never opened.
+    """Return the content of a file. A device or a named pipe is refused.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file.
+    largest : int
+        Largest size in bytes.
 
     Raises
     ------
     OSError
-        When there is none, or it cannot be read.
+        The file does not exist or cannot be read.
     ValueError
-        When it is no file or has more than `largest` bytes.
+        The path is not a file, or the file has more than `largest` bytes.
     """
-    # O_NONBLOCK: what became a named pipe in between must not hold up the reader.
+    # O_NONBLOCK, because opening a named pipe would otherwise wait for a writer.
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     with os.fdopen(descriptor, "rb") as handle:
         found = os.fstat(handle.fileno())
@@ -95,7 +109,7 @@ def _finite(digits: str) -> float:
 
 
 def _no_constant(name: str) -> float:
-    raise ValueError(f"{name} is no number of JSON")
+    raise ValueError(f"{name} is not a JSON number")
 
 
 def _depth(text: str) -> int:

@@ -1,8 +1,8 @@
-"""The one check of names from outside: of records, manifests, kept states and imports.
+"""The check of names from outside: names in records, manifests, copied metadata and imports.
 
-Whoever wrote a results folder or a bundle chose the names in it. A name is used as a path only
-after it passed here: relative, without ``..``, without control characters, inside its folder after
-links were resolved.
+Whoever wrote a results folder or a bundle chose the names in it. Before a name is used as a path,
+this module checks that it is relative, has no ``..`` and no control characters, and lies inside
+its folder after links are resolved.
 """
 
 from __future__ import annotations
@@ -17,13 +17,15 @@ from typing import Any
 from schedlab.errors import SchedlabError
 
 LONGEST = 255
-"""Longest path, bytes: what the header of a bundle's member (tar, ustar) can hold."""
+"""Longest path in bytes: the limit of a member's header in a bundle (tar, ustar)."""
+HOSTILE = "do not use it, schedlab never writes this: ask its author for another one"
+"""Remedy for content that schedlab cannot have written."""
 
 _IMPORT = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 
 def name_problem(name: Any) -> str | None:
-    """Say why a name is not acceptable as a path below a folder; None when it is."""
+    """Return why a name is not acceptable as a path below a folder, or None if it is."""
     if not isinstance(name, str):
         return "is not text"
     if not name:
@@ -43,29 +45,29 @@ def name_problem(name: Any) -> str | None:
 
 
 def has_control(text: str) -> bool:
-    """Tell whether a text holds characters that a terminal obeys; a line's end is one too."""
+    """Tell whether a text contains control characters, which include line ends."""
     return any(unicodedata.category(letter) == "Cc" for letter in text)
 
 
 def import_name(name: str) -> bool:
-    """Tell whether an import can have this name: it is part of paths, ids and columns."""
+    """Tell whether an import may have this name, which becomes part of paths, ids and columns."""
     return len(name) <= LONGEST // 4 and _IMPORT.fullmatch(name) is not None
 
 
 def inside(folder: Path, name: Any) -> Path:
-    """Path of a file that others named, below `folder`.
+    """Return the path, below `folder`, of a file that others named.
 
     Parameters
     ----------
     folder : pathlib.Path
-        Where the file must be.
+        Folder in which the file must be.
     name : object
-        What was read as its name.
+        Name of the file, as it was read.
 
     Raises
     ------
     SchedlabError
-        When the name is none, or leads out of the folder, also by a link.
+        The name is not valid, or leads out of the folder, possibly by a link.
     """
     problem = name_problem(name)
     path = folder / str(name) if problem is None else folder
@@ -74,18 +76,26 @@ def inside(folder: Path, name: Any) -> Path:
     if problem:
         raise SchedlabError(
             f"{folder}: the name {ascii(name)[:LONGEST]} {problem}",
-            remedy="do not use it; schedlab never writes this: ask its maker for another",
+            remedy=HOSTILE,
         )
     return path
 
 
 def require_writable(path: Path, *, folder: bool = False) -> Path:
-    """Check that what stands at a path may be replaced: a file (or a folder), or nothing.
+    """Check that a path may be written, and return it.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        Path that will be written. It must not exist, or be a file.
+    folder : bool
+        The path will be a folder: it must not exist, or be a folder.
 
     Raises
     ------
     SchedlabError
-        When it is a link, a device, a named pipe or a socket: those are never replaced or followed.
+        The path is something else, for example a link, a device, a named pipe or a socket. These
+        are never replaced or followed.
     """
     try:
         mode = os.lstat(path).st_mode
@@ -96,7 +106,7 @@ def require_writable(path: Path, *, folder: bool = False) -> Path:
         kind = next((name for test, name in _KINDS if test(mode)), "something else")
         raise SchedlabError(
             f"{path} is {kind}: it is neither replaced nor followed",
-            remedy=f"name a {'folder' if folder else 'file'} that is not there yet",
+            remedy=f"name a {'folder' if folder else 'file'} that does not exist yet",
         )
     return path
 

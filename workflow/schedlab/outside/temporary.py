@@ -1,7 +1,7 @@
-"""Temporary folders that do not outlive their command, however it ends.
+"""Temporary folders that are removed however their command ends.
 
-A command that is stopped by a signal removes its own. One that was killed (SIGKILL) cannot; the
-next command that makes such a folder finds that nobody holds its lock, and removes it.
+A command that a signal stops removes its folders. A command that is killed (SIGKILL) cannot do so.
+The next command that makes such a folder finds that no process locks the old one, and removes it.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ _SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 
 @contextmanager
 def temporary_folder(prefix: str, parent: Path | None = None) -> Iterator[Path]:
-    """Make a folder of one's own, and remove it at the end.
+    """Make a temporary folder, and remove it at the end of the context.
 
     Parameters
     ----------
     prefix : str
-        Of its name; abandoned folders of the same user with this prefix are removed first.
+        Beginning of its name. Abandoned folders of the same user with this prefix are removed.
     parent : pathlib.Path, optional
-        Where it is made; default: the folder for temporary files (``TMPDIR``).
+        Folder in which it is made. The default is the folder for temporary files (``TMPDIR``).
     """
     above = parent or Path(tempfile.gettempdir())
     _remove_abandoned(above, prefix)
@@ -42,7 +42,10 @@ def temporary_folder(prefix: str, parent: Path | None = None) -> Iterator[Path]:
 
 
 def _locked(above: Path, prefix: str) -> tuple[Path, int]:
-    """Make a folder and lock it; make another where someone took it for abandoned in between."""
+    """Make a folder and lock it.
+
+    Before it is locked, another command may take it for abandoned and remove it. Then make another.
+    """
     while True:
         folder = Path(tempfile.mkdtemp(prefix=prefix, dir=above))
         try:
@@ -50,7 +53,7 @@ def _locked(above: Path, prefix: str) -> tuple[Path, int]:
         except FileNotFoundError:
             continue
         try:
-            # A file system without locks: others do not find the folder abandoned either.
+            # On a file system without locks no command can lock, and so remove, the folder.
             with contextlib.suppress(OSError):
                 fcntl.flock(lock, fcntl.LOCK_EX)
             if folder.stat().st_ino == os.fstat(lock).st_ino:
@@ -66,7 +69,7 @@ def _remove_abandoned(above: Path, prefix: str) -> None:
             found = folder.lstat()
             if found.st_uid != os.geteuid():
                 continue
-            # A link is not followed: only what `temporary_folder` makes is removed.
+            # A link is not followed, because `temporary_folder` makes only folders.
             lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -81,9 +84,9 @@ def _literal(text: str) -> str:
 
 @contextmanager
 def removed_on_signals() -> Iterator[None]:
-    """Let signals that end the process at once end it like an exception, so that it cleans up.
+    """Let SIGTERM and SIGHUP end the process like an exception, so that it cleans up.
 
-    For commands without child processes; stages have the supervisor's own way.
+    This is for commands without child processes. The supervisor does the same for stages.
     """
 
     def end(number: int, _frame: FrameType | None) -> None:

@@ -1,8 +1,8 @@
-"""Keep secrets, and what identifies this machine and its user, out of what is shared.
+"""Removes secrets, and words that identify this machine and its user, from shared files.
 
-:class:`Identity` knows this machine: its names, users, folders, package mirrors and proxies.
-Records, logs and the like pass through it when they are **written**: their digests are those
-of the clean content and nothing has to be changed when results are shared.
+:class:`Identity` holds these words: names of the machine, users, folders, package mirrors and
+proxies. Records, logs and similar files are cleaned when they are **written**. Their digests are
+therefore those of the clean content, and nothing has to be changed when results are shared.
 """
 
 from __future__ import annotations
@@ -20,13 +20,25 @@ from schedlab.privacy.machine_names import homes_and_users, host_names, mirror_h
 from schedlab.privacy.secrets import mapped, withhold
 
 CONTROLLER, USER, MIRROR = "[controller]", "[user]", "mirror.invalid"
-"""In place of names. The last is a name for a host that never exists (RFC 2606): URLs stay URLs."""
+"""Replacements of names. No host is called `mirror.invalid` (RFC 2606), and URLs stay valid."""
 
 
 class _Trait(NamedTuple):
-    """Something that identifies: what it is, its letters for a quick look, where it stands."""
+    """Something that identifies a machine.
 
-    what: str
+    Parameters
+    ----------
+    kind : str
+        What it is, for messages.
+    letters : str
+        Its text in lower case. A text without it need not be searched with the pattern.
+    pattern : re.Pattern
+        Finds it in a text.
+    replacement : str
+        Replaces it.
+    """
+
+    kind: str
     letters: str
     pattern: re.Pattern[str]
     replacement: str
@@ -37,17 +49,17 @@ _AFTER = r"(?![\w-])"
 
 @dataclass(frozen=True)
 class Identity:
-    """What identifies a machine and its user, and how it is replaced.
+    """Words that identify a machine and its user, and their replacements.
 
-    A host or user name is replaced wherever it stands alone as a word, unless schedlab's own
-    sources use that word: of a controller that is called ``head`` or ``debian`` the name
-    tells nothing, and replacing it would spoil what is meant by it. Such a name is replaced only
-    where it must be a name: after ``@`` or ``//``.
+    A host or user name is replaced wherever it is a whole word, unless schedlab's own sources use
+    that word. If a controller is called ``head`` or ``debian``, the name identifies nothing, and
+    replacing it everywhere would damage other text. Such a name is replaced only after ``@`` or
+    ``//``, where it must be a name.
 
     Parameters
     ----------
     folders : mapping of str to str
-        Absolute path -> what stands for it.
+        Replacement by absolute path.
     hosts : tuple of str
         Names of the machine.
     users : tuple of str
@@ -63,7 +75,13 @@ class Identity:
 
     @classmethod
     def detect(cls, root: Path = Path("/")) -> Identity:
-        """Identity of this machine and user; `root` is where its file system starts."""
+        """Detect the identity of this machine and user.
+
+        Parameters
+        ----------
+        root : pathlib.Path
+            Root of the machine's file system.
+        """
         homes, users = homes_and_users()
         results = os.environ.get("SCHEDLAB_RESULTS")
         cache = os.environ.get("SCHEDLAB_CACHE")
@@ -90,23 +108,23 @@ class Identity:
         for path in sorted(self.folders, key=len, reverse=True):
             before = r"(?<![\w.-])" if path.count("/") == 1 else ""
             pattern = re.compile(before + re.escape(path) + _AFTER)
-            what = "a folder of this machine"
-            found.append(_Trait(what, path.lower(), pattern, self.folders[path]))
-        # Longest first: a host's full name holds its short one.
+            kind = "a folder of this machine"
+            found.append(_Trait(kind, path.lower(), pattern, self.folders[path]))
+        # Longest first, because the full name of a host contains the short one.
         names = [
             *((name, "a package mirror or proxy", MIRROR) for name in self.mirrors),
             *((name, "the host's name", CONTROLLER) for name in self.hosts),
             *((name, "a user's name", USER) for name in self.users),
         ]
-        for name, what, replacement in sorted(names, key=lambda entry: -len(entry[0])):
+        for name, kind, replacement in sorted(names, key=lambda entry: -len(entry[0])):
             flags = re.NOFLAG if replacement == USER else re.IGNORECASE
             lead = r"(?<=[@])|(?<=//)" if _ordinary(name) else r"(?<![\w-])"
             pattern = re.compile(f"(?:{lead}){re.escape(name)}{_AFTER}", flags)
-            found.append(_Trait(what, name.lower(), pattern, replacement))
+            found.append(_Trait(kind, name.lower(), pattern, replacement))
         return found
 
     def text(self, text: str) -> str:
-        """Replace in a text; secrets too."""
+        """Return a text without identifying words and secrets."""
         lower = text.lower()
         for trait in self._patterns:
             if trait.letters in lower:
@@ -114,22 +132,25 @@ class Identity:
         return withhold(text)
 
     def data(self, value: Any) -> Any:
-        """Replace in every text of nested mappings and sequences, and in keys that are no words."""
+        """Return nested mappings and sequences with every text cleaned as by :meth:`text`.
+
+        Keys are cleaned too, unless they are plain words.
+        """
         return mapped(value, self.text)
 
     def identifying_words(self, text: str) -> list[str]:
-        """Say what of this machine a text still tells, without repeating it."""
+        """Return the kinds of identifying words that a text contains, without the words."""
         lower = text.lower()
         return sorted(
             {
-                trait.what
+                trait.kind
                 for trait in self._patterns
                 if trait.letters in lower and trait.pattern.search(text)
             }
         )
 
     def clean_file(self, path: Path) -> None:
-        """Replace in a text file, where there is one."""
+        """Clean a text file in place, if it exists."""
         if path.is_file():
             text = path.read_text(encoding="utf-8", errors="replace")
             path.write_text(self.text(text), encoding="utf-8")
@@ -137,13 +158,13 @@ class Identity:
 
 @lru_cache
 def identity() -> Identity:
-    """Identity of this machine and user, found out once a process."""
+    """Return the identity of this machine and user, detected once in a process."""
     return Identity.detect()
 
 
 @lru_cache
 def _vocabulary() -> str:
-    """Text of schedlab's own sources and examples."""
+    """Return the text of schedlab's own sources and examples."""
     texts = []
     for folder in ("workflow", "config"):
         for path in sorted((CHECKOUT / folder).rglob("*")):
@@ -154,7 +175,7 @@ def _vocabulary() -> str:
 
 @lru_cache
 def _ordinary(name: str) -> bool:
-    """Tell whether a name is a word of schedlab's own, or too short to be recognised."""
+    """Tell whether schedlab's sources use a name as a word, or it is too short to identify."""
     if len(name) < 3:
         return True
     return bool(re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", _vocabulary(), re.IGNORECASE))

@@ -1,4 +1,4 @@
-"""By which names a machine and its user are known: users, hosts, package mirrors, proxies."""
+"""Names that identify a machine and its user: users, hosts, package mirrors, proxies."""
 
 from __future__ import annotations
 
@@ -22,11 +22,14 @@ PUBLIC_HOSTS = frozenset(
         "localhost",
     }
 )  # fmt: skip
-"""Everybody's mirrors: they tell nothing of who used them."""
+"""Public mirrors. They do not identify who uses them."""
 
 
 def homes_and_users() -> tuple[list[str], list[str]]:
-    """Folders and names of the users behind this process: its own, sudo's, the checkout's owner."""
+    """Return home folders and names of the users of this process.
+
+    These are the user of the process, the one who called sudo, and the owner of the checkout.
+    """
     entries = []
     for find in (
         lambda: pwd.getpwuid(os.getuid()),
@@ -47,7 +50,13 @@ def homes_and_users() -> tuple[list[str], list[str]]:
 
 
 def host_names(root: Path) -> Iterator[str]:
-    """Names of this machine, as the kernel and its files have them; no name server is asked."""
+    """Yield the names of this machine from the kernel and its files. No name server is asked.
+
+    Parameters
+    ----------
+    root : pathlib.Path
+        Root of the machine's file system.
+    """
     full = socket.gethostname()
     names = {full, full.partition(".")[0]}
     for line in _lines(root / "etc/hosts"):
@@ -84,7 +93,15 @@ _OWN_CONFIGURATIONS = (
 
 
 def mirror_hosts(root: Path, homes: Iterable[Path]) -> Iterator[str]:
-    """Hosts from which this machine takes packages, and proxies on the way to them."""
+    """Yield the hosts from which this machine takes packages, and the proxies to reach them.
+
+    Parameters
+    ----------
+    root : pathlib.Path
+        Root of the machine's file system.
+    homes : iterable of pathlib.Path
+        Home folders of the users, for their settings.
+    """
     urls = [source.uri for source in host_sources(root)]
     for name, value in os.environ.items():
         if name == MIRROR_VARIABLE or (_TELLING.search(name) and name.lower() != "no_proxy"):

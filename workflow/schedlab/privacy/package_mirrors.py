@@ -1,4 +1,4 @@
-"""Where the host takes Debian packages from: its own apt sources, in both of their formats."""
+"""The apt sources from which the host takes Debian packages, in both of their formats."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ _DERIVED = ("-security", "-updates", "-backports", "-proposed-updates")
 
 
 @dataclass(frozen=True)
-class Source:
-    """One place of binary packages.
+class PackageSource:
+    """An apt source of binary packages.
 
     Attributes
     ----------
     uri : str
-        Where the archive is.
+        URI of the archive.
     suite : str
-        Release.
+        Name of the release.
     components : tuple of str
-        Such as ``main``.
+        Components, for example ``main``.
     """
 
     uri: str
@@ -35,32 +35,32 @@ class Source:
     components: tuple[str, ...]
 
 
-def parse_one_line(text: str) -> Iterator[Source]:
+def parse_one_line(text: str) -> Iterator[PackageSource]:
     """Read the one-line format (sources.list(5)): ``deb [options] uri suite component...``."""
     for line in text.splitlines():
         match = _ONE_LINE.match(line.partition("#")[0].strip())
         if match:
-            yield Source(match["uri"], match["suite"], tuple(match["parts"].split()))
+            yield PackageSource(match["uri"], match["suite"], tuple(match["parts"].split()))
 
 
-def parse_deb822(text: str) -> Iterator[Source]:
+def parse_deb822(text: str) -> Iterator[PackageSource]:
     """Read the deb822 format (sources.list(5)): paragraphs of fields with continuation lines.
 
-    A paragraph without any field, which apt refuses with its whole file, ends the reading.
+    Reading ends at a paragraph without fields. apt refuses a file with such a paragraph.
     """
-    # Every stage imports this module; not every machine has a file of this format.
+    # Imported here, because every stage imports this module, and few machines have such a file.
     from debian.deb822 import Deb822
 
-    # Lines, because python-debian would open a file whose name the text is.
+    # As lines, because python-debian takes a text for the name of a file.
     for fields in Deb822.iter_paragraphs(text.splitlines()):
         if "deb" not in fields.get("Types", "").split() or fields.get("Enabled") == "no":
             continue
         for uri in fields.get("URIs", "").split():
             for suite in fields.get("Suites", "").split():
-                yield Source(uri, suite, tuple(fields.get("Components", "").split()))
+                yield PackageSource(uri, suite, tuple(fields.get("Components", "").split()))
 
 
-def host_sources(root: Path = Path("/")) -> Iterator[Source]:
+def host_sources(root: Path = Path("/")) -> Iterator[PackageSource]:
     """Read all enabled sources of the machine whose file system is at `root`."""
     folder = root / "etc/apt"
     for path in [folder / "sources.list", *sorted((folder / "sources.list.d").glob("*"))]:
@@ -74,7 +74,7 @@ def host_sources(root: Path = Path("/")) -> Iterator[Source]:
 
 
 def debian_mirror(root: Path = Path("/")) -> str | None:
-    """Archive that serves Debian's own packages to this machine.
+    """Return the archive that serves Debian's own packages to this machine.
 
     Parameters
     ----------
@@ -84,8 +84,8 @@ def debian_mirror(root: Path = Path("/")) -> str | None:
     Returns
     -------
     str or None
-        ``$SCHEDLAB_DEBIAN_MIRROR`` where it is set; else the archive of the machine's first Debian
-        source; None on a machine without one (mmdebstrap then uses its own default).
+        ``$SCHEDLAB_DEBIAN_MIRROR`` if it is set, else the archive of the machine's first Debian
+        source. None if the machine has no such source: mmdebstrap then uses its default.
     """
     override = os.environ.get(MIRROR_VARIABLE)
     if override:

@@ -1,7 +1,7 @@
-"""Folders that belong to one machine or one user, replaced on whatever machine.
+"""Replaces paths that belong to one machine or one user, in the same way on every machine.
 
-The report passes through :func:`without_places`, so that it has the same bytes wherever it is
-rendered; it knows nothing of the machine that it runs on.
+The report is cleaned with :func:`without_places`. It does not depend on the machine on which it is
+rendered, so that it has the same bytes everywhere.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _PLACES = (
 )
 """Folders that belong to one machine or one user."""
 
-# A slash after `<` closes an XML element, one after a letter or a dot is inside a longer path.
+# A slash after `<` closes an XML element. A slash after a letter or a dot is inside a longer path.
 _BEFORE, _AFTER = r"(?<![\w.$<~\]-])", r"(?![\w-])"
 _REST = r"(?:/(?P<rest>[^\s\"'<>`,;:()\[\]{}]*))?"
 _PLACE = re.compile(
@@ -40,12 +40,12 @@ _PLACE = re.compile(
 
 
 def without_places(value: Any) -> Any:
-    """Replace secrets, and paths below folders that belong to one machine, on whatever machine.
+    """Replace secrets, and paths below folders that belong to one machine or one user.
 
     Parameters
     ----------
     value : str, or mappings and sequences of them
-        Keys are replaced too; anything but text stays.
+        Text to clean. Keys are cleaned too; values that are not text do not change.
     """
     return mapped(value, lambda text: withhold(_PLACE.sub(_shorten, text)))
 

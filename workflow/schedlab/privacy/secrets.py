@@ -1,4 +1,4 @@
-"""Secrets: keys, certificates, tokens, passwords. They are replaced in text, and found in bytes."""
+"""Replaces secrets (keys, certificates, tokens, passwords) in text, and finds them in bytes."""
 
 from __future__ import annotations
 
@@ -7,24 +7,23 @@ from collections.abc import Callable
 from typing import Any
 
 WITHHELD = "[withheld]"
+_NAMES = (
+    r"passwd|password|token|secret|client-key-data|client-certificate-data"
+    r"|certificate-authority-data"
+)
+"""Names of values that are secret."""
 _SECRETS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----.*?-----END \1-----", re.DOTALL), WITHHELD),
-    # The same in base64, as kubeconfigs have it, and signed tokens.
+    # The same in base64, as in kubeconfigs; and signed tokens.
     (re.compile(r"LS0tLS1CRUdJTi[A-Za-z0-9+/=]{20,}"), WITHHELD),
     (re.compile(r"\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*"), WITHHELD),
     (
-        re.compile(
-            r"(?i)\b(passwd|password|token|secret|client-key-data|client-certificate-data"
-            r"|certificate-authority-data)(\s*[=:]\s*)(['\"]?)[^\s'\"<>&]+\3"
-        ),
+        re.compile(rf"(?i)\b({_NAMES})(\s*[=:]\s*)(['\"]?)[^\s'\"<>&]+\3"),
         rf"\1\2{WITHHELD}",
     ),
     (re.compile(r"(?i)\b([a-z][a-z0-9+.-]*://)[^\s/@:'\"<>]*:[^\s/@'\"<>]*@"), rf"\1{WITHHELD}@"),
 )
-_SECRET_KEY = re.compile(
-    r"(?i)(passwd|password|token|secret|client-key-data|client-certificate-data"
-    r"|certificate-authority-data)"
-)
+_SECRET_KEY = re.compile(rf"(?i)({_NAMES})")
 
 
 def withhold(text: str) -> str:
@@ -35,15 +34,22 @@ def withhold(text: str) -> str:
 
 
 def mapped(value: Any, replace: Callable[[str], str]) -> Any:
-    """Replace in every text of nested mappings and sequences; a secret's value is withheld.
+    """Apply `replace` to every text of nested mappings and sequences.
 
-    Keys are replaced too; anything but text stays.
+    The value of a key that names a secret is withheld.
+
+    Parameters
+    ----------
+    value : object
+        Nested mappings and sequences. Values that are not text do not change.
+    replace : callable
+        Returns the replacement of a text. It is applied to keys too, unless they are plain words.
     """
     if isinstance(value, str):
         return replace(value)
     if isinstance(value, dict):
         return {
-            # Plain words are names of our own: a user called `trial` must not rename them.
+            # Plain words are schedlab's own keys, which a user called `trial` must not change.
             replace(key) if isinstance(key, str) and not key.isidentifier() else key: (
                 WITHHELD
                 if isinstance(key, str) and isinstance(entry, str) and _SECRET_KEY.fullmatch(key)
@@ -79,7 +85,7 @@ _MARKERS: tuple[tuple[str, bytes, re.Pattern[bytes]], ...] = (
 
 
 def secrets_in(data: bytes) -> set[str]:
-    """Say which kinds of secrets bytes hold, without repeating them; also those in UTF-16."""
+    """Return the kinds of secrets that bytes contain, in UTF-16 too, without the secrets."""
     forms = [data, data.replace(b"\0", b"")] if b"\0" in data else [data]
     return {
         what

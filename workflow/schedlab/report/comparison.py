@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
 import pandas as pd
 
 from schedlab.formatting import number
+from schedlab.metrics.cells import over_clusters
 from schedlab.metrics.comparable import Comparison, FloorKey, compare_groups
+from schedlab.metrics.noise import UNBOUNDED, compare_again, noise_floor
 from schedlab.metrics.quantities import QUANTITIES
 from schedlab.schedulers.base import PARITY
 
@@ -19,7 +21,9 @@ COMPARED = ("makespan", "wait_median", "launch_median", "scheduler_cpu_per_job")
 
 
 def differences(
-    trials: pd.DataFrame, noise_floor: Mapping[FloorKey, float] | None = None
+    trials: pd.DataFrame,
+    floors: Mapping[FloorKey, float] | None = None,
+    left_out: Collection[str] = (),
 ) -> dict[str, Any]:
     """Differences between schedulers for each workload and node count, judged as one table.
 
@@ -27,14 +31,18 @@ def differences(
     ----------
     trials : pandas.DataFrame
         The trials table.
-    noise_floor : mapping, optional
-        See `schedlab.metrics.comparable.compare_groups`.
+    floors : mapping, optional
+        The noise floor; see `schedlab.metrics.comparable.compare_groups`.
+    left_out : collection of str
+        Series that are compared elsewhere: variants that ran a second time under another label.
 
     Returns
     -------
     dict
-        `columns` (title, and unit or that it is a ratio) and `rows`; no rows with fewer than two
-        schedulers. Values have `effect`, `interval`, `n`, `delta` (Cliff's), `verdict`, all text.
+        `columns` (title, and unit or that it is a ratio) and `rows`, each with the `anchor` of its
+        element; no rows with fewer than two schedulers. Values have `effect`, `interval`, `n`,
+        `delta` (Cliff's), `floor` (noise floor) and `verdict`, all text, and for sentences `kind`
+        and `unit` of the effect, `estimate`, `low`, `high`, `size` (n) and `floor_size`, numbers.
     """
     groups = {
         (str(workload), int(str(nodes)), str(scheduler)): group
@@ -42,7 +50,7 @@ def differences(
             ["workload", "nodes", "scheduler"], sort=True, observed=True
         )
     }
-    names = sorted({name for _, _, name in groups})
+    names = sorted({name for _, _, name in groups} - set(left_out))
     keys = [
         (workload, nodes, first, second)
         for workload, nodes in sorted({(workload, nodes) for workload, nodes, _ in groups})
@@ -50,28 +58,111 @@ def differences(
         if (workload, nodes, first) in groups and (workload, nodes, second) in groups
     ]
     pairs = [(groups[(w, n, first)], groups[(w, n, second)]) for w, n, first, second in keys]
-    found = compare_groups(pairs, COMPARED, noise_floor=noise_floor)
+    found = compare_groups(pairs, COMPARED, noise_floor=floors)
     rows = [
         {
             "workload": workload,
             "nodes": nodes,
             "first": first,
             "second": second,
-            "values": [_told(values[name]) for name in COMPARED],
+            "anchor": f"difference-{place}",
+            "values": [
+                _told(name, values[name], (floors or {}).get((name, workload, nodes)))
+                for name in COMPARED
+            ],
         }
-        for (workload, nodes, first, second), values in zip(keys, found, strict=True)
+        for place, ((workload, nodes, first, second), values) in enumerate(
+            zip(keys, found, strict=True), 1
+        )
     ]
-    columns = [
+    return {"columns": _columns(), "rows": rows}
+
+
+def _columns() -> list[dict[str, str]]:
+    return [
         {
             "title": QUANTITIES[name].title,
             "unit": "ratio" if QUANTITIES[name].scale == "log" else QUANTITIES[name].unit,
         }
         for name in COMPARED
     ]
-    return {"columns": columns, "rows": rows}
 
 
-def _told(found: Comparison) -> dict[str, str]:
+def again(trials: pd.DataFrame, pair: tuple[str, str] | None) -> dict[str, Any]:
+    """The variant that ran a second time against itself: the noise floor.
+
+    Parameters
+    ----------
+    trials : pandas.DataFrame
+        The trials table.
+    pair : tuple of str or None
+        Names of the two series.
+
+    Returns
+    -------
+    dict
+        `floors` as `differences` takes them, `first`, `second`, `columns`, and `rows` as those of
+        `differences`; no rows without a pair.
+    """
+    found = compare_again(trials, *pair, COMPARED) if pair else []
+    rows = [
+        {
+            "workload": row.workload,
+            "nodes": row.nodes,
+            "anchor": f"noise-{place}",
+            "values": [_told(name, row.found[name], row.floors.get(name)) for name in COMPARED],
+        }
+        for place, row in enumerate(found, 1)
+    ]
+    first, second = pair or ("", "")
+    return {
+        "floors": noise_floor(found),
+        "first": first,
+        "second": second,
+        "columns": _columns(),
+        "rows": rows,
+    }
+
+
+def _percent(floor: float | None) -> str:
+    if floor is None:
+        return ""
+    return "nothing is claimed" if floor >= UNBOUNDED else f"{number(100 * floor)} %"
+
+
+def spread(trials: pd.DataFrame) -> dict[str, Any]:
+    """Where the variance of each cell arises: between its equal clusters, or within one.
+
+    Returns
+    -------
+    dict
+        `columns` (titles) and `rows` (`workload`, `cluster`, `clusters`, `trials`, and for each
+        quantity the part of the variance between clusters as text); no rows where every cell has
+        one snapshot.
+    """
+    valid = trials[trials["valid"].astype(bool)]
+    rows = []
+    for (workload, cluster), group in valid.groupby(
+        ["workload", "cluster"], sort=True, observed=True
+    ):
+        if group["snapshot"].nunique() < 2:
+            continue
+        shares = [over_clusters(group, name).share for name in COMPARED]
+        rows.append(
+            {
+                "workload": str(workload),
+                "cluster": str(cluster),
+                "clusters": int(group["snapshot"].nunique()),
+                "trials": len(group),
+                "values": [
+                    "unknown" if share is None else f"{100 * share:.0f} %" for share in shares
+                ],
+            }
+        )
+    return {"columns": [QUANTITIES[name].title for name in COMPARED], "rows": rows}
+
+
+def _told(name: str, found: Comparison, floor: float | None) -> dict[str, Any]:
     effect = found.effect
     sign = "+" if found.kind == "difference" and (effect.estimate or 0) > 0 else ""
     trials = "pairs" if found.paired else "n"
@@ -80,12 +171,30 @@ def _told(found: Comparison) -> dict[str, str]:
         "interval": f"[{number(effect.low)}, {number(effect.high)}]" if effect.known else "",
         "n": f"{trials}={effect.n}" if effect.n else "",
         "delta": number(found.cliffs_delta) if found.cliffs_delta is not None else "",
+        "floor": _percent(floor),
         "verdict": found.verdict,
+        "kind": found.kind,
+        "unit": QUANTITIES[name].unit,
+        "estimate": effect.estimate,
+        "low": effect.low,
+        "high": effect.high,
+        "size": effect.n,
+        "floor_size": floor or 0.0,
     }
 
 
-def parity(trials: pd.DataFrame) -> dict[str, Any]:
+def parity(
+    trials: pd.DataFrame, declared: Mapping[str, Mapping[str, str]] | None = None
+) -> dict[str, Any]:
     """What each scheduler did in each respect, side by side.
+
+    Parameters
+    ----------
+    trials : pandas.DataFrame
+        The trials table.
+    declared : mapping, optional
+        For each series what the experiment writes for it (key -> value). Keys in which series
+        differ become rows.
 
     Returns
     -------
@@ -110,4 +219,18 @@ def parity(trials: pd.DataFrame) -> dict[str, Any]:
         ]
         same = all(value == values[0] for value in values)
         rows.append({"name": name, "values": values, "same": same})
+    rows += _declared(schedulers, declared or {})
     return {"schedulers": schedulers, "rows": rows}
+
+
+def _declared(
+    schedulers: Sequence[str], declared: Mapping[str, Mapping[str, str]]
+) -> list[dict[str, Any]]:
+    """Rows of the keys in which series differ; a key that a series has not is not its own."""
+    rows = []
+    for key in dict.fromkeys(key for name in schedulers for key in declared.get(name, {})):
+        told = [declared.get(name, {}).get(key) for name in schedulers]
+        if len({value for value in told if value is not None}) > 1:
+            values = [["not a setting of it" if value is None else value] for value in told]
+            rows.append({"name": key, "values": values, "same": False})
+    return rows

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 import pandas as pd
 
+from schedlab.metrics.ceiling import ceilings, with_payload
 from schedlab.metrics.comparable import NOT_COMPARABLE
-from schedlab.metrics.difference import ERROR_RATE, MARGIN
+from schedlab.metrics.difference import ERROR_RATE, LARGER, MARGIN, SMALLER
 from schedlab.metrics.quantities import MAIN_QUANTITIES, QUANTITIES, values_of
 from schedlab.metrics.statistics import (
     CENTRES,
@@ -69,7 +70,8 @@ DEFINITIONS = (
     Definition(
         "Scheduler's processor time",
         "of its daemons on all nodes, from cumulative counters read before and after the workload,"
-        " over the jobs of the trace",
+        " over the jobs of the trace: those of their systemd units, which count every short-lived"
+        " process, where no job runs in them, else those of their processes; without the client's",
         "kubernetes/perf-tests issue 694",
     ),
     Definition("Lateness", "submit − due: the driver's own error", ""),
@@ -77,6 +79,10 @@ DEFINITIONS = (
 
 PERCENTILES = {"wait_p99_s": 100, "lateness_p99_s": 100}
 """Columns of percentiles, and how many jobs of a trial each needs."""
+
+
+DISTRIBUTIONS = ("wait", "launch", "lateness")
+"""Figures of distributions."""
 
 
 def quantities() -> list[dict[str, Any]]:
@@ -105,8 +111,19 @@ def _replicates(valid: pd.DataFrame, cells: int) -> tuple[str, str]:
             f"{few} of {cells} cells have fewer than {ONE_MODE_BELOW}: their intervals (†) assume"
             " noise with one mode."
         )
-    told.append("All trials of a cluster start from one snapshot: only one was sampled.")
-    return (PARTLY if len(valid) else EMPTY), " ".join(told)
+    snapshots = valid.groupby(["workload", "cluster"], observed=True)["snapshot"].nunique()
+    if len(snapshots) and snapshots.min() > 1:
+        told.append(
+            f"Trials of a cell ran on at least {snapshots.min()} clusters, each made anew; the"
+            " variance is split over clusters and trials in Clusters and trials."
+        )
+    else:
+        told.append("All trials of a cluster start from one snapshot: only one was sampled.")
+    if not len(valid):
+        return EMPTY, "No trial is valid: there is no number."
+    if small == cells:
+        return NOT_YET, " ".join(told)
+    return (PARTLY if small or few or snapshots.min() < 2 else YES), " ".join(told)
 
 
 def _summaries(valid: pd.DataFrame) -> tuple[str, str]:
@@ -145,8 +162,28 @@ def _comparisons(verdicts: Sequence[str]) -> tuple[str, str]:
     return (PARTLY if small or other else YES), told
 
 
+def _noise(again: Sequence[str], uncovered: int, compared: int) -> tuple[str, str]:
+    """Status and place of the rule on the noise floor."""
+    if not again and not compared:
+        return EMPTY, "This report compares nothing."
+    if not again:
+        return NOT_YET, "No A/A comparison is part of this report: no noise floor is applied."
+    told = f"Noise floor: {len(again)} comparisons of a variant against itself."
+    small = sum(verdict == TOO_SMALL for verdict in again)
+    false = sum(verdict in (LARGER, SMALLER) for verdict in again)
+    if small:
+        told += f" {small} of {len(again)} have too few valid trials for a verdict."
+    if false:
+        told += f" {false} claim a difference, although both sides are the same."
+    if uncovered:
+        told += f" {uncovered} of {compared} comparisons of schedulers have no noise floor."
+    return (PARTLY if small or false or uncovered else YES), told
+
+
 def _percentiles(trials: pd.DataFrame) -> tuple[str, str]:
     """Status and place of the rule on percentiles: no trial shows one that it cannot support."""
+    if not len(trials):
+        return EMPTY, "The tables hold no trial."
     unsupported = sum(
         int((trials[column].notna() & (trials["jobs"] < least)).sum())
         for column, least in PERCENTILES.items()
@@ -159,6 +196,8 @@ def _percentiles(trials: pd.DataFrame) -> tuple[str, str]:
 def _order(trials: pd.DataFrame) -> tuple[str, str]:
     """Status and place of the rule on factors and order."""
     own = trials[trials["source"].fillna("") == ""]
+    if not len(own):
+        return EMPTY, "The tables hold no trial of this experiment."
     runs = own.sort_values("order")
     known = runs["order"].notna().all() and runs["order"].is_unique
     told = "Factors and Order of trials, below."
@@ -172,43 +211,84 @@ def _order(trials: pd.DataFrame) -> tuple[str, str]:
     return YES, told
 
 
-def _clocks(trials: pd.DataFrame) -> tuple[str, str]:
+def _clocks(valid: pd.DataFrame, clockless: int) -> tuple[str, str]:
     """Status and place of the rule on clocks."""
-    valid = trials[trials["valid"].astype(bool)]
+    if not len(valid):
+        return EMPTY, "No trial is valid: no instant is used."
     unknown = int(valid["clock_uncertainty_s"].isna().sum())
     told = (
-        "Clocks and Instants, below. Every trial starts from the same snapshot, after the"
+        "Clocks and Instants, below. Every trial starts from a snapshot of its cluster, after the"
         " scheduler's health check; no job is discarded as warm-up."
     )
     if unknown:
         told += f" {unknown} valid trials have no measured clock uncertainty."
-    return (PARTLY if unknown else YES), told
+    if clockless:
+        told += f" Of {clockless} clusters the guests' clock sources are not recorded."
+    return (PARTLY if unknown or clockless else YES), told
 
 
 def _bounds(trials: pd.DataFrame) -> tuple[str, str]:
     """Status and place of the rule on bounds."""
+    if not len(trials):
+        return EMPTY, "The tables hold no trial."
     unknown = int(trials["ideal_makespan_s"].isna().sum())
     if unknown == len(trials):
         return NOT_YET, "No bound is known."
-    told = (
-        "Machine's area and critical path: yes. The submitter's ceiling is not measured apart; the"
-        " rate that it reached is in Order of trials."
-    )
-    return PARTLY, told + (f" {unknown} trials have no bound." if unknown else "")
+    told = "Machine's area and critical path: yes."
+    bounded = {(bound.workload, bound.nodes) for bound in ceilings(trials)}
+    measured = with_payload(trials)
+    cells = {(str(w), int(n)) for w, n in zip(measured["workload"], measured["nodes"], strict=True)}
+    without = len(cells - bounded)
+    if without:
+        told += (
+            f" The submitter's ceiling is not measured for {without} of {len(cells)} workloads and"
+            " node counts; the rate that the submitter reached is in Order of trials."
+        )
+    else:
+        told += " The submitter's ceiling: in the figure of throughput and its own table."
+    status = PARTLY if without or unknown else YES
+    return status, told + (f" {unknown} trials have no bound." if unknown else "")
 
 
-def _distributions(valid: pd.DataFrame) -> tuple[str, str]:
+def _distributions(valid: pd.DataFrame, drawn: Collection[str]) -> tuple[str, str]:
     """Status and place of the rule on distributions."""
     if not len(valid):
         return EMPTY, "No trial is valid: there is no distribution to show."
-    return (
-        YES,
-        "Distribution functions of wait, launch latency and lateness; points are not joined.",
+    lacking = [name for name in DISTRIBUTIONS if name not in drawn]
+    told = "Distribution functions of wait, launch latency and lateness; points are not joined."
+    if lacking:
+        told += f" The file of these figures is missing: {', '.join(lacking)}."
+    status = YES if not lacking else NOT_YET if len(lacking) == len(DISTRIBUTIONS) else PARTLY
+    return status, told
+
+
+def _lineages(trials: pd.DataFrame, *, pooled: bool, absent: bool) -> tuple[str, str]:
+    """Status and place of the rule on pooling and on what is left out."""
+    if not len(trials):
+        return EMPTY, "The tables hold no trial."
+    bad = trials[~trials["valid"].astype(bool)]
+    silent = sum(reasons is None or not len(reasons) for reasons in bad["reasons"])
+    named = "; cells without trials are named at the top" if absent else ""
+    told = (
+        "All trials of a cluster start from one record"
+        + (" EXCEPT where Order of trials shows different ones" if pooled else "")
+        + f"; invalid trials are named below the results{named}."
     )
+    if silent:
+        told += f" {silent} invalid trials have no recorded reason."
+    return (PARTLY if pooled or silent else YES), told
 
 
 def rules(
-    trials: pd.DataFrame, verdicts: Sequence[str], *, pooled: bool, absent: bool
+    trials: pd.DataFrame,
+    verdicts: Sequence[str],
+    *,
+    pooled: bool,
+    absent: bool,
+    again: Sequence[str] = (),
+    uncovered: int = 0,
+    clockless: int = 0,
+    drawn: Collection[str] = (),
 ) -> list[dict[str, Any]]:
     """The rules for statistics, whether this report keeps them, and where.
 
@@ -222,10 +302,17 @@ def rules(
         Trials of one cluster differ in the record that they started from.
     absent : bool
         Trials of the experiment are not in the tables.
+    again : sequence of str
+        Verdicts of the variant that ran a second time against itself.
+    uncovered : int
+        Differences for which no noise floor is known.
+    clockless : int
+        Clusters of which the guests' clock sources are not recorded.
+    drawn : collection of str
+        Names of the figures that the report shows.
     """
     valid = trials[trials["valid"].astype(bool)]
     cells = trials.groupby(["workload", "cluster"], observed=True).ngroups
-    named = "; cells without trials are named at the top" if absent else ""
     rows = [
         (
             "The replicate is the trial, and the cluster above it. Every number carries an interval"
@@ -244,11 +331,7 @@ def rules(
         ),
         (
             "An A/A comparison gives the noise floor.",
-            *(
-                (NOT_YET, "No A/A comparison is part of this report: no noise floor is applied.")
-                if verdicts
-                else (EMPTY, "This report compares nothing.")
-            ),
+            *_noise(again, uncovered, len(verdicts)),
         ),
         ("Percentiles only where n supports them.", *_percentiles(trials)),
         (
@@ -257,19 +340,16 @@ def rules(
         ),
         (
             "Clock source, synchronisation, resolutions, warm-up and summarisation are stated.",
-            *_clocks(trials),
+            *_clocks(valid, clockless),
         ),
         ("Upper bounds are drawn.", *_bounds(trials)),
         (
             "Distributions are shown; points are joined only where that has a meaning.",
-            *_distributions(valid),
+            *_distributions(valid, drawn),
         ),
         (
             "No pooling across lineages. Omitted or failed cells are named with the reason.",
-            PARTLY if pooled else YES,
-            "All trials of a cluster start from one record"
-            + (" EXCEPT where Order of trials shows different ones" if pooled else "")
-            + f"; invalid trials are named below the results{named}.",
+            *_lineages(trials, pooled=pooled, absent=absent),
         ),
     ]
     return [

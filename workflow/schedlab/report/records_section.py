@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from schedlab.config.model import Cluster, Experiment
-from schedlab.design import image_of
+from schedlab.design import image_of, machines_of
 from schedlab.figures import FIGURES
 from schedlab.lineage.chain import Link, anchor, chain, commits, disks, versions
 from schedlab.paths import (
@@ -116,11 +116,12 @@ class Records:
         return [("trial", record) for record in found[:1]]
 
     def _paths(self, cluster: Cluster) -> dict[str, str]:
+        image = image_of(self.experiment, cluster)
         return {
             "configured": cluster_record(cluster.id, "configured"),
-            "provisioned": cluster_record(cluster.id, "provisioned"),
-            "image": image_record(image_of(cluster), "image"),
-            "base": image_record(image_of(cluster), "base"),
+            "provisioned": cluster_record(machines_of(self.experiment, cluster), "provisioned"),
+            "image": image_record(image, "image"),
+            "base": image_record(image, "base"),
             "accelerator": ACCELERATOR,
         }
 

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from itertools import compress
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from schedlab.citation import read_citation
 from schedlab.config.model import Experiment
+from schedlab.design import variant_facts
 from schedlab.figures import FIGURES
 from schedlab.formatting import number, seconds, short
 from schedlab.lineage.chain import anchor
-from schedlab.paths import REPORT_TEMPLATES, figure_record
+from schedlab.metrics.ceiling import with_payload
+from schedlab.metrics.statistics import MINIMUM
+from schedlab.paths import CITATION, REPORT_TEMPLATES, figure_record
 from schedlab.privacy.places import without_places
-from schedlab.report import comparison, method
+from schedlab.report import comparison, method, paper, verdicts
+from schedlab.report import cost_section as cost
 from schedlab.report import results_section as summary
 from schedlab.report.records_section import Records, moment
 from schedlab.report.svg import inline
@@ -40,7 +46,10 @@ def render_report(
     output : pathlib.Path
         HTML file to write.
     """
-    content = without_places(_content(tables, results, experiment))
+    drawn = [name for name in FIGURES if _file(figures, name).exists()]
+    shown = _content(tables, results, experiment, drawn)
+    shown["paper"] = _paper(shown)
+    content = without_places(shown)
     text = (
         _environment()
         .get_template("report.html.j2")
@@ -66,7 +75,9 @@ def _environment() -> Environment:
     return environment
 
 
-def _content(tables: Path, results: Path, experiment: Experiment) -> dict[str, Any]:
+def _content(
+    tables: Path, results: Path, experiment: Experiment, drawn: list[str]
+) -> dict[str, Any]:
     """Everything that the templates show, as plain data."""
     loaded = load_tables(tables)
     trials = loaded.trials
@@ -78,18 +89,25 @@ def _content(tables: Path, results: Path, experiment: Experiment) -> dict[str, A
     records = Records(results, experiment, map(str, trials["trial"]))
     facts = summary.conditions(loaded, experiment)
     rows = summary.trial_rows(trials)
-    differences = comparison.differences(trials)
+    # A scheduler that runs no payload gives a ceiling, and is compared with nothing.
+    compared = with_payload(trials)
+    again = comparison.again(compared, _again(experiment))
+    labels = {origin.label(pair[1]) for origin in sources if (pair := _again(origin.experiment))}
+    differences = comparison.differences(compared, again["floors"], labels)
     clusters = [
         books[origin.name].cluster(cluster)
-        | {"id": origin.label(cluster.id), "scheduler": origin.label(cluster.scheduler)}
+        | {"id": origin.label(cluster.id), "scheduler": origin.label(cluster.variant)}
         for origin in sources
         for cluster in origin.experiment.clusters()
     ]
     for row in rows:
         row["anchor"] = anchor(record_of_trial(row["trial"]))
     for cluster in clusters:
-        cluster["trials"] = [row for row in rows if row["cluster"] == cluster["id"]]
-        cluster["in_force"] = summary.settings_of(trials, "cluster", cluster["id"])
+        own = [row["trial"].partition(".")[0] == cluster["id"] for row in rows]
+        cluster["trials"] = list(compress(rows, own))
+        cluster["in_force"] = summary.settings_of(trials, "scheduler", cluster["scheduler"])
+    judged = [value for row in differences["rows"] for value in row["values"]]
+    results_table = summary.main_table(compared)
     probe = (records.accelerator or {}).get("accelerator", {})
     return {
         "name": experiment.name,
@@ -101,9 +119,16 @@ def _content(tables: Path, results: Path, experiment: Experiment) -> dict[str, A
         "chain": records.chain(),
         "cells": summary.cell_trials(trials),
         "anchors": {row["trial"]: row["anchor"] for row in rows},
-        "results": summary.main_table(trials),
+        "results": results_table,
+        "verdicts": _sentences(
+            compared, results_table, differences, again, (facts["absent"], left_out)
+        ),
         "differences": differences,
-        "parity": comparison.parity(trials),
+        "again": again,
+        "spread": comparison.spread(compared),
+        "ceilings": cost.ceiling_rows(trials),
+        "agreement": cost.agreement_rows(trials),
+        "parity": comparison.parity(trials, _declared(sources)),
         "fates": summary.fates(trials),
         "invalid": summary.invalid_trials(trials),
         "outcomes": summary.outcomes(trials),
@@ -115,7 +140,11 @@ def _content(tables: Path, results: Path, experiment: Experiment) -> dict[str, A
         "quantities": method.quantities(),
         "rules": method.rules(
             trials,
-            [value["verdict"] for row in differences["rows"] for value in row["values"]],
+            [value["verdict"] for value in judged],
+            again=[value["verdict"] for row in again["rows"] for value in row["values"]],
+            uncovered=sum(not value["floor"] for value in judged),
+            clockless=sum(_clockless(cluster) for cluster in clusters),
+            drawn=drawn,
             pooled=facts["pooled"],
             absent=bool(facts["absent"]),
         ),
@@ -123,11 +152,45 @@ def _content(tables: Path, results: Path, experiment: Experiment) -> dict[str, A
         "steps": _steps(loaded.trials),
         "clusters": clusters,
         "imported": [
-            {"name": origin.name, **origin.told, "created": moment(str(origin.told["created"]))}
+            {
+                "name": origin.name,
+                **origin.description,
+                "created": moment(str(origin.description["created"])),
+            }
             for origin in sources[1:]
         ],
         "left_out": [{"name": name, "why": why} for name, why in sorted(left_out.items())],
     }
+
+
+def _paper(content: dict[str, Any]) -> dict[str, str]:
+    """What a paper says of the report."""
+    citation = read_citation(CITATION.read_bytes())
+    commits = content["chain"]["commits"]
+    entry = paper.bibtex(citation, content["name"], content["date"], commits, content["lineage"])
+    return {"methods": paper.methods(content), "bibtex": entry}
+
+
+def _sentences(
+    trials: Any,
+    results: dict[str, Any],
+    differences: dict[str, Any],
+    again: dict[str, Any],
+    missing: tuple[list[str], dict[str, str]],
+) -> list[dict[str, Any]]:
+    """The first screen: a reason to doubt the rest first, then what is there, then what is not."""
+    if differences["rows"]:
+        told = verdicts.of_comparisons(differences, floor=bool(again["rows"]))
+    else:
+        told = verdicts.of_estimates(results, sorted({str(name) for name in trials["scheduler"]}))
+    absent, left_out = missing
+    told += verdicts.of_noise(again)
+    told += verdicts.of_missing(results, absent, sorted(left_out), MINIMUM)
+    told.sort(key=lambda sentence: sentence.kind != "alarm")
+    return [
+        {"kind": sentence.kind, "pieces": [piece._asdict() for piece in sentence.pieces]}
+        for sentence in told
+    ]
 
 
 def _sources(
@@ -139,12 +202,31 @@ def _sources(
     return [origin for origin in found.sound if origin.name not in left_out], left_out
 
 
+def _again(experiment: Experiment) -> tuple[str, str] | None:
+    """Names of the variant that runs a second time, and of its second series."""
+    again = experiment.again()
+    return (again.name, again.again().name) if again else None
+
+
+def _declared(sources: list[Origin]) -> dict[str, dict[str, str]]:
+    """What the experiments write for each series."""
+    return {
+        origin.label(cluster.variant): variant_facts(origin.experiment, cluster)
+        for origin in sources
+        for cluster in origin.experiment.clusters()
+    }
+
+
 def _factors(experiment: Experiment) -> dict[str, Any]:
     """Factors and levels."""
     return {
-        "schedulers": experiment.schedulers,
+        "schedulers": [
+            one.name + (f" ({one.adapter})" if one.name != one.adapter else "")
+            for one in experiment.variants()
+        ],
         "nodes": [str(nodes) for nodes in experiment.nodes],
-        "repetitions": experiment.repetitions,
+        "repetitions": experiment.repetitions.trials,
+        "clusters": experiment.repetitions.clusters,
         "seed": experiment.seed,
         "workloads": [
             {
@@ -174,9 +256,18 @@ def _steps(trials: Any) -> list[dict[str, str]]:
     ]
 
 
+def _clockless(cluster: dict[str, Any]) -> bool:
+    """Whether any guest's clock source of a cluster is not recorded."""
+    return not cluster["guests"] or not all(guest["clocksource"] for guest in cluster["guests"])
+
+
+def _file(folder: Path, name: str) -> Path:
+    return folder / f"{name}.svg"
+
+
 def _figure(folder: Path, name: str) -> dict[str, Any]:
     """A figure as the template wants it; without picture when its file is missing."""
-    figure, path = FIGURES[name], folder / f"{name}.svg"
+    figure, path = FIGURES[name], _file(folder, name)
     picture = inline(path.read_text(encoding="utf-8"), name, figure.alt) if path.exists() else ""
     return {
         "name": name,

@@ -31,6 +31,7 @@ def main_table(trials: pd.DataFrame) -> dict[str, Any]:
                 {
                     "workload": key[0],
                     "cluster": key[1],
+                    "anchor": f"result-{key[1]}.{key[0]}",
                     "valid": int(cell["valid"]),
                     "trials": int(cell["trials"]),
                     "jobs": count(cell["jobs"]),
@@ -231,13 +232,13 @@ def conditions(tables: Tables, experiment: Experiment) -> dict[str, Any]:
         if any(facts.values()) and facts not in hosts:
             hosts.append(facts)
     known = {str(name) for name in trials["trial"]}
-    parents = trials.groupby("cluster", observed=True)["parent"].nunique()
+    parents = trials.groupby(["cluster", "snapshot"], observed=True)["parent"].nunique()
     return {
         "accelerators": sorted(str(name) for name in trials["accelerator"].dropna().unique()),
         "hosts": hosts,
         "oversubscription": span(trials["oversubscription"]),
         "oversubscribed": bool((trials["oversubscription"] > 1).any()),
-        "clusters": int(trials["cluster"].nunique()),
+        "clusters": len(parents),
         "workloads": int(trials["workload"].nunique()),
         "trials": len(trials),
         "valid": int(trials["valid"].astype(bool).sum()),

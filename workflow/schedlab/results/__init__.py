@@ -1,1 +1,1 @@
-"""What stands on disk, and how it hangs together: records, digests, imports, series."""
+"""Results on disk and the links between them: records, digests, imports, series of samples."""

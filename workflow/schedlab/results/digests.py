@@ -1,4 +1,4 @@
-"""Digests of values and files: SHA-256 throughout."""
+"""SHA-256 digests of values and files."""
 
 from __future__ import annotations
 
@@ -9,19 +9,25 @@ from pathlib import Path
 
 
 def canonical(value: object) -> bytes:
-    """Serialise to JSON that is equal for equal values."""
+    """Return a value as JSON. Equal values give equal bytes."""
     return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
 
 
 def digest(value: object) -> str:
-    """SHA-256 (hexadecimal) of a value's canonical JSON."""
+    """Return the SHA-256 (hexadecimal) of a value's canonical JSON."""
     return hashlib.sha256(canonical(value)).hexdigest()
 
 
 def file_digest(path: Path) -> str:
-    """SHA-256 (hexadecimal) of a file's bytes."""
+    """Return the SHA-256 (hexadecimal) of a file's bytes.
+
+    Raises
+    ------
+    FileNotFoundError
+        The path is not a file.
+    """
     if not path.is_file():
-        # A named pipe would wait for a writer, a device never ends.
+        # Reading a named pipe waits for a writer, and reading a device never ends.
         raise FileNotFoundError(errno.ENOENT, "no such file", str(path))
     with path.open("rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()

@@ -1,8 +1,8 @@
-"""Whose trials are shown: those of the results folder itself, and those imported from bundles.
+"""Origins of trials: the results folder itself, and imports from bundles.
 
-Imported ones lie in ``imported/<name>/`` of the results, laid out as the results are. In tables,
-figures and report their trials, clusters and schedulers carry the name in front
-(``lab-b:alpha-n1``): what is grouped by any of them pools no trials of different origin.
+An import lies in ``imported/<name>/`` of the results folder and has the same layout. In tables,
+figures and report the name of the import precedes the names of its trials, clusters and schedulers
+(``lab-b:alpha-n1``). Groups by any of them therefore never contain trials of different origin.
 """
 
 from __future__ import annotations
@@ -24,31 +24,31 @@ SCHEMA = "schedlab.import/1"
 
 @dataclass(frozen=True)
 class Origin:
-    """One source of trials.
+    """One origin of trials.
 
     Attributes
     ----------
     name : str
-        Empty for the results' own.
+        Name of the import; empty for the results folder itself.
     results : pathlib.Path
         Folder with the records.
     experiment : Experiment
-        What they are of.
-    told : dict
-        Content of ``origin.json``, for imported ones.
+        The experiment of these records.
+    description : dict
+        Content of ``origin.json``; empty for the results folder itself.
     """
 
     name: str
     results: Path
     experiment: Experiment
-    told: dict[str, Any] = field(default_factory=dict)
+    description: dict[str, Any] = field(default_factory=dict)
 
     def label(self, identifier: str) -> str:
-        """Id of a trial, cluster or scheduler as tables and report show it."""
+        """Return the id of a trial, cluster or scheduler as tables and report show it."""
         return label(self.name, identifier)
 
     def trial_folders(self) -> list[Path]:
-        """Folders of the trials, in the order in which they ran."""
+        """Return the folders of the trials, in the order in which they ran."""
         return [
             self.results / trial_folder(key.cluster, key.workload, key.repetition)
             for key in self.experiment.trials()
@@ -56,7 +56,7 @@ class Origin:
 
 
 def label(origin: str, identifier: str) -> str:
-    """Put an origin's name in front of an id; the results' own have none."""
+    """Put the name of an origin in front of an id. The empty name changes nothing."""
     return f"{origin}:{identifier}" if origin else identifier
 
 
@@ -66,9 +66,9 @@ class Origins(NamedTuple):
     Parameters
     ----------
     sound : list of Origin
-        The results' own first, imported ones by name.
+        The results folder itself, then its imports in order of name.
     left_out : dict of str to str
-        Imports that cannot be read, by name: why, and what to do.
+        Imports that cannot be read: the reason, and what to do, by name.
     """
 
     sound: list[Origin]
@@ -76,9 +76,17 @@ class Origins(NamedTuple):
 
 
 def origins(results: Path, experiment: Experiment) -> Origins:
-    """Find the origins of a results folder; an import that cannot be read is named."""
+    """Find the origins of a results folder.
+
+    Parameters
+    ----------
+    results : pathlib.Path
+        The results folder.
+    experiment : Experiment
+        Its own experiment.
+    """
     found = Origins([Origin("", results, experiment)], {})
-    # An import that was interrupted begins with a dot.
+    # The folder of an import that was interrupted begins with a dot.
     for folder in sorted(results.glob(f"{IMPORTED}/[!.]*")):
         if not (folder.is_dir() or folder.is_symlink()):
             continue
@@ -90,9 +98,21 @@ def origins(results: Path, experiment: Experiment) -> Origins:
 
 
 def reason(error: SchedlabError, name: str, folder: Path) -> str:
-    """Why an import is left out, in one line that is the same wherever the results lie."""
+    """Return why an import is left out, in one line that does not depend on the results folder.
+
+    Parameters
+    ----------
+    error : SchedlabError
+        Error that reading the import raised.
+    name : str
+        Name of the import.
+    folder : pathlib.Path
+        Folder of the import.
+    """
     said = " ".join(error.message.split()).replace(str(folder), imported_folder(name))
-    return f"{said[:_LONGEST]}; remove {imported_folder(name)} from the results to be rid of this"
+    return (
+        f"{said[:_LONGEST]}; to end this message, remove {imported_folder(name)} from the results"
+    )
 
 
 def _imported(folder: Path) -> Origin:
@@ -101,25 +121,28 @@ def _imported(folder: Path) -> Origin:
         raise SchedlabError(f"{folder} was not made by `schedlab import`", remedy=remedy)
     path = folder / IMPORT
     try:
-        told = read_json(path, _LARGEST)
+        description = read_json(path, _LARGEST)
     except FileNotFoundError as error:
         raise SchedlabError(f"{path} is missing", remedy=remedy) from error
     except (OSError, ValueError) as error:
         raise SchedlabError(f"{path} is damaged: {error}", remedy=remedy) from error
-    schema = told.get("schema") if isinstance(told, dict) else None
+    schema = description.get("schema") if isinstance(description, dict) else None
     if schema != SCHEMA:
         raise SchedlabError(f"{path} has schema {schema!r}, expected {SCHEMA!r}", remedy=remedy)
-    for key, kinds in _TOLD.items():
-        if not isinstance(told.get(key), kinds):
-            raise SchedlabError(f"{path} is damaged: {key} is missing or odd", remedy=remedy)
+    for key, kinds in _DESCRIPTION_TYPES.items():
+        if not isinstance(description.get(key), kinds):
+            raise SchedlabError(
+                f"{path} is damaged: {key} is missing or of another type", remedy=remedy
+            )
     with foreign(folder, remedy):
-        return Origin(folder.name, folder, read_experiment(folder / EXPERIMENTS), told)
+        return Origin(folder.name, folder, read_experiment(folder / EXPERIMENTS), description)
 
 
 _LARGEST = 1 << 20
+"""Largest size of a description in bytes."""
 _LONGEST = 500
-"""Letters of a reason."""
-_TOLD: dict[str, Any] = {
+"""Largest number of characters of a reason."""
+_DESCRIPTION_TYPES: dict[str, Any] = {
     "bundle": str,
     "trials": int,
     "release": (str, type(None)),

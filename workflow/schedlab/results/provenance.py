@@ -1,7 +1,7 @@
-"""What a record says of its own making: the command that ran, the commit of the sources.
+"""The provenance of a record: the command that ran, and the commit of the sources.
 
-Neither names this machine: paths are relative to the checkout, and those outside it are left with
-their last part.
+Neither identifies this machine. Paths are relative to the checkout, and a path outside the checkout
+is reduced to its last part.
 """
 
 from __future__ import annotations
@@ -19,11 +19,16 @@ from schedlab.results.digests import digest, file_digest
 
 
 def command(root: Path) -> str | None:
-    """Command line of the running subcommand; None outside of one.
+    """Return the command line of the running subcommand, or None if none is running.
 
-    The results folder is left out: a record is the same wherever the results lie.
+    The results folder is left out, so that a record does not depend on it.
+
+    Parameters
+    ----------
+    root : pathlib.Path
+        The checkout.
     """
-    # Every record's reader would load it for nothing.
+    # Imported here, because every reader of records imports this module.
     import click
 
     context = click.get_current_context(silent=True)
@@ -45,27 +50,27 @@ def command(root: Path) -> str | None:
 
 
 def portable(value: Path, root: Path) -> str:
-    """Write a path relative to the checkout; of one outside, only its name."""
+    """Return a path relative to the checkout, or only its last part if it lies outside."""
     path = value.resolve()
     return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.name
 
 
 def source(root: Path, results: Path | None = None) -> dict[str, Any] | None:
-    """Commit of a checkout and what of its sources differs from it.
+    """Return the commit of a checkout, and a digest of the changes since.
 
     Parameters
     ----------
     root : pathlib.Path
         The checkout.
     results : pathlib.Path, optional
-        A results folder: it is no part of the sources wherever it lies.
+        A results folder, which is not part of the sources even if it lies among them.
 
     Returns
     -------
     dict or None
-        `commit` (hexadecimal), `dirty`, and `diff`: the digest of the changed and new files'
-        names and digests, None where nothing differs. None without git, or where `root` is not
-        the top of a checkout.
+        `commit` (hexadecimal); `dirty`; and `diff`, a digest of the names and digests of changed
+        and new files (None if nothing changed). None without git, or if `root` is not the top
+        of a checkout.
     """
     top = _git(root, "rev-parse", "--show-toplevel")
     commit = _git(root, "rev-parse", "--verify", "HEAD")
@@ -83,14 +88,14 @@ def source(root: Path, results: Path | None = None) -> dict[str, Any] | None:
 def changed_sources(
     root: Path, results: Path | None = None, others: Iterable[str] = ()
 ) -> list[str]:
-    """Sources that differ from the commit, new ones too, relative to `root`; never results.
+    """Return the sources that are changed or new since the commit, relative to `root`, sorted.
 
     Parameters
     ----------
     root : pathlib.Path
         The checkout.
     results : pathlib.Path, optional
-        A results folder.
+        A results folder. Its files are left out.
     others : iterable of str
         Further files of the checkout that the pipeline reads: traces that an experiment names.
     """
@@ -99,7 +104,7 @@ def changed_sources(
     added = _git(root, "ls-files", "--others", "--exclude-standard", "-z", "--", *read)
     new = [name for name in (added or "").split("\0") if name and not name.endswith("/")]
     names = {name for name in (changed or "").split("\0") if name} | set(new)
-    # Another results folder among the sources is known by what only results have.
+    # Other results folders among the sources are recognised by files that only they have.
     folders = [root.resolve() / name for name in new if Path(name).name in _MARKS]
     skipped = {folder.parent for folder in folders} | ({results.resolve()} if results else set())
     return sorted(
@@ -113,14 +118,14 @@ _MARKS = frozenset({STATE, TOOLCHAIN, ACCELERATOR})
 
 
 def _git(root: Path, *arguments: str) -> str | None:
-    """Output of git; None where it is not installed or refuses."""
-    # A hook's environment may point to another repository.
+    """Return the output of git, or None if git is not installed or fails."""
+    # In a Git hook the environment may point to another repository.
     environment = {key: v for key, v in os.environ.items() if not key.startswith("GIT_")}
-    # Names of files are names, not patterns.
+    # Git must not read the names of files as patterns.
     environment["GIT_LITERAL_PATHSPECS"] = "1"
     try:
         done = subprocess.run(
-            # Jobs run as root in checkouts of other users.
+            # Jobs run as root in a checkout that another user owns, which git would refuse.
             ["git", "-c", f"safe.directory={root}", "-C", str(root), *arguments],
             env=environment,
             stdin=subprocess.DEVNULL,

@@ -1,4 +1,4 @@
-"""The form of a record: what every reader of records may rely on."""
+"""The form of a record. Every reader of records relies on it."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from typing import Any
 
 from schedlab.outside.names import has_control, name_problem
 
-Check = Callable[[Any], str | None]
+FieldCheck = Callable[[Any], str | None]
+"""Returns how a value differs from its form, as words that follow its key; None if it does not."""
 
 
 def record_problem(record: Mapping[str, Any]) -> str | None:
-    """Say how a record of this schema differs from the form of one; None where it does not."""
+    """Return how a record of this schema differs from the form of a record, or None."""
     checks = _COMMON | (_TRIAL if record.get("stage") == "trial" else {})
     return _keys(record, checks) or _keys(
         {key: record[key] for key in _OPTIONAL if key in record}, {}, _OPTIONAL
@@ -20,10 +21,10 @@ def record_problem(record: Mapping[str, Any]) -> str | None:
 
 
 def _keys(
-    value: Any, required: Mapping[str, Check], optional: Mapping[str, Check] | None = None
+    value: Any, required: Mapping[str, FieldCheck], optional: Mapping[str, FieldCheck] | None = None
 ) -> str | None:
     if not isinstance(value, Mapping):
-        return "is no mapping"
+        return "is not a mapping"
     for key, check in required.items():
         if key not in value:
             return f"lacks {key}"
@@ -38,8 +39,8 @@ def _keys(
 def _text(value: Any) -> str | None:
     if not isinstance(value, str):
         return "is not text"
-    # Such texts are words within a line wherever they are shown.
-    return "holds a control character" if has_control(value) else None
+    # Such a text is always shown within a line.
+    return "contains a control character" if has_control(value) else None
 
 
 def _perhaps_text(value: Any) -> str | None:
@@ -61,7 +62,7 @@ def _truth(value: Any) -> str | None:
 
 
 def _mapping(value: Any) -> str | None:
-    return None if isinstance(value, Mapping) else "is no mapping"
+    return None if isinstance(value, Mapping) else "is not a mapping"
 
 
 def _perhaps_mapping(value: Any) -> str | None:
@@ -72,19 +73,19 @@ def _moment(value: Any) -> str | None:
     try:
         datetime.fromisoformat(value)
     except (TypeError, ValueError):
-        return "is no date with a time"
+        return "is not a date with a time"
     return None
 
 
 def _texts(value: Any) -> str | None:
     good = isinstance(value, list) and all(isinstance(entry, str) for entry in value)
-    return None if good else "is no list of text"
+    return None if good else "is not a list of texts"
 
 
 def _files(value: Any) -> str | None:
-    """Names of files with their digests."""
+    """Check names of files with their digests."""
     if not isinstance(value, Mapping):
-        return "is no mapping"
+        return "is not a mapping"
     for name, digest in value.items():
         if problem := name_problem(name):
             return f"names {ascii(name)[:80]}, which {problem}"
@@ -95,7 +96,7 @@ def _files(value: Any) -> str | None:
 
 def _parents(value: Any) -> str | None:
     if not isinstance(value, Mapping):
-        return "is no mapping"
+        return "is not a mapping"
     for name, parent in value.items():
         if problem := _keys(parent, dict.fromkeys(("id", "lineage", "path", "record"), _text)):
             return f"{ascii(name)[:80]} {problem}"
@@ -114,7 +115,7 @@ def _source(value: Any) -> str | None:
 
 def _tools(value: Any) -> str | None:
     if not isinstance(value, Mapping):
-        return "is no mapping"
+        return "is not a mapping"
     for tool in value.values():
         if not isinstance(tool, str) and _keys(tool, {"version": _text}):
             return "has a tool without version"
@@ -124,10 +125,11 @@ def _tools(value: Any) -> str | None:
 def _facts(value: Any) -> str | None:
     texts = dict.fromkeys(("cluster", "workload", "scheduler"), _text)
     numbers = dict.fromkeys(("repetition", "order", "nodes", "cpus_per_node"), _whole)
-    return _keys(value, texts | numbers)
+    # Records of before there were variants have neither.
+    return _keys(value, texts | numbers, {"variant": _text, "number": _whole})
 
 
-_COMMON: dict[str, Check] = {
+_COMMON: dict[str, FieldCheck] = {
     "stage": _text,
     "id": _text,
     "lineage": _text,
@@ -139,12 +141,12 @@ _COMMON: dict[str, Check] = {
     "outputs": _files,
     "parents": _parents,
 }
-_TRIAL: dict[str, Check] = {
+_TRIAL: dict[str, FieldCheck] = {
     "trial": _facts,
     "conditions": _mapping,
     "verdict": lambda value: _keys(value, {"reasons": _texts}),
 }
-_OPTIONAL: dict[str, Check] = {
+_OPTIONAL: dict[str, FieldCheck] = {
     "tools": _tools,
     "realised": _perhaps_mapping,
     "settings": _perhaps_mapping,

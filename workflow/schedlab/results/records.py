@@ -1,7 +1,8 @@
-"""Stage records: what a stage read, wrote and realised, and which record came before it.
+"""Records of stages: what a stage read, wrote and realised, and which records it builds on.
 
-A record is a small JSON file beside a stage's outputs. Large outputs (disks, memory images) are
-named in it by digest; Snakemake compares the record, and the digests are checked at use.
+A record is a small JSON file beside the outputs of a stage. It names large outputs (disks, memory
+images) by digest. Snakemake compares only the record; the digests are checked when an output is
+used.
 """
 
 from __future__ import annotations
@@ -21,16 +22,16 @@ from schedlab.outside.json_text import read_json
 from schedlab.outside.names import inside
 from schedlab.paths import RESULTS, record_beside
 from schedlab.privacy.identity import identity
-from schedlab.results import provenance as origin
+from schedlab.results import provenance
 from schedlab.results.digests import canonical, digest, file_digest
 from schedlab.results.record_form import record_problem
 
 FAMILY, VERSION = "schedlab.record/", 2
-"""Version 2: command and source commit; every parent by path and digest of its record."""
+"""Version 2 added the command, the commit of the sources, and path and digest of each parent."""
 SCHEMA = f"{FAMILY}{VERSION}"
 
 _ASIDE = frozenset({"lineage", "command", "source", "created", "duration"})
-"""Keys that say when, by whom and from where, not what: equal stages differ in them."""
+"""Keys that are not part of the lineage, because the same work gives other values each time."""
 
 
 def _files(paths: Iterable[Path]) -> list[Path]:
@@ -41,10 +42,16 @@ def _files(paths: Iterable[Path]) -> list[Path]:
 
 
 def digests(paths: Iterable[Path], base: Path, results: Path | None = None) -> dict[str, str]:
-    """Digest files and folders.
+    """Return the SHA-256 of each file, and of each file in each folder.
 
-    Keys are paths relative to `base` where they lie below it; those in the folder `results` begin
-    with ``results/`` wherever that folder is.
+    Parameters
+    ----------
+    paths : iterable of pathlib.Path
+        Files and folders.
+    base : pathlib.Path
+        Folder to which the names are relative. A file outside is called by its last part.
+    results : pathlib.Path, optional
+        The results folder. Names of files in it begin with ``results/``, wherever it is.
     """
     result = {}
     for path in _files(paths):
@@ -58,10 +65,11 @@ def digests(paths: Iterable[Path], base: Path, results: Path | None = None) -> d
 
 
 def lineage(record: Mapping[str, Any]) -> str:
-    """Digest of what a record says: content, inputs, outputs, and the lineages it builds on.
+    """Return the lineage of a record: a digest of its content and of its parents' lineages.
 
-    The same work on the same inputs has the same lineage at another time, by another commit that
-    touched none of its sources, and after a parent was made again with the same outcome.
+    The same work on the same inputs has the same lineage. It does not depend on the time, on
+    commits that changed none of the stage's sources, or on whether a parent was made again with
+    the same outcome.
     """
     body = {key: value for key, value in record.items() if key not in _ASIDE}
     body["parents"] = {
@@ -73,18 +81,18 @@ def lineage(record: Mapping[str, Any]) -> str:
 
 @dataclass
 class RecordWriter:
-    """Collects what goes into a stage's record and writes it.
+    """Collects the content of a stage's record, and writes the record.
 
     Parameters
     ----------
     stage, identifier : str
-        Such as ``trial`` and ``alpha-n1.burst.1``.
+        Stage and id, for example ``trial`` and ``alpha-n1.burst.1``.
     root : pathlib.Path
-        The checkout; paths in the record are relative to it.
+        The checkout. Paths in the record are relative to it.
     results : pathlib.Path
-        The results folder; parents are named relative to it.
+        The results folder. Paths of parents are relative to it.
     parents : mapping of str to pathlib.Path
-        Records this stage builds on, by stage name.
+        Records that this stage builds on, by name.
     inputs : iterable of pathlib.Path
         Source files and folders that the stage read.
     """
@@ -100,16 +108,26 @@ class RecordWriter:
     _begun: dict[str, Any] = field(init=False)
 
     def __post_init__(self) -> None:
-        # At the start: what is edited or committed while a stage runs did not make its results.
+        # Read at the start, because edits and commits while the stage runs do not affect it.
         results = self.results.resolve()
         self._begun = {
-            "source": origin.source(self.root, results),
+            "source": provenance.source(self.root, results),
             "inputs": digests(self.inputs, self.root, results),
             "parents": {name: _named(path, results) for name, path in self.parents.items()},
         }
 
     def write(self, path: Path, outputs: Iterable[Path] = (), **content: Any) -> dict[str, Any]:
-        """Write the record with the digests of `outputs` and any further keys; return it."""
+        """Write the record, and return it.
+
+        Parameters
+        ----------
+        path : pathlib.Path
+            File to write.
+        outputs : iterable of pathlib.Path
+            Outputs of the stage. The record names them relative to its own folder.
+        **content
+            Further keys of the record.
+        """
         record: dict[str, Any] = {
             "schema": SCHEMA,
             "stage": self.stage,
@@ -118,11 +136,11 @@ class RecordWriter:
             **self._begun,
             **content,
         }
-        # As a reader will have it: names are text, tuples are lists. Clean before the digest: what
-        # is shared later has these very bytes.
+        # The lineage is that of the record as it is read: keys are text, tuples are lists, and
+        # words that identify this machine are replaced.
         record = identity().data(json.loads(canonical(record)))
         record["lineage"] = lineage(record)
-        record["command"] = identity().data(origin.command(self.root))
+        record["command"] = identity().data(provenance.command(self.root))
         record["created"] = self._created
         record["duration"] = round(time.monotonic() - self._start, 3)
         write_json(path, record)
@@ -130,12 +148,15 @@ class RecordWriter:
 
 
 def beside(path: Path) -> Path:
-    """Record of a file that shares its folder with others: ``wait.svg``, ``wait.record.json``."""
+    """Return the record of a file that shares its folder with others.
+
+    For example, the record of ``wait.svg`` is ``wait.record.json``.
+    """
     return path.with_name(record_beside(path.name))
 
 
 def _named(path: Path, results: Path) -> dict[str, str]:
-    """A parent as its children name it."""
+    """Return a parent in the form in which its children name it."""
     record = load_record(path)
     return {
         "id": record["id"],
@@ -146,7 +167,7 @@ def _named(path: Path, results: Path) -> dict[str, str]:
 
 
 def write_json(path: Path, value: object) -> None:
-    """Write JSON so that a reader sees the old file or the whole new one, never a part."""
+    """Write JSON to a file atomically: a reader sees the whole old file or the whole new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     partial.write_text(json.dumps(value, indent=1, sort_keys=True) + "\n")
@@ -159,7 +180,7 @@ def load_record(path: Path) -> dict[str, Any]:
     Raises
     ------
     SchedlabError
-        When the file is missing, damaged or of an unknown schema.
+        The file is missing, damaged, or of an unknown schema.
     """
     try:
         record = read_json(path)
@@ -177,9 +198,9 @@ def load_record(path: Path) -> dict[str, Any]:
         newer = version.isdecimal() and int(version) > VERSION
         maker = "a newer" if newer else "another" if version.isdecimal() else "no"
         raise SchedlabError(
-            f"record {path} has schema {found!r}: made by {maker} release of schedlab"
+            f"record {path} has schema {found!r}: {maker} release of schedlab wrote it"
             f" (this one reads {SCHEMA!r})",
-            remedy="upgrade schedlab to the release that made it"
+            remedy="upgrade schedlab to the release that wrote it"
             if newer
             else "remove it and run the stage again with this version of schedlab",
         )
@@ -191,27 +212,34 @@ def load_record(path: Path) -> dict[str, Any]:
 
 
 def verify_outputs(record_path: Path, names: Iterable[str] | None = None) -> None:
-    """Check that the files a record names are there and unchanged.
+    """Check that the outputs that a record names exist and did not change.
 
-    A file whose size and modification time equal those of its last full check is not read again;
-    that memory is kept in ``.verified.json`` beside the record and never shared.
+    A file with the size and modification time of its last full check is not read again. These are
+    stored in ``.verified.json`` beside the record, which is never shared.
+
+    Parameters
+    ----------
+    record_path : pathlib.Path
+        The record.
+    names : iterable of str, optional
+        Outputs to check. The default is all.
 
     Raises
     ------
     SchedlabError
-        Names the first missing or changed file and the remedy.
+        A file is missing or changed. The first one is named.
     """
     record = load_record(record_path)
     folder = record_path.parent
     memory_path = folder / ".verified.json"
     memory = _remembered(memory_path)
-    remedy = f"remove {record_path} and run snakemake again: the stage is rebuilt"
+    remedy = f"remove {record_path} and run snakemake again: it runs the stage again"
     changed = False
     for name in names if names is not None else record["outputs"]:
         path, expected = inside(folder, name), record["outputs"][name]
         if not path.exists():
             raise SchedlabError(
-                f"{path} is missing although {record_path.name} names it",
+                f"{path} is missing, although {record_path.name} names it",
                 stage=record["stage"],
                 remedy=remedy,
             )
@@ -228,13 +256,13 @@ def verify_outputs(record_path: Path, names: Iterable[str] | None = None) -> Non
         memory[name] = seen
         changed = True
     if changed:
-        # Who may only read the results checks them anew each time.
+        # For a user who may only read the results, every check is a full check.
         with contextlib.suppress(OSError):
             write_json(memory_path, memory)
 
 
 def _remembered(path: Path) -> dict[str, Any]:
-    """What was checked before; nothing where that cannot be read."""
+    """Return what earlier checks stored; nothing if it cannot be read."""
     try:
         memory = read_json(path)
     except (OSError, ValueError):

@@ -1,8 +1,8 @@
-"""The file format of a trial's raw Prometheus samples: samples.json.gz.
+"""The format of the file with a trial's raw Prometheus samples, samples.json.gz.
 
-A JSON array with one series a line, so that it is read and written one series at a time:
-`{"labels": {...}, "metric": name, "values": [[unix seconds, value], ...]}`. Values that JSON cannot
-hold (NaN, infinities) are strings.
+It is a JSON array with one series in each line, so that series are read and written one at a time:
+`{"labels": {...}, "metric": name, "values": [[unix seconds, value], ...]}`. NaN and infinities,
+which JSON does not have, are strings.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from schedlab.errors import SchedlabError
 from schedlab.outside.json_text import parse_json
 
 _LONGEST = 64 << 20
-"""Bytes of a line: a series over a week, a sample a second, has less."""
+"""Largest size of a line in bytes. A series of a week with one sample a second is smaller."""
 _LARGEST = 4 << 30
-"""Unpacked bytes of a trial's samples."""
+"""Largest size of a trial's samples in bytes, unpacked."""
 
 
 def _plain(value: float) -> float | str:
@@ -30,15 +30,15 @@ def _plain(value: float) -> float | str:
 
 
 def write_series(path: Path, series: Iterable[Mapping[str, Any]]) -> int:
-    """Write series, the same bytes for the same series.
+    """Write series. The same series give the same bytes.
 
     Parameters
     ----------
     path : pathlib.Path
-        samples.json.gz.
+        File to write.
     series : iterable of mapping
-        Each with `metric` (str), `labels` (mapping of str) and `values` (pairs of Unix time in s,
-        value).
+        Each has `metric` (str), `labels` (mapping of str to str) and `values` (pairs of Unix time
+        in s and value).
 
     Returns
     -------
@@ -49,7 +49,7 @@ def write_series(path: Path, series: Iterable[Mapping[str, Any]]) -> int:
     samples = 0
     with (
         path.open("wb") as raw,
-        # Neither the time nor the file's name belongs into the bytes.
+        # Without time and file name, so that the same series give the same bytes.
         gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0, compresslevel=6) as packed,
         io.TextIOWrapper(packed, encoding="utf-8") as text,
     ):
@@ -70,7 +70,7 @@ def read_series(path: Path) -> Iterator[dict[str, Any]]:
     Raises
     ------
     SchedlabError
-        When the file is missing, cut short or not of this format.
+        The file is missing, cut short, or not of this format.
     """
     try:
         with gzip.open(path, "rb") as lines:
@@ -84,7 +84,7 @@ def read_series(path: Path) -> Iterator[dict[str, Any]]:
                 if last not in {b"[", b"]", b"[]", b""}:
                     yield _checked(parse_json(last.rstrip(b",")))
             if not last.endswith(b"]"):
-                raise ValueError("the array does not end")
+                raise ValueError("the array has no end")
     except (
         OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, zlib.error,
     ) as error:  # fmt: skip
@@ -96,7 +96,7 @@ def read_series(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def _checked(row: Any) -> dict[str, Any]:
-    """Give a row of the file its types."""
+    """Return a row of the file with the right types, or raise an error."""
     return {
         "metric": str(row["metric"]),
         "labels": {str(key): str(value) for key, value in row["labels"].items()},
@@ -105,8 +105,8 @@ def _checked(row: Any) -> dict[str, Any]:
 
 
 def _instant(seconds: Any) -> float:
-    """Unix time, s; within what 64-bit nanoseconds can hold."""
+    """Return a Unix time in s. It must be within the range of 64-bit nanoseconds."""
     number = float(seconds)
     if not abs(number) < 9e9:
-        raise ValueError(f"{number} is no instant")
+        raise ValueError(f"{number} is not a valid time")
     return number

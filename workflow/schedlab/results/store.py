@@ -1,6 +1,6 @@
-"""Records of a results folder, read once each; a missing or damaged one is a finding, not an end.
+"""The records of a results folder, each read once. Missing or damaged ones do not raise errors.
 
-The folder may be that of an unpacked bundle: same layout, without the large files.
+The folder may come from an unpacked bundle, which has the same layout without the large files.
 """
 
 from __future__ import annotations
@@ -11,26 +11,33 @@ from typing import Any
 
 from schedlab.errors import SchedlabError
 from schedlab.outside.names import inside
-from schedlab.paths import IMPORTED, figure_record, trial_record
+from schedlab.paths import CRATE, IMPORTED, figure_record, trial_record
 from schedlab.results.imports import label
 from schedlab.results.records import file_digest, load_record
 
 
 def below(origin: str) -> str:
-    """Where the records of an origin begin, below the results: empty for the results' own."""
+    """Return the folder of an origin below the results folder, with a slash at its end.
+
+    It is empty for the results folder itself.
+    """
     return f"{IMPORTED}/{origin}/" if origin else ""
 
 
 def origin_of(path: str) -> str:
-    """Name of the origin whose record is at a path; empty for the results' own."""
+    """Return the name of the import whose record is at a path; empty if it is not imported."""
     parts = path.split("/")
     return parts[1] if parts[0] == IMPORTED and len(parts) > 2 else ""
 
 
 def record_of_trial(trial: str) -> str:
-    """Path below the results of the record of a trial (cluster.workload.repetition).
+    """Return the path of a trial's record below the results folder.
 
-    One that was imported has the name of its origin in front (``lab-b:alpha-n1.burst.1``).
+    Parameters
+    ----------
+    trial : str
+        Id of the trial, ``cluster.workload.repetition``; the name of the import precedes that of
+        an imported trial (``lab-b:alpha-n1.burst.1``).
     """
     origin, _, own = trial.rpartition(":")
     return below(origin) + trial_record(*own.split("."))
@@ -50,17 +57,17 @@ class Store:
         self._read: dict[str, dict[str, Any] | SchedlabError] = {}
 
     def record(self, path: str) -> dict[str, Any] | None:
-        """A record; None where it is missing, damaged or of an unknown version."""
+        """Return a record, or None if it is missing, damaged or of an unknown version."""
         found = self._load(path)
         return None if isinstance(found, SchedlabError) else found
 
     def problem(self, path: str) -> str:
-        """Why a record cannot be read; empty where it can."""
+        """Return why a record cannot be read; empty if it can be read."""
         found = self._load(path)
         return found.message if isinstance(found, SchedlabError) else ""
 
     def digest(self, path: str) -> str | None:
-        """Digest of a record's file; None where there is none."""
+        """Return the SHA-256 of a record's file, or None if there is no such file."""
         try:
             file = inside(self.results, path)
         except SchedlabError:
@@ -68,12 +75,12 @@ class Store:
         return file_digest(file) if file.is_file() else None
 
     def figures(self) -> list[str]:
-        """Names of the figures that have a record."""
+        """Return the names of the figures that have a record."""
         found = self.results.glob(figure_record("*"))
         return sorted(path.name.removesuffix(".record.json") for path in found)
 
     def trials(self) -> dict[str, str]:
-        """Paths of the trials' records, by trial."""
+        """Return the paths of the trials' records, by id of the trial."""
         found = [
             path.relative_to(self.results)
             for pattern in ("*.*.*", "*:*.*.*")
@@ -86,9 +93,8 @@ class Store:
 
     @cached_property
     def shared(self) -> bool:
-        """Whether this is an unpacked bundle, which names its large files by digest only."""
-        metadata = "ro-crate-metadata.json"
-        return any((folder / metadata).is_file() for folder in (self.results, self.results.parent))
+        """Whether this is an unpacked bundle, which does not contain the large files."""
+        return any((folder / CRATE).is_file() for folder in (self.results, self.results.parent))
 
     def _load(self, path: str) -> dict[str, Any] | SchedlabError:
         if path not in self._read:

@@ -25,6 +25,13 @@ if TYPE_CHECKING:
 PAYLOAD = "/usr/local/bin/schedlab-payload"
 STAMPS = "/var/lib/schedlab/stamps.txt"
 
+UNIT_METRICS = {
+    "schedlab_unit_cpu_seconds_total": "cpu_seconds",
+    "schedlab_unit_memory_bytes": "memory_bytes",
+    "schedlab_unit_peak_memory_bytes": "peak_memory_bytes",
+}
+"""Metrics of the cost exporter, labelled `unit`: counters of a systemd unit's control group."""
+
 COST_METRICS = {
     "schedlab_process_cpu_seconds_total": "cpu_seconds",
     "schedlab_process_resident_memory_bytes": "rss_bytes",
@@ -55,6 +62,8 @@ PARITY = (
     "accounting",
     "scheduling period",
     "client limits",
+    "submission",
+    "costs",
     "back-fill",
     "priority",
     "preemption",
@@ -139,6 +148,11 @@ class Scheduler(ABC):
     """Programs built for the image (`schedlab.toolchain.guest_binaries`)."""
     gang: ClassVar[bool] = True
     """Whether no rank of a job starts before all of them have their place."""
+    payload: ClassVar[bool] = True
+    """Whether jobs run their payload. One that ends them without it is the submitter's ceiling: a
+    bound, and none of the schedulers that are compared."""
+    client: ClassVar[tuple[str, ...]] = ()
+    """Those of `daemons` that submit jobs: their cost is the client's, not the scheduler's."""
     roles: ClassVar[tuple[str, ...]]
     """Ansible roles, in the order in which their install parts make the image and their main parts
     set up a cluster; a change of one makes the clusters of this scheduler stale."""
@@ -154,6 +168,10 @@ class Scheduler(ABC):
     other_settings: ClassVar[Setting | None] = None
     """Form of any other native setting; None where an experiment may set no other."""
 
+    def __init__(self, settings: Mapping[str, str] | None = None) -> None:
+        """Take an experiment's settings over the defaults, which shape the native submissions."""
+        self.in_force = self.merged_settings(settings or {})
+
     @abstractmethod
     def translate(self, job: Job, trace: Trace) -> Submission:
         """Native submission of a neutral job."""
@@ -163,7 +181,7 @@ class Scheduler(ABC):
         """What a translated job asks the scheduler for, read from the native submission alone."""
 
     def plan_extra(self) -> dict[str, Any]:
-        """Further keys of the driver's plan, such as `api`."""
+        """Further keys of the driver's plan: `api`, where jobs are submitted by requests."""
         return {}
 
     @abstractmethod
@@ -235,6 +253,37 @@ class Scheduler(ABC):
     def daemons(self) -> dict[str, list[str]]:
         """Role (`head`, `compute`) -> names of the processes that make up the scheduler."""
 
+    def cost_units(self) -> dict[str, dict[str, list[str]]]:
+        """Systemd units whose control groups count the cost of daemons.
+
+        A control group counts every process that was ever in it, however short its life; that of
+        a unit in which jobs run too would count the jobs, and is none of these.
+
+        Returns
+        -------
+        dict
+            Role (`head`, `compute`) -> unit without its suffix -> those of `daemons` that run in
+            it. Other daemons are counted by process.
+        """
+        return {"head": {}, "compute": {}}
+
+    def unit_cost(self, samples: Iterable[Sample]) -> dict[str, dict[str, float]]:
+        """Cost of this scheduler's units on one node, from what its cost exporter serves.
+
+        Returns
+        -------
+        dict
+            Unit -> `cpu_seconds` (s, user and system, since its start), `memory_bytes` and
+            `peak_memory_bytes` (bytes, with the files' pages that are charged to it).
+        """
+        names = {unit for units in self.cost_units().values() for unit in units}
+        found: dict[str, dict[str, float]] = {}
+        for sample in samples:
+            unit, metric = sample.labels.get("unit"), UNIT_METRICS.get(sample.name)
+            if unit in names and metric:
+                found.setdefault(unit, {})[metric] = float(sample.value)
+        return found
+
     def daemon_cost(self, samples: Iterable[Sample]) -> dict[str, dict[str, float]]:
         """Cost of this scheduler's processes on one node, from what its cost exporter serves.
 
@@ -276,7 +325,14 @@ class Scheduler(ABC):
 
     def variables(self, settings: Mapping[str, str]) -> dict[str, Any]:
         """Ansible variables that carry the settings in force (`merged_settings`) to the roles."""
-        return {f"{self.name}_settings": dict(settings), "monitoring_processes": self.daemons()}
+        return {f"{self.name}_settings": dict(settings), **self.cost_variables()}
+
+    def cost_variables(self) -> dict[str, Any]:
+        """Ansible variables of the cost exporter: what it looks at, by the node's role."""
+        return {
+            "monitoring_processes": self.daemons(),
+            "monitoring_units": {role: list(units) for role, units in self.cost_units().items()},
+        }
 
     @abstractmethod
     def make_secrets(self, folder: Path, nodes: Mapping[str, str]) -> None:

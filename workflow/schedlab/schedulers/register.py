@@ -8,6 +8,7 @@ all other sources. Importing a package registers its adapter.
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
@@ -60,8 +61,15 @@ def scheduler_names() -> list[str]:
     return sorted({module.name for module in iter_modules(package.__path__) if module.ispkg})
 
 
-def get_scheduler(name: str) -> Scheduler:
+def get_scheduler(name: str, settings: Mapping[str, str] | None = None) -> Scheduler:
     """Adapter of a name.
+
+    Parameters
+    ----------
+    name : str
+        Of the scheduler.
+    settings : mapping of str to str, optional
+        Native settings that an experiment sets; by default those of the adapter are in force.
 
     Raises
     ------
@@ -80,7 +88,7 @@ def get_scheduler(name: str) -> Scheduler:
                 f"{module.__file__} registers no adapter named {name!r}",
                 remedy="give the adapter the name of its package, and the decorator `register`",
             )
-    return _adapters[name]()
+    return _adapters[name](settings)
 
 
 def package_folder(name: str) -> Path:
@@ -92,9 +100,13 @@ def package_folder(name: str) -> Path:
 
 
 def _sharing(image: str) -> list[Scheduler]:
-    """Adapters whose clusters start from an image, by name."""
+    """Adapters whose clusters start from an image, by name.
+
+    An image's id begins with what adapters call it: ``alpha``, or ``alpha-bookworm``.
+    """
+    kind = image.partition("-")[0]
     adapters = (get_scheduler(name) for name in scheduler_names())
-    return [adapter for adapter in adapters if adapter.image == image]
+    return [adapter for adapter in adapters if adapter.image == kind]
 
 
 def image_roles(image: str) -> tuple[str, ...]:

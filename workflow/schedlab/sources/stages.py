@@ -14,7 +14,14 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from schedlab.paths import ANSIBLE, CHECKOUT, GUEST_PROGRAMS, REPORT_TEMPLATES, TOOL_MODULES
+from schedlab.paths import (
+    ANSIBLE,
+    CHECKOUT,
+    CITATION,
+    GUEST_PROGRAMS,
+    REPORT_TEMPLATES,
+    TOOL_MODULES,
+)
 from schedlab.results.digests import digest, file_digest
 from schedlab.sources.ansible import Playbook, stated_files
 from schedlab.sources.exempt import is_exempt
@@ -136,7 +143,7 @@ def _beside_python(about: Subject, used: frozenset[str]) -> set[Path]:
     if stage == "configure":
         settings = {ANSIBLE / "ansible.cfg", *_all(ANSIBLE / "inventory")}
         return Playbook(SETUP, _adapter(about.scheduler).roles).files() | settings
-    return _all(REPORT_TEMPLATES) if stage == "report" else set()
+    return {CITATION, *_all(REPORT_TEMPLATES)} if stage == "report" else set()
 
 
 def _image_files(image: str, used: frozenset[str]) -> set[Path]:

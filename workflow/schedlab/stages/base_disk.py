@@ -36,11 +36,7 @@ def build_base_disk(context: Context, image: str) -> None:
             if spec["kind"] == "cloud":
                 facts.update(fetch_cloud_image(spec, target))
             else:
-                facts.update(
-                    build_base(
-                        spec, parts, target, scratch=scratch / "work", log=Path("/dev/stderr")
-                    )
-                )
+                facts.update(build_base(spec, parts, target, scratch=scratch / "work"))
 
     folder, cache = context.base(image), Cache.default()
     entry = cache.get_or_build("base-disk", inputs, build)

@@ -59,6 +59,20 @@ def task_timings(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return rows
 
 
+def as_written(value: Any) -> Any:
+    """Mark every text in variables as one that Ansible must not render.
+
+    Ansible renders extra variables as Jinja templates, which can run commands on this machine.
+    An experiment file may come from anybody. The mark is how Ansible itself writes such texts to
+    JSON, and its ``-e @FILE`` reads it back.
+    """
+    if isinstance(value, dict):
+        return {key: as_written(content) for key, content in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [as_written(content) for content in value]
+    return {"__ansible_unsafe": value} if isinstance(value, str) else value
+
+
 def run_playbook(
     outputs: Path,
     ssh_config: Path,
@@ -109,7 +123,7 @@ def run_playbook(
             project_dir=str(ANSIBLE),
             playbook=str(ANSIBLE / "playbooks" / PLAYBOOK),
             inventory=str(ANSIBLE / "inventory" / "terraform.py"),
-            extravars=variables,
+            extravars=as_written(variables),
             envvars={
                 "ANSIBLE_CONFIG": str(ANSIBLE / "ansible.cfg"),
                 "ANSIBLE_ROLES_PATH": str(ANSIBLE / "roles"),
@@ -188,7 +202,7 @@ def configure(context: Context, cluster_id: str) -> None:
     """Restore the provisioned cluster, run its playbook, check it, save it as configured."""
     cluster = context.experiment.cluster(cluster_id)
     scheduler = design.scheduler_of(cluster)
-    before, folder = (context.cluster(cluster_id, s) for s in ("provisioned", "configured"))
+    before, folder = context.provisioned(cluster), context.configured(cluster_id)
     verify_outputs(before / RECORD)
     provisioned = load_record(before / RECORD)
     record = RecordWriter(
@@ -202,11 +216,11 @@ def configure(context: Context, cluster_id: str) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     experiment = context.experiment
-    hugepages = experiment.placement.hugepages
+    hugepages = cluster.placement.hugepages
     with open_testbed(
         experiment.libvirt.uri, context.results, f"configure-{cluster_id}", hugepages=hugepages
     ) as testbed:
-        restored = snapshot.restore(testbed, before / "snapshot")
+        restored = snapshot.restore(testbed, before / "snapshot", cluster=cluster_id)
         key = before / "secrets" / "id_ed25519"
         with connect(testbed.scratch, restored["nodes"], key) as nodes:
             alive = liveness(testbed, cluster_id, nodes, STAGE)
@@ -214,7 +228,7 @@ def configure(context: Context, cluster_id: str) -> None:
             addresses = {node["name"]: node["address"] for node in restored["nodes"]}
             scheduler.make_secrets(secrets_folder(folder), addresses)
             variables = scheduler.secret_variables(folder / "secrets")
-            variables |= design.variables(experiment, cluster)
+            variables |= design.variables(cluster)
             timings = run_playbook(
                 before / "terraform-outputs.json",
                 testbed.scratch / "ssh.conf",
@@ -263,7 +277,7 @@ def rerun_changes(context: Context, cluster_id: str) -> list[dict[str, Any]]:
     """
     cluster = context.experiment.cluster(cluster_id)
     scheduler = design.scheduler_of(cluster)
-    before, folder = (context.cluster(cluster_id, s) for s in ("provisioned", "configured"))
+    before, folder = context.provisioned(cluster), context.configured(cluster_id)
     with open_testbed(
         context.experiment.libvirt.uri, context.results, f"again-{cluster_id}"
     ) as testbed:
@@ -276,7 +290,7 @@ def rerun_changes(context: Context, cluster_id: str) -> list[dict[str, Any]]:
                 testbed.scratch / "ssh.conf",
                 {
                     **scheduler.secret_variables(folder / "secrets"),
-                    **design.variables(context.experiment, cluster),
+                    **design.variables(cluster),
                 },
                 testbed.scratch,
                 context.experiment.limits.configure,

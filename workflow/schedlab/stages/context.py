@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from schedlab import paths
-from schedlab.config import Experiment
-from schedlab.design import load_experiment
+from schedlab.config import Cluster, Experiment
+from schedlab.design import load_experiment, machines_of
 from schedlab.results.records import load_record
 
 
@@ -41,17 +41,25 @@ class Context:
         """Folder of the base disk that an image is built on."""
         return self.results / paths.image_folder(image, "base")
 
-    def cluster(self, cluster: str, state: str) -> Path:
-        """Folder of a cluster in state ``provisioned`` or ``configured``."""
-        return self.results / paths.cluster_folder(cluster, state)
+    def machines(self, machines: str) -> Path:
+        """Folder of provisioned machines."""
+        return self.results / paths.cluster_folder(machines, "provisioned")
+
+    def provisioned(self, cluster: Cluster) -> Path:
+        """Folder of the machines that a cluster is configured on."""
+        return self.machines(machines_of(self.experiment, cluster))
+
+    def configured(self, cluster: str) -> Path:
+        """Folder of a configured cluster."""
+        return self.results / paths.cluster_folder(cluster, "configured")
 
     def trial(self, cluster: str, workload: str, repetition: int) -> Path:
         """Folder of a trial."""
         return self.results / paths.trial_folder(cluster, workload, repetition)
 
-    def trace(self, workload: str, nodes: int, repetition: int) -> Path:
-        """Neutral trace of a workload for a node count."""
-        return self.results / paths.trace_file(workload, nodes, repetition)
+    def trace(self, workload: str, machine: str, repetition: int) -> Path:
+        """Neutral trace of a workload for a machine, by its short name."""
+        return self.results / paths.trace_file(workload, machine, repetition)
 
     @property
     def toolchain(self) -> Path:

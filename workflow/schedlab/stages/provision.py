@@ -32,15 +32,16 @@ STAGE = "provision"
 
 
 def terraform_variables(
-    context: Context, cluster: Cluster, testbed: Testbed, public_key: str
+    context: Context, machines: str, cluster: Cluster, testbed: Testbed, public_key: str
 ) -> dict[str, Any]:
-    """Build the root module's variables for a cluster.
+    """Build the root module's variables for machines, shaped as those of a cluster.
 
     :mod:`schedlab.testbed.placement` decides the placement, which Terraform gets as data.
     """
     experiment = context.experiment
+    image = context.image(design.image_of(experiment, cluster))
     pool = testbed.scratch / "pool"
-    consoles = testbed.scratch / cluster.id
+    consoles = testbed.scratch / machines
     consoles.mkdir(parents=True, exist_ok=True)
     placement = cluster.placement
     demands = {
@@ -60,15 +61,15 @@ def terraform_variables(
         "libvirt_uri": testbed.uri,
         "checkout": testbed.identity,
         "run": str(os.getpid()),
-        "cluster": cluster.id,
+        "cluster": machines,
         "accelerator": context.accelerator["accelerator"],
         "nodes": terraform_nodes(
-            demands, placed, checkout=testbed.identity, cluster=cluster.id, cidr=network.cidr
+            demands, placed, checkout=testbed.identity, cluster=machines, cidr=network.cidr
         ),
         "network": {"cidr": network.cidr, "domain": network.domain},
         "pool_directory": str(pool.resolve()),
         "console_directory": str(consoles.resolve()),
-        "base_image": str((context.image(design.image_of(cluster)) / "disk.qcow2").resolve()),
+        "base_image": str((image / "disk.qcow2").resolve()),
         "ssh_public_key": public_key,
         "boot_timeout": int(experiment.limits.boot),
     }
@@ -106,17 +107,18 @@ def wait_for_cloud_init(nodes: dict[str, Node], timeout: float) -> None:
             )
 
 
-def provision(context: Context, cluster_id: str) -> None:
-    """Create a cluster, compare it with what was declared, save it as provisioned."""
+def provision(context: Context, machines: str) -> None:
+    """Create machines, compare them with what was declared, save them as provisioned."""
     experiment = context.experiment
-    cluster = experiment.cluster(cluster_id)
-    image = context.image(design.image_of(cluster))
-    for record_path in (context.base(design.image_of(cluster)), image):
+    cluster = design.machines(experiment)[machines]
+    name = design.image_of(experiment, cluster)
+    image = context.image(name)
+    for record_path in (context.base(name), image):
         verify_outputs(record_path / RECORD, ["disk.qcow2"])
-    folder = context.cluster(cluster_id, "provisioned")
+    folder = context.machines(machines)
     record = RecordWriter(
         STAGE,
-        f"{cluster_id}/provisioned",
+        f"{machines}/provisioned",
         CHECKOUT,
         context.results,
         parents={
@@ -132,34 +134,34 @@ def provision(context: Context, cluster_id: str) -> None:
     with open_testbed(
         experiment.libvirt.uri,
         context.results,
-        f"provision-{cluster_id}",
-        hugepages=experiment.placement.hugepages,
+        f"provision-{machines}",
+        hugepages=cluster.placement.hugepages,
     ) as testbed:
         check_network_free(testbed, str(experiment.network.cidr))
         public_key = generate_key(folder / "secrets")
-        variables = terraform_variables(context, cluster, testbed, public_key)
+        variables = terraform_variables(context, machines, cluster, testbed, public_key)
         try:
             terraform, outputs = create(
                 testbed, toolchain, variables, experiment.limits.boot, folder=testbed.scratch
             )
             described = described_nodes(outputs, cluster)
             with connect(testbed.scratch, described, folder / "secrets" / "id_ed25519") as nodes:
-                alive = liveness(testbed, cluster_id, nodes, STAGE)
+                alive = liveness(testbed, machines, nodes, STAGE)
                 wait_until_reachable(nodes, experiment.limits.boot, STAGE, alive=alive)
                 wait_for_cloud_init(nodes, experiment.limits.boot)
-                require_running(testbed, cluster_id, list(nodes), STAGE)
-                live = read_back(testbed, cluster_id, outputs)
+                require_running(testbed, machines, list(nodes), STAGE)
+                live = read_back(testbed, machines, outputs)
                 facts = all_facts(nodes)
                 for name, node in nodes.items():
                     check_guest(node, cluster.machines()[name].vcpus)
                     node.run("sync")
         except (SchedlabError, Interrupted):
-            keep_consoles(testbed, cluster_id, context)
+            keep_consoles(testbed, machines, context)
             raise
         backing = {node["name"]: image / "disk.qcow2" for node in described}
-        memory = resident_mib(emulator_pids(list(cluster.machines()), testbed, cluster_id))
+        memory = resident_mib(emulator_pids(list(cluster.machines()), testbed, machines))
         files = snapshot.save(
-            testbed, cluster_id, described, backing, folder / "snapshot", reset=cluster.reset
+            testbed, machines, described, backing, folder / "snapshot", reset=cluster.reset
         )
         shutil.copyfile(
             terraform.folder / "terraform.tfstate", folder / "secrets" / "terraform.tfstate"
@@ -170,7 +172,7 @@ def provision(context: Context, cluster_id: str) -> None:
         folder / RECORD,
         outputs=[*files, folder / "terraform-outputs.json"],
         realised={**facts, "domain_xml": live, "terraform_outputs": shown},
-        settings=design.cluster_spec(experiment, cluster_id),
+        settings=design.provision_spec(experiment, machines),
         resident_mib=memory,
         cluster={"nodes": described},
         tools=toolchain.versions("terraform", "terraform-provider-libvirt", "qemu-system-x86_64"),

@@ -37,15 +37,17 @@ def run_with_cluster(
     int
         The command's exit status.
     """
-    folder = context.cluster(cluster, state)
-    verify_outputs(folder / RECORD)
-    key = context.cluster(cluster, "provisioned") / "secrets" / "id_ed25519"
     experiment = context.experiment
+    found = experiment.cluster(cluster)
+    machines = context.provisioned(found)
+    folder = machines if state == "provisioned" else context.configured(cluster)
+    verify_outputs(folder / RECORD)
+    key = machines / "secrets" / "id_ed25519"
     with open_testbed(
         experiment.libvirt.uri,
         context.results,
         f"exec-{cluster}",
-        hugepages=experiment.placement.hugepages,
+        hugepages=found.placement.hugepages,
     ) as testbed:
         start = time.monotonic()
         restored = snapshot.restore(testbed, folder / "snapshot")

@@ -7,11 +7,13 @@ import shutil
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from typing import Any
 
+from schedlab import design
 from schedlab.config import Cluster
 from schedlab.errors import SchedlabError
 from schedlab.paths import CHECKOUT, RECORD
@@ -45,15 +47,44 @@ from schedlab.testbed.prometheus import (
 from schedlab.testbed.session import Testbed, open_testbed
 from schedlab.testbed.ssh import Node, connect, wait_until_reachable
 from schedlab.toolchain import Toolchain
-from schedlab.workloads import read_trace
+from schedlab.workloads import Trace, read_trace
 
 STAGE = "trial"
 DRIVER = "/usr/local/lib/schedlab/schedlab_driver.py"
 PLAN = "/var/lib/schedlab/plan.json"
 TIME_WAS_UP = 3
 """Exit status of the guest driver when its time was up before all jobs ended."""
+MOST_SUBMISSIONS = 1000
+"""Submissions that may be under way at one time. A server needs room for as many connections."""
+COMMAND_MIB = 4
+"""Memory of the head for each submission by a command, MiB: sbatch has 1.6 of its own share."""
+MOST_READY = 200
+"""Submissions that the driver is ready for before the start: threads and open connections."""
 HEALTH_AFTER = 60.0
 """s in which the cluster must be healthy again after its last job: nodes are being cleaned up."""
+
+
+def submissions_at_once(submissions: Sequence[Mapping[str, Any]], memory_mib: int) -> int:
+    """Bound of the submissions that may be under way: open loop, as far as the head's memory goes.
+
+    Parameters
+    ----------
+    submissions : sequence of mapping
+        Of the plan; a command is a process, a request only a connection.
+    memory_mib : int
+        Of the head, MiB.
+    """
+    commands = any(submission["argv"] for submission in submissions)
+    return min(MOST_SUBMISSIONS, memory_mib // COMMAND_MIB) if commands else MOST_SUBMISSIONS
+
+
+def most_due(trace: Trace) -> int:
+    """Most jobs that are due within one second; at least 1."""
+    arrivals = sorted(job.arrival for job in trace.jobs)
+    return max(
+        (bisect_right(arrivals, first + 1.0) - place for place, first in enumerate(arrivals)),
+        default=1,
+    )
 
 
 class Trial:
@@ -71,14 +102,15 @@ class Trial:
 
     def __init__(self, context: Context, cluster_id: str, workload: str, repetition: int) -> None:
         self.context = context
-        self.cluster: Cluster = next(c for c in context.experiment.clusters() if c.id == cluster_id)
+        self.cluster: Cluster = context.experiment.cluster(cluster_id)
         self.workload = workload
         self.repetition = repetition
         self.id = f"{cluster_id}.{workload}.{repetition}"
         self.scheduler: Scheduler = get_scheduler(self.cluster.scheduler)
         self.folder = context.trial(cluster_id, workload, repetition)
-        self.configured = context.cluster(cluster_id, "configured")
-        self.trace_path = context.trace(workload, self.cluster.nodes, repetition)
+        self.configured = context.configured(cluster_id)
+        machine = context.experiment.machine_name(self.cluster)
+        self.trace_path = context.trace(workload, machine, repetition)
         self.conditions: dict[str, Any] = {}
         self.reasons: list[str] = []
         self.phases = Phases()
@@ -115,7 +147,7 @@ class Trial:
                 experiment.libvirt.uri,
                 self.context.results,
                 self.id,
-                hugepages=experiment.placement.hugepages,
+                hugepages=self.cluster.placement.hugepages,
             ) as testbed,
             # Before the guests: Prometheus needs 5 s to learn of its targets.
             self._prometheus() as url,
@@ -134,6 +166,8 @@ class Trial:
             trial={
                 "cluster": self.cluster.id,
                 "scheduler": self.cluster.scheduler,
+                "variant": self.cluster.variant,
+                "number": self.cluster.number,
                 "workload": self.workload,
                 "repetition": self.repetition,
                 "nodes": self.cluster.nodes,
@@ -154,7 +188,7 @@ class Trial:
     def _measure(self, testbed: Testbed, restored: dict[str, Any], url: str) -> None:
         names = [node["name"] for node in restored["nodes"]]
         pids = emulator_pids(names, testbed, self.cluster.id)
-        key = self.context.cluster(self.cluster.id, "provisioned") / "secrets" / "id_ed25519"
+        key = self.context.provisioned(self.cluster) / "secrets" / "id_ed25519"
         cores = host.host_description()["cores"]
         self.conditions |= {
             "accelerator": self.context.accelerator["accelerator"],
@@ -163,7 +197,7 @@ class Trial:
             "reset": self.cluster.reset,
             "restore_seconds": round(restored["seconds"], 3),
             "resume_skew_ns": restored["resume_skew_ns"],
-            "scrape_interval": self.context.experiment.metrics.scrape_interval,
+            "scrape_interval": self.cluster.metrics.scrape_interval,
             "clock": {name: {} for name in names},
             "declared": {
                 name: {"cpus": guest.vcpus, "memory_mib": guest.memory_mib}
@@ -193,7 +227,7 @@ class Trial:
             self.conditions["start_ns"] = time.time_ns()
             try:
                 with measure("workload"):
-                    ended = self._drive(testbed, head, names, len(plan["submissions"]))
+                    status = self._drive(testbed, head, names, len(plan["submissions"]))
                 self.conditions["end_ns"] = time.time_ns()
                 self.conditions["resident_mib"] = resident_mib(pids)
                 self._host_load(before, host.sample(pids))
@@ -202,6 +236,8 @@ class Trial:
                     self._clock(nodes, "end")
                 with measure("collect"):
                     self.conditions["not_taken"] = collect(self.scheduler, nodes, self.folder)
+                # Only now: what a driver that broke down has left says when it began and ended.
+                self._require_driver(head, status)
             finally:
                 # What was seen of a trial that broke down tells why it did.
                 with measure("export"):
@@ -215,7 +251,7 @@ class Trial:
                     snapshot_block(url, data, self.folder / "prometheus")
             # Last, for it may run a job: its traces belong in no record of the workload.
             with measure("health"):
-                self._look_again(nodes, all_ended=ended)
+                self._look_again(nodes, all_ended=status == 0)
 
     def _look_again(self, nodes: dict[str, Node], *, all_ended: bool) -> None:
         """Look at machines and health after the workload; jobs that remain are in health's way."""
@@ -242,14 +278,16 @@ class Trial:
 
     def _plan(self) -> dict[str, Any]:
         trace = read_trace(self.trace_path)
-        submissions = [asdict(self.scheduler.translate(job, trace)) for job in trace.jobs]
+        scheduler = get_scheduler(self.cluster.scheduler, design.settings(self.cluster))
+        submissions = [asdict(scheduler.translate(job, trace)) for job in trace.jobs]
         write_json(self.folder / "translations.json", {"submissions": submissions})
         return {
             "schema": "schedlab.plan/1",
             "submissions": submissions,
-            "completion": self.scheduler.completion(),
-            "concurrency": self.cluster.head.vcpus * 2,
-            **self.scheduler.plan_extra(),
+            "completion": scheduler.completion(),
+            "concurrency": submissions_at_once(submissions, self.cluster.head.memory_mib),
+            "ready": min(MOST_READY, most_due(trace)),
+            **scheduler.plan_extra(),
         }
 
     @contextmanager
@@ -261,9 +299,7 @@ class Trial:
             for node in nodes
             if node["role"] == role
         ]
-        config = scrape_config(
-            targets, self.context.experiment.metrics.scrape_interval, self.cluster.id
-        )
+        config = scrape_config(targets, self.cluster.metrics.scrape_interval, self.cluster.id)
         executable = self.toolchain.path("prometheus")
         with prometheus(executable, self.folder / "prometheus", config) as url:
             yield url
@@ -271,18 +307,19 @@ class Trial:
     def _cost(self, nodes: list[dict[str, Any]], moment: str) -> None:
         """Read the daemons' cumulative processor time and memory, apart from the scrapes."""
         port = self.scheduler.cost_port
-        cost = {
-            node["name"]: self.scheduler.daemon_cost(read_exporter(node["address"], port))
-            for node in nodes
-        }
-        self.conditions.setdefault("daemon_cost", {})[moment] = cost
+        samples = {node["name"]: read_exporter(node["address"], port) for node in nodes}
+        for name, cost_of in (
+            ("daemon_cost", self.scheduler.daemon_cost),
+            ("unit_cost", self.scheduler.unit_cost),
+        ):
+            found = {node: cost_of(read) for node, read in samples.items()}
+            self.conditions.setdefault(name, {})[moment] = found
 
-    def _drive(self, testbed: Testbed, head: Node, names: list[str], total: int) -> bool:
-        """Run the guest driver; tell whether all jobs ended in the time that they have."""
+    def _drive(self, testbed: Testbed, head: Node, names: list[str], total: int) -> int:
+        """Run the guest driver; return its exit status, 0 when all jobs ended in their time."""
         limit = self.context.experiment.limits.trial
         command = f"python3 -u {DRIVER} --plan {PLAN} --output {OUTPUT} --timeout {limit:g}"
-        log = self.folder / "driver.log"
-        with log.open("w") as errors:
+        with (self.folder / "driver.log").open("w") as errors:
             process = subprocess.Popen(
                 head.command(command), stdout=subprocess.PIPE, stderr=errors, text=True
             )
@@ -321,6 +358,11 @@ class Trial:
             watcher.join()
         if failure:
             raise failure[0]
+        return status
+
+    def _require_driver(self, head: Node, status: int) -> None:
+        """Refuse the result of a driver that broke down."""
+        log = self.folder / "driver.log"
         if status not in (0, TIME_WAS_UP):
             raise SchedlabError(
                 f"the driver ended with status {status}: {log.read_text()[-500:]}",
@@ -328,7 +370,6 @@ class Trial:
                 node=head.name,
                 log=log,
             )
-        return status == 0
 
     def _keep_consoles(self, testbed: Testbed) -> None:
         """Keep the guests' console output since the restore, where there is any."""

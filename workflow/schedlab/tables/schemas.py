@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from schedlab.schedulers.base import TIMESTAMPS
 
-VERSION = "schedlab.tables/4"
+VERSION = "schedlab.tables/5"
 """Version 2: samples carry the lineage of their trial; rows say whose they are.
 
 Version 3: jobs carry the instants of their ranks.
@@ -21,6 +21,9 @@ Version 4: waits, turnarounds and slowdowns begin when a job was due, not when i
 parts of the wait are called lateness, submission, scheduling and launch. `valid` judges the
 measurement alone; jobs without an end count with lower bounds (`at_least`). Trials carry digests of
 their trace and of their host's description.
+
+Version 5: costs of daemons are by systemd unit where one has no jobs in it, and say whose they are;
+trials say whether payloads ran, and what bounded the submissions under way.
 """
 
 # The same few strings over millions of rows.
@@ -52,7 +55,9 @@ class Column(NamedTuple):
 KEYS = (
     Column("trial", pa.string(), "", "id of the trial: cluster.workload.repetition"),
     Column("cluster", pa.string(), "", "id of the cluster: scheduler-n(nodes)"),
-    Column("scheduler", pa.string(), "", "scheduler"),
+    Column("scheduler", pa.string(), "", "name of the variant, which is that of its series"),
+    Column("adapter", pa.string(), "", "scheduler that the variant is one of"),
+    Column("snapshot", pa.int32(), "1", "which of equal clusters, each made anew, from 1"),
     Column("source", pa.string(), "", "name of the import that it is from; empty for one's own"),
     Column("workload", pa.string(), "", "name of the workload"),
     Column("repetition", pa.int32(), "1", "repetition, from 1"),
@@ -113,9 +118,13 @@ _COST = pa.list_(
         [
             ("node", pa.string()),
             ("process", pa.string()),
+            ("group", pa.string()),
             ("cpu_s", pa.float64()),
+            ("process_cpu_s", pa.float64()),
+            ("unit_cpu_s", pa.float64()),
             ("rss_bytes", pa.float64()),
             ("peak_rss_bytes", pa.float64()),
+            ("unit_peak_bytes", pa.float64()),
         ]
     )
 )
@@ -125,6 +134,7 @@ _N = pa.int32()
 
 CONDITIONS = (
     Column("kind", pa.string(), "", "kind of the workload"),
+    Column("payload", pa.bool_(), "", "jobs ran their payload; false: the submitter's ceiling"),
     Column("order", _N, "1", "place in the random order of trials, from 0"),
     Column("nodes", _N, "1", "compute nodes"),
     Column("cpus_per_node", _N, "1", "processors of a compute node"),
@@ -185,6 +195,8 @@ OUTCOME = (
     Column("daemons", _WORDS, "", "the scheduler's daemons that died or started again, in words"),
     Column("told", _WORDS, "", "fates other than completed, with what the scheduler said most"),
     Column("concurrency", _N, "1", "most submissions that were under way at one time"),
+    Column("concurrency_bound", _N, "1", "most that could be; jobs that are due wait only above"),
+    Column("backlog", _N, "1", "most submissions that were due at one time and had not begun"),
 )
 
 FATES = (

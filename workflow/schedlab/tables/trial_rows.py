@@ -11,9 +11,9 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
+from schedlab.metrics.costs import daemon_costs, daemon_failures
 from schedlab.metrics.jobs import concurrency
-from schedlab.metrics.machine import daemon_failures
-from schedlab.metrics.trial_values import trial_metrics
+from schedlab.metrics.trial_values import trial_metrics, without_payload
 from schedlab.outside.foreign import foreign
 from schedlab.outside.json_text import read_json
 from schedlab.results.digests import digest
@@ -101,10 +101,13 @@ def _read_trial(folder: Path, origin: str) -> TrialRows:
     trace = read_trace(folder / "trace.json")
     scheduler = get_scheduler(facts["scheduler"])
     clocks = node_clocks(conditions)
+    variant = facts.get("variant", facts["scheduler"])
     keys = {
         "trial": label(origin, record["id"]),
-        "cluster": label(origin, facts["cluster"]),
-        "scheduler": label(origin, facts["scheduler"]),
+        "cluster": label(origin, f"{variant}-n{facts['nodes']}"),
+        "scheduler": label(origin, variant),
+        "adapter": facts["scheduler"],
+        "snapshot": facts.get("number", 1),
         "source": origin,
         "workload": facts["workload"],
         "repetition": facts["repetition"],
@@ -121,9 +124,12 @@ def _read_trial(folder: Path, origin: str) -> TrialRows:
         before, after = (costs[moment].get("head", {}) for moment in ("start", "end"))
         daemons = daemon_failures(before, after, scheduler.daemons()["head"])
     end = _observed_s(driver, clocks, conditions)
-    metrics = trial_metrics(frame, trace, costs.get("start", {}), costs.get("end", {}), end)
+    metrics = trial_metrics(frame, trace, _costs(conditions, scheduler), end)
+    if not scheduler.payload:
+        metrics = without_payload(metrics)
     columns = _conditions(record, clocks)
-    checks = trial_checks(record, driver, frame, clocks, daemons, gang=scheduler.gang)
+    checks = trial_checks(record, driver, frame, clocks, daemons,
+                          gang=scheduler.gang, payload=scheduler.payload)  # fmt: skip
     checks += measure_checks(metrics, columns["clock_uncertainty_s"])
     failed = [check for check in checks if check.verdict == FAILED]
     withheld = {name for check in failed for name in check.withholds}
@@ -133,6 +139,7 @@ def _read_trial(folder: Path, origin: str) -> TrialRows:
         **keys,
         **columns,
         "kind": trace.kind,
+        "payload": scheduler.payload,
         "cores": trace.machine.cores,
         "trace": _same_jobs(trace),
         "settings": json.dumps(scheduler.settings(folder / "native"), sort_keys=True),
@@ -148,10 +155,29 @@ def _read_trial(folder: Path, origin: str) -> TrialRows:
         "daemons": daemons,
         "told": fates_told(frame),
         "concurrency": _concurrency(folder),
+        "concurrency_bound": driver.get("concurrency", {}).get("bound"),
+        "backlog": driver.get("concurrency", {}).get("backlog"),
         **{name: None if name in withheld else value for name, value in metrics.items()},
         "start_ns": int(conditions.get("start_ns", 0)),
     }
     return TrialRows(jobs, trial, folder)
+
+
+def _costs(conditions: Mapping[str, Any], scheduler: Scheduler) -> list[dict[str, Any]]:
+    """Costs of the scheduler's daemons, by their units where there are any."""
+    processes, units = conditions.get("daemon_cost", {}), conditions.get("unit_cost", {})
+    return daemon_costs(
+        processes.get("start", {}),
+        processes.get("end", {}),
+        units.get("start", {}),
+        units.get("end", {}),
+        {
+            name: inside
+            for of_role in scheduler.cost_units().values()
+            for name, inside in of_role.items()
+        },
+        scheduler.client,
+    )
 
 
 def _observed_s(

@@ -41,7 +41,7 @@ apart from the scrapes, so what is lost between two samples is the shape of a cu
 MEMORY_PART = 0.80
 """Least part of the declared memory that a guest's kernel reports: it keeps some for itself."""
 RESOLUTION_NS = 1_000_000
-"""Coarsest clock that instants come from (slurmctld's log), for the check of their order."""
+"""Coarsest clock that instants come from (a scheduler's own log, 1 ms), for the order check."""
 
 _ORDER = ("submit", "allocated", "started", "finished", "completed")
 _WAITS = ("wait_mean_s", "wait_median_s", "wait_p99_s", "wait_max_s")
@@ -124,6 +124,7 @@ def trial_checks(
     daemons: Sequence[str],
     *,
     gang: bool,
+    payload: bool = True,
 ) -> list[Check]:
     """Checks of a whole trial.
 
@@ -142,6 +143,8 @@ def trial_checks(
         is what could not be asked of it afterwards.
     gang : bool
         Whether all ranks of a job start together.
+    payload : bool
+        Whether jobs run their payload, which stamps.
     """
     conditions = record["conditions"]
     health, not_taken = conditions.get("health", {}).get("after"), conditions.get("not_taken")
@@ -161,7 +164,9 @@ def trial_checks(
         counted("guests that restarted", _restarted(conditions)),
         counted("failed health checks afterwards", None if health is None or daemons else health),
         counted("records not taken", None if not_taken is None or daemons else not_taken),
-        counted("completed jobs without stamps", none_if_broken(_missing(jobs))),
+        counted(
+            "completed jobs without stamps", none_if_broken(_missing(jobs)) if payload else None
+        ),
         instants_in_order(jobs, clocks, gang=gang),
         _monitoring(conditions),
         *_host(conditions),

@@ -217,7 +217,9 @@ def _renamed_network(testbed: Testbed, cluster: str, xml: str) -> str:
     return ElementTree.tostring(root, encoding="unicode")
 
 
-def restore(testbed: Testbed, folder: Path, *, paused: bool = False) -> dict[str, Any]:
+def restore(
+    testbed: Testbed, folder: Path, *, cluster: str | None = None, paused: bool = False
+) -> dict[str, Any]:
     """Restore a cluster onto throw-away overlays in the job's scratch folder.
 
     The snapshot's own files are only read.
@@ -228,6 +230,9 @@ def restore(testbed: Testbed, folder: Path, *, paused: bool = False) -> dict[str
         The job's testbed.
     folder : pathlib.Path
         Snapshot folder.
+    cluster : str, optional
+        Id that the restored cluster gets; by default that under which it was saved. Several
+        clusters are made from one provisioned snapshot.
     paused : bool
         Leave the nodes paused. Nodes that boot are then paused before their first instruction.
 
@@ -239,7 +244,7 @@ def restore(testbed: Testbed, folder: Path, *, paused: bool = False) -> dict[str
     """
     start = time.monotonic()
     manifest = load_manifest(folder)
-    cluster = manifest["cluster"]
+    cluster = cluster or str(manifest["cluster"])
     scratch = testbed.scratch / cluster
     scratch.mkdir(parents=True, exist_ok=True)
     connection = testbed.connection

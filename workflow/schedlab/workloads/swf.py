@@ -14,9 +14,8 @@ from pydantic import Field
 from schedlab.errors import SchedlabError
 from schedlab.printing import brief
 from schedlab.privacy.identity import identity
+from schedlab.workloads.archive.swf_file import SwfJob, machine_size
 from schedlab.workloads.registry import LONGEST, Problem, Workload, register
-from schedlab.workloads.swf_file import SwfJob, machine_size
-from schedlab.workloads.swf_table import read_table
 from schedlab.workloads.trace import BOUNDED_SLOWDOWN_THRESHOLD, Job, Machine
 
 # Added to the scaled limit of every job (s). A launch takes seconds on an emulated guest; they do
@@ -70,6 +69,9 @@ class Swf(Workload):
         return [Path(self.file)]
 
     def _slice(self, path: Path) -> _Slice:
+        # Only who reads a trace needs numpy, whose import takes a tenth of a second.
+        from schedlab.workloads.archive.swf_table import read_table
+
         table = read_table(path)
         wanted = self.start + self.jobs
         usable = table.usable(wanted)

@@ -34,6 +34,9 @@ API = {
     "certificate": "/etc/kubernetes/driver/client.crt",
     "key": "/etc/kubernetes/driver/client.key",
     "authority": "/etc/kubernetes/pki/ca.crt",
+    "answer": {"id": "metadata.name", "message": ["message"]},
+    # Names are the driver's own, and taken only once.
+    "repeat": True,
 }
 """The API server, seen from the head, and as whom the driver and the checks go there."""
 HEALTH_STAMPS = "/var/lib/schedlab/health.txt"
@@ -204,6 +207,16 @@ class KubernetesBase(Scheduler):
             "compute": ["kubelet", "containerd", "containerd-shim-runc-v2"],
         }
 
+    def cost_units(self) -> dict[str, dict[str, list[str]]]:
+        """Every daemon's own; containerd's has its shims, and pods have groups elsewhere."""
+        return {
+            "head": {name: [name] for name in self.daemons()["head"]},
+            "compute": {
+                "kubelet": ["kubelet"],
+                "containerd": ["containerd", "containerd-shim-runc-v2"],
+            },
+        }
+
     def running(self, native: Path) -> dict[str, dict[str, str]]:
         """Flags of the control plane's processes as they ran."""
         return manifest.flags(text_of(native / "processes.txt"), self.daemons()["head"])
@@ -221,8 +234,11 @@ class KubernetesBase(Scheduler):
         return {
             "accounting": f"none; audit log of the API server ({mode})",
             "client limits": manifest.client_limits(running, self.client_defaults())
-            + f"; requests {'limited' if self._fair(running) else 'not limited'} by the API server;"
-            " submission over kept connections",
+            + f"; requests {'limited' if self._fair(running) else 'not limited'} by the API server",
+            "submission": "by the API, one request a job over kept connections; further ones are"
+            " opened when all are in use",
+            "costs": "by systemd unit (control group): containerd's has its shims and runc; pods"
+            " have groups of their own and do not count",
             "logging level": manifest.log_levels(running),
         }
 
@@ -261,7 +277,7 @@ class KubernetesBase(Scheduler):
             "kubernetes_arguments": self.arguments(settings),
             "kubernetes_units": {"head": list(self.units), "compute": ["containerd", "kubelet"]},
             "kubernetes_job_group": self.kind.group,
-            "monitoring_processes": self.daemons(),
+            **self.cost_variables(),
         }
 
     def arguments(self, settings: Mapping[str, str]) -> dict[str, list[str]]:

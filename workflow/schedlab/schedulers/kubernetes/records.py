@@ -120,7 +120,7 @@ def events(audit: str) -> Iterator[dict[str, Any]]:
 class _Found:
     """What was found of a job, and of its pods by rank and name.
 
-    A rank has several pods where one was replaced; Volcano gives the next one the same name.
+    A rank has several pods where one was replaced; some schedulers give the next one the same name.
     """
 
     job: NativeJob = field(default_factory=NativeJob)

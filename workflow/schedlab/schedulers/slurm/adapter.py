@@ -1,4 +1,4 @@
-"""Slurm: submission by sbatch, instants from slurmctld's log.
+"""Slurm: submission by slurmrestd or sbatch, instants from slurmctld's log.
 
 Slurm's own job records are precise to 1 s; the controller's log (LogTimeFormat=iso8601_ms) is
 precise to 1 ms and costs the scheduler nothing extra, so instants come from there and only
@@ -7,7 +7,6 @@ states, exit codes and allocations from `scontrol show job`.
 
 from __future__ import annotations
 
-import math
 import re
 import secrets
 from collections.abc import Mapping, Sequence
@@ -15,8 +14,6 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from schedlab.schedulers.base import (
-    PAYLOAD,
-    STAMPS,
     Exporter,
     Request,
     Scheduler,
@@ -27,6 +24,7 @@ from schedlab.schedulers.register import register
 from schedlab.schedulers.rows import assemble, driver_rows, text_of
 from schedlab.schedulers.settings import Setting
 from schedlab.schedulers.slurm import records
+from schedlab.schedulers.slurm import submission as ways
 from schedlab.workloads.registry import Problem
 from schedlab.workloads.trace import Job, Trace
 
@@ -87,10 +85,18 @@ class Slurm(Scheduler):
     image: ClassVar[str] = "slurm"
     roles: ClassVar[tuple[str, ...]] = ("common", "slurm", "monitoring")
     cost_port: ClassVar[int] = 9101
+    client: ClassVar[tuple[str, ...]] = ("slurmrestd",)
     other_settings: ClassVar[Setting | None] = Setting(
         "", "any other key of slurm.conf", _VALUE, _ALLOWED
     )
     native_settings: ClassVar[Mapping[str, Setting]] = {
+        "submission": Setting(
+            ways.API,
+            "not of slurm.conf; how jobs are submitted: api, requests to slurmrestd on the head"
+            " (Slurm 23.11 and later); cli, sbatch",
+            f"{ways.API}|{ways.CLI}",
+            f"{ways.API} or {ways.CLI}",
+        ),
         "AccountingStorageType": Setting(
             "accounting_storage/none", "plugin that stores accounting records"
         ),
@@ -133,7 +139,7 @@ class Slurm(Scheduler):
     }
 
     def translate(self, job: Job, trace: Trace) -> Submission:
-        """`sbatch` with the script on standard input.
+        """A request to slurmrestd, or sbatch with the script on standard input.
 
         A job on one node is the payload itself in the batch step; on more, the batch step starts
         one rank per node with srun. All are submitted by the one guest user; the neutral user
@@ -145,44 +151,23 @@ class Slurm(Scheduler):
             When the job has a priority: an unprivileged user cannot raise it.
         """
         refuse_priority(job, trace)
-        payload = f"exec {PAYLOAD} {STAMPS} {job.job}"
-        end = f"{job.runtime:.6f} sleep"
-        if job.nodes == 1:
-            command = f"{payload} 0 {end}"
-        else:
-            # srun does not take the processors per task over from sbatch in all versions.
-            command = (
-                f"exec srun --nodes={job.nodes} --ntasks-per-node=1 --cpus-per-task={job.cpus}"
-                f" /bin/sh -c '{payload} \"$SLURM_PROCID\" {end}'"
-            )
+        if self.in_force["submission"] == ways.API:
+            return Submission(job=job.job, arrival=job.arrival, request=ways.request(job))
         return Submission(
             job=job.job,
             arrival=job.arrival,
-            argv=[
-                "sbatch",
-                "--parsable",
-                f"--job-name=job{job.job}",
-                f"--nodes={job.nodes}",
-                "--ntasks-per-node=1",
-                f"--cpus-per-task={job.cpus}",
-                # Slurm counts limits in minutes; what it would round is rounded here, in sight.
-                f"--time={math.ceil(job.walltime / 60)}",
-                # A job that is run again would hide the failure and stamp its ranks twice.
-                "--no-requeue",
-                "--input=/dev/null",
-                "--output=/dev/null",
-                "--error=/dev/null",
-                "--chdir=/tmp",
-                f"--comment=user={job.user}",
-            ],
-            stdin=f"#!/bin/sh\n{command}\n",
+            argv=ways.options(job),
+            stdin=ways.script(job),
         )
 
     def read_back(self, submission: Mapping[str, Any]) -> Request:
-        """Options of sbatch, and the payload's seconds in the script."""
-        options = dict(re.findall(r"--([a-z-]+)=(\S+)", " ".join(submission["argv"])))
-        seconds = re.findall(r"(\S+) sleep", submission["stdin"])
-        return Request(int(options["nodes"]), int(options["cpus-per-task"]), float(seconds[-1]))
+        """Fields of the request or options of sbatch, and the payload's seconds in the script."""
+        return ways.asked(submission)
+
+    def plan_extra(self) -> dict[str, Any]:
+        """Where the driver finds slurmrestd."""
+        by_api = self.in_force["submission"] == ways.API
+        return {"api": ways.SERVER} if by_api else {}
 
     def completion(self) -> dict[str, str]:
         """Lines of the controller's log that end a job, however it ended."""
@@ -218,7 +203,7 @@ class Slurm(Scheduler):
 
     def configuration_files(self) -> dict[str, str]:
         """Rendered configuration on the head."""
-        return {"slurm.conf": CONFIGURATION}
+        return {"slurm.conf": CONFIGURATION, "submission.txt": ways.RECORD}
 
     def exporters(self) -> list[Exporter]:
         """node_exporter on all nodes, the project's own collector on all nodes."""
@@ -231,7 +216,25 @@ class Slurm(Scheduler):
 
     def daemons(self) -> dict[str, list[str]]:
         """Processes of Slurm; munged authenticates every message."""
-        return {"head": ["slurmctld", "munged"], "compute": ["slurmd", "slurmstepd", "munged"]}
+        return {
+            "head": ["slurmctld", "munged", "slurmrestd"],
+            "compute": ["slurmd", "slurmstepd", "munged"],
+        }
+
+    def cost_units(self) -> dict[str, dict[str, list[str]]]:
+        """Not slurmd's: jobs run in its control group, as Slurm's use of groups is off.
+
+        So slurmd and slurmstepd are counted by process, which misses what a slurmstepd used after
+        it was last seen: their cost is a lower bound.
+        """
+        return {
+            "head": {
+                "slurmctld": ["slurmctld"],
+                "munge": ["munged"],
+                "slurmrestd": ["slurmrestd"],
+            },
+            "compute": {"munge": ["munged"]},
+        }
 
     def settings(self, native: Path) -> dict[str, Any]:
         """What bounds the results, as `scontrol show config` had it.
@@ -243,19 +246,27 @@ class Slurm(Scheduler):
         wanted = {key.lower() for key in (*_PARITY, *self.native_settings)} | {
             key.lower() for key in written if not _PLACE.search(key)
         }
-        return {key: text for key, text in sorted(in_force.items()) if key.lower() in wanted}
+        found = {key: text for key, text in sorted(in_force.items()) if key.lower() in wanted}
+        record = text_of(native / "submission.txt").strip()
+        return found | ({"submission": record} if record else {})
 
     def parity(self, native: Path) -> dict[str, str]:
         """Parity manifest."""
-        return records.parity(self.settings(native))
+        return records.parity(self.settings(native)) | {
+            "submission": ways.told(text_of(native / "submission.txt")),
+            "costs": "slurmctld, munge and slurmrestd by systemd unit (control group); slurmd and"
+            " slurmstepd by process, for jobs run in slurmd's unit: what a slurmstepd used after"
+            " it was last seen is missed",
+        }
 
     def counters(self, native: Path) -> dict[str, float]:
         """Counters of sdiag; since the controller's start, so over the health gate too."""
         return records.sdiag(text_of(native / "sdiag.txt"))
 
     def health(self, nodes: int) -> list[str]:
-        """Every node idle, and a job over all of them."""
+        """Jobs can be submitted, every node is idle, and a job runs over all of them."""
         return [
+            ways.check(),
             # One line a node; a state such as idle* (no answer) or drained does not count.
             f'test "$(sinfo --noheader --Node --format=%T | grep -cx idle)" -eq {nodes}',
             f"srun --nodes={nodes} --ntasks-per-node=1 --time=1 --immediate=60 /bin/true",
@@ -273,12 +284,14 @@ class Slurm(Scheduler):
 
     def variables(self, settings: Mapping[str, str]) -> dict[str, Any]:
         """Also the controller's own counters, which the collector on the head reads."""
-        return super().variables(settings) | {
+        own = {key: text for key, text in settings.items() if key != "submission"}
+        return super().variables(own) | {
+            "slurm_submission": settings["submission"],
             "monitoring_counters": {
                 "metric": "schedlab_slurm_sdiag",
                 "command": "sdiag",
                 "period": COUNTERS_PERIOD,
-            }
+            },
         }
 
     def settings_problems(self, overrides: Mapping[str, str]) -> list[Problem]:

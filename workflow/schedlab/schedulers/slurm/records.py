@@ -57,7 +57,7 @@ _SOURCES = {
 _CAUSES = {"OOM failure": "OUT_OF_MEMORY", "cancelled by node failure": "NODE_FAIL"}
 MOST_NODES = 10_000
 """Most names in a host list: far more than the nodes of a cluster (`nodes` of the experiment)."""
-_LONGEST = 255  # of a host name
+_LONGEST_NAME = 255  # of a host
 _PASSING = {
     "RUNNING", "SUSPENDED", "COMPLETING", "CONFIGURING", "STAGE_OUT", "STOPPED", "SIGNALING",
     "RESIZING",
@@ -118,8 +118,8 @@ def _expanded(text: str) -> list[str]:
             raise ValueError("a bracket is not closed or not opened")
         first, *others = piece.split(",")
         # Before it is copied to each name.
-        if len(begun[0]) + len(first) > _LONGEST:
-            raise ValueError(f"a name is longer than {_LONGEST} characters")
+        if len(begun[0]) + len(first) > _LONGEST_NAME:
+            raise ValueError(f"a name is longer than {_LONGEST_NAME} characters")
         begun = [start + first for start in begun]
         for other in others:
             names += begun
@@ -274,8 +274,7 @@ def parity(settings: Mapping[str, str]) -> dict[str, str]:
         "accounting": told("AccountingStorageType", "JobAcctGatherType", "JobCompType"),
         "scheduling period": "at every submission and end of a job; "
         + told_parameters("sched_min_interval", "sched_interval", "batch_sched_delay"),
-        "client limits": f"rate limit of requests {'on' if limited else 'off'};"
-        " a process and a connection for each submission",
+        "client limits": f"rate limit of requests {'on' if limited else 'off'}",
         "back-fill": f"yes: {told_parameters('bf_interval')} s" if backfill else "no",
         "priority": told("PriorityType"),
         "preemption": told("PreemptType"),

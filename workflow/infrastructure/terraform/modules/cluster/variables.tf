@@ -26,8 +26,8 @@ variable "cluster" {
   nullable    = false
 
   validation {
-    condition     = can(regex("^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$", var.cluster))
-    error_message = "cluster must have 1 to 32 lower-case letters, digits or inner hyphens, for example \"alpha-n2\"."
+    condition     = can(regex("^[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?$", var.cluster))
+    error_message = "cluster must have 1 to 64 lower-case letters, digits or inner hyphens, for example \"alpha-n2\"."
   }
 }
 

@@ -7,7 +7,7 @@ fail() {
     exit 1
 }
 
-for program in slurmctld slurmd; do
+for program in slurmctld slurmd slurmrestd; do
     "$program" -V || fail "$program does not run"
     ! systemctl is-enabled --quiet "$program" || fail "$program starts before it is configured"
 done

@@ -20,7 +20,7 @@ import numpy as np
 
 from schedlab.errors import SchedlabError
 from schedlab.paths import cache_root
-from schedlab.workloads.swf_file import (
+from schedlab.workloads.archive.swf_file import (
     AMOUNTS,
     CANCELLED,
     FIELDS,

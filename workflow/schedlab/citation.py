@@ -1,4 +1,4 @@
-"""How a bundle is cited, and what Zenodo asks for: both from the project's CITATION.cff."""
+"""Citation of a bundle and its metadata for Zenodo, both made from the project's CITATION.cff."""
 
 from __future__ import annotations
 
@@ -13,10 +13,15 @@ from schedlab.errors import SchedlabError
 def read_citation(content: bytes | None) -> dict[str, Any]:
     """Read CITATION.cff.
 
+    Parameters
+    ----------
+    content : bytes or None
+        Content of the file; None if the commit has none.
+
     Raises
     ------
     SchedlabError
-        When it is missing or lacks what a citation needs.
+        The file is missing, is not YAML, or lacks a key that a citation needs.
     """
     remedy = "CITATION.cff at the root of the checkout needs title, version, license and authors"
     try:
@@ -32,7 +37,7 @@ def read_citation(content: bytes | None) -> dict[str, Any]:
 
 
 def author_names(citation: dict[str, Any]) -> list[str]:
-    """Names of the authors: an organisation's, or a person's family name first."""
+    """Return the names of the authors. The family name of a person comes first."""
     return [
         str(author["name"])
         if "name" in author
@@ -42,16 +47,16 @@ def author_names(citation: dict[str, Any]) -> list[str]:
 
 
 def zenodo(citation: dict[str, Any], name: str, date: str) -> bytes:
-    """Metadata with which Zenodo deposits the bundle (``.zenodo.json``).
+    """Return the metadata with which Zenodo deposits the bundle (``.zenodo.json``).
 
     Parameters
     ----------
     citation : dict
-        Of the software.
+        Content of CITATION.cff.
     name : str
-        Of the experiment.
+        Name of the experiment.
     date : str
-        Of the newest record.
+        Date of the newest record, ISO 8601.
     """
     creators = []
     for person, shown in zip(citation["authors"], author_names(citation), strict=True):

@@ -1,0 +1,104 @@
+"""`make clean` removes a results folder that schedlab made, and nothing else."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from schedlab.cli.main import main
+from schedlab.paths import CHECKOUT
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A checkout as far as `make clean` sees it, with results of two names."""
+    root = tmp_path / "lab"
+    (root / ".venv" / "bin").mkdir(parents=True)
+    (root / ".snakemake").mkdir()
+    (root / "workflow").mkdir()
+    shutil.copytree(CHECKOUT / "workflow" / "schedlab", root / "workflow" / "schedlab")
+    shutil.copy(CHECKOUT / "Makefile", root)
+    command = root / ".venv" / "bin" / "schedlab"
+    command.write_text(f'#!/bin/sh\nPYTHONPATH=workflow exec {sys.executable} -m schedlab "$@"\n')
+    command.chmod(0o755)
+    for name in ("old", "results", "old results"):
+        made(root / name)
+    return root
+
+
+def made(folder: Path) -> Path:
+    """A results folder as a run leaves it."""
+    folder.mkdir(parents=True)
+    (folder / ".lock").touch()
+    (folder / "report.html").write_text("a report")
+    return folder
+
+
+def clean(checkout: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    names = {name: text for name, text in os.environ.items() if not name.startswith("SCHEDLAB")}
+    return subprocess.run(
+        ["make", "clean", *arguments],
+        cwd=checkout, env=names | environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+def test_removes_the_results_and_says_so(checkout: Path) -> None:
+    done = clean(checkout)
+    assert done.returncode == 0, done.stderr
+    assert not (checkout / "results").exists() and not (checkout / ".snakemake").exists()
+    assert "removed results\n" in done.stdout and ".snakemake\n" in done.stdout
+    assert clean(checkout).returncode == 0, "nothing to remove is no failure"
+
+
+def test_a_blank_in_the_name_removes_nothing_else(checkout: Path) -> None:
+    done = clean(checkout, "RESULTS=old results")
+    assert done.returncode == 0, done.stderr
+    assert not (checkout / "old results").exists()
+    assert (checkout / "old").exists() and (checkout / "results").exists()
+
+
+def test_refuses_a_folder_of_the_environment(checkout: Path) -> None:
+    other = checkout.parent / "other"
+    other.mkdir()
+    (other / "thesis.tex").write_text("years of work")
+    done = clean(checkout, RESULTS=str(other))
+    assert done.returncode and "is not removed" in done.stderr and "remedy:" in done.stderr
+    assert (other / "thesis.tex").exists() and (checkout / ".snakemake").exists()
+
+
+@pytest.mark.parametrize("name", ["..", "/", ".", "", "workflow", "link", "link/", "../other", "f"])
+def test_refuses_what_is_no_results_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    checkout, other = tmp_path / "lab", tmp_path / "other"
+    # A run with a foolish name leaves its marks there too.
+    for folder in (tmp_path / "lab" / "workflow", checkout / "old"):
+        made(folder)
+    for folder in (tmp_path, checkout):
+        (folder / ".lock").touch()
+    other.mkdir()
+    (other / ".lock").write_text("of another program")
+    (checkout / "f").touch()
+    (checkout / "link").symlink_to("old")
+    monkeypatch.setattr("schedlab.paths.CHECKOUT", checkout)
+    monkeypatch.chdir(checkout)
+    kept = sorted(tmp_path.rglob("*"))
+    done = CliRunner().invoke(main, ["clean", "--results", name])
+    assert done.exit_code == 1 and "is not removed" in done.output and "remedy:" in done.output
+    assert sorted(tmp_path.rglob("*")) == kept
+
+
+def test_refuses_results_that_a_run_works_on(tmp_path: Path) -> None:
+    results = made(tmp_path / "results")
+    with (results / ".lock").open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        done = CliRunner().invoke(main, ["clean", "--results", str(results)])
+    assert done.exit_code == 1 and "a run works on it" in done.output
+    assert (results / "report.html").exists()

@@ -1,0 +1,215 @@
+"""Checks of machines and images against the host: those of every variant.
+
+A fault lies at the key of the variant where it writes that section, else at the experiment's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from schedlab.config.host_facts import HostFacts
+from schedlab.config.messages import did_you_mean
+from schedlab.config.model import Experiment
+from schedlab.config.sections import CloudImage, DebianImage, Guest, Placement
+from schedlab.config.variants import Variant
+from schedlab.printing import brief
+from schedlab.workloads import Problem
+
+
+@dataclass(frozen=True)
+class View:
+    """One variant's machines, and where they are written.
+
+    Attributes
+    ----------
+    place : int
+        Its place in the list of variants.
+    largest : int
+        Compute nodes of its largest cluster.
+    """
+
+    place: int
+    variant: Variant
+    largest: int
+    head: Guest
+    node: Guest
+    placement: Placement
+    image: DebianImage | CloudImage
+
+    def key(self, key: str) -> str:
+        """Key of the file that decides one of the variant's."""
+        section = key.partition(".")[0]
+        own = getattr(self.variant, section) is not None
+        return f"schedulers[{self.place}].{key}" if own else key
+
+
+def views(experiment: Experiment) -> Iterator[View]:
+    """Every variant that is written."""
+    for place, variant in enumerate(experiment.schedulers):
+        yield View(
+            place,
+            variant,
+            max(experiment.nodes),
+            variant.head or experiment.head,
+            variant.node or experiment.node,
+            variant.placement or experiment.placement,
+            variant.image or experiment.image,
+        )
+
+
+def processors(experiment: Experiment, host: HostFacts) -> Iterator[Problem]:
+    """Clusters with more virtual processors than their placement allows on this host."""
+    for view in views(experiment):
+        yield from _processors(view, host)
+
+
+def _processors(view: View, host: HostFacts) -> Iterator[Problem]:
+    largest = view.head.vcpus + view.largest * view.node.vcpus
+    if largest <= host.cores:
+        return
+    shape = (
+        f"{largest} vCPUs (head {view.head.vcpus} + {view.largest} nodes of "
+        f"{view.node.vcpus}) on {host.cores} host cores"
+    )
+    smaller = "lower nodes, node.vcpus or head.vcpus"
+    if view.placement.pinning == "exclusive":
+        yield Problem(
+            view.key("placement.pinning"),
+            "exclusive",
+            f"needs a core for each of {shape}",
+            f"{smaller}, or use spread with oversubscribe: true",
+        )
+    elif not view.placement.oversubscribe:
+        yield Problem(
+            view.key("placement.oversubscribe"),
+            False,
+            f"{shape} oversubscribe the host",
+            f"{smaller}, or set oversubscribe: true and read timings with care",
+        )
+
+
+def memory(experiment: Experiment, host: HostFacts) -> Iterator[Problem]:
+    """Clusters that need more memory than there is, or than the limit."""
+    limits = [("the host's", host.memory_mib), ("limits.memory", experiment.limits.memory_mib)]
+    for view in views(experiment):
+        pages = [("the reserved huge pages'", host.hugepages_mib)] * view.placement.hugepages
+        yield from _memory(view, limits + pages)
+
+
+def _memory(view: View, bounds: Sequence[tuple[str, int]]) -> Iterator[Problem]:
+    needed = view.head.memory_mib + view.largest * view.node.memory_mib
+    for name, bound in bounds:
+        if needed > bound:
+            yield Problem(
+                view.key("node.memory"),
+                view.node.memory,
+                f"the largest cluster ({view.largest} nodes and the head) needs {needed} MiB, "
+                f"more than {name} {bound} MiB",
+                "lower node.memory, head.memory or nodes"
+                + {"limits.memory": ", or raise limits.memory", "the host's": ""}.get(
+                    name, ", or reserve more (sysctl vm.nr_hugepages), or set hugepages: false"
+                ),
+            )
+
+
+def numa(experiment: Experiment, host: HostFacts) -> Iterator[Problem]:
+    """NUMA nodes that the host has not."""
+    for view in views(experiment):
+        wanted = view.placement.numa
+        if wanted is not None and wanted not in host.numa_nodes:
+            yield Problem(
+                view.key("placement.numa"),
+                wanted,
+                "the host has no such NUMA node",
+                f"use one of {', '.join(map(str, sorted(host.numa_nodes)))}, or null",
+            )
+
+
+def memory_floors(
+    experiment: Experiment, floors: Mapping[str, Mapping[str, int]]
+) -> Iterator[Problem]:
+    """Machines that are too small for their scheduler.
+
+    `floors` has for each scheduler role (`head`, `compute`) -> MiB.
+    """
+    for view in views(experiment):
+        name = view.variant.adapter
+        least = floors.get(name, {})
+        guests = {"head": ("head", view.head), "compute": ("node", view.node)}
+        for role, (section, guest) in guests.items():
+            if guest.memory_mib < least.get(role, 0):
+                key = view.key(f"{section}.memory")
+                yield Problem(
+                    key,
+                    guest.memory,
+                    f"too small for {name}, which needs {least[role]} MiB there",
+                    f"set {key} to {least[role]} MiB or more, or leave out {view.variant.name}",
+                )
+
+
+def pci(experiment: Experiment, host: HostFacts) -> Iterator[Problem]:
+    """PCI functions that the host has not, or that do not suffice."""
+    for view in views(experiment):
+        yield from _pci(view, host)
+
+
+def _pci(view: View, host: HostFacts) -> Iterator[Problem]:
+    addresses = view.placement.pci
+    for index, address in enumerate(addresses):
+        if host.pci is not None and address not in host.pci:
+            yield Problem(
+                view.key(f"placement.pci[{index}]"),
+                address,
+                "the host has no such PCI function",
+                "use one that lspci -D lists",
+            )
+    if 0 < len(addresses) < view.largest:
+        yield Problem(
+            view.key("placement.pci"),
+            addresses,
+            f"{len(addresses)} PCI functions for {view.largest} compute nodes",
+            "give one for each compute node of the largest cluster, or none",
+        )
+
+
+def disk(experiment: Experiment) -> Iterator[Problem]:
+    """Disks of images that are too small or too large."""
+    limit = experiment.limits
+    for view in views(experiment):
+        if not 1024 <= view.image.disk_mib <= limit.disk_mib:
+            yield Problem(
+                view.key("image.disk"),
+                view.image.disk,
+                f"outside 1 GiB to limits.disk ({limit.disk})",
+                "choose a size between them; disks are sparse, so 3 GiB costs what it holds",
+            )
+
+
+def images(experiment: Experiment, host: HostFacts) -> Iterator[Problem]:
+    """Releases that this machine does not know, and files that are not there."""
+    for view in views(experiment):
+        yield from _image(view, host)
+
+
+def _image(view: View, host: HostFacts) -> Iterator[Problem]:
+    image = view.image
+    if isinstance(image, DebianImage):
+        if host.suites is not None and image.suite not in host.suites:
+            yield Problem(
+                view.key("image.suite"),
+                image.suite,
+                "no Debian release that this machine knows (/usr/share/distro-info)",
+                did_you_mean(image.suite, sorted(host.suites)),
+            )
+    elif image.url.startswith("file://"):
+        path = Path(unquote(urlsplit(image.url).path))
+        if "\0" in str(path) or not path.is_file():
+            yield Problem(
+                view.key("image.url"),
+                image.url,
+                f"there is no file {brief(str(path))}",
+                "put the image there, or correct the URL: file:///folder/image.qcow2",
+            )

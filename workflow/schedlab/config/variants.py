@@ -1,0 +1,149 @@
+"""Variants: what an experiment compares, and how often each cell runs.
+
+A variant is a scheduler with settings, an image, machines and sampling of its own as far as it
+names them; what it leaves out is the experiment's. A plain name is a variant of that name.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import (
+    BeforeValidator,
+    Field,
+    GetJsonSchemaHandler,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
+
+from schedlab.config.sections import (
+    CloudImage,
+    DebianImage,
+    Guest,
+    Head,
+    Metrics,
+    NativeSettings,
+    Placement,
+    Section,
+)
+from schedlab.workloads.registry import Name
+
+SECTIONS = ("image", "node", "head", "placement", "metrics")
+"""Sections of an experiment of which a variant may write keys of its own."""
+
+AGAIN = "-again"
+"""End of the label under which a variant runs a second time."""
+
+Image = Annotated[DebianImage | CloudImage, Field(discriminator="kind")]
+
+
+class _Or:
+    """In the JSON schema, what may be written in place of a mapping."""
+
+    def __init__(self, kind: str) -> None:
+        self._kind = kind
+
+    def __get_pydantic_json_schema__(
+        self, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        return {"anyOf": [{"type": self._kind}, handler(core_schema)]}
+
+
+class Variant(Section):
+    """One series of an experiment: a scheduler, and what is its own."""
+
+    name: Annotated[Name, Field(max_length=32)] = Field(description="Its series everywhere.")
+    scheduler: str = Field(
+        default="", description="Registered scheduler; left out, that of the variant's name."
+    )
+    settings: NativeSettings = Field(
+        default={}, description="Native settings, over those of the experiment for its scheduler."
+    )
+    image: Image | None = Field(default=None, description="Keys over the experiment's section.")
+    node: Guest | None = Field(default=None, description="Keys over the experiment's section.")
+    head: Head | None = Field(default=None, description="Keys over the experiment's section.")
+    placement: Placement | None = Field(
+        default=None, description="Keys over the experiment's section."
+    )
+    metrics: Metrics | None = Field(default=None, description="Keys over the experiment's section.")
+
+    @property
+    def adapter(self) -> str:
+        """Name of its scheduler."""
+        return self.scheduler or self.name
+
+    def again(self) -> Variant:
+        """The same under another label."""
+        return self.model_copy(update={"name": self.name + AGAIN, "scheduler": self.adapter})
+
+    @model_serializer(mode="wrap")
+    def _short(self, handler: SerializerFunctionWrapHandler) -> Any:
+        """A plain name where nothing else is written, as before there were variants."""
+        written = {key: value for key, value in handler(self).items() if value}
+        return self.name if written.keys() == {"name"} else written
+
+
+def _from_name(value: Any) -> Any:
+    return {"name": value} if isinstance(value, str) else value
+
+
+NamedVariant = Annotated[Variant, BeforeValidator(_from_name), _Or("string")]
+
+
+class Repetitions(Section):
+    """How often each workload runs on each cluster, and on how many equal clusters."""
+
+    trials: int = Field(default=3, ge=1, le=1000, description="Trials of each cell and cluster.")
+    clusters: int = Field(
+        default=1, ge=1, le=100, description="Clusters, provisioned and configured anew, of a cell."
+    )
+
+    @model_serializer(mode="wrap")
+    def _short(self, handler: SerializerFunctionWrapHandler) -> Any:
+        return handler(self) if self.clusters > 1 else self.trials
+
+
+def _from_number(value: Any) -> Any:
+    return value if isinstance(value, dict | Repetitions) else {"trials": value}
+
+
+NumberOrRepetitions = Annotated[Repetitions, BeforeValidator(_from_number), _Or("integer")]
+
+
+def _one_form(value: Any) -> Any:
+    if not isinstance(value, bool | str):
+        raise ValueError(
+            "neither true nor false nor the name of a variant; write true for the first variant"
+        )
+    return value
+
+
+Again = Annotated[bool | str, BeforeValidator(_one_form)]
+"""Which variant runs a second time: true for the first, or its name."""
+
+
+def with_inherited(data: Any) -> Any:
+    """Data of an experiment in which variants' sections have the keys that they leave out.
+
+    It works on what is written, before its form is checked: whether a key was written or is a
+    default is not known later. An image of another kind inherits nothing.
+    """
+    if not isinstance(data, dict) or not isinstance(data.get("schedulers"), list):
+        return data
+    return {**data, "schedulers": [_filled(entry, data) for entry in data["schedulers"]]}
+
+
+def _filled(entry: Any, data: dict[str, Any]) -> Any:
+    if not isinstance(entry, dict):
+        return entry
+    filled = dict(entry)
+    for name in SECTIONS:
+        own = entry.get(name)
+        general = data.get(name, {"kind": DebianImage().kind} if name == "image" else {})
+        if not isinstance(own, dict) or not isinstance(general, dict):
+            continue
+        if own.get("kind", general.get("kind")) == general.get("kind"):
+            filled[name] = {**general, **own}
+    return filled

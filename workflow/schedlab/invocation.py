@@ -1,0 +1,67 @@
+"""What a user chose on Snakemake's command line: checked before anything starts."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from schedlab.errors import SchedlabError
+
+DEFAULTS = {"experiments": "config/experiments.yaml", "results": "results", "include": ""}
+"""What ``--config`` may set, and what holds without it."""
+
+
+def chosen(config: Mapping[str, Any], configfiles: Sequence[object] = ()) -> dict[str, str]:
+    """Return the value of each key of ``--config``.
+
+    Raises
+    ------
+    SchedlabError
+        For a key that nothing reads, a value that Snakemake did not keep as text, or a
+        ``--configfile``: another experiment than the user meant would run.
+    """
+    if configfiles:
+        raise SchedlabError(
+            f"--configfile {configfiles[0]} is not read: no file of Snakemake's is",
+            remedy="did you mean experiments? --config experiments=FILE",
+        )
+    for key in config:
+        if key not in DEFAULTS:
+            close = difflib.get_close_matches(key, DEFAULTS, 1, cutoff=0.5) or ["experiments"]
+            raise SchedlabError(
+                f"--config {key}={config[key]}: there is no key {key}",
+                remedy=f"did you mean {close[0]}? The keys are {', '.join(DEFAULTS)}",
+            )
+    values = {**DEFAULTS, **{key: value for key, value in config.items() if value is not None}}
+    for key, value in values.items():
+        # Snakemake reads 2024_11_26 and 20241126 as the same number.
+        if not isinstance(value, str):
+            raise SchedlabError(
+                f"--config {key}: Snakemake reads it as {value!r}, which is not text",
+                remedy=f"write ./ before it (--config {key}=./NAME), or choose another name",
+            )
+    return values
+
+
+def results_name(text: str, checkout: Path) -> str:
+    """Return the results folder as rules name it: without ``./`` and without a slash at the end.
+
+    Raises
+    ------
+    SchedlabError
+        For a name that rules cannot use, and for a folder that holds the checkout.
+    """
+    # Snakemake takes braces for wildcards, and its lists and logs have a path on one line.
+    if bad := [sign for sign in text if sign in "{}" or not sign.isprintable()]:
+        raise SchedlabError(
+            f"the results folder {text!r} has {bad[0]!r} in its name",
+            remedy="choose a name without braces and control characters",
+        )
+    if not text.strip() or checkout.resolve().is_relative_to(Path(text).resolve()):
+        raise SchedlabError(
+            f"the results folder {text!r} is the checkout or contains it",
+            remedy="choose a folder of its own, for example results",
+        )
+    return str(Path(text))

@@ -1,0 +1,391 @@
+"""The report's first sentences: what its tables say, in words, and no more than their verdicts say.
+
+Every sentence is made from rows that `schedlab.report.comparison` and the results table already
+show, and leads to them. Rows that say the same become one sentence, so that few remain.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Any, NamedTuple
+
+from schedlab.formatting import number
+from schedlab.metrics.comparable import NOT_COMPARABLE
+from schedlab.metrics.difference import EQUAL, LARGER, NO_DIFFERENCE, SMALLER
+from schedlab.metrics.statistics import CONFIDENCE, TOO_SMALL
+
+Row = Mapping[str, Any]
+
+IN_FULL = 2
+"""So many rows that say the same are told with all their numbers; of more, the ranges are told."""
+PERCENT = f"{100 * CONFIDENCE:g} %"
+
+
+class Piece(NamedTuple):
+    """Text of a sentence, and the element of the page that it leads to; empty for plain text."""
+
+    text: str
+    anchor: str = ""
+
+
+@dataclass
+class Sentence:
+    """One sentence of the first screen.
+
+    Parameters
+    ----------
+    kind : {"ahead", "same", "unknown", "estimate", "missing", "alarm"}
+        What it tells: a claimed difference; that two sides are the same; that these trials cannot
+        tell; an estimate of one side; what is not there; a reason to doubt the others.
+    pieces : list of Piece
+        Its text in parts.
+    """
+
+    kind: str
+    pieces: list[Piece] = field(default_factory=list)
+
+    @property
+    def text(self) -> str:
+        """The whole sentence as plain text."""
+        return "".join(piece.text for piece in self.pieces)
+
+
+class Claim(NamedTuple):
+    """One comparison with the row of the table that it is in."""
+
+    row: Row
+    title: str
+    value: Row
+
+    @property
+    def pair(self) -> tuple[str, str]:
+        """Names of both sides."""
+        return str(self.row["first"]), str(self.row["second"])
+
+    @property
+    def verdict(self) -> str:
+        """Verdict in the words of `schedlab.metrics`."""
+        return str(self.value["verdict"])
+
+
+def of_comparisons(differences: Row, *, floor: bool) -> list[Sentence]:
+    """Sentences on the table of differences between schedulers.
+
+    Parameters
+    ----------
+    differences : mapping
+        What `schedlab.report.comparison.differences` returned.
+    floor : bool
+        Whether a variant was compared with itself, so that a noise floor was applied.
+    """
+    claims = [
+        Claim(row, str(column["title"]).lower(), value)
+        for row in differences["rows"]
+        for column, value in zip(differences["columns"], row["values"], strict=True)
+    ]
+    found = [*_ahead(claims), *_same(claims), *_undecided(claims), *_not_compared(claims)]
+    decided = any(not claim.verdict.startswith(NOT_COMPARABLE) for claim in claims)
+    if decided and not floor:
+        text = "No variant ran a second time under another label, so no noise floor was applied."
+        found.append(Sentence("unknown", [Piece(text)]))
+    return found
+
+
+def of_noise(again: Row) -> list[Sentence]:
+    """Sentences on the variant that ran a second time: it should claim nothing.
+
+    Parameters
+    ----------
+    again : mapping
+        What `schedlab.report.comparison.again` returned.
+    """
+    claims = [
+        Claim({**again, **row}, str(column["title"]).lower(), value)
+        for row in again["rows"]
+        for column, value in zip(again["columns"], row["values"], strict=True)
+    ]
+    if not claims:
+        return []
+    first, second = again["first"], again["second"]
+    false = [claim for claim in claims if claim.verdict in (LARGER, SMALLER)]
+    told = [c for c in claims if c.verdict != TOO_SMALL and not _is_not_comparable(c)]
+    if false:
+        start = (
+            f"{first} and {second} are the same by construction, and yet a difference shows in"
+            f" {len(false)} of {len(told)} comparisons: "
+        )
+        end = ". Something else than the scheduler differs between trials: doubt small differences."
+        return [Sentence("alarm", [Piece(start), *_named(false), Piece(end)])]
+    if not told:
+        text = f"{first} ran a second time as {second}, but its noise floor was not tested: "
+        return [Sentence("unknown", [Piece(text), *_named(claims), Piece(".")])]
+    floors = f"; noise floor {_floors(told)}" if _floors(told) else ""
+    few = sum(claim.verdict == TOO_SMALL for claim in claims)
+    floors += f"; n too small in {few} more" if few else ""
+    pieces = [
+        Piece(f"{first} against itself (as {second}): no difference is claimed in "),
+        Piece(_any(told), str(told[0].row["anchor"])),
+        Piece(f"{floors}."),
+    ]
+    return [Sentence("same", pieces)]
+
+
+def of_estimates(results: Row, schedulers: Sequence[str]) -> list[Sentence]:
+    """Sentences of a report that compares nothing: makespan and median wait of each workload.
+
+    Parameters
+    ----------
+    results : mapping
+        What `schedlab.report.results_section.main_table` returned, its rows with an `anchor`.
+    schedulers : sequence of str
+        Names of the series in the tables.
+    """
+    if not results["rows"]:
+        return [Sentence("missing", [Piece("No trial is in the tables: nothing can be said.")])]
+    why = f"this report is of one scheduler, {schedulers[0]}" if len(schedulers) == 1 else (
+        "no two schedulers ran the same workload on the same number of nodes"
+    )  # fmt: skip
+    found = [Sentence("unknown", [Piece(f"Nothing was compared: {why}.")])]
+    columns = [str(column["title"]) for column in results["columns"]]
+    units = [str(column["unit"]) for column in results["columns"]]
+    for workload, rows in groupby(results["rows"], key=lambda row: str(row["workload"])):
+        pieces = [Piece(f"{workload}: ")]
+        for place, row in enumerate(rows):
+            values = dict(zip(columns, zip(row["values"], units, strict=True), strict=True))
+            told = [
+                f"{title.lower()} {_estimate(*values[title])}"
+                for title in ("Makespan", "Median wait")
+                if values[title][0]["known"]
+            ]
+            pieces += [Piece("; " if place else ""), Piece(str(row["cluster"]), row["anchor"])]
+            pieces.append(Piece(f" {', '.join(told) or 'no estimate'}"))
+        found.append(Sentence("estimate", [*pieces, Piece(".")]))
+    return found
+
+
+def _estimate(value: Row, unit: str) -> str:
+    least = "at least " if value["at_least"] else ""
+    interval = f"{value['interval']}, " if value["interval"] else "no interval, "
+    return f"{least}{value['estimate']} {unit} ({interval}n={value['n']})"
+
+
+def of_missing(
+    results: Row,
+    absent: Sequence[str],
+    left_out: Sequence[str],
+    least: int,
+) -> list[Sentence]:
+    """Sentences on what the report does not have.
+
+    Parameters
+    ----------
+    results : mapping
+        As of `of_estimates`.
+    absent : sequence of str
+        Trials of the experiment that are not in the tables.
+    left_out : sequence of str
+        Names of imports that cannot be read.
+    least : int
+        Fewest trials for an interval.
+    """
+    found = []
+    if absent:
+        many = len(absent) > 1
+        text = f"{len(absent)} trial{'s' if many else ''} of the experiment"
+        pieces = [Piece(text, "absent"), Piece(f" {'are' if many else 'is'} not in the tables.")]
+        found.append(Sentence("missing", pieces))
+    empty = [row for row in results["rows"] if not row["valid"]]
+    few = [row for row in results["rows"] if 0 < row["valid"] < least]
+    for rows, text in ((empty, "No valid trial, so no estimate: "),
+                       (few, f"Fewer than {least} valid trials, so no interval: ")):  # fmt: skip
+        if rows:
+            named = [Piece(f"{row['workload']} on {row['cluster']}", row["anchor"]) for row in rows]
+            found.append(Sentence("missing", [Piece(text), *_joined(named), Piece(".")]))
+    if left_out:
+        names = Piece(", ".join(left_out), "left-out")
+        pieces = [Piece("Imports left out because they cannot be read: "), names]
+        found.append(Sentence("missing", [*pieces, Piece(".")]))
+    return found
+
+
+def _ahead(claims: Iterable[Claim]) -> Iterator[Sentence]:
+    """Who is ahead of whom: one sentence for each pair, quantity and direction."""
+    wanted = [claim for claim in claims if claim.verdict in (LARGER, SMALLER)]
+    for group in _grouped(wanted, lambda c: (c.pair, c.title, c.verdict, c.value["kind"])):
+        first, second = group[0].pair
+        ahead, behind = (first, second) if group[0].verdict == SMALLER else (second, first)
+        start = f"{ahead} is ahead of {behind} in {group[0].title}. {first}'s is "
+        pieces = [Piece(start)]
+        if len(group) <= IN_FULL:
+            for place, claim in enumerate(group):
+                pieces += [Piece("; " if place else ""), Piece(_effect(claim) + " on ")]
+                pieces += [_place(claim), Piece(f" ({_support(claim)})")]
+        else:
+            pieces += [Piece(f"{_effects(group)} on "), *_places(group)]
+            pieces.append(Piece(f" ({_supports(group)})"))
+        yield Sentence("ahead", [*pieces, Piece(".")])
+
+
+def _same(claims: Iterable[Claim]) -> Iterator[Sentence]:
+    """What is the same within the margin, or was equal in all values."""
+    wanted = [c for c in claims if c.verdict == EQUAL or c.verdict.startswith("the same within")]
+    for group in _grouped(wanted, lambda c: (c.pair, c.verdict)):
+        first, second = group[0].pair
+        words = "were equal in every trial" if group[0].verdict == EQUAL else (
+            f"are {group[0].verdict}"
+        )  # fmt: skip
+        text = f"{first} and {second} {words} in "
+        end = Piece(f" ({_supports(group)}).")
+        yield Sentence("same", [Piece(text), *_named(group), end])
+
+
+def _undecided(claims: Iterable[Claim]) -> Iterator[Sentence]:
+    """Where trials cannot tell, or are too few to tell at all."""
+    every = list(claims)
+    for verdict in (NO_DIFFERENCE, TOO_SMALL):
+        for group in _grouped([c for c in every if c.verdict == verdict], lambda c: c.pair):
+            first, second = group[0].pair
+            text = (
+                f"{first} and {second}: no difference shown in "
+                if verdict == NO_DIFFERENCE
+                else f"{first} and {second}: n too small for a verdict on "
+            )
+            end = Piece(f" ({_supports(group)}).")
+            yield Sentence("unknown", [Piece(text), *_named(group), end])
+
+
+def _not_compared(claims: Iterable[Claim]) -> Iterator[Sentence]:
+    """What was not comparable, by reason."""
+    wanted = [claim for claim in claims if _is_not_comparable(claim)]
+    for group in _grouped(wanted, lambda c: c.verdict):
+        reason = group[0].verdict.removeprefix(f"{NOT_COMPARABLE}: ")
+        pieces: list[Piece] = []
+        for pair in _grouped(group, lambda c: c.pair):
+            pieces += [Piece("; " if pieces else ""), Piece(f"{pair[0].pair[0]} with "
+                       f"{pair[0].pair[1]} in "), *_named(pair)]  # fmt: skip
+        yield Sentence("unknown", [Piece(f"Not compared ({reason}): "), *pieces, Piece(".")])
+
+
+def _is_not_comparable(claim: Claim) -> bool:
+    return claim.verdict.startswith(NOT_COMPARABLE)
+
+
+def _grouped(claims: Sequence[Claim], key: Callable[[Claim], Any]) -> list[list[Claim]]:
+    """Claims with the same key together, in the order in which keys are first seen."""
+    found: dict[Any, list[Claim]] = {}
+    for claim in claims:
+        found.setdefault(key(claim), []).append(claim)
+    return list(found.values())
+
+
+def _named(claims: Sequence[Claim]) -> list[Piece]:
+    """Quantities with their places; places that several quantities share are told once."""
+    by_title = _grouped(claims, lambda c: c.title)
+    places: dict[tuple[str, ...], list[list[Claim]]] = {}
+    for group in by_title:
+        places.setdefault(tuple(str(c.row["anchor"]) for c in group), []).append(group)
+    pieces: list[Piece] = []
+    for groups in places.values():
+        titles = _and([group[0].title for group in groups])
+        pieces += [Piece("; " if pieces else ""), Piece(f"{titles} on "), *_places(groups[0])]
+    return pieces
+
+
+def _place(claim: Claim) -> Piece:
+    nodes = claim.row["nodes"]
+    text = f"{claim.row['workload']} with {nodes} node{'' if nodes == 1 else 's'}"
+    return Piece(text, str(claim.row["anchor"]))
+
+
+def _places(claims: Sequence[Claim]) -> list[Piece]:
+    """Workloads, each with its node counts; every node count leads to its row."""
+    pieces: list[Piece] = []
+    for group in _grouped(claims, lambda c: c.row["workload"]):
+        pieces.append(Piece(", " if pieces else ""))
+        if len(group) == 1:
+            pieces.append(_place(group[0]))
+            continue
+        nodes = [Piece(str(c.row["nodes"]), str(c.row["anchor"])) for c in group]
+        pieces += [Piece(f"{group[0].row['workload']} with "), *_joined(nodes), Piece(" nodes")]
+    return pieces
+
+
+def _effect(claim: Claim) -> str:
+    """The effect as the table has it: the first's over, or minus, the second's."""
+    return _worded(claim, number(abs(claim.value["estimate"])))
+
+
+def _worded(claim: Claim, size: str) -> str:
+    second = claim.pair[1]
+    if claim.value["kind"] == "ratio":
+        return f"{size} times {second}'s"
+    return f"{size} {claim.value['unit']} {claim.verdict} than {second}'s"
+
+
+def _effects(claims: Sequence[Claim]) -> str:
+    sizes = sorted(abs(claim.value["estimate"]) for claim in claims)
+    return _worded(claims[0], _range([number(size) for size in sizes]))
+
+
+def _support(claim: Claim) -> str:
+    """Interval, n and noise floor of one comparison."""
+    value = claim.value
+    told = [f"{PERCENT} interval {value['interval']}"] if value["interval"] else []
+    told += [str(value["n"])] if value["n"] else []
+    told += [f"noise floor {value['floor']}"] if value["floor"] else []
+    return ", ".join(told)
+
+
+def _supports(claims: Sequence[Claim]) -> str:
+    """The same of several: their ranges."""
+    if len(claims) == 1:
+        return _support(claims[0]) or "no valid trial on one side"
+    told = []
+    for kind, unit in sorted({(c.value["kind"], c.value["unit"]) for c in claims}, reverse=True):
+        bounds = [
+            (c.value["low"], c.value["high"])
+            for c in claims
+            if (c.value["kind"], c.value["unit"]) == (kind, unit) and c.value["interval"]
+        ]
+        if bounds:
+            low, high = min(low for low, _ in bounds), max(high for _, high in bounds)
+            of = "ratio" if kind == "ratio" else f"difference in {unit}"
+            told.append(f"all {PERCENT} intervals of the {of} within"
+                        f" [{number(low)}, {number(high)}]")  # fmt: skip
+    sizes = sorted({int(claim.value["size"]) for claim in claims})
+    told.append(f"n={_range([str(size) for size in sizes])}")
+    told += [f"noise floor {_floors(claims)}"] if _floors(claims) else []
+    return ", ".join(told)
+
+
+def _floors(claims: Iterable[Claim]) -> str:
+    """Range of the noise floors; those in words are named."""
+    known = {(c.value["floor_size"], str(c.value["floor"])) for c in claims if c.value["floor"]}
+    return _range([text for _, text in sorted(known)])
+
+
+def _any(claims: Sequence[Claim]) -> str:
+    return f"any of {len(claims)} comparisons" if len(claims) > 1 else "the one comparison"
+
+
+def _range(texts: Sequence[str]) -> str:
+    """Least and greatest of some sorted texts."""
+    if not texts:
+        return ""
+    return texts[0] if texts[0] == texts[-1] else f"{texts[0]} to {texts[-1]}"
+
+
+def _and(words: Sequence[str]) -> str:
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+def _joined(pieces: Sequence[Piece]) -> list[Piece]:
+    """The pieces with commas, and an *and* before the last."""
+    found: list[Piece] = []
+    for place, piece in enumerate(pieces):
+        if place:
+            found.append(Piece(" and " if place == len(pieces) - 1 else ", "))
+        found.append(piece)
+    return found

@@ -1,0 +1,161 @@
+"""The null scheduler: it accepts every job and ends it at once, without its payload.
+
+What is left is the driver, its connections and one log: the rate at which it takes jobs is the
+submitter's ceiling, a bound of every scheduler's rate under the same workload. Its name is not
+`null`, which YAML reads as no name at all.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+from schedlab.schedulers.base import COMPLETED, PARITY, Exporter, Request, Scheduler, Submission
+from schedlab.schedulers.register import register
+from schedlab.schedulers.rows import NativeJob, assemble, driver_rows, text_of
+from schedlab.workloads.trace import Job, Trace
+
+LOG = "/var/log/nullscheduler/jobs.log"
+SERVER = {
+    "url": "unix:/run/nullscheduler/socket",
+    "answer": {"id": "job", "message": ["error"]},
+    "repeat": False,
+}
+NO_PAYLOAD = "null scheduler: no payload runs"
+"""Source of the instants that a job without payload does not have."""
+
+_LINE = re.compile(r"(accepted|completed) (\d{1,10}) (\d{1,19})(?: (\d{1,6}) (\d{1,6}))?", re.ASCII)
+
+
+@register
+class NullScheduler(Scheduler):
+    """Accepts jobs and ends them at once: the submitter's ceiling."""
+
+    name: ClassVar[str] = "nullscheduler"
+    image: ClassVar[str] = "plain"
+    roles: ClassVar[tuple[str, ...]] = ("common", "monitoring", "nullscheduler")
+    payload: ClassVar[bool] = False
+    cost_port: ClassVar[int] = 9101
+
+    def translate(self, job: Job, trace: Trace) -> Submission:
+        """One request with the neutral job; a priority means nothing where nothing waits."""
+        body = {"name": f"job{job.job}", "nodes": job.nodes, "cpus": job.cpus,
+                "runtime": round(job.runtime, 6)}  # fmt: skip
+        request = {"method": "POST", "path": "/jobs", "body": body}
+        return Submission(job=job.job, arrival=job.arrival, request=request)
+
+    def read_back(self, submission: Mapping[str, Any]) -> Request:
+        """Fields of the request."""
+        body = submission["request"]["body"]
+        return Request(int(body["nodes"]), int(body["cpus"]), float(body["runtime"]))
+
+    def plan_extra(self) -> dict[str, Any]:
+        """Where the driver finds it."""
+        return {"api": SERVER}
+
+    def completion(self) -> dict[str, str]:
+        """Lines of its log that end a job."""
+        return {"log": LOG, "pattern": r"^completed (\d+) "}
+
+    def collect(
+        self,
+        native: Path,
+        stamps: Sequence[Mapping[str, Any]],
+        translations: Sequence[Mapping[str, Any]],
+        submissions: Sequence[Mapping[str, Any]] | None = None,
+    ) -> list[dict[str, Any]]:
+        """Canonical rows; see `Scheduler.collect`. Nodes and processors are those accepted."""
+        driver = driver_rows(native) if submissions is None else submissions
+        rows = assemble(translations, driver, stamps, logged(text_of(native / "jobs.log")))
+        for row in rows:
+            if row["state"] == COMPLETED:
+                for name in ("allocated", "started", "finished"):
+                    row[f"{name}_source"] = row[f"{name}_source"] or NO_PAYLOAD
+        return rows
+
+    def native_commands(self) -> dict[str, list[str]]:
+        """It answers no questions."""
+        return {}
+
+    def native_files(self) -> dict[str, str]:
+        """Its log."""
+        return {"jobs.log": LOG}
+
+    def configuration_files(self) -> dict[str, str]:
+        """Its unit is all its configuration."""
+        return {"nullscheduler.service": "/etc/systemd/system/nullscheduler.service"}
+
+    def exporters(self) -> list[Exporter]:
+        """node_exporter and the project's own collector on all nodes."""
+        return [
+            Exporter(name, role, port)
+            for name, port in (("node", 9100), ("schedlab", self.cost_port))
+            for role in ("head", "compute")
+        ]
+
+    def daemons(self) -> dict[str, list[str]]:
+        """One process on the head; the others have none, and none is found there."""
+        return {"head": ["nullscheduler"], "compute": ["nullscheduler"]}
+
+    def cost_units(self) -> dict[str, dict[str, list[str]]]:
+        """Its own unit."""
+        return {"head": {"nullscheduler": ["nullscheduler"]}, "compute": {}}
+
+    def settings(self, native: Path) -> dict[str, Any]:
+        """It has none."""
+        return {}
+
+    def parity(self, native: Path) -> dict[str, str]:
+        """Parity manifest."""
+        nothing = dict.fromkeys(PARITY, "nothing is scheduled: jobs end as they are accepted")
+        return nothing | {
+            "client limits": "none",
+            "accounting": "a line in its log for each instant of a job",
+            "submission": "by its API, one request a job over kept connections to its socket on the"
+            " head; further ones are opened when all are in use",
+            "costs": "by systemd unit (control group)",
+            "a job is translated to": "a request with its size; no payload runs",
+        }
+
+    def counters(self, native: Path) -> dict[str, float]:
+        """Jobs in its log."""
+        jobs = logged(text_of(native / "jobs.log"))
+        ended = sum(job.completed is not None for job in jobs.values())
+        return {"jobs_accepted": float(len(jobs)), "jobs_completed": float(ended)}
+
+    def health(self, nodes: int) -> list[str]:
+        """It answers."""
+        ask = f"python3 /usr/local/lib/schedlab/schedlab_submit.py --api='{json.dumps(SERVER)}'"
+        return [f"{ask} GET /"]
+
+    def variables(self, settings: Mapping[str, str]) -> dict[str, Any]:
+        """Only what the cost exporter looks at."""
+        return self.cost_variables()
+
+    def make_secrets(self, folder: Path, nodes: Mapping[str, str]) -> None:
+        """It has none."""
+
+    def secret_variables(self, folder: Path) -> dict[str, Any]:
+        """It has none."""
+        return {}
+
+
+def logged(log: str) -> dict[str, NativeJob]:
+    """What the log knows of every job, by native id; a torn last line is left out."""
+    found: dict[str, NativeJob] = {}
+    for line in log.split("\n")[:-1]:
+        match = _LINE.fullmatch(line)
+        if not match:
+            continue
+        job = found.setdefault(match[2], NativeJob())
+        if match[1] == "accepted":
+            job.accepted, job.accepted_source = int(match[3]), "jobs.log: accepted (1 ns)"
+            if match[4]:
+                job.nodes, job.cpus = int(match[4]), int(match[4]) * int(match[5])
+        else:
+            job.completed, job.completed_source = int(match[3]), "jobs.log: completed (1 ns)"
+            job.state = job.native_state = COMPLETED
+    return found

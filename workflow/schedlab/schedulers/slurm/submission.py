@@ -1,0 +1,121 @@
+"""How Slurm is given a job: a request to slurmrestd, or sbatch. Both ask for the same job."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from schedlab.schedulers.base import PAYLOAD, STAMPS, Request
+from schedlab.workloads.trace import Job
+
+API, CLI = "api", "cli"
+"""Values of the setting: slurmrestd's API, or sbatch."""
+RECORD = "/etc/schedlab/slurm-submission"
+"""File on the head, written by the role: the API's version (`v0.0.42`), or `cli`."""
+SERVER = {
+    "url": "unix:/run/slurmrestd/slurmrestd.socket",
+    "version_file": RECORD,
+    "answer": {"id": "job_id", "message": ["errors.0.description", "errors.0.error"]},
+    # Slurm takes any number of jobs of one name: what may have been heard is not sent again.
+    "repeat": False,
+}
+"""slurmrestd, as the driver finds it. It knows the driver by the socket: both are one user."""
+PATH = "/slurm/{version}/job/submit"
+ENVIRONMENT = "PATH=/usr/local/bin:/usr/bin:/bin"
+
+
+def script(job: Job) -> str:
+    """Batch script: on one node the payload itself, on more srun, which starts a rank on each."""
+    payload = f"exec {PAYLOAD} {STAMPS} {job.job}"
+    end = f"{job.runtime:.6f} sleep"
+    if job.nodes == 1:
+        command = f"{payload} 0 {end}"
+    else:
+        # srun does not take the processors per task over from the batch job in all versions.
+        command = (
+            f"exec srun --nodes={job.nodes} --ntasks-per-node=1 --cpus-per-task={job.cpus}"
+            f" /bin/sh -c '{payload} \"$SLURM_PROCID\" {end}'"
+        )
+    return f"#!/bin/sh\n{command}\n"
+
+
+def minutes(job: Job) -> int:
+    """Slurm counts limits in minutes; what it would round is rounded here, in sight."""
+    return math.ceil(job.walltime / 60)
+
+
+def options(job: Job) -> list[str]:
+    """Command line of sbatch, which reads the script from its standard input."""
+    return [
+        "sbatch",
+        "--parsable",
+        f"--job-name=job{job.job}",
+        f"--nodes={job.nodes}",
+        "--ntasks-per-node=1",
+        f"--cpus-per-task={job.cpus}",
+        f"--time={minutes(job)}",
+        # A job that is run again would hide the failure and stamp its ranks twice.
+        "--no-requeue",
+        "--input=/dev/null",
+        "--output=/dev/null",
+        "--error=/dev/null",
+        "--chdir=/tmp",
+        f"--comment=user={job.user}",
+    ]
+
+
+def request(job: Job) -> dict[str, Any]:
+    """Request of slurmrestd's API (v0.0.40 and later) for the same job."""
+    wanted = {
+        "name": f"job{job.job}",
+        "script": script(job),
+        # Without the larger number Slurm gives as many nodes as it likes.
+        "minimum_nodes": job.nodes,
+        "maximum_nodes": job.nodes,
+        "tasks_per_node": 1,
+        "cpus_per_task": job.cpus,
+        "time_limit": {"set": True, "number": minutes(job)},
+        "requeue": False,
+        "standard_input": "/dev/null",
+        "standard_output": "/dev/null",
+        "standard_error": "/dev/null",
+        "current_working_directory": "/tmp",
+        "comment": f"user={job.user}",
+        "environment": [ENVIRONMENT],
+    }
+    return {"method": "POST", "path": PATH, "body": {"job": wanted}}
+
+
+def asked(submission: Mapping[str, Any]) -> Request:
+    """What a native submission asks for, read from it alone."""
+    if submission.get("request"):
+        job = submission["request"]["body"]["job"]
+        nodes, cpus, text = job["minimum_nodes"], job["cpus_per_task"], job["script"]
+    else:
+        found = dict(re.findall(r"--([a-z-]+)=(\S+)", " ".join(submission["argv"])))
+        nodes, cpus, text = found["nodes"], found["cpus-per-task"], submission["stdin"]
+    return Request(int(nodes), int(cpus), float(re.findall(r"(\S+) sleep", text)[-1]))
+
+
+def check() -> str:
+    """Shell command on the head that succeeds where jobs can be submitted as the setting says."""
+    ask = f"python3 /usr/local/lib/schedlab/schedlab_submit.py --api='{json.dumps(SERVER)}'"
+    remedy = "slurmrestd does not serve its API; remedy: set settings.slurm.submission: cli"
+    return (
+        f"grep -qx {CLI} {RECORD} || {ask} GET /slurm/{{version}}/ping/"
+        f" || {{ echo '{remedy}' >&2; false; }}"
+    )
+
+
+def told(record: str) -> str:
+    """How jobs were submitted, from the record; one that is absent is of a time before the API."""
+    version = record.strip()
+    if version in ("", CLI):
+        return "sbatch: a process and a connection for each job"
+    return (
+        f"by slurmrestd's API {version} over kept connections to its socket on the head; further"
+        " ones are opened when all are in use"
+    )

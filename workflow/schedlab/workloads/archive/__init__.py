@@ -1,0 +1,1 @@
+"""Trace files in the form of the Parallel Workloads Archive (SWF)."""
