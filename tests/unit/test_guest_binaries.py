@@ -253,11 +253,11 @@ DAMAGES = {
     "no digests": (lambda folder: (folder / "SHA256SUMS").unlink(), "SHA256SUMS cannot be read"),
     "bad line": (
         lambda folder: (folder / "SHA256SUMS").write_text("vc-scheduler\n"),
-        "no digest and file below the folder: 'vc-scheduler'",
+        "other than a digest and a file below the folder: 'vc-scheduler'",
     ),
     "file elsewhere": (
         lambda folder: (folder / "SHA256SUMS").write_text("0" * 64 + "  ../vc-scheduler\n"),
-        "no digest and file below the folder",
+        "other than a digest and a file below the folder",
     ),
 }
 

@@ -110,7 +110,7 @@ def test_offset_of_a_node_that_is_this_machine(node: Node, monkeypatch: pytest.M
 @pytest.mark.parametrize(
     ("program", "message"),
     [
-        ("input(); import time; time.sleep(600)", "no answer within 0.5 s"),
+        ("input(); import time; time.sleep(600)", "did not answer within 0.5 s"),
         ("input(); print(1, flush=True); raise SystemExit", "did not answer"),
     ],
 )

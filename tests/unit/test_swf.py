@@ -187,11 +187,11 @@ def test_machine_size_must_be_known(tmp_path: Path) -> None:
     [
         ("1 2 3\n", "3 fields instead of 18"),
         (line(2).strip() + " 7\n", "19 fields instead of 18"),
-        (line(2, submit="x"), r"field 2 \(submit time\) = 'x': no number"),
+        (line(2, submit="x"), r"field 2 \(submit time\) = 'x': not a number"),
         (line(2, submit=-1), r"field 2 \(submit time\) = '-1': out of range"),
         (line(2, runtime=-5), r"field 4 \(run time\) = '-5': out of range"),
         (line(2, runtime="nan"), r"field 4 \(run time\) = 'nan': out of range"),
-        (line(2, processors=1.5), r"field 5 \(allocated processors\) = '1.5': no whole number"),
+        (line(2, processors=1.5), r"field 5 \(allocated processors\) = '1.5': not a whole number"),
         (line(2, status=9), r"field 11 \(status\) = '9'"),
         ("\x00\x01\n", "1 fields instead of 18"),
     ],
@@ -241,7 +241,7 @@ def test_sizes_that_are_no_numbers_are_refused_with_line_and_field(
     workload = write(tmp_path, line(1), head=f"; Version: 2.2\n; {key}: {value}\n")
     (problem,) = workload.problems([Machine(1, 2)], tmp_path)
     assert f"t.swf:2: {key} = " in problem.what
-    assert "no whole number" in problem.what
+    assert "not a whole number" in problem.what
     assert "set machine_size" in problem.remedy
 
 
@@ -306,7 +306,7 @@ def test_only_what_is_replayed_is_validated(tmp_path: Path) -> None:
     }
     longer = workload.model_copy(update={"jobs": 3})
     (problem,) = longer.problems([Machine(1, 2)], tmp_path)
-    assert "t.swf:10: field 4 (run time) = 'x': no number" in problem.what
+    assert "t.swf:10: field 4 (run time) = 'x': not a number" in problem.what
 
 
 def test_a_large_trace_is_read_alike_fast_or_slowly_and_kept(

@@ -56,7 +56,7 @@ def checkout_identity(results: Path) -> str:
 def domain_pid(domain: str, run: Path = Path("/run/libvirt/qemu")) -> int:
     """Process id of a running domain's QEMU.
 
-    libvirt writes it into a file of its run folder; the domain's XML does not tell it.
+    libvirt writes it into a file of its run folder; the domain's XML does not have it.
 
     Parameters
     ----------

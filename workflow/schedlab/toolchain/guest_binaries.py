@@ -175,7 +175,7 @@ def read_sums(folder: Path) -> dict[str, str]:
         name = PurePosixPath(match[2]) if match else PurePosixPath("..")
         if match is None or name.is_absolute() or ".." in name.parts:
             raise SchedlabError(
-                f"{path} has a line that is no digest and file below the folder: {line!r}",
+                f"{path} has a line other than a digest and a file below the folder: {line!r}",
                 stage="toolchain",
                 remedy=remedy,
             )

@@ -204,7 +204,7 @@ class Trace:
         SchedlabError
             When the schema is another one, or keys are missing, unknown or of a wrong type.
         """
-        remedy = "make the file anew: remove it and run Snakemake again"
+        remedy = "remove the file and run Snakemake again, which makes it again"
         if data.get("schema") != SCHEMA:
             raise SchedlabError(
                 f"{source}: schema = {data.get('schema')!r}: expected {SCHEMA!r}", remedy=remedy
@@ -252,7 +252,7 @@ def read_trace(path: Path) -> Trace:
     SchedlabError
         When the file is missing or is not a sound trace.
     """
-    remedy = "make the file anew: remove it and run Snakemake again"
+    remedy = "remove the file and run Snakemake again, which makes it again"
     try:
         data = read_json(path, _LARGEST)
     except (OSError, ValueError) as error:

@@ -143,7 +143,7 @@ def open_trace(path: Path) -> Iterator[IO[bytes]]:
     name = brief(str(path), 1000)
     try:
         if not stat.S_ISREG(path.stat().st_mode):
-            raise SchedlabError(f"{name}: is no regular file", remedy="name a trace file")
+            raise SchedlabError(f"{name}: is not a regular file", remedy="name a trace file")
         with contextlib.ExitStack() as stack:
             stream: IO[bytes] = stack.enter_context(path.open("rb"))
             zipped = stream.read(2) == b"\x1f\x8b"
@@ -153,7 +153,7 @@ def open_trace(path: Path) -> Iterator[IO[bytes]]:
             head = stream.read(512)
             for pattern, kind, remedy in _KINDS:
                 if re.match(pattern, head, re.DOTALL):
-                    raise SchedlabError(f"{name}: this is {kind}, no trace", remedy=remedy)
+                    raise SchedlabError(f"{name}: this is {kind}, not a trace", remedy=remedy)
             stream.seek(3 if head.startswith(b"\xef\xbb\xbf") else 0)
             yield stream
     except FileNotFoundError as error:
@@ -185,7 +185,7 @@ def chunks(path: Path) -> Iterator[tuple[int, bytes]]:
             block, rest = block[:end], block[end:]
             if total > _UNPACKED or len(rest) > CHUNK:
                 raise line_error(
-                    path, line, "too long a line, or too long a trace", "cut it to what is used"
+                    path, line, "the line or the trace is too long", "remove what is not replayed"
                 )
             if block:
                 block = _lines_ended(block)
@@ -230,11 +230,11 @@ def parse_line(path: Path, line: int, words: Sequence[bytes]) -> list[float]:
         value = number(word)
         if math.isnan(value) and not _NOT_FINITE.fullmatch(word):
             what = "whole number" if index in WHOLE else "number"
-            raise line_error(path, line, f"{place}: no {what}")
+            raise line_error(path, line, f"{place}: not a {what}")
         if not abs(value) <= LARGEST or (index in AMOUNTS and value < 0 and value != -1):
             raise line_error(path, line, f"{place}: out of range")
         if index in WHOLE and not value.is_integer():
-            raise line_error(path, line, f"{place}: no whole number")
+            raise line_error(path, line, f"{place}: not a whole number")
         if index == 1 and value < 0:
             raise line_error(path, line, f"{place}: out of range")
         if index == 10 and value not in STATUSES:
@@ -293,7 +293,7 @@ def machine_size(path: Path) -> int | None:
             raise line_error(
                 path,
                 line,
-                f"{key} = {brief(word)!r}: no whole number",
+                f"{key} = {brief(word)!r}: not a whole number",
                 "set machine_size to the processors of the traced machine, or correct the header",
             )
         if float(word) > 0:
