@@ -42,7 +42,7 @@ def test_a_driver_that_failed_says_why_in_the_trials_reason(
     # Its records are fetched in between: they say when it began and ended.
     status = made._drive(None, head, ["head"], 2)  # type: ignore[arg-type]
     with pytest.raises(SchedlabError) as caught:
-        made._require_driver(head, made._drive(None, head, ["head"], 2))  # type: ignore[arg-type]
+        made._require_driver(head, status)
     assert said in str(caught.value)
     assert caught.value.node == "head"
 

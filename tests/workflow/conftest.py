@@ -17,7 +17,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 SIMULATED = Path(__file__).parent / "simulated"
-STAGES = ("workflow", "config", "envs", "profiles", "resources", "Snakefile")
+STAGES = ("workflow", "config", "envs", "profiles", "resources", "CITATION.cff", "Snakefile")
 
 
 @dataclass
