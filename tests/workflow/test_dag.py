@@ -218,7 +218,7 @@ def test_a_bundle_is_packed_when_asked_and_anew_when_the_source_changed(
     target = "results/bundle.tar.zst"
     assert [c.split()[0] for c in built.run("--", target)] == ["bundle"]
     assert built.run("--", target) == []
-    (built.root / "notes.txt").write_text("not committed\n")
+    (built.root / "config" / "notes.yaml").write_text("not: committed\n")
     assert [c.split()[0] for c in built.run("--", target)] == ["bundle"]
     assert built.run() == []
 

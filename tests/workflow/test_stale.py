@@ -90,7 +90,8 @@ STALE: dict[str, set[str]] = {
     f"{PACKAGE}/images/base_guest.py": ALL_IMAGES,
     f"{PACKAGE}/images/probe.py": {"accelerator"} | imaged(*BOTH),
     f"{PACKAGE}/toolchain/guest_binaries.py": {"programs kubernetes"} | imaged("kubernetes"),
-    "envs/toolchain/kubernetes/go.mod": {"programs kubernetes"} | imaged("kubernetes"),
+    f"{PACKAGE}/schedulers/kubernetes/programs/go.mod": {"programs kubernetes"}
+    | imaged("kubernetes"),
     "envs/toolchain/packer/go.mod": {"toolchain"} | imaged(*BOTH),
     # Workloads: a kind is a source of its own traces alone.
     f"{PACKAGE}/workloads/burst.py": {"trace burst"} | tried(*BOTH, workloads=("burst",)),

@@ -9,6 +9,7 @@ it (:mod:`schedlab.sources.stages`).
 from __future__ import annotations
 
 import ast
+import importlib
 import importlib.util
 from collections.abc import Callable, Iterable
 from functools import cache
@@ -18,6 +19,7 @@ from typing import NamedTuple
 from schedlab.paths import PACKAGE
 
 _ROOT = PACKAGE.name
+_PLUG_INS = "schedulers"
 
 
 def closure(
@@ -54,9 +56,13 @@ def module_file(module: str) -> Path | None:
     first, *rest = module.split(".")
     if first == _ROOT:
         path = PACKAGE.joinpath(*rest)
-        return next(
-            (p for p in (path.with_suffix(".py"), path / "__init__.py") if p.is_file()), None
-        )
+        for file in (path.with_suffix(".py"), path / "__init__.py"):
+            if file.is_file():
+                return file
+        if rest[:1] != [_PLUG_INS] or len(rest) < 2:
+            return None
+        # An adapter may be in a further folder, which the register adds to its package.
+        importlib.import_module("schedlab.schedulers").scheduler_names()
     try:
         found = importlib.util.find_spec(module)
     except (ImportError, ValueError):
