@@ -254,7 +254,7 @@ class Experiment(Section):
         return keys
 
     def trace_seed(self, workload: str, repetition: int) -> int:
-        """Seed of one trace, hung on nothing but its own key: other cells cannot shift it.
+        """Seed of one trace. It is derived only from its own key, so other cells cannot change it.
 
         Every node count gets the same arrivals and runtimes (common random numbers), so that a
         difference between node counts is not one between traces.

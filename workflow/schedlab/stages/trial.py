@@ -45,7 +45,7 @@ from schedlab.testbed.prometheus import (
     wait_for_targets,
 )
 from schedlab.testbed.session import Testbed, open_testbed
-from schedlab.testbed.ssh import Node, connect, wait_until_reachable
+from schedlab.testbed.ssh import Node, connect, head_of, wait_until_reachable
 from schedlab.toolchain import Toolchain
 from schedlab.workloads import Trace, read_trace
 
@@ -212,7 +212,7 @@ class Trial:
                 alive = liveness(testbed, self.cluster.id, nodes, STAGE)
                 limit = self.context.experiment.limits.boot
                 wait_until_reachable(nodes, limit, STAGE, alive=alive)
-            head = next(node for node in nodes.values() if node.role == "head")
+            head = head_of(nodes)
             with measure("health"):
                 health_gate(self.scheduler, nodes, limit)
                 self.conditions["machine"] = {"start": realised_machines(nodes)}
