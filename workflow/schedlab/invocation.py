@@ -1,4 +1,4 @@
-"""What a user chose on Snakemake's command line: checked before anything starts."""
+"""Checks what a user chose on Snakemake's command line, before anything starts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from schedlab.errors import SchedlabError
 
 DEFAULTS = {"experiments": "config/experiments.yaml", "results": "results", "include": ""}
-"""What ``--config`` may set, and what holds without it."""
+"""Keys that ``--config`` may set, and their defaults."""
 
 
 def chosen(config: Mapping[str, Any], configfiles: Sequence[object] = ()) -> dict[str, str]:
@@ -19,12 +19,12 @@ def chosen(config: Mapping[str, Any], configfiles: Sequence[object] = ()) -> dic
     Raises
     ------
     SchedlabError
-        For a key that nothing reads, a value that Snakemake did not keep as text, or a
-        ``--configfile``: another experiment than the user meant would run.
+        When there is a key that nothing reads, a value that Snakemake did not keep as text, or a
+        ``--configfile``. Otherwise another experiment than the user meant would run.
     """
     if configfiles:
         raise SchedlabError(
-            f"--configfile {configfiles[0]} is not read: no file of Snakemake's is",
+            f"--configfile {configfiles[0]}: the workflow does not read Snakemake's --configfile",
             remedy="did you mean experiments? --config experiments=FILE",
         )
     for key in config:
@@ -51,9 +51,9 @@ def results_name(text: str, checkout: Path) -> str:
     Raises
     ------
     SchedlabError
-        For a name that rules cannot use, and for a folder that holds the checkout.
+        When rules cannot use the name, or the folder contains the checkout.
     """
-    # Snakemake takes braces for wildcards, and its lists and logs have a path on one line.
+    # Snakemake reads braces as wildcards, and writes each path on one line of its lists and logs.
     if bad := [sign for sign in text if sign in "{}" or not sign.isprintable()]:
         raise SchedlabError(
             f"the results folder {text!r} has {bad[0]!r} in its name",

@@ -41,7 +41,7 @@ SOURCES = (
 """The sources: all files and folders of the checkout that the pipeline reads."""
 
 RESULTS = "results"
-"""Name of the results folder in records and bundles, wherever it is on disk."""
+"""Name of the results folder in records and bundles, whatever its path on disk is."""
 
 RECORD = "record.json"
 ACCELERATOR = "accelerator.json"

@@ -78,7 +78,7 @@ def subject(experiment: Any, stage: str, names: Mapping[str, str]) -> Subject:
     stage : str
         The stage.
     names : mapping of str to str
-        Wildcards of the job: `image`, `cluster`, `workload`, `figure`, as far as it has them.
+        Those of the wildcards `image`, `cluster`, `workload` and `figure` that the job has.
     """
     if stage in {"base", "programs", "image"}:
         return Subject(stage, image=names["image"])
