@@ -86,7 +86,7 @@ def run_playbook(
     Parameters
     ----------
     outputs : pathlib.Path
-        Terraform's outputs, which the inventory is made from.
+        Terraform's outputs, from which the inventory is made.
     ssh_config : pathlib.Path
         OpenSSH client configuration that knows the nodes.
     variables : dict
@@ -102,7 +102,8 @@ def run_playbook(
     Raises
     ------
     SchedlabError
-        When a task fails (it names task, node and message), the time is up, or a guest is gone.
+        When a task fails (the error names task, node and message), the playbook exceeds `timeout`,
+        or a guest is gone.
     """
     private = scratch / "ansible"
     shutil.rmtree(private, ignore_errors=True)
@@ -165,7 +166,7 @@ def run_playbook(
 
 @contextlib.contextmanager
 def no_child_left() -> Iterator[None]:
-    """End the processes that were started inside when an exception, such as a signal's, leaves it.
+    """End the child processes of the context if an exception, such as a signal's, ends it.
 
     ansible-runner itself ends its ansible-playbook only when a callback tells it to cancel.
     """
@@ -185,7 +186,7 @@ def rendered_file(head: Node, path: str) -> str:
     Raises
     ------
     SchedlabError
-        When there is none, or the head cannot be reached.
+        When the file does not exist, or the head cannot be reached.
     """
     content = head.read(path)
     if content is None:

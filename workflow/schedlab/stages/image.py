@@ -1,4 +1,4 @@
-"""Images: a base disk with what a scheduler needs."""
+"""Images: a base disk with everything that a scheduler needs."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def build_image(context: Context, image: str) -> None:
 
 
 def files_disk(roles: Sequence[str], programs: Mapping[str, GuestBinaries], scratch: Path) -> Path:
-    """Make the disk with programs and the roles' ``files/disk``, which role common installs."""
+    """Make the disk with programs and roles' ``files/disk``, which the role common installs."""
     return make_files_disk(
         [group.path(name) for group in programs.values() for name in group.programs],
         {name: group.files.values() for name, group in programs.items()},
@@ -105,7 +105,7 @@ def files_disk(roles: Sequence[str], programs: Mapping[str, GuestBinaries], scra
 
 @contextmanager
 def image_scratch(context: Context, image: str) -> Iterator[Path]:
-    """Scratch folder of this job: inside namespaces the one it was given, otherwise a new one."""
+    """Scratch folder of this job: the given folder inside namespaces, otherwise a new one."""
     with interruptible():
         if os.environ.get(INSIDE):
             # Packer reaches the guest over the loopback, which is down in a new namespace.
