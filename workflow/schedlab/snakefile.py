@@ -179,9 +179,9 @@ class Pipeline:
         return self.experiment.trials()
 
     def priority(self, trial: Mapping[str, str]) -> int:
-        """Priority of a trial: the first in the order has the highest, the last has 1."""
+        """Priority of a trial: the first of the order has the highest, the last has 1."""
         key = (trial["cluster"], trial["workload"], trial["repetition"])
-        # A user may name a trial that is not in the experiment's order; it runs last.
+        # A trial beyond the experiment may be asked for by name: it comes last.
         return 1 + len(self.trials) - self.order.get(key, len(self.trials))
 
     def spec(self, kind: str, *names: Any) -> str:
