@@ -102,3 +102,9 @@ test-all: ## Like test, but run every test: this builds what is missing and take
 	@scripts/lint
 	@$(PYTEST_APART)
 	@SCHEDLAB_TEST_ALL=1 $(PYTEST_REAL)
+	@$(PYTEST) tests/faults/planted.py
+
+.PHONY: test-planted
+test-planted: ## Check that the report finds faults that are planted in real clusters (2 hours, emulated)
+	@scripts/setup --test
+	@$(PYTEST) tests/faults/planted.py
