@@ -45,8 +45,9 @@ def arising(
     -------
     list of dict
         `workload`, `nodes`, `first`, `second`, `anchor`, `total` (text, s), `part` (name, or empty
-        where no part is claimed), `share` (text, s) and `values`: for each part `effect`,
-        `interval` and `verdict`, all text. Effects are the first's mean minus the second's.
+        where no part is claimed), `share` (its part of the total, s, or None) and `values`: for
+        each part `effect`, `interval` and `verdict`, all text. Effects are the first's mean minus
+        the second's.
     """
     rows = [row for row in differences["rows"] if _claims(row, compared)]
     floors: Mapping[FloorKey, float] = (
@@ -61,24 +62,29 @@ def arising(
 
 
 def sentences(rows: Collection[Mapping[str, Any]]) -> list[Sentence]:
-    """One sentence for each pair of series that differs: in which parts, on which workloads."""
+    """One sentence for each pair of series and part: whose jobs spend more time in it, where."""
     told: dict[tuple[str, str, str], list[Mapping[str, Any]]] = {}
     for row in rows:
-        told.setdefault((str(row["first"]), str(row["second"]), str(row["part"])), []).append(row)
+        slower, faster = str(row["first"]), str(row["second"])
+        if row["share"] is not None and row["share"] < 0:
+            slower, faster = faster, slower
+        told.setdefault((slower, faster, str(row["part"])), []).append(row)
     return [_sentence(*key, group) for key, group in told.items()]
 
 
-def _sentence(first: str, second: str, part: str, rows: Sequence[Mapping[str, Any]]) -> Sentence:
+def _sentence(slower: str, faster: str, part: str, rows: Sequence[Mapping[str, Any]]) -> Sentence:
     places: list[Piece] = []
     for row in rows:
-        nodes = f"{row['nodes']} node{'' if row['nodes'] == 1 else 's'}"
-        size = f" ({row['share']} s of {row['total']} s a job)" if part else ""
-        places += [Piece(", " if places else ""), Piece(f"{row['workload']} with {nodes}",
-                   str(row["anchor"])), Piece(size)]  # fmt: skip
+        text = f"{row['workload']} with {row['nodes']} node{'' if row['nodes'] == 1 else 's'}"
+        places += [Piece(", " if places else ""), Piece(text, str(row["anchor"]))]
     if not part:
-        start = f"{first} against {second}: no single part of a job's time shows the difference on "
+        start = (
+            f"{slower} against {faster}: no single part of a job's time shows the difference on "
+        )
         return Sentence("unknown", [Piece(start), *places, Piece(".")])
-    start = f"{first} against {second}: the largest difference arises in {part}, on "
+    shares = sorted(abs(row["share"]) for row in rows)
+    size = " to ".join(dict.fromkeys(number(share) for share in (shares[0], shares[-1])))
+    start = f"{slower}'s jobs spend more time in {part} than {faster}'s: {size} s a job on "
     return Sentence("ahead", [Piece(start), *places, Piece(".")])
 
 
@@ -104,7 +110,7 @@ def _row(row: Mapping[str, Any], values: Mapping[str, Comparison]) -> dict[str, 
         "anchor": str(row["anchor"]).replace("difference", "parts"),
         "total": _signed(sum(known)) if known else "",
         "part": part,
-        "share": _signed(values[part].effect.estimate) if part else "",
+        "share": values[part].effect.estimate if part else None,
         "values": [_told(values[name]) for name in PARTS],
     }
 

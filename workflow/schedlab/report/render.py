@@ -181,7 +181,7 @@ def _sentences(
     arising: list[dict[str, Any]],
     missing: tuple[list[str], dict[str, str]],
 ) -> list[dict[str, Any]]:
-    """The first screen: a reason to doubt the rest first, then what is there, then what is not."""
+    """The first screen: reasons to doubt the rest, then who is ahead, then the rest as it comes."""
     if differences["rows"]:
         told = verdicts.of_comparisons(differences, floor=bool(again["rows"]))
         told = [*told, *parts.sentences(arising)]
@@ -190,7 +190,8 @@ def _sentences(
     absent, left_out = missing
     told += verdicts.of_noise(again)
     told += verdicts.of_missing(results, absent, sorted(left_out), MINIMUM)
-    told.sort(key=lambda sentence: sentence.kind != "alarm")
+    order = ("alarm", "ahead")
+    told.sort(key=lambda s: order.index(s.kind) if s.kind in order else len(order))
     return [
         {"kind": sentence.kind, "pieces": [piece._asdict() for piece in sentence.pieces]}
         for sentence in told
