@@ -221,7 +221,8 @@ class Trial:
             with measure("prepare"):
                 plan = self._plan()
                 head.write(PLAN, json.dumps(plan).encode())
-                wait_for_targets(url)
+                if url:
+                    wait_for_targets(url)
                 self._cost(restored["nodes"], "start")
             before = host.sample(pids)
             self.conditions["start_ns"] = time.time_ns()
@@ -242,13 +243,9 @@ class Trial:
                 # What was seen of a trial that broke down tells why it did.
                 with measure("export"):
                     seconds = (time.time_ns() - self.conditions["start_ns"]) / 1e9 + 2
-                    self.conditions |= {
-                        "observed_seconds": round(seconds, 3),
-                        "scraped": scraped(url, seconds),
-                    }
-                    export_samples(url, seconds, self.folder / "samples.json.gz")
-                    data = self.folder / "prometheus" / "data"
-                    snapshot_block(url, data, self.folder / "prometheus")
+                    self.conditions["observed_seconds"] = round(seconds, 3)
+                    if url:
+                        self._keep_samples(url, seconds)
             # Last, for it may run a job: its traces belong in no record of the workload.
             with measure("health"):
                 self._look_again(nodes, all_ended=status == 0)
@@ -292,6 +289,10 @@ class Trial:
 
     @contextmanager
     def _prometheus(self) -> Iterator[str]:
+        """Base URL of a Prometheus that scrapes the nodes; empty where monitoring is off."""
+        if not self.cluster.metrics.monitoring:
+            yield ""
+            return
         nodes = snapshot.load_manifest(self.configured / "snapshot")["nodes"]
         targets = [
             (job, node["name"], node["address"], port)
@@ -303,6 +304,12 @@ class Trial:
         executable = self.toolchain.path("prometheus")
         with prometheus(executable, self.folder / "prometheus", config) as url:
             yield url
+
+    def _keep_samples(self, url: str, seconds: float) -> None:
+        self.conditions["scraped"] = scraped(url, seconds)
+        export_samples(url, seconds, self.folder / "samples.json.gz")
+        folder = self.folder / "prometheus"
+        snapshot_block(url, folder / "data", folder)
 
     def _cost(self, nodes: list[dict[str, Any]], moment: str) -> None:
         """Read the daemons' cumulative processor time and memory, apart from the scrapes."""
