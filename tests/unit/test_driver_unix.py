@@ -34,6 +34,8 @@ class Slurmrestd(ThreadingMixIn, UnixStreamServer):
 
     def __init__(self, path: Path, log: Path, wait_for: int = 0) -> None:
         super().__init__(str(path), Handler)
+        # A client that went away again must not hold up the end of the server.
+        self.socket.settimeout(5)
         self.log, self.wait_for = log, wait_for
         self.lock = threading.Lock()
         self.whole = threading.Event()

@@ -15,8 +15,10 @@ from schedlab.errors import Interrupted, SchedlabError
 from schedlab.stages import configure
 
 COMMAND = """
-import sys, time
+import signal, sys, time
 from pathlib import Path
+# A shell starts what it puts into the background with this signal ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from schedlab.cli.main import main
 from schedlab.testbed.supervisor import interruptible
 
@@ -48,16 +50,19 @@ def test_a_stopped_command_says_so_and_ends_with_the_signals_status(
     tmp_path: Path, kind: str, number: signal.Signals, status: int
 ) -> None:
     ready = tmp_path / "ready"
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-c", COMMAND, "wait", kind, str(ready)],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    deadline = time.monotonic() + 120
-    while not ready.exists():
-        assert process.poll() is None and time.monotonic() < deadline
-        time.sleep(0.05)
-    process.send_signal(number)
-    out, err = process.communicate(timeout=120)
+    ) as process:  # fmt: skip
+        try:
+            deadline = time.monotonic() + 120
+            while not ready.exists():
+                assert process.poll() is None and time.monotonic() < deadline
+                time.sleep(0.05)
+            process.send_signal(number)
+            out, err = process.communicate(timeout=120)
+        finally:
+            process.kill()
     assert (process.returncode, out) == (status, "")
     assert err == f"schedlab: stopped by {number.name}\n"
 

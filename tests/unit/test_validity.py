@@ -288,3 +288,15 @@ def test_a_trial_that_completed_nothing_is_not_dropped_from_its_cell(campaign: P
     cell = cells(trials, "throughput").iloc[0]
     assert cell["n"] == 2 and pd.isna(cell["estimate"])
     assert cell["note"] == NOT_POSITIVE
+
+
+def test_without_monitoring_nothing_is_judged_about_samples(tmp_path: Path) -> None:
+    def off(conditions: dict[str, Any]) -> None:
+        del conditions["scraped"]
+
+    folder = changed(make_trial(tmp_path, KEY), off)
+    (folder / "samples.json.gz").unlink()
+    assert read_trial(folder).trial["valid"]
+    check = checked(folder, "part of samples missing")
+    assert (check["verdict"], check["reason"]) == (UNKNOWN, "")
+    assert list(read_trial(folder).samples()) == []

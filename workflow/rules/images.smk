@@ -84,6 +84,7 @@ rule image:
         testbed=1,
     params:
         sources=lambda wildcards: pipeline.sources("image", wildcards),
+        roles=lambda wildcards: pipeline.roles(wildcards.image),
     message:
         "Building the image for {wildcards.image}"
     shell:

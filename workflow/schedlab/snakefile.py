@@ -7,7 +7,7 @@ import json
 import os
 import shlex
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -22,13 +22,23 @@ from schedlab.invocation import chosen, results_name
 from schedlab.lineage.state import keep, restore
 from schedlab.printing import printable
 from schedlab.results.provenance import source
-from schedlab.schedulers import image_programs
+from schedlab.schedulers import image_programs, image_roles
 from schedlab.sources.stages import content, subject
 from schedlab.testbed.supervisor import remove_abandoned
 
 _held: list[IO[str]] = []
 _ABOUT = ("image", "cluster", "workload", "figure")
 """Wildcards that may select different sources for jobs of the same rule."""
+SPECS: Mapping[str, Callable[..., Any]] = {
+    "image": design.image_spec,
+    "provision": design.provision_spec,
+    "machines": design.machines_spec,
+    "workload": Experiment.workload_spec,
+    "machine": Experiment.machine_spec,
+    "trial": Experiment.trial_spec,
+    "report": Experiment.report_spec,
+}
+"""Function of what a stage depends on, by the word in rules; the first argument is the experiment."""
 
 
 @dataclass(frozen=True)
@@ -106,8 +116,12 @@ class Pipeline:
         return f"{self.results}/{path}"
 
     def programs_record(self, image: str) -> list[str]:
-        """Record of the programs that are built for an image; empty if there are none."""
+        """Record of the programs that are built for an image, where there are any."""
         return [self.at(paths.image_record(image, "programs"))] * bool(image_programs(image))
+
+    def roles(self, image: str) -> str:
+        """Roles whose install parts make an image, in the order in which they are applied."""
+        return " ".join(image_roles(image))
 
     def images(self) -> list[str]:
         """Names of the images that the clusters start from."""
@@ -186,12 +200,7 @@ class Pipeline:
 
     def spec(self, kind: str, *names: Any) -> str:
         """Part of the configuration that a stage depends on, as canonical JSON for ``params``."""
-        name = f"{kind}_spec"
-        # The specifications of images and clusters depend on the schedulers, so `design` has them.
-        if hasattr(design, name):
-            value: Any = getattr(design, name)(self.experiment, *names)
-        else:
-            value = getattr(self.experiment, name)(*names)
+        value = SPECS[kind](self.experiment, *names)
         return json.dumps(value, sort_keys=True)
 
     def trace_seed(self, trace: Mapping[str, str]) -> int:

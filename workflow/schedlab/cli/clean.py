@@ -22,7 +22,7 @@ def marks(folder: Path) -> list[str]:
     """Return what a folder holds that only schedlab puts into its results."""
     found = []
     lock = folder / RUN_LOCK
-    # The lock of a run is empty; a file of that name with content belongs to another program.
+    # The lock of a run is empty; a file of that name that says something is another program's.
     if lock.is_file() and not lock.stat().st_size:
         found.append(RUN_LOCK)
     for name, key in ((paths.STATE, "outputs"), (paths.TOOLCHAIN, "tools")):
@@ -64,7 +64,7 @@ def check_removable(results: Path) -> None:
             raise refused(f"it is or contains {path}", choose)
     if not marks(folder):
         raise refused(
-            "no file in it shows that schedlab made it "
+            "it holds nothing that says that schedlab made it "
             f"({RUN_LOCK}, {paths.STATE} or {paths.TOOLCHAIN})",
             f"{choose}; remove this one by hand if nobody needs it",
         )
@@ -78,7 +78,7 @@ def check_removable(results: Path) -> None:
 
 
 def remove(folder: Path) -> None:
-    """Remove a folder, or a link to a folder but not its target, and print the name."""
+    """Remove a folder, or a link to one but not what it points to; say so."""
     if folder.is_symlink():
         folder.unlink()
     elif folder.is_dir():
@@ -98,7 +98,7 @@ def remove(folder: Path) -> None:
     help="Results folder.",
 )
 def clean(results: Path) -> None:
-    """Remove all results, also finished trials, and Snakemake's metadata in this checkout.
+    """Remove all results, also finished trials, and what Snakemake notes in this checkout.
 
     The cache of tools and images stays. A folder that schedlab did not make is refused.
     """

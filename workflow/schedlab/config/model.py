@@ -332,7 +332,7 @@ class Experiment(Section):
                 "workload": key.workload,
                 "repetition": key.repetition,
                 "trace_seed": self.trace_seed(key.workload, key.repetition),
-                "scrape_interval": self.cluster(key.cluster).metrics.scrape_interval,
+                "metrics": self.cluster(key.cluster).metrics.model_dump(),
             }
         )
 

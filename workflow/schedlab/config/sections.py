@@ -223,6 +223,7 @@ class Metrics(Section):
     """Sampling during trials."""
 
     scrape_interval: float = Field(default=1.0, ge=0.2, le=60, description="s between scrapes.")
+    monitoring: bool = Field(default=True, description="Whether Prometheus scrapes the nodes.")
 
 
 class Limits(Section):

@@ -43,6 +43,9 @@ class Quantity(NamedTuple):
     measured: bool = True
 
 
+PARTS = ("lateness", "submission", "scheduling", "launch", "completion")
+"""Parts of the time of a job without its run time, in their order: the first four are its wait."""
+
 QUANTITIES: dict[str, Quantity] = {
     "throughput": Quantity("throughput_jobs_per_s", "Throughput", "jobs/s"),
     "makespan": Quantity("makespan_s", "Makespan", "s"),
@@ -60,6 +63,8 @@ QUANTITIES: dict[str, Quantity] = {
         "scheduler_cpu_per_job_s", "Scheduler's processor time per job", "s"
     ),
     "lateness_median": Quantity("lateness_median_s", "Median submission lateness", "s", "raw"),
+    # Means and differences, because only these add up over the parts.
+    **{name: Quantity(f"{name}_mean_s", f"Mean {name}", "s", "raw") for name in PARTS},
 }
 
 MAIN_QUANTITIES = (

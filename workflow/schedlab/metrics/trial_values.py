@@ -12,6 +12,7 @@ from schedlab.metrics import jobs as of_jobs
 from schedlab.metrics import machine as of_machine
 from schedlab.metrics.bounds import Bounded, largest, mean, quantile, times
 from schedlab.metrics.costs import scheduler_cost
+from schedlab.metrics.quantities import PARTS
 from schedlab.metrics.statistics import percentile
 from schedlab.workloads import Trace
 
@@ -112,6 +113,7 @@ def _times(jobs: pd.DataFrame, threshold: float, end: float | None) -> dict[str,
     slowdown = of_jobs.bounded_slowdown(jobs, threshold, end)
     return {
         **{f"{name}_median_s": quantile(values, 0.5) for name, values in of.items()},
+        **{f"{name}_mean_s": mean(of[name]) for name in PARTS},
         "lateness_p99_s": quantile(of["lateness"], 0.99),
         "lateness_max_s": largest(of["lateness"]),
         "wait_mean_s": mean(of["wait"]),

@@ -19,7 +19,7 @@ from schedlab.metrics.ceiling import with_payload
 from schedlab.metrics.statistics import MINIMUM
 from schedlab.paths import CITATION, REPORT_TEMPLATES, figure_record
 from schedlab.privacy.places import without_places
-from schedlab.report import comparison, method, paper, verdicts
+from schedlab.report import comparison, method, paper, parts, verdicts
 from schedlab.report import cost_section as cost
 from schedlab.report import results_section as summary
 from schedlab.report.records_section import Records, moment
@@ -107,6 +107,7 @@ def _content(
         cluster["trials"] = list(compress(rows, own))
         cluster["in_force"] = summary.settings_of(trials, "scheduler", cluster["scheduler"])
     judged = [value for row in differences["rows"] for value in row["values"]]
+    arising = parts.arising(compared, differences, comparison.COMPARED, _again(experiment))
     results_table = summary.main_table(compared)
     probe = (records.accelerator or {}).get("accelerator", {})
     return {
@@ -121,10 +122,11 @@ def _content(
         "anchors": {row["trial"]: row["anchor"] for row in rows},
         "results": results_table,
         "verdicts": _sentences(
-            compared, results_table, differences, again, (facts["absent"], left_out)
+            compared, results_table, differences, again, arising, (facts["absent"], left_out)
         ),
         "differences": differences,
         "again": again,
+        "parts": {"titles": parts.TITLES, "rows": arising},
         "spread": comparison.spread(compared),
         "ceilings": cost.ceiling_rows(trials),
         "agreement": cost.agreement_rows(trials),
@@ -176,17 +178,20 @@ def _sentences(
     results: dict[str, Any],
     differences: dict[str, Any],
     again: dict[str, Any],
+    arising: list[dict[str, Any]],
     missing: tuple[list[str], dict[str, str]],
 ) -> list[dict[str, Any]]:
-    """The first screen: a reason to doubt the rest first, then what is there, then what is not."""
+    """The first screen: reasons to doubt the rest, then who is ahead, then the rest as it comes."""
     if differences["rows"]:
         told = verdicts.of_comparisons(differences, floor=bool(again["rows"]))
+        told = [*told, *parts.sentences(arising)]
     else:
         told = verdicts.of_estimates(results, sorted({str(name) for name in trials["scheduler"]}))
     absent, left_out = missing
     told += verdicts.of_noise(again)
     told += verdicts.of_missing(results, absent, sorted(left_out), MINIMUM)
-    told.sort(key=lambda sentence: sentence.kind != "alarm")
+    order = ("alarm", "ahead")
+    told.sort(key=lambda s: order.index(s.kind) if s.kind in order else len(order))
     return [
         {"kind": sentence.kind, "pieces": [piece._asdict() for piece in sentence.pieces]}
         for sentence in told

@@ -360,7 +360,7 @@ class Scheduler(ABC):
         return merged(self.native_settings, overrides)
 
     def settings_problems(self, overrides: Mapping[str, str]) -> list[Problem]:
-        """Return the faults in an experiment's overrides."""
+        """What is wrong with an experiment's overrides."""
         return list(problems(self.native_settings, overrides, others=self.other_settings))
 
     def check_programs(self, versions: Mapping[str, str]) -> None:

@@ -94,7 +94,7 @@ def build_image(context: Context, image: str) -> None:
 
 
 def files_disk(roles: Sequence[str], programs: Mapping[str, GuestBinaries], scratch: Path) -> Path:
-    """Make the disk with programs and roles' ``files/disk``, which the role common installs."""
+    """Make the disk with programs and the roles' ``files/disk``, which role common installs."""
     return make_files_disk(
         [group.path(name) for group in programs.values() for name in group.programs],
         {name: group.files.values() for name, group in programs.items()},

@@ -224,7 +224,8 @@ class Trial:
             with measure("prepare"):
                 plan = self._plan()
                 head.write(PLAN, json.dumps(plan).encode())
-                wait_for_targets(url)
+                if url:
+                    wait_for_targets(url)
                 self._cost(restored["nodes"], "start")
             before = host.sample(pids)
             self.conditions["start_ns"] = time.time_ns()
@@ -246,13 +247,9 @@ class Trial:
                 # Exported even after a failure, because the samples may show its cause.
                 with measure("export"):
                     seconds = (time.time_ns() - self.conditions["start_ns"]) / 1e9 + 2
-                    self.conditions |= {
-                        "observed_seconds": round(seconds, 3),
-                        "scraped": scraped(url, seconds),
-                    }
-                    export_samples(url, seconds, self.folder / "samples.json.gz")
-                    data = self.folder / "prometheus" / "data"
-                    snapshot_block(url, data, self.folder / "prometheus")
+                    self.conditions["observed_seconds"] = round(seconds, 3)
+                    if url:
+                        self._keep_samples(url, seconds)
             # Checked last: it may run a job, which must not appear in the records of the workload.
             with measure("health"):
                 self._look_again(nodes, all_ended=status == 0)
@@ -299,6 +296,10 @@ class Trial:
 
     @contextmanager
     def _prometheus(self) -> Iterator[str]:
+        """Base URL of a Prometheus that scrapes the nodes; empty where monitoring is off."""
+        if not self.cluster.metrics.monitoring:
+            yield ""
+            return
         nodes = snapshot.load_manifest(self.configured / "snapshot")["nodes"]
         targets = [
             (job, node["name"], node["address"], port)
@@ -310,6 +311,12 @@ class Trial:
         executable = self.toolchain.path("prometheus")
         with prometheus(executable, self.folder / "prometheus", config) as url:
             yield url
+
+    def _keep_samples(self, url: str, seconds: float) -> None:
+        self.conditions["scraped"] = scraped(url, seconds)
+        export_samples(url, seconds, self.folder / "samples.json.gz")
+        folder = self.folder / "prometheus"
+        snapshot_block(url, folder / "data", folder)
 
     def _cost(self, nodes: list[dict[str, Any]], moment: str) -> None:
         """Read the daemons' cumulative processor time and memory; scrapes are separate."""

@@ -56,7 +56,7 @@ _SOURCES = {
 
 _CAUSES = {"OOM failure": "OUT_OF_MEMORY", "cancelled by node failure": "NODE_FAIL"}
 MOST_NODES = 10_000
-"""Largest number of names in a host list; far more than an experiment's clusters have nodes."""
+"""Most names in a host list: far more than the nodes of a cluster (`nodes` of the experiment)."""
 _LONGEST_NAME = 255  # of a host
 _PASSING = {
     "RUNNING", "SUSPENDED", "COMPLETING", "CONFIGURING", "STAGE_OUT", "STOPPED", "SIGNALING",
@@ -80,7 +80,7 @@ def expand_host_list(text: str) -> list[str]:
     Parameters
     ----------
     text : str
-        For example ``compute[1-3,7],head`` or ``n[08-10]``; ``(null)`` and the like have no names.
+        For example ``compute[1-3,7],head`` or ``n[08-10]``; ``(null)`` and the like are empty.
 
     Returns
     -------
@@ -90,8 +90,8 @@ def expand_host_list(text: str) -> list[str]:
     Raises
     ------
     SchedlabError
-        When `text` is not a host list, or has more than `MOST_NODES` names: a record from an
-        unknown source must not fill the memory.
+        When `text` is no host list, or has more than `MOST_NODES` names: a record of a stranger
+        must not fill the memory.
     """
     if not text or text.startswith("("):
         return []
@@ -102,13 +102,13 @@ def expand_host_list(text: str) -> list[str]:
         raise SchedlabError(
             f"Slurm's records hold {shown!r}, which is no host list: {error}",
             remedy="the records were damaged or changed: run the trial again,"
-            " or get the bundle again from where you had it",
+            " or get the bundle again from whom you have it",
         ) from error
 
 
 def _expanded(text: str) -> list[str]:
     names: list[str] = []
-    begun = [""]  # beginnings of the names of the current part
+    begun = [""]  # what stands so far of the names of one part
     for number, piece in enumerate(re.split(r"\[([^\[\]]*)\]", text)):
         if number % 2:
             room = max(0, MOST_NODES - len(names)) // len(begun)
@@ -118,7 +118,7 @@ def _expanded(text: str) -> list[str]:
         if "[" in piece or "]" in piece:
             raise ValueError("a bracket is not closed or not opened")
         first, *others = piece.split(",")
-        # Check the length before the text is copied to each name.
+        # Before it is copied to each name.
         if len(begun[0]) + len(first) > _LONGEST_NAME:
             raise ValueError(f"a name is longer than {_LONGEST_NAME} characters")
         begun = [start + first for start in begun]
