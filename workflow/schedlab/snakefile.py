@@ -38,7 +38,7 @@ SPECS: Mapping[str, Callable[..., Any]] = {
     "trial": Experiment.trial_spec,
     "report": Experiment.report_spec,
 }
-"""Function of what a stage depends on, by the word in rules; the first argument is the experiment."""
+"""Word that rules use -> function of the experiment that gives what a stage depends on."""
 
 
 @dataclass(frozen=True)

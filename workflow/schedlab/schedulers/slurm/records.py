@@ -188,7 +188,7 @@ def _answered(job: NativeJob, fields: Mapping[str, str]) -> None:
         code = re.fullmatch(r"([0-9]{1,3}):([0-9]{1,3})", fields.get("ExitCode", ""))
         if code:
             job.exit_code = 128 + int(code[2]) if int(code[2]) else int(code[1])
-    # For a job that was never allocated these fields hold the request, and there are no nodes.
+    # A job that was never allocated has a request in these fields, and no nodes.
     nodes = _hosts(fields.get("NodeList", ""))
     if nodes:
         job.placement = nodes
@@ -198,7 +198,7 @@ def _answered(job: NativeJob, fields: Mapping[str, str]) -> None:
 
 
 def _hosts(text: str) -> list[str]:
-    """Names in a host list; empty if the list cannot be read or names too many hosts."""
+    """Names in a host list; none of one that cannot be read, as where it names too many."""
     try:
         return expand_host_list(text)
     except (SchedlabError, ValueError):
