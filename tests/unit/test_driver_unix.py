@@ -138,16 +138,19 @@ def test_slurms_api_takes_the_adapters_translations(short: Path) -> None:
         done, rows, _ = drive(get_scheduler("slurm"), short, 12, gap=0.05)
     assert done.returncode == 0, done.stderr
     assert set(server.paths) == {"/slurm/v0.0.42/job/submit"}
-    assert rows[0]["native_id"] == "1"
     assert [row["returncode"] for row in rows.values()].count(0) == 11
     # The scheduler's own words, as sbatch would print them.
     assert (rows[7]["returncode"], rows[7]["native_id"]) == (500, None)
     assert rows[7]["stderr"] == (
         "Batch job submission failed: Requested node configuration is not available"
     )
-    # Job 8's connection was closed after its answer; that is seen, and job 9 goes by another one.
-    assert rows[9]["native_id"] == "10"
-    assert [job["name"] for job in server.jobs] == [f"job{n}" for n in range(12)]
+    # Job 8's connection was closed after its answer. The driver sees that, and uses another one. On
+    # a busy machine jobs may reach the server in another order than they are due.
+    came = [int(job["name"].removeprefix("job")) for job in server.jobs]
+    assert sorted(came) == list(range(12))
+    assert {job: rows[job]["native_id"] for job in came if job != 7} == {
+        job: str(number) for number, job in enumerate(came, 1) if job != 7
+    }
 
 
 def test_fifty_that_are_due_at_once_are_all_under_way(short: Path) -> None:
