@@ -53,7 +53,7 @@ def results_name(text: str, checkout: Path) -> str:
     SchedlabError
         When rules cannot use the name, or the folder contains the checkout.
     """
-    # Snakemake reads braces as wildcards, and writes each path on one line of its lists and logs.
+    # Snakemake takes braces for wildcards, and its lists and logs have a path on one line.
     if bad := [sign for sign in text if sign in "{}" or not sign.isprintable()]:
         raise SchedlabError(
             f"the results folder {text!r} has {bad[0]!r} in its name",

@@ -47,15 +47,15 @@ class Comparison:
     Parameters
     ----------
     effect : Interval
-        Of a / b or a - b, see `kind`; its n is the number of pairs, or of the smaller group. Its
-        95 % are those of this one interval, not corrected for the table.
+        Estimate of a / b or a - b, see `kind`; its n is the number of pairs, or the size of the
+        smaller group. Its 95 % interval is not corrected for the number of comparisons.
     kind : {"ratio", "difference"}
         What the effect is.
     cliffs_delta : float or None
         Effect size from -1 to 1: P(a > b) - P(a < b).
     p : float or None
         P-value for "no difference", corrected for the table; None without a test. A difference is
-        claimed up to `schedlab.metrics.difference.LEVEL`.
+        claimed if it is at most `schedlab.metrics.difference.LEVEL`.
     verdict : str
         ``larger`` or ``smaller`` (a than b), ``no difference shown``, ``the same within x %``,
         ``equal``, ``n too small``, or ``not comparable: ...``.
@@ -85,7 +85,7 @@ def why_not(a: pd.DataFrame, b: pd.DataFrame) -> str:
 
 
 def matched(a: pd.DataFrame, b: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame, bool]:
-    """Trials of two comparable groups that are compared, and whether row by row.
+    """Select the trials of two comparable groups that are compared.
 
     Returns
     -------
@@ -149,7 +149,7 @@ def compare_groups(
             found[place][name] = comparison
             if not comparison.verdict:
                 key = (name, str(a["workload"].iloc[0]), int(a["nodes"].iloc[0]))
-                # What has values of the same trials is permuted together.
+                # Quantities with values in the same trials are permuted together.
                 group = (place, paired, x.size, y.size, *_missing(a, b, name))
                 waiting.setdefault(group, []).append((name, x, y, floors.get(key, 0.0)))
     _test(found, waiting, margin)

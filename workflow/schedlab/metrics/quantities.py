@@ -1,9 +1,9 @@
 """Quantities of trials: what is summarised and compared over them, and on which scale.
 
-Times, rates and parts of the machine are positive and their noise grows with their size: they are
-taken on the scale ``log`` (geometric mean, ratios). No ratio is averaged arithmetically. What is a
-difference of two instants of different clocks or sources, and so can come out as zero or below, is
-taken on the scale ``raw`` (arithmetic mean, differences): launch latency, lateness.
+Times, rates and parts of the machine are positive, and their noise grows with their size. They are
+summarised on the scale ``log`` (geometric mean, ratios). No ratio is averaged arithmetically.
+Launch latency and lateness are differences of instants from different clocks or sources, so they
+can be zero or negative. They are summarised on the scale ``raw`` (arithmetic mean, differences).
 """
 
 from __future__ import annotations

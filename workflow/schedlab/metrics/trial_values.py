@@ -18,13 +18,13 @@ from schedlab.workloads import Trace
 
 OF_THE_PAYLOAD = ("makespan", "utilisation", "fragmentation", "wait", "scheduling", "launch",
                   "completion", "turnaround", "bounded_slowdown_m", "fairness")  # fmt: skip
-"""Beginnings of the names of metrics that need what payloads stamp."""
+"""Prefixes of the names of metrics that need the payloads' stamps."""
 
 
 def without_payload(metrics: Mapping[str, Any]) -> dict[str, Any]:
-    """Metrics of a trial whose jobs ran no payload: those that need one are None.
+    """Return the metrics of a trial whose jobs ran no payload; those that need a payload are None.
 
-    Else a job that never started would have a wait until the trial's end.
+    Otherwise every job would count as waiting until the trial's end.
     """
     kept = {
         name: None if name.startswith(OF_THE_PAYLOAD) else value for name, value in metrics.items()
@@ -46,7 +46,7 @@ def trial_metrics(
     jobs : pandas.DataFrame
         The trial's rows of the jobs table.
     trace : Trace
-        What was to be submitted, and to which machine.
+        Trace of the trial.
     costs : list of dict
         Costs of the daemons (`schedlab.metrics.costs`).
     end : float or None

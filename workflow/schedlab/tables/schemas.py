@@ -26,7 +26,7 @@ Version 5: costs of daemons are by systemd unit where one has no jobs in it, and
 trials say whether payloads ran, and what bounded the submissions under way.
 """
 
-# The same few strings over millions of rows.
+# Millions of rows repeat a few strings, so they are stored once, in a dictionary.
 _WORD = pa.dictionary(pa.int32(), pa.string())
 _INSTANTS_OF_RANKS = pa.list_(pa.int64())
 
