@@ -89,7 +89,7 @@ def _content(
     records = Records(results, experiment, map(str, trials["trial"]))
     facts = summary.conditions(loaded, experiment)
     rows = summary.trial_rows(trials)
-    # A scheduler that runs no payload gives a ceiling, and is compared with nothing.
+    # A scheduler that runs no payload only gives the ceiling, and is not compared.
     compared = with_payload(trials)
     again = comparison.again(compared, _again(experiment))
     labels = {origin.label(pair[1]) for origin in sources if (pair := _again(origin.experiment))}
@@ -166,7 +166,7 @@ def _content(
 
 
 def _paper(content: dict[str, Any]) -> dict[str, str]:
-    """What a paper says of the report."""
+    """Text about the report for a paper."""
     citation = read_citation(CITATION.read_bytes())
     commits = content["chain"]["commits"]
     entry = paper.bibtex(citation, content["name"], content["date"], commits, content["lineage"])
@@ -271,7 +271,7 @@ def _file(folder: Path, name: str) -> Path:
 
 
 def _figure(folder: Path, name: str) -> dict[str, Any]:
-    """A figure as the template wants it; without picture when its file is missing."""
+    """A figure as the template uses it; without picture if its file is missing."""
     figure, path = FIGURES[name], _file(folder, name)
     picture = inline(path.read_text(encoding="utf-8"), name, figure.alt) if path.exists() else ""
     return {
