@@ -101,7 +101,7 @@ def test_the_run_leaves_nothing(campaign: Campaign) -> None:
 def test_a_guest_killed_in_a_trial_makes_it_invalid_by_name_and_leaves_nothing(
     campaign: Campaign,
 ) -> None:
-    """The watchdog notices it: nothing waits for a limit, and the other guests end too."""
+    """The watchdog notices it, so that nothing waits for a limit, and the other guests end, too."""
     folder = campaign.trial(*TRIAL)
     process = campaign.start_again(*TRIAL)
     victim = next(p for p in guests() if "compute2" in " ".join(p.cmdline()))

@@ -73,7 +73,7 @@ class Handler(JsonHandler):
         server.whole.wait(240)
         name = job["name"]
         if name == "job7":
-            # As measured: an error's words, and an id that is none.
+            # As Slurm answered when it was measured: an error's words, and 0 in place of an id.
             error = {"error_number": 2014, "error": "Requested node configuration is not available",
                      "description": "Batch job submission failed", "source": "x"}  # fmt: skip
             self.answer(500, {"job_id": 0, "errors": [error], "warnings": []})
@@ -164,7 +164,7 @@ def test_fifty_that_are_due_at_once_are_all_under_way(short: Path) -> None:
 
 
 def test_a_server_that_is_gone_refuses_and_nothing_is_sent_twice(short: Path) -> None:
-    """Slurm takes two jobs of one name: what may have been heard is not said again."""
+    """Slurm accepts two jobs of one name, so a request that may have arrived is not repeated."""
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(str(short / "socket"))
     listener.listen(10)

@@ -1,4 +1,4 @@
-"""A command that is stopped by a signal: its exit status and message, and what it takes along."""
+"""A command that a signal stops: its exit status, its message, and the processes that it ends."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_no_handler_of_failures_takes_a_stop_for_one() -> None:
 def test_a_stopped_playbook_ends_its_ansible(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And is not taken for a guest that died, nor wrapped by ansible-runner."""
+    """The signal is not reported as a guest that died or as a failure of ansible-runner."""
     program = tmp_path / "ansible-playbook"
     program.write_text("#!/bin/sh\nexec sleep 3600\n")
     program.chmod(0o755)

@@ -1,4 +1,4 @@
-"""Hostile and careless experiment files: YAML decides nothing, and no fault is a traceback."""
+"""Hostile and careless experiment files: no value is guessed, and no fault gives a traceback."""
 
 from __future__ import annotations
 
