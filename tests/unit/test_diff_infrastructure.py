@@ -262,7 +262,7 @@ def test_keys_of_the_experiment_that_no_record_has(results: Path, tmp_path: Path
     other = make_results(tmp_path / "b")
     content = EXPERIMENT.model_dump(mode="json")
     content["limits"]["trial"] = 90
-    # Where it ran is in the records; a bundle's file does not say it.
+    # The records say where it ran; a bundle's experiment file does not.
     content["libvirt"]["uri"] = "embedded"
     content["workloads"][0]["jobs"] = 99
     (other / "experiments.yaml").write_text(yaml.safe_dump(content))

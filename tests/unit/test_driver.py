@@ -32,7 +32,7 @@ def plan_of(folder: Path, *jobs: dict[str, Any], concurrency: int = 4) -> Path:
     (folder / "sbatch").write_text(SBATCH)
     (folder / "sbatch").chmod(0o755)
     log = folder / "slurmctld.log"
-    # What was in the log before the start must not count: job 0 will get this id again.
+    # Lines from before the start must not count: job 0 will get this id again.
     log.write_text("[t] _job_complete: JobId=100 done\n")
     submissions = [
         {

@@ -1,4 +1,4 @@
-"""What each stage depends on: derived from imports, and from what Ansible and others name."""
+"""Sources of each stage, derived from imports and from the files that Ansible and others name."""
 
 from __future__ import annotations
 

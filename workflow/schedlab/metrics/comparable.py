@@ -170,7 +170,7 @@ def _missing(a: pd.DataFrame, b: pd.DataFrame, name: str) -> tuple[bytes, bytes]
 
 
 def _untested(name: str, x: Floats, y: Floats, *, paired: bool, reason: str) -> Comparison:
-    """Comparison as far as it needs no test; without a verdict where it needs one."""
+    """Comparison without a test; the verdict is missing if it needs a test."""
     quantity = QUANTITIES[name]
     kind: Literal["ratio", "difference"] = "ratio" if quantity.scale == "log" else "difference"
     n = int(min(x.size, y.size))

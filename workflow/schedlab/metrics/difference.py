@@ -93,7 +93,7 @@ class Block:
 
     @property
     def testable(self) -> bool:
-        """Whether a permutation test of so many trials can reach the level."""
+        """Whether a permutation test of this number of trials can reach the level."""
         return testable(self.a.shape[1], self.b.shape[1], paired=self.paired)
 
     @property
@@ -164,7 +164,7 @@ class TableOfVerdicts(NamedTuple):
 
 
 def testable(first: int, second: int, *, paired: bool) -> bool:
-    """Whether so many trials can give a verdict at all: 6 pairs, or 4 on each side."""
+    """Whether the numbers of trials allow a verdict: at least 6 pairs, or 4 on each side."""
     return permutation.least_p(first, second, paired=paired) <= LEVEL
 
 

@@ -65,7 +65,7 @@ class Exchange:
 
 
 def least_p(first: int, second: int, *, paired: bool) -> float:
-    """Smallest two-sided p-value that a permutation test of so many trials can give."""
+    """Smallest two-sided p-value that a permutation test of these numbers of trials can give."""
     if not first or not second or (paired and first != second):
         return 1.0
     return min(1.0, 2 / (2**first if paired else comb(first + second, first)))

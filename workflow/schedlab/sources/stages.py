@@ -59,7 +59,7 @@ _digest = cache(file_digest)
 
 
 class Subject(NamedTuple):
-    """What a job works on, as far as its sources depend on it."""
+    """What a job works on; only the parts on which its sources depend."""
 
     stage: str
     image: str = ""
@@ -189,7 +189,7 @@ def _programs(image: str) -> list[Path]:
 
 
 def named(paths: Iterable[Path]) -> dict[str, Path]:
-    """Files by their names in records: relative to the checkout where they lie below it."""
+    """Files by their names in records: relative to the checkout if they are in it."""
     return {
         (
             path.relative_to(CHECKOUT) if path.is_relative_to(CHECKOUT) else Path(path.name)

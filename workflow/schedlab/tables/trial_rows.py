@@ -164,7 +164,7 @@ def _read_trial(folder: Path, origin: str) -> TrialRows:
 
 
 def _costs(conditions: Mapping[str, Any], scheduler: Scheduler) -> list[dict[str, Any]]:
-    """Costs of the scheduler's daemons, by their units where there are any."""
+    """Costs of the scheduler's daemons, by unit if they have units, otherwise by process."""
     processes, units = conditions.get("daemon_cost", {}), conditions.get("unit_cost", {})
     return daemon_costs(
         processes.get("start", {}),

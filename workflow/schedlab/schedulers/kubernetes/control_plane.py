@@ -139,7 +139,7 @@ class KubernetesBase(Scheduler):
         return {"api": API}
 
     def completion(self) -> dict[str, str]:
-        """Updates of a Job's status that end it, however it ended."""
+        """Return the audit log, and the form of the updates of a Job's status that end the Job."""
         return {"log": AUDIT_LOG, "pattern": records.ended_pattern(self.kind)}
 
     def collect(

@@ -121,7 +121,7 @@ def client_limits(
 
 
 def log_levels(running: Mapping[str, Mapping[str, str]]) -> str:
-    """The programs' verbosity; 0 where no flag sets it."""
+    """Describe the programs' verbosity, which is 0 if no flag sets it."""
     levels = [f"{name} {options.get('v', '0')}" for name, options in sorted(running.items())]
     return ", ".join(levels) or "unknown"
 

@@ -29,7 +29,7 @@ def pod_template(name: str, job: Job, index: str, stamps: str) -> dict[str, Any]
     spec: dict[str, Any] = {
         "restartPolicy": "Never",
         "terminationGracePeriodSeconds": 1,
-        # Whole minutes, as Slurm counts limits; the time counts from when the kubelet has the pod.
+        # Whole minutes, as other schedulers count limits, from when the kubelet has the pod.
         "activeDeadlineSeconds": 60 * math.ceil(job.walltime / 60),
         "hostNetwork": True,
         "automountServiceAccountToken": False,
