@@ -3,11 +3,11 @@
     python tests/benchmarks/relabel.py RESULTS/tables [--seeds 10]
 
 The campaign has `aa: true` and compares nothing else: two series that are equal by construction.
-Which trial of a pair carries which label is then chance alone, so every seed exchanges the labels of
-each pair (trials of one repetition of one workload on as many nodes) or leaves them, and the report's
-own comparison judges the result, without a noise floor. Target: no difference is claimed under any
-seed. With 10 seeds of one campaign this is a check for gross faults; the error rate itself is
-measured by `calibration.py`.
+Which trial of a pair carries which label is then chance alone. Every seed exchanges the labels of
+each pair (trials of one repetition of one workload on as many nodes) or leaves them, and the
+report's own comparison judges the result, without a noise floor. Target: no difference is claimed
+under any seed. With 10 seeds of one campaign this is a check for gross faults; the error rate
+itself is measured by `calibration.py`.
 """
 
 from __future__ import annotations
