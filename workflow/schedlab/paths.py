@@ -57,6 +57,8 @@ PACKED_SOURCE = "source"
 """Folder of a bundle with the checkout at its commit."""
 STATE = ".snakemake.json"
 """Copy of Snakemake's metadata of the results."""
+IDENTITY = ".identity"
+"""Name of the results in libvirt, which saved machines have: it moves with the folder."""
 TABLES = "tables"
 TABLES_RECORD = f"{TABLES}/{RECORD}"
 TABLE_FILES = ("jobs.parquet", "samples.parquet", "trials.parquet")

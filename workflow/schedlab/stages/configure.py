@@ -221,10 +221,10 @@ def configure(context: Context, cluster_id: str) -> None:
     with open_testbed(
         experiment.libvirt.uri, context.results, f"configure-{cluster_id}", hugepages=hugepages
     ) as testbed:
-        restored = snapshot.restore(testbed, before / "snapshot", cluster=cluster_id)
+        restored = snapshot.restore(testbed, before / "snapshot")
         key = before / "secrets" / "id_ed25519"
         with connect(testbed.scratch, restored["nodes"], key) as nodes:
-            alive = liveness(testbed, cluster_id, nodes, STAGE)
+            alive = liveness(testbed, restored["cluster"], nodes, STAGE)
             wait_until_reachable(nodes, experiment.limits.boot, STAGE, alive=alive)
             addresses = {node["name"]: node["address"] for node in restored["nodes"]}
             scheduler.make_secrets(secrets_folder(folder), addresses)
@@ -249,10 +249,10 @@ def configure(context: Context, cluster_id: str) -> None:
             # Pages that are not written yet must be on the disk before it is saved.
             for node in nodes.values():
                 node.run("sync")
-        memory = resident_mib(emulator_pids(list(cluster.machines()), testbed, cluster_id))
+        memory = resident_mib(emulator_pids(list(cluster.machines()), testbed, restored["cluster"]))
         files = snapshot.save(
             testbed,
-            cluster_id,
+            restored["cluster"],
             restored["nodes"],
             restored["backing"],
             folder / "snapshot",

@@ -190,7 +190,7 @@ class Trial:
 
     def _measure(self, testbed: Testbed, restored: dict[str, Any], url: str) -> None:
         names = [node["name"] for node in restored["nodes"]]
-        pids = emulator_pids(names, testbed, self.cluster.id)
+        pids = emulator_pids(names, testbed, restored["cluster"])
         key = self.context.provisioned(self.cluster) / "secrets" / "id_ed25519"
         cores = host.host_description()["cores"]
         self.conditions |= {
@@ -212,7 +212,7 @@ class Trial:
         with ExitStack() as stack:
             with measure("reach"):
                 nodes = stack.enter_context(connect(testbed.scratch, restored["nodes"], key))
-                alive = liveness(testbed, self.cluster.id, nodes, STAGE)
+                alive = liveness(testbed, restored["cluster"], nodes, STAGE)
                 limit = self.context.experiment.limits.boot
                 wait_until_reachable(nodes, limit, STAGE, alive=alive)
             head = head_of(nodes)
@@ -231,7 +231,7 @@ class Trial:
             self.conditions["start_ns"] = time.time_ns()
             try:
                 with measure("workload"):
-                    status = self._drive(testbed, head, names, len(plan["submissions"]))
+                    status = self._drive(testbed, head, restored, len(plan["submissions"]))
                 self.conditions["end_ns"] = time.time_ns()
                 self.conditions["resident_mib"] = resident_mib(pids)
                 self._host_load(before, host.sample(pids))
@@ -329,7 +329,7 @@ class Trial:
             found = {node: cost_of(read) for node, read in samples.items()}
             self.conditions.setdefault(name, {})[moment] = found
 
-    def _drive(self, testbed: Testbed, head: Node, names: list[str], total: int) -> int:
+    def _drive(self, testbed: Testbed, head: Node, restored: Mapping[str, Any], total: int) -> int:
         """Run the guest driver; return its exit status, 0 if all jobs ended within the limit."""
         limit = self.context.experiment.limits.trial
         command = f"python3 -u {DRIVER} --plan {PLAN} --output {OUTPUT} --timeout {limit:g}"
@@ -338,12 +338,13 @@ class Trial:
                 head.command(command), stdout=subprocess.PIPE, stderr=errors, text=True
             )
         failure: list[SchedlabError] = []
+        names = [node["name"] for node in restored["nodes"]]
 
         def watch() -> None:
             deadline = time.monotonic() + limit + 60
             while process.poll() is None:
                 try:
-                    require_running(testbed, self.cluster.id, names, STAGE)
+                    require_running(testbed, restored["cluster"], names, STAGE)
                     if time.monotonic() > deadline:
                         raise SchedlabError("the driver did not end", stage=STAGE, node=head.name)
                 except SchedlabError as error:
@@ -387,7 +388,7 @@ class Trial:
 
     def _keep_consoles(self, testbed: Testbed) -> None:
         """Keep the guests' console output since the restore, if there is any."""
-        for log in sorted((testbed.scratch / self.cluster.id).glob("*.console.log")):
+        for log in sorted(testbed.scratch.glob("*/*.console.log")):
             if log.stat().st_size:
                 (self.folder / "console").mkdir(exist_ok=True)
                 shutil.copyfile(log, self.folder / "console" / log.name)
