@@ -10,7 +10,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -243,7 +243,9 @@ def wait_until_reachable(
 
     with ThreadPoolExecutor(max_workers=len(nodes)) as pool:
         try:
-            list(pool.map(wait, nodes.values()))
+            # Whichever node fails first ends the waiting for the others.
+            for future in as_completed([pool.submit(wait, node) for node in nodes.values()]):
+                future.result()
         finally:
             # The pool waits for its threads, so they must end after a signal or a node's failure.
             stop.set()
