@@ -129,7 +129,7 @@ def _opened(path: Path) -> Iterator[pq.ParquetFile]:
                     f"{path} has schema {version!r}, expected {VERSION!r}", remedy=_REMEDY
                 )
             if not file.schema_arrow.equals(expected):
-                raise SchedlabError(f"{path} lacks columns of {VERSION!r}", remedy=_REMEDY)
+                raise SchedlabError(f"{path} has other columns than {VERSION!r}", remedy=_REMEDY)
             _bounded(path, file.metadata)
             yield file
     except (OSError, pa.ArrowException) as error:
