@@ -60,7 +60,11 @@ QUANTITIES: dict[str, Quantity] = {
         "scheduler_cpu_per_job_s", "Scheduler's processor time per job", "s"
     ),
     "lateness_median": Quantity("lateness_median_s", "Median submission lateness", "s", "raw"),
+    "submission_rate": Quantity("submission_rate_jobs_per_s", "Submission rate", "jobs/s"),
 }
+
+WITHOUT_PAYLOAD = "submission_rate"
+"""Main quantity of a trial whose jobs run no payload, whatever its workload: all it measures."""
 
 MAIN_QUANTITIES = (
     "throughput",

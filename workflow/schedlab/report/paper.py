@@ -44,6 +44,11 @@ def _design(content: Facts) -> str:
         for workload in factors["workloads"]
     )
     times = f"{factors['repetitions']} times"
+    if rule := factors["rounds"]:
+        times = (
+            f"{rule['min']} to {rule['max']} times, in rounds over all, until the half-width of the"
+            f" interval of its main quantity was at most {rule['until']} of the estimate"
+        )
     if factors["clusters"] > 1:
         times += f" on each of {factors['clusters']} clusters, provisioned and configured anew"
     text = (

@@ -22,12 +22,13 @@ from schedlab.privacy.places import without_places
 from schedlab.report import comparison, method, paper, verdicts
 from schedlab.report import cost_section as cost
 from schedlab.report import results_section as summary
+from schedlab.report import rounds_section as rounds
 from schedlab.report.records_section import Records, moment
 from schedlab.report.svg import inline
 from schedlab.results.imports import Origin, origins
 from schedlab.results.records import digest
 from schedlab.results.store import below, record_of_trial
-from schedlab.tables.build import load_left_out, load_tables
+from schedlab.tables.build import load_left_out, load_stopped, load_tables
 
 
 def render_report(
@@ -87,7 +88,9 @@ def _content(
         for origin in sources
     }
     records = Records(results, experiment, map(str, trials["trial"]))
-    facts = summary.conditions(loaded, experiment)
+    stopped = load_stopped(tables)
+    facts = summary.conditions(loaded, experiment, stopped)
+    ended = rounds.cells(trials, sources, stopped)
     rows = summary.trial_rows(trials)
     # A scheduler that runs no payload gives a ceiling, and is compared with nothing.
     compared = with_payload(trials)
@@ -121,8 +124,9 @@ def _content(
         "anchors": {row["trial"]: row["anchor"] for row in rows},
         "results": results_table,
         "verdicts": _sentences(
-            compared, results_table, differences, again, (facts["absent"], left_out)
+            compared, results_table, differences, again, (facts["absent"], left_out), ended
         ),
+        "rounds": ended,
         "differences": differences,
         "again": again,
         "spread": comparison.spread(compared),
@@ -177,12 +181,14 @@ def _sentences(
     differences: dict[str, Any],
     again: dict[str, Any],
     missing: tuple[list[str], dict[str, str]],
+    ended: list[dict[str, Any]],
 ) -> list[dict[str, Any]]:
     """The first screen: a reason to doubt the rest first, then what is there, then what is not."""
     if differences["rows"]:
         told = verdicts.of_comparisons(differences, floor=bool(again["rows"]))
     else:
         told = verdicts.of_estimates(results, sorted({str(name) for name in trials["scheduler"]}))
+    told += rounds.sentences(ended)
     absent, left_out = missing
     told += verdicts.of_noise(again)
     told += verdicts.of_missing(results, absent, sorted(left_out), MINIMUM)
@@ -227,6 +233,7 @@ def _factors(experiment: Experiment) -> dict[str, Any]:
         "nodes": [str(nodes) for nodes in experiment.nodes],
         "repetitions": experiment.repetitions.trials,
         "clusters": experiment.repetitions.clusters,
+        "rounds": experiment.rounds.model_dump() if experiment.rounds else {},
         "seed": experiment.seed,
         "workloads": [
             {

@@ -14,7 +14,7 @@ from dataclasses import asdict
 from typing import Any
 
 from schedlab import design
-from schedlab.config import Cluster
+from schedlab.config import Cluster, TrialKey
 from schedlab.errors import SchedlabError
 from schedlab.paths import CHECKOUT, RECORD
 from schedlab.results.records import RecordWriter, beside, verify_outputs, write_json
@@ -105,7 +105,8 @@ class Trial:
         self.cluster: Cluster = context.experiment.cluster(cluster_id)
         self.workload = workload
         self.repetition = repetition
-        self.id = f"{cluster_id}.{workload}.{repetition}"
+        self.key = TrialKey(cluster_id, workload, repetition)
+        self.id = self.key.id
         self.scheduler: Scheduler = get_scheduler(self.cluster.scheduler)
         self.folder = context.trial(cluster_id, workload, repetition)
         self.configured = context.configured(cluster_id)
@@ -163,27 +164,13 @@ class Trial:
         record.write(
             self.folder / RECORD,
             outputs=list(self.folder.iterdir()),
-            trial={
-                "cluster": self.cluster.id,
-                "scheduler": self.cluster.scheduler,
-                "variant": self.cluster.variant,
-                "number": self.cluster.number,
-                "workload": self.workload,
-                "repetition": self.repetition,
-                "nodes": self.cluster.nodes,
-                "cpus_per_node": self.cluster.node.vcpus,
-                "order": self._order(),
-            },
+            trial=self.context.experiment.trial_facts(self.key),
             conditions=self.conditions,
             phases=self.phases.seconds,
             verdict={"valid": not self.reasons, "reasons": self.reasons},
             tools=self.toolchain.versions("prometheus", "qemu-system-x86_64", "libvirtd"),
         )
         report_progress(self.context, self.id, self.reasons)
-
-    def _order(self) -> int:
-        ids = [key.id for key in self.context.experiment.trials()]
-        return ids.index(self.id)
 
     def _measure(self, testbed: Testbed, restored: dict[str, Any], url: str) -> None:
         names = [node["name"] for node in restored["nodes"]]
