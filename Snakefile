@@ -18,6 +18,7 @@ BEFORE_TRIALS = 1000000
 
 # Jobs read them; they are no parameters, so that moving the results makes nothing stale.
 envvars:
+    "SCHEDLAB_CAMPAIGN",
     "SCHEDLAB_EXPERIMENTS",
     "SCHEDLAB_RESULTS",
 

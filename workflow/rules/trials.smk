@@ -75,8 +75,9 @@ rule trial:
     params:
         sources=lambda wildcards: pipeline.sources("trial", wildcards),
         spec=lambda wildcards: pipeline.trial_spec(wildcards),
+        bridge=lambda wildcards: pipeline.bridge(wildcards),
     message:
         "Trial {wildcards.cluster}.{wildcards.workload}.{wildcards.repetition}"
     shell:
         "schedlab trial --cluster {wildcards.cluster} --workload {wildcards.workload}"
-        " --repetition {wildcards.repetition} 2>&1 | schedlab log --notices {log:q}"
+        " --repetition {wildcards.repetition} {params.bridge} 2>&1 | schedlab log --notices {log:q}"

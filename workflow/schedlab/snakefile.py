@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import IO, Any
 
 from schedlab import design, paths
+from schedlab.bridges import bridge_of, bridges
 from schedlab.config import Cluster, Experiment, TrialKey
 from schedlab.doctor.findings import require_host
 from schedlab.errors import SchedlabError
 from schedlab.figures import FIGURES
-from schedlab.invocation import chosen, results_name
+from schedlab.invocation import campaign, chosen, results_name
 from schedlab.lineage.state import keep, restore
 from schedlab.printing import printable
 from schedlab.results.provenance import source
@@ -67,6 +68,7 @@ class Pipeline:
             results = results_name(results, Path(root))
             os.environ["SCHEDLAB_EXPERIMENTS"] = str(Path(config).resolve())
             os.environ["SCHEDLAB_RESULTS"] = str(Path(results).resolve())
+            campaign()
             restore(Path(results))
             return cls(design.load_experiment(Path(config)), config, results, Path(root))
         except SchedlabError as error:
@@ -142,6 +144,17 @@ class Pipeline:
         decision = self.at(paths.decision_record(*key))
         waited = Path(decision).is_file() and not forbids(Path(decision)) and self._ran(*key)
         return [decision] * (self._due(*key) or waited)
+
+    @cached_property
+    def bridges(self) -> frozenset[TrialKey]:
+        """Finished trials that run again beside cells that were added."""
+        return bridges(self.experiment, Path(self.results))
+
+    def bridge(self, trial: Mapping[str, str]) -> str:
+        """Option that makes a trial a bridge; it stays that of the trial once it ran as one."""
+        key = TrialKey(trial["cluster"], trial["workload"], int(trial["repetition"]))
+        run = campaign() if key in self.bridges else bridge_of(Path(self.results), key)
+        return f"--bridge {shlex.quote(run)}" if run else ""
 
     def due_decisions(self) -> str:
         """Regular expression that a path of a decision matches from its cluster on, if it is due.
@@ -311,6 +324,12 @@ class Pipeline:
             require_host(self.experiment, folder)
         except SchedlabError as error:
             raise SystemExit(printable(f"schedlab: {error}")) from None
+        if self.bridges:
+            print(
+                f"schedlab: {len(self.bridges)} finished trials run again beside cells that were"
+                " added (bridge: auto)",
+                flush=True,
+            )
         memory = max(c.memory_total_mib for c in self.clusters.values())
         free = shutil.disk_usage(folder).free / 2**30
         print(

@@ -201,7 +201,10 @@ def trace_workload(
 @click.option("--cluster", required=True)
 @click.option("--workload", required=True)
 @click.option("--repetition", type=int, required=True)
-def trial(experiments: Path, results: Path, cluster: str, workload: str, repetition: int) -> None:
+@click.option("--bridge", default="", help="Run of the workflow that it runs again in.")
+def trial(
+    experiments: Path, results: Path, cluster: str, workload: str, repetition: int, bridge: str
+) -> None:
     """Run one trial on a restored cluster, unless its cell has ended."""
     from schedlab.config import TrialKey
     from schedlab.stages.context import Context
@@ -213,7 +216,7 @@ def trial(experiments: Path, results: Path, cluster: str, workload: str, repetit
     context = _enter(experiments, results, f"{cluster}.{workload}.{repetition}")
     from schedlab.stages.trial import run_trial
 
-    run_trial(context, cluster, workload, repetition)
+    run_trial(context, key, bridge)
 
 
 @main.command()

@@ -153,6 +153,9 @@ class Experiment(Section):
         default=False,
         description="Run the first variant, or the one named, a second time under another label.",
     )
+    bridge: Literal["auto", "none"] = Field(
+        default="none", description="auto: finished trials run again beside cells added later."
+    )
     nodes: list[Annotated[int, Field(ge=1, le=128)]] = Field(
         default=[1, 2], min_length=1, description="Compute node counts."
     )

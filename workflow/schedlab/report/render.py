@@ -19,7 +19,7 @@ from schedlab.metrics.ceiling import with_payload
 from schedlab.metrics.statistics import MINIMUM
 from schedlab.paths import CITATION, REPORT_TEMPLATES, figure_record
 from schedlab.privacy.places import without_places
-from schedlab.report import comparison, method, paper, verdicts
+from schedlab.report import blocks_section, comparison, method, paper, verdicts
 from schedlab.report import cost_section as cost
 from schedlab.report import results_section as summary
 from schedlab.report import rounds_section as rounds
@@ -111,6 +111,10 @@ def _content(
         cluster["in_force"] = summary.settings_of(trials, "scheduler", cluster["scheduler"])
     judged = [value for row in differences["rows"] for value in row["values"]]
     results_table = summary.main_table(compared)
+    blocks = blocks_section.blocks(trials)
+    of_blocks = blocks_section.of_cells(trials, blocks)
+    for row in results_table["rows"]:
+        row["blocks"] = of_blocks.get((row["workload"], row["cluster"]), "")
     probe = (records.accelerator or {}).get("accelerator", {})
     return {
         "name": experiment.name,
@@ -124,8 +128,14 @@ def _content(
         "anchors": {row["trial"]: row["anchor"] for row in rows},
         "results": results_table,
         "verdicts": _sentences(
-            compared, results_table, differences, again, (facts["absent"], left_out), ended
+            compared,
+            results_table,
+            differences,
+            again,
+            (facts["absent"], left_out),
+            [*rounds.sentences(ended), *blocks_section.sentences(blocks)],
         ),
+        "blocks": blocks,
         "rounds": ended,
         "differences": differences,
         "again": again,
@@ -181,14 +191,14 @@ def _sentences(
     differences: dict[str, Any],
     again: dict[str, Any],
     missing: tuple[list[str], dict[str, str]],
-    ended: list[dict[str, Any]],
+    others: list[verdicts.Sentence],
 ) -> list[dict[str, Any]]:
     """The first screen: a reason to doubt the rest first, then what is there, then what is not."""
     if differences["rows"]:
         told = verdicts.of_comparisons(differences, floor=bool(again["rows"]))
     else:
         told = verdicts.of_estimates(results, sorted({str(name) for name in trials["scheduler"]}))
-    told += rounds.sentences(ended)
+    told += others
     absent, left_out = missing
     told += verdicts.of_noise(again)
     told += verdicts.of_missing(results, absent, sorted(left_out), MINIMUM)

@@ -114,6 +114,7 @@ EXEMPT = (
         frozenset({"configure"}),
     ),
     # Trials.
+    Exemption("invocation", "says in which run of the workflow a trial is", frozenset({"trial"})),
     Exemption("stages.progress", _PROGRESS, frozenset({"trial"})),
     Exemption("lineage.*", _PROGRESS, frozenset({"trial"})),
     Exemption("results.store", _PROGRESS, frozenset({"trial"})),

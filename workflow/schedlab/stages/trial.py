@@ -16,6 +16,7 @@ from typing import Any
 from schedlab import design
 from schedlab.config import Cluster, TrialKey
 from schedlab.errors import SchedlabError
+from schedlab.invocation import campaign
 from schedlab.paths import CHECKOUT, RECORD
 from schedlab.results.records import RecordWriter, beside, verify_outputs, write_json
 from schedlab.schedulers import Scheduler, get_scheduler
@@ -94,25 +95,24 @@ class Trial:
     ----------
     context : Context
         Experiment and folders.
-    cluster_id, workload : str
+    key : TrialKey
         What to run on what.
-    repetition : int
-        Counted from 1.
+    bridge : str
+        Run of the workflow in which it runs again beside cells added later; else empty.
     """
 
-    def __init__(self, context: Context, cluster_id: str, workload: str, repetition: int) -> None:
+    def __init__(self, context: Context, key: TrialKey, bridge: str = "") -> None:
         self.context = context
-        self.cluster: Cluster = context.experiment.cluster(cluster_id)
-        self.workload = workload
-        self.repetition = repetition
-        self.key = TrialKey(cluster_id, workload, repetition)
-        self.id = self.key.id
+        self.key, self.id = key, key.id
+        self.cluster: Cluster = context.experiment.cluster(key.cluster)
         self.scheduler: Scheduler = get_scheduler(self.cluster.scheduler)
-        self.folder = context.trial(cluster_id, workload, repetition)
-        self.configured = context.configured(cluster_id)
+        self.folder = context.trial(key.cluster, key.workload, key.repetition)
+        self.configured = context.configured(key.cluster)
         machine = context.experiment.machine_name(self.cluster)
-        self.trace_path = context.trace(workload, machine, repetition)
-        self.conditions: dict[str, Any] = {}
+        self.trace_path = context.trace(key.workload, machine, key.repetition)
+        self.conditions: dict[str, Any] = {"campaign": campaign()}
+        if bridge:
+            self.conditions["bridge"] = bridge
         self.reasons: list[str] = []
         self.phases = Phases()
         self.toolchain = Toolchain.load(context.toolchain)
@@ -179,7 +179,7 @@ class Trial:
         cores = host.host_description()["cores"]
         self.conditions |= {
             "accelerator": self.context.accelerator["accelerator"],
-            "host": host.host_description(),
+            "host": host.host_description() | {"boot": host.host_boot()},
             "oversubscription": round(self.cluster.vcpus_total / cores, 3),
             "reset": self.cluster.reset,
             "restore_seconds": round(restored["seconds"], 3),
@@ -366,6 +366,6 @@ class Trial:
                 shutil.copyfile(log, self.folder / "console" / log.name)
 
 
-def run_trial(context: Context, cluster: str, workload: str, repetition: int) -> None:
+def run_trial(context: Context, key: TrialKey, bridge: str = "") -> None:
     """Run one trial (the command ``schedlab trial``)."""
-    Trial(context, cluster, workload, repetition).run()
+    Trial(context, key, bridge).run()
