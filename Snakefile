@@ -1,4 +1,4 @@
-"""The whole path from sources to results/report.html; one rule file a stage, in order."""
+"""All rules from the sources to results/report.html; one file for each stage, in order."""
 
 from snakemake.utils import min_version
 
@@ -8,15 +8,16 @@ from schedlab.snakefile import Pipeline
 # The first version in which the priority of a rule may be a function.
 min_version("9.27")
 
-# `--config experiments=FILE results=FOLDER` selects another sweep and another place for its results.
+# `--config experiments=FILE results=FOLDER` selects another experiment and another results folder.
 pipeline = Pipeline.start(config, workflow.configfiles, workflow.basedir)
 at = pipeline.at
-# Priority of what comes before the trials, so that those of all clusters interleave, and nothing
-# is built beside them.
+# Priority of the jobs before the trials. They run before the first trial, so that trials of all
+# clusters interleave, and nothing is built while a trial runs.
 BEFORE_TRIALS = 1000000
 
 
-# Jobs read them; they are no parameters, so that moving the results makes nothing stale.
+# Jobs read these variables. They are not parameters of rules, so that moving the results makes no
+# job stale.
 envvars:
     "SCHEDLAB_CAMPAIGN",
     "SCHEDLAB_EXPERIMENTS",
@@ -44,11 +45,12 @@ include: "workflow/rules/bundle.smk"
 
 
 rule all:
-    """Everything: the report and what it is made from."""
+    """Everything: the report and the files it is made from."""
     default_target: True
     input:
         at(paths.REPORT),
-        # By name: a trial whose forced repetition was interrupted is missing, not stale.
+        # Named here, because a trial whose forced repetition was interrupted is missing, and the
+        # report alone would not make Snakemake run it again.
         pipeline.all_records(),
         pipeline.products(),
 
@@ -70,7 +72,7 @@ rule all_provisioned:
 
 
 rule all_configured:
-    """Every cluster, with its scheduler at work, saved."""
+    """Every cluster, with its scheduler running, saved."""
     input:
         pipeline.cluster_records("configured"),
 

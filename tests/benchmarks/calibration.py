@@ -60,7 +60,7 @@ TARGETS = {
 
 
 class Noise(NamedTuple):
-    """Factors on the true values: of standard normal draws and of places in the order, 0 to 1."""
+    """Factors on the true values, from standard normal draws and places in the order (0 to 1)."""
 
     factors: Callable[[np.random.Generator, Floats, Floats], Floats]
     modes: bool = False
@@ -144,7 +144,7 @@ def count(values: Floats, factor: float, *, paired: bool) -> Counts:
     shifted = np.repeat([i == 0 and factor != 1 for i, _ in pairs], LOG.size)
     same = found.verdict == same_within(MARGIN)
     different = (found.verdict == LARGER) | (found.verdict == SMALLER)
-    # At the margin itself and beyond, "the same within" is false.
+    # At or beyond the margin, "the same within" is false.
     false = np.where(shifted, same | (found.verdict == SMALLER), different)
     about = shifted if factor != 1 else np.ones_like(shifted)
     truth = np.where(np.tile(LOG, len(pairs)), 1.0, 0.0)

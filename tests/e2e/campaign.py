@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import psutil
 
 from schedlab.schedulers import get_scheduler
@@ -130,3 +131,9 @@ def not_as_asked(trace: list[Shape], ran: list[Shape]) -> list[str]:
         if did.runtime < asked.runtime
     ]
     return differences(trace, ran, tolerance=float("inf")) + shorter
+
+
+def measured(trials: pd.DataFrame) -> bool:
+    """Whether all trials were measured soundly, but for other work on the machine of the tests."""
+    reasons = [reason for row in trials["reasons"] for reason in row]
+    return all("of the host's processor time" in reason for reason in reasons)

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from campaign import ROOT, Campaign, guests, not_as_asked, shapes
+from campaign import ROOT, Campaign, guests, measured, not_as_asked, shapes
 
 from schedlab.schedulers import image_programs
 from schedlab.schedulers.equivalence import differences
@@ -52,8 +52,9 @@ def test_every_job_ran_and_its_instants_are_the_audit_logs(
     campaign: Campaign, scheduler: str
 ) -> None:
     trials = pq.read_table(campaign.results / "tables/trials.parquet").to_pandas()
-    row = trials.set_index("scheduler").loc[scheduler]
-    assert row["valid"], row["reasons"]
+    own = trials[trials["scheduler"] == scheduler]
+    assert len(own) == 1 and measured(own), own["reasons"]
+    row = own.iloc[0]
     jobs = pq.read_table(campaign.results / "tables/jobs.parquet").to_pandas()
     jobs = jobs[jobs["scheduler"] == scheduler]
     assert set(jobs["state"]) == {"COMPLETED"}
@@ -118,4 +119,4 @@ def test_an_api_server_that_dies_is_an_outcome_that_the_report_tells(campaign: C
     assert any("kube-apiserver" in said for said in row["daemons"])
     assert "kube-apiserver was started again" in (campaign.results / "report.html").read_text()
     for other in SCHEDULERS[1:]:
-        assert trials.set_index("scheduler").loc[other]["valid"]
+        assert measured(trials[trials["scheduler"] == other])

@@ -85,7 +85,7 @@ def test_syntax(playbook: Path, environment: dict[str, str]) -> None:
         env=environment, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
-    # The one node of the group `head` is called so too: its name in the cluster.
+    # The group `head` has one node, which is also named `head` in the cluster.
     warnings = [line for line in done.stderr.splitlines() if "WARNING" in line]
     assert [w for w in warnings if "both group and host with same name: head" not in w] == []
 
@@ -97,7 +97,7 @@ def role_defaults(role: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("name", scheduler_names())
 def test_every_variable_that_a_role_requires_is_given(name: str, tmp_path: Path) -> None:
-    """By the adapter or the inventory; and nothing is given that no role knows."""
+    """The adapter or the inventory gives every variable, and no variable that no role has."""
     scheduler = get_scheduler(name)
     given = scheduler.variables(scheduler.merged_settings({}))
     given |= scheduler.secret_variables(tmp_path)
@@ -238,7 +238,7 @@ def test_the_collector_reads_the_adapters_processes_and_what_it_asks_for(
 
 
 def test_slurms_api_has_room_for_every_submission_and_listens_where_the_driver_looks() -> None:
-    """A connection above slurmrestd's bound waits for another to close, which is kept: for ever."""
+    """Connections are kept, so a connection over slurmrestd's limit would wait for ever."""
     from schedlab.schedulers.slurm.submission import RECORD, SERVER
     from schedlab.stages.trial import MOST_SUBMISSIONS
 
@@ -253,7 +253,7 @@ def test_slurms_api_has_room_for_every_submission_and_listens_where_the_driver_l
 
 
 def test_no_key_of_slurm_conf_can_be_written_twice() -> None:
-    """A key is the template's and reserved, or a default that an experiment may override."""
+    """A key is in the template and reserved, or is a default that experiments may override."""
     from schedlab.schedulers.slurm.adapter import _RESERVED, Slurm
 
     template = (ANSIBLE / "roles/slurm/templates/slurm.conf.j2").read_text()

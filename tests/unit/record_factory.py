@@ -24,7 +24,7 @@ from schedlab.results.records import (
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE = {"commit": "c0ffee" + "0" * 34, "dirty": False, "diff": None}
-"""What the synthetic records say that they were made from."""
+"""Source that the synthetic records name."""
 
 
 def write_record(

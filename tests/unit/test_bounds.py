@@ -19,18 +19,18 @@ WAIT = ("lateness", "submission", "scheduling", "launch")
 
 
 def gone(**changes: Any) -> dict[str, Any]:
-    """Job that was submitted and never started."""
+    """A job that was submitted and never started."""
     return THREE[0] | dict.fromkeys(("allocated", "started", "finished", "completed")) | changes
 
 
 @pytest.mark.parametrize("seed", range(20))
 def test_the_parts_of_the_wait_add_up_to_it_exactly(seed: int) -> None:
-    """Whatever the instants are, to the nanosecond, on a trial of up to a month."""
+    """This holds for any instants, to the nanosecond, in a trial of up to a month."""
     rng = random.Random(seed)
     rows = []
     for number in range(200):
         instants = sorted(rng.randrange(30 * 86_400 * SECOND) for _ in TIMESTAMPS)
-        if rng.random() < 0.2:  # Clocks of two nodes differ: steps backwards add up, too.
+        if rng.random() < 0.2:  # Steps backwards, which differing clocks cause, add up, too.
             rng.shuffle(instants)
         rows.append(
             {"job": number, "state": "COMPLETED"} | dict(zip(TIMESTAMPS, instants, strict=True))
@@ -94,7 +94,7 @@ def test_a_job_that_never_ran_is_slowed_down_by_the_runtime_that_it_asked_for() 
     ("open_at", "at_least"),
     [
         ((), False),
-        ((9.0,), False),  # Beyond the median: it is exact.
+        ((9.0,), False),  # The bound is above the median, so the median is exact.
         ((3.0,), True),  # The median itself.
         ((1.0,), True),  # Below it, but truly perhaps above.
     ],
@@ -116,7 +116,7 @@ def test_a_median_between_two_values_looks_at_both() -> None:
 
 
 def test_bounds_are_never_above_the_truth() -> None:
-    """Cut off trials whose ends are known: each bounded summary is at most the true one."""
+    """Trials with known ends are cut off: each bounded summary is at most the true one."""
     rng = np.random.default_rng(7)
     for _ in range(300):
         due = rng.uniform(0, 20, 15)

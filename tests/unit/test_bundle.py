@@ -1,4 +1,4 @@
-"""Packing and verifying: the same bytes, every change found, nothing replaced."""
+"""Packing gives the same bytes and replaces no file; verifying finds every change."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from schedlab.privacy.identity import Identity
 
 @pytest.fixture
 def results(tmp_path: Path) -> Path:
-    """A copy of complete results, to be spoilt."""
+    """A copy of complete results, which tests may damage."""
     return Path(shutil.copytree(packed().results, tmp_path / "results"))
 
 
@@ -251,7 +251,7 @@ def test_nothing_is_replaced_without_being_asked(results: Path, tmp_path: Path) 
 
 
 def test_adopted_records_are_those_of_the_files(results: Path, tmp_path: Path) -> None:
-    """A change that its record knows of is packed: the refusal above is not by chance."""
+    """A change that the record has, too, is packed; so the refusal above has the tested cause."""
     folder = results / "trials/slurm-n1/burst/1"
     (folder / "driver.log").write_text("a line\n")
     adopt(results, folder)

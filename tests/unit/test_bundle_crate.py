@@ -28,7 +28,7 @@ TERMS_OF_1_1 = {
 
 
 class LocalContext(requests.adapters.HTTPAdapter):
-    """Answers with the context that the rocrate library brings along; knows nothing else."""
+    """Answers only with the context that the rocrate library contains."""
 
     def send(self, request: requests.PreparedRequest, **_: object) -> requests.Response:
         assert request.url == CONTEXT

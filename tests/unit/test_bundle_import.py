@@ -1,4 +1,4 @@
-"""Imported trials: beside one's own in one report, pooled with nothing, and gone when removed."""
+"""Imported trials stand beside local ones in the report, are never pooled, and can be removed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rendering a bundle anew: byte for byte, wherever and by whom, with nothing but Python."""
+"""Rendering a bundle again gives the same bytes on any machine, and needs only Python."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Canaries at every source of what must not be shared, searched for where it is shared."""
+"""Canaries in every source of private data, which shared files must not contain."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def private_key() -> str:
 
 @pytest.fixture
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A machine whose every name is a canary; gives its home, in which results may lie."""
+    """A machine on which every name is a canary; return its home folder for results."""
     apt = tmp_path / "root/etc/apt/sources.list.d"
     apt.mkdir(parents=True)
     (apt / "x.sources").write_text(
@@ -75,7 +75,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def told(home: Path, key: str) -> dict[str, object]:
-    """What a careless stage might put into its record."""
+    """Content that a careless stage might write into its record."""
     return {
         "xml": f"<source file='{home}/results/scratch/x/head.qcow2'/>",
         "log": f"Get:1 http://{MIRROR}/debian trixie InRelease",
@@ -152,7 +152,7 @@ def test_canaries_are_found_nowhere(machine: Path, tmp_path: Path) -> None:
     assert "secrets" not in "".join(name for name, _ in everything(folder))
     report = (results / "report.html").read_text()
     assert [word for word in words if word in report] == []
-    # The canaries were there to be found: what stands for them is.
+    # The canaries were in the sources, because their replacements are in the results.
     assert "mirror.invalid" in report and "[controller]" in report
 
 
@@ -162,7 +162,7 @@ def results(tmp_path: Path) -> Path:
 
 
 def spoil(results: Path, name: str, content: bytes) -> None:
-    """Put something into a trial, as if it had always been there: its record agrees."""
+    """Add something to a trial and to its record, so that both agree."""
     folder = results / "trials/slurm-n1/burst/1"
     (folder / name).parent.mkdir(exist_ok=True)
     (folder / name).write_bytes(content)
@@ -249,7 +249,7 @@ def test_a_log_is_clean_when_it_is_written(tmp_path: Path) -> None:
 
 
 def test_a_log_outlives_an_interruption(tmp_path: Path) -> None:
-    """What a stage says while it cleans up is kept: the log ends with its input."""
+    """The log also has the lines that a stage writes while it cleans up."""
     process = subprocess.Popen(
         [sys.executable, "-m", "schedlab", "log", str(tmp_path / "a.log")], stdin=subprocess.PIPE
     )

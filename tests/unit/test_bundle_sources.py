@@ -1,4 +1,4 @@
-"""What counts as source in a bundle: what the pipeline reads; never results, never a secret."""
+"""The source in a bundle has all files that the pipeline reads, but no results and no secrets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The content-addressed cache: built once, checked at use, never half there."""
+"""The content-addressed cache: entries are built once, checked at use, and never incomplete."""
 
 from __future__ import annotations
 

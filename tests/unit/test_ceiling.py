@@ -25,7 +25,7 @@ KEY = TrialKey("slurm-n1", "burst", 1)
 
 
 def null_trial(root: Path) -> Path:
-    """A trial whose jobs the null scheduler took, with what it would leave."""
+    """A trial of the null scheduler, with the records that it would leave."""
     folder = make_trial(root, KEY)
     record = json.loads((folder / "record.json").read_text())
     record["trial"]["scheduler"] = "nullscheduler"
@@ -160,7 +160,7 @@ def test_a_units_counter_is_the_cost_of_all_its_processes() -> None:
     rows = {row["process"]: row for row in found}
     assert set(rows) == {"containerd + containerd-shim-runc-v2", "slurmd", "slurmrestd"}
     both = rows["containerd + containerd-shim-runc-v2"]
-    # Short-lived shims used a second that nobody saw.
+    # Short shims used a second that the counters of processes missed.
     assert (both["cpu_s"], both["unit_cpu_s"], both["process_cpu_s"]) == (2.5, 2.5, 1.5)
     assert (both["unit_peak_bytes"], both["peak_rss_bytes"]) == (100.0, 14.0)
     assert (rows["slurmd"]["cpu_s"], rows["slurmd"]["unit_cpu_s"]) == (1.5, None)

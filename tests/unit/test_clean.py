@@ -18,7 +18,7 @@ from schedlab.paths import CHECKOUT
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """A checkout as far as `make clean` sees it, with results of two names."""
+    """The parts of a checkout that `make clean` reads, with two results folders."""
     root = tmp_path / "lab"
     (root / ".venv" / "bin").mkdir(parents=True)
     (root / ".snakemake").mkdir()

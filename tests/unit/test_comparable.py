@@ -1,4 +1,4 @@
-"""What is compared with what: traces, machines, pairs, missing values."""
+"""Which trials are compared: traces, machines, pairs, missing values."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_what_is_not_alike_is_not_compared(change: dict[str, object], verdict: s
 def test_a_group_of_two_hosts_is_not_compared() -> None:
     both = trials(NOISE[0], host=["h"] * 7 + ["g"])
     assert why_not(both, trials(NOISE[1])) == "other host"
-    # An invalid trial elsewhere does not matter: it is in no estimate.
+    # An invalid trial on another machine does not matter, because no estimate contains it.
     both["valid"] = [True] * 7 + [False]
     assert makespan(both, trials(NOISE[1])).verdict == "the same within 5 %"
 

@@ -37,7 +37,7 @@ def load(folder: Path, host: HostFacts = HOST, **keys: Any) -> Experiment:
 
 
 def refusal(folder: Path, host: HostFacts = HOST, **keys: Any) -> list[str]:
-    """Lines of the error that an experiment is refused with, without the closing remedy."""
+    """Lines of the error with which an experiment is refused, without the closing remedy."""
     with pytest.raises(SchedlabError) as caught:
         load(folder, host, **keys)
     return caught.value.message.splitlines()
@@ -137,7 +137,7 @@ def test_specs_are_sorted_plain_json_and_separate_concerns(tmp_path: Path) -> No
     assert settings["MinJobAge"] == "10"
     assert settings["Extra"] == "true"
     found = design.variables(tuned.cluster("slurm-n1"))
-    # What is the adapter's own does not reach slurm.conf.
+    # The adapter's own setting does not reach slurm.conf.
     assert found["slurm_settings"] | {"submission": "api"} == settings
     assert found["schedlab_roles"] == ["common", "slurm", "monitoring"]
     assert load(tmp_path, limits={"trial": 5}).trial_spec(plain.trials()[0]) == plain.trial_spec(
@@ -356,7 +356,7 @@ def test_all_errors_are_reported_at_once(tmp_path: Path) -> None:
 
 
 def test_checks_that_read_a_broken_key_stay_silent(tmp_path: Path) -> None:
-    # With the default in place of `pinning` the message would be about something else.
+    # If the default replaced `pinning`, the message would be about another fault.
     lines = refusal(tmp_path, nodes=[9], placement={"pinning": "exclusiv"})
     assert [line for line in lines if "vCPUs" in line] == []
     assert any("did you mean exclusive?" in line for line in lines)

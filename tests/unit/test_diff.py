@@ -69,7 +69,7 @@ def test_another_run_of_the_same(results: Path, tmp_path: Path) -> None:
     done = run(results, other)
     assert done.exit_code == 0, done.output
     last = done.output.splitlines()[-1]
-    # Four of the eight quantities were recorded; nothing is claimed of the others.
+    # Four of the eight quantities were recorded; nothing is claimed about the others.
     assert last == (
         "infrastructure does not differ; outcomes: no difference shown, 4 with n too small"
     )
@@ -127,7 +127,7 @@ def test_one_part_only(results: Path, changed: Path, tmp_path: Path) -> None:
     assert json.loads(machines.output)["outcomes"] is None
     outcomes = run(results, changed, "--outcomes", "--json")
     assert json.loads(outcomes.output)["infrastructure"] is None
-    # The other part is not even needed.
+    # The part that is not compared may be missing.
     bare = make_results(tmp_path / "bare")
     (bare / "tables" / "trials.parquet").unlink()
     assert run(bare, bare).exit_code == 2

@@ -1,4 +1,4 @@
-"""What differs between machines and software: each kind is found, identities are no difference."""
+"""Each kind of difference between machines and software is found; identities do not count."""
 
 from __future__ import annotations
 
@@ -252,7 +252,7 @@ def test_a_stage_of_one_side_is_named_and_not_compared(results: Path, tmp_path: 
 
 
 def test_tools_known_to_one_side_only_are_no_difference(results: Path, tmp_path: Path) -> None:
-    # A base disk from the cache: its record does not know what built it.
+    # The record of a base disk from the cache does not say which tools built it.
     base = "images/slurm/base"
     other = edited(results, tmp_path / "b", base, changed("tools", to={"mmdebstrap": "1.5.7"}))
     assert not compare(results, other).differs
@@ -262,7 +262,7 @@ def test_keys_of_the_experiment_that_no_record_has(results: Path, tmp_path: Path
     other = make_results(tmp_path / "b")
     content = EXPERIMENT.model_dump(mode="json")
     content["limits"]["trial"] = 90
-    # Where it ran is in the records; a bundle's file does not say it.
+    # The records say where it ran; a bundle's experiment file does not.
     content["libvirt"]["uri"] = "embedded"
     content["workloads"][0]["jobs"] = 99
     (other / "experiments.yaml").write_text(yaml.safe_dump(content))

@@ -13,7 +13,7 @@ from schedlab.diff.side import Side
 
 
 def folder(path: Path, *completed: int) -> Path:
-    """Results with a table of valid trials of 50 jobs, of which so many completed."""
+    """Results with a table of valid trials of 50 jobs, with the given numbers of completed jobs."""
     path.mkdir()
     rows: list[dict[str, Any]] = [
         trial(path, number, jobs=50, completed=done) for number, done in enumerate(completed, 1)

@@ -1,4 +1,4 @@
-"""What differs between outcomes: hand-worked values, and what cannot be told is not."""
+"""Differences of outcomes, on values worked out by hand; undecided ones are not claimed."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def compare(a: Path, b: Path) -> Outcomes:
 
 
 def folder(path: Path, *trials: dict[str, Any], cluster: str = "slurm-n1") -> Path:
-    """Results that have nothing but a table with these trials."""
+    """Results that only have a table with these trials."""
     path.mkdir()
     rows = [trial(path, number, cluster, **columns) for number, columns in enumerate(trials, 1)]
     write_trials(path, rows)
@@ -80,7 +80,7 @@ def test_too_few_trials_for_a_verdict(tmp_path: Path, count: int) -> None:
 
 
 def test_cells_of_one_table_are_judged_together(tmp_path: Path) -> None:
-    """A difference that one cell alone shows is not claimed among many cells of noise."""
+    """A difference in a single cell is not claimed if many other cells only have noise."""
     rng = np.random.default_rng(3)
 
     def rows(shift: float) -> list[dict[str, Any]]:
@@ -140,7 +140,7 @@ def test_invalid_trials_are_left_out_and_counted(tmp_path: Path) -> None:
     (cell,) = found.cells
     assert (cell.trials, cell.valid, cell.invalid) == ((5, 5), (5, 4), (0, 1))
     assert outcome(found, "makespan").b.estimate == pytest.approx(10.0)
-    # No quantity shows a difference, but that a trial failed in one of the two is one.
+    # No quantity shows a difference, but a trial failed in one of the two results.
     assert not any(o.differs for o in cell.outcomes) and found.differs
 
 

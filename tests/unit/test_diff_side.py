@@ -1,4 +1,4 @@
-"""Results that cannot be compared, wholly or in part: each is named, with the remedy."""
+"""Results that cannot be compared, or only in part, are named with the remedy."""
 
 from __future__ import annotations
 

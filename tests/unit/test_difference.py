@@ -1,4 +1,4 @@
-"""Verdicts of a table of comparisons: known values, what cannot be told, error rates."""
+"""Verdicts of a table of comparisons: known values, undecidable cases, error rates."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_equality_up_to_rounding_is_equality() -> None:
     assert verdict([0.1 + 0.2] * 3, [0.3] * 3) == "equal"
     assert verdict([0.1 + 0.2] * 6, [0.3] * 6, paired=True) == "equal"
     assert verdict([0.0] * 5, [0.0] * 5, log=False) == "equal"
-    # Not all of them are equal, but rounding is no evidence either.
+    # Not all values are equal, but differences by rounding are no evidence.
     mixed = [0.3, 0.3, 0.3, 0.3, 0.3, 0.31]
     assert verdict([v + 4e-17 for v in mixed], mixed, paired=True) == "equal" or verdict(
         [v * (1 + 3e-16) for v in mixed], mixed, paired=True
@@ -36,7 +36,7 @@ def test_equality_up_to_rounding_is_equality() -> None:
 
 
 def test_groups_without_variance() -> None:
-    """Constant values differ where so many trials can show it, and not where they cannot."""
+    """Constant values differ if there are enough trials for a verdict, and not otherwise."""
     assert verdict([12.0] * 4, [10.0] * 4) == "larger"
     assert verdict([10.0] * 4, [12.0] * 4, log=False) == "smaller"
     assert verdict([12.0] * 3, [10.0] * 3) == "n too small"
@@ -68,7 +68,7 @@ def test_t_tests_are_those_of_scipy() -> None:
 
 def test_holm_by_hand() -> None:
     p = np.array([[0.01, 0.04, 0.03, 0.005]])
-    # Sorted 0.005 x 4, 0.01 x 3, 0.03 x 2, then 0.04 x 1 that may not fall below 0.06.
+    # Sorted: 0.005 x 4, 0.01 x 3, 0.03 x 2, then 0.04 x 1, which must not be below 0.06.
     assert df.holm(p)[0].tolist() == pytest.approx([0.03, 0.06, 0.06, 0.02])
 
 
@@ -87,7 +87,7 @@ def test_an_exact_permutation_test_by_hand() -> None:
 
 
 def test_the_permutation_test_is_corrected_for_the_table() -> None:
-    """A middling difference alone, and beside cells that reach as much by chance."""
+    """A moderate difference alone, and beside cells that show as much by chance."""
     rng = np.random.default_rng(5)
     strong = permutation.Exchange(
         rng.normal(1.8, 1, (6, 1)), rng.normal(0, 1, (6, 1)), False, np.array([1e-9])
@@ -152,7 +152,7 @@ def test_equivalence_needs_both_bounds() -> None:
 
 @pytest.mark.parametrize("n", [3, 5, 6])
 def test_two_modes_of_the_noise_are_no_difference(n: int) -> None:
-    """All of few trials may fall into one mode; a t-test alone takes that for a difference."""
+    """A few trials may all be in one mode, which a t-test alone would call a difference."""
     rng = np.random.default_rng(7)
     tables = []
     for _ in range(8):

@@ -93,7 +93,7 @@ def test_network_of_a_system_libvirt_must_be_free(
     default = [("route through eth0", ipaddress.IPv4Network("0.0.0.0/0"))]
     monkeypatch.setattr(host_checks, "interface_networks", lambda: iter(taken))
     monkeypatch.setattr(host_checks, "routed_networks", lambda: iter(default))
-    assert list(host_checks.check_network(needs)) == []  # in a namespace nothing collides
+    assert list(host_checks.check_network(needs)) == []  # a namespace is empty
     problem = only(host_checks.check_network(replace(needs, embedded=False)))
     assert "10.0.100.0/24 is taken: interface eth0 has 10.0.0.0/16" in problem.what
     assert "network.cidr" in problem.remedy

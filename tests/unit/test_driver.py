@@ -1,4 +1,4 @@
-"""The guest driver, with a stand-in for sbatch that writes the log a scheduler would."""
+"""The guest driver, with a replacement of sbatch that writes the scheduler's log."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def plan_of(folder: Path, *jobs: dict[str, Any], concurrency: int = 4) -> Path:
     (folder / "sbatch").write_text(SBATCH)
     (folder / "sbatch").chmod(0o755)
     log = folder / "slurmctld.log"
-    # What was in the log before the start must not count: job 0 will get this id again.
+    # Lines from before the start must not count: job 0 will get this id again.
     log.write_text("[t] _job_complete: JobId=100 done\n")
     submissions = [
         {
@@ -130,7 +130,7 @@ def test_time_limit(tmp_path: Path) -> None:
 def test_an_error_of_the_driver_ends_it_at_once_with_the_job_and_the_reason(
     tmp_path: Path,
 ) -> None:
-    """Not at the time limit, though another submission hangs and a job is far from due."""
+    """It does not wait for the time limit, although a submission hangs and a job is not due yet."""
     plan = plan_of(tmp_path, {"fate": "hangs"}, {}, {"arrival": 3600.0})
     content = json.loads(plan.read_text())
     del content["submissions"][1]["argv"]
@@ -191,7 +191,7 @@ def test_a_driver_that_is_told_to_end_leaves_its_record(tmp_path: Path) -> None:
 
 
 def test_a_driver_whose_log_is_taken_away_leaves_its_record(tmp_path: Path) -> None:
-    """Its progress cannot be written: nobody reads it any more."""
+    """Nothing reads the driver's progress any more, so it cannot be written."""
     plan = plan_of(tmp_path, {"arrival": 3600.0})
     command = [sys.executable, str(GUEST / "schedlab_driver.py"), "--plan", str(plan)]
     command += ["--output", str(tmp_path / "out"), "--timeout", "7200"]

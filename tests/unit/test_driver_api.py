@@ -120,7 +120,7 @@ def test_requests_share_the_connections(server: Server, tmp_path: Path) -> None:
 
 
 def test_a_dropped_connection_is_opened_again_once(server: Server, tmp_path: Path) -> None:
-    # The first is lost with its connection; the second is heard, and only its answer is lost.
+    # The server does not get the first request; it gets the second, and only the answer is lost.
     done, rows = drive(server, tmp_path, "dropped", "heard", None, concurrency=1, gap=0.1)
     assert done.returncode == 0, done.stderr
     assert [rows[job]["native_id"] for job in range(3)] == ["job0", "job1", "job2"]

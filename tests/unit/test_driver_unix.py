@@ -34,6 +34,8 @@ class Slurmrestd(ThreadingMixIn, UnixStreamServer):
 
     def __init__(self, path: Path, log: Path, wait_for: int = 0) -> None:
         super().__init__(str(path), Handler)
+        # A client that went away again must not hold up the end of the server.
+        self.socket.settimeout(5)
         self.log, self.wait_for = log, wait_for
         self.lock = threading.Lock()
         self.whole = threading.Event()
@@ -71,7 +73,7 @@ class Handler(JsonHandler):
         server.whole.wait(240)
         name = job["name"]
         if name == "job7":
-            # As measured: an error's words, and an id that is none.
+            # As Slurm answered when it was measured: an error's words, and 0 in place of an id.
             error = {"error_number": 2014, "error": "Requested node configuration is not available",
                      "description": "Batch job submission failed", "source": "x"}  # fmt: skip
             self.answer(500, {"job_id": 0, "errors": [error], "warnings": []})
@@ -136,16 +138,19 @@ def test_slurms_api_takes_the_adapters_translations(short: Path) -> None:
         done, rows, _ = drive(get_scheduler("slurm"), short, 12, gap=0.05)
     assert done.returncode == 0, done.stderr
     assert set(server.paths) == {"/slurm/v0.0.42/job/submit"}
-    assert rows[0]["native_id"] == "1"
     assert [row["returncode"] for row in rows.values()].count(0) == 11
     # The scheduler's own words, as sbatch would print them.
     assert (rows[7]["returncode"], rows[7]["native_id"]) == (500, None)
     assert rows[7]["stderr"] == (
         "Batch job submission failed: Requested node configuration is not available"
     )
-    # Job 8's connection was closed after its answer; that is seen, and job 9 goes by another one.
-    assert rows[9]["native_id"] == "10"
-    assert [job["name"] for job in server.jobs] == [f"job{n}" for n in range(12)]
+    # Job 8's connection was closed after its answer. The driver sees that, and uses another one. On
+    # a busy machine jobs may reach the server in another order than they are due.
+    came = [int(job["name"].removeprefix("job")) for job in server.jobs]
+    assert sorted(came) == list(range(12))
+    assert {job: rows[job]["native_id"] for job in came if job != 7} == {
+        job: str(number) for number, job in enumerate(came, 1) if job != 7
+    }
 
 
 def test_fifty_that_are_due_at_once_are_all_under_way(short: Path) -> None:
@@ -159,7 +164,7 @@ def test_fifty_that_are_due_at_once_are_all_under_way(short: Path) -> None:
 
 
 def test_a_server_that_is_gone_refuses_and_nothing_is_sent_twice(short: Path) -> None:
-    """Slurm takes two jobs of one name: what may have been heard is not said again."""
+    """Slurm accepts two jobs of one name, so a request that may have arrived is not repeated."""
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(str(short / "socket"))
     listener.listen(10)

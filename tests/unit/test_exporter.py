@@ -142,7 +142,7 @@ def test_only_what_may_become_a_daemon_is_looked_at_again(
     process(tmp_path, 4, "systemd", user=0, system=0, resident=1, start=99 * ticks)
     assert reader.read()["slurmd"][0] == 1.0
     assert reader.strangers == {"2"}
-    # A daemon is started by a process that becomes it, and daemons are read however old they are.
+    # A process executes the daemon's program after its start. Daemons of any age are read.
     process(tmp_path, 4, "slurmd", user=2 * ticks, system=0, resident=1, start=99 * ticks)
     process(tmp_path, 3, "slurmd", user=3 * ticks, system=0, resident=1, start=0)
     assert reader.read()["slurmd"] == (5.0, 2048, 2048, 2, 2)
@@ -224,7 +224,7 @@ def test_costs_of_units_come_from_their_control_groups(
         "munge": {"cpu_seconds": 0.25},
     }
     assert "ssh" not in text
-    # The two kinds do not mix.
+    # Figures of units and of processes stay apart.
     assert not get_scheduler("slurm").daemon_cost(parsed(text))
 
 

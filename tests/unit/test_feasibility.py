@@ -1,4 +1,4 @@
-"""What an experiment asks for and cannot get is refused before anything starts."""
+"""An experiment that the machine cannot run is refused before anything starts."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def trace(machine: Machine, *jobs: tuple[float, int, int, float]) -> Trace:
         (Machine(1, 2), [(0, 1, 1, 5.0)] * 4, 10.0),
         (Machine(1, 2), [(0, 1, 1, 1.0)] + [(7, 1, 1, 5.0)] * 4, 17.0),
         (Machine(2, 2), [(0, 2, 2, 3.0)] * 3, 9.0),
-        # Three of four processors of a node: the fourth cannot take another of them.
+        # A rank takes three of a node's four processors, so no second rank fits on the node.
         (Machine(1, 4), [(0, 1, 3, 3.0)] * 4, 12.0),
     ],
 )

@@ -1,4 +1,4 @@
-"""Figures from SYNTHETIC trials: all draw, the same bytes each time, whatever is missing."""
+"""Figures from SYNTHETIC trials: all are drawn, with the same bytes, even if data are missing."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def tables(tmp_path_factory) -> Path:
 
 
 def write_tables(folder: Path, **changed) -> Path:
-    """Tables without rows, but for those given."""
+    """Tables that only have the given rows."""
     folder.mkdir(parents=True)
     for name, schema in (
         ("jobs", JOBS_SCHEMA),
@@ -81,7 +81,7 @@ def test_text_is_text_without_a_font_of_this_machine_and_colours_are_sentinels(
     content = (tmp_path / "figure.svg").read_text()
     assert "DejaVu" not in content
     assert "font-family: sans-serif" in content
-    # Black and white would not survive the change to a dark page.
+    # Black and white do not change with the colours of a dark page.
     for colour in ("#000000", "#ffffff", "fill: black", "fill: white"):
         assert colour not in content
     assert style.INK in content
@@ -141,7 +141,7 @@ def test_every_figure_has_a_module_and_words():
 
 
 def made_up_cells(repetitions: int) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Trials of two schedulers on two node counts, and estimates that no seaborn would find."""
+    """Trials of two schedulers on two node counts, with estimates unlike those of seaborn."""
     cells = [(name, nodes) for name in ("kubernetes", "slurm") for nodes in (2, 16)]
     trials = pd.DataFrame(
         [

@@ -28,7 +28,7 @@ from schedlab.toolchain.guest_binaries import (
 )
 from schedlab.toolchain.tools import parse_version
 
-# Stands in for `go`: "builds" scripts that tell the version the linker was given, or another.
+# Replaces `go`: "builds" scripts that print the version given to the linker, or another version.
 FAKE_GO = """#!/bin/sh
 case "$1" in
 env) echo go1.26.0 ;;
@@ -100,7 +100,7 @@ def test_pins_are_complete(group: ProgramGroup) -> None:
     built = {package.rpartition("/")[2] for package in module.packages}
     assert built == set(group.programs.values())
     assert "v0.0.0 h1:" not in (group.folder / "go.sum").read_text()
-    # Modules of one Kubernetes: what it requires as v0.0.0 is replaced by what was released.
+    # Kubernetes requires its own modules as v0.0.0; they must be replaced by the released ones.
     versions = set(re.findall(r"^\tk8s\.io/\S+ => \S+ v(\S+)$", text, re.MULTILINE))
     assert len(versions) == 1
     pinned = (TOOL_MODULES / "go" / "requirements.txt").read_text()

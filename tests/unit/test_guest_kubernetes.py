@@ -30,7 +30,7 @@ def node(name: str, status: str = "True") -> dict[str, Any]:
 
 
 class Server(TlsServer):
-    """Keeps Jobs; `fate` is the status that one has when it is read the second time."""
+    """Keeps Jobs; `fate` is the status of a Job when it is read for the second time."""
 
     def __init__(self, certificates: Path) -> None:
         super().__init__(certificates, Handler)
@@ -87,7 +87,7 @@ def server(certificates: Path) -> Iterator[Server]:
 def call(server: Server, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, str(PROGRAM), f"--api={json.dumps(server.api())}", *words],
-        # On a guest the module that it imports lies beside it.
+        # On a guest, the imported module is in the same folder.
         env=os.environ | {"PYTHONPATH": str(INFRASTRUCTURE / "guest")},
         capture_output=True,
         text=True,

@@ -1,4 +1,4 @@
-"""Imports of others: sound bundles whose records have another shape, or lead elsewhere."""
+"""Imports of valid bundles whose records have another form, or name files outside."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 
 
 def mutated(value: Any, chance: random.Random) -> Any:
-    """The same data with one value gone, or another in its place."""
+    """The data with one value removed or replaced."""
     result = copy.deepcopy(value)
     path = chance.choice(places(value))
     here = result

@@ -38,7 +38,7 @@ def test_what_snakemake_does_not_keep_as_text_is_refused(word: str) -> None:
 
 @pytest.mark.parametrize("word", ["20241126", "2024_11_26", "1e3", "1.5", "True", "it's"])
 def test_the_remedy_keeps_a_name_as_written(word: str, tmp_path: Path) -> None:
-    # The Makefile writes names so.
+    # The Makefile passes names in this form.
     values = chosen(parse_config([f"results=./{word}"]))
     assert results_name(values["results"], tmp_path) == word
 

@@ -68,7 +68,7 @@ def records(name: str) -> tuple[str, str]:
         made.bound(0.6, pod(2), "compute2"),
         made.exited(61.0, pod(2), 137, reason="DeadlineExceeded"),
         made.ended(61.5, "job2", group, *FAILED[name]),
-        # Only one of its two ranks has a node.
+        # Only one of the job's two ranks has a node.
         made.bound(0.7, pod(3, 0), "compute1"),
         made.ended(9.0, "job0", "batch.volcano.sh" if group == "batch" else "batch", "Failed"),
     ]
@@ -148,7 +148,7 @@ def test_gang_has_every_instant_from_the_audit_log(name: str, tmp_path: Path) ->
 
 
 def test_ranks_that_had_one_node_in_turn_count_as_two_nodes() -> None:
-    """Kubernetes' own scheduler does so, having no gangs; the job had asked for both at once."""
+    """Kubernetes' own scheduler does this, as it has no gangs; the job asked for two nodes."""
     pods = [pod_name("kubernetes", 0, rank) for rank in range(2)]
     lines = [
         made.created(0.1, "job0", "batch"),
@@ -189,7 +189,7 @@ def test_the_audit_log_alone_tells_instants_and_ends(name: str, tmp_path: Path) 
     rows = collected(name, tmp_path, objects=False)
     assert (rows[0]["state"], rows[0]["allocated"]) == ("COMPLETED", at(0.41))
     assert (rows[0]["nodes"], rows[0]["cpus"]) == (None, None)
-    # Nothing says that they are gone.
+    # No record says that these jobs were removed.
     assert [rows[job]["state"] for job in (3, 4, 5)] == ["UNFINISHED"] * 3
 
 

@@ -63,7 +63,7 @@ def test_too_few_trials_and_values_without_a_logarithm() -> None:
 
 
 def test_coverage_where_clusters_differ() -> None:
-    """Trials alone as replicates would cover the truth in half of the cases or less."""
+    """With trials as the only replicates, at most half of the intervals would cover the truth."""
     rng = np.random.default_rng(4)
     hits = pooled = 0
     for _ in range(600):

@@ -25,7 +25,7 @@ def frame(*rows: dict[str, Any]) -> pd.DataFrame:
                                 "ranks": 1, "launch_skew_ns": 0, "user": "u1"}  # fmt: skip
         times = {name: round(row[name] * SECOND) for name in instants if row.get(name) is not None}
         if row.get("started") is not None and row.get("finished") is not None:
-            ranks = row.get("nodes", 1)  # Unless the example says otherwise, they run together.
+            ranks = row.get("nodes", 1)  # All ranks run together unless the example says otherwise.
             base |= {"rank_started": [times["started"]] * ranks}
             base |= {"rank_finished": [times["finished"]] * ranks}
         complete.append(base | row | dict.fromkeys(instants) | times)
@@ -72,7 +72,7 @@ def test_a_job_without_an_end_is_busy_to_the_end_of_the_trial() -> None:
     rows = [{"submit": 0.0, "completed": second + 0.5} for second in range(4)]
     lost = frame(*rows, {"submit": 0.0, "state": "LOST"})
     assert of_jobs.throughput_busy(lost, end=40.0) == 0.0
-    # A job that the scheduler refused is gone at once.
+    # A refused job leaves the system at once.
     refused = frame(*rows, {"submit": 0.0, "state": "REJECTED"})
     assert of_jobs.throughput_busy(refused, end=40.0) == 1.0
 
@@ -84,7 +84,7 @@ def test_most_submissions_at_one_time() -> None:
 
 
 def test_median_rate_ignores_the_idle_tail() -> None:
-    # Four completions, one a second, then a gap of 95 s and one more: the mean rate tells nothing.
+    # Four completions, one a second, then a gap of 95 s and one more: the mean rate is misleading.
     rows = [{"submit": 0.0, "completed": second + 0.5} for second in range(4)]
     rows.append({"submit": 99.0, "completed": 99.5})
     jobs = frame(*rows)
@@ -111,7 +111,7 @@ def test_fairness() -> None:
     assert of_jobs.fairness(frame(*THREE), 2.0) == pytest.approx(expected)
     assert of_jobs.fairness(frame(THREE[0]), 2.0) is None
     assert of_jobs.maximum_wait_by_size(frame(*THREE)).to_dict() == {1: 6.0, 2: 4.0}
-    # A bound of one job's slowdown is no bound of the index.
+    # A bound of one job's slowdown does not give a bound of the index.
     unfinished = frame(*THREE[:2], THREE[2] | {"state": "UNFINISHED", "finished": None})
     assert of_jobs.fairness(unfinished, 2.0, 60.0) is None
 

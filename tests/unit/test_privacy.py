@@ -1,4 +1,4 @@
-"""What is kept out of records, logs and the report."""
+"""Private data that must not be in records, logs and the report."""
 
 from __future__ import annotations
 

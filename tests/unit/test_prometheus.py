@@ -13,7 +13,7 @@ from schedlab.testbed import prometheus
 
 
 class Ready(http.server.BaseHTTPRequestHandler):
-    """Another program that says of itself that it is ready."""
+    """Another program that answers that it is ready."""
 
     def do_GET(self) -> None:
         self.send_response(200)
@@ -33,7 +33,7 @@ def test_another_program_that_took_the_port_first_is_not_taken_for_prometheus(
 
     def slowly_ready(url: str) -> bool:
         answer = genuine(url)
-        # By the time that it is asked, the program has found the port taken.
+        # When the port is asked, the program has already found it taken.
         started[0].wait()
         return answer
 

@@ -1,4 +1,4 @@
-"""Commands that read work for a user who may only read, and leave nothing when they are ended."""
+"""Reading commands work for a user who may only read, and leave no files when stopped."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ reads_as_nobody = pytest.mark.skipif(
 
 @pytest.fixture(scope="module")
 def shared() -> Iterator[Path]:
-    """Results and a bundle of root's that everybody may read."""
+    """Results and a bundle that belong to root and that everybody may read."""
     with tempfile.TemporaryDirectory(prefix="schedlab-shared-") as name:
         folder = Path(name)
         shutil.copytree(packed().results, folder / "results")

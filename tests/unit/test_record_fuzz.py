@@ -1,4 +1,4 @@
-"""Parsers of others' records: torn, mutated or hostile, they are right, null, or refuse by name."""
+"""Parsers of damaged or hostile records give correct values or None, or refuse with a message."""
 
 from __future__ import annotations
 
@@ -134,13 +134,13 @@ def k8s(lines: list[str], objects: str = "") -> Any:
 
 def test_a_replaced_pod_makes_instants_null_never_wrong() -> None:
     assert k8s(LINES).allocated is not None
-    # Rank 0 twice, rank 1 never: two bindings, and no allocation of the whole job.
+    # Rank 0 is bound twice and rank 1 never, so the whole job is not allocated.
     assert (
         k8s([LINES[0], LINES[1], bound(2, "job3-0-ccccc", "compute3"), LINES[3]]).allocated is None
     )
     job = k8s([*LINES[:3], bound(2.5, "job3-1-ddddd", "compute3"), LINES[3]])
     assert (job.allocated, job.placement) == (None, [])
-    # Volcano's have the same name.
+    # Volcano's replaced pods have the same name.
     volcano = [LINES[0], *(bound(at, "job3-rank-0", "compute1") for at in (1, 2)), LINES[2]]
     assert k8s(volcano).allocated is None
     job = k8s(LINES, pods(("job3-0-aaaaa", 137), ("job3-0-ccccc", 0), ("job3-1-bbbbb", 0)))

@@ -61,7 +61,7 @@ def test_lineage_depends_on_content_and_parents_lineage_not_on_time(tmp_path: Pa
     one = load_record(tmp_path / "a" / "results" / "cluster" / "record.json")
     two = load_record(cluster)
     assert one["lineage"] == two["lineage"]
-    # Which record it was is named too.
+    # The message also names the record.
     assert one["parents"]["image"]["record"] != two["parents"]["image"]["record"]
     assert two["parents"]["image"]["record"] == file_digest(image)
     assert two["parents"]["image"]["path"] == "image/record.json"

@@ -129,7 +129,7 @@ def test_numbers_have_interval_and_n_or_say_why_not(report, page):
         assert re.search(
             r"\[[^]]+, [^]]+\]<br>n=3(&nbsp;†|, all equal)|n=2,<br>n too small", cell
         ), cell
-    # Of the cell with the invalid trial, one in each of eight columns.
+    # The cell with the invalid trial has one in each of eight columns.
     assert sum("n=2" in cell for cell in cells) == 8
 
 
@@ -150,7 +150,7 @@ def test_lineage_of_every_trial_and_record(report, page):
 
 
 def test_every_row_and_figure_leads_to_the_commit_and_the_disk(report, page):
-    """By links alone: from a row or figure over its trials to the sources."""
+    """Links lead from every row or figure through its trials to the sources."""
     text = report.read_text()
     entries = dict(re.findall(r'<li id="([^"]+)">(.*?)</li>', text, flags=re.DOTALL))
 

@@ -52,7 +52,7 @@ def browser(profile: Path, width: int, *, dark: bool = False) -> Iterator[webdri
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     driver = webdriver.Chrome(options=options, service=Service(str(DRIVER)))
     try:
-        # A window has a least width; an emulated screen has not.
+        # A browser's window has a minimum width; an emulated screen has none.
         driver.execute_cdp_cmd(
             "Emulation.setDeviceMetricsOverride",
             {"width": width, "height": 780, "deviceScaleFactor": 1, "mobile": width < 600},
@@ -86,7 +86,7 @@ def test_shows_without_errors_at_every_width(report, tmp_path, width, dark):
                 "document.querySelectorAll('details').forEach(e => e.open = arguments[0])", opened
             )
             inner, outer = driver.execute_script(WIDTHS)
-            # A scroll bar takes its part.
+            # A scroll bar takes a part of the width.
             assert inner <= outer and width - 20 <= outer <= width
             assert driver.execute_script(BEYOND) == []
         # Text of figures follows the page's colours.

@@ -39,7 +39,7 @@ def told(*rows: dict[str, Any], floor: bool = True) -> list[str]:
 
 
 def test_less_is_better_in_all_that_is_compared() -> None:
-    """`ahead` means smaller: a quantity of which more is better needs another rule."""
+    """`ahead` means smaller; a quantity whose larger values are better would need another rule."""
     assert set(COMPARED) <= {
         "makespan", "wait_median", "launch_median", "scheduler_cpu_per_job",
     }  # fmt: skip
@@ -75,7 +75,7 @@ def test_rows_that_say_the_same_are_one_sentence_with_a_link_to_each() -> None:
 
 
 def test_no_sentence_claims_more_than_the_verdict() -> None:
-    """Whatever the effect: only larger and smaller say that somebody is ahead."""
+    """For any effect, only the verdicts larger and smaller say that a scheduler is ahead."""
     for verdict in ("no difference shown", "the same within 5 %", "n too small", "equal",
                     "not comparable: other host"):  # fmt: skip
         (text,) = told(row(1, value(verdict, 0.1)))

@@ -1,4 +1,4 @@
-"""The package's rooms: arrows between them go one way, and no file is too long to read."""
+"""The package's rooms: their imports form no cycle, and no file is too long."""
 
 from __future__ import annotations
 

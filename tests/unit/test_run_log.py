@@ -1,4 +1,4 @@
-"""What a run says: one line a job, warnings and errors."""
+"""Output of a run: one line for each job, warnings and errors."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ WRITTEN = "started\nNOTICE: emulated\n  reason: none\nWARNING: x: invalid\ny\n"
 
 
 class Recorded:
-    """Every trial took 100 s; nothing else is known."""
+    """Every trial took 100 s; no other durations are known."""
 
     def of(self, stage: str, identifier: str, outputs: list[str]) -> Estimate:
         return Estimate(100.0 if stage == "trial" else None, "test")

@@ -125,7 +125,7 @@ def test_gang_started_by_backfill(rows: dict[int, dict[str, Any]]) -> None:
     assert (row["started"], row["finished"]) == (at(1.61), at(2.55))
     assert row["rank_started"] == [at(1.61), at(1.66)]
     assert row["rank_finished"] == [at(2.50), at(2.55)]
-    # This one never stamped its end: nobody knows how long it was busy.
+    # This rank never stamped its end, so its busy time is unknown.
     assert (rows[2]["rank_started"], rows[2]["rank_finished"]) == ([], [])
     assert (row["state"], row["exit_code"]) == ("FAILED", 7)
 
@@ -199,7 +199,7 @@ def test_gang_runs_one_rank_a_node() -> None:
 
 @pytest.mark.parametrize("fields", [{}, {"nodes": 3, "cpus": 1}, {"walltime": 61.0, "user": "u7"}])
 def test_the_api_is_asked_for_the_job_that_sbatch_is_asked_for(fields: dict[str, Any]) -> None:
-    """Option by option; on a real Slurm both were the same job to `scontrol show job`."""
+    """Options are compared one by one; a real Slurm showed the same job for both ways."""
     by_command, by_request = translate(**fields), translate("api", **fields)
     assert (by_request.argv, by_command.request) == ([], None)
     assert by_request.request["path"] == "/slurm/{version}/job/submit"
@@ -241,7 +241,7 @@ def test_the_manifest_says_how_jobs_were_submitted(tmp_path: Path, record: str, 
 
 
 def test_no_unit_in_which_jobs_run_counts_as_a_daemons_cost() -> None:
-    """Slurm's use of control groups is off: its jobs run in slurmd's."""
+    """Slurm's use of control groups is off, so its jobs run in slurmd's group."""
     units = SLURM.cost_units()
     assert set(units["head"]) == {"slurmctld", "munge", "slurmrestd"}
     assert set(units["compute"]) == {"munge"}

@@ -1,4 +1,4 @@
-"""The private parts of Snakemake that are read: there, and of a version that somebody looked at."""
+"""Snakemake's private parts that are read exist, and its version is one that was reviewed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ packaging = pytest.importorskip("packaging.version")
 
 
 def test_this_snakemake_was_looked_at() -> None:
-    """Look at the module's every use of Snakemake, run the workflow tests, then raise TESTED."""
+    """If it fails: review the module's uses of Snakemake, run the workflow tests, raise TESTED."""
     first, before = map(packaging.Version, internals.TESTED)
     assert first <= packaging.Version(version("snakemake")) < before
 

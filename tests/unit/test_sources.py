@@ -1,4 +1,4 @@
-"""What each stage depends on: derived from imports, and from what Ansible and others name."""
+"""Sources of each stage, derived from imports and from the files that Ansible and others name."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def test_a_plug_in_is_a_source_of_its_own_jobs_alone() -> None:
 
 
 def test_only_the_registers_import_by_a_name_that_is_made_at_run_time() -> None:
-    """Such an import is not followed: its module would be nobody's source."""
+    """Such an import cannot be followed, so its module would not be a source of any stage."""
     found = set()
     for path in PACKAGE.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
@@ -172,7 +172,7 @@ def test_every_file_of_terraform_is_used() -> None:
 
 @pytest.fixture
 def role(tmp_path: Path) -> Path:
-    """A made-up Ansible folder with one role in two parts."""
+    """An invented Ansible folder with one role in two parts."""
     texts = {
         "playbooks/all.yml": "- hosts: all\n  roles: ['{{ role }}']\n",
         "playbooks/image.yml": "- hosts: all\n"

@@ -126,7 +126,7 @@ def test_a_clock_that_does_not_answer_is_given_up(
 def test_waiting_for_nodes_ends_with_the_first_failure(
     node: Node, broken_ssh: None, tmp_path: Path
 ) -> None:
-    """The other nodes are not waited for until their limit."""
+    """After a failure the other nodes are not waited for."""
     asked = []
 
     def alive() -> None:

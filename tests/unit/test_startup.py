@@ -1,4 +1,4 @@
-"""What a command imports before it begins its work: what it needs, and no more."""
+"""A command imports only what it needs before it begins its work."""
 
 from __future__ import annotations
 

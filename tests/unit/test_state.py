@@ -1,4 +1,4 @@
-"""What Snakemake knew, kept with results: from others it writes nothing but that."""
+"""Snakemake's metadata is stored with results; a foreign copy can write only metadata."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Estimates over trials: what they say at which n, agreement with known values, coverage."""
+"""Estimates over trials: notes for small n, agreement with known values, coverage."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_equal_values_have_a_degenerate_interval_that_says_so() -> None:
 @pytest.mark.parametrize("n", [3, 5, 20])
 @pytest.mark.parametrize(("scale", "cv"), [("log", 0.5), ("raw", 0.2), ("raw", 0.5)])
 def test_coverage(n: int, scale: st.Scale, cv: float) -> None:
-    """The bootstrap that this replaced covered 68 % at n = 3."""
+    """An earlier bootstrap covered only 68 % at n = 3."""
     sigma = math.sqrt(math.log1p(cv**2))
     values = np.exp(sigma * np.random.default_rng(1).normal(size=(20_000, n)))
     truth = 1.0 if scale == "log" else math.exp(sigma**2 / 2)

@@ -1,4 +1,4 @@
-"""A command that is stopped by a signal: its exit status and message, and what it takes along."""
+"""A command that a signal stops: its exit status, its message, and the processes that it ends."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ from schedlab.errors import Interrupted, SchedlabError
 from schedlab.stages import configure
 
 COMMAND = """
-import sys, time
+import signal, sys, time
 from pathlib import Path
+# A shell starts what it puts into the background with this signal ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from schedlab.cli.main import main
 from schedlab.testbed.supervisor import interruptible
 
@@ -48,16 +50,19 @@ def test_a_stopped_command_says_so_and_ends_with_the_signals_status(
     tmp_path: Path, kind: str, number: signal.Signals, status: int
 ) -> None:
     ready = tmp_path / "ready"
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-c", COMMAND, "wait", kind, str(ready)],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    deadline = time.monotonic() + 120
-    while not ready.exists():
-        assert process.poll() is None and time.monotonic() < deadline
-        time.sleep(0.05)
-    process.send_signal(number)
-    out, err = process.communicate(timeout=120)
+    ) as process:  # fmt: skip
+        try:
+            deadline = time.monotonic() + 120
+            while not ready.exists():
+                assert process.poll() is None and time.monotonic() < deadline
+                time.sleep(0.05)
+            process.send_signal(number)
+            out, err = process.communicate(timeout=120)
+        finally:
+            process.kill()
     assert (process.returncode, out) == (status, "")
     assert err == f"schedlab: stopped by {number.name}\n"
 
@@ -70,7 +75,7 @@ def test_no_handler_of_failures_takes_a_stop_for_one() -> None:
 def test_a_stopped_playbook_ends_its_ansible(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And is not taken for a guest that died, nor wrapped by ansible-runner."""
+    """The signal is not reported as a guest that died or as a failure of ansible-runner."""
     program = tmp_path / "ansible-playbook"
     program.write_text("#!/bin/sh\nexec sleep 3600\n")
     program.chmod(0o755)

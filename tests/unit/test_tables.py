@@ -61,7 +61,7 @@ def test_one_row_for_every_job_of_every_trial(tables: Tables) -> None:
 
 
 def test_instants_are_those_of_the_simulation_on_one_time_line(tmp_path: Path) -> None:
-    """Guests were an hour behind, apart, and drifting; the tables know nothing of it."""
+    """Guests' clocks were an hour late, unequal and drifting; the tables correct this."""
     experiment = make_experiment()
     rows = read_trial(make_trial(tmp_path, KEY, experiment)).jobs
     trace = experiment.trace(KEY.workload, 2, KEY.repetition)
@@ -143,7 +143,7 @@ def test_a_job_that_the_driver_never_came_to_was_due_all_the_same(tmp_path: Path
     trace = json.loads((folder / "trace.json").read_text())
     arrival = trace["jobs"][-1]["arrival"]
     assert rows.jobs[-1]["intended"] == pytest.approx(arrival * SECOND, abs=2_000)
-    # The driver was as late as the trial is long: what it measured of the waits is withheld.
+    # The driver was as late as the trial is long, so measures of waits are withheld.
     assert rows.trial["lateness_max_s"] == pytest.approx(rows.trial["observed_s"] - arrival)
     assert rows.trial["wait_median_s"] is None and rows.trial["valid"]
     assert "wait_median_s" in rows.trial["withheld"]
@@ -156,7 +156,7 @@ def test_a_daemon_that_restarted_is_an_outcome(tmp_path: Path) -> None:
     costs = record["conditions"]["daemon_cost"]
     for moment, starts in (("start", 1), ("end", 2)):
         costs[moment]["head"]["slurmctld"] |= {"processes": 1, "starts": starts}
-    # What could not be asked of it afterwards is its doing, too.
+    # The dead daemon also caused the records that could not be taken afterwards.
     record["conditions"]["not_taken"] = ["sdiag.txt could not be taken: connection refused"]
     record["conditions"]["health"] = {"after": ["health check `sinfo` fails"]}
     write_json(path, record)

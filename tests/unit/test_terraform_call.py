@@ -1,4 +1,4 @@
-"""Terraform's exit, and the one failure after which it runs again."""
+"""How Terraform ends, and the failure after which it is run again."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LOST = """\
 
 
 def program(folder: Path, failures: int, message: str) -> list[str]:
-    """A program that fails so many times with a message, then prints its arguments."""
+    """A program that fails a number of times with a message, then prints its arguments."""
     (folder / "message").write_text(message)
     path = folder / "terraform"
     path.write_text(

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -22,7 +23,7 @@ from schedlab.errors import SchedlabError
 from schedlab.stages.collect import fetch_script, parse_stamps, unpack
 from schedlab.testbed import host_load as host
 from schedlab.testbed.prometheus import read_exporter, scrape_config
-from schedlab.testbed.session import domain_pid
+from schedlab.testbed.session import domain_pid, identity_of
 from schedlab.testbed.snapshot import disk_files, redirect_devices
 from schedlab.testbed.supervisor import remove_abandoned, scratch_folder
 
@@ -225,3 +226,16 @@ def test_domain_pid(tmp_path: Path) -> None:
     assert domain_pid("d", tmp_path) == 4711
     with pytest.raises(SchedlabError, match="no process id of domain e"):
         domain_pid("e", tmp_path)
+
+
+def test_the_identity_moves_with_the_results(tmp_path: Path) -> None:
+    first, other = tmp_path / "first", tmp_path / "other"
+    first.mkdir()
+    other.mkdir()
+    name = identity_of(first, keep=True)
+    assert identity_of(other) != name
+    first.rename(tmp_path / "moved")
+    assert identity_of(tmp_path / "moved") == name
+    # What somebody wrote into the file is no name for libvirt.
+    (other / ".identity").write_text("../../x\n")
+    assert re.fullmatch("[0-9a-f]{8}", identity_of(other))

@@ -29,7 +29,7 @@ def program(folder: Path, name: str, output: str = "", script: str = "") -> Path
 
 @pytest.fixture
 def bin_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A PATH with nothing but what the test puts there (and the shell)."""
+    """A PATH with only the shell and the programs that the test adds."""
     folder = tmp_path / "bin"
     folder.mkdir()
     monkeypatch.setenv("PATH", str(folder))
@@ -173,7 +173,7 @@ def modules(tmp_path: Path) -> Path:
     return tmp_path / "modules"
 
 
-# Stands in for `go`: tells its version, and "builds" a file that lists its arguments.
+# Replaces `go`: prints its version, and "builds" a file that lists its arguments.
 FAKE_GO = """
 if [ "$1" = env ]; then echo {version}; exit 0; fi
 while [ "$1" != -o ]; do words="$words $1"; shift; done

@@ -1,4 +1,4 @@
-"""How a trial takes what happens to its guest driver, without a guest."""
+"""How a trial handles failures of its guest driver, tested without a guest."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_a_driver_that_failed_says_why_in_the_trials_reason(
     said = "schedlab_driver: job 1 could not be submitted: KeyError: 'argv'"
     made, head = trial_of(tmp_path, f"import sys; print({said!r}, file=sys.stderr); sys.exit(4)",
                           monkeypatch)  # fmt: skip
-    # Its records are fetched in between: they say when it began and ended.
+    # Its records are fetched first, because they have the times of its begin and end.
     status = made._drive(None, head, ["head"], 2)  # type: ignore[arg-type]
     with pytest.raises(SchedlabError) as caught:
         made._require_driver(head, status)
@@ -48,7 +48,7 @@ def test_a_driver_that_failed_says_why_in_the_trials_reason(
 
 
 def test_a_signal_is_no_reason_of_a_trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It ends the driver here and passes every handler of failures."""
+    """A signal ends the driver, and no handler of failures catches it."""
     program = "import time; print('{}', flush=True); time.sleep(3600)"
     made, head = trial_of(tmp_path, program, monkeypatch)
 

@@ -1,4 +1,4 @@
-"""What makes a trial, or a measure of it, invalid: each check with value, limit and verdict."""
+"""Checks that make a trial or a measure invalid, each with value, limit and verdict."""
 
 from __future__ import annotations
 
@@ -196,7 +196,7 @@ def test_lateness_withholds_only_what_it_is_a_large_part_of() -> None:
         "wait_mean_s", "wait_median_s", "wait_p99_s", "wait_max_s"}  # fmt: skip
     everything = failed({"lateness_max_s": 1.1})
     assert "throughput_jobs_per_s" in everything["lateness in makespan"]
-    # The 99th percentile counts where there is one, so one late job of a hundred does not.
+    # If there is a 99th percentile, it counts; so one late job of a hundred does not matter.
     assert failed({"lateness_max_s": 1.1, "lateness_p99_s": 0.001}) == {}
 
 
@@ -275,7 +275,7 @@ def test_cells_say_how_complete_their_numbers_are(campaign: Path) -> None:
     assert (cell["trials"], cell["valid"], cell["n"]) == (3, 2, 2)
     assert (cell["jobs"], cell["completed"], cell["at_least"], cell["withheld"]) == (100, 98, 1, 0)
     wait = cells(trials, "wait_median").iloc[0]
-    # Of the late trial the wait is withheld, and nothing else is.
+    # Only the wait of the late trial is withheld.
     assert (wait["valid"], wait["n"], wait["withheld"], wait["at_least"]) == (2, 1, 1, 0)
     assert cells(trials, "launch_median").iloc[0]["n"] == 2
 
@@ -288,3 +288,15 @@ def test_a_trial_that_completed_nothing_is_not_dropped_from_its_cell(campaign: P
     cell = cells(trials, "throughput").iloc[0]
     assert cell["n"] == 2 and pd.isna(cell["estimate"])
     assert cell["note"] == NOT_POSITIVE
+
+
+def test_without_monitoring_nothing_is_judged_about_samples(tmp_path: Path) -> None:
+    def off(conditions: dict[str, Any]) -> None:
+        del conditions["scraped"]
+
+    folder = changed(make_trial(tmp_path, KEY), off)
+    (folder / "samples.json.gz").unlink()
+    assert read_trial(folder).trial["valid"]
+    check = checked(folder, "part of samples missing")
+    assert (check["verdict"], check["reason"]) == (UNKNOWN, "")
+    assert list(read_trial(folder).samples()) == []

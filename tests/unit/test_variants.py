@@ -102,7 +102,7 @@ def test_a_written_experiment_reads_the_same(tmp_path: Path) -> None:
         (
             {"schedulers": [SLOW | {"name": "volcano"}]},
             "schedulers[0].name = 'volcano'",
-            "the name of another scheduler",
+            "the name of a scheduler, but",
             "another name",
         ),
         (

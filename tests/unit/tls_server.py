@@ -27,7 +27,7 @@ class TlsServer(ThreadingHTTPServer):
         self.certificates = certificates
 
     def api(self) -> dict[str, Any]:
-        """Where it is and as whom to go there, as in the driver's plan."""
+        """Address of the server and the client's credentials, as in the driver's plan."""
         return {
             "url": f"https://127.0.0.1:{self.server_port}",
             "certificate": str(self.certificates / "client.crt"),

@@ -178,7 +178,7 @@ def slurm_log(runs: list[Run], at: Any) -> str:
 
 
 def samples(nodes: list[str], start_ns: int, seconds: float, seed: int) -> Iterator[dict[str, Any]]:
-    """Series of node_exporter and of the cost exporter, one sample a second."""
+    """Series of node_exporter and of the cost exporter, with one sample each second."""
     rng = random.Random(f"samples/{seed}")
     times = [start_ns / 1e9 + step for step in range(int(seconds) + 1)]
     for node in nodes:

@@ -1,4 +1,4 @@
-"""What Snakemake runs, for which change. Stages are simulated; the DAG is the real one."""
+"""Jobs that Snakemake runs after each kind of change. Stages are simulated; the DAG is real."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A scheduler is a package and a role: one of the tests is planned, and no other file names one."""
+"""A scheduler is a package and a role: an invented one is planned, and no other file names one."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.workflow
 MADE_UP = Path(__file__).parent / "made_up"
 ROLES = "workflow/infrastructure/ansible/roles"
 
-# Who may name a scheduler, beside its own package and role.
+# Files that may name a scheduler, besides its own package and role.
 FOR_PEOPLE = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "config", "tests", "resources")
 BUILT_ON = {"volcano": {"kubernetes"}}
 """A scheduler may name the one whose control plane it runs on."""

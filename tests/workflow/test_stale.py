@@ -173,6 +173,6 @@ def test_what_shapes_no_result_runs_nothing_again(two: MiniWorkflow, tmp_path: P
 
 
 def edit(workflow: MiniWorkflow, path: str) -> None:
-    """Change a file in a way that means nothing in its language."""
+    """Change a file without a change of its meaning, as by a comment."""
     mark = {".c": "/* edited */\n", ".mod": "// edited\n", ".swf": "; edited\n"}
     workflow.edit(path, append=mark.get(Path(path).suffix, "# edited\n"))

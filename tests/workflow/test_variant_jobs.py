@@ -1,4 +1,4 @@
-"""What one more variant costs, counted in jobs that Snakemake plans. Stages are simulated."""
+"""Number of jobs that Snakemake plans for one more variant. Stages are simulated."""
 
 from __future__ import annotations
 

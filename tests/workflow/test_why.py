@@ -193,7 +193,7 @@ def test_why_and_snakemake_agree(built: MiniWorkflow, name: str) -> None:
 
 
 def test_two_edits_are_both_named_though_one_would_do(built: MiniWorkflow) -> None:
-    """Snakemake stops asking a job that must run anyway; a person wants all the reasons."""
+    """Snakemake finds only one reason to run a job, but users want to see all reasons."""
     built.edit(f"{ROLES}/slurm/tasks/configure.yml", append="# edited\n")
     built.edit("workflow/schedlab/figures/wait.py", append="# edited\n")
     causes = agree(built)
@@ -251,7 +251,7 @@ def test_a_clone_of_results_that_others_changed_believes_only_what_fits(
 def test_results_without_any_knowledge_are_named(
     built: MiniWorkflow, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """Snakemake goes by times alone then: nothing but results is an input, and none is newer."""
+    """Snakemake then only compares times; all inputs are results, and none is newer."""
     (built.root / "results" / ".snakemake.json").unlink()
     clone = cloned(built, tmp_path_factory.mktemp("clone"))
     clone.edit("workflow/schedlab/figures/wait.py", append="# edited\n")

@@ -1,12 +1,12 @@
-"""The bundle: one file with the results and what they are made from, to share.
+"""The bundle: one file with the results and everything they are made from, to share.
 
-REQUIRED INPUTS: the report and what it is made from, the checkout at its commit
+REQUIRED INPUTS: the report and its inputs, the checkout at its commit
 OUTPUTS: results/bundle.tar.zst
 """
 
 
 rule bundle:
-    """Pack the results. `--config include=blocks,images` adds what is left out otherwise."""
+    """Pack the results. `--config include=blocks,images` adds large parts that are left out."""
     input:
         report=at(paths.REPORT),
         experiment=at(paths.EXPERIMENTS),

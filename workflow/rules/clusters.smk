@@ -1,4 +1,4 @@
-"""Clusters, as files: each stage ends in a snapshot of the whole running cluster.
+"""Clusters: each stage saves a snapshot of the whole running cluster as files.
 
 Clusters of equal machines are configured from one provisioned snapshot.
 
@@ -35,7 +35,7 @@ rule provision:
 
 
 rule configure:
-    """Restore the provisioned cluster, run its playbook, prove it healthy, save it."""
+    """Restore the provisioned cluster, run its playbook, check its health, save it."""
     input:
         provisioned=lambda wildcards: pipeline.provisioned_record(wildcards.cluster),
     output:

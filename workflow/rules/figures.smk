@@ -1,6 +1,6 @@
-"""Figures: one SVG a figure, from the tables alone.
+"""Figures: one SVG for each figure, drawn from the tables alone.
 
-REQUIRED INPUTS: results/tables/record.json (the tables beside it)
+REQUIRED INPUTS: results/tables/record.json (with the tables beside it)
 OUTPUTS: results/figures/{figure}.svg, results/figures/{figure}.record.json
 """
 

@@ -26,7 +26,7 @@ rule base_disk:
 
 
 rule accelerator:
-    """Find out, by booting a kernel, whether hardware virtualisation works here."""
+    """Boot a kernel to find out whether hardware virtualisation works on this machine."""
     input:
         base=at(paths.image_record(pipeline.images()[0], "base")),
     output:
@@ -54,7 +54,7 @@ rule programs:
     conda:
         "../../envs/conda.yaml"
     resources:
-        # A build uses every core: beside trials of a cluster that is ready, it would be measured.
+        # A build uses every core, so it would disturb trials that run at the same time.
         testbed=1,
     params:
         sources=lambda wildcards: pipeline.sources("programs", wildcards),
@@ -84,6 +84,7 @@ rule image:
         testbed=1,
     params:
         sources=lambda wildcards: pipeline.sources("image", wildcards),
+        roles=lambda wildcards: pipeline.roles(wildcards.image),
     message:
         "Building the image for {wildcards.image}"
     shell:

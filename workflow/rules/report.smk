@@ -1,7 +1,7 @@
 """The report: one self-contained HTML file.
 
 REQUIRED INPUTS: tables, figures, the records of every stage
-OUTPUTS: results/report.html, results/report.record.json, results/experiments.yaml (what it is of)
+OUTPUTS: results/report.html, results/report.record.json, results/experiments.yaml (its experiment)
 """
 
 

@@ -1,6 +1,6 @@
-"""Tables: one row a job, a sample, a trial.
+"""Tables: one row for each job, sample or trial.
 
-REQUIRED INPUTS: trial records (their data beside them), imported ones too
+REQUIRED INPUTS: trial records (with their data beside them), also imported ones
 OUTPUTS: results/tables/{jobs,samples,trials}.parquet, results/tables/record.json
 """
 

@@ -1,6 +1,6 @@
 """Tools of the workflow: found on the machine, or built from pinned Go modules into the cache.
 
-REQUIRED INPUTS: none; the pins in envs/toolchain are sources
+REQUIRED INPUTS: none; the pinned versions in envs/toolchain are sources
 OUTPUTS: results/toolchain.json (name, version and digest of every tool)
 """
 

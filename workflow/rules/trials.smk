@@ -1,4 +1,4 @@
-"""Trials: the same trace on every cluster, each from the same saved bytes.
+"""Trials: every cluster runs the same traces, and each trial starts from the same snapshot.
 
 REQUIRED INPUTS: configured snapshots, workload section of the configuration
 OUTPUTS: results/traces/*.json with a record each, results/decisions/{cluster}/{workload}/{repetition}.record.json, results/trials/{cluster}/{workload}/{repetition}/record.json
@@ -6,7 +6,7 @@ OUTPUTS: results/traces/*.json with a record each, results/decisions/{cluster}/{
 
 
 rule trace:
-    """Generate or cut the neutral trace of a workload for a node count and repetition."""
+    """Make a workload's neutral trace, from a seed or a file, for a machine and repetition."""
     input:
         lambda wildcards: pipeline.workload_files(wildcards.workload),
     output:
@@ -57,7 +57,7 @@ rule decision:
 
 
 rule trial:
-    """Run one trial. They run in a seeded random order over all clusters, workloads and repetitions."""
+    """Run one trial. All trials together run in a seeded random order."""
     input:
         configured=at(paths.cluster_record("{cluster}", "configured")),
         trace=lambda wildcards: pipeline.trace_record(wildcards),

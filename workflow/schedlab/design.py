@@ -1,7 +1,6 @@
-"""The experiment with the schedulers known: images, settings in force, what shapes a cluster.
+"""Everything that needs the experiment and the schedulers: images, settings, parts of clusters.
 
-`config` says what a user wrote and knows no scheduler; `schedulers` know no experiment. Whatever
-needs both is here.
+The package `config` does not know the schedulers, and `schedulers` does not know the experiment.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from schedlab.schedulers import Scheduler, get_scheduler, scheduler_names
 def load_experiment(
     path: Path, host: HostFacts | None = None, root: Path | None = None
 ) -> Experiment:
-    """Read and check an experiment, the settings of its schedulers among the rest.
+    """Read and check an experiment, including the settings of its schedulers.
 
     Parameters
     ----------
@@ -62,11 +61,11 @@ def image_of(experiment: Experiment, cluster: Cluster) -> str:
 
 
 def machines_of(experiment: Experiment, cluster: Cluster) -> str:
-    """Id of the provisioned machines that a cluster is configured on.
+    """Id of the provisioned machines on which a cluster is configured.
 
-    It says what shapes them, so that clusters of equal machines share them: the image, the number
-    of compute nodes, a digest where a variant has other sizes or another placement than the
-    experiment's, and which of equal clusters it is for.
+    It contains everything that the machines depend on, so that clusters with equal machines share
+    them: the image, the number of compute nodes, the number of the equal cluster, and a digest if a
+    variant has other sizes or another placement than the experiment.
     """
     shape = _shape(cluster.head, cluster.node, cluster.placement)
     own = shape == _shape(experiment.head, experiment.node, experiment.placement)
@@ -95,21 +94,21 @@ def _images(experiment: Experiment) -> dict[str, Cluster]:
 
 
 def image_spec(experiment: Experiment, image: str) -> dict[str, Any]:
-    """What shapes an image, as sorted plain JSON."""
+    """What an image depends on, as sorted plain JSON."""
     return plain_sorted({"image": image, **_images(experiment)[image].image.model_dump()})
 
 
 def provision_spec(experiment: Experiment, machines_id: str) -> dict[str, Any]:
-    """What shapes provisioned machines, as sorted plain JSON.
+    """What provisioned machines depend on, as sorted plain JSON.
 
-    Not in it: the scheduler and its settings, which take effect when a cluster is configured on
-    them, and what only permits or limits (oversubscribe, limits).
+    It does not contain the scheduler and its settings, which take effect when a cluster is
+    configured, nor keys that only permit or limit something (oversubscribe, limits).
     """
     return _provision_spec(experiment, machines_id, machines(experiment)[machines_id])
 
 
 def cluster_spec(experiment: Experiment, cluster_id: str) -> dict[str, Any]:
-    """What shapes a cluster beside its scheduler's settings (`variables`), as sorted plain JSON."""
+    """What a cluster depends on besides its settings (`variables`), as sorted plain JSON."""
     cluster = experiment.cluster(cluster_id)
     machines_id = machines_of(experiment, cluster)
     return plain_sorted(
@@ -148,7 +147,7 @@ def _shape(head: Guest, node: Guest, placement: Placement) -> dict[str, Any]:
 
 
 def _short(content: dict[str, Any]) -> str:
-    """Six hexadecimal digits that tell contents apart: some dozens in an experiment at most."""
+    """Six hexadecimal digits of a digest; enough for the few dozen contents of an experiment."""
     text = json.dumps(content, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:6]
 
@@ -162,14 +161,15 @@ def machines_spec(experiment: Experiment, machines_id: str) -> dict[str, dict[st
 
 
 def settings(cluster: Cluster) -> dict[str, str]:
-    """Native settings in force on a cluster: the defaults with the written ones over them."""
+    """Native settings in force on a cluster: the defaults, overridden by the experiment's."""
     return scheduler_of(cluster).merged_settings(cluster.settings)
 
 
 def variant_facts(experiment: Experiment, cluster: Cluster) -> dict[str, str]:
-    """What an experiment writes for a cluster's variant, key by key; settings as in force.
+    """Keys of the experiment file for a cluster's variant -> values; settings as in force.
 
-    Keys of settings carry the scheduler's name: equal names of two schedulers mean two things.
+    Keys of settings contain the scheduler's name, because the same name has different meanings in
+    two schedulers.
     """
     sections = {
         "image": {"image": image_of(experiment, cluster), **cluster.image.model_dump()},

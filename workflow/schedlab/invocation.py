@@ -1,4 +1,4 @@
-"""What a user chose on Snakemake's command line: checked before anything starts."""
+"""Checks what a user chose on Snakemake's command line, before anything starts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from schedlab.errors import SchedlabError
 CAMPAIGN = "SCHEDLAB_CAMPAIGN"
 """Variable by which the jobs of one run of the workflow know when it began."""
 DEFAULTS = {"experiments": "config/experiments.yaml", "results": "results", "include": ""}
-"""What ``--config`` may set, and what holds without it."""
+"""Keys that ``--config`` may set, and their defaults."""
 
 
 def chosen(config: Mapping[str, Any], configfiles: Sequence[object] = ()) -> dict[str, str]:
@@ -23,12 +23,12 @@ def chosen(config: Mapping[str, Any], configfiles: Sequence[object] = ()) -> dic
     Raises
     ------
     SchedlabError
-        For a key that nothing reads, a value that Snakemake did not keep as text, or a
-        ``--configfile``: another experiment than the user meant would run.
+        When there is a key that nothing reads, a value that Snakemake did not keep as text, or a
+        ``--configfile``. Otherwise another experiment than the user meant would run.
     """
     if configfiles:
         raise SchedlabError(
-            f"--configfile {configfiles[0]} is not read: no file of Snakemake's is",
+            f"--configfile {configfiles[0]}: the workflow does not read Snakemake's --configfile",
             remedy="did you mean experiments? --config experiments=FILE",
         )
     for key in config:
@@ -63,7 +63,7 @@ def results_name(text: str, checkout: Path) -> str:
     Raises
     ------
     SchedlabError
-        For a name that rules cannot use, and for a folder that holds the checkout.
+        When rules cannot use the name, or the folder contains the checkout.
     """
     # Snakemake takes braces for wildcards, and its lists and logs have a path on one line.
     if bad := [sign for sign in text if sign in "{}" or not sign.isprintable()]:

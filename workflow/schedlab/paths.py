@@ -41,7 +41,7 @@ SOURCES = (
 """The sources: all files and folders of the checkout that the pipeline reads."""
 
 RESULTS = "results"
-"""Name of the results folder in records and bundles, wherever it is on disk."""
+"""Name of the results folder in records and bundles, whatever its path on disk is."""
 
 RECORD = "record.json"
 ACCELERATOR = "accelerator.json"
@@ -57,6 +57,8 @@ PACKED_SOURCE = "source"
 """Folder of a bundle with the checkout at its commit."""
 STATE = ".snakemake.json"
 """Copy of Snakemake's metadata of the results."""
+IDENTITY = ".identity"
+"""Name of the results in libvirt, which saved machines have: it moves with the folder."""
 TABLES = "tables"
 TABLES_RECORD = f"{TABLES}/{RECORD}"
 TABLE_FILES = ("jobs.parquet", "samples.parquet", "trials.parquet")

@@ -1,4 +1,4 @@
-"""What the Snakefile asks of the package: validated configuration, file lists, one-run lock."""
+"""What the Snakefile uses: the validated configuration, lists of files, and the lock of a run."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import os
 import re
 import shlex
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -25,13 +25,24 @@ from schedlab.lineage.state import keep, restore
 from schedlab.printing import printable
 from schedlab.results.provenance import source
 from schedlab.results.records import forbids, is_stopped
-from schedlab.schedulers import image_programs
+from schedlab.schedulers import image_programs, image_roles
 from schedlab.sources.stages import content, subject
 from schedlab.testbed.supervisor import remove_abandoned
 
 _held: list[IO[str]] = []
 _ABOUT = ("image", "cluster", "workload", "figure")
-"""Wildcards by which the sources of jobs of one rule differ."""
+"""Wildcards that may select different sources for jobs of the same rule."""
+SPECS: Mapping[str, Callable[..., Any]] = {
+    "image": design.image_spec,
+    "provision": design.provision_spec,
+    "machines": design.machines_spec,
+    "workload": Experiment.workload_spec,
+    "machine": Experiment.machine_spec,
+    "decision": Experiment.decision_spec,
+    "trial": Experiment.trial_spec,
+    "report": Experiment.report_spec,
+}
+"""Word that rules use -> function of the experiment that gives what a stage depends on."""
 
 
 @dataclass(frozen=True)
@@ -57,12 +68,12 @@ class Pipeline:
 
     @classmethod
     def load(cls, config: str, results: str, root: str) -> Pipeline:
-        """Load and validate the configuration; refuse nonsense before anything starts.
+        """Load and validate the configuration before anything starts.
 
         Raises
         ------
         SystemExit
-            With every problem found, so that the message is not buried in a traceback.
+            When the configuration has faults; the message has all of them, without a traceback.
         """
         try:
             results = results_name(results, Path(root))
@@ -81,7 +92,7 @@ class Pipeline:
         Raises
         ------
         SystemExit
-            As :meth:`load`, and for options that nothing reads.
+            As for :meth:`load`, and for options that nothing reads.
         """
         try:
             values = chosen(config, configfiles)
@@ -90,10 +101,10 @@ class Pipeline:
         return cls.load(values["experiments"], values["results"], root)
 
     def sources(self, stage: str, wildcards: Mapping[str, str] | None = None) -> str:
-        """Digest of a job's source files (:mod:`schedlab.sources`): a parameter of its rule.
+        """Digest of a job's source files (:mod:`schedlab.sources`), a parameter of its rule.
 
-        One text in place of some sixty input files a job, which Snakemake would check, remember
-        and list one by one, for thousands of jobs.
+        The digest replaces some sixty input files of each job. Snakemake would check, store and
+        list all of them for thousands of jobs.
         """
         about = {name: (wildcards or {}).get(name, "") for name in _ABOUT}
         key = (stage, *about.values())
@@ -112,6 +123,10 @@ class Pipeline:
     def programs_record(self, image: str) -> list[str]:
         """Record of the programs that are built for an image, where there are any."""
         return [self.at(paths.image_record(image, "programs"))] * bool(image_programs(image))
+
+    def roles(self, image: str) -> str:
+        """Roles whose install parts make an image, in the order in which they are applied."""
+        return " ".join(image_roles(image))
 
     def images(self) -> list[str]:
         """Names of the images that the clusters start from."""
@@ -185,7 +200,7 @@ class Pipeline:
         return json.dumps(design.variables(self.clusters[cluster]), sort_keys=True)
 
     def workload_files(self, workload: str) -> list[str]:
-        """Files that a workload's traces are cut from."""
+        """Files from which a workload's traces are made."""
         spec = self.experiment.workload_spec(workload)
         return [spec["file"]] if spec.get("file") else []
 
@@ -194,16 +209,16 @@ class Pipeline:
         return list(FIGURES)
 
     def imported(self) -> list[str]:
-        """What says of each import where its trials are from; it changes with them."""
+        """Files that describe the imports; each changes when the trials of its import change."""
         found = Path(self.results).glob(f"{paths.IMPORTED}/*/{paths.IMPORT}")
         return sorted(str(path) for path in found)
 
     def include(self, names: str) -> str:
-        """Options of `schedlab bundle` for a list of names with commas between."""
+        """Options of `schedlab bundle` for names that are separated by commas."""
         return " ".join(f"--include {shlex.quote(name)}" for name in names.split(",") if name)
 
     def source_state(self) -> str:
-        """Commit, and digest of what is not committed: what a bundle's source depends on."""
+        """Commit, and digest of uncommitted changes, on which the source in a bundle depends."""
         state = source(self.root, Path(self.results)) or {}
         return f"{state.get('commit')}+{str(state.get('diff'))[:16]}"
 
@@ -241,16 +256,11 @@ class Pipeline:
 
     def spec(self, kind: str, *names: Any) -> str:
         """Part of the configuration that a stage depends on, as canonical JSON for ``params``."""
-        name = f"{kind}_spec"
-        # What shapes images and clusters depends on the schedulers too.
-        if hasattr(design, name):
-            value: Any = getattr(design, name)(self.experiment, *names)
-        else:
-            value = getattr(self.experiment, name)(*names)
+        value = SPECS[kind](self.experiment, *names)
         return json.dumps(value, sort_keys=True)
 
     def trace_seed(self, trace: Mapping[str, str]) -> int:
-        """Seed of a trace, which the configuration derives from its own."""
+        """Seed of a trace, derived from the experiment's seed."""
         return self.experiment.trace_seed(trace["workload"], int(trace["repetition"]))
 
     def trial_spec(self, trial: Mapping[str, str]) -> str:
@@ -283,7 +293,7 @@ class Pipeline:
         return [*host, *programs, *images, *clusters, *self.traces(), *self.trial_records()]
 
     def traces(self) -> list[str]:
-        """Records of the traces that the trials run, each once."""
+        """Records of the traces that the trials run, without repetitions."""
         machines = {name: self.experiment.machine_name(one) for name, one in self.clusters.items()}
         return sorted(
             {
@@ -293,14 +303,14 @@ class Pipeline:
         )
 
     def products(self) -> list[str]:
-        """Tables and pictures: of any size, so that only `all` has them, and not their records."""
+        """Tables and pictures; only `all` has them as inputs, because they may be large."""
         tables = [self.at(f"{paths.TABLES}/{name}") for name in paths.TABLE_FILES]
         return [*tables, *(self.at(paths.figure_file(name)) for name in FIGURES)]
 
     def begin(self) -> None:
-        """Take the lock of this results folder and say what the run needs.
+        """Take the lock of this results folder and print what the run needs.
 
-        The kernel releases the lock with this process, however it ends.
+        The kernel releases the lock when this process ends for any reason.
 
         Raises
         ------
@@ -341,11 +351,11 @@ class Pipeline:
         )
 
     def keep_state(self) -> None:
-        """Keep with the results what Snakemake knows of them."""
+        """Copy Snakemake's metadata of the results into the results folder."""
         keep(Path(self.results))
 
     def summarise(self) -> None:
-        """Say where the report is, and what memory and disk were used."""
+        """Print where the report is, and what memory and disk were used."""
         self.keep_state()
         used = sum(p.stat().st_blocks * 512 for p in Path(self.results).rglob("*") if p.is_file())
         largest = 0

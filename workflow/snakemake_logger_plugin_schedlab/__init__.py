@@ -1,4 +1,4 @@
-"""Snakemake's plug-in "schedlab" for what a run says; Snakemake finds it by this package's name."""
+"""Snakemake's plug-in "schedlab" for a run's output; Snakemake finds it by this package's name."""
 
 from schedlab.cli.run_log import LogHandler
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Submit the jobs of a plan at their times, whatever the scheduler does, and wait for their end.
 
-Runs on the head of a cluster with nothing but Python's standard library (3.9 or later).
+Runs on the head of a cluster and needs only Python's standard library (3.9 or later).
 
     schedlab_driver.py --plan plan.json --output DIR --timeout SECONDS
 
@@ -10,25 +10,27 @@ plan.json (schema schedlab.plan/1)
                   a command, or {request: {method, path, body}}, an API call with a JSON body
     api           server of the requests; see schedlab_submit.py. Only with requests
     completion    {log, pattern}: a line of `log` that matches `pattern` ends the job whose native
-                  id is its first group; only what is written after the start is read
-    concurrency   bound of the submissions that may be under way at one time; each that is due has
-                  a thread of its own up to it
-    ready         threads that wait, and connections to the API that are open, before the start: no
-                  submission pays for the first so many; more are added when needed
+                  id is its first group; only lines that are written after the start are read
+    concurrency   most submissions that may be under way at one time; up to this number, each
+                  submission that is due has a thread of its own
+    ready         number of threads that are started, and of connections to the API that are opened,
+                  before the first submission, so that no submission is delayed by starting them;
+                  more are added when needed
 
-DIR/submissions.jsonl, a line as each command returns; clock readings are CLOCK_REALTIME, ns
+DIR/submissions.jsonl gets a line when a command returns; clock readings are CLOCK_REALTIME, ns
     {job, intended_ns, submit_ns (just before the command), accepted_ns (just after), native_id
     (first word of its output, up to a semicolon), returncode, stderr}
-    Of a request: returncode is 0 or the HTTP status from 300; native_id and stderr are from where
-    `api.answer` says.
-DIR/driver.json, at the end, also that of a driver that broke down or was told to end (SIGTERM)
+    For a request: returncode is 0, or the HTTP status if that is 300 or more; `api.answer` says
+    from where native_id and stderr are taken.
+DIR/driver.json is written at the end, also if the driver fails or gets SIGTERM
     {start_ns, end_ns, timed_out, unfinished (job numbers), failure (why status 4, else null),
     concurrency: {bound, reached (most submissions under way at one time), backlog (most that were
     due at one time and had not begun)}}
 
 Standard output has a line {submitted, completed, total} each second. Exit status: 0 when every
-job ended (a refused submission counts as ended), 3 when the time was up, 2 when it cannot begin,
-4 when the driver itself failed; standard error then names the reason, and the job it submitted.
+job ended (a refused submission counts as ended), 3 at the time limit, 2 when the driver cannot
+begin, 4 when the driver itself failed; standard error then gives the reason, and the job that was
+being submitted.
 """
 
 from __future__ import annotations
@@ -47,15 +49,15 @@ from typing import Any, Dict, List, Optional, Set
 
 from schedlab_submit import Api, run_command
 
-# The log is only looked at this often (s): the instants of completion are in it, and looking
-# costs processor time on the very node where the scheduler runs.
+# Seconds between two readings of the log. Reading costs processor time on the scheduler's node, and
+# need not be frequent, because the log itself holds the instants of completion.
 TICK = 0.1
 
 
 class Follower:
-    """Native ids of the jobs that a log says have ended since this object was made.
+    """Native ids of the jobs that ended, according to a log, since this object was made.
 
-    Reads the file by position, so it neither slows down nor asks the scheduler.
+    Reads on from the last position, so that a long log costs no more than a short one.
     """
 
     def __init__(self, path: str, pattern: str) -> None:
@@ -66,7 +68,7 @@ class Follower:
         self.ended: Set[str] = set()
 
     def read(self) -> None:
-        """Take in what was written since the last call; a line without its end waits."""
+        """Read what was written since the last call; keep an unfinished line for the next call."""
         lines = (self.rest + self.stream.read()).split(b"\n")
         self.rest = lines.pop()
         for line in lines:
@@ -81,11 +83,11 @@ class Driver:
     Parameters
     ----------
     plan : dict
-        As in plan.json.
+        Content of plan.json.
     output : pathlib.Path
         Folder of the results.
     timeout : float
-        s from the start until the run gives up.
+        Time limit, s from the start.
     """
 
     def __init__(self, plan: Dict[str, Any], output: Path, timeout: float) -> None:
@@ -111,7 +113,7 @@ class Driver:
     def run(self) -> int:
         """Run the plan; return the exit status."""
         self.rows_path.write_text("", encoding="utf-8")
-        # A thread is added whenever none is idle, so what is due begins at once up to the bound.
+        # The pool adds a thread whenever none is idle, so up to the bound a submission never waits.
         pool = ThreadPoolExecutor(max_workers=self.bound)
         meeting = threading.Barrier(self.ready)
         for waiting in [pool.submit(meeting.wait) for _ in range(self.ready)]:
@@ -120,7 +122,7 @@ class Driver:
         timed_out = False
         try:
             timed_out = self._loop(pool)
-            # After a failure nothing is waited for: a submission may hang until the time limit.
+            # After a failure do not wait for submissions: one may hang until the time limit.
             pool.shutdown(wait=self.failure is None)
         except (Exception, KeyboardInterrupt) as error:
             self.stopped = True
@@ -165,7 +167,7 @@ class Driver:
             if due == len(self.submissions) and not self._unfinished():
                 return False
             if now >= self.timeout:
-                # What waits in the pool's queue finds this and returns at once.
+                # Submissions that still wait in the pool's queue see this and return at once.
                 self.stopped = True
                 return True
             if now >= next_progress:
@@ -177,7 +179,7 @@ class Driver:
             time.sleep(max(0.0, wait))
 
     def _submit(self, entry: Dict[str, Any]) -> None:
-        """Submit one job and write its row; keep an error for the loop, which nobody else tells."""
+        """Submit one job and write its row; keep an error for the loop, as the pool hides it."""
         if self.stopped:
             return
         with self.lock:
@@ -219,7 +221,7 @@ class Driver:
                 self.native[entry["job"]] = answer.native
 
     def _unfinished(self) -> List[int]:
-        """Numbers of jobs that were not submitted, or were and have not ended."""
+        """Numbers of jobs that are not submitted yet, or are submitted and have not ended."""
         with self.lock:
             native = dict(self.native)
         return [
@@ -264,7 +266,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, told_to_end)
     status = driver.run()
     if driver.failure is not None:
-        # Leaving as usual would wait for the threads of submissions that hang.
+        # A usual exit would wait for threads whose submissions hang.
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(status)

@@ -4,11 +4,11 @@
 usage: schedlab_exporter.py --port 9101 --processes NAME,NAME [--units UNIT,UNIT]
                             [--counters METRIC=COMMAND --counters-period SECONDS]
 
-Figures of processes come from /proc at each scrape, those of systemd services from the counters of
-their control groups (version 2), which miss no process however short its life: cheap reads, no
-command is run. The adapter names only services in whose groups no job runs. Counters that a
-scheduler's own command prints cost a process and a remote call, so they are refreshed in the
-background at a period of their own. Standard library only, Python >= 3.9.
+At each scrape the figures of processes are read from /proc, and those of systemd services from the
+counters of their control groups (version 2), which include even short processes. These reads are
+cheap, as they run no command. The adapter names only services in whose groups no job runs. Counters
+that a scheduler's own command prints cost a process and a remote call, so they are refreshed in the
+background at their own period. Standard library only, Python >= 3.9.
 """
 
 import argparse
@@ -21,18 +21,19 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 TICKS = os.sysconf("SC_CLK_TCK")
-SETTLED = 60.0  # s; by then a process has long become the program that it was started for
+SETTLED = 60.0  # s after its start in which a process may still execute another program
 
 
 class Processes:
     """Processor time (s, cumulative) and memory (bytes) by process name.
 
-    Processes that ended between two scrapes keep their last seen time in the sum, so that it never
-    falls; what they used after it was last seen is missed.
+    The sum keeps the last seen time of processes that ended between two scrapes, so that it never
+    falls; it misses what they used after they were last seen.
 
-    What is not one of the daemons and runs for longer than `SETTLED` is not looked at again while
-    its id is in use: nearly all processes of a node, and reading each at every scrape took half an
-    emulated processor. For the same reason the plain functions of `os` instead of pathlib.
+    A process that is not one of the daemons and has run for longer than `SETTLED` is not read again
+    while its id is in use. These are nearly all processes of a node, and reading all of them at
+    every scrape took half an emulated processor. For the same reason this class uses the functions
+    of `os` instead of pathlib.
     """
 
     def __init__(self, names, proc="/proc"):
@@ -104,16 +105,17 @@ class Processes:
 class Units:
     """Processor time (s, cumulative) and memory (bytes) of systemd services' control groups.
 
-    Kernel's documentation, cgroup-v2: `cpu.stat` has the time of all processes that ever were in
-    the group or below it, user and system; `memory.peak` (Linux 5.19) is since the group was made,
-    and has the pages of files that were charged to it. A service that does not run has no group.
+    According to the kernel's documentation (cgroup-v2), `cpu.stat` has the user and system time of
+    all processes that ever were in the group or below it; `memory.peak` (Linux 5.19) counts since
+    the group was made, and includes page cache that was charged to it. A service that does not run
+    has no group.
     """
 
     def __init__(self, names, root="/sys/fs/cgroup"):
         self.folders = {name: Path(root) / "system.slice" / f"{name}.service" for name in names}
 
     def read(self):
-        """Return unit -> (seconds, bytes, peak bytes), each None where there is no such counter."""
+        """Return unit -> (seconds, bytes, peak bytes); a value is None if the counter is absent."""
         found = {}
         for name, folder in self.folders.items():
             usage = re.search(r"^usage_usec (\d+)$", text_of(folder / "cpu.stat"), re.M)
@@ -128,7 +130,7 @@ class Units:
 
 
 def text_of(path):
-    """Read a small file; empty where there is none, or no longer."""
+    """Read a small file; empty if it does not exist, or no longer."""
     try:
         return path.read_text()
     except OSError:
@@ -161,7 +163,7 @@ class Counters(threading.Thread):
         self.counters = {}
 
     def run(self):
-        """Read the counters for ever; none when the command gives no answer."""
+        """Read the counters for ever; there are none while the command fails."""
         while True:
             try:
                 done = subprocess.run(

@@ -1,4 +1,4 @@
-/* The process that holds a pod's namespaces: reaps what is left to it, ends when told to. */
+/* The process that holds a pod's namespaces. It reaps orphaned processes and ends on SIGTERM. */
 
 #include <signal.h>
 #include <stdlib.h>

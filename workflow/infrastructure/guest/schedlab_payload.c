@@ -3,8 +3,8 @@
  *
  *   schedlab-payload STAMPFILE JOB RANK SECONDS sleep|spin
  *
- * Stamps its first and its last instant (CLOCK_REALTIME, ns) into STAMPFILE, one line and one
- * atomic append each, and in between sleeps, or keeps its processor busy, for SECONDS:
+ * Writes its first and its last instant (CLOCK_REALTIME, ns) into STAMPFILE, each as one line in
+ * one atomic append, and in between sleeps, or keeps its processor busy, for SECONDS:
  *
  *   first JOB RANK CLOCK_NS HOST CPUS
  *   last  JOB RANK CLOCK_NS HOST CPUS
@@ -50,15 +50,15 @@ static int stamp(const char *file, const char *event, const char *job, const cha
 	int fd = open(file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666);
 	if (fd < 0)
 		return -1;
-	/* The first writer's umask must not keep other users out; who is not the owner cannot and
-	 * need not change the mode. */
+	/* The first writer's umask must not keep other users from writing. Only the owner can change
+	 * the mode. */
 	struct stat status;
 	if (fstat(fd, &status) == 0 && status.st_uid == geteuid() && (status.st_mode & 0666) != 0666 &&
 	    fchmod(fd, 0666) != 0) {
 		close(fd);
 		return -1;
 	}
-	/* One write: appends of one call are not interleaved with those of others. */
+	/* A single write, because only then the kernel does not mix lines of several processes. */
 	ssize_t written = write(fd, line, (size_t)length);
 	return close(fd) == 0 && written == length ? 0 : -1;
 }

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""How the driver submits a job: by a command, or by a call of an API.
+"""Submit a job for the driver: by a command, or by a call of an API.
 
-Part of schedlab_driver.py, with nothing but Python's standard library (3.9 or later). As a program
-it asks once, for health checks: exit status 0 where the answer is a success, else 1 with a line on
-standard error.
+Part of schedlab_driver.py; needs only Python's standard library (3.9 or later). Run as a program,
+it sends one request for a health check: exit status 0 if the answer is a success, else 1 with a
+line on standard error.
 
     schedlab_submit.py --api JSON GET PATH
 
@@ -11,10 +11,11 @@ The API (`api` of plan.json, and --api)
     url             https://HOST:PORT, or unix:PATH: HTTP over a Unix socket, without certificates
     certificate, key, authority
                     with https: the client's certificate and key, the server's authority
-    version_file    file whose text stands for {version} in the requests' paths; optional
-    answer          {id, message}: where the answer has the native id, and the words of a refusal
-                    (a list, joined by colons). Keys and indices, joined by dots: errors.0.error
-    repeat          true where the server refuses a second object of the same name (409), so that a
+    version_file    file whose text replaces {version} in the requests' paths; optional
+    answer          {id, message}: place of the native id in the answer, and list of the places of
+                    the words of a refusal, which are joined by colons. A place is keys and indices
+                    joined by dots: errors.0.error
+    repeat          true if the server refuses a second object of the same name (409), so that a
                     request whose connection broke may be sent again
 """
 
@@ -41,7 +42,7 @@ FULL = 0.002  # s between two attempts at a socket whose queue is full
 
 
 class Answer(NamedTuple):
-    """What came of a submission: exit or HTTP status (None: it never got so far), id, message."""
+    """Result of a submission: exit or HTTP status (None if there was none), id, message."""
 
     code: Optional[int]
     native: Optional[str] = None
@@ -84,7 +85,7 @@ class UnixConnection(http.client.HTTPConnection):
         self.path = path
 
     def connect(self) -> None:
-        """Connect, however many others do at this moment."""
+        """Connect; try again while the server's queue of connections is full."""
         limit = CONNECT_LIMIT if self.timeout is None else self.timeout
         deadline = time.monotonic() + limit
         self.sock = socket.socket(socket.AF_UNIX)
@@ -94,7 +95,7 @@ class UnixConnection(http.client.HTTPConnection):
                 self.sock.connect(self.path)
                 return
             except BlockingIOError:
-                # Unlike TCP's, a Unix socket's full queue refuses instead of waiting.
+                # Unlike TCP, a Unix socket whose queue is full refuses connections at once.
                 if time.monotonic() > deadline:
                     raise socket.timeout("the server's queue of connections is full") from None
                 time.sleep(FULL)
@@ -116,7 +117,7 @@ def connection_to(
 
 
 def identity(options: Dict[str, Any]) -> ssl.SSLContext:
-    """Who the client is, and whose servers it trusts."""
+    """Client's certificate, and the authority whose servers the client trusts."""
     # Not create_default_context: its strict checks (Python 3.13) refuse plain openssl CAs.
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.load_verify_locations(cafile=options["authority"])
@@ -127,7 +128,7 @@ def identity(options: Dict[str, Any]) -> ssl.SSLContext:
 def exchange(
     connection: http.client.HTTPConnection, method: str, path: str, body: Any, timeout: float
 ) -> Tuple[int, bytes]:
-    """Status and whole body of the answer; only what was read whole leaves it usable."""
+    """Status and whole body of the answer; an unread rest would make the connection unusable."""
     connection.timeout = timeout
     if connection.sock is not None:
         connection.sock.settimeout(timeout)
@@ -142,27 +143,27 @@ def exchange(
 
 
 def version_of(options: Dict[str, Any]) -> str:
-    """Version of the API that the server was found to offer; empty where it has no file of it."""
+    """Version of the API, from the version file; empty if the options name no such file."""
     path = options.get("version_file")
     return Path(path).read_text(encoding="utf-8").strip() if path else ""
 
 
 def picked(answer: Any, place: str) -> str:
-    """Text of what stands at a place in an answer (`errors.0.error`); empty where it has none."""
+    """Text at a place in an answer (`errors.0.error`); empty if the answer has no such place."""
     for key in place.split("."):
         try:
             answer = answer[int(key)] if isinstance(answer, list) else answer[key]
         except (KeyError, IndexError, ValueError, TypeError):
             return ""
-    # A number of 0 is no id: an object without one.
+    # 0 means that the object has no id.
     return str(answer) if answer else ""
 
 
 class Api:
     """Connections to the server of an API that stay open from one request to the next.
 
-    So many are opened at once, so that no submission pays for a handshake; a request takes one that
-    is free, and where there is none it opens a further one.
+    The first `connections` are opened in advance, so that no submission waits for a handshake. A
+    request uses a free connection, or opens a further one if none is free.
     """
 
     def __init__(self, options: Dict[str, Any], connections: int) -> None:
@@ -178,10 +179,10 @@ class Api:
             self.free.append(connection)
 
     def submit(self, request: Dict[str, Any], timeout: float) -> Answer:
-        """Send a request; where allowed once more, if the server had closed a kept connection.
+        """Send a request; if a kept connection broke and `repeat` allows it, send it once more.
 
-        The request may have been heard before its connection broke, so the second time a refusal
-        because of the same name (409) means that it was.
+        The server may have accepted the first request before the connection broke. So after a
+        repetition, a refusal because of the same name (409) means success.
         """
         connection = self._taken()
         path = request["path"].replace("{version}", self.version)
@@ -218,7 +219,7 @@ class Api:
         if connection is None:
             return connection_to(self.options, self.context)
         if self.unix and connection.sock and select.select([connection.sock], [], [], 0)[0]:
-            # What can be read before anything was asked is the end: the server closed it.
+            # A connection that is readable before a request was closed by the server.
             connection.close()
         return connection
 

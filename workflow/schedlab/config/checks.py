@@ -19,18 +19,18 @@ from schedlab.workloads import Problem
 
 
 class KnownScheduler(Protocol):
-    """What the checks ask of a scheduler that an experiment may name."""
+    """What the checks need to know about a scheduler that an experiment may name."""
 
     @property
     def networks(self) -> Mapping[str, str]:
-        """Networks (CIDR -> what they are for) that it uses on its machines."""
+        """Networks (CIDR -> what they are for) that the scheduler uses on its machines."""
 
     @property
     def memory_floors(self) -> Mapping[str, int]:
-        """Role (`head`, `compute`) -> memory (MiB) below which it does not work."""
+        """Role (`head`, `compute`) -> memory (MiB) below which the scheduler does not work."""
 
     def settings_problems(self, overrides: Mapping[str, str]) -> list[Problem]:
-        """What is wrong with an experiment's settings for it."""
+        """Return the faults in an experiment's settings for this scheduler."""
 
 
 Known = Mapping[str, KnownScheduler]
@@ -44,21 +44,21 @@ def check(
     root: Path,
     broken: Collection[str] = (),
 ) -> list[Problem]:
-    """Everything wrong with a well-formed experiment.
+    """Return all faults of a well-formed experiment.
 
     Parameters
     ----------
     experiment : Experiment
-        Types and forms are sound.
+        Experiment whose types and forms are already checked.
     known : mapping of str to KnownScheduler
-        Schedulers that it may name.
+        Schedulers that the experiment may name.
     host : HostFacts
         Machine that will run the guests.
     root : pathlib.Path
         Folder that relative file names are relative to.
     broken : collection of str
-        Keys that hold defaults because what the user wrote there is in error; a check that
-        reads one would speak about something nobody wrote, and is left out.
+        Keys whose values were in error and were replaced by defaults. Checks that read such a key
+        are left out, because their messages would be about a value that the user did not write.
     """
     shape = {"nodes", "node", "head", "schedulers"}
     floors = {name: one.memory_floors for name, one in known.items()}
@@ -147,7 +147,7 @@ def _schedulers(experiment: Experiment, known: Known) -> Iterator[Problem]:
         if variant.adapter in known:
             together = experiment.settings.get(variant.adapter, {}) | variant.settings
             for problem in known[variant.adapter].settings_problems(together):
-                # What the experiment writes is told there.
+                # Faults in the experiment's own settings are reported at the experiment's key.
                 if problem.key in variant.settings:
                     key = f"schedulers[{index}].settings.{problem.key}"
                     yield Problem(key, problem.value, problem.what, problem.remedy)
@@ -164,7 +164,7 @@ def _names(experiment: Experiment, known: Known) -> Iterator[Problem]:
             yield Problem(
                 key,
                 variant.name,
-                f"the name of another scheduler than its own, {variant.adapter}",
+                f"the name of a scheduler, but the variant's scheduler is {variant.adapter}",
                 "give the variant another name",
             )
         if found := _LIKE_A_CLUSTER.search(variant.name):
@@ -177,7 +177,7 @@ def _names(experiment: Experiment, known: Known) -> Iterator[Problem]:
 
 
 def _again(experiment: Experiment) -> Iterator[Problem]:
-    """The variant that runs a second time: that there is one, and that its label is free."""
+    """Check that the variant that runs a second time exists, and that its label is free."""
     names = [variant.name for variant in experiment.schedulers]
     again = experiment.again()
     if experiment.aa is not False and again is None:
@@ -199,7 +199,7 @@ def _libvirt(experiment: Experiment, host: HostFacts) -> Iterator[Problem]:
         yield Problem(
             "libvirt.uri",
             experiment.libvirt.uri,
-            "no libvirt of the system runs here: it has no socket in /run/libvirt",
+            "no libvirt of the system runs here: there is no socket in /run/libvirt",
             "start libvirtd, or use auto, or embedded",
         )
 
@@ -214,7 +214,8 @@ def _network(experiment: Experiment, known: Known) -> Iterator[Problem]:
             f"holds {network.num_addresses} addresses, {needed} are needed",
             "use a shorter prefix, such as /24",
         )
-    # Those of every scheduler: adding one must not force another network on finished clusters.
+    # Check the networks of every scheduler, not only of those in the experiment. Otherwise adding a
+    # scheduler to it could require another network for clusters that are finished already.
     taken = {cidr: what for one in known.values() for cidr, what in one.networks.items()}
     for cidr, what in taken.items():
         if network.overlaps(ipaddress.IPv4Network(cidr)):

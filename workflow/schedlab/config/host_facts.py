@@ -13,7 +13,7 @@ import psutil
 
 @dataclass(frozen=True)
 class HostFacts:
-    """What the machine that runs the guests has.
+    """Resources of the machine that runs the guests.
 
     Parameters
     ----------

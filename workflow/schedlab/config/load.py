@@ -41,12 +41,12 @@ def load_experiment(
     path : pathlib.Path
         YAML file.
     known : mapping of str to KnownScheduler
-        Schedulers that it may name (`schedlab.design.load_experiment` fills them in).
+        Schedulers that the experiment may name (`schedlab.design.load_experiment` gives all).
     host : HostFacts, optional
         Machine that will run the guests; default: this one.
     root : pathlib.Path, optional
-        Folder that relative file names in it are relative to; default: the working folder, which
-        is the repository's root under Snakemake.
+        Folder that the experiment's relative file names are relative to; default: the working
+        folder, which is the repository's root under Snakemake.
 
     Raises
     ------
@@ -74,10 +74,10 @@ def load_experiment(
 
 
 def read_experiment(path: Path) -> Experiment:
-    """Read an experiment that was run before, perhaps elsewhere.
+    """Read an experiment that was run before, perhaps on another machine.
 
-    Its form is checked. Whether this machine could run it, and has the files that it names, does
-    not matter to someone who reads its results.
+    Only its form is checked. A reader of the results does not need a machine that can run the
+    experiment, nor the files that it names.
 
     Raises
     ------
@@ -90,10 +90,10 @@ def read_experiment(path: Path) -> Experiment:
 
 
 def _with_settings(data: dict[str, Any]) -> dict[str, Any]:
-    """Same experiment with the settings of schedulers under `settings`.
+    """Return the same experiment with the settings of schedulers under `settings`.
 
-    Experiments that were kept beside results before that key existed have them at the top level,
-    each under the name of its scheduler.
+    Experiments that were stored with results before that key existed have these settings at the top
+    level, under the names of the schedulers.
     """
     if "settings" in data:
         return data
@@ -106,11 +106,12 @@ def _with_settings(data: dict[str, Any]) -> dict[str, Any]:
 def write_experiment(experiment: Experiment, path: Path) -> None:
     """Write an experiment so that it can be shared, with every default spelt out.
 
-    Left out is where it ran (`libvirt`); names of this machine and its user are replaced.
+    The place where it ran (`libvirt`) is left out; names of this machine and its user are replaced.
     """
     plain = experiment.model_dump(mode="json", exclude={"libvirt"})
     data = identity().data(plain)
-    # What the user calls things is in every path and table: packing refuses it where it tells.
+    # The user's own name for the experiment is in every path and table, so it cannot be replaced.
+    # Packing refuses it if it contains a name of this machine or its user.
     data["name"] = plain["name"]
     for workload, before in zip(data["workloads"], plain["workloads"], strict=True):
         workload["name"] = before["name"]
@@ -142,11 +143,11 @@ def _place(key: str) -> Place:
 def _validate(
     data: dict[str, Any],
 ) -> tuple[Experiment | None, list[Problem], dict[int, int]]:
-    """Model of the data, and what is wrong with its form (the first `_MOST` errors).
+    """Return the model of the data, and the first `_MOST` faults of its form.
 
-    What is wrong is taken out, so that defaults step in and the rest can still be checked;
-    with errors the model only serves to find more of them. The last result maps the positions
-    of the workloads that were kept to their original ones.
+    Values in error are removed, so that defaults replace them and the rest can still be checked; if
+    there are faults, the model only serves to find more of them. The last result maps positions of
+    the remaining workloads to their original positions.
     """
     try:
         return Experiment.model_validate(data), [], {}
@@ -164,7 +165,7 @@ def _validate(
     if kept:
         repaired["workloads"] = [data["workloads"][index] for index in kept]
     else:
-        # A stand-in: nothing about the workloads is left to check, the rest is.
+        # No sound workload is left; this one lets the rest of the experiment be checked.
         repaired["workloads"] = [{"kind": "burst", "name": "stand-in"}]
     try:
         return Experiment.model_validate(repaired), problems, dict(enumerate(kept))
@@ -173,7 +174,7 @@ def _validate(
 
 
 def _inherited(entry: Any, errors: Sequence[Any], data: dict[str, Any]) -> bool:
-    """Whether an error of a variant's section is one of the experiment's, told there already."""
+    """Whether an error in a variant's section comes from the experiment, where it is reported."""
     location: Location = entry["loc"]
     if location[0] != "schedulers" or len(location) < 3 or location[2] not in SECTIONS:
         return False
@@ -182,9 +183,9 @@ def _inherited(entry: Any, errors: Sequence[Any], data: dict[str, Any]) -> bool:
 
 
 def _remove(data: dict[str, Any], location: Location) -> None:
-    """Take out the top-level list, or the key of a section, that an error lies in."""
+    """Remove the top-level list, or the key of a section, that contains an error."""
     section = data.get(str(location[0]))
-    # The key that a section lacks is its own fault: the whole section then goes.
+    # If the error is a missing key, remove the whole section.
     if len(location) > 1 and isinstance(section, dict) and location[1] in section:
         section.pop(location[1])
     else:

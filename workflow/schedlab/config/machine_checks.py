@@ -1,6 +1,6 @@
-"""Checks of machines and images against the host: those of every variant.
+"""Checks of every variant's machines and images against the host.
 
-A fault lies at the key of the variant where it writes that section, else at the experiment's.
+A fault is reported at the variant's key if the variant has that section, else at the experiment's.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from schedlab.workloads import Problem
 
 @dataclass(frozen=True)
 class View:
-    """One variant's machines, and where they are written.
+    """One variant's machines, and the keys of the experiment that describe them.
 
     Attributes
     ----------
     place : int
-        Its place in the list of variants.
+        The variant's place in the list of variants.
     largest : int
-        Compute nodes of its largest cluster.
+        Number of compute nodes of the variant's largest cluster.
     """
 
     place: int
@@ -40,14 +40,14 @@ class View:
     image: DebianImage | CloudImage
 
     def key(self, key: str) -> str:
-        """Key of the file that decides one of the variant's."""
+        """Key of the experiment file that sets this key of the variant."""
         section = key.partition(".")[0]
         own = getattr(self.variant, section) is not None
         return f"schedulers[{self.place}].{key}" if own else key
 
 
 def views(experiment: Experiment) -> Iterator[View]:
-    """Every variant that is written."""
+    """Yield every variant that the experiment file lists."""
     for place, variant in enumerate(experiment.schedulers):
         yield View(
             place,
@@ -116,7 +116,7 @@ def _memory(view: View, bounds: Sequence[tuple[str, int]]) -> Iterator[Problem]:
 
 
 def numa(experiment: Experiment, host: HostFacts) -> Iterator[Problem]:
-    """NUMA nodes that the host has not."""
+    """NUMA nodes that the host does not have."""
     for view in views(experiment):
         wanted = view.placement.numa
         if wanted is not None and wanted not in host.numa_nodes:
@@ -133,7 +133,7 @@ def memory_floors(
 ) -> Iterator[Problem]:
     """Machines that are too small for their scheduler.
 
-    `floors` has for each scheduler role (`head`, `compute`) -> MiB.
+    `floors` has for each scheduler the mapping of role (`head`, `compute`) to least memory (MiB).
     """
     for view in views(experiment):
         name = view.variant.adapter
@@ -151,7 +151,7 @@ def memory_floors(
 
 
 def pci(experiment: Experiment, host: HostFacts) -> Iterator[Problem]:
-    """PCI functions that the host has not, or that do not suffice."""
+    """PCI functions that the host does not have, or that are too few."""
     for view in views(experiment):
         yield from _pci(view, host)
 
@@ -184,12 +184,13 @@ def disk(experiment: Experiment) -> Iterator[Problem]:
                 view.key("image.disk"),
                 view.image.disk,
                 f"outside 1 GiB to limits.disk ({limit.disk})",
-                "choose a size between them; disks are sparse, so 3 GiB costs what it holds",
+                "choose a size between them; disks are sparse: one of 3 GiB takes only the space"
+                " of its content",
             )
 
 
 def images(experiment: Experiment, host: HostFacts) -> Iterator[Problem]:
-    """Releases that this machine does not know, and files that are not there."""
+    """Releases that this machine does not know, and image files that do not exist."""
     for view in views(experiment):
         yield from _image(view, host)
 

@@ -51,7 +51,7 @@ else:
 
 
 def copy_suffix(number: int) -> str:
-    """End of the ids of what is made anew for a further equal cluster; the first has none."""
+    """Suffix of the ids of a cell's second, third, ... equal cluster; the first has none."""
     return f"-c{number}" if number > 1 else ""
 
 
@@ -62,13 +62,13 @@ class Cluster:
     Attributes
     ----------
     variant : str
-        Name of its variant: its series in tables, figures and report.
+        Name of the variant, which is also the series in tables, figures and report.
     scheduler : str
         Name of the adapter.
     number : int
         Which of a variant's equal clusters it is, from 1.
     settings : mapping of str to str
-        Native settings that are written for it: the variant's over the experiment's.
+        Native settings: the experiment's for this scheduler, overridden by the variant's.
     """
 
     variant: str
@@ -84,7 +84,7 @@ class Cluster:
 
     @property
     def id(self) -> str:
-        """For example alpha-n2, and alpha-n2-c3 for the third that is equal to it."""
+        """Id, for example alpha-n2, or alpha-n2-c3 for the third equal cluster."""
         return f"{self.variant}-n{self.nodes}{copy_suffix(self.number)}"
 
     @property
@@ -94,12 +94,12 @@ class Cluster:
 
     @property
     def vcpus_total(self) -> int:
-        """Virtual processors with the head's."""
+        """Virtual processors of all nodes, including the head's."""
         return self.head.vcpus + self.cores
 
     @property
     def memory_total_mib(self) -> int:
-        """Memory with the head's, MiB."""
+        """Memory of all nodes, including the head's, MiB."""
         return self.head.memory_mib + self.nodes * self.node.memory_mib
 
     @property
@@ -116,7 +116,7 @@ class Cluster:
 
     @property
     def reset(self) -> Literal["restore", "boot"]:
-        """How a trial gets its cluster: passed-through devices cannot be saved."""
+        """How a trial gets its cluster; one with passed-through devices must boot."""
         return "boot" if self.placement.pci or self.placement.reset == "boot" else "restore"
 
 
@@ -193,7 +193,7 @@ class Experiment(Section):
         return [*self.schedulers, *([again.again()] if again else [])]
 
     def clusters(self) -> list[Cluster]:
-        """Clusters: variants and node counts in the order written, then the further equal ones."""
+        """Clusters by variant and node count, in the order of the file; then equal clusters."""
         return [
             self._cluster(variant, nodes, number)
             for number in range(1, self.repetitions.clusters + 1)
@@ -216,12 +216,12 @@ class Experiment(Section):
         )
 
     def cluster(self, cluster_id: str) -> Cluster:
-        """Cluster of an id.
+        """Return the cluster with an id.
 
         Raises
         ------
         SchedlabError
-            When the experiment has none of that id.
+            When the experiment has no cluster with that id.
         """
         found = {cluster.id: cluster for cluster in self.clusters()}
         if cluster_id not in found:
@@ -232,12 +232,12 @@ class Experiment(Section):
         return found[cluster_id]
 
     def workload(self, name: str) -> Workload:
-        """Workload of a name.
+        """Return the workload with a name.
 
         Raises
         ------
         SchedlabError
-            When the experiment has none of that name.
+            When the experiment has no workload with that name.
         """
         found = {workload.name: workload for workload in self.workloads}
         if name not in found:
@@ -277,10 +277,10 @@ class Experiment(Section):
         return ordered
 
     def trace_seed(self, workload: str, repetition: int) -> int:
-        """Seed of one trace. It is derived only from its own key, so other cells cannot change it.
+        """Seed of one trace, derived from its own key only, so that other cells cannot change it.
 
-        Every node count gets the same arrivals and runtimes (common random numbers), so that a
-        difference between node counts is not one between traces.
+        Every node count gets the same arrivals and runtimes (common random numbers), so that
+        differences between traces do not appear as differences between node counts.
         """
         key = f"{self.seed}/{workload}/{repetition}"
         return int.from_bytes(hashlib.sha256(key.encode()).digest()[:6], "big")
@@ -298,39 +298,40 @@ class Experiment(Section):
         Parameters
         ----------
         workload : str
-            Its name.
+            Name of the workload.
         nodes : int
             Compute nodes.
         repetition : int
             From 1.
         root : pathlib.Path, optional
-            Where file names start.
+            Folder that relative file names are relative to; default: the working folder.
         cpus : int, optional
-            Processors of each node; by default those of the experiment's.
+            Processors of each node; default: `node.vcpus` of the experiment.
         """
         seed = self.trace_seed(workload, repetition)
         machine = Machine(nodes, cpus or self.node.vcpus)
         return self.workload(workload).generate(machine, seed, root)
 
     def machine_name(self, cluster: Cluster) -> str:
-        """Short name of the machine that a cluster's traces are for: its nodes, as in 2.
+        """Short name of the machine that a cluster's traces are for: its number of nodes.
 
-        Where a variant's nodes have other processors than the experiment's: 2x4.
+        For example 2; or 2x4, if each of the variant's nodes has 4 processors and the experiment's
+        `node.vcpus` is another number.
         """
         cpus = cluster.node.vcpus
         return f"{cluster.nodes}" + ("" if cpus == self.node.vcpus else f"x{cpus}")
 
     def machine_names(self) -> list[str]:
-        """Names of the machines that traces are made for, each once."""
+        """Names of the machines that traces are made for, without repetitions."""
         return list(dict.fromkeys(self.machine_name(cluster) for cluster in self.clusters()))
 
     def machine(self, name: str) -> Machine:
-        """Machine of a short name."""
+        """Return the machine with a short name from `machine_name`."""
         nodes, _, cpus = name.partition("x")
         return Machine(int(nodes), int(cpus or self.node.vcpus))
 
     def machine_spec(self, name: str) -> dict[str, Any]:
-        """What shapes a trace beside its own workload and node count, as plain JSON."""
+        """What a trace depends on besides its workload and node count, as plain JSON."""
         return {"cpus_per_node": self.machine(name).cpus_per_node, "seed": self.seed}
 
     def workload_spec(self, name: str) -> dict[str, Any]:
@@ -343,7 +344,7 @@ class Experiment(Section):
         return {"quantity": self.workload(workload).quantity, **rule}
 
     def report_spec(self) -> dict[str, Any]:
-        """What the report shows of the experiment: all that is kept beside it, as plain JSON."""
+        """The experiment as the report shows it, as plain JSON."""
         return plain_sorted(self.model_dump(mode="json", exclude={"libvirt"}))
 
     def trial_facts(self, key: TrialKey) -> dict[str, Any]:
@@ -362,10 +363,10 @@ class Experiment(Section):
         }
 
     def trial_spec(self, key: TrialKey) -> dict[str, Any]:
-        """What shapes a trial beyond its cluster's snapshot and its trace, as sorted plain JSON.
+        """What a trial depends on besides its snapshot and its trace, as sorted plain JSON.
 
-        The trial limit and the place in the order are not in it: raising the one or adding cells
-        must not make finished trials stale.
+        It does not contain the trial's time limit and place in the order, so that raising the limit
+        or adding cells does not make finished trials stale.
         """
         return plain_sorted(
             {
@@ -374,12 +375,12 @@ class Experiment(Section):
                 "workload": key.workload,
                 "repetition": key.repetition,
                 "trace_seed": self.trace_seed(key.workload, key.repetition),
-                "scrape_interval": self.cluster(key.cluster).metrics.scrape_interval,
+                "metrics": self.cluster(key.cluster).metrics.model_dump(),
             }
         )
 
 
 def plain_sorted(data: dict[str, Any]) -> dict[str, Any]:
-    """Same data with the keys of every mapping in order, for comparison by text."""
+    """Return the data with the keys of every mapping sorted, for comparison as text."""
     result: dict[str, Any] = json.loads(json.dumps(data, sort_keys=True))
     return result

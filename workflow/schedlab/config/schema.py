@@ -14,7 +14,7 @@ SCHEMA_PATH = Path(__file__).resolve().parents[2] / "schemas" / "experiments.sch
 
 
 def schema_text() -> str:
-    """The schema as it stands in the file."""
+    """Return the schema as it is written to the file."""
     schema = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         **Experiment.model_json_schema(),

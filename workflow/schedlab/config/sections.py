@@ -13,7 +13,7 @@ from schedlab.units import SIZE, mib
 _PRIVATE = tuple(
     ipaddress.IPv4Network(cidr) for cidr in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
 )
-"""RFC 1918; Python's `is_private` also has loopback, link-local and reserved networks."""
+"""RFC 1918; Python's `is_private` also accepts loopback, link-local and reserved networks."""
 _WIDEST = 16
 """Shortest prefix: 65,534 addresses for at most 129 machines."""
 _YEAR = 366 * 86400
@@ -32,8 +32,8 @@ def _checked_size(size: str) -> str:
 def _checked_cidr(cidr: str) -> str:
     if not re.fullmatch(r"[0-9.]+/[0-9]{1,2}", cidr):
         raise ValueError(
-            "no first address and prefix, which say how many addresses it has; write them: "
-            "10.0.100.0/24"
+            "not a first address with a prefix, such as /24, which says how many addresses there "
+            "are; write both: 10.0.100.0/24"
         )
     try:
         network = ipaddress.IPv4Network(cidr)
@@ -63,7 +63,7 @@ def _checked_url(url: str) -> str:
 
 
 def _checked_uri(uri: str) -> str:
-    """A URI that only names a host: libvirt's others carry commands to run (`command`, `ext`)."""
+    """Accept only URIs that name a host; libvirt runs commands that others contain (`ext`)."""
     if uri not in ("auto", "embedded") and not _LIBVIRT.fullmatch(uri):
         raise ValueError(
             "does not have the form of a libvirt URI of QEMU without options; use auto, embedded, "
@@ -73,7 +73,7 @@ def _checked_uri(uri: str) -> str:
 
 
 def _checked_native(text: str) -> str:
-    """A value that reaches the scheduler's file as it is written, on a line of its own."""
+    """Check that a value can be written unchanged, on one line, into the scheduler's file."""
     if not text.isprintable():
         raise ValueError(
             "holds control characters or ends of lines; write visible characters on one line"
@@ -223,6 +223,7 @@ class Metrics(Section):
     """Sampling during trials."""
 
     scrape_interval: float = Field(default=1.0, ge=0.2, le=60, description="s between scrapes.")
+    monitoring: bool = Field(default=True, description="Whether Prometheus scrapes the nodes.")
 
 
 class Limits(Section):

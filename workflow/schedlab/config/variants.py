@@ -1,7 +1,7 @@
 """Variants: what an experiment compares, and how often each cell runs.
 
-A variant is a scheduler with settings, an image, machines and sampling of its own as far as it
-names them; what it leaves out is the experiment's. A plain name is a variant of that name.
+A variant is a scheduler that may have its own settings, image, machines and sampling. Keys that it
+leaves out have the experiment's values. A plain name is a variant that sets nothing else.
 """
 
 from __future__ import annotations
@@ -36,16 +36,16 @@ from schedlab.config.sections import (
 from schedlab.workloads.registry import Name
 
 SECTIONS = ("image", "node", "head", "placement", "metrics")
-"""Sections of an experiment of which a variant may write keys of its own."""
+"""Sections of an experiment whose keys a variant may override."""
 
 AGAIN = "-again"
-"""End of the label under which a variant runs a second time."""
+"""Suffix of a variant's name when it runs a second time."""
 
 Image = Annotated[DebianImage | CloudImage, Field(discriminator="kind")]
 
 
 class _Or:
-    """In the JSON schema, what may be written in place of a mapping."""
+    """Adds to the JSON schema the type that may be written in place of a mapping."""
 
     def __init__(self, kind: str) -> None:
         self._kind = kind
@@ -57,7 +57,7 @@ class _Or:
 
 
 class Variant(Section):
-    """One series of an experiment: a scheduler, and what is its own."""
+    """One series of an experiment: a scheduler, and the keys that it overrides."""
 
     name: Annotated[Name, Field(max_length=32)] = Field(description="Its series everywhere.")
     scheduler: str = Field(
@@ -76,16 +76,16 @@ class Variant(Section):
 
     @property
     def adapter(self) -> str:
-        """Name of its scheduler."""
+        """Name of the variant's scheduler."""
         return self.scheduler or self.name
 
     def again(self) -> Variant:
-        """The same under another label."""
+        """Return the same variant under another name."""
         return self.model_copy(update={"name": self.name + AGAIN, "scheduler": self.adapter})
 
     @model_serializer(mode="wrap")
     def _short(self, handler: SerializerFunctionWrapHandler) -> Any:
-        """A plain name where nothing else is written, as before there were variants."""
+        """Write a variant that sets nothing else as a plain name, as older versions do."""
         written = {key: value for key, value in handler(self).items() if value}
         return self.name if written.keys() == {"name"} else written
 
@@ -187,10 +187,10 @@ Again = Annotated[bool | str, BeforeValidator(_one_form)]
 
 
 def with_inherited(data: Any) -> Any:
-    """Data of an experiment in which variants' sections have the keys that they leave out.
+    """Return an experiment's data with the experiment's keys added to its variants' sections.
 
-    It works on what is written, before its form is checked: whether a key was written or is a
-    default is not known later. An image of another kind inherits nothing.
+    It works on the data as written, because after validation a written value cannot be told from a
+    default. An image of another kind than the experiment's gets no keys.
     """
     if not isinstance(data, dict) or not isinstance(data.get("schedulers"), list):
         return data

@@ -1,4 +1,4 @@
-"""What the model finds wrong with an experiment, in words for a user: key, value, remedy."""
+"""Rewords the model's validation errors for users: key, value, fault, remedy."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _TYPES = {
     "dict": ("not a mapping of keys to values", "write keys and values: {key: value}"),
     "model": ("not a mapping of keys to values", "write keys and values: {key: value}"),
 }
-"""Beginning of an error's type -> what is wrong, and the remedy."""
+"""Prefix of an error's type -> what is wrong, and the remedy."""
 
 _BOUNDS = {
     "greater_than": ("gt", "not more than {}", "write a number above {}"),
@@ -52,14 +52,14 @@ _FORMS = {
 
 
 def worded(entry: Any, data: Mapping[str, Any]) -> Problem:
-    """Problem of one of pydantic's errors.
+    """Return the problem that describes one of pydantic's errors.
 
     Parameters
     ----------
     entry : mapping
-        From `ValidationError.errors`.
+        Error from `ValidationError.errors`.
     data : mapping
-        What was validated.
+        Data that was validated.
     """
     location: Location = entry["loc"]
     text, steps = _path(location, data)
@@ -85,7 +85,7 @@ def worded(entry: Any, data: Mapping[str, Any]) -> Problem:
         words = [step for step in steps if isinstance(step, str)]
         return Problem(text, value, what, _FORMS.get(words[-1] if words else "", _FORM))
     if kind == "value_error":
-        # Written in this project's validators: what is wrong; what to do.
+        # The message of this project's own validators has the form "what is wrong; what to do".
         what, _, remedy = entry["msg"].removeprefix("Value error, ").partition("; ")
         return Problem(text, value, what, remedy or _FORM)
     if kind in _BOUNDS:
@@ -95,12 +95,12 @@ def worded(entry: Any, data: Mapping[str, Any]) -> Problem:
         return Problem(text, value, what, remedy.format(number))
     if kind == "finite_number":
         return Problem(text, value, "not a finite number", "write a finite number")
-    fallback = ("not what this key takes", "config/README.md says what it takes")
+    fallback = ("not what this key takes", "see config/README.md for what it takes")
     return Problem(text, value, *_TYPES.get(kind.partition("_")[0], fallback))
 
 
 def _path(location: Location, data: Any) -> tuple[str, list[str | int]]:
-    """Key path as the user wrote it: without the tags that pydantic puts in for unions."""
+    """Key path as the user wrote it, without the tags that pydantic inserts for unions."""
     text = ""
     steps: list[str | int] = []
     here = data
@@ -128,7 +128,7 @@ def _value(steps: list[str | int], data: Any) -> Any:
 
 
 def _known(location: Location) -> list[str]:
-    """Keys allowed where an unknown one was found."""
+    """Keys that are allowed in the section where an unknown key was found."""
     model: type[BaseModel] = Experiment
     if location[0] == "schedulers":
         if len(location) == 3:

@@ -12,12 +12,12 @@ from schedlab.workloads import Machine, Problem, Workload
 from schedlab.workloads.duration import Bound, earliest_end
 
 _JOBS = 50_000
-"""Jobs of the traces that are made for this check, by all workloads together: less than a second.
-What is left out differs from what is looked at by its seed or by a larger machine."""
+"""Most jobs in the traces that this check makes, for all workloads together, so that it takes less
+than a second. The traces left out only have another seed, or a larger machine."""
 
 
 def parameter_problems(experiment: Experiment, root: Path) -> Iterator[Problem]:
-    """Parameters of workloads that are wrong given the clusters."""
+    """Parameters of workloads that do not fit the experiment's clusters."""
     machines = [cluster.machine for cluster in experiment.clusters()]
     for index, workload in enumerate(experiment.workloads):
         for problem in workload.problems(machines, root):
@@ -30,7 +30,7 @@ def duration_problems(experiment: Experiment, root: Path) -> Iterator[Problem]:
     machines = [cluster.machine for cluster in experiment.clusters()]
     for index, workload in enumerate(experiment.workloads):
         if workload.problems(machines, root):
-            continue  # told by the parameters
+            continue  # `parameter_problems` reports it
         try:
             yield from _too_long(experiment, workload, root)
         except SchedlabError as error:

@@ -1,9 +1,9 @@
-"""Reading of YAML that others wrote: by the rules of YAML 1.2, with bounds, one message a fault.
+"""Reads untrusted YAML by the rules of YAML 1.2, with bounds, and with one message for each fault.
 
-PyYAML's parser gives the events; the tree is made here. Its own constructors read YAML 1.1, in
-which `OFF` is false, `12:00:00` a number of seconds and `1e-2` a text; they recurse, and they
-follow aliases however large the tree becomes. Native settings, which only the scheduler
-understands, are kept as the text that is written.
+PyYAML's parser gives the events; this module builds the tree. PyYAML's constructors are not used,
+because they read YAML 1.1, in which `OFF` is false, `12:00:00` a number of seconds and `1e-2` a
+text; they also recurse, and follow aliases however large the tree becomes. Native settings, which
+only the scheduler understands, are kept as the text of the file.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from schedlab.errors import SchedlabError
 from schedlab.printing import brief
 
 DEEPEST = 32
-"""Mappings and lists within one another."""
+"""Largest depth of mappings and lists within one another."""
 MOST = 50_000
-"""Keys and values, those that aliases repeat counted each time."""
+"""Largest number of keys and values; what an alias repeats counts each time."""
 LONGEST = 4_096
-"""Characters of one value."""
+"""Largest number of characters of one value."""
 
 Place = tuple[str | int, ...]
 
@@ -57,21 +57,21 @@ _Node = _Scalar | _List | _Mapping
 
 @dataclass(frozen=True)
 class Document:
-    """A mapping that was read, and where each of its keys and values is.
+    """A mapping that was read, and the lines of its keys and values.
 
     Parameters
     ----------
     data : dict
         Mappings, lists, text, numbers, truth values and null.
     lines : dict
-        Line, from 1, of what each path of keys and positions leads to.
+        Path of keys and positions -> line of its value, from 1.
     """
 
     data: dict[str, Any]
     lines: dict[Place, int]
 
     def line(self, place: Place) -> int | None:
-        """Line of a place, or of the nearest one around it; None for the whole file."""
+        """Line of a place, or of the nearest enclosing place; None for the whole file."""
         while place and place not in self.lines:
             place = place[:-1]
         return self.lines.get(place)
@@ -85,12 +85,12 @@ def read_yaml(path: Path, native: Callable[[Place], bool]) -> Document:
     path : pathlib.Path
         A regular file (`schedlab.config.yaml_text`).
     native : callable
-        Whether everything below a path of keys is kept as the text that is written.
+        Whether values below a path of keys are kept as the text of the file.
 
     Raises
     ------
     SchedlabError
-        Whatever is wrong with the file, with file, line, key, value and remedy.
+        When anything is wrong with the file; names file, line, key, value and remedy.
     """
     name = brief(str(path), 1000)
     text = text_of(path)
@@ -109,7 +109,7 @@ def read_yaml(path: Path, native: Callable[[Place], bool]) -> Document:
 
 @dataclass
 class _Frame:
-    """A mapping or list that is not complete yet."""
+    """A mapping or list whose end has not been read yet."""
 
     node: _List | _Mapping
     anchor: str | None
@@ -119,7 +119,7 @@ class _Frame:
 
 
 def _composed(text: str, name: str) -> _Node | None:
-    """Tree of the only document; aliases share what they repeat, which is counted before."""
+    """Return the tree of the only document; aliases share nodes, whose size is counted first."""
     try:
         return _Composer(text, name).run()
     except yaml.YAMLError as error:
@@ -135,12 +135,12 @@ def _composed(text: str, name: str) -> _Node | None:
     except (ValueError, OverflowError) as error:
         # A version or an escape whose number is out of range.
         raise SchedlabError(
-            f"{name}: holds a number that YAML cannot: {brief(str(error))}", remedy=_REMEDY
+            f"{name}: holds a number outside YAML's range: {brief(str(error))}", remedy=_REMEDY
         ) from error
 
 
 class _Composer:
-    """Makes the tree from the events, without recursion."""
+    """Builds the tree from the events, without recursion."""
 
     def __init__(self, text: str, name: str) -> None:
         self.name = name
@@ -150,7 +150,7 @@ class _Composer:
         self.count = 0
         self.root: _Node | None = None
         self.documents = 0
-        # Anchor -> what it stands for, the keys and values in it, and its height.
+        # Anchor -> its node, the number of keys and values in the node, and the node's height.
         self.anchors: dict[str, tuple[_Node, int, int]] = {}
 
     def run(self) -> _Node | None:
@@ -191,12 +191,12 @@ class _Composer:
         if self.documents > 1:
             raise self._refusal(line, "a second document begins", "keep one document a file")
         if event.version not in (None, (1, 2)):
-            raise self._refusal(line, "read as YAML 1.2, says another version", "remove %YAML")
+            raise self._refusal(line, "declares another version than YAML 1.2", "remove %YAML")
 
     def _no_tag(self, tag: str | None, line: int) -> None:
         if tag is not None:
             raise self._refusal(
-                line, f"the tag {brief(tag)} is not read", "remove it; quote what is text"
+                line, f"the tag {brief(tag)} is not allowed", "remove it; put text in quotes"
             )
 
     def _counted(self, number: int, line: int) -> None:
@@ -204,7 +204,7 @@ class _Composer:
         if self.count > MOST:
             raise self._refusal(
                 line,
-                f"more than {MOST} keys and values, those that aliases repeat counted",
+                f"more than {MOST} keys and values, counting what aliases repeat",
                 "write fewer, or remove the aliases",
             )
 
@@ -217,10 +217,12 @@ class _Composer:
     def _opened(self, event: Any, line: int) -> None:
         self._no_tag(event.tag, line)
         if self.stack and isinstance(self.stack[-1].node, _Mapping) and not self.stack[-1].key:
-            raise self._refusal(line, "a list or mapping is no key", "write a word as the key")
+            raise self._refusal(
+                line, "a list or mapping cannot be a key", "write a word as the key"
+            )
         self._deep(1, line)
         self._counted(1, line)
-        # An alias inside of what its anchor stands for has no end.
+        # An alias within its own anchor's node would repeat for ever.
         self.anchors.pop(event.anchor, None)
         node = _Mapping(line) if isinstance(event, yaml.MappingStartEvent) else _List(line)
         self.stack.append(_Frame(node, event.anchor, self.count - 1))
@@ -228,11 +230,11 @@ class _Composer:
     def _alias(self, anchor: str, line: int) -> None:
         if anchor not in self.anchors:
             raise self._refusal(
-                line, f"the alias *{brief(anchor)} stands for nothing before it", _REMEDY
+                line, f"no anchor &{brief(anchor)} precedes the alias *{brief(anchor)}", _REMEDY
             )
         node, size, height = self.anchors[anchor]
         if self.stack and isinstance(self.stack[-1].node, _Mapping) and not self.stack[-1].key:
-            raise self._refusal(line, "an alias is no key", "write the key out")
+            raise self._refusal(line, "an alias cannot be a key", "write the key out")
         self._deep(height, line)
         self._counted(size, line)
         self._put(node, height)
@@ -246,7 +248,7 @@ class _Composer:
         if isinstance(frame.node, _List):
             frame.node.items.append(node)
         elif frame.key is None:
-            assert isinstance(node, _Scalar)  # anything else was refused when it began
+            assert isinstance(node, _Scalar)  # a list or mapping as key is refused at its start
             frame.key = node
         else:
             frame.node.entries.append((frame.key, node))
@@ -254,7 +256,7 @@ class _Composer:
 
 
 class _Values:
-    """Turns the tree, whose depth is bounded, into data; notes lines and faults."""
+    """Turns the tree, whose depth is bounded, into data; collects lines and faults."""
 
     def __init__(self, file: str, native: Callable[[Place], bool]) -> None:
         self.file = file
@@ -288,7 +290,7 @@ class _Values:
             # Schedulers ignore case in the names of their settings.
             spelling = name.text.casefold() if keep else name.text
             if name.plain and name.text == "<<":
-                self._fault(name, "<<", "merge keys are not read", "write the keys out")
+                self._fault(name, "<<", "merge keys are not supported", "write the keys out")
             elif not name.text:
                 self._fault(name, "''", "an empty key", "write the key before the colon")
             elif not name.text.isprintable():

@@ -1,8 +1,8 @@
-"""What an unquoted word of YAML is, by the core schema of YAML 1.2, and how data is written.
+"""Reads unquoted words by the core schema of YAML 1.2, and writes data as YAML.
 
-https://yaml.org/spec/1.2.2/#103-core-schema. What that schema and the older rules, by which
-editors and other programs read, take for different things is refused instead of decided: leading
-zeros (8 or 10?) and dates (text or a date?).
+https://yaml.org/spec/1.2.2/#103-core-schema. Editors and other programs still read by the older
+rules. Words that these rules read as another value are refused: numbers with leading zeros (octal
+or decimal) and dates (a date or text).
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ _WORDS: dict[str, bool | None] = {
     **dict.fromkeys(("false", "False", "FALSE"), False),
 }
 _DIGITS = 18
-"""Digits of a whole number: what 64 bits hold, in tables and in other programs too."""
+"""Most digits of a whole number; it must fit 64 bits in tables and in other programs."""
 
 
 class Ambiguous(ValueError):
-    """An unquoted word that stands for no value, or for different ones to different readers."""
+    """An unquoted word that has no value, or that programs read as different values."""
 
     def __init__(self, what: str, remedy: str) -> None:
         super().__init__(what)
@@ -42,7 +42,8 @@ def plain_value(text: str) -> str | int | float | bool | None:
     Raises
     ------
     Ambiguous
-        Infinite, not a number, too long a number, a leading zero, a date.
+        When the word is infinite, not a number, a number that is too long, has a leading zero, or
+        is a date.
     """
     if text in _WORDS:
         return _WORDS[text]
@@ -51,7 +52,7 @@ def plain_value(text: str) -> str | int | float | bool | None:
         if len(digits) > 1 and digits[0] == "0":
             decimal = digits.lstrip("0")[:_DIGITS] or "0"
             raise Ambiguous(
-                "a number with leading zeros, octal to some readers",
+                "a number with leading zeros, which some programs read as octal",
                 f"write {decimal}, or put it in quotes if it is text",
             )
         _bounded(len(digits))
@@ -65,7 +66,7 @@ def plain_value(text: str) -> str | int | float | bool | None:
     if _NO_NUMBER.fullmatch(text):
         raise Ambiguous("not a finite number", "write a finite number")
     if _DATE.fullmatch(text):
-        raise Ambiguous("a date to some readers, text to others", "put it in quotes if it is text")
+        raise Ambiguous("read as a date by some programs", "put it in quotes if it is text")
     return text
 
 
@@ -86,7 +87,7 @@ def _finite(text: str) -> float:
 
 
 class _Dumper(yaml.SafeDumper):
-    """Quotes text that would be read as something else by the rules above."""
+    """Quotes text that YAML 1.1 or 1.2 would read as another value."""
 
 
 _Dumper.add_implicit_resolver(
@@ -97,5 +98,5 @@ _Dumper.add_implicit_resolver(
 
 
 def yaml_text(data: Any) -> str:
-    """YAML that is read as the same data by YAML 1.1 and 1.2."""
+    """Return YAML that means the same data in YAML 1.1 and 1.2."""
     return str(yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True))

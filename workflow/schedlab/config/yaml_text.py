@@ -1,4 +1,4 @@
-"""Text of a file that others wrote: a regular file of a bounded size, in UTF-8."""
+"""Reads the text of an untrusted file: a regular file of bounded size, in UTF-8."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from schedlab.errors import SchedlabError
 from schedlab.printing import brief
 
 LARGEST = 2**20
-"""Bytes of a file."""
+"""Largest size of a file, bytes."""
 
 
 def text_of(path: Path) -> str:
-    """Text of a file, its lines ended by newlines alone.
+    """Return the text of a file, with newlines as line ends.
 
     Raises
     ------
     SchedlabError
-        When it cannot be read, is no regular file, too large, no UTF-8, or holds characters that
-        YAML does not allow.
+        When the file cannot be read, is not a regular file, is too large, is not UTF-8, or holds
+        characters that YAML does not allow.
     """
     name = brief(str(path), 1000)
     return _decoded(_content(path, name), name)
@@ -30,7 +30,7 @@ def _content(path: Path, name: str) -> bytes:
     """Bytes of a regular file, without waiting for a writer or reading a device."""
     try:
         if not stat.S_ISREG(path.stat().st_mode):
-            what = "a folder" if path.is_dir() else "no regular file"
+            what = "a folder" if path.is_dir() else "not a regular file"
             raise SchedlabError(f"{name}: is {what}", remedy="name an experiment file")
         with path.open("rb") as stream:
             content = stream.read(LARGEST + 1)
@@ -45,7 +45,7 @@ def _content(path: Path, name: str) -> bytes:
         ) from error
     if len(content) > LARGEST:
         raise SchedlabError(
-            f"{name}: larger than {LARGEST // 2**20} MiB, which no experiment is",
+            f"{name}: larger than {LARGEST // 2**20} MiB, too large for an experiment",
             remedy="name an experiment file; config/ has examples",
         )
     return content
@@ -57,7 +57,7 @@ _MARKS = (
     (b"\xff\xfe", "UTF-16"),
     (b"\xfe\xff", "UTF-16"),
 )
-# What YAML allows, less what ends a line for some programs and not for others.
+# Characters that YAML forbids, and those that only some programs read as the end of a line.
 _FORBIDDEN = re.compile(
     "[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
 )
@@ -69,7 +69,7 @@ def _decoded(content: bytes, name: str) -> str:
             raise SchedlabError(f"{name}:1: is {encoding}", remedy="save it as UTF-8")
     if b"\0" in content[:2]:
         raise SchedlabError(
-            f"{name}:1: holds NUL characters; UTF-16, or no text", remedy="save it as UTF-8"
+            f"{name}:1: holds NUL characters: UTF-16, or not text", remedy="save it as UTF-8"
         )
     try:
         text = content.decode("utf-8").removeprefix("\ufeff")
@@ -77,7 +77,7 @@ def _decoded(content: bytes, name: str) -> str:
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise SchedlabError(
-            f"{name}:{line}: byte 0x{content[error.start]:02x} is no UTF-8",
+            f"{name}:{line}: byte 0x{content[error.start]:02x} is not UTF-8",
             remedy="save the file as UTF-8",
         ) from error
     found = _FORBIDDEN.search(text)

@@ -1,4 +1,4 @@
-"""What the records say of machines and software, by topic, place and key.
+"""Facts about machines and software from the records, by topic, place and key.
 
 Digests of disks and snapshots are left out, because two builds from the same packages differ in
 them.

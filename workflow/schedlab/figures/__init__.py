@@ -21,7 +21,7 @@ class Figure(NamedTuple):
     title : str
         Heading.
     caption : str
-        What is drawn and how it is to be read.
+        What is drawn and how to read it.
     alt : str
         Text in place of the picture.
     """
@@ -40,7 +40,7 @@ FIGURES: dict[str, Figure] = {
     "throughput": Figure(
         "Throughput",
         "Completed jobs per second, from the first submission to the last job's end, or to the"
-        " trial's end where any job came to none. Open circles: one valid trial each. Filled marks:"
+        " trial's end if any job did not end. Open circles: one valid trial each. Filled marks:"
         " geometric mean over trials with its 95 %"
         " interval, drawn from 3 trials on. Dashed, where measured: the submitter's ceiling, the"
         " rate at which the null scheduler takes jobs; where it is above the panel, its value. Node"
@@ -49,7 +49,7 @@ FIGURES: dict[str, Figure] = {
     ),
     "makespan": Figure(
         "Makespan",
-        "Last instruction of all jobs minus first submission; at least to the trial's end where"
+        "Last instruction of all jobs minus first submission; at least to the trial's end if"
         " any job never finished. Open circles: one valid trial"
         " each. Filled marks: estimate over trials with its 95 % interval, drawn from 3 trials"
         " on. Dashed lines: ideal bound (the larger of the machine's area and the critical path),"
@@ -76,7 +76,7 @@ FIGURES: dict[str, Figure] = {
         "Timeline",
         "The first valid repetition of each workload on each cluster. Above: one row a job in"
         " order of number, pale while waiting (due to started), solid while running. Very short"
-        " jobs are drawn with a least width, so that they can be seen. Below: busy cores, the"
+        " jobs are drawn with a minimum width, so that they can be seen. Below: busy cores, the"
         " number of cores (dashed) and the ideal bound of the makespan (dotted).",
         "Gantt charts of jobs and busy cores over time, one pair a workload and cluster.",
     ),
@@ -99,7 +99,7 @@ FIGURES: dict[str, Figure] = {
 """Figures by name, in the order of the report."""
 
 WITH_BOUND = ("throughput",)
-"""Figures that draw the trials without payload, as a bound; the others do not show them."""
+"""Figures that draw trials without payload, as a bound; the other figures leave them out."""
 
 
 def draw(name: str, tables: Path, output: Path) -> None:

@@ -1,4 +1,4 @@
-"""Distribution of launch latency, with the resolution of the instants it is made of."""
+"""Distribution of launch latency, with the resolution of its instants."""
 
 from __future__ import annotations
 

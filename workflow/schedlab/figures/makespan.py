@@ -26,8 +26,8 @@ def draw(tables: Tables) -> Figure:
     for axis, workload in zip(axes, names, strict=True):
         rows = bounds[bounds["workload"] == workload]
         levels = sorted(int(nodes) for nodes in rows["nodes"].unique())
-        # A blank panel has no marks. The bound is the trace's and the machine's: the same for
-        # every scheduler, and another one for imported trials of other traces or machines.
+        # A blank panel has no marks. The bound depends on trace and machine: it is the same for
+        # every scheduler, but imported trials of other traces or machines have another bound.
         for place, nodes in enumerate(levels if axis.collections else []):
             found = rows.loc[rows["nodes"] == nodes, "estimate"].dropna()
             for bound in sorted(found.round(6).unique()):

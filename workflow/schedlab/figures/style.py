@@ -46,12 +46,13 @@ VARIABLES = {
 """Sentinel colour -> CSS variable of the report."""
 
 WIDTH = 6.0
-"""Width in inches: 432 pt, in which 10 pt text is 15 px on a page and 8 px on a phone."""
+"""Width in inches: 432 pt, so that 10 pt text has 15 px on a page and 8 px on a phone."""
 SMALL = 9.0
 
 _SETTINGS: dict[str, Any] = {
     "font.family": "sans-serif",
-    # Ships with matplotlib, so the layout is the same everywhere; wider than what browsers use.
+    # matplotlib contains this font, so the layout is the same everywhere. It is wider than the
+    # fonts of browsers, so that text fits there too.
     "font.sans-serif": ["DejaVu Sans"],
     "font.size": 10,
     "axes.titlesize": 10.5,
@@ -85,7 +86,7 @@ class Look(NamedTuple):
 
 @contextmanager
 def applied() -> Iterator[None]:
-    """Draw in this style, whatever the user's own matplotlib settings are."""
+    """Draw in this style; ignore the user's own matplotlib settings."""
     with mpl.rc_context():
         mpl.rcdefaults()
         for key, value in _SETTINGS.items():
@@ -94,7 +95,7 @@ def applied() -> Iterator[None]:
 
 
 def save(figure: Figure, output: Path, title: str) -> None:
-    """Write a figure as SVG without anything that changes from run to run."""
+    """Write a figure as SVG; leave out everything that changes from run to run."""
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Title": title})
     text = re.sub(r"(&quot;|')?DejaVu Sans(&quot;|')?", "sans-serif", buffer.getvalue())
@@ -134,7 +135,7 @@ def of_cell(trials: pd.DataFrame, workload: str, cluster: str) -> pd.DataFrame:
 
 
 def invalid_note(trials: pd.DataFrame) -> str:
-    """Name what is left out, for example ``alpha-n2: 1 of 3 trials invalid``."""
+    """Say which trials are left out, for example ``alpha-n2: 1 of 3 trials invalid``."""
     notes = []
     for cluster in clusters(trials):
         rows = trials[trials["cluster"] == cluster]
@@ -161,7 +162,7 @@ def panels(count: int, extra: float = 0.35) -> tuple[Figure, list[Axes]]:
 
 
 def blank(axis: Axes, text: str) -> None:
-    """Say in an empty panel why it is empty."""
+    """Write into an empty panel why it is empty."""
     axis.grid(False)
     axis.set_xticks([])
     axis.set_yticks([])
@@ -202,7 +203,7 @@ def legend(figure: Figure, handles: Sequence[Line2D], columns: int = 3) -> None:
 
 
 class _SideBySide(so.Move):
-    """Marks of one place next to each other, in their order, so that equal values are seen."""
+    """Moves marks at the same position apart, in their order, so that equal values are visible."""
 
     def __call__(self, data: pd.DataFrame, *_: Any) -> pd.DataFrame:
         places = data.groupby(["x", "color"], observed=True)["x"]
@@ -211,7 +212,7 @@ class _SideBySide(so.Move):
 
 
 def dot_looks(trials: pd.DataFrame) -> dict[str, Look]:
-    """What `dots` draws of each scheduler, by its name in the legend."""
+    """Looks of the schedulers in `dots`, by their names in the legend."""
     looks = {}
     for number, name in enumerate(sorted(str(name) for name in trials["scheduler"].unique())):
         looks[name + _TRIAL] = look(number)._replace(marker="o")
@@ -220,9 +221,18 @@ def dot_looks(trials: pd.DataFrame) -> dict[str, Look]:
 
 
 def dots(axis: Axes, trials: pd.DataFrame, summary: pd.DataFrame, column: str) -> None:
-    """Trials as points and their estimate with interval, against node count, in one panel.
+    """Draw one workload's trials as points, and estimates with intervals, against node count.
 
-    Of one workload: its trials, their rows of `metrics.summary.cells`, the trials' column.
+    Parameters
+    ----------
+    axis : Axes
+        Panel.
+    trials : pandas.DataFrame
+        Trials of the workload.
+    summary : pandas.DataFrame
+        Rows of `metrics.summary.cells` for these trials.
+    column : str
+        Column of `trials` to draw.
     """
     good = valid(trials)
     if not summary["n"].sum():
@@ -243,7 +253,7 @@ def dots(axis: Axes, trials: pd.DataFrame, summary: pd.DataFrame, column: str) -
         so.Plot()
         .add(one, beside, _SideBySide(), data=good, y="value", **every)
         .add(so.Dot(pointsize=7), beside, data=summary, y="estimate", marker="what", **every)
-        # The tables' own interval: one of seaborn's would be resampled at random.
+        # Use the interval from the tables, because seaborn would resample one at random.
         .add(so.Range(linewidth=1.4), beside, data=summary, ymin="low", ymax="high", **every)
         .add(cap, beside, data=summary, y="low", **every)
         .add(cap, beside, data=summary, y="high", **every)
@@ -258,7 +268,8 @@ def dots(axis: Axes, trials: pd.DataFrame, summary: pd.DataFrame, column: str) -
         .on(axis)
         .plot()
     )
-    # Seaborn gives each mark a path and a size; with one for all, the file is a quarter as large.
+    # Seaborn gives each mark its own path and size; with one for all marks, the file has a quarter
+    # of the size.
     trial_marks: Any = axis.collections[0]
     trial_marks.set_paths(trial_marks.get_paths()[:1])
     trial_marks.set_sizes(trial_marks.get_sizes()[:1])
@@ -269,7 +280,7 @@ def dots(axis: Axes, trials: pd.DataFrame, summary: pd.DataFrame, column: str) -
 
 
 def dot_panels(axes: Sequence[Axes], trials: pd.DataFrame, quantity: str) -> None:
-    """`dots` of a quantity, a panel a workload."""
+    """Draw `dots` of a quantity, one panel for each workload."""
     summary, column = cells(trials, quantity), QUANTITIES[quantity].column
     for axis, workload in zip(axes, workloads(trials), strict=True):
         rows = trials[trials["workload"] == workload]
@@ -278,7 +289,7 @@ def dot_panels(axes: Sequence[Axes], trials: pd.DataFrame, quantity: str) -> Non
 
 
 def dot_handles(trials: pd.DataFrame) -> list[Line2D]:
-    """Legend of `dots`: for each scheduler what open and filled marks are."""
+    """Legend of `dots`: the meaning of open and filled marks for each scheduler."""
     handles = []
     for what, (colour, _, marker) in dot_looks(trials).items():
         one: dict[str, Any] = {"mfc": "none", "ls": "none"} if what.endswith(_TRIAL) else {}
@@ -289,10 +300,10 @@ def dot_handles(trials: pd.DataFrame) -> list[Line2D]:
 def ecdf(
     tables: Tables, start: str, end: str, label: str, note: str = "", *, measure: str = ""
 ) -> Figure:
-    """Distribution of `end` minus `start` over jobs, a panel a workload, a line a valid trial.
+    """Draw the distribution of `end` minus `start` over jobs: a line for each valid trial.
 
-    `label` is the x axis' without unit, `note` a line below it. Trials of which `measure`, a column
-    of the trials table, is withheld are left out.
+    Each workload has a panel. `label` is the x axis' label without the unit, `note` a line below
+    it. Trials whose value of `measure`, a column of the trials table, is withheld are left out.
     """
     trials, jobs = tables.trials, tables.jobs
     if not len(trials):
@@ -314,7 +325,7 @@ def ecdf(
         for trial, cluster in shown[["trial", "cluster"]].itertuples(index=False):
             values = by_trial.get(str(trial), pd.Series(dtype=float)) * factor
             style = look(order.index(str(cluster)))
-            # All jobs are in the denominator, those without a value too.
+            # The denominator counts all jobs, including those without a value.
             part = np.full(len(values), 1 / max(1, len(values)))
             sns.ecdfplot(x=values, weights=part, stat="count", ax=axis, **line_of(style, 1.1))
         if not axis.lines:

@@ -38,7 +38,7 @@ def draw(tables: Tables) -> Figure:
 
 
 def _bounds(axis: Axes, levels: list[int], bounds: list[Ceiling]) -> None:
-    """Draw the ceiling over each node count; one far above the panel's points as its value."""
+    """Draw the ceiling over each node count; write its value if it is far above the points."""
     if not axis.axison or not axis.collections:
         return
     top = axis.get_ylim()[1]
@@ -47,7 +47,8 @@ def _bounds(axis: Axes, levels: list[int], bounds: list[Ceiling]) -> None:
         if rate is None or bound.nodes not in levels:
             continue
         place = levels.index(bound.nodes)
-        # Up to twice the points' height the panel grows; above it would press them to the ground.
+        # The panel grows for a ceiling of up to twice the highest point; a higher one would
+        # compress the points.
         inside = rate <= 2 * top
         if inside:
             axis.hlines(rate, place - 0.45, place + 0.45, colors=style.MUTED, linestyles=_LINE)

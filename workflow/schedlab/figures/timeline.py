@@ -17,7 +17,7 @@ from schedlab.metrics.machine import busy_cores, rank_intervals
 from schedlab.tables.build import Tables
 
 _TALLEST = 20.0
-"""Height in inches that many cells share: 2400 px in the report."""
+"""Largest height of the figure in inches, 2400 px in the report, shared by all cells."""
 _WAIT, _RUN = style.COLOURS[1], style.COLOURS[0]
 _ALL: dict[str, Any] = {"color": style.INK, "linewidth": 1.0, "linestyle": (0, (4, 2))}
 _IDEAL: dict[str, Any] = {"color": style.COLOURS[3], "linewidth": 1.3, "linestyle": (0, (1, 1.2))}
@@ -80,7 +80,7 @@ def _cell(tables: Tables, workload: str, cluster: str, gantt: Axes, cores: Axes)
     span = max(float(max((e.max() for e in ends if e.size), default=first)) - first, 1e-3)
     due, started = due - first, started - first
     number = jobs["job"].to_numpy(dtype=float)
-    # A job that never started waited to the end of what is drawn.
+    # A job that never started is drawn as waiting until the end.
     until = np.where(np.isnan(started), np.maximum(span, due), started)
     thick = min(7.0, max(0.7, 60.0 / len(jobs)))
     butt: dict[str, Any] = {"solid_capstyle": "butt"}
@@ -98,7 +98,7 @@ def _cell(tables: Tables, workload: str, cluster: str, gantt: Axes, cores: Axes)
 
 
 def _bars(start: Floats, end: Floats, y: Floats) -> tuple[Floats, Floats]:
-    """One path with a gap after each bar: thousands of jobs stay a small file."""
+    """Return all bars as one path with gaps, so that the file stays small with many jobs."""
     gap = np.full(start.size, np.nan)
     return np.column_stack([start, end, gap]).ravel(), np.column_stack([y, y, gap]).ravel()
 

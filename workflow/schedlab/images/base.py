@@ -26,7 +26,7 @@ from schedlab.units import mib
 
 STAGE = "base"
 LAST_LINES = 20
-"""How much of the output of a tool that failed its error shows."""
+"""Number of last lines of a failed tool's output that the error shows."""
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 
 

@@ -1,8 +1,8 @@
-"""Times of jobs that had not come to their end: lower bounds, never left out.
+"""Times of jobs that had not ended when the trial ended: they count with lower bounds.
 
-A job that waits for longer than the trial lasts has a wait that is at least the time from its due
-instant to the trial's end. Left out, it would make a scheduler that drops its slowest jobs look
-fast; so it counts with that bound, and a summary that could be larger for it says "at least" [1]_.
+A job that waits until the trial's end has a wait of at least the time from its due instant to that
+end. If such jobs were left out, a scheduler that drops its slowest jobs would look fast. So they
+count with this bound, and a summary that they could make larger is marked "at least" [1]_.
 
 References
 ----------
@@ -56,8 +56,8 @@ class Times(NamedTuple):
     seconds : numpy.ndarray
         (jobs,), s; NaN where nothing is known.
     open : numpy.ndarray
-        (jobs,), whether the job had not come to this duration's end when the trial ended: then
-        `seconds` is a lower bound.
+        (jobs,), whether the duration had not ended when the trial ended; `seconds` is then a lower
+        bound.
     """
 
     seconds: Floats
@@ -65,7 +65,7 @@ class Times(NamedTuple):
 
     @property
     def known(self) -> Times:
-        """The jobs of which something is known."""
+        """Return the jobs whose duration or bound is known."""
         there = ~np.isnan(self.seconds)
         return Times(self.seconds[there], self.open[there])
 
@@ -76,9 +76,9 @@ class Bounded(NamedTuple):
     Attributes
     ----------
     value : float or None
-        None where there is nothing to summarise.
+        None if there is nothing to summarise.
     at_least : bool
-        The true value is this or larger, because some jobs had not come to their end.
+        The true value is this or larger, because some jobs had not ended.
     """
 
     value: float | None
@@ -100,9 +100,9 @@ def times(jobs: pd.DataFrame, part: str, end: float | None = None) -> Times:
     Returns
     -------
     Times
-        A job is open where it came to the first instant and to none after it, whatever became of
-        it: rejected, lost, cancelled or still running. Not open are completed jobs, of which a
-        record is missing instead, and jobs that were not due when the trial ended.
+        A job is open if it reached the first instant and no later one, whether it was rejected,
+        lost, cancelled or still running. Completed jobs are never open: if they lack an instant, it
+        was not recorded. Jobs that were not due when the trial ended are not open either.
     """
     begins, ends = PARTS[part]
     begun = nanoseconds(jobs, begins)
@@ -120,8 +120,8 @@ def times(jobs: pd.DataFrame, part: str, end: float | None = None) -> Times:
 def quantile(all_times: Times, q: float) -> Bounded:
     """Percentile, by the rule of `schedlab.metrics.statistics.percentile` for its n.
 
-    It is exact where every open job has already lasted longer than the order statistics that it
-    is made of; else it is a lower bound.
+    It is exact if every open job has already lasted longer than the order statistics from which the
+    percentile is computed; otherwise it is a lower bound.
     """
     seconds, is_open = all_times.known
     value = percentile(seconds, q)
@@ -132,12 +132,12 @@ def quantile(all_times: Times, q: float) -> Bounded:
 
 
 def mean(all_times: Times) -> Bounded:
-    """Arithmetic mean; a lower bound where any job is open."""
+    """Arithmetic mean; a lower bound if any job is open."""
     seconds, is_open = all_times.known
     return Bounded(float(seconds.mean()), bool(is_open.any())) if seconds.size else Bounded(None)
 
 
 def largest(all_times: Times) -> Bounded:
-    """Largest; a lower bound where any job is open, for that one may become the largest."""
+    """Largest value; a lower bound if any job is open, because that job may become the largest."""
     seconds, is_open = all_times.known
     return Bounded(float(seconds.max()), bool(is_open.any())) if seconds.size else Bounded(None)

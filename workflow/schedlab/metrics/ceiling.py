@@ -1,8 +1,8 @@
-"""The submitter's ceiling: the rate at which the driver can submit, where nothing is scheduled.
+"""The submitter's ceiling: the rate at which the driver can submit if nothing is scheduled.
 
-Trials whose scheduler ends jobs without their payload measure the driver, its connections and the
-head alone. No scheduler under the same driver, workload and machine can be given jobs at a higher
-rate, so the rate is a bound, drawn as such, and none of the series that are compared.
+Trials whose scheduler ends jobs without their payload measure only the driver, its connections and
+the head. With the same driver, workload and machine, no scheduler can get jobs at a higher rate. So
+this rate is drawn as a bound, and is not one of the compared series.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import pandas as pd
 from schedlab.metrics.statistics import Interval, t_interval
 
 WANTED = 5.0
-"""Least ratio of the ceiling to the fastest scheduler's rate: below it the submitter may be what
-limits that scheduler."""
+"""Least ratio of the ceiling to the fastest scheduler's rate. Below this ratio, the submitter may
+limit that scheduler."""
 
 
 class Ceiling(NamedTuple):
@@ -32,9 +32,9 @@ class Ceiling(NamedTuple):
     fastest : str
         Scheduler with the highest rate of completed jobs; empty where none is known.
     fastest_rate : float or None
-        Its geometric mean, 1/s, from the first submission to the last completion.
+        Geometric mean of its rate, 1/s, from the first submission to the last completion.
     ratio : float or None
-        Of the ceiling to it; at least `WANTED` is wanted.
+        Ratio of the ceiling to the fastest rate; it should be at least `WANTED`.
     """
 
     workload: str

@@ -1,7 +1,7 @@
 """Estimates over repetitions: one cell is one workload on one cluster, its replicates are trials.
 
-How a quantity is summarised is in `schedlab.metrics.quantities`. Trials that failed their gate are
-left out of the estimate and counted.
+`schedlab.metrics.quantities` says how a quantity is summarised. Invalid trials are left out of the
+estimates, and counted.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def summary_interval(trials: pd.DataFrame, quantity: str) -> Interval:
     Returns
     -------
     Interval
-        Without bounds for fewer than three valid trials. Of several equal clusters it is that of
+        Without bounds for fewer than three valid trials. For several equal clusters it comes from
         :mod:`schedlab.metrics.levels`.
     """
     wanted = QUANTITIES[quantity]
@@ -48,7 +48,7 @@ def summary_interval(trials: pd.DataFrame, quantity: str) -> Interval:
 
 
 def over_clusters(trials: pd.DataFrame, quantity: str) -> TwoLevels:
-    """Estimate of a quantity over the equal clusters of one cell, with where its variance arises.
+    """Estimate of a quantity over the equal clusters of one cell, with its variances.
 
     Parameters
     ----------
@@ -69,7 +69,7 @@ def require_one_make(trials: pd.DataFrame, cell: str) -> None:
     Raises
     ------
     SchedlabError
-        When the trials of a cell name more than one record of the same of its equal clusters.
+        When trials on the same cluster of a cell name different records of that cluster.
     """
     parents = trials.groupby("snapshot", dropna=False)["parent"].nunique(dropna=False).max()
     if parents > 1:

@@ -48,15 +48,15 @@ class Comparison:
     Parameters
     ----------
     effect : Interval
-        Of a / b or a - b, see `kind`; its n is the number of pairs, or of the smaller group. Its
-        95 % are those of this one interval, not corrected for the table.
+        Estimate of a / b or a - b, see `kind`; its n is the number of pairs, or the size of the
+        smaller group. Its 95 % interval is not corrected for the number of comparisons.
     kind : {"ratio", "difference"}
         What the effect is.
     cliffs_delta : float or None
         Effect size from -1 to 1: P(a > b) - P(a < b).
     p : float or None
         P-value for "no difference", corrected for the table; None without a test. A difference is
-        claimed up to `schedlab.metrics.difference.LEVEL`.
+        claimed if it is at most `schedlab.metrics.difference.LEVEL`.
     verdict : str
         ``larger`` or ``smaller`` (a than b), ``no difference shown``, ``the same within x %``,
         ``equal``, ``n too small``, or ``not comparable: ...``.
@@ -94,7 +94,7 @@ def why_not(a: pd.DataFrame, b: pd.DataFrame, *, across_blocks: bool = False) ->
 def matched(
     a: pd.DataFrame, b: pd.DataFrame, *, across_blocks: bool = False
 ) -> tuple[pd.DataFrame, pd.DataFrame, bool]:
-    """Trials of two comparable groups that are compared, and whether row by row.
+    """Select the trials of two comparable groups that are compared.
 
     Trials of a block in which the other group did not run are left out. Of several blocks, both
     groups keep the same number of trials of each (pairs: as many with the first in one block and
@@ -194,7 +194,7 @@ def compare_groups(
             found[place][name] = comparison
             if not comparison.verdict:
                 key = (name, str(a["workload"].iloc[0]), int(a["nodes"].iloc[0]))
-                # What has values of the same trials is permuted together.
+                # Quantities with values in the same trials are permuted together.
                 group = (place, paired, x.size, y.size, *_missing(a, b, name))
                 waiting.setdefault(group, []).append((name, x, y, floors.get(key, 0.0)))
     _test(found, waiting, margin)
@@ -215,7 +215,7 @@ def _missing(a: pd.DataFrame, b: pd.DataFrame, name: str) -> tuple[bytes, bytes]
 
 
 def _untested(name: str, x: Floats, y: Floats, *, paired: bool, reason: str) -> Comparison:
-    """Comparison as far as it needs no test; without a verdict where it needs one."""
+    """Comparison without a test; the verdict is missing if it needs a test."""
     quantity = QUANTITIES[name]
     kind: Literal["ratio", "difference"] = "ratio" if quantity.scale == "log" else "difference"
     n = int(min(x.size, y.size))

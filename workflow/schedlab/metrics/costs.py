@@ -1,10 +1,10 @@
 """Processor time and memory of the daemons in one trial.
 
-From cumulative counters at start and end, not from sampled gauges, which miss what happens between
-two samples [1]_. A systemd unit's control group [2]_ counts every process that was ever in it; the
-counters of processes miss what a short-lived one used after it was last seen. So a daemon's cost is
-its unit's where it has one in which no job runs (`Scheduler.cost_units`), else that of its
-processes.
+Costs are computed from cumulative counters at start and end, because sampled gauges miss what
+happens between two samples [1]_. A systemd unit's control group [2]_ counts every process that was
+ever in it; counters of processes miss what a short process used after it was last seen. So a
+daemon's cost is that of its unit if no job runs in the unit (`Scheduler.cost_units`), otherwise
+that of its processes.
 
 References
 ----------
@@ -20,7 +20,7 @@ from typing import Any
 import pandas as pd
 
 SCHEDULER, CLIENT = "scheduler", "client"
-"""Whose cost it is: the scheduler's, or that of the client that submits to it."""
+"""Groups of costs: the scheduler's, and those of the client that submits jobs."""
 
 Counters = Mapping[str, Mapping[str, Mapping[str, float]]]
 """Node -> process or unit -> counter -> value."""
@@ -43,9 +43,9 @@ def daemon_costs(
     unit_start, unit_end : mapping, optional
         Node -> unit -> `cpu_seconds` (cumulative), `memory_bytes`, `peak_memory_bytes`.
     units : mapping of str to sequence of str, optional
-        Unit -> the processes that run in it.
+        Unit -> names of the processes that run in it.
     client : sequence of str
-        Processes that are the client's.
+        Names of processes that belong to the client.
 
     Returns
     -------
@@ -90,7 +90,7 @@ def daemon_costs(
 
 
 def before_of(counters: Counters, node: str, name: str) -> Mapping[str, float]:
-    """Counters of a process or unit at the start; empty where it was not there."""
+    """Counters of a process or unit at the start; empty if it did not exist then."""
     return counters.get(node, {}).get(name, {})
 
 
@@ -109,7 +109,7 @@ def daemon_failures(
     end: Mapping[str, Mapping[str, float]],
     processes: Iterable[str],
 ) -> list[str]:
-    """Say which of a node's daemons did not live through a trial.
+    """Say which of a node's daemons died or restarted during a trial.
 
     Parameters
     ----------
@@ -129,7 +129,7 @@ def daemon_failures(
 
 
 def scheduler_cost(costs: list[dict[str, Any]], jobs: int) -> dict[str, float | None]:
-    """Sum of the costs of the scheduler's daemons; the client's are none of them.
+    """Sum the costs of the scheduler's daemons, without those of the client.
 
     Parameters
     ----------

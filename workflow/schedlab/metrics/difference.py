@@ -6,13 +6,14 @@ verdicts of any kind, not those of each comparison, happen in at most 5 % of tab
 
 - *larger*, *smaller*: the t-test on the scale (paired, or with a variance for each side [1]_)
   rejects "the difference is at most the noise floor" after Holm's correction [2]_ over the table,
-  and the permutation test of `schedlab.metrics.permutation` agrees. The first is powerful and takes
-  the noise to be near normal, which few trials cannot show; the second assumes nothing.
-- *the same within x %*: of what is left, two one-sided tests [3]_ against both ends of the margin,
-  corrected for the number of comparisons that are left, and the permutation test at the nearer end.
-  Comparisons already told apart are not asked again, so that both kinds share one error rate.
-- *n too small*: no permutation test of so many trials can reach the level.
-- *equal*: all values of both sides are the same up to rounding. That says what was seen.
+  and the permutation test of `schedlab.metrics.permutation` agrees. The t-test is powerful, but
+  assumes nearly normal noise, which few trials cannot show; the permutation test assumes nothing
+  about the noise.
+- *the same within x %*: for the other comparisons, two one-sided tests [3]_ against both ends of
+  the margin, corrected for the number of these comparisons, and the permutation test at the nearer
+  end. Comparisons with a difference are not tested again, so both verdicts share one error rate.
+- *n too small*: with so few trials no permutation test can reach the level.
+- *equal*: all values of both sides are the same up to rounding. This only describes the data.
 
 References
 ----------
@@ -92,16 +93,16 @@ class Block:
 
     @property
     def testable(self) -> bool:
-        """Whether a permutation test of so many trials can reach the level."""
+        """Whether a permutation test of this number of trials can reach the level."""
         return testable(self.a.shape[1], self.b.shape[1], paired=self.paired)
 
     @property
     def df(self) -> int:
         """Degrees of freedom of the tests: those of the smaller side alone.
 
-        Safe however much the noise of the two sides differs [5]_. Welch's estimate of them is not
-        at the far tails that a correction for many comparisons needs: with 5 trials a side, and
-        noise of 2, 10 and 30 %, 7 % of tables had a false verdict.
+        They are safe for any difference in noise between the two sides [5]_. Welch's estimate is
+        not safe in the far tails that a correction for many comparisons needs: with 5 trials on
+        each side, and noise of 2, 10 and 30 %, 7 % of tables had a false verdict.
         """
         return int(min(self.a.shape[1], self.b.shape[1])) - 1
 
@@ -123,7 +124,7 @@ class Block:
 
     @property
     def resolution(self) -> Floats:
-        """Least standard error (tables, quantities): that of rounding, on the scale."""
+        """Least standard error (tables, quantities), which rounding causes, on the scale."""
         largest = np.maximum(np.abs(self.a).max(axis=1), np.abs(self.b).max(axis=1))
         return np.where(self.log, RESOLUTION, np.maximum(RESOLUTION * largest, 1e-300))
 
@@ -149,8 +150,8 @@ class TableOfVerdicts(NamedTuple):
     effect, low, high : numpy.ndarray
         Ratio a / b, or difference a - b, with its 95 % interval (not corrected for the table).
     p : numpy.ndarray
-        The larger of the two tests' p-values for "no difference", corrected for the table; 1 where
-        the first already gives no verdict, NaN where n is too small.
+        The larger of the two tests' p-values for "no difference", corrected for the table; 1 if the
+        first test already gives no verdict, NaN if n is too small.
     verdict : numpy.ndarray of str
         See the module.
     """
@@ -163,7 +164,7 @@ class TableOfVerdicts(NamedTuple):
 
 
 def testable(first: int, second: int, *, paired: bool) -> bool:
-    """Whether so many trials can give a verdict at all: 6 pairs, or 4 on each side."""
+    """Whether the numbers of trials allow a verdict: at least 6 pairs, or 4 on each side."""
     return permutation.least_p(first, second, paired=paired) <= LEVEL
 
 
@@ -228,7 +229,8 @@ def _tests(block: Block, margin: float) -> _Tests:
     above = plain.apart > 0
     shift = 1 + block.floor
     to_floor = np.where(above, shift, 1 / shift)
-    # A difference within the floor is on the other side of the shifted value: not evidence.
+    # After the shift by the floor, a difference within the floor changes its sign, so that it does
+    # not count as evidence.
     beyond = contrast(block, to_floor[:, None, :]) if np.any(block.floor) else plain
     t = np.clip(np.where(above, beyond.t, -beyond.t), 0, None)
     upper, lower = contrast(block, 1 + margin), contrast(block, 1 / (1 + margin))
@@ -310,10 +312,10 @@ def _exchange(
     factor: Floats,
     upwards: npt.NDArray[np.bool_] | None = None,
 ) -> permutation.Exchange:
-    """One table's values of a block, shifted to where its sides could be exchanged.
+    """One table's values of a block, shifted so that its sides could be exchanged.
 
-    With `upwards` (quantities,) the signs are such that evidence for equivalence is a large
-    statistic: a below the upper end, or a above the lower one.
+    With `upwards` (quantities,) the signs are chosen so that evidence for equivalence is a large
+    statistic: a below the upper end of the margin, or a above the lower end.
     """
     one = replace(block, a=block.a[table : table + 1], b=block.b[table : table + 1])
     a, b = one.on_scale(factor)

@@ -6,8 +6,8 @@ instants `intended` d (due), `submit` s, `accepted` a, `allocated` b, `started` 
 cannot be computed, because no job has the instants it needs, is None or NaN, never 0.
 
 `end` is the instant until which the jobs were observed, s since the trial's start: the driver's
-end, which is the last job's or that of the trial's limit. With it, jobs that had not come to their
-end count (`schedlab.metrics.bounds`); without it they are left out.
+end, after the last job or at the trial's limit. If it is given, jobs that had not ended count with
+bounds (`schedlab.metrics.bounds`); otherwise they are left out.
 
 References
 ----------
@@ -63,15 +63,15 @@ def _present(values: Floats) -> Floats:
 def durations(jobs: pd.DataFrame, end: float | None = None) -> pd.DataFrame:
     """Durations of every job.
 
-    A job's wait begins when it was due, not when the driver came to submit it: else a driver that
-    is held up hides the wait that it causes (coordinated omission [4]_).
+    A job's wait begins when the job was due, not when the driver submitted it. Otherwise a delayed
+    driver would hide the wait that it causes (coordinated omission [4]_).
 
     Parameters
     ----------
     jobs : pandas.DataFrame
         Rows of the jobs table.
     end : float or None
-        Until when jobs were observed: those that had not come to an end get the lower bound.
+        Until when jobs were observed; jobs that had not ended get lower bounds.
 
     Returns
     -------
@@ -84,7 +84,7 @@ def durations(jobs: pd.DataFrame, end: float | None = None) -> pd.DataFrame:
 
 
 def window_end(jobs: pd.DataFrame, column: str, end: float | None = None) -> Bounded:
-    """Instant that a window over all jobs ends with, s.
+    """Instant at which a window over all jobs ends, s.
 
     Parameters
     ----------
@@ -98,8 +98,8 @@ def window_end(jobs: pd.DataFrame, column: str, end: float | None = None) -> Bou
     Returns
     -------
     Bounded
-        The last job's instant; `end`, as a lower bound, where any job has none: a scheduler does
-        not shorten its window by dropping its slowest job.
+        The last job's instant, or `end` as a lower bound if any job lacks the instant. So a
+        scheduler cannot shorten its window by dropping its slowest job.
     """
     instants = seconds(jobs, column)
     known = _present(instants)
@@ -112,7 +112,7 @@ def window_end(jobs: pd.DataFrame, column: str, end: float | None = None) -> Bou
 def makespan(jobs: pd.DataFrame, end: float | None = None) -> Bounded:
     """Last instruction of all jobs minus first submission, max f - min s [1]_, s.
 
-    At least to `end` where any job never finished.
+    If any job never finished, the result is the lower bound that `end` gives.
     """
     submit, last = _present(seconds(jobs, "submit")), window_end(jobs, "finished", end)
     if not submit.size or last.value is None:
@@ -133,8 +133,8 @@ def bounded_slowdown(
         Runtime in s under which a job counts as this long. For a trace whose times were scaled by
         k it is 10 k (the trace's `scale` says it).
     end : float or None
-        Until when jobs were observed. A job that had not finished then counts with the time since
-        it was due, and with the runtime that the trace asks, or that it had where that is longer.
+        Until when jobs were observed. A job that had not finished counts with the time since it was
+        due, and with the larger of the trace's runtime and the time that it ran.
 
     Returns
     -------
@@ -159,8 +159,8 @@ def bounded_slowdown(
 def throughput(jobs: pd.DataFrame, end: float | None = None) -> float | None:
     """Jobs that completed per second, n / (max c - min s), 1/s.
 
-    Jobs that failed are not in the numerator. The window ends with the last job's end, however it
-    ended, or with `end` where the end of any job is unknown.
+    Failed jobs are not in the numerator. The window ends with the last end of any job, completed or
+    not, or with `end` if the end of any job is unknown.
     """
     submit, last = _present(seconds(jobs, "submit")), window_end(jobs, "completed", end).value
     if not submit.size or last is None or last <= submit.min():
@@ -180,7 +180,7 @@ def throughput_series(
     step : float
         Width of a bin, s.
     end : float or None
-        Until when jobs were observed: those without an end are in the system until then, but for
+        Until when jobs were observed; jobs without an end are in the system until then, except
         those that the scheduler refused.
 
     Returns
@@ -203,7 +203,7 @@ def throughput_series(
     bins = max(1, int(np.ceil((last - first) / step - 1e-9)))
     edges = first + step * np.arange(bins + 1)
     counts, _ = np.histogram(np.minimum(left[good], edges[-1]), edges)
-    # Jobs in the system at some time within a bin: came before its end, left after its start.
+    # A job is in the system in a bin if it arrived before the bin's end and left after its start.
     came = np.searchsorted(np.sort(submit), edges[1:], side="left")
     gone = np.searchsorted(np.sort(left), edges[:-1], side="right")
     return pd.DataFrame(
@@ -231,7 +231,7 @@ def throughput_busy(
 
 
 def submission_rate(jobs: pd.DataFrame) -> float | None:
-    """Jobs accepted per second, n / (max a - min s), 1/s: what the submitter itself reached."""
+    """Jobs accepted per second, n / (max a - min s), 1/s: the rate that the submitter reached."""
     submit, accepted = _present(seconds(jobs, "submit")), _present(seconds(jobs, "accepted"))
     if not submit.size or not accepted.size or accepted.max() <= submit.min():
         return None
@@ -258,8 +258,8 @@ def fairness(
 ) -> float | None:
     """Jain's index over the users of their mean bounded slowdown.
 
-    None with fewer than two users, for one user is always treated as fairly as all users, and
-    where a job had not come to its end: a bound of its slowdown is no bound of the index.
+    None with fewer than two users, because then the index is always 1. Also None if a job had not
+    ended, because a bound of its slowdown gives no bound of the index.
     """
     slowdown, is_open = bounded_slowdown(jobs, threshold, end)
     if is_open.any():
@@ -276,7 +276,7 @@ def maximum_wait_by_size(jobs: pd.DataFrame) -> pd.Series:
 
 
 def concurrency(starts: Sequence[float], ends: Sequence[float]) -> int:
-    """Most intervals that were under way at one time; 0 of none."""
+    """Largest number of intervals that overlap at one instant; 0 without intervals."""
     changes = sorted([(instant, 1) for instant in starts] + [(instant, -1) for instant in ends])
     # An interval that ends as another starts does not overlap it: ends sort first.
     return max(accumulate((change for _, change in changes), initial=0))

@@ -1,9 +1,9 @@
 """Estimates over two levels: trials within clusters that were provisioned and configured anew.
 
-All trials of one snapshot share its accidents: where its memory lies, which files are fragmented,
-how its daemons started. So the replicate is the level at which variance arises [1]_. With at least
-three clusters the interval is that of their means; with fewer it holds for the snapshots that were
-sampled, and says so.
+All trials of one snapshot share its random properties: where its memory lies, which files are
+fragmented, how its daemons started. So the replicate is the level at which variance arises [1]_.
+With at least three clusters, the interval is computed from the clusters' means. With fewer, it
+holds only for the sampled snapshots, and a note says so.
 
 References
 ----------
@@ -46,13 +46,13 @@ class TwoLevels:
     Parameters
     ----------
     interval : Interval
-        Of the mean of the clusters' means on the scale; `n` counts clusters where there are at
-        least three of them, else trials.
+        Interval of the mean of the clusters' means on the scale; `n` counts clusters if there are
+        at least three, otherwise trials.
     clusters, trials : int
-        How many there were; clusters without a value are not counted.
+        Number of each; clusters without a value are not counted.
     between, within : float or None
-        Variances over clusters and over the trials of one, on the scale (for ``log``: near the
-        squares of the coefficients of variation) [2]_. None where the data cannot tell.
+        Variances over clusters and over the trials of one cluster, on the scale (for ``log``: near
+        the squares of the coefficients of variation) [2]_. None if there are too few data.
     """
 
     interval: Interval

@@ -2,8 +2,8 @@
 
 Functions of the jobs table's rows as in `schedlab.metrics.jobs`; P is the number of cores of all
 the compute nodes, p the processors of a job (`nodes` x `cpus`, as requested), of which each rank
-has `cpus`. Without gangs a job's ranks need not run at the same time: what was busy is the sum over
-its ranks, which for ranks that run together is p r.
+has `cpus`. Without gangs a job's ranks need not run at the same time, so busy time is summed over
+the ranks; for ranks that run together the sum is p r.
 
 References
 ----------
@@ -68,7 +68,7 @@ def busy_core_seconds(jobs: pd.DataFrame, start: float, end: float) -> float:
 def utilisation(jobs: pd.DataFrame, cores: int, end: float | None = None) -> Bounded:
     """Busy part of the machine over the makespan, sum(p r) / (P makespan) [1]_, rank by rank.
 
-    At least this where a job began and had not finished at the end: its ranks are not counted.
+    It is a lower bound if a job began and had not finished, because its ranks are not counted.
 
     Parameters
     ----------
@@ -109,10 +109,10 @@ def utilisation_steady(jobs: pd.DataFrame, cores: int) -> float | None:
 def fragmentation(jobs: pd.DataFrame, cores: int, end: float | None = None) -> float | None:
     """Idle core time while some job that would fit into the idle cores waits, over all core time.
 
-    Cores count as taken from allocation to completion (where unknown: from the first to the last
-    instruction), jobs as waiting from acceptance to allocation; one that ended without either
-    waited to its end. The window is the makespan. After evalys' definition of fragmentation,
-    restricted to instants with work that fits.
+    Cores count as taken from allocation to completion (if unknown: from the first to the last
+    instruction). Jobs count as waiting from acceptance to allocation, or to their end if they were
+    never allocated. The window is the makespan. This is evalys' definition of fragmentation,
+    restricted to instants at which a waiting job fits.
     """
     window = makespan(jobs, end).value
     if not window:
@@ -132,7 +132,7 @@ def fragmentation(jobs: pd.DataFrame, cores: int, end: float | None = None) -> f
     start = float(np.nanmin(seconds(jobs, "submit")))
     stop = start + window
     waiting: list[float] = []
-    # Of events at one instant, what frees cores comes first.
+    # Of events at the same instant, those that free cores come first.
     events.sort(key=lambda e: (e[0], ("free", "wait", "take", "leave").index(e[1])))
     now, taken, lost = start, 0.0, 0.0
     for instant, event, size in events:

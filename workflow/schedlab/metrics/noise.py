@@ -1,8 +1,8 @@
-"""The noise floor: how far apart two equal series came out (an A/A comparison).
+"""The noise floor: how much two equal series differ (an A/A comparison).
 
-One variant runs a second time under another label: made by the same rules, in the same random
-order, on the same traces. Whatever those two differ by is no difference of schedulers, so that no
-smaller difference of others is claimed.
+One variant runs a second time under another label, made by the same rules, in the same random
+order, on the same traces. A difference between the two is not a difference of schedulers. So no
+difference between others is claimed that is smaller.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from schedlab.metrics.comparable import Comparison, FloorKey, compare_groups
 from schedlab.metrics.quantities import values_of
 
 UNBOUNDED = 1e6
-"""Floor where no relative difference exists, as means have not one sign: nothing is claimed."""
+"""Floor if the means' signs differ, so that no relative difference exists: nothing is claimed."""
 
 
 class AgainRow(NamedTuple):

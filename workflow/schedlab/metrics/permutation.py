@@ -31,11 +31,12 @@ from scipy import special
 Floats = npt.NDArray[np.float64]
 
 ALL_OF = 4_096
-"""Up to so many permutations all are used; else `DRAWN`, of which the first changes nothing."""
+"""Up to this number of permutations all are used; otherwise `DRAWN`, the first of which changes
+nothing."""
 DRAWN = 2_000
 SEED = 20260901
 CAP = 1e4
-"""Statistics beyond it are equally extreme: rounding limits what lies behind it."""
+"""Statistics beyond this value count as equally extreme, because rounding dominates them."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ class Exchange:
 
 
 def least_p(first: int, second: int, *, paired: bool) -> float:
-    """Smallest two-sided p-value that a permutation test of so many trials can give."""
+    """Smallest two-sided p-value that a permutation test of these numbers of trials can give."""
     if not first or not second or (paired and first != second):
         return 1.0
     return min(1.0, 2 / (2**first if paired else comb(first + second, first)))
@@ -100,8 +101,8 @@ def _choices(first: int, second: int) -> Floats:
 def statistics(cell: Exchange) -> Floats:
     """Student's t of every permutation (quantities, permutations); the first is the observed one.
 
-    Of the mean difference for pairs, with the variances of each group (Welch) else. Between -`CAP`
-    and `CAP`.
+    For pairs, it is that of the mean difference; otherwise it uses the variances of each group
+    (Welch). Values are between -`CAP` and `CAP`.
     """
     if cell.paired:
         differences = (cell.a - cell.b).T
@@ -132,7 +133,7 @@ class _Cell:
         found = statistics(cell)
         permuted = np.abs(found) if two_sided else found
         self.df = cell.df
-        # On one scale for cells of different n: what Student's distribution makes of the statistic.
+        # Probabilities by Student's distribution make cells of different n comparable.
         self.scores = special.stdtr(cell.df, -permuted[:, 0])
         order = np.argsort(-self.scores)
         self._rising = -self.scores[order]

@@ -1,9 +1,9 @@
 """Quantities of trials: what is summarised and compared over them, and on which scale.
 
-Times, rates and parts of the machine are positive and their noise grows with their size: they are
-taken on the scale ``log`` (geometric mean, ratios). No ratio is averaged arithmetically. What is a
-difference of two instants of different clocks or sources, and so can come out as zero or below, is
-taken on the scale ``raw`` (arithmetic mean, differences): launch latency, lateness.
+Times, rates and parts of the machine are positive, and their noise grows with their size. They are
+summarised on the scale ``log`` (geometric mean, ratios). No ratio is averaged arithmetically.
+Launch latency and lateness are differences of instants from different clocks or sources, so they
+can be zero or negative. They are summarised on the scale ``raw`` (arithmetic mean, differences).
 """
 
 from __future__ import annotations
@@ -43,6 +43,9 @@ class Quantity(NamedTuple):
     measured: bool = True
 
 
+PARTS = ("lateness", "submission", "scheduling", "launch", "completion")
+"""Parts of the time of a job without its run time, in their order: the first four are its wait."""
+
 QUANTITIES: dict[str, Quantity] = {
     "throughput": Quantity("throughput_jobs_per_s", "Throughput", "jobs/s"),
     "makespan": Quantity("makespan_s", "Makespan", "s"),
@@ -61,6 +64,8 @@ QUANTITIES: dict[str, Quantity] = {
     ),
     "lateness_median": Quantity("lateness_median_s", "Median submission lateness", "s", "raw"),
     "submission_rate": Quantity("submission_rate_jobs_per_s", "Submission rate", "jobs/s"),
+    # Means and differences, because only these add up over the parts.
+    **{name: Quantity(f"{name}_mean_s", f"Mean {name}", "s", "raw") for name in PARTS},
 }
 
 WITHOUT_PAYLOAD = "submission_rate"

@@ -30,7 +30,7 @@ Scale = Literal["log", "raw"]
 
 CONFIDENCE = 0.95
 NOMINAL: dict[Scale, float] = {"log": CONFIDENCE, "raw": 0.965}
-"""What the interval of an estimate is made for, to cover about 95 %.
+"""Nominal coverage with which intervals are computed, so that they cover about 95 %.
 
 An arithmetic mean of skewed noise is covered less often than the nominal part: log-normal noise of
 50 % in 92 % for 95 %, and in 94 % for 96.5 %.
@@ -46,7 +46,7 @@ n = 3, 12.5 % at n = 4, 6.25 % at n = 5. No method can see the other mode in suc
 """
 
 RESOLUTION = 1e-9
-"""Relative difference up to which two values are equal: what rounding may do to them."""
+"""Relative difference up to which two values count as equal, because rounding can cause it."""
 
 TOO_SMALL = "n too small"
 ALL_EQUAL = "all values equal"
@@ -71,7 +71,7 @@ class Interval:
     method : str
         How the bounds were made.
     note : str
-        Why there are none, or what they assume; empty where the nominal coverage was shown.
+        Why there are no bounds, or what they assume; empty if nominal coverage was shown.
     """
 
     estimate: float | None
@@ -108,9 +108,10 @@ def equal_up_to_rounding(values: Floats, axis: int | None = None) -> Any:
 
 
 def percentile(values: Values, quantile: float) -> float | None:
-    """Percentile where n supports it: n (1 - q) >= 1 above the median, n q >= 1 below.
+    """Percentile if n supports it: n (1 - q) >= 1 above the median, n q >= 1 below.
 
-    So the 99th needs at least 100 values [1]_. Linear interpolation between order statistics.
+    So the 99th percentile needs at least 100 values [1]_. Values between order statistics are
+    interpolated linearly.
 
     Parameters
     ----------
@@ -171,8 +172,8 @@ def t_interval(values: Values, scale: Scale, *, limit: float | None = None) -> I
     scale : {"log", "raw"}
         ``log`` for the geometric mean, ``raw`` for the arithmetic mean.
     limit : float, optional
-        What the quantity cannot exceed, such as 1 for a part of the machine: the upper bound is cut
-        there, which cannot cost coverage.
+        Largest possible value, such as 1 for a part of the machine. The upper bound is cut there,
+        which does not reduce coverage.
 
     Returns
     -------

@@ -12,18 +12,19 @@ from schedlab.metrics import jobs as of_jobs
 from schedlab.metrics import machine as of_machine
 from schedlab.metrics.bounds import Bounded, largest, mean, quantile, times
 from schedlab.metrics.costs import scheduler_cost
+from schedlab.metrics.quantities import PARTS
 from schedlab.metrics.statistics import percentile
 from schedlab.workloads import Trace
 
 OF_THE_PAYLOAD = ("makespan", "utilisation", "fragmentation", "wait", "scheduling", "launch",
                   "completion", "turnaround", "bounded_slowdown_m", "fairness")  # fmt: skip
-"""Beginnings of the names of metrics that need what payloads stamp."""
+"""Prefixes of the names of metrics that need the payloads' stamps."""
 
 
 def without_payload(metrics: Mapping[str, Any]) -> dict[str, Any]:
-    """Metrics of a trial whose jobs ran no payload: those that need one are None.
+    """Return the metrics of a trial whose jobs ran no payload; those that need a payload are None.
 
-    Else a job that never started would have a wait until the trial's end.
+    Otherwise every job would count as waiting until the trial's end.
     """
     kept = {
         name: None if name.startswith(OF_THE_PAYLOAD) else value for name, value in metrics.items()
@@ -45,7 +46,7 @@ def trial_metrics(
     jobs : pandas.DataFrame
         The trial's rows of the jobs table.
     trace : Trace
-        What was to be submitted, and to which machine.
+        Trace of the trial.
     costs : list of dict
         Costs of the daemons (`schedlab.metrics.costs`).
     end : float or None
@@ -112,6 +113,7 @@ def _times(jobs: pd.DataFrame, threshold: float, end: float | None) -> dict[str,
     slowdown = of_jobs.bounded_slowdown(jobs, threshold, end)
     return {
         **{f"{name}_median_s": quantile(values, 0.5) for name, values in of.items()},
+        **{f"{name}_mean_s": mean(of[name]) for name in PARTS},
         "lateness_p99_s": quantile(of["lateness"], 0.99),
         "lateness_max_s": largest(of["lateness"]),
         "wait_mean_s": mean(of["wait"]),

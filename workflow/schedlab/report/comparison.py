@@ -1,4 +1,4 @@
-"""Schedulers side by side: effects with intervals and verdicts, and what was set alike or not."""
+"""Schedulers side by side: effects with intervals and verdicts, and equal or different settings."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from schedlab.metrics.quantities import QUANTITIES
 from schedlab.schedulers.base import PARITY
 
 COMPARED = ("makespan", "wait_median", "launch_median", "scheduler_cpu_per_job")
-"""Quantities that are compared. Throughput and utilisation say what the makespan says."""
+"""Compared quantities. Throughput and utilisation are left out, as they follow from makespan."""
 
 
 def differences(
@@ -186,15 +186,15 @@ def _told(name: str, found: Comparison, floor: float | None) -> dict[str, Any]:
 def parity(
     trials: pd.DataFrame, declared: Mapping[str, Mapping[str, str]] | None = None
 ) -> dict[str, Any]:
-    """What each scheduler did in each respect, side by side.
+    """Rows of the parity manifest, one column for each scheduler.
 
     Parameters
     ----------
     trials : pandas.DataFrame
         The trials table.
     declared : mapping, optional
-        For each series what the experiment writes for it (key -> value). Keys in which series
-        differ become rows.
+        For each series its keys in the experiment file (key -> value). Keys in which series differ
+        become rows.
 
     Returns
     -------
@@ -226,7 +226,7 @@ def parity(
 def _declared(
     schedulers: Sequence[str], declared: Mapping[str, Mapping[str, str]]
 ) -> list[dict[str, Any]]:
-    """Rows of the keys in which series differ; a key that a series has not is not its own."""
+    """Rows of the keys in which series differ; a series may lack a key of another scheduler."""
     rows = []
     for key in dict.fromkeys(key for name in schedulers for key in declared.get(name, {})):
         told = [declared.get(name, {}).get(key) for name in schedulers]

@@ -12,7 +12,7 @@ from schedlab.metrics.costs import agreement
 
 
 def ceiling_rows(trials: pd.DataFrame) -> list[dict[str, Any]]:
-    """The submitter's ceiling of every workload and node count that has one, in words."""
+    """The submitter's ceiling, as text, for every workload and node count that has one."""
     return [
         {
             "workload": bound.workload,

@@ -1,4 +1,4 @@
-"""How it was measured: definitions with their sources, and the rules for statistics."""
+"""The report's section on method: definitions with their sources, and rules for statistics."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ YES, PARTLY, NOT_YET, EMPTY = "satisfied", "partly", "not yet", "does not apply"
 
 
 class Definition(NamedTuple):
-    """A metric, what it is, and who defined it."""
+    """A metric, its definition, and the source of the definition."""
 
     name: str
     text: str
@@ -33,7 +33,7 @@ class Definition(NamedTuple):
 DEFINITIONS = (
     Definition(
         "Makespan",
-        "last instruction of all jobs − first submission; at least to the trial's end where any"
+        "last instruction of all jobs − first submission; at least to the trial's end if any"
         " job never finished",
         "Feitelson 2015",
     ),
@@ -58,8 +58,8 @@ DEFINITIONS = (
     ),
     Definition(
         "Throughput",
-        "completed jobs / (last job's end − first submission), or to the trial's end where any job"
-        " came to none; never over an idle tail",
+        "completed jobs / (last job's end − first submission), or to the trial's end if any job"
+        " did not end; never over an idle tail",
         "Flux throughput test; kubernetes/perf-tests issue 1083",
     ),
     Definition(
@@ -69,9 +69,9 @@ DEFINITIONS = (
     ),
     Definition(
         "Scheduler's processor time",
-        "of its daemons on all nodes, from cumulative counters read before and after the workload,"
-        " over the jobs of the trace: those of their systemd units, which count every short-lived"
-        " process, where no job runs in them, else those of their processes; without the client's",
+        "of its daemons on all nodes, without the client's, divided by the jobs of the trace; from"
+        " cumulative counters read before and after the workload: those of systemd units, which"
+        " include every short process, if no job runs in the unit, otherwise those of processes",
         "kubernetes/perf-tests issue 694",
     ),
     Definition("Lateness", "submit − due: the driver's own error", ""),
@@ -297,17 +297,17 @@ def rules(
     trials : pandas.DataFrame
         The trials table.
     verdicts : sequence of str
-        Verdicts of all differences that the report shows; empty where it compares nothing.
+        Verdicts of all differences that the report shows; empty if it compares nothing.
     pooled : bool
         Trials of one cluster differ in the record that they started from.
     absent : bool
-        Trials of the experiment are not in the tables.
+        Whether trials of the experiment are missing in the tables.
     again : sequence of str
         Verdicts of the variant that ran a second time against itself.
     uncovered : int
         Differences for which no noise floor is known.
     clockless : int
-        Clusters of which the guests' clock sources are not recorded.
+        Number of clusters whose guests' clock sources are not recorded.
     drawn : collection of str
         Names of the figures that the report shows.
     """

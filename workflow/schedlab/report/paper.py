@@ -1,6 +1,6 @@
-"""What a paper says of a report: a methods section and a BibTeX entry, as plain text to copy.
+"""Text for papers about a report: a methods section and a BibTeX entry, as plain text to copy.
 
-Both are made from the configuration and the records. What was not recorded is said to be so.
+Both are made from the configuration and the records. Facts that were not recorded are named.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _LATEX = {letter: f"\\{letter}" for letter in "&%#_${}"} | {
 
 
 def methods(content: Facts) -> str:
-    """Methods section of a paper, paragraphs apart by empty lines.
+    """Return the methods section of a paper; empty lines separate its paragraphs.
 
     Parameters
     ----------
@@ -119,7 +119,7 @@ def _software(content: Facts) -> str:
 
 
 def _of_scheduler(cluster: Facts) -> list[str]:
-    """Versions among what the scheduler itself said was in force."""
+    """Versions among the settings that the scheduler reported."""
     settings = sorted(cluster["in_force"].items())
     return [str(value) for key, value in settings if "version" in key.lower()]
 
@@ -166,7 +166,7 @@ def _validity(content: Facts) -> str:
 
 
 def _together(found: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Names by what is the same of them, with commas."""
+    """Join with commas the names that have the same text; return text and names."""
     names: dict[str, list[str]] = {}
     for value, name in found:
         names.setdefault(value, []).append(name)

@@ -1,4 +1,4 @@
-"""The chain of records as the report shows it, and what the clusters' records say."""
+"""The report's section on records: the chain of records, and facts from the clusters' records."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ STAGES = {
     "base": "Base disks",
     "toolchain": "Tools",
 }
-"""Stages with their headings, from the figures back to what builds on nothing."""
+"""Stages with their headings, from the figures back to the stages without inputs."""
 
 
 class Records:
@@ -51,7 +51,7 @@ class Records:
     tabled : iterable of str
         Trials in the tables, which may be imported, or of an earlier version of the experiment.
     below : str
-        Where the folder lies within the results that the report is of, for links to its records.
+        Path of the folder within the report's results, for links to its records.
     """
 
     def __init__(
@@ -218,7 +218,7 @@ def _realised(records: dict[str, dict[str, Any]], stage: str, key: str, default:
 
 
 def _guests(records: dict[str, dict[str, Any]]) -> list[dict[str, str]]:
-    """What each node said of itself when it was configured, or else when it was provisioned."""
+    """Facts that each node reported when it was configured, or else when it was provisioned."""
     nodes = _realised(records, "configured", "nodes", {}) or _realised(
         records, "provisioned", "nodes", {}
     )
@@ -236,7 +236,7 @@ def _guests(records: dict[str, dict[str, Any]]) -> list[dict[str, str]]:
 
 
 def _terraform(records: dict[str, dict[str, Any]]) -> str:
-    """Terraform's outputs as JSON, without those that Terraform itself calls sensitive."""
+    """Terraform's outputs as JSON, without those that Terraform marks as sensitive."""
     outputs = _realised(records, "provisioned", "terraform_outputs", {})
     return _json(
         {

@@ -19,7 +19,7 @@ from schedlab.metrics.ceiling import with_payload
 from schedlab.metrics.statistics import MINIMUM
 from schedlab.paths import CITATION, REPORT_TEMPLATES, figure_record
 from schedlab.privacy.places import without_places
-from schedlab.report import blocks_section, comparison, method, paper, verdicts
+from schedlab.report import blocks_section, comparison, method, paper, parts, verdicts
 from schedlab.report import cost_section as cost
 from schedlab.report import results_section as summary
 from schedlab.report import rounds_section as rounds
@@ -92,7 +92,7 @@ def _content(
     facts = summary.conditions(loaded, experiment, stopped)
     ended = rounds.cells(trials, sources, stopped)
     rows = summary.trial_rows(trials)
-    # A scheduler that runs no payload gives a ceiling, and is compared with nothing.
+    # A scheduler that runs no payload only gives the ceiling, and is not compared.
     compared = with_payload(trials)
     again = comparison.again(compared, _again(experiment))
     labels = {origin.label(pair[1]) for origin in sources if (pair := _again(origin.experiment))}
@@ -110,6 +110,7 @@ def _content(
         cluster["trials"] = list(compress(rows, own))
         cluster["in_force"] = summary.settings_of(trials, "scheduler", cluster["scheduler"])
     judged = [value for row in differences["rows"] for value in row["values"]]
+    arising = parts.arising(compared, differences, comparison.COMPARED, _again(experiment))
     results_table = summary.main_table(compared)
     blocks = blocks_section.blocks(trials)
     of_blocks = blocks_section.of_cells(trials, blocks)
@@ -132,6 +133,7 @@ def _content(
             results_table,
             differences,
             again,
+            arising,
             (facts["absent"], left_out),
             [*rounds.sentences(ended), *blocks_section.sentences(blocks)],
         ),
@@ -139,6 +141,7 @@ def _content(
         "rounds": ended,
         "differences": differences,
         "again": again,
+        "parts": {"titles": parts.TITLES, "rows": arising},
         "spread": comparison.spread(compared),
         "ceilings": cost.ceiling_rows(trials),
         "agreement": cost.agreement_rows(trials),
@@ -178,7 +181,7 @@ def _content(
 
 
 def _paper(content: dict[str, Any]) -> dict[str, str]:
-    """What a paper says of the report."""
+    """Text about the report for a paper."""
     citation = read_citation(CITATION.read_bytes())
     commits = content["chain"]["commits"]
     entry = paper.bibtex(citation, content["name"], content["date"], commits, content["lineage"])
@@ -190,19 +193,22 @@ def _sentences(
     results: dict[str, Any],
     differences: dict[str, Any],
     again: dict[str, Any],
+    arising: list[dict[str, Any]],
     missing: tuple[list[str], dict[str, str]],
     others: list[verdicts.Sentence],
 ) -> list[dict[str, Any]]:
-    """The first screen: a reason to doubt the rest first, then what is there, then what is not."""
+    """The first screen: reasons to doubt the rest, then who is ahead, then the rest as it comes."""
     if differences["rows"]:
         told = verdicts.of_comparisons(differences, floor=bool(again["rows"]))
+        told = [*told, *parts.sentences(arising)]
     else:
         told = verdicts.of_estimates(results, sorted({str(name) for name in trials["scheduler"]}))
     told += others
     absent, left_out = missing
     told += verdicts.of_noise(again)
     told += verdicts.of_missing(results, absent, sorted(left_out), MINIMUM)
-    told.sort(key=lambda sentence: sentence.kind != "alarm")
+    order = ("alarm", "ahead")
+    told.sort(key=lambda s: order.index(s.kind) if s.kind in order else len(order))
     return [
         {"kind": sentence.kind, "pieces": [piece._asdict() for piece in sentence.pieces]}
         for sentence in told
@@ -283,7 +289,7 @@ def _file(folder: Path, name: str) -> Path:
 
 
 def _figure(folder: Path, name: str) -> dict[str, Any]:
-    """A figure as the template wants it; without picture when its file is missing."""
+    """A figure as the template uses it; without picture if its file is missing."""
     figure, path = FIGURES[name], _file(folder, name)
     picture = inline(path.read_text(encoding="utf-8"), name, figure.alt) if path.exists() else ""
     return {

@@ -86,7 +86,7 @@ def _unit(unit: str) -> str:
 
 
 def fates(trials: pd.DataFrame) -> dict[str, Any]:
-    """Fates of all jobs of every cell, those of invalid trials too."""
+    """Fates of all jobs of every cell, including those of invalid trials."""
     wanted = ["jobs", *FATES]
     table = trials.groupby(["workload", "cluster"], sort=True, observed=True)[wanted].sum()
     rows = [
@@ -120,7 +120,7 @@ def invalid_trials(trials: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def outcomes(trials: pd.DataFrame) -> list[dict[str, Any]]:
-    """Valid trials in which something else than completed jobs came out, in words."""
+    """Valid trials in which not all jobs completed, with the outcome in words."""
     found = []
     good = trials[trials["valid"].astype(bool)].sort_values(["workload", "cluster", "repetition"])
     for row in good.to_dict("records"):
@@ -133,7 +133,7 @@ def outcomes(trials: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def withheld(trials: pd.DataFrame) -> list[dict[str, Any]]:
-    """Measures of valid trials that a check withholds, with its value and limit in words."""
+    """Measures of valid trials that a check withholds, with its value and limit as text."""
     return [
         {"trial": str(row["trial"]), "reasons": reasons}
         for row in trials.sort_values(["workload", "cluster", "repetition"]).to_dict("records")
@@ -175,7 +175,7 @@ def check_rows(trials: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def words(value: Any) -> list[Any]:
-    """Content of a list column's cell; empty where it has none."""
+    """Content of a cell in a list column; empty if it has none."""
     return [] if value is None or not hasattr(value, "__len__") else list(value)
 
 
@@ -206,7 +206,7 @@ def trial_rows(trials: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def instants(jobs: pd.DataFrame) -> list[dict[str, Any]]:
-    """Each instant of a job, what it is and where it is from, with the resolution."""
+    """Each instant of a job with its meaning, and its sources with their resolutions."""
     meaning = {column.name: column.description.partition(";")[0] for column in JOBS}
     rows = []
     for name in TIMESTAMPS:

@@ -1,4 +1,4 @@
-"""Put SVG files into a page: unique ids, colours as CSS variables, a name for screen readers."""
+"""Puts SVG files into a page: unique ids, colours as CSS variables, a name for screen readers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from schedlab.figures.style import VARIABLES
 
 
 def inline(svg: str, name: str, label: str) -> Markup:
-    """Make an SVG document an element of an HTML page.
+    """Turn an SVG document into an element of an HTML page.
 
     Parameters
     ----------
@@ -23,7 +23,7 @@ def inline(svg: str, name: str, label: str) -> Markup:
         Text in place of the picture.
     """
     body = svg[svg.index("<svg") :]
-    # Metadata holds nothing but links; the style sheet, `*{...}`, would apply to the whole page.
+    # The metadata has only links. The style sheet, `*{...}`, would apply to the whole page.
     for element in ("metadata", "style", "title"):
         body = re.sub(rf"<{element}\b.*?</{element}>\s*", "", body, flags=re.DOTALL)
     body = re.sub(r"<!--.*?-->\s*", "", body, flags=re.DOTALL)

@@ -1,7 +1,7 @@
-"""The report's first sentences: what its tables say, in words, and no more than their verdicts say.
+"""The report's first sentences, which put the verdicts of its tables into words.
 
-Every sentence is made from rows that `schedlab.report.comparison` and the results table already
-show, and leads to them. Rows that say the same become one sentence, so that few remain.
+Every sentence is made from rows of `schedlab.report.comparison` or of the results table, and links
+to them. Rows with the same verdict become one sentence, so that there are few sentences.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from schedlab.metrics.statistics import CONFIDENCE, TOO_SMALL
 Row = Mapping[str, Any]
 
 IN_FULL = 2
-"""So many rows that say the same are told with all their numbers; of more, the ranges are told."""
+"""Up to this number of rows, a sentence has all their numbers; for more rows it has ranges."""
 PERCENT = f"{100 * CONFIDENCE:g} %"
 
 
 class Piece(NamedTuple):
-    """Text of a sentence, and the element of the page that it leads to; empty for plain text."""
+    """Part of a sentence, and the element of the page to which it links; empty for plain text."""
 
     text: str
     anchor: str = ""
@@ -37,8 +37,8 @@ class Sentence:
     Parameters
     ----------
     kind : {"ahead", "same", "unknown", "estimate", "missing", "alarm"}
-        What it tells: a claimed difference; that two sides are the same; that these trials cannot
-        tell; an estimate of one side; what is not there; a reason to doubt the others.
+        Its subject: a claimed difference; two sides that are the same; a question that the trials
+        do not decide; an estimate of one side; missing results; a reason to doubt the others.
     pieces : list of Piece
         Its text in parts.
     """
@@ -94,7 +94,7 @@ def of_comparisons(differences: Row, *, floor: bool) -> list[Sentence]:
 
 
 def of_noise(again: Row) -> list[Sentence]:
-    """Sentences on the variant that ran a second time: it should claim nothing.
+    """Sentences on the variant that ran a second time, for which no difference should be claimed.
 
     Parameters
     ----------
@@ -211,7 +211,7 @@ def of_missing(
 
 
 def _ahead(claims: Iterable[Claim]) -> Iterator[Sentence]:
-    """Who is ahead of whom: one sentence for each pair, quantity and direction."""
+    """Claimed differences: one sentence for each pair, quantity and direction."""
     wanted = [claim for claim in claims if claim.verdict in (LARGER, SMALLER)]
     for group in _grouped(wanted, lambda c: (c.pair, c.title, c.verdict, c.value["kind"])):
         first, second = group[0].pair
@@ -229,7 +229,7 @@ def _ahead(claims: Iterable[Claim]) -> Iterator[Sentence]:
 
 
 def _same(claims: Iterable[Claim]) -> Iterator[Sentence]:
-    """What is the same within the margin, or was equal in all values."""
+    """Quantities that are the same within the margin, or equal in all values."""
     wanted = [c for c in claims if c.verdict == EQUAL or c.verdict.startswith("the same within")]
     for group in _grouped(wanted, lambda c: (c.pair, c.verdict)):
         first, second = group[0].pair
@@ -242,7 +242,7 @@ def _same(claims: Iterable[Claim]) -> Iterator[Sentence]:
 
 
 def _undecided(claims: Iterable[Claim]) -> Iterator[Sentence]:
-    """Where trials cannot tell, or are too few to tell at all."""
+    """Quantities for which no difference is shown, or for which there are too few trials."""
     every = list(claims)
     for verdict in (NO_DIFFERENCE, TOO_SMALL):
         for group in _grouped([c for c in every if c.verdict == verdict], lambda c: c.pair):
@@ -257,7 +257,7 @@ def _undecided(claims: Iterable[Claim]) -> Iterator[Sentence]:
 
 
 def _not_compared(claims: Iterable[Claim]) -> Iterator[Sentence]:
-    """What was not comparable, by reason."""
+    """Quantities that were not comparable, by reason."""
     wanted = [claim for claim in claims if _is_not_comparable(claim)]
     for group in _grouped(wanted, lambda c: c.verdict):
         reason = group[0].verdict.removeprefix(f"{NOT_COMPARABLE}: ")
@@ -281,7 +281,7 @@ def _grouped(claims: Sequence[Claim], key: Callable[[Claim], Any]) -> list[list[
 
 
 def _named(claims: Sequence[Claim]) -> list[Piece]:
-    """Quantities with their places; places that several quantities share are told once."""
+    """Quantities with their places; places that several quantities share are named once."""
     by_title = _grouped(claims, lambda c: c.title)
     places: dict[tuple[str, ...], list[list[Claim]]] = {}
     for group in by_title:
@@ -300,7 +300,7 @@ def _place(claim: Claim) -> Piece:
 
 
 def _places(claims: Sequence[Claim]) -> list[Piece]:
-    """Workloads, each with its node counts; every node count leads to its row."""
+    """Workloads, each with its node counts; every node count links to its row."""
     pieces: list[Piece] = []
     for group in _grouped(claims, lambda c: c.row["workload"]):
         pieces.append(Piece(", " if pieces else ""))
@@ -313,7 +313,7 @@ def _places(claims: Sequence[Claim]) -> list[Piece]:
 
 
 def _effect(claim: Claim) -> str:
-    """The effect as the table has it: the first's over, or minus, the second's."""
+    """The effect as in the table: the first side divided by the second, or minus the second."""
     return _worded(claim, number(abs(claim.value["estimate"])))
 
 
@@ -339,7 +339,7 @@ def _support(claim: Claim) -> str:
 
 
 def _supports(claims: Sequence[Claim]) -> str:
-    """The same of several: their ranges."""
+    """Ranges of the intervals, n and noise floors of several comparisons."""
     if len(claims) == 1:
         return _support(claims[0]) or "no valid trial on one side"
     told = []
@@ -361,7 +361,7 @@ def _supports(claims: Sequence[Claim]) -> str:
 
 
 def _floors(claims: Iterable[Claim]) -> str:
-    """Range of the noise floors; those in words are named."""
+    """Range of the noise floors; floors that are words are named."""
     known = {(c.value["floor_size"], str(c.value["floor"])) for c in claims if c.value["floor"]}
     return _range([text for _, text in sorted(known)])
 

@@ -1,4 +1,4 @@
-"""Scheduler adapters: one package each, which the register loads when it is asked for."""
+"""Scheduler adapters, one package each; `register` loads a package when it is first used."""
 
 from schedlab.schedulers.base import Exporter, Scheduler, Submission
 from schedlab.schedulers.register import (

@@ -49,11 +49,11 @@ FAILED = "FAILED"
 REJECTED = "REJECTED"
 """The scheduler refused the submission."""
 NOT_SUBMITTED = "NOT_SUBMITTED"
-"""The driver never came to it: the trial ended before."""
+"""The trial ended before the driver submitted the job."""
 UNFINISHED = "UNFINISHED"
 """Still pending or running when the records were taken."""
 LOST = "LOST"
-"""Accepted, and then in no record."""
+"""The scheduler accepted the job, but no record of the scheduler has it."""
 DUPLICATED = "DUPLICATED"
 """A rank of its payload ran more than once."""
 
@@ -88,11 +88,11 @@ class Submission:
     request : dict or None
         API call in place of a command: `method`, `path`, `body`; see the driver.
     stdin : str or None
-        Fed to the command.
+        Standard input of the command.
     workdir : str
-        Working folder.
+        Working folder of the command.
     env : dict
-        Added to the driver's environment.
+        Environment variables of the command, in addition to the driver's.
     """
 
     job: int
@@ -129,7 +129,7 @@ def refuse_priority(job: Job, trace: Trace) -> None:
     Raises
     ------
     SchedlabError
-        Names the job and the remedy.
+        When the job's priority is not 0.
     """
     if job.priority:
         raise SchedlabError(
@@ -139,7 +139,7 @@ def refuse_priority(job: Job, trace: Trace) -> None:
 
 
 class Scheduler(ABC):
-    """One scheduler: how jobs are put to it, and how its records become canonical rows."""
+    """One scheduler: how jobs are submitted to it, and how its records become canonical rows."""
 
     name: ClassVar[str]
     image: ClassVar[str]
@@ -147,17 +147,17 @@ class Scheduler(ABC):
     programs: ClassVar[tuple[ProgramGroup, ...]] = ()
     """Programs built for the image (`schedlab.toolchain.guest_binaries`)."""
     gang: ClassVar[bool] = True
-    """Whether no rank of a job starts before all of them have their place."""
+    """Whether a rank of a job starts only when all ranks of the job have a node."""
     payload: ClassVar[bool] = True
-    """Whether jobs run their payload. One that ends them without it is the submitter's ceiling: a
-    bound, and none of the schedulers that are compared."""
+    """Whether jobs run their payload. A scheduler that ends jobs without their payload measures the
+    submitter's ceiling; it is not one of the compared schedulers."""
     client: ClassVar[tuple[str, ...]] = ()
-    """Those of `daemons` that submit jobs: their cost is the client's, not the scheduler's."""
+    """Names from `daemons` that submit jobs; their cost counts as the client's."""
     roles: ClassVar[tuple[str, ...]]
     """Ansible roles, in the order in which their install parts make the image and their main parts
     set up a cluster; a change of one makes the clusters of this scheduler stale."""
     cost_port: ClassVar[int]
-    """TCP port of the exporter on every node that has the daemons' costs (`daemon_cost`)."""
+    """TCP port, on every node, of the exporter of the daemons' costs (`daemon_cost`)."""
     networks: ClassVar[Mapping[str, str]] = {}
     """Networks (CIDR -> what they are for) that the scheduler uses on its machines; no cluster's
     own network may overlap them."""
@@ -166,33 +166,33 @@ class Scheduler(ABC):
     native_settings: ClassVar[Mapping[str, Setting]] = {}
     """Native settings that an experiment may change."""
     other_settings: ClassVar[Setting | None] = None
-    """Form of any other native setting; None where an experiment may set no other."""
+    """Form of any other native setting; None where an experiment may set no other setting."""
 
     def __init__(self, settings: Mapping[str, str] | None = None) -> None:
-        """Take an experiment's settings over the defaults, which shape the native submissions."""
+        """Merge an experiment's settings with the defaults; both shape the native submissions."""
         self.in_force = self.merged_settings(settings or {})
 
     @abstractmethod
     def translate(self, job: Job, trace: Trace) -> Submission:
-        """Native submission of a neutral job."""
+        """Return the native submission of a neutral job."""
 
     @abstractmethod
     def read_back(self, submission: Mapping[str, Any]) -> Request:
-        """What a translated job asks the scheduler for, read from the native submission alone."""
+        """Return what a native submission asks the scheduler for, read from it alone."""
 
     def plan_extra(self) -> dict[str, Any]:
-        """Further keys of the driver's plan: `api`, where jobs are submitted by requests."""
+        """Return further keys of the driver's plan: `api`, if jobs are submitted by requests."""
         return {}
 
     @abstractmethod
     def completion(self) -> dict[str, str]:
-        """How the driver sees that jobs have finished, passively.
+        """Return how the driver sees that jobs have ended without asking the scheduler.
 
         Returns
         -------
         dict
-            `log`: file on the head; `pattern`: regular expression of a line that ends a job,
-            its first group the native job id.
+            `log`: file on the head; `pattern`: regular expression of a line that ends a job; the
+            first group is the native job id.
         """
 
     @abstractmethod
@@ -208,7 +208,7 @@ class Scheduler(ABC):
         Parameters
         ----------
         native : pathlib.Path
-            Folder of native record files; any may be missing or cut short.
+            Folder of native record files; any file may be missing or cut short.
         stamps : sequence of mapping
             Rows of stamps.jsonl.
         translations : sequence of mapping
@@ -221,16 +221,16 @@ class Scheduler(ABC):
         list of dict
             One row per translated job, in order of job number. Keys: `job`, `native_id`, the
             names in `TIMESTAMPS` (int ns of the head's CLOCK_REALTIME, or None), each with a
-            `<name>_source` (str, or None where the instant is), `placement` (list of str, node
+            `<name>_source` (str, or None where the instant is None), `placement` (list of str, node
             names), `nodes`, `cpus` (realised: nodes and processors of the allocation, or None),
             `state`, `native_state`, `exit_code` (int or None), `ranks` (int, distinct ranks that
             stamped their start), `launch_skew_ns` (int or None), `rank_started`, `rank_finished`
             (lists of int: the instants of each rank that stamped both, in order of rank).
 
-            The instants are absolute: whoever builds the tables subtracts the trial's start on
-            the same clock. `started`, `finished` and the ranks' are the stamps' `clock_ns` as
-            given: the caller first brings those of compute nodes to the head's clock (minus the
-            node's offset, plus the head's).
+            All instants are absolute; the tables later subtract the trial's start on the same
+            clock. `started`, `finished` and the instants of ranks are the stamps' `clock_ns` as
+            given: the caller first converts stamps of compute nodes to the head's clock (minus
+            the node's offset, plus the head's offset).
         """
 
     @abstractmethod
@@ -256,25 +256,30 @@ class Scheduler(ABC):
     def cost_units(self) -> dict[str, dict[str, list[str]]]:
         """Systemd units whose control groups count the cost of daemons.
 
-        A control group counts every process that was ever in it, however short its life; that of
-        a unit in which jobs run too would count the jobs, and is none of these.
+        A control group counts every process that was ever in it, even a short one. A unit in whose
+        control group jobs run is left out, because its counters would include the jobs.
 
         Returns
         -------
         dict
-            Role (`head`, `compute`) -> unit without its suffix -> those of `daemons` that run in
-            it. Other daemons are counted by process.
+            Role (`head`, `compute`) -> unit without its suffix -> names from `daemons` that run
+            in the unit. Other daemons are counted by process.
         """
         return {"head": {}, "compute": {}}
 
     def unit_cost(self, samples: Iterable[Sample]) -> dict[str, dict[str, float]]:
-        """Cost of this scheduler's units on one node, from what its cost exporter serves.
+        """Return the cost of this scheduler's units on one node.
+
+        Parameters
+        ----------
+        samples : iterable of prometheus_client.samples.Sample
+            All samples that the node's cost exporter serves.
 
         Returns
         -------
         dict
-            Unit -> `cpu_seconds` (s, user and system, since its start), `memory_bytes` and
-            `peak_memory_bytes` (bytes, with the files' pages that are charged to it).
+            Unit -> `cpu_seconds` (s, user and system, since the unit's start), `memory_bytes` and
+            `peak_memory_bytes` (bytes, including page cache that is charged to the unit).
         """
         names = {unit for units in self.cost_units().values() for unit in units}
         found: dict[str, dict[str, float]] = {}
@@ -285,19 +290,19 @@ class Scheduler(ABC):
         return found
 
     def daemon_cost(self, samples: Iterable[Sample]) -> dict[str, dict[str, float]]:
-        """Cost of this scheduler's processes on one node, from what its cost exporter serves.
+        """Return the cost of this scheduler's processes on one node.
 
         Parameters
         ----------
         samples : iterable of prometheus_client.samples.Sample
-            Of all metrics; those of other processes are passed over.
+            All samples that the node's cost exporter serves; other processes are ignored.
 
         Returns
         -------
         dict
-            Process -> `cpu_seconds` (s, user and system, since its start), `rss_bytes` and
-            `peak_rss_bytes` (bytes, resident; the peak since its start), `processes` of that name
-            now, and `starts`: how many were seen since the exporter began.
+            Process name -> `cpu_seconds` (s, user and system, since its start), `rss_bytes` and
+            `peak_rss_bytes` (bytes, resident; the peak since its start), `processes` (number of
+            that name now) and `starts` (number seen since the exporter began).
         """
         names = {name for processes in self.daemons().values() for name in processes}
         found: dict[str, dict[str, float]] = {}
@@ -309,11 +314,11 @@ class Scheduler(ABC):
 
     @abstractmethod
     def settings(self, native: Path) -> dict[str, Any]:
-        """What was in force during the trial, read from the native records."""
+        """Return the settings that were in force during the trial, from the native records."""
 
     @abstractmethod
     def parity(self, native: Path) -> dict[str, str]:
-        """Parity manifest: `PARITY` -> what this scheduler did there, from the same records."""
+        """Return the parity manifest: row of `PARITY` -> what this scheduler did in the trial."""
 
     @abstractmethod
     def counters(self, native: Path) -> dict[str, float]:
@@ -321,14 +326,14 @@ class Scheduler(ABC):
 
     @abstractmethod
     def health(self, nodes: int) -> list[str]:
-        """Shell commands on the head that succeed on a working cluster of so many nodes."""
+        """Return shell commands for the head that succeed if all `nodes` nodes work."""
 
     def variables(self, settings: Mapping[str, str]) -> dict[str, Any]:
         """Ansible variables that carry the settings in force (`merged_settings`) to the roles."""
         return {f"{self.name}_settings": dict(settings), **self.cost_variables()}
 
     def cost_variables(self) -> dict[str, Any]:
-        """Ansible variables of the cost exporter: what it looks at, by the node's role."""
+        """Return Ansible variables of the cost exporter: what it measures, by the node's role."""
         return {
             "monitoring_processes": self.daemons(),
             "monitoring_units": {role: list(units) for role, units in self.cost_units().items()},
@@ -341,7 +346,7 @@ class Scheduler(ABC):
         Parameters
         ----------
         folder : pathlib.Path
-            The cluster's folder of secrets; only its owner can read it.
+            The cluster's folder of secrets, readable by its owner only.
         nodes : mapping of str to str
             Node names and their IPv4 addresses.
         """
@@ -359,16 +364,16 @@ class Scheduler(ABC):
         return list(problems(self.native_settings, overrides, others=self.other_settings))
 
     def check_programs(self, versions: Mapping[str, str]) -> None:
-        """Refuse programs in the image whose versions do not go together; nothing by default.
+        """Refuse programs in the image whose versions do not go together; accept all by default.
 
         Parameters
         ----------
         versions : mapping of str to str
-            Version by name of the group.
+            Name of the program group -> version.
 
         Raises
         ------
         SchedlabError
-            Names the versions that go together.
+            When the versions do not go together; the message names versions that do.
         """
         return

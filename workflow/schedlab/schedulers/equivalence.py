@@ -1,4 +1,4 @@
-"""Whether what schedulers were asked for, and what they ran, is what the neutral trace says.
+"""Compare what schedulers were asked for, and what they ran, with the neutral trace.
 
 Each side is the multiset of its jobs' (arrival, nodes, processors, runtime), as a sorted list.
 """
@@ -13,7 +13,7 @@ from schedlab.workloads.trace import Trace
 
 
 class Shape(NamedTuple):
-    """What makes a job: arrival and runtime in s, processors on each node."""
+    """What a job asks for: arrival and runtime in s, nodes, processors on each node."""
 
     arrival: float
     nodes: int
@@ -30,7 +30,7 @@ def of_trace(trace: Trace) -> list[Shape]:
 
 
 def of_translations(scheduler: Scheduler, translations: Iterable[Mapping[str, Any]]) -> list[Shape]:
-    """Jobs as the native submissions (translations.json) put them."""
+    """Jobs as the native submissions (translations.json) ask for them."""
     shapes = []
     for entry in translations:
         nodes, cpus, runtime = scheduler.read_back(entry)
@@ -46,10 +46,10 @@ def of_records(
     Parameters
     ----------
     rows : iterable of mapping
-        As from `Scheduler.collect`: nodes and processors are those of the native records. A job
-        without an allocation has 0 of both.
+        From `Scheduler.collect`: nodes and processors are those of the native records, 0 for a
+        job without an allocation.
     stamps : iterable of mapping
-        Rows of stamps.jsonl: a job's runtime is its longest rank's, 0 without stamps.
+        Rows of stamps.jsonl: a job's runtime is that of its longest rank, 0 without stamps.
     start_ns : int
         The driver's start (driver.json), from which arrivals count.
     """
@@ -73,7 +73,7 @@ def of_records(
 def differences(
     first: Sequence[Shape], second: Sequence[Shape], tolerance: float = 0.0
 ) -> list[str]:
-    """What distinguishes two multisets; runtimes may differ by `tolerance` (s)."""
+    """Return a line for each difference; runtimes may differ by `tolerance` (s)."""
     found = [] if len(first) == len(second) else [f"{len(first)} jobs against {len(second)}"]
     for one, other in zip(first, second, strict=False):
         if one[:3] != other[:3] or abs(one.runtime - other.runtime) > tolerance:

@@ -1,4 +1,4 @@
-"""Programs that an image carries and no distribution packages, as an adapter describes them."""
+"""Programs in an image that no distribution packages, as an adapter describes them."""
 
 from __future__ import annotations
 
@@ -14,23 +14,25 @@ class ProgramGroup:
     Attributes
     ----------
     name : str
-        Of the group; users give programs made elsewhere by ``SCHEDLAB_GUEST_BINARIES_<NAME>``.
+        Name of the group. The environment variable ``SCHEDLAB_GUEST_BINARIES_<NAME>`` names a
+        folder with programs that a user made elsewhere.
     folder : pathlib.Path
         Has ``go.mod`` and ``go.sum``, which pin the module, and ``release.json`` with the
         version, the commit and the date of the release.
     programs : dict of str to str
-        Name of each program, and the last part of its import path.
+        Name of each program -> the last part of its import path.
     probe : str
-        The program that is asked with ``--version`` for the version of them all.
+        Program that is run with ``--version`` to find the version of the whole group.
     version_pattern : str
-        Regular expression of its answer; the first group is the version without the ``v``.
+        Regular expression of the probe's output; the first group is the version without the
+        ``v``.
     flags : str
-        Template of what the linker sets: ``$version``, ``$major``, ``$minor``, ``$commit`` and
+        Template of the linker's flags; ``$version``, ``$major``, ``$minor``, ``$commit`` and
         ``$date`` come from ``release.json``.
     minutes : float
         Build time on 2 cores with nothing in Go's caches, min, for the progress message.
     files : dict of str to str
-        Folder in the result, and the pattern of the module's files that are copied into it.
+        Folder in the result -> pattern of the module's files that are copied into the folder.
     """
 
     name: str

@@ -1,8 +1,8 @@
-"""The register of schedulers: one package each, loaded when it is asked for.
+"""The register of schedulers: one package each, loaded when it is first used.
 
-The name of a scheduler is that of its package, here or in the folder that the environment variable
-``SCHEDLAB_SCHEDULERS`` names. That folder lies within the checkout, as its files are recorded like
-all other sources. Importing a package registers its adapter.
+A scheduler has the name of its package, which is here or in the folder that the environment
+variable ``SCHEDLAB_SCHEDULERS`` names. That folder must lie within the checkout, as its files are
+recorded like all other sources. Importing a package registers its adapter.
 """
 
 from __future__ import annotations
@@ -62,14 +62,14 @@ def scheduler_names() -> list[str]:
 
 
 def get_scheduler(name: str, settings: Mapping[str, str] | None = None) -> Scheduler:
-    """Adapter of a name.
+    """Return the adapter of a scheduler.
 
     Parameters
     ----------
     name : str
-        Of the scheduler.
+        Name of the scheduler.
     settings : mapping of str to str, optional
-        Native settings that an experiment sets; by default those of the adapter are in force.
+        Native settings that an experiment sets; the adapter's defaults apply to all others.
 
     Raises
     ------
@@ -86,23 +86,24 @@ def get_scheduler(name: str, settings: Mapping[str, str] | None = None) -> Sched
         if name not in _adapters:
             raise SchedlabError(
                 f"{module.__file__} registers no adapter named {name!r}",
-                remedy="give the adapter the name of its package, and the decorator `register`",
+                remedy="set the adapter's `name` to the package's name, and decorate it with"
+                " `register`",
             )
     return _adapters[name](settings)
 
 
 def package_folder(name: str) -> Path:
     """Folder of a scheduler's package."""
-    scheduler_names()  # further folders become known
+    scheduler_names()  # adds the folder of `SCHEDLAB_SCHEDULERS` to the search path
     return next(
         Path(folder) / name for folder in package.__path__ if (Path(folder) / name).is_dir()
     )
 
 
 def _sharing(image: str) -> list[Scheduler]:
-    """Adapters whose clusters start from an image, by name.
+    """Adapters whose clusters start from an image, sorted by name.
 
-    An image's id begins with what adapters call it: ``alpha``, or ``alpha-bookworm``.
+    An image's id is the adapter's `image`, or begins with it: ``alpha``, or ``alpha-bookworm``.
     """
     kind = image.partition("-")[0]
     adapters = (get_scheduler(name) for name in scheduler_names())
@@ -115,7 +116,7 @@ def image_roles(image: str) -> tuple[str, ...]:
 
 
 def image_programs(image: str) -> list[ProgramGroup]:
-    """Programs that are built for an image, for all the schedulers that share it, by name."""
+    """Programs built for an image, for all the schedulers that share it, sorted by name."""
     groups = {group.name: group for adapter in _sharing(image) for group in adapter.programs}
     return [groups[name] for name in sorted(groups)]
 
@@ -126,14 +127,14 @@ def check_programs(image: str, versions: dict[str, str]) -> None:
     Parameters
     ----------
     image : str
-        The image.
+        Id of the image.
     versions : dict of str to str
-        Version by name of the group.
+        Name of the program group -> version.
 
     Raises
     ------
     SchedlabError
-        Names the versions that do not go together.
+        When versions do not go together; the message names them.
     """
     for adapter in _sharing(image):
         adapter.check_programs(versions)

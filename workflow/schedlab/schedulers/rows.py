@@ -1,6 +1,6 @@
-"""Canonical job rows, put together from the driver's, the scheduler's and the payload's records.
+"""Canonical job rows, built from the driver's, the scheduler's and the payload's records.
 
-The same for every scheduler; an adapter only says what its scheduler knew of each job.
+This is the same for every scheduler; an adapter only reads what its scheduler recorded of each job.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from schedlab.schedulers.base import DUPLICATED, LOST, NOT_SUBMITTED, REJECTED, 
 
 @dataclass
 class NativeJob:
-    """What a scheduler's records say of one job; None where they say nothing.
+    """What a scheduler's records say about one job; a value is None if no record has it.
 
     Parameters
     ----------
     accepted, allocated, completed : int or None
-        ns of the head's clock.
+        Instants, ns of the head's clock.
     accepted_source, allocated_source, completed_source : str or None
-        Where each was read, with its resolution.
+        Record from which each instant was read, with its resolution.
     placement : list of str
-        Nodes.
+        Names of the job's nodes.
     nodes, cpus : int or None
         Nodes and processors of the allocation.
     state, native_state : str or None
-        In the tables' words, and in the scheduler's.
+        State in the tables' words, and in the scheduler's words.
     exit_code : int or None
         128 + n after signal n.
     """
@@ -51,12 +51,12 @@ class NativeJob:
 
 
 def text_of(path: Path) -> str:
-    """Text of a record, empty where a failed trial left none."""
+    """Text of a record; empty if a failed trial did not write the record."""
     return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
 
 
 def json_lines(path: Path) -> Iterator[dict[str, Any]]:
-    """Rows of a file with a JSON object a line; a line that is none, as a torn one, is left out."""
+    """Yield the JSON objects of a file, one a line; skip lines that are not a whole object."""
     for line in text_of(path).split("\n"):
         with contextlib.suppress(ValueError):
             row = parse_json(line)
@@ -86,7 +86,7 @@ def assemble(
     stamps : sequence of mapping
         Rows of stamps.jsonl.
     known : mapping
-        Native id -> what the scheduler knew.
+        Native id -> what the scheduler's records say.
     """
     submitted = {int(row["job"]): row for row in driver}
     stamped: dict[int, list[Mapping[str, Any]]] = {}
@@ -152,7 +152,7 @@ def _row(
 def _by_rank(
     stamps: Sequence[Mapping[str, Any]], choose: Callable[[int, int], int]
 ) -> dict[int, int]:
-    """Instant of each rank's stamp; `choose` decides between those of one that ran twice."""
+    """Instant of each rank's stamp; `choose` picks one if a rank ran twice."""
     found: dict[int, int] = {}
     for stamp in stamps:
         rank, instant = int(stamp["rank"]), int(stamp["clock_ns"])
@@ -161,7 +161,7 @@ def _by_rank(
 
 
 def _set(row: dict[str, Any], name: str, value: Any, source: str | None) -> None:
-    """Put an instant and its source into a row, over an earlier and less direct one."""
+    """Put an instant and its source into a row; replace a less direct instant if there is one."""
     if value is not None:
         row[name] = int(value)
         row[f"{name}_source"] = source

@@ -1,4 +1,4 @@
-"""Native settings that an experiment may change, as an adapter declares them."""
+"""Native settings that an adapter declares and an experiment may change."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ class Setting(NamedTuple):
     Attributes
     ----------
     default : str
-        Value in force where an experiment sets none.
+        Value in force if the experiment sets none.
     meaning : str
         One line for config/README.md, with the unit.
     form : str
         Regular expression that a whole value must match.
     allowed : str
-        The form in words: what a value must be.
+        What a value must be, in words.
     """
 
     default: str
@@ -41,16 +41,16 @@ def merged(declared: Mapping[str, Setting], overrides: Mapping[str, str]) -> dic
 def problems(
     declared: Mapping[str, Setting], overrides: Mapping[str, str], *, others: Setting | None
 ) -> Iterator[Problem]:
-    """What is wrong with an experiment's overrides.
+    """Yield the faults in an experiment's overrides.
 
     Parameters
     ----------
     declared : mapping of str to Setting
         Settings of the scheduler.
     overrides : mapping of str to str
-        What the experiment sets.
+        Settings of the experiment.
     others : Setting or None
-        Form of any other key; None where no other key may be set.
+        Form of any other key; None if no other key may be set.
     """
     known = {key.lower(): setting for key, setting in declared.items()}
     for key, text in overrides.items():

@@ -19,6 +19,6 @@ def stage_files(
     stage : str
         The stage.
     image, scheduler, kind, figure : str
-        What the job works on, as far as the stage's sources differ by it.
+        What the job works on, if the stage's sources depend on it.
     """
     return list(files(Subject(stage, image, scheduler, kind, figure)))

@@ -39,7 +39,7 @@ class Playbook:
     name : str
         File name in ``playbooks/``.
     roles : sequence of str
-        Roles that are meant where the playbook has a variable in place of a role's name.
+        Roles for which a variable stands where the playbook should have a role's name.
     folder : pathlib.Path
         Ansible's folder.
     """
@@ -50,7 +50,7 @@ class Playbook:
     _files: set[Path] = field(default_factory=set, init=False)
 
     def files(self) -> set[Path]:
-        """The playbook and everything of its roles that it uses."""
+        """The playbook, and the files of its roles that it uses."""
         if not self._files:
             path = self.folder / "playbooks" / self.name
             self._files.add(path)
@@ -60,7 +60,7 @@ class Playbook:
         return self._files
 
     def parts(self) -> list[tuple[str, str]]:
-        """Roles and the tasks that each begins with, in the order in which they run."""
+        """Roles, each with the task file that it begins with, in the order in which they run."""
         found: list[tuple[str, str]] = []
         for play in _read(self.folder / "playbooks" / self.name):
             for entry in play.get("roles", []):
@@ -123,10 +123,10 @@ class Playbook:
                 self._add(path.parent / name)
 
     def _beside(self, role: str, part: str) -> None:
-        """Add what is loaded with a role without being named, if this part of the role uses it."""
+        """Add the files that no task names, if this part of the role uses them."""
         if part != "main":
-            # No task names these. `files/disk` is installed from a disk, Packer runs `verify.sh`,
-            # and the base disk is made with the lists of the role.
+            # `files/disk` is installed from a disk, Packer runs `verify.sh`, and the base disk is
+            # made with the role's lists of packages.
             disk = self._path(role, "files", "disk")
             named = (self._path(role, "files", "verify.sh"), *stated_files([role]))
             self._files.update(p for p in (*disk.rglob("*"), *named) if p.is_file())
@@ -166,7 +166,7 @@ def _read(path: Path) -> Any:
 
 
 def _applied(tasks: Any) -> Iterator[tuple[str, str]]:
-    """Roles that tasks apply, and the tasks that each begins with."""
+    """Roles that tasks apply, each with the task file that it begins with."""
     for task in _mappings(tasks):
         for key, value in task.items():
             if _ROLE.match(str(key)):

@@ -25,9 +25,9 @@ class Exemption(NamedTuple):
     modules : str
         Name of a module below ``schedlab``, or a pattern (``config.*``).
     reason : str
-        Why.
+        Why they do not.
     stages : frozenset of str
-        In which stages.
+        Stages in which they are exempt.
     """
 
     modules: str
@@ -40,14 +40,14 @@ class Exemption(NamedTuple):
         return stage in self.stages and fnmatchcase(name, self.modules)
 
 
-_CONFIG = "what it decides reaches a stage as a parameter of its rule, which Snakemake compares"
+_CONFIG = "its decisions reach a stage as parameters of its rule, which Snakemake compares"
 _RECORDS = "writes and checks records, whose form has a version of its own"
 _TOOLS = "finds or keeps tools; their versions and digests are in toolchain.json, an input"
-_NAMED = "tells these stages only an image, roles and programs; their files are sources already"
+_NAMED = "gives these stages only an image, roles and programs; their files are sources already"
 _ONLY_TYPES = "imported only by modules that are themselves exempt"
-_IDENTITY = "withholds names of this machine from what is written, and measures nothing"
-_NO_JOBS = "says what a job is; no workload runs on a cluster that is configured"
-_OUTSIDE = "refuses what is hostile or damaged, and passes on the rest as it is"
+_IDENTITY = "removes names of this machine from what is written, and measures nothing"
+_NO_JOBS = "defines jobs; no workload runs while a cluster is configured"
+_OUTSIDE = "refuses hostile or damaged content, and does not change other content"
 _PROGRESS = "prints how far a campaign is"
 
 EXEMPT = (
@@ -97,7 +97,7 @@ EXEMPT = (
         )
         for name in ("programs", "register", "settings")
     ),
-    Exemption("ranges", "reads lists of hosts in what a trial left", frozenset({"configure"})),
+    Exemption("ranges", "reads lists of hosts in a trial's records", frozenset({"configure"})),
     Exemption("schedulers", _ONLY_TYPES, frozenset({"trace"})),
     Exemption("workloads", _ONLY_TYPES, PREPARATION | {"provision"}),
     Exemption("workloads.*", _ONLY_TYPES, PREPARATION | {"provision"}),
@@ -105,12 +105,12 @@ EXEMPT = (
     Exemption("workloads.*", _NO_JOBS, frozenset({"configure"})),
     Exemption(
         "schedulers.*.records",
-        "reads what a trial left; nothing of it runs on a cluster that is configured",
+        "reads a trial's records; there are none while a cluster is configured",
         frozenset({"configure"}),
     ),
     Exemption(
         "schedulers.rows",
-        "makes rows of tables; nothing of it runs on a cluster that is configured",
+        "makes rows of tables; there are none while a cluster is configured",
         frozenset({"configure"}),
     ),
     # Trials.

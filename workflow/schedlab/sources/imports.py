@@ -33,7 +33,7 @@ def closure(
         Names of modules. For a plug-in outside this package, the modules of its own top-level
         package count too.
     skipped : callable
-        Tells whether a module is left out. What only that module imports is left out with it.
+        Tells whether a module is left out. Modules that only this module imports are left out too.
     """
     found: set[str] = set()
     waiting = list(entries)
@@ -52,7 +52,7 @@ def closure(
 
 @cache
 def module_file(module: str) -> Path | None:
-    """Source file of a module; None where the name is not that of a module."""
+    """Source file of a module; None if the name is not the name of a module."""
     first, *rest = module.split(".")
     if first == _ROOT:
         path = PACKAGE.joinpath(*rest)

@@ -60,7 +60,7 @@ _digest = cache(file_digest)
 
 
 class Subject(NamedTuple):
-    """What a job works on, as far as its sources depend on it."""
+    """What a job works on; only the parts on which its sources depend."""
 
     stage: str
     image: str = ""
@@ -79,7 +79,7 @@ def subject(experiment: Any, stage: str, names: Mapping[str, str]) -> Subject:
     stage : str
         The stage.
     names : mapping of str to str
-        Wildcards of the job: `image`, `cluster`, `workload`, `figure`, as far as it has them.
+        Those of the wildcards `image`, `cluster`, `workload` and `figure` that the job has.
     """
     if stage in {"base", "programs", "image"}:
         return Subject(stage, image=names["image"])
@@ -190,7 +190,7 @@ def _programs(image: str) -> list[Path]:
 
 
 def named(paths: Iterable[Path]) -> dict[str, Path]:
-    """Files by their names in records: relative to the checkout where they lie below it."""
+    """Files by their names in records: relative to the checkout if they are in it."""
     return {
         (
             path.relative_to(CHECKOUT) if path.is_relative_to(CHECKOUT) else Path(path.name)

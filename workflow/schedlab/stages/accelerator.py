@@ -1,4 +1,4 @@
-"""Whether hardware virtualisation works here."""
+"""Find out whether hardware virtualisation works on this machine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The base disk that an image is built on."""
+"""Builds the base disk of an image."""
 
 from __future__ import annotations
 

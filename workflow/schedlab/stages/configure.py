@@ -86,7 +86,7 @@ def run_playbook(
     Parameters
     ----------
     outputs : pathlib.Path
-        Terraform's outputs, which the inventory is made from.
+        Terraform's outputs, from which the inventory is made.
     ssh_config : pathlib.Path
         OpenSSH client configuration that knows the nodes.
     variables : dict
@@ -102,7 +102,8 @@ def run_playbook(
     Raises
     ------
     SchedlabError
-        When a task fails (it names task, node and message), the time is up, or a guest is gone.
+        When a task fails (the error names task, node and message), the playbook exceeds `timeout`,
+        or a guest is gone.
     """
     private = scratch / "ansible"
     shutil.rmtree(private, ignore_errors=True)
@@ -165,7 +166,7 @@ def run_playbook(
 
 @contextlib.contextmanager
 def no_child_left() -> Iterator[None]:
-    """End the processes that were started inside when an exception, such as a signal's, leaves it.
+    """End the child processes of the context if an exception, such as a signal's, ends it.
 
     ansible-runner itself ends its ansible-playbook only when a callback tells it to cancel.
     """
@@ -185,7 +186,7 @@ def rendered_file(head: Node, path: str) -> str:
     Raises
     ------
     SchedlabError
-        When there is none, or the head cannot be reached.
+        When the file does not exist, or the head cannot be reached.
     """
     content = head.read(path)
     if content is None:
@@ -220,10 +221,10 @@ def configure(context: Context, cluster_id: str) -> None:
     with open_testbed(
         experiment.libvirt.uri, context.results, f"configure-{cluster_id}", hugepages=hugepages
     ) as testbed:
-        restored = snapshot.restore(testbed, before / "snapshot", cluster=cluster_id)
+        restored = snapshot.restore(testbed, before / "snapshot")
         key = before / "secrets" / "id_ed25519"
         with connect(testbed.scratch, restored["nodes"], key) as nodes:
-            alive = liveness(testbed, cluster_id, nodes, STAGE)
+            alive = liveness(testbed, restored["cluster"], nodes, STAGE)
             wait_until_reachable(nodes, experiment.limits.boot, STAGE, alive=alive)
             addresses = {node["name"]: node["address"] for node in restored["nodes"]}
             scheduler.make_secrets(secrets_folder(folder), addresses)
@@ -248,10 +249,10 @@ def configure(context: Context, cluster_id: str) -> None:
             # Pages that are not written yet must be on the disk before it is saved.
             for node in nodes.values():
                 node.run("sync")
-        memory = resident_mib(emulator_pids(list(cluster.machines()), testbed, cluster_id))
+        memory = resident_mib(emulator_pids(list(cluster.machines()), testbed, restored["cluster"]))
         files = snapshot.save(
             testbed,
-            cluster_id,
+            restored["cluster"],
             restored["nodes"],
             restored["backing"],
             folder / "snapshot",

@@ -99,7 +99,7 @@ def require_running(testbed: Testbed, cluster: str, names: list[str], stage: str
     Raises
     ------
     SchedlabError
-        When a domain does not run; it names the node.
+        When a domain does not run; the error names the node.
     """
     for name in names:
         try:

@@ -1,4 +1,4 @@
-"""Whether a cluster can be measured: its clocks agree, and its scheduler is healthy."""
+"""Check that a cluster can be measured: its clocks agree, and its scheduler is healthy."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def health_gate(scheduler: Scheduler, nodes: dict[str, Node], timeout: float = 2
     Raises
     ------
     SchedlabError
-        When a command still fails after `timeout` seconds; it has the last answer.
+        When a command still fails after `timeout` seconds; the message has the last answer.
     """
     head = head_of(nodes)
     compute = sum(node.role == "compute" for node in nodes.values())

@@ -1,4 +1,4 @@
-"""Images: a base disk with what a scheduler needs."""
+"""Images: a base disk with everything that a scheduler needs."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def files_disk(roles: Sequence[str], programs: Mapping[str, GuestBinaries], scra
 
 @contextmanager
 def image_scratch(context: Context, image: str) -> Iterator[Path]:
-    """Scratch folder of this job: inside namespaces the one it was given, otherwise a new one."""
+    """Scratch folder of this job: the given folder inside namespaces, otherwise a new one."""
     with interruptible():
         if os.environ.get(INSIDE):
             # Packer reaches the guest over the loopback, which is down in a new namespace.

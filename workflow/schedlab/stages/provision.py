@@ -94,7 +94,7 @@ def wait_for_cloud_init(nodes: dict[str, Node], timeout: float) -> None:
     Raises
     ------
     SchedlabError
-        When cloud-init failed on a node; it has cloud-init's own status.
+        When cloud-init failed on a node; the message has cloud-init's own status.
     """
     for node in nodes.values():
         done = node.run("cloud-init status --wait --long", timeout=timeout, check=False)
@@ -193,7 +193,7 @@ def create(
     testbed : Testbed
         The job's testbed.
     toolchain : Toolchain
-        Names Terraform.
+        Has the path of Terraform.
     variables : dict
         The root module's variables.
     limit : float
@@ -244,7 +244,7 @@ def read_back(testbed: Testbed, cluster: str, outputs: dict[str, Any]) -> dict[s
     Raises
     ------
     SchedlabError
-        When a node differs from its declaration; it lists every difference.
+        When a node differs from its declaration; the message lists every difference.
     """
     declared = outputs["declared"]["value"]
     live, mismatches = {}, {}
@@ -258,7 +258,7 @@ def read_back(testbed: Testbed, cluster: str, outputs: dict[str, Any]) -> dict[s
 
 
 def check_guest(node: Node, vcpus: int) -> None:
-    """Check from inside that a guest has the processors it was given."""
+    """Check inside a guest that it has the declared number of processors."""
     seen = int(node.run("nproc").stdout)
     if seen != vcpus:
         raise SchedlabError(
@@ -271,7 +271,7 @@ def check_guest(node: Node, vcpus: int) -> None:
 def check_network_free(testbed: Testbed, cidr: str) -> None:
     """Refuse a network range that another network of the same libvirt or host already uses.
 
-    In an embedded testbed the namespace is new and empty, so there is nothing to collide with.
+    An embedded testbed has a new, empty network namespace, so no other network can overlap.
     """
     done = subprocess.run(
         ["ip", "-json", "route", "show", "root", cidr], capture_output=True, text=True, check=False

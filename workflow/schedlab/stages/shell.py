@@ -25,7 +25,7 @@ def run_with_cluster(
     context : Context
         Experiment and folders.
     cluster, state : str
-        Which cluster, ``provisioned`` or ``configured``.
+        Id of the cluster, and its state ``provisioned`` or ``configured``.
     command : list of str
         The command; if empty, a shell.
     timing : pathlib.Path, optional

@@ -1,4 +1,4 @@
-"""How long the parts of a stage took, for its record."""
+"""Times the parts of a stage, for its record."""
 
 from __future__ import annotations
 

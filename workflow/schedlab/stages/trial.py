@@ -54,33 +54,35 @@ STAGE = "trial"
 DRIVER = "/usr/local/lib/schedlab/schedlab_driver.py"
 PLAN = "/var/lib/schedlab/plan.json"
 TIME_WAS_UP = 3
-"""Exit status of the guest driver when its time was up before all jobs ended."""
+"""Exit status of the guest driver when it reached its time limit before all jobs ended."""
 MOST_SUBMISSIONS = 1000
-"""Submissions that may be under way at one time. A server needs room for as many connections."""
+"""Most submissions under way at one time; a scheduler's server must allow as many connections."""
 COMMAND_MIB = 4
-"""Memory of the head for each submission by a command, MiB: sbatch has 1.6 of its own share."""
+"""Memory of the head that each submission by a command may need, MiB; sbatch needs 1.6."""
 MOST_READY = 200
-"""Submissions that the driver is ready for before the start: threads and open connections."""
+"""Most threads and open connections that the driver prepares before the first submission."""
 HEALTH_AFTER = 60.0
-"""s in which the cluster must be healthy again after its last job: nodes are being cleaned up."""
+"""Time for the cluster to be healthy again after its last job, s; nodes clean up first."""
 
 
 def submissions_at_once(submissions: Sequence[Mapping[str, Any]], memory_mib: int) -> int:
-    """Bound of the submissions that may be under way: open loop, as far as the head's memory goes.
+    """Return how many submissions may be under way at one time.
+
+    The driver is an open loop, so this number is limited only by the head's memory.
 
     Parameters
     ----------
     submissions : sequence of mapping
-        Of the plan; a command is a process, a request only a connection.
+        Submissions of the plan; a command needs a process, a request only a connection.
     memory_mib : int
-        Of the head, MiB.
+        Memory of the head, MiB.
     """
     commands = any(submission["argv"] for submission in submissions)
     return min(MOST_SUBMISSIONS, memory_mib // COMMAND_MIB) if commands else MOST_SUBMISSIONS
 
 
 def most_due(trace: Trace) -> int:
-    """Most jobs that are due within one second; at least 1."""
+    """Return the largest number of jobs that are due within one second; at least 1."""
     arrivals = sorted(job.arrival for job in trace.jobs)
     return max(
         (bisect_right(arrivals, first + 1.0) - place for place, first in enumerate(arrivals)),
@@ -120,9 +122,10 @@ class Trial:
     def run(self) -> None:
         """Run the trial and write its record.
 
-        A guest that dies and the like make the trial invalid, with the reason in its record. What
-        the scheduler does to the jobs, in the time that they have (limits.trial), is the result. A
-        testbed that cannot restore the snapshot, or an interruption, is no result: it raises.
+        A failure during the measurement, such as a guest that dies, makes the trial invalid, with
+        the reason in its record. What the scheduler does to the jobs within their time limit
+        (limits.trial) is the result. A testbed that cannot restore the snapshot, or an
+        interruption, raises an error, and no record is written.
         """
         with self.phases.measure("verify"):
             verify_outputs(self.configured / RECORD)
@@ -150,7 +153,7 @@ class Trial:
                 self.id,
                 hugepages=self.cluster.placement.hugepages,
             ) as testbed,
-            # Before the guests: Prometheus needs 5 s to learn of its targets.
+            # Started before the guests, because Prometheus needs 5 s to learn of its targets.
             self._prometheus() as url,
         ):
             with self.phases.measure("restore"):
@@ -174,7 +177,7 @@ class Trial:
 
     def _measure(self, testbed: Testbed, restored: dict[str, Any], url: str) -> None:
         names = [node["name"] for node in restored["nodes"]]
-        pids = emulator_pids(names, testbed, self.cluster.id)
+        pids = emulator_pids(names, testbed, restored["cluster"])
         key = self.context.provisioned(self.cluster) / "secrets" / "id_ed25519"
         cores = host.host_description()["cores"]
         self.conditions |= {
@@ -196,7 +199,7 @@ class Trial:
         with ExitStack() as stack:
             with measure("reach"):
                 nodes = stack.enter_context(connect(testbed.scratch, restored["nodes"], key))
-                alive = liveness(testbed, self.cluster.id, nodes, STAGE)
+                alive = liveness(testbed, restored["cluster"], nodes, STAGE)
                 limit = self.context.experiment.limits.boot
                 wait_until_reachable(nodes, limit, STAGE, alive=alive)
             head = head_of(nodes)
@@ -208,13 +211,14 @@ class Trial:
             with measure("prepare"):
                 plan = self._plan()
                 head.write(PLAN, json.dumps(plan).encode())
-                wait_for_targets(url)
+                if url:
+                    wait_for_targets(url)
                 self._cost(restored["nodes"], "start")
             before = host.sample(pids)
             self.conditions["start_ns"] = time.time_ns()
             try:
                 with measure("workload"):
-                    status = self._drive(testbed, head, names, len(plan["submissions"]))
+                    status = self._drive(testbed, head, restored, len(plan["submissions"]))
                 self.conditions["end_ns"] = time.time_ns()
                 self.conditions["resident_mib"] = resident_mib(pids)
                 self._host_load(before, host.sample(pids))
@@ -223,25 +227,25 @@ class Trial:
                     self._clock(nodes, "end")
                 with measure("collect"):
                     self.conditions["not_taken"] = collect(self.scheduler, nodes, self.folder)
-                # Only now: what a driver that broke down has left says when it began and ended.
+                # Checked only after collecting, because the records of a failed driver still tell
+                # when it began and ended.
                 self._require_driver(head, status)
             finally:
-                # What was seen of a trial that broke down tells why it did.
+                # Exported even after a failure, because the samples may show its cause.
                 with measure("export"):
                     seconds = (time.time_ns() - self.conditions["start_ns"]) / 1e9 + 2
-                    self.conditions |= {
-                        "observed_seconds": round(seconds, 3),
-                        "scraped": scraped(url, seconds),
-                    }
-                    export_samples(url, seconds, self.folder / "samples.json.gz")
-                    data = self.folder / "prometheus" / "data"
-                    snapshot_block(url, data, self.folder / "prometheus")
-            # Last, for it may run a job: its traces belong in no record of the workload.
+                    self.conditions["observed_seconds"] = round(seconds, 3)
+                    if url:
+                        self._keep_samples(url, seconds)
+            # Checked last: it may run a job, which must not appear in the records of the workload.
             with measure("health"):
                 self._look_again(nodes, all_ended=status == 0)
 
     def _look_again(self, nodes: dict[str, Node], *, all_ended: bool) -> None:
-        """Look at machines and health after the workload; jobs that remain are in health's way."""
+        """Read the machines again and, if all jobs ended, check health after the workload.
+
+        Remaining jobs would occupy the nodes that the health check needs.
+        """
         self.conditions["machine"]["end"] = realised_machines(nodes)
         if all_ended:
             try:
@@ -279,6 +283,10 @@ class Trial:
 
     @contextmanager
     def _prometheus(self) -> Iterator[str]:
+        """Base URL of a Prometheus that scrapes the nodes; empty where monitoring is off."""
+        if not self.cluster.metrics.monitoring:
+            yield ""
+            return
         nodes = snapshot.load_manifest(self.configured / "snapshot")["nodes"]
         targets = [
             (job, node["name"], node["address"], port)
@@ -291,8 +299,14 @@ class Trial:
         with prometheus(executable, self.folder / "prometheus", config) as url:
             yield url
 
+    def _keep_samples(self, url: str, seconds: float) -> None:
+        self.conditions["scraped"] = scraped(url, seconds)
+        export_samples(url, seconds, self.folder / "samples.json.gz")
+        folder = self.folder / "prometheus"
+        snapshot_block(url, folder / "data", folder)
+
     def _cost(self, nodes: list[dict[str, Any]], moment: str) -> None:
-        """Read the daemons' cumulative processor time and memory, apart from the scrapes."""
+        """Read the daemons' cumulative processor time and memory; scrapes are separate."""
         port = self.scheduler.cost_port
         samples = {node["name"]: read_exporter(node["address"], port) for node in nodes}
         for name, cost_of in (
@@ -302,8 +316,8 @@ class Trial:
             found = {node: cost_of(read) for node, read in samples.items()}
             self.conditions.setdefault(name, {})[moment] = found
 
-    def _drive(self, testbed: Testbed, head: Node, names: list[str], total: int) -> int:
-        """Run the guest driver; return its exit status, 0 when all jobs ended in their time."""
+    def _drive(self, testbed: Testbed, head: Node, restored: Mapping[str, Any], total: int) -> int:
+        """Run the guest driver; return its exit status, 0 if all jobs ended within the limit."""
         limit = self.context.experiment.limits.trial
         command = f"python3 -u {DRIVER} --plan {PLAN} --output {OUTPUT} --timeout {limit:g}"
         with (self.folder / "driver.log").open("w") as errors:
@@ -311,12 +325,13 @@ class Trial:
                 head.command(command), stdout=subprocess.PIPE, stderr=errors, text=True
             )
         failure: list[SchedlabError] = []
+        names = [node["name"] for node in restored["nodes"]]
 
         def watch() -> None:
             deadline = time.monotonic() + limit + 60
             while process.poll() is None:
                 try:
-                    require_running(testbed, self.cluster.id, names, STAGE)
+                    require_running(testbed, restored["cluster"], names, STAGE)
                     if time.monotonic() > deadline:
                         raise SchedlabError("the driver did not end", stage=STAGE, node=head.name)
                 except SchedlabError as error:
@@ -348,7 +363,7 @@ class Trial:
         return status
 
     def _require_driver(self, head: Node, status: int) -> None:
-        """Refuse the result of a driver that broke down."""
+        """Raise an error if the driver failed."""
         log = self.folder / "driver.log"
         if status not in (0, TIME_WAS_UP):
             raise SchedlabError(
@@ -359,8 +374,8 @@ class Trial:
             )
 
     def _keep_consoles(self, testbed: Testbed) -> None:
-        """Keep the guests' console output since the restore, where there is any."""
-        for log in sorted((testbed.scratch / self.cluster.id).glob("*.console.log")):
+        """Keep the guests' console output since the restore, if there is any."""
+        for log in sorted(testbed.scratch.glob("*/*.console.log")):
             if log.stat().st_size:
                 (self.folder / "console").mkdir(exist_ok=True)
                 shutil.copyfile(log, self.folder / "console" / log.name)

@@ -24,9 +24,10 @@ from schedlab.tables.trial_rows import read_trial, to_pandas
 LEFT_OUT, STOPPED = b"left_out", b"stopped"
 """Keys of the metadata of trials.parquet."""
 _ROWS = 1 << 20
-"""Rows that a table may have whatever its size."""
+"""Number of rows that a table of any size may have."""
 _DENSEST = 64
-"""Rows, and unpacked bytes of large tables, for each byte of a file: what is denser is a bomb."""
+"""Most rows, and most unpacked bytes of large tables, for each byte of a file. A file with more is
+refused, because it could fill the memory."""
 _BYTES = 256 << 20
 
 
@@ -57,7 +58,7 @@ def build_tables(
     Raises
     ------
     SchedlabError
-        Names the trial whose records cannot be read.
+        When records cannot be read; the message names the trial.
     """
     output.mkdir(parents=True, exist_ok=True)
     jobs, trials, stopped = [], [], []
@@ -99,7 +100,7 @@ def load_tables(folder: Path) -> Tables:
     Raises
     ------
     SchedlabError
-        When one is missing or has the schema of another version.
+        When a table is missing or has the schema of another version.
     """
     return Tables(*(_load(folder / f"{name}.parquet") for name in Tables._fields))
 
@@ -146,7 +147,7 @@ def _opened(path: Path) -> Iterator[pq.ParquetFile]:
                     f"{path} has schema {version!r}, expected {VERSION!r}", remedy=_REMEDY
                 )
             if not file.schema_arrow.equals(expected):
-                raise SchedlabError(f"{path} has not the columns of {VERSION!r}", remedy=_REMEDY)
+                raise SchedlabError(f"{path} lacks columns of {VERSION!r}", remedy=_REMEDY)
             _bounded(path, file.metadata)
             yield file
     except (OSError, pa.ArrowException) as error:

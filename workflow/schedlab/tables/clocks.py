@@ -1,7 +1,7 @@
 """Guests' clocks on one time line: nanoseconds since the trial's start, as the controller saw it.
 
-The offset of a guest's clock to the controller's is measured before and after the workload; in
-between it is taken to change linearly, which is what a constant difference in frequency does.
+The offset of a guest's clock to the controller's is measured before and after the workload. In
+between it is assumed to change linearly, which follows from a constant difference in frequency.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ class NodeClock:
 def node_clocks(conditions: Mapping[str, Any]) -> dict[str, NodeClock]:
     """Clocks of the nodes from a trial record's conditions; nodes never measured are left out.
 
-    Records made before each measurement kept its own instant (``at_ns``) have in its place the
-    trial's start and the end of the workload: the one a little late, the other early.
+    Older records do not have each measurement's own instant (``at_ns``). For them the trial's start
+    (a little late) and the end of the workload (a little early) are used.
     """
     start = int(conditions.get("start_ns", 0))
     end = int(conditions.get("end_ns", start))

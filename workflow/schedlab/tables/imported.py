@@ -1,4 +1,4 @@
-"""Imports are read once before anything is made of them: one that cannot be is left out by name."""
+"""Reads every import once before tables are made, so that unreadable imports are left out."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from schedlab.tables.trial_rows import read_trial
 def sound_origins(results: Path, experiment: Experiment) -> Origins:
     """Origins of a results folder whose trials can be read to the end.
 
-    Imports come from others: their records, samples and rows may have another shape. The results'
-    own trials are not checked here: what is wrong with them is an error.
+    Imports come from others, so their records, samples and rows may have another form. The results'
+    own trials are not checked here, because a fault in them is an error.
     """
     found = origins(results, experiment)
     sound = found.sound[:1]
@@ -39,7 +39,7 @@ def sound_origins(results: Path, experiment: Experiment) -> Origins:
 
 
 def packed_outputs(record: Path) -> list[str]:
-    """Outputs of an imported record that are there: a bundle has no blocks and no consoles."""
+    """Outputs of an imported record that exist; a bundle has no blocks and no consoles."""
     names = load_record(record)["outputs"]
     return [name for name in names if inside(record.parent, name).exists()]
 

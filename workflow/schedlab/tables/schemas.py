@@ -28,7 +28,7 @@ trials say whether payloads ran, and what bounded the submissions under way.
 Version 6: trials know their block, and what others took of the host meanwhile.
 """
 
-# The same few strings over millions of rows.
+# Millions of rows repeat a few strings, so they are stored once, in a dictionary.
 _WORD = pa.dictionary(pa.int32(), pa.string())
 _INSTANTS_OF_RANKS = pa.list_(pa.int64())
 
@@ -239,9 +239,13 @@ METRICS = (
     Column("wait_median_s", _F, "s", "started - intended"),
     Column("wait_p99_s", _F, "s", "started - intended; only from 100 jobs"),
     Column("wait_max_s", _F, "s", "started - intended"),
+    Column("submission_mean_s", _F, "s", "accepted - submit"),
     Column("submission_median_s", _F, "s", "accepted - submit"),
+    Column("scheduling_mean_s", _F, "s", "allocated - accepted"),
     Column("scheduling_median_s", _F, "s", "allocated - accepted"),
+    Column("launch_mean_s", _F, "s", "started - allocated"),
     Column("launch_median_s", _F, "s", "started - allocated"),
+    Column("completion_mean_s", _F, "s", "completed - finished"),
     Column("completion_median_s", _F, "s", "completed - finished"),
     Column("turnaround_mean_s", _F, "s", "finished - intended"),
     Column("turnaround_median_s", _F, "s", "finished - intended"),
@@ -251,6 +255,7 @@ METRICS = (
     Column("launch_skew_median_s", _F, "s", "over jobs of more than one rank"),
     Column("launch_skew_max_s", _F, "s", "over jobs of more than one rank"),
     Column("fairness_jain", _F, "1", "Jain's index over users of mean bounded slowdown"),
+    Column("lateness_mean_s", _F, "s", "submit - intended"),
     Column("lateness_median_s", _F, "s", "submit - intended"),
     Column("lateness_p99_s", _F, "s", "submit - intended; only from 100 jobs"),
     Column("lateness_max_s", _F, "s", "submit - intended"),

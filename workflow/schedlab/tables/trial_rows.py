@@ -1,4 +1,4 @@
-"""Rows of one trial, from the records that it left behind."""
+"""Rows of one trial, from its records."""
 
 from __future__ import annotations
 
@@ -84,12 +84,12 @@ def read_trial(folder: Path, origin: str = "") -> TrialRows:
     folder : pathlib.Path
         The trial's.
     origin : str
-        Name of the import that it belongs to; its ids carry it in front.
+        Name of the import to which the trial belongs; its ids begin with this name.
 
     Raises
     ------
     SchedlabError
-        When a file has not the form in which a trial leaves it.
+        When a file does not have the form in which a trial writes it.
     """
     with foreign(folder, f"remove {folder / 'record.json'} and run the trial again"):
         return _read_trial(folder, origin)
@@ -164,7 +164,7 @@ def _read_trial(folder: Path, origin: str) -> TrialRows:
 
 
 def _costs(conditions: Mapping[str, Any], scheduler: Scheduler) -> list[dict[str, Any]]:
-    """Costs of the scheduler's daemons, by their units where there are any."""
+    """Costs of the scheduler's daemons, by unit if they have units, otherwise by process."""
     processes, units = conditions.get("daemon_cost", {}), conditions.get("unit_cost", {})
     return daemon_costs(
         processes.get("start", {}),
@@ -251,7 +251,7 @@ def _job_rows(
     for row in rows:
         job = jobs[row["job"]]
         if row.get("intended") is None and began is not None:
-            # Due, too, is a job that the driver never came to.
+            # A job that the driver never submitted was due all the same.
             row["intended"] = int(began) + round(job.arrival * 1e9)
             row["intended_source"] = "driver: plan (1 ns)"
         for name in TIMESTAMPS:
@@ -273,7 +273,7 @@ def _job_rows(
 
 
 def _stamps(folder: Path, clocks: Mapping[str, NodeClock]) -> Iterator[dict[str, Any]]:
-    """Payload stamps, brought from each node's clock to the head's."""
+    """Payload stamps, converted from each node's clock to the head's."""
     path = folder / "stamps.jsonl"
     head = clocks["head"]
     for stamp in json_lines(path):
@@ -321,25 +321,25 @@ def _conditions(record: Mapping[str, Any], clocks: Mapping[str, NodeClock]) -> d
 
 
 def _same_jobs(trace: Trace) -> str:
-    """Digest that traces of equal jobs for equal machines share, whatever their names and seeds."""
+    """Digest of the jobs and the machine's size, without the trace's name and seed."""
     content = trace.to_dict()
     return digest({key: content[key] for key in ("machine", "scale", "jobs")})
 
 
 def _same_host(host: Mapping[str, Any]) -> str | None:
-    """Digest of what describes a host, not of its load; None where nothing was recorded."""
+    """Digest of a host's description without its load; None if nothing was recorded."""
     known = {name: host[name] for name in _HOST if host.get(name) is not None}
     return digest(known) if known else None
 
 
 def _largest_s(nanoseconds: Iterable[int]) -> float | None:
-    """Largest of some durations, in s; None of none."""
+    """Largest of some durations, in s; None without durations."""
     largest = max(nanoseconds, default=None)
     return None if largest is None else largest / 1e9
 
 
 def _json(path: Path) -> dict[str, Any]:
-    """Content of a JSON file, empty where a broken trial left none or a part of one."""
+    """Content of a JSON file; empty if a failed trial wrote none, or only a part of it."""
     try:
         content = read_json(path)
     except (FileNotFoundError, ValueError):

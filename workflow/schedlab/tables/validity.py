@@ -1,8 +1,8 @@
 """Whether a trial's measurement can be believed: checks with value, limit and verdict.
 
-Judged is the measurement alone: the machine, clocks, driver, host, guests, monitoring. What the
-scheduler did to the jobs is the result, whatever it is. A check of the whole trial makes it
-invalid; a check of a measure withholds that measure from the trial's row, and nothing else.
+The checks judge only the measurement: machine, clocks, driver, host, guests, monitoring. What the
+scheduler did to the jobs is the result, and is never judged. A failed check of the whole trial
+makes the trial invalid; a failed check of a measure only removes that measure from the trial's row.
 """
 
 from __future__ import annotations
@@ -18,30 +18,30 @@ from schedlab.tables.clocks import NodeClock
 from schedlab.tables.schemas import FAILED, PASSED, UNKNOWN
 
 LATE_PART = 0.05
-"""Largest lateness of the driver as a part of what is measured. The lateness is inside of it: at
-5 % it is half of the 10 % difference that comparisons are to find."""
+"""Largest lateness of the driver as a part of a measure that includes the lateness. 5 % is half of
+the 10 % difference that comparisons should find."""
 LATE_FLOOR = 0.010
 """s. Lateness below this never withholds a measure: a process cannot be started in less than some
 milliseconds, and a wait that short is one of the client, not of the scheduler."""
 CLOCK_PART = 0.10
-"""Largest error of a difference between two nodes' clocks as a part of what is measured: the
-error may have the same sign in every trial, so no repetition shows it."""
+"""Largest error of a difference between two nodes' clocks as a part of a measure. The error may
+have the same sign in every trial, so repetitions do not show it."""
 OTHERS_PART = 0.10
-"""Largest part of the host's processor time that others may take, the hypervisor's steal among
-them. A part p makes what needs all the cores 1 / (1 - p) times as long: 11 % at this limit, as much
-as the difference that comparisons are to find."""
+"""Largest part of the host's processor time that others may take, including the hypervisor's
+steal. A part p makes work on all cores 1 / (1 - p) times as long, 11 % longer at this limit, which
+is about the difference that comparisons should find."""
 STALL_PART = 0.01
 """Largest part of the workload in which every runnable task of the host waited for memory."""
 SWAP_BYTES = 16 * 2**20
-"""Bytes that the host may swap out and in during the workload: some idle pages of others. A page of
-a guest that comes back from a disk takes milliseconds in which its processor stands still."""
+"""Bytes that the host may swap out and in during the workload, enough for some idle pages of other
+programs. To read a guest's page back from disk stops the guest's processor for milliseconds."""
 SCRAPED_PART = 0.5
-"""Least part of the scrapes that succeeded, on every target. Costs are from counters that are read
-apart from the scrapes, so what is lost between two samples is the shape of a curve."""
+"""Least part of the scrapes that must succeed on every target. Costs come from counters that are
+read separately, so a lost sample only makes the curve over time less exact."""
 MEMORY_PART = 0.80
 """Least part of the declared memory that a guest's kernel reports: it keeps some for itself."""
 RESOLUTION_NS = 1_000_000
-"""Coarsest clock that instants come from (a scheduler's own log, 1 ms), for the order check."""
+"""Coarsest resolution of an instant (a scheduler's own log, 1 ms), for the order check."""
 
 _ORDER = ("submit", "allocated", "started", "finished", "completed")
 _WAITS = ("wait_mean_s", "wait_median_s", "wait_p99_s", "wait_max_s")
@@ -51,14 +51,14 @@ _SPANS = ("makespan_s", "throughput_jobs_per_s", "throughput_busy_jobs_per_s", "
           "fragmentation")  # fmt: skip
 
 LATE = {"wait_median_s": _WAITS, "turnaround_median_s": _WHOLE, "makespan_s": _SPANS}
-"""What the driver's lateness is compared with -> the metrics that it is part of."""
+"""Measure with which the driver's lateness is compared -> metrics that include the lateness."""
 ACROSS = {
     **LATE,
     "launch_median_s": ("launch_median_s",),
     "completion_median_s": ("completion_median_s",),
     "launch_skew_median_s": ("launch_skew_median_s", "launch_skew_max_s"),
 }
-"""What an error of the clocks is compared with -> metrics made of instants of two nodes."""
+"""Measure with which an error of the clocks is compared -> metrics from instants of two nodes."""
 
 
 @dataclass(frozen=True)
@@ -70,15 +70,16 @@ class Check:
     name : str
         What was checked.
     value, limit : float or None
-        What was found, and what it may be at most; None where it was not measured.
+        Value found, and largest allowed value; None if it was not measured.
     unit : str
-        Of both; `1` for counts and ratios.
+        Unit of both; `1` for counts and ratios.
     verdict : str
         `PASSED`, `FAILED` or `UNKNOWN`.
     reason : str
         What is wrong, for people; empty unless it failed.
     withholds : tuple of str
-        Columns of the trials table that are left out when it fails; empty: the whole trial.
+        Columns of the trials table that are left out if the check fails; empty for a check of the
+        whole trial.
     """
 
     name: str
@@ -102,7 +103,7 @@ def at_most(
     reason: str,
     withholds: Sequence[str] = (),
 ) -> Check:
-    """Check that a value is not above its limit; one that is unknown neither passes nor fails."""
+    """Check that a value is not above its limit; an unknown value neither passes nor fails."""
     if value is None:
         return Check(name, None, limit, unit, UNKNOWN, "", tuple(withholds))
     failed = value > limit
@@ -111,7 +112,7 @@ def at_most(
 
 
 def counted(name: str, found: Sequence[str] | None) -> Check:
-    """Check that nothing of a kind was found; None: nobody looked."""
+    """Check that no fault was found; None means that it is unknown."""
     number = None if found is None else float(len(found))
     return at_most(name, number, 0.0, "1", "; ".join(found or ()))
 
@@ -139,19 +140,20 @@ def trial_checks(
     clocks : mapping
         Of the nodes.
     daemons : sequence of str
-        The scheduler's daemons that died or started again. That is the scheduler's doing, and so
-        is what could not be asked of it afterwards.
+        The scheduler's daemons that died or started again. This is the scheduler's own failure, so
+        failed health checks and missing records afterwards do not count against the measurement.
     gang : bool
         Whether all ranks of a job start together.
     payload : bool
-        Whether jobs run their payload, which stamps.
+        Whether jobs run their payload, which writes stamps.
     """
     conditions = record["conditions"]
     health, not_taken = conditions.get("health", {}).get("after"), conditions.get("not_taken")
     broken = list(record["verdict"]["reasons"])
 
     def none_if_broken(found: list[str]) -> list[str] | None:
-        # A trial that broke down has said so: what it did not leave is no second reason.
+        # A failure of the testbed is one reason. Records that are missing because of it are not
+        # another one.
         return None if broken else found
 
     return [
@@ -206,12 +208,12 @@ def instants_in_order(jobs: pd.DataFrame, clocks: Mapping[str, NodeClock], *, ga
 
 
 def measure_checks(metrics: Mapping[str, Any], uncertainty: float | None) -> list[Check]:
-    """Checks of single measures: the driver's lateness and the clocks against what is measured.
+    """Checks of single measures: the driver's lateness and the clocks' error against each measure.
 
     Parameters
     ----------
     metrics : mapping
-        Of the trial.
+        Metrics of the trial.
     uncertainty : float or None
         Largest uncertainty of a node's clock, s. An interval between instants of two nodes has
         twice that.

@@ -1,6 +1,6 @@
 """Trials with their verdict, outcome and checks, for people and for programs (``schedlab trials``).
 
-Read from the trials' own folders, so it tells of a campaign that still runs.
+They are read from the trials' own folders, so the command also works while a campaign runs.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def verdicts(sources: Iterable[Origin]) -> dict[str, Any]:
 
 
 def as_text(found: dict[str, Any], width: int = 100) -> str:
-    """Verdicts for people: a line a trial, below it what was out of the ordinary."""
+    """Verdicts as text: one line for each trial, and below it what was unusual."""
     trials = found["trials"]
     place = max((len(row["trial"]) for row in trials), default=0)
     lines = [line for row in trials for line in _trial(row, place, width)]

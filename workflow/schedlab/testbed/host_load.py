@@ -39,7 +39,7 @@ def host_boot() -> str:
 
 
 def pressure() -> dict[str, float]:
-    """Cumulative stall times by resource in seconds (Linux PSI); empty where it is off."""
+    """Cumulative stall times by resource in seconds (Linux PSI); empty if PSI is off."""
     result = {}
     for path in sorted(Path("/proc/pressure").glob("*")) if Path("/proc/pressure").is_dir() else []:
         try:

@@ -19,12 +19,12 @@ def reap(results: Path) -> list[str]:
     if system_libvirt_answers():
         import libvirt
 
-        from schedlab.testbed.session import checkout_identity, ignore_error, remove_objects
+        from schedlab.testbed.session import identity_of, ignore_error, remove_objects
 
         libvirt.registerErrorHandler(ignore_error, None)
         connection = libvirt.open("qemu:///system")
         try:
-            removed += remove_objects(connection, checkout_identity(results))
+            removed += remove_objects(connection, identity_of(results))
         finally:
             connection.close()
     for name in removed:

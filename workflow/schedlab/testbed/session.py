@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import libvirt
 
+from schedlab import paths
 from schedlab.errors import SchedlabError
 from schedlab.testbed import embedded, supervisor
 from schedlab.toolchain.cache import Cache
@@ -31,7 +33,7 @@ class Testbed:
     scratch : pathlib.Path
         Folder for throw-away files, removed at the end of the job.
     identity : str
-        Eight hexadecimal digits of the checkout; part of every libvirt name.
+        Eight hexadecimal digits of the results; part of every libvirt name.
     """
 
     connection: libvirt.virConnect
@@ -48,9 +50,27 @@ class Testbed:
         return f"schedlab-{self.identity}-{cluster}"
 
 
-def checkout_identity(results: Path) -> str:
-    """Eight hexadecimal digits that distinguish this checkout from others on the machine."""
-    return hashlib.sha256(str(results.resolve()).encode()).hexdigest()[:8]
+def identity_of(results: Path, *, keep: bool = False) -> str:
+    """Eight hexadecimal digits that distinguish the machines of these results from all others.
+
+    They are made from the folder's path, and kept in the folder: libvirt restores machines only
+    under the name that they were saved under, also when the folder was moved since.
+
+    Parameters
+    ----------
+    results : pathlib.Path
+        The results folder.
+    keep : bool
+        Write the identity into the folder if it has none.
+    """
+    path = results / paths.IDENTITY
+    kept = path.read_text(errors="replace").strip() if path.is_file() else ""
+    if re.fullmatch("[0-9a-f]{8}", kept):
+        return kept
+    identity = hashlib.sha256(str(results.resolve()).encode()).hexdigest()[:8]
+    if keep:
+        path.write_text(f"{identity}\n")
+    return identity
 
 
 def domain_pid(domain: str, run: Path = Path("/run/libvirt/qemu")) -> int:
@@ -125,14 +145,14 @@ def open_testbed(
     uri : str
         ``libvirt.uri`` of the configuration.
     results : pathlib.Path
-        The results folder; it has the scratch folders, and its path gives the identity.
+        The results folder; it has the scratch folders and the identity.
     name : str
         A short name of the job.
     hugepages : bool
         Whether guests may have huge pages.
     """
     libvirt.registerErrorHandler(ignore_error, None)
-    identity = checkout_identity(results)
+    identity = identity_of(results, keep=True)
     with contextlib.ExitStack() as stack:
         stack.enter_context(supervisor.interruptible())
         if os.environ.get(supervisor.INSIDE) == "embedded":

@@ -217,12 +217,12 @@ def _renamed_network(testbed: Testbed, cluster: str, xml: str) -> str:
     return ElementTree.tostring(root, encoding="unicode")
 
 
-def restore(
-    testbed: Testbed, folder: Path, *, cluster: str | None = None, paused: bool = False
-) -> dict[str, Any]:
+def restore(testbed: Testbed, folder: Path, *, paused: bool = False) -> dict[str, Any]:
     """Restore a cluster onto throw-away overlays in the job's scratch folder.
 
-    The snapshot's own files are only read.
+    The snapshot's own files are only read. The machines get the names that they were saved under,
+    because libvirt restores no memory under another name: clusters that are configured on the same
+    provisioned machines run under the id of these, one cluster at a time.
 
     Parameters
     ----------
@@ -230,21 +230,19 @@ def restore(
         The job's testbed.
     folder : pathlib.Path
         Snapshot folder.
-    cluster : str, optional
-        Id that the restored cluster gets; by default that under which it was saved. Several
-        clusters are made from one provisioned snapshot.
     paused : bool
         Leave the nodes paused. Nodes that boot are then paused before their first instruction.
 
     Returns
     -------
     dict
-        ``nodes`` (the manifest's), ``backing`` (each overlay's backing file), ``seconds`` that the
-        restore took, ``resume_skew_ns`` between the first and the last node's resume.
+        ``cluster`` (the id that the machines run under), ``nodes`` (the manifest's), ``backing``
+        (each overlay's backing file), ``seconds`` that the restore took, ``resume_skew_ns`` between
+        the first and the last node's resume.
     """
     start = time.monotonic()
     manifest = load_manifest(folder)
-    cluster = cluster or str(manifest["cluster"])
+    cluster = str(manifest["cluster"])
     scratch = testbed.scratch / cluster
     scratch.mkdir(parents=True, exist_ok=True)
     connection = testbed.connection

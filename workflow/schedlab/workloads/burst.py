@@ -15,7 +15,8 @@ from schedlab.workloads.trace import Job, Machine
 class Burst(Workload):
     """`jobs` one-processor jobs that all arrive at 0 s; with runtime 0 they are no-ops.
 
-    It measures the scheduler's own rate: between submission and end there is only its work.
+    It measures the scheduler's own rate: jobs need only the scheduler's work from submission to
+    end.
     """
 
     kind: Literal["burst"] = "burst"

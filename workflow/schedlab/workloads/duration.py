@@ -15,7 +15,7 @@ class Bound(NamedTuple):
 
 
 def earliest_end(trace: Trace) -> Bound:
-    """The largest of three lower bounds of the makespan.
+    """Return the largest of three lower bounds of the makespan.
 
     1. No job ends before its arrival plus its runtime.
     2. The jobs that arrive at or after an instant need, from then on, at least their
@@ -27,7 +27,7 @@ def earliest_end(trace: Trace) -> Bound:
     machine = trace.machine
     last = max(trace.jobs, key=lambda job: job.arrival + job.runtime)
     work = ranks = 0.0
-    by_work = by_ranks = (0.0, 0.0)  # the bound, and the instant that it is counted from
+    by_work = by_ranks = (0.0, 0.0)  # the bound, and the instant from which it is counted
     for job in reversed(trace.jobs):
         work += job.cores * job.runtime
         by_work = max(by_work, (job.arrival + work / machine.cores, job.arrival))

@@ -1,4 +1,4 @@
-"""What a workload kind is, and the register of all kinds.
+"""Base class of workload kinds, and the register of all kinds.
 
 A kind is one pydantic model in one module of this package. Its fields are the parameters that a
 user writes in the experiment, and its `jobs_of` makes the jobs of the neutral trace. The package
@@ -27,7 +27,7 @@ Name = Annotated[
 
 @dataclass(frozen=True)
 class Problem:
-    """Something wrong with a parameter that a check of its type alone does not find.
+    """A fault of a parameter that its type alone does not show.
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ class Workload(BaseModel, ABC):
         return []
 
     def problems(self, machines: list[Machine], root: Path) -> list[Problem]:
-        """What is wrong with the parameters given the machines of the experiment."""
+        """Return the faults of the parameters on the machines of the experiment."""
         return []
 
     def generate(self, machine: Machine, seed: int, root: Path | None = None) -> Trace:
@@ -136,7 +136,7 @@ def register(kind: type[_W]) -> type[_W]:
     """
     name = kind.model_fields["kind"].default
     if not isinstance(name, str) or name in KINDS:
-        raise ValueError(f"{kind.__name__}: kind {name!r} is no name, or is taken")
+        raise ValueError(f"{kind.__name__}: kind {name!r} is not a name, or is taken")
     KINDS[name] = kind
     return kind
 

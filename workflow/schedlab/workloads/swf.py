@@ -18,14 +18,14 @@ from schedlab.workloads.archive.swf_file import SwfJob, machine_size
 from schedlab.workloads.registry import LONGEST, Problem, Workload, register
 from schedlab.workloads.trace import BOUNDED_SLOWDOWN_THRESHOLD, Job, Machine
 
-# Added to the scaled limit of every job (s). A launch takes seconds on an emulated guest; they do
-# not scale with the trace, and must not make a job exceed its limit.
+# Added to the scaled limit of every job (s). A launch takes seconds on an emulated guest; this time
+# does not scale with the trace, and must not make a job exceed its limit.
 _GRACE = 60.0
 
 
 @dataclass(frozen=True)
 class _Slice:
-    """Usable jobs in order of submission, and why others before them were left out."""
+    """Usable jobs in order of submission, and why jobs before the last of them were left out."""
 
     records: list[SwfJob]
     dropped: Counter[str]
@@ -71,7 +71,7 @@ class Swf(Workload):
         return [Path(self.file)]
 
     def _slice(self, path: Path) -> _Slice:
-        # Only who reads a trace needs numpy, whose import takes a tenth of a second.
+        # Imported here because numpy takes a tenth of a second and only reading a trace needs it.
         from schedlab.workloads.archive.swf_table import read_table
 
         table = read_table(path)
@@ -131,7 +131,7 @@ class Swf(Workload):
         return sorted(jobs, key=lambda job: (job.arrival, job.job))
 
     def scale_of(self, machine: Machine, root: Path) -> dict[str, Any]:
-        """What was scaled, rounded and left out."""
+        """Return what was scaled, rounded and left out."""
         path = root / self.file
         size = self._size(path)
         chosen = self._slice(path)

@@ -43,11 +43,10 @@ class Machine:
         return self.nodes * self.cpus_per_node
 
     def shape(self, cores: int) -> tuple[int, int]:
-        """Nodes and processors per node of a job of so many processors.
+        """Return the nodes, and processors on each, of a job of `cores` processors.
 
-        Jobs are rigid and use the same number of processors on each of their nodes, on as few
-        nodes as hold them, so the product can exceed `cores`: 3 processors on nodes of 2 become
-        2 nodes of 2.
+        A job is rigid: it uses as few nodes as possible, and the same number of processors on each.
+        So the product can exceed `cores`: 3 processors on nodes of 2 become 2 nodes of 2.
 
         Parameters
         ----------
@@ -85,7 +84,7 @@ class Job:
     cpus : int
         Processors on each node.
     runtime : float
-        What the payload sleeps or spins, seconds.
+        Time that the payload sleeps or spins, seconds.
     user : str
         Neutral user, for fairness; not an account of the guests.
     priority : int
@@ -148,7 +147,7 @@ class Trace:
             )
 
     def _problems(self) -> list[str]:
-        """List everything that no scheduler could run or no table could hold."""
+        """List faults with which no scheduler could run the trace or no table could hold it."""
         found = []
         if not self.jobs:
             found.append("it has no jobs")

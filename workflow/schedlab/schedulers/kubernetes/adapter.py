@@ -37,7 +37,7 @@ class Kubernetes(KubernetesBase):
     )
 
     def body(self, name: str, job: Job, stamps: str = STAMPS) -> dict[str, Any]:
-        """Indexed Job, a completion for each rank, without a second attempt."""
+        """Return an Indexed Job: one completion for each rank, and no second attempt."""
         return {
             "apiVersion": "batch/v1",
             "kind": "Job",
@@ -52,7 +52,7 @@ class Kubernetes(KubernetesBase):
         }
 
     def arguments(self, settings: Mapping[str, str]) -> dict[str, list[str]]:
-        """Also who may read the scheduler's metrics: everybody, as it knows no clients."""
+        """Add that everybody may read the scheduler's metrics, as it authenticates no clients."""
         found = super().arguments(settings)
         paths = "/healthz,/readyz,/livez,/metrics"
         found["kube-scheduler"] += [f"--authorization-always-allow-paths={paths}"]
@@ -64,8 +64,8 @@ class Kubernetes(KubernetesBase):
             "gang": "no: each rank is scheduled by itself, as its node becomes free; a job counts"
             " as allocated with its last rank, when others may already run (launch latency < 0)",
             "scheduling period": "none: a queue of pods, each tried at once, and again when"
-            " something was freed (back-off 1 to 10 s); the job controller takes ends of pods"
-            " together for 1 s",
+            " something was freed (back-off 1 to 10 s); the job controller handles the ends of pods"
+            " within 1 s together",
             "back-fill": "without reservation: any pod that fits starts, so large jobs can starve",
             "priority": "none: all pods have priority 0, first come first tried",
             "preemption": "on by default, without effect at equal priorities",

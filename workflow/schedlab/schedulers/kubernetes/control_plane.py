@@ -1,7 +1,7 @@
 """What schedulers on Kubernetes have in common.
 
-Submission by the API, instants from the API server's audit log: fields of pods and Jobs are
-precise to 1 s, the audit log to 1 us.
+Jobs are submitted by the API. Instants come from the API server's audit log, which is precise to
+1 us; fields of pods and Jobs are precise to 1 s only.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ API = {
     "key": "/etc/kubernetes/driver/client.key",
     "authority": "/etc/kubernetes/pki/ca.crt",
     "answer": {"id": "metadata.name", "message": ["message"]},
-    # Names are the driver's own, and taken only once.
+    # The driver chooses the names, and the API server refuses a second object of the same name.
     "repeat": True,
 }
-"""The API server, seen from the head, and as whom the driver and the checks go there."""
+"""The API server's address on the head, and the credentials of the driver and the checks."""
 HEALTH_STAMPS = "/var/lib/schedlab/health.txt"
-"""Stamps of the health check's job, which is none of the trial's."""
+"""Stamps of the health check's job, kept apart from those of the trial's jobs."""
 
 _UNITS = "/etc/systemd/system"
 _CLIENT = ["python3", "/usr/local/lib/schedlab/schedlab_kubernetes.py", f"--api={json.dumps(API)}"]
@@ -57,7 +57,7 @@ def client_settings(
     Parameters
     ----------
     scheduler, controller : tuple of str, int and int
-        Program, its own default of requests per second, and of requests at once.
+        Program, and its built-in defaults of requests per second and of requests at once.
     """
     found = {}
     for kind, (program, qps, burst) in (("scheduler", scheduler), ("controller", controller)):
@@ -85,32 +85,32 @@ class KubernetesBase(Scheduler):
     image: ClassVar[str] = "kubernetes"
     cost_port: ClassVar[int] = 9101
     kind: ClassVar[JobKind]
-    """Kind of the Jobs."""
+    """Kind of the Jobs that this scheduler is given."""
     networks: ClassVar[Mapping[str, str]] = {SERVICE_NETWORK: "Kubernetes' services"}
     version: ClassVar[str]
     """Version of their API group."""
     index: ClassVar[str]
     """Environment variable with a pod's rank, which the kubelet puts into the arguments."""
     controllers: ClassVar[tuple[str, ...]]
-    """Scheduler and controller of the Jobs."""
+    """Names of the scheduler's and the controller's programs."""
     metrics: ClassVar[str]
     """URL of the scheduler's metrics on the head."""
     metric_prefixes: ClassVar[tuple[str, ...]] = ("scheduler_",)
-    """Beginnings of the names of those metrics that are counters of the scheduler."""
+    """Prefixes of the names of metrics that are recorded as the scheduler's counters."""
     units: ClassVar[tuple[str, ...]] = ("etcd", "kube-apiserver", "kube-controller-manager")
     """Units that the role kubernetes starts on the head."""
     versioned: ClassVar[tuple[str, ...]] = ()
-    """Programs that are asked for their version beside those of every control plane."""
+    """Programs, beyond those of every control plane, whose version is recorded."""
     versions: ClassVar[Mapping[str, str]] = {
         "etcd": r"etcd Version:\s*(\S+)",
         "runc": r"runc version\s*(\S+)",
     }
-    """What is shown with its version -> regular expression of it in the programs' answers."""
+    """Program -> regular expression that finds its version in the record of versions."""
     configuration: ClassVar[Mapping[str, str]] = {}
 
     @abstractmethod
     def body(self, name: str, job: Job, stamps: str = STAMPS) -> dict[str, Any]:
-        """Object that is created for a job."""
+        """Return the API object that is created for a job."""
 
     def translate(self, job: Job, trace: Trace) -> Submission:
         """One request that creates one object, whose name is the native id.
@@ -126,7 +126,7 @@ class KubernetesBase(Scheduler):
         return Submission(job=job.job, arrival=job.arrival, request=request)
 
     def read_back(self, submission: Mapping[str, Any]) -> Request:
-        """Pods, and what each asks for, in the object of the request."""
+        """Return the number of pods, and what each asks for, from the object in the request."""
         spec = submission["request"]["body"]["spec"]
         task = spec["tasks"][0] if "tasks" in spec else spec
         container = task["template"]["spec"]["containers"][0]
@@ -135,11 +135,11 @@ class KubernetesBase(Scheduler):
         return Request(int(nodes), int(cpus), float(container["args"][3]))
 
     def plan_extra(self) -> dict[str, Any]:
-        """Where the driver finds the API, and as whom."""
+        """Return the API's address and the driver's credentials."""
         return {"api": API}
 
     def completion(self) -> dict[str, str]:
-        """Updates of a Job's status that end it, however it ended."""
+        """Return the audit log, and the form of the updates of a Job's status that end the Job."""
         return {"log": AUDIT_LOG, "pattern": records.ended_pattern(self.kind)}
 
     def collect(
@@ -200,7 +200,7 @@ class KubernetesBase(Scheduler):
         ]
 
     def daemons(self) -> dict[str, list[str]]:
-        """Processes of the control plane; on compute nodes what starts and watches pods."""
+        """Processes of the control plane; on compute nodes those that start and watch pods."""
         plane = ["etcd", "kube-apiserver", "kube-controller-manager"]
         return {
             "head": list(dict.fromkeys([*plane, *self.controllers])),
@@ -208,7 +208,7 @@ class KubernetesBase(Scheduler):
         }
 
     def cost_units(self) -> dict[str, dict[str, list[str]]]:
-        """Every daemon's own; containerd's has its shims, and pods have groups elsewhere."""
+        """Return each daemon's unit; containerd's unit holds its shims, but no unit holds pods."""
         return {
             "head": {name: [name] for name in self.daemons()["head"]},
             "compute": {
@@ -237,13 +237,13 @@ class KubernetesBase(Scheduler):
             + f"; requests {'limited' if self._fair(running) else 'not limited'} by the API server",
             "submission": "by the API, one request a job over kept connections; further ones are"
             " opened when all are in use",
-            "costs": "by systemd unit (control group): containerd's has its shims and runc; pods"
-            " have groups of their own and do not count",
+            "costs": "by systemd unit (control group): containerd's includes its shims and runc;"
+            " pods have groups of their own and do not count",
             "logging level": manifest.log_levels(running),
         }
 
     def client_defaults(self) -> dict[str, tuple[str, str]]:
-        """Scheduler and controller -> QPS and burst where no flag sets them."""
+        """Return scheduler and controller -> QPS and burst that apply when no flag sets them."""
         default = {key: setting.default for key, setting in self.native_settings.items()}
         return {
             name: (default[f"{kind}Qps"], default[f"{kind}Burst"])
@@ -256,7 +256,10 @@ class KubernetesBase(Scheduler):
         return options.get("enable-priority-and-fairness", "true") != "false"
 
     def counters(self, native: Path) -> dict[str, float]:
-        """Requests in the audit log, and the scheduler's own metrics; health gate included."""
+        """Count requests in the audit log, and add the scheduler's metrics; both since its start.
+
+        So both include the health gate's job.
+        """
         text = text_of(native / "scheduler-metrics.txt")
         server = text_of(native / "apiserver-metrics.txt")
         return {
@@ -266,13 +269,13 @@ class KubernetesBase(Scheduler):
         }
 
     def health(self, nodes: int) -> list[str]:
-        """Every node ready, and a job over all of them; its objects are gone afterwards."""
+        """Wait for every node to be ready, run a job over all of them, and delete its objects."""
         job = Job(job=0, arrival=0.0, nodes=nodes, cpus=1, runtime=0.0)
         body = json.dumps(self.body("health", job, HEALTH_STAMPS))
         return [shlex.join([*_CLIENT, "health", f"--nodes={nodes}", f"--job={body}"])]
 
     def variables(self, settings: Mapping[str, str]) -> dict[str, Any]:
-        """Arguments and units of the components, and the processes whose cost is told."""
+        """Arguments and units of the components, and the processes whose cost is measured."""
         return {
             "kubernetes_arguments": self.arguments(settings),
             "kubernetes_units": {"head": list(self.units), "compute": ["containerd", "kubelet"]},
@@ -294,11 +297,11 @@ class KubernetesBase(Scheduler):
 
     def make_secrets(self, folder: Path, nodes: Mapping[str, str]) -> None:
         """Certificates and access files, an archive for each node."""
-        # Most stages make no secrets and are spared the import of the cryptographic library.
+        # Imported here because the cryptographic library is slow to import and few stages need it.
         from schedlab.schedulers.kubernetes.pki import write_credentials
 
         write_credentials(folder, nodes)
 
     def secret_variables(self, folder: Path) -> dict[str, Any]:
-        """Where the archives are."""
+        """Tell the role where the archives are."""
         return {"schedlab_credentials_directory": str(folder.resolve())}

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-# Where things are: not what bounds a result.
+# Flags that only say where something is; they do not bound a result.
 _PLACE = re.compile(
     r"(file|dir|path|kubeconfig|address|addresses|servers?|urls?|port|hostname-override|issuer"
     r"|name|conf|config|cidr|range|endpoint|socket)s?$|(^|-)(cert|key|ca|tls|client|peer)(-|$)"
@@ -67,7 +67,7 @@ def settings(
     versions : str
         Output of the programs' `--version`.
     objects : str
-        List of nodes and others.
+        List of API objects that includes the nodes.
     etcd : str
         Environment that etcd takes its settings from.
     """
@@ -102,14 +102,14 @@ def settings(
 def client_limits(
     running: Mapping[str, Mapping[str, str]], defaults: Mapping[str, tuple[str, str]]
 ) -> str:
-    """QPS and burst of the programs' clients; those without a flag are marked as defaults.
+    """Describe QPS and burst of the programs' clients, marking values that no flag sets.
 
     Parameters
     ----------
     running : mapping
         As from `flags`.
     defaults : mapping
-        Program -> its own QPS and burst.
+        Program -> QPS and burst built into it.
     """
     told = []
     for program, default in defaults.items():
@@ -121,22 +121,22 @@ def client_limits(
 
 
 def log_levels(running: Mapping[str, Mapping[str, str]]) -> str:
-    """The programs' verbosity; 0 where no flag sets it."""
+    """Describe the programs' verbosity, which is 0 if no flag sets it."""
     levels = [f"{name} {options.get('v', '0')}" for name, options in sorted(running.items())]
     return ", ".join(levels) or "unknown"
 
 
 def metrics(text: str, prefixes: Sequence[str], prefix: str) -> dict[str, float]:
-    """Values of Prometheus' text format without the buckets of histograms.
+    """Read values of Prometheus' text format, without the buckets of histograms.
 
     Parameters
     ----------
     text : str
-        As scraped.
+        Text as scraped.
     prefixes : sequence of str
-        Beginnings of the metrics' names.
+        Only metrics whose names begin with one of these are read.
     prefix : str
-        Put before each name.
+        Put before each name in the result.
     """
     found: dict[str, float] = {}
     for line in text.splitlines():
@@ -146,7 +146,7 @@ def metrics(text: str, prefixes: Sequence[str], prefix: str) -> dict[str, float]
                 found[f"{prefix}{match[1]}{match[2] or ''}"] = float(match[3])
             except ValueError:
                 continue
-    # NaN (a summary without samples) is no number of JSON.
+    # Drop NaN (a summary without samples), which JSON cannot hold.
     return {name: value for name, value in found.items() if value == value}
 
 

@@ -3,4 +3,4 @@
 SERVICE_ADDRESS = "10.96.0.1"
 """Address of the API server's own service, the first of the network."""
 SERVICE_NETWORK = "10.96.0.0/16"
-"""As the API server has it (`--service-cluster-ip-range`)."""
+"""Network of service addresses: the API server's `--service-cluster-ip-range`."""

@@ -1,7 +1,7 @@
 """Certificates and access files of a Kubernetes cluster, made anew for each cluster.
 
-They live in the cluster's folder of secrets and on its nodes, and never enter a record, a log or a
-bundle. Keys are elliptic (P-256): an emulated guest checks them in milliseconds.
+They are stored in the cluster's folder of secrets and on its nodes, and never enter a record, a
+log or a bundle. Keys are elliptic (P-256), because an emulated guest checks these in milliseconds.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from schedlab.schedulers.kubernetes.network import SERVICE_ADDRESS
 
 LIFETIME = datetime.timedelta(days=3650)
-# A guest's clock goes on from the instant of its snapshot: certificates must be valid before now.
+# A restored guest's clock starts at the instant of its snapshot, so certificates must already be
+# valid at earlier times than now.
 EARLIER = datetime.timedelta(days=2)
 
 
@@ -123,7 +124,7 @@ def server(ca: Pair, common: str, names: Sequence[str], addresses: Sequence[str]
 
 
 def access_file(ca: Pair, user: Pair, url: str) -> bytes:
-    """Kubeconfig, with the credentials inside; JSON is YAML too."""
+    """Return a kubeconfig that contains the credentials, as JSON (a subset of YAML)."""
 
     def packed(content: bytes) -> str:
         return base64.b64encode(content).decode()
@@ -145,7 +146,7 @@ def access_file(ca: Pair, user: Pair, url: str) -> bytes:
 
 
 def write_credentials(folder: Path, nodes: Mapping[str, str], *, bench_group: int = 1000) -> None:
-    """Write ``<node>.tar`` for every node: what goes below its /etc/kubernetes.
+    """Write ``<node>.tar`` for every node, to be unpacked into its /etc/kubernetes.
 
     Parameters
     ----------
@@ -154,7 +155,7 @@ def write_credentials(folder: Path, nodes: Mapping[str, str], *, bench_group: in
     nodes : mapping of str to str
         Node names and their addresses; the one named ``head`` runs the control plane.
     bench_group : int
-        Group id that may read the driver's key: the user of the guests who submits.
+        Id of the group that may read the driver's key: that of the guest user who submits jobs.
     """
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o700)

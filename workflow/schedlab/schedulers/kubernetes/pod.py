@@ -1,4 +1,4 @@
-"""The pod that a rank of a neutral job becomes on Kubernetes."""
+"""The pod that runs one rank of a neutral job on Kubernetes."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ IMAGE = "localhost/schedlab-payload:1"
 
 
 def pod_template(name: str, job: Job, index: str, stamps: str) -> dict[str, Any]:
-    """Pod of one rank: all its processors and the payload, in the host's network.
+    """Return the pod of one rank: its processors and the payload, in the host's network.
 
     Parameters
     ----------
     name : str
-        Of the Job; no two pods of it share a node.
+        Name of the Job; no two pods of the same Job share a node.
     job : Job
         Neutral job.
     index : str
@@ -29,7 +29,7 @@ def pod_template(name: str, job: Job, index: str, stamps: str) -> dict[str, Any]
     spec: dict[str, Any] = {
         "restartPolicy": "Never",
         "terminationGracePeriodSeconds": 1,
-        # Whole minutes, as other schedulers count limits; from when the kubelet takes the pod.
+        # Whole minutes, as other schedulers count limits, from when the kubelet has the pod.
         "activeDeadlineSeconds": 60 * math.ceil(job.walltime / 60),
         "hostNetwork": True,
         "automountServiceAccountToken": False,
@@ -43,7 +43,7 @@ def pod_template(name: str, job: Job, index: str, stamps: str) -> dict[str, Any]
                 "args": [
                     stamps, str(job.job), f"$({index})", f"{job.runtime:.6f}", "sleep"
                 ],
-                # No limit of memory: runc's own start would count against it.
+                # No memory limit: the memory that runc needs to start would count against it.
                 "resources": {
                     "requests": {"cpu": str(job.cpus), "memory": "16Mi"},
                     "limits": {"cpu": str(job.cpus)},

@@ -1,11 +1,12 @@
-"""Parsers of what Kubernetes leaves behind: the API server's audit log, and lists of objects.
+"""Parsers of Kubernetes' records: the API server's audit log, and lists of objects.
 
-The audit log has a line of JSON for each request (audit.k8s.io/v1 Event), its keys in the order of
-the Go structure: stage, verb, objectRef (resource, namespace, name, uid, apiGroup, apiVersion,
-resourceVersion, subresource), responseStatus, requestObject, and at last the time stamps, with 6
-digits. What stands in requestObject is the request's own object as JSON, whatever was sent: of
-built-in kinds in the structure's order, of custom resources in alphabetical order. Objects as of
-Kubernetes 1.34; job controllers write whole objects to jobs/status.
+The audit log has a line of JSON for each request (audit.k8s.io/v1 Event). Its keys are in the order
+of the Go structure: stage, verb, objectRef (resource, namespace, name, uid, apiGroup, apiVersion,
+resourceVersion, subresource), responseStatus, requestObject, and last the time stamps, with 6
+digits. requestObject holds the request's object as JSON, even if it was sent in another encoding;
+keys of built-in kinds are in the structure's order, those of custom resources in alphabetical
+order. Objects are those of Kubernetes 1.34, whose job controllers write whole objects to
+jobs/status.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ NAMESPACE = "default"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _JOB = re.compile(r"job\d+")
 _POD = re.compile(r"(job\d+)-(?:rank-)?(\d{1,9})(?:-|$)")
-"""Pods carry job and rank: job3-0-x7k2p (batch/v1, Indexed), job3-rank-0 (by task)."""
+"""Pods' names hold job and rank: job3-0-x7k2p (batch/v1, Indexed), job3-rank-0 (by task)."""
 
 _SOURCES = {
     "accepted": "audit.log: create of the Job answered (1 us)",
@@ -46,7 +47,7 @@ _STATES = {
 
 
 def batch_end(status: Mapping[str, Any]) -> str | None:
-    """End of a batch/v1 Job; its interim conditions SuccessCriteriaMet, FailureTarget are none."""
+    """End of a batch/v1 Job; SuccessCriteriaMet and FailureTarget come before the end."""
     for condition in status.get("conditions") or []:
         if condition.get("type") in ("Complete", "Failed") and condition.get("status") == "True":
             return str(condition["type"])
@@ -54,16 +55,16 @@ def batch_end(status: Mapping[str, Any]) -> str | None:
 
 
 class JobKind(NamedTuple):
-    """Jobs of one API group, and how the end of one is seen.
+    """Jobs of one API group, and how the end of a job is recognised.
 
     Attributes
     ----------
     group : str
         API group.
     end : callable
-        From a Job's status its final state, in its own word; None before the end.
+        Returns, for a Job's status, its final state in Kubernetes' word; None before the end.
     ended : str
-        Regular expression of the part of a raw line that ends a job, well or badly.
+        Regular expression of the part of a raw log line that says that a job ended or failed.
     """
 
     group: str
@@ -75,14 +76,14 @@ BATCH = JobKind("batch", batch_end, r'"type":"(?:Complete|Failed)","status":"Tru
 
 
 def ended_pattern(kind: JobKind) -> str:
-    """Regular expression of the raw line that ends a job, well or badly; its first group the name.
+    """Regular expression of a raw log line that ends a job; the first group is the job's name.
 
     Parameters
     ----------
     kind : JobKind
-        Of the Job.
+        Kind of the Job.
     """
-    # Refused updates (409) are tried again: only an answer of 2xx counts.
+    # The controller repeats refused updates (409), so only an answer of 2xx counts.
     return (
         rf'"objectRef":\{{"resource":"jobs","namespace":"{NAMESPACE}","name":"(job\d+)"[^{{}}]*'
         rf'"apiGroup":"{re.escape(kind.group)}"[^{{}}]*"subresource":"status"\}},'
@@ -103,7 +104,7 @@ def processors(quantity: Any) -> Decimal:
 
 
 def events(audit: str) -> Iterator[dict[str, Any]]:
-    """Successful requests of the audit log; torn, foreign and incomplete lines are left out."""
+    """Yield the successful requests of the audit log; skip lines that are no complete event."""
     for line in audit.split("\n"):
         try:
             event = parse_json(line)
@@ -118,9 +119,9 @@ def events(audit: str) -> Iterator[dict[str, Any]]:
 
 @dataclass
 class _Found:
-    """What was found of a job, and of its pods by rank and name.
+    """What the records say about a job, and about its pods by rank and name.
 
-    A rank has several pods where one was replaced; some schedulers give the next one the same name.
+    A rank has several pods if a pod was replaced; some schedulers reuse the name of the old pod.
     """
 
     job: NativeJob = field(default_factory=NativeJob)
@@ -142,19 +143,20 @@ def jobs(audit: str, objects: str, kind: JobKind, ranks: Mapping[str, int]) -> d
     objects : str
         List of nodes, pods and Jobs; may be empty.
     kind : JobKind
-        Of the Jobs.
+        Kind of the Jobs.
     ranks : mapping
-        Name -> number of pods: a job is allocated when the last of them is bound.
+        Name of the job -> number of pods; a job is allocated when its last pod is bound.
 
     Returns
     -------
     dict
-        A job that neither of the two ends and that is not among the objects has state None.
+        Name of the job -> what is known. The state is None if no record ends the job and `objects`
+        does not list it.
 
     Raises
     ------
     SchedlabError
-        When the objects, or what a request sent, have not the form of Kubernetes' own.
+        When an object, or the object of a request, does not have the form that Kubernetes gives it.
     """
     found: dict[str, _Found] = {}
     with foreign("the records of Kubernetes", "run the trial again"):
@@ -167,7 +169,7 @@ def jobs(audit: str, objects: str, kind: JobKind, ranks: Mapping[str, int]) -> d
 
 
 def _event(found: dict[str, _Found], event: Mapping[str, Any], kind: JobKind) -> None:
-    """Put one request into the record of its job."""
+    """Add what one request says to the record of its job."""
     reference = event.get("objectRef") or {}
     what = (reference.get("resource"), reference.get("subresource"), event.get("verb"))
     name = str(reference.get("name", ""))
@@ -194,7 +196,7 @@ def _event(found: dict[str, _Found], event: Mapping[str, Any], kind: JobKind) ->
 
 
 def _objects(found: dict[str, _Found], text: str, kind: JobKind) -> set[str] | None:
-    """Put the objects into the records of their jobs; names of the Jobs, None without objects."""
+    """Add the objects to the records of their jobs; return the Jobs' names, None if no objects."""
     try:
         items = parse_json(text)["items"]
     except (ValueError, KeyError, TypeError):
@@ -221,13 +223,13 @@ def _objects(found: dict[str, _Found], text: str, kind: JobKind) -> set[str] | N
                     ),
                     Decimal(0),
                 )
-                # Where the log was cut off, at least the place is known.
+                # The log was cut off before the binding; the pod still names its node.
                 entry.bound.setdefault(pod[2], [(0, str(node))])
     return known
 
 
 def _pod_status(entry: _Found, rank: str, name: str, status: Mapping[str, Any]) -> None:
-    """Exit code and reasons in a pod's status, or in a patch of it."""
+    """Read exit code and reasons from a pod's status, or from a patch of the status."""
     entry.pods.setdefault(rank, set()).add(name)
     for container in status.get("containerStatuses") or []:
         terminated = (container.get("state") or {}).get("terminated") or {}
@@ -244,9 +246,9 @@ def _conclude(entry: _Found, ranks: int, *, lost: bool) -> None:
     """Fill in what follows from all pods of a job together."""
     job = entry.job
     if job.accepted is None:
-        # The log was rotated since the Job was made: the first of a kind may be gone.
+        # The log was rotated after the Job was made, so the first line of a kind may be gone.
         job.completed = job.completed_source = None
-    # Of a rank whose pod was replaced nothing says which of the two the job ended with.
+    # If a rank's pod was replaced, no record says which of the two pods the job ended with.
     replaced = any(len(bound) > 1 for bound in entry.bound.values()) or any(
         len(names) > 1 for names in entry.pods.values()
     )
@@ -256,12 +258,13 @@ def _conclude(entry: _Found, ranks: int, *, lost: bool) -> None:
     if not replaced:
         job.placement = sorted({bound[-1][1] for bound in entry.bound.values() if bound[-1][1]})
     if entry.cpus:
-        # A rank had a node to itself while it ran; without gangs the next may have had the same.
+        # Each rank had a node to itself while it ran; without gangs, two ranks may have had the
+        # same node one after the other.
         job.nodes, job.cpus = len(entry.cpus), int(sum(entry.cpus.values()))
     final = _STATES.get(job.native_state or "")
     if final:
         job.state = "TIMEOUT" if "DeadlineExceeded" in entry.reasons else final
-        # The worst of the ranks; 128 + n after signal n, as the runtime reports it.
+        # The highest exit code of the ranks; the runtime reports 128 + n after signal n.
         codes = set().union(*entry.exits.values())
         if not replaced or len(codes) == 1:
             job.exit_code = max(codes, default=None)
@@ -272,7 +275,7 @@ def _conclude(entry: _Found, ranks: int, *, lost: bool) -> None:
 
 
 def requests(audit: str) -> dict[str, float]:
-    """Number of successful requests, by client, verb and resource; reads are not in the log."""
+    """Count successful requests by client, verb and resource; the log has no reads."""
     counts: Counter[str] = Counter()
     for event in events(audit):
         reference = event.get("objectRef")

@@ -1,8 +1,8 @@
-"""The null scheduler: it accepts every job and ends it at once, without its payload.
+"""The null scheduler: it accepts every job and ends it at once, without running the payload.
 
-What is left is the driver, its connections and one log: the rate at which it takes jobs is the
-submitter's ceiling, a bound of every scheduler's rate under the same workload. Its name is not
-`null`, which YAML reads as no name at all.
+Only the driver, its connections and one log take time. So the rate at which the null scheduler
+takes jobs is the submitter's ceiling: no scheduler can be faster under the same workload. It is not
+named `null`, because YAML reads that word as an absent value.
 """
 
 from __future__ import annotations
@@ -41,23 +41,23 @@ class NullScheduler(Scheduler):
     cost_port: ClassVar[int] = 9101
 
     def translate(self, job: Job, trace: Trace) -> Submission:
-        """One request with the neutral job; a priority means nothing where nothing waits."""
+        """Return one request with the neutral job; the priority is ignored, as no job waits."""
         body = {"name": f"job{job.job}", "nodes": job.nodes, "cpus": job.cpus,
                 "runtime": round(job.runtime, 6)}  # fmt: skip
         request = {"method": "POST", "path": "/jobs", "body": body}
         return Submission(job=job.job, arrival=job.arrival, request=request)
 
     def read_back(self, submission: Mapping[str, Any]) -> Request:
-        """Fields of the request."""
+        """Return what the fields of the request ask for."""
         body = submission["request"]["body"]
         return Request(int(body["nodes"]), int(body["cpus"]), float(body["runtime"]))
 
     def plan_extra(self) -> dict[str, Any]:
-        """Where the driver finds it."""
+        """Return the API's address for the driver."""
         return {"api": SERVER}
 
     def completion(self) -> dict[str, str]:
-        """Lines of its log that end a job."""
+        """Return the log, and the form of the lines that end a job."""
         return {"log": LOG, "pattern": r"^completed (\d+) "}
 
     def collect(
@@ -67,7 +67,7 @@ class NullScheduler(Scheduler):
         translations: Sequence[Mapping[str, Any]],
         submissions: Sequence[Mapping[str, Any]] | None = None,
     ) -> list[dict[str, Any]]:
-        """Canonical rows; see `Scheduler.collect`. Nodes and processors are those accepted."""
+        """Canonical rows; see `Scheduler.collect`. Nodes and processors are those of the log."""
         driver = driver_rows(native) if submissions is None else submissions
         rows = assemble(translations, driver, stamps, logged(text_of(native / "jobs.log")))
         for row in rows:
@@ -77,7 +77,7 @@ class NullScheduler(Scheduler):
         return rows
 
     def native_commands(self) -> dict[str, list[str]]:
-        """It answers no questions."""
+        """Return none: the null scheduler has no commands that report its state."""
         return {}
 
     def native_files(self) -> dict[str, str]:
@@ -85,7 +85,7 @@ class NullScheduler(Scheduler):
         return {"jobs.log": LOG}
 
     def configuration_files(self) -> dict[str, str]:
-        """Its unit is all its configuration."""
+        """Return its systemd unit, which is its whole configuration."""
         return {"nullscheduler.service": "/etc/systemd/system/nullscheduler.service"}
 
     def exporters(self) -> list[Exporter]:
@@ -97,15 +97,15 @@ class NullScheduler(Scheduler):
         ]
 
     def daemons(self) -> dict[str, list[str]]:
-        """One process on the head; the others have none, and none is found there."""
+        """One process on the head; the exporter of a compute node finds no such process."""
         return {"head": ["nullscheduler"], "compute": ["nullscheduler"]}
 
     def cost_units(self) -> dict[str, dict[str, list[str]]]:
-        """Its own unit."""
+        """Return its own unit on the head."""
         return {"head": {"nullscheduler": ["nullscheduler"]}, "compute": {}}
 
     def settings(self, native: Path) -> dict[str, Any]:
-        """It has none."""
+        """Return no settings: there are none."""
         return {}
 
     def parity(self, native: Path) -> dict[str, str]:
@@ -132,19 +132,19 @@ class NullScheduler(Scheduler):
         return [f"{ask} GET /"]
 
     def variables(self, settings: Mapping[str, str]) -> dict[str, Any]:
-        """Only what the cost exporter looks at."""
+        """Return only the variables of the cost exporter."""
         return self.cost_variables()
 
     def make_secrets(self, folder: Path, nodes: Mapping[str, str]) -> None:
-        """It has none."""
+        """Make nothing: the null scheduler has no secrets."""
 
     def secret_variables(self, folder: Path) -> dict[str, Any]:
-        """It has none."""
+        """Return none: the null scheduler has no secrets."""
         return {}
 
 
 def logged(log: str) -> dict[str, NativeJob]:
-    """What the log knows of every job, by native id; a torn last line is left out."""
+    """Read every job from the log, by native id; skip a last line that was cut off."""
     found: dict[str, NativeJob] = {}
     for line in log.split("\n")[:-1]:
         match = _LINE.fullmatch(line)

@@ -1,8 +1,8 @@
 """Slurm: submission by slurmrestd or sbatch, instants from slurmctld's log.
 
 Slurm's own job records are precise to 1 s; the controller's log (LogTimeFormat=iso8601_ms) is
-precise to 1 ms and costs the scheduler nothing extra, so instants come from there and only
-states, exit codes and allocations from `scontrol show job`.
+precise to 1 ms and costs the scheduler nothing extra. So instants come from the log, and only
+states, exit codes and allocations come from `scontrol show job`.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ from schedlab.workloads.trace import Job, Trace
 LOG = "/var/log/slurm/slurmctld.log"
 CONFIGURATION = "/etc/slurm/slurm.conf"
 COUNTERS_PERIOD = 5
-"""s between two readings of sdiag by the collector: each costs a process and a remote call."""
+"""Seconds between two readings of sdiag; each reading costs a process and a remote call."""
 
-# What the role writes, and what this adapter depends on: not for an experiment to change.
+# Keys that the role writes or this adapter depends on; an experiment must not change them.
 _RESERVED = (
     "AuthType",
     "ClusterName",
@@ -50,12 +50,12 @@ _RESERVED = (
     "StateSaveLocation",
 )
 
-# What Slurm's parser takes as one value: it strips comments and backslashes, quoted or not, and
-# reads what follows a blank as the line's next key.
+# Slurm's parser strips comments and backslashes, even within quotes, and reads the text after a
+# blank as the next key of the line. This pattern allows only what the parser reads as one value.
 _VALUE = r'[^\s"#\\]+|"[^"#\\]+"'
 _ALLOWED = "one value without #, quote or backslash; one with blanks in double quotes"
 
-# Where things are: not what bounds a result.
+# Keys that only say where something is; they do not bound a result.
 _PLACE = re.compile(r"(File|Dir|Location|Port|Host|Name|User|Addr|Key)$")
 
 _PARITY = (
@@ -102,7 +102,8 @@ class Slurm(Scheduler):
         ),
         "JobAcctGatherType": Setting("jobacct_gather/none", "plugin that samples what jobs use"),
         "JobCompType": Setting("jobcomp/none", "plugin that stores a record of finished jobs"),
-        # The 10 s of high-throughput guides would lose jobs before their records are collected.
+        # Guides for high throughput recommend 10 s; then Slurm would forget jobs before the trial's
+        # end, when their records are collected.
         "MinJobAge": Setting(
             "3600",
             "s that a finished job stays known: longer than a trial, whose records are taken at its"
@@ -116,13 +117,13 @@ class Slurm(Scheduler):
             "plugin that finds a job's processes: by descent, as guests are single-purpose",
         ),
         "TaskPlugin": Setting("task/none", "plugin that binds tasks to processors"),
-        # A node that was away for the time of a snapshot is used again at once; a snapshot may
-        # lie between a question and its answer.
+        # A node does not answer while a snapshot is taken or restored. It must be used again at
+        # once afterwards, and a message must wait that long for its answer.
         "ReturnToService": Setting(
             "2", "when a node that was down is used again: 2, at once", "[012]", "one of 0, 1, 2"
         ),
         "MessageTimeout": Setting(
-            "60", "s to wait for an answer; a snapshot may lie before it", r"\d+", "a whole number"
+            "60", "s to wait for an answer; a snapshot may delay it", r"\d+", "a whole number"
         ),
         "SlurmdTimeout": Setting(
             "300", "s without an answer after which a node is down", r"\d+", "a whole number"
@@ -139,11 +140,11 @@ class Slurm(Scheduler):
     }
 
     def translate(self, job: Job, trace: Trace) -> Submission:
-        """A request to slurmrestd, or sbatch with the script on standard input.
+        """Return a request to slurmrestd, or sbatch with the script on standard input.
 
-        A job on one node is the payload itself in the batch step; on more, the batch step starts
-        one rank per node with srun. All are submitted by the one guest user; the neutral user
-        stands in the comment.
+        A job on one node runs the payload itself in the batch step. On more nodes, the batch step
+        starts one rank on each node with srun. One guest user submits all jobs; the comment names
+        the neutral user.
 
         Raises
         ------
@@ -161,16 +162,16 @@ class Slurm(Scheduler):
         )
 
     def read_back(self, submission: Mapping[str, Any]) -> Request:
-        """Fields of the request or options of sbatch, and the payload's seconds in the script."""
+        """Read the request's fields or sbatch's options, and the payload's time in the script."""
         return ways.asked(submission)
 
     def plan_extra(self) -> dict[str, Any]:
-        """Where the driver finds slurmrestd."""
+        """Return slurmrestd's address for the driver."""
         by_api = self.in_force["submission"] == ways.API
         return {"api": ways.SERVER} if by_api else {}
 
     def completion(self) -> dict[str, str]:
-        """Lines of the controller's log that end a job, however it ended."""
+        """Return the controller's log, and the form of the lines that end a job for any reason."""
         return {"log": LOG, "pattern": records.ENDED}
 
     def collect(
@@ -222,10 +223,11 @@ class Slurm(Scheduler):
         }
 
     def cost_units(self) -> dict[str, dict[str, list[str]]]:
-        """Not slurmd's: jobs run in its control group, as Slurm's use of groups is off.
+        """Return the units of the head's daemons, not slurmd's.
 
-        So slurmd and slurmstepd are counted by process, which misses what a slurmstepd used after
-        it was last seen: their cost is a lower bound.
+        Jobs run in slurmd's control group, because Slurm's own use of control groups is off. So
+        slurmd and slurmstepd are counted by process. That misses what a slurmstepd used after it
+        was last seen, so their cost is a lower bound.
         """
         return {
             "head": {
@@ -237,9 +239,9 @@ class Slurm(Scheduler):
         }
 
     def settings(self, native: Path) -> dict[str, Any]:
-        """What bounds the results, as `scontrol show config` had it.
+        """Return the settings that bound the results, from `scontrol show config`.
 
-        Where that record is missing, slurm.conf's text serves, which names only what was set.
+        If that record is missing, they come from slurm.conf, which has no defaults.
         """
         written = records.key_values(text_of(native / "slurm.conf"))
         in_force = records.key_values(text_of(native / "scontrol-config.txt")) or written
@@ -255,35 +257,35 @@ class Slurm(Scheduler):
         return records.parity(self.settings(native)) | {
             "submission": ways.told(text_of(native / "submission.txt")),
             "costs": "slurmctld, munge and slurmrestd by systemd unit (control group); slurmd and"
-            " slurmstepd by process, for jobs run in slurmd's unit: what a slurmstepd used after"
-            " it was last seen is missed",
+            " slurmstepd by process, because jobs run in slurmd's unit; this misses what a"
+            " slurmstepd used after it was last seen",
         }
 
     def counters(self, native: Path) -> dict[str, float]:
-        """Counters of sdiag; since the controller's start, so over the health gate too."""
+        """Counters of sdiag since the controller's start; they include the health gate's job."""
         return records.sdiag(text_of(native / "sdiag.txt"))
 
     def health(self, nodes: int) -> list[str]:
-        """Jobs can be submitted, every node is idle, and a job runs over all of them."""
+        """Check that jobs can be submitted, that every node is idle, and that a job runs on all."""
         return [
             ways.check(),
-            # One line a node; a state such as idle* (no answer) or drained does not count.
+            # sinfo prints a line a node; states such as idle* (no answer) or drained do not match.
             f'test "$(sinfo --noheader --Node --format=%T | grep -cx idle)" -eq {nodes}',
             f"srun --nodes={nodes} --ntasks-per-node=1 --time=1 --immediate=60 /bin/true",
         ]
 
     def make_secrets(self, folder: Path, nodes: Mapping[str, str]) -> None:
-        """The munge key."""
+        """Make the munge key."""
         path = folder / "munge.key"
         path.write_bytes(secrets.token_bytes(128))
         path.chmod(0o600)
 
     def secret_variables(self, folder: Path) -> dict[str, Any]:
-        """Where the munge key is."""
+        """Tell the role where the munge key is."""
         return {"schedlab_munge_key_file": str((folder / "munge.key").resolve())}
 
     def variables(self, settings: Mapping[str, str]) -> dict[str, Any]:
-        """Also the controller's own counters, which the collector on the head reads."""
+        """Return the settings, and the command whose counters the head's exporter reads."""
         own = {key: text for key, text in settings.items() if key != "submission"}
         return super().variables(own) | {
             "slurm_submission": settings["submission"],
@@ -295,7 +297,7 @@ class Slurm(Scheduler):
         }
 
     def settings_problems(self, overrides: Mapping[str, str]) -> list[Problem]:
-        """Also keys that the role and this adapter need as they are."""
+        """Also refuse keys that the role and this adapter set or depend on."""
         reserved = {key.lower() for key in _RESERVED}
         free = {key: text for key, text in overrides.items() if key.lower() not in reserved}
         return [

@@ -21,8 +21,8 @@ _STAMP = r"^\[(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3})\] "
 _JOB = r"JobId=(\d{1,10})"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
-# `_job_complete: ... done` ends a job whose script ended. One over its limit or cancelled is
-# finished by another path, which writes only what the other alternatives match.
+# `_job_complete: ... done` ends a job whose script ended. For a job over its time limit or a
+# cancelled job slurmctld does not write that line, only those of the other alternatives.
 ENDED = (
     r"(?:_job_complete: (?=JobId=\d+ done)|Time limit exhausted for "
     r"|_slurm_rpc_kill_job: REQUEST_KILL_JOB )JobId=(\d+)"
@@ -62,7 +62,8 @@ _PASSING = {
     "RUNNING", "SUSPENDED", "COMPLETING", "CONFIGURING", "STAGE_OUT", "STOPPED", "SIGNALING",
     "RESIZING",
 }  # fmt: skip
-"""States on the way to an end: scontrol answers before the log's last lines are read."""
+"""States shortly before the end: the log, which is fetched after scontrol's answer, may end the
+job."""
 _WAITING = {"PENDING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "SPECIAL_EXIT", "RESV_DEL_HOLD"}
 """States of a job that will run, perhaps again."""
 
@@ -133,7 +134,7 @@ def _expanded(text: str) -> list[str]:
 
 
 def jobs(log: str, scontrol: str) -> dict[str, NativeJob]:
-    """What Slurm knows of every job, by native id.
+    """What Slurm's records say about every job, by native id.
 
     Parameters
     ----------
@@ -145,7 +146,8 @@ def jobs(log: str, scontrol: str) -> dict[str, NativeJob]:
     Returns
     -------
     dict
-        A job that the log never ends and scontrol does not know has state None.
+        Native id -> what is known. The state is None if the log does not end the job and scontrol
+        does not list it.
     """
     found: dict[str, NativeJob] = {}
     for line in whole_lines(log):
@@ -162,20 +164,20 @@ def jobs(log: str, scontrol: str) -> dict[str, NativeJob]:
 
 
 _LONGEST = 1 << 16
-"""Letters of a line: Slurm writes shorter ones, and patterns take long over longer ones."""
+"""Most characters of a line: Slurm's lines are shorter, and patterns are slow on longer lines."""
 
 
 def whole_lines(text: str) -> list[str]:
-    """Lines of a text; a last one without its end is left out: it may be torn within a number."""
+    """Lines of a text without an unfinished last line, which may be cut off within a number."""
     return [line for line in text.split("\n")[:-1] if len(line) <= _LONGEST]
 
 
 def _answered(job: NativeJob, fields: Mapping[str, str]) -> None:
-    """Put scontrol's answer into a job's record; the log's end wins over a passing state."""
+    """Add scontrol's answer to a job's record; an end in the log overrides a state before it."""
     state = fields.get("JobState", "")
     ended = job.state is not None
     if state in _WAITING:
-        # An end in the log was that of an earlier run.
+        # The job runs again, so the end in the log belongs to an earlier run.
         job.completed = job.completed_source = job.exit_code = None
         job.state, job.native_state = UNFINISHED, state
     elif state in _PASSING:
@@ -204,7 +206,7 @@ def _hosts(text: str) -> list[str]:
 
 
 def _apply(job: NativeJob, event: str, match: re.Match[str], now: int) -> None:
-    """Put one line of the log into a job's record; the last of a kind of line counts."""
+    """Add one line of the log to a job's record; the last line of each kind counts."""
     if event == "accepted":
         job.accepted, job.accepted_source = now, _SOURCES[event]
     elif event in ("main", "backfill"):
@@ -255,7 +257,7 @@ def key_values(text: str) -> dict[str, str]:
 
 
 def parity(settings: Mapping[str, str]) -> dict[str, str]:
-    """Rows `PARITY` from the settings that were in force."""
+    """Rows of `PARITY` from the settings that were in force."""
     value = {key.lower(): text for key, text in settings.items()}
     parameters = dict(
         re.findall(r"(\w+)=?([^,]*)", value.get("schedulerparameters", ""))  # a,b=1
@@ -299,7 +301,8 @@ _SDIAG_SECTIONS = {
 _LONGEST_COUNTER = 400
 _SINCE = re.compile(r"Data since .*\((\d{1,12})\)\s*$")
 _DAY, _AFTER = 86_400, 60
-"""s; the controller looks at the clock once in a while, so that it is a little after midnight."""
+"""Seconds after midnight: the controller checks the clock periodically, so it resets its counters
+a little late."""
 
 
 def _reset_at_midnight(line: str) -> bool:
@@ -315,8 +318,9 @@ def sdiag(text: str) -> dict[str, float]:
     dict
         Flat names: `main.mean_cycle` (us), `main.total_cycles`, `backfill.last_cycle` (us),
         `jobs_started`, `rpc.REQUEST_SUBMIT_BATCH_JOB.count`, `.ave_time`, `.total_time` (us).
-        Times of cycles and calls are microseconds, as Slurm has them. Empty where slurmctld set
-        its counters back at midnight (UTC, sdiag(1)): they are then of a part of the trial.
+        Times of cycles and calls are in microseconds, as Slurm reports them. Empty if slurmctld
+        reset its counters at midnight (UTC, see sdiag(1)), because they then cover only a part of
+        the trial.
     """
     found: dict[str, float] = {}
     section = ""

@@ -1,4 +1,4 @@
-"""How Slurm is given a job: a request to slurmrestd, or sbatch. Both ask for the same job."""
+"""Submission of a job to Slurm by a request to slurmrestd or by sbatch, for the same job."""
 
 from __future__ import annotations
 
@@ -19,22 +19,23 @@ SERVER = {
     "url": "unix:/run/slurmrestd/slurmrestd.socket",
     "version_file": RECORD,
     "answer": {"id": "job_id", "message": ["errors.0.description", "errors.0.error"]},
-    # Slurm takes any number of jobs of one name: what may have been heard is not sent again.
+    # Slurm accepts several jobs of the same name, so a request that may have arrived is not
+    # repeated.
     "repeat": False,
 }
-"""slurmrestd, as the driver finds it. It knows the driver by the socket: both are one user."""
+"""slurmrestd's address for the driver. It identifies the driver by the user of the socket."""
 PATH = "/slurm/{version}/job/submit"
 ENVIRONMENT = "PATH=/usr/local/bin:/usr/bin:/bin"
 
 
 def script(job: Job) -> str:
-    """Batch script: on one node the payload itself, on more srun, which starts a rank on each."""
+    """Return the batch script: the payload, or on several nodes srun with a rank on each."""
     payload = f"exec {PAYLOAD} {STAMPS} {job.job}"
     end = f"{job.runtime:.6f} sleep"
     if job.nodes == 1:
         command = f"{payload} 0 {end}"
     else:
-        # srun does not take the processors per task over from the batch job in all versions.
+        # Not every version of srun inherits the processors per task from the batch job.
         command = (
             f"exec srun --nodes={job.nodes} --ntasks-per-node=1 --cpus-per-task={job.cpus}"
             f" /bin/sh -c '{payload} \"$SLURM_PROCID\" {end}'"
@@ -43,7 +44,7 @@ def script(job: Job) -> str:
 
 
 def minutes(job: Job) -> int:
-    """Slurm counts limits in minutes; what it would round is rounded here, in sight."""
+    """Return the time limit in whole minutes, Slurm's unit, rounded up."""
     return math.ceil(job.walltime / 60)
 
 
@@ -57,7 +58,7 @@ def options(job: Job) -> list[str]:
         "--ntasks-per-node=1",
         f"--cpus-per-task={job.cpus}",
         f"--time={minutes(job)}",
-        # A job that is run again would hide the failure and stamp its ranks twice.
+        # A second run of the job would hide the failure and stamp its ranks twice.
         "--no-requeue",
         "--input=/dev/null",
         "--output=/dev/null",
@@ -72,7 +73,7 @@ def request(job: Job) -> dict[str, Any]:
     wanted = {
         "name": f"job{job.job}",
         "script": script(job),
-        # Without the larger number Slurm gives as many nodes as it likes.
+        # Without the maximum, Slurm may allocate more nodes.
         "minimum_nodes": job.nodes,
         "maximum_nodes": job.nodes,
         "tasks_per_node": 1,
@@ -101,7 +102,7 @@ def asked(submission: Mapping[str, Any]) -> Request:
 
 
 def check() -> str:
-    """Shell command on the head that succeeds where jobs can be submitted as the setting says."""
+    """Return a shell command for the head that succeeds if jobs can be submitted as set."""
     ask = f"python3 /usr/local/lib/schedlab/schedlab_submit.py --api='{json.dumps(SERVER)}'"
     remedy = "slurmrestd does not serve its API; remedy: set settings.slurm.submission: cli"
     return (
@@ -111,7 +112,10 @@ def check() -> str:
 
 
 def told(record: str) -> str:
-    """How jobs were submitted, from the record; one that is absent is of a time before the API."""
+    """Describe how jobs were submitted, from the record.
+
+    An absent record comes from a trial before slurmrestd was supported, so it means sbatch.
+    """
     version = record.strip()
     if version in ("", CLI):
         return "sbatch: a process and a connection for each job"

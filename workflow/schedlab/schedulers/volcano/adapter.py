@@ -1,4 +1,4 @@
-"""Volcano on a Kubernetes control plane, in the place of the default scheduler."""
+"""Volcano on a Kubernetes control plane, in place of the default scheduler."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from schedlab.workloads.trace import Job
 
 
 def volcano_end(status: Mapping[str, Any]) -> str | None:
-    """End of a Volcano Job, in its own word; None before it."""
+    """Final state of a Volcano Job, in Volcano's word; None before the end."""
     phase = (status.get("state") or {}).get("phase")
     return phase if phase in ("Completed", "Failed", "Aborted", "Terminated") else None
 
 
 @register
 class Volcano(KubernetesBase):
-    """Volcano 1.14 in the place of the default scheduler: Jobs that start as gangs."""
+    """Volcano 1.14 in place of the default scheduler; Jobs start as gangs."""
 
     name: ClassVar[str] = "volcano"
     roles: ClassVar[tuple[str, ...]] = ("common", "monitoring", "kubernetes", "volcano")
@@ -71,9 +71,10 @@ class Volcano(KubernetesBase):
     }
 
     def body(self, name: str, job: Job, stamps: str = STAMPS) -> dict[str, Any]:
-        """Job of one task, all of whose pods must be there; nothing left to the admission webhook.
+        """Return a Job of one task that starts only with all its pods.
 
-        The `env` plugin writes the rank into each pod before it is created.
+        It sets every default itself, because no admission webhook runs. The `env` plugin writes the
+        rank into each pod before the pod is created.
         """
         return {
             "apiVersion": "batch.volcano.sh/v1alpha1",
@@ -96,7 +97,7 @@ class Volcano(KubernetesBase):
         }
 
     def arguments(self, settings: Mapping[str, str]) -> dict[str, list[str]]:
-        """Also the period of Volcano's scheduler, and its metrics."""
+        """Add the scheduling period of Volcano's scheduler, and its metrics."""
         found = super().arguments(settings)
         found["vc-scheduler"] += [
             f"--schedule-period={settings['schedulePeriod']}",
@@ -106,7 +107,7 @@ class Volcano(KubernetesBase):
         return found
 
     def variables(self, settings: Mapping[str, str]) -> dict[str, Any]:
-        """Also the scheduler's actions."""
+        """Add the scheduler's actions."""
         return super().variables(settings) | {"volcano_actions": settings["actions"]}
 
     def check_programs(self, versions: Mapping[str, str]) -> None:
@@ -114,7 +115,7 @@ class Volcano(KubernetesBase):
         require_supported_pair(versions["kubernetes"], versions["volcano"])
 
     def exporters(self) -> list[Exporter]:
-        """Also Volcano's scheduler, which serves its metrics over plain HTTP."""
+        """Add Volcano's scheduler, which serves its metrics over plain HTTP."""
         return [*super().exporters(), Exporter("volcano", "head", 8080)]
 
     def parity(self, native: Path) -> dict[str, str]:

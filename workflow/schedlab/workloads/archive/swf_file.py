@@ -138,7 +138,7 @@ def open_trace(path: Path) -> Iterator[IO[bytes]]:
     Raises
     ------
     SchedlabError
-        When the file is missing, unreadable or damaged, or is no regular file or no trace.
+        When the file is missing, unreadable, damaged, not a regular file or not a trace.
     """
     name = brief(str(path), 1000)
     try:
@@ -185,7 +185,7 @@ def chunks(path: Path) -> Iterator[tuple[int, bytes]]:
             block, rest = block[:end], block[end:]
             if total > _UNPACKED or len(rest) > CHUNK:
                 raise line_error(
-                    path, line, "the line or the trace is too long", "remove what is not replayed"
+                    path, line, "the line or the trace is too long", "remove jobs you do not replay"
                 )
             if block:
                 block = _lines_ended(block)
@@ -217,7 +217,7 @@ def parse_line(path: Path, line: int, words: Sequence[bytes]) -> list[float]:
     Raises
     ------
     SchedlabError
-        When a replay could not use the line; it names line and field.
+        When a replay could not use the line; the message names line and field.
     """
     if len(words) != len(FIELDS):
         text = brief(b" ".join(words[:20]).decode("utf-8", "backslashreplace"))
@@ -283,7 +283,7 @@ def machine_size(path: Path) -> int | None:
     Raises
     ------
     SchedlabError
-        When the header has something else than a number there; it names line and key.
+        When the header's value is not a number; the message names line and key.
     """
     comments = {key: (line, value) for line, key, value in [*header_lines(path)][::-1]}
     for key in ("MaxProcs", "MaxNodes"):

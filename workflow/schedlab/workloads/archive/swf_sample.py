@@ -1,6 +1,6 @@
 """Generator of the small trace in resources/traces/sample.swf.
 
-It stands in for a recorded trace where none can be shipped. Its load is light and it has no
+It replaces a recorded trace, which cannot be shipped here. Its load is light and it has no
 bursts, so that twenty of its jobs at a hundredth of their time run in well under a minute on a
 cluster of two emulated cores. Two of its lines exercise the rules for the status field.
 """
@@ -75,5 +75,5 @@ def sample_text(seed: int = 1993, jobs: int = 100, processors: int = 16) -> str:
 
 
 def write_sample(path: Path) -> None:
-    """Write the trace as it is shipped."""
+    """Write the trace to the file that is shipped."""
     path.write_text(sample_text(), encoding="utf-8")

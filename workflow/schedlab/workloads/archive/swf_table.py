@@ -37,7 +37,7 @@ from schedlab.workloads.archive.swf_file import (
 )
 
 _FORMAT = "1"
-"""Version of the arrays in the cache; to be changed when the same trace gives another array."""
+"""Version of the arrays in the cache; change it when the same trace gives another array."""
 _KEPT = 2**22
 """Smallest size of a trace, bytes, whose array is kept in the cache for the next command."""
 _SMALL = 2**16
@@ -131,7 +131,7 @@ def read_table(path: Path) -> Table:
         status = path.stat()
         key = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
     except (OSError, ValueError):
-        return _read(path)  # which says what is wrong
+        return _read(path)  # raises an error that says what is wrong
     return _table(path.absolute(), key)
 
 
@@ -272,7 +272,7 @@ def _slow(path: Path, first: int, block: bytes, malformed: dict[int, SchedlabErr
             malformed[line] = error
             if len(malformed) > _TOLERATED:
                 break
-            # Its remaining fields tell whether a replay would use it.
+            # The other fields of the line show whether a replay would use it.
             complete = len(words) == len(FIELDS)
             values = [
                 number(words[field]) if complete or 1 == field < len(words) else np.nan

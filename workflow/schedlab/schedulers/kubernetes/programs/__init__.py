@@ -1,14 +1,16 @@
-"""Kubernetes' own programs, whose module is pinned beside this file.
+"""Kubernetes' own programs; ``go.mod`` beside this file pins their version.
 
-Kubernetes publishes its programs where an experiment may not reach them, and emulated guests are
-far too slow to build them: they are built on the host, static, and copied into images.
+An experiment's machine may not reach the place where Kubernetes publishes its programs, and
+emulated guests are far too slow to build them. So the host builds static programs, which are copied
+into images.
 """
 
 from pathlib import Path
 
 from schedlab.schedulers.programs import ProgramGroup
 
-# What makes Kubernetes tell its version: clients refuse or misjudge one without.
+# Linker flags that set the version which the programs report. Clients refuse or misjudge a server
+# that reports none.
 _FLAGS = " ".join(
     f"-X {package}.{name}={value}"
     for package in ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version")

@@ -1,6 +1,6 @@
-"""Volcano's programs and the definitions of its resources; the module is pinned beside this file.
+"""Volcano's programs and resource definitions; ``go.mod`` beside this file pins their version.
 
-A folder with such programs made elsewhere (``SCHEDLAB_GUEST_BINARIES_VOLCANO``) also has
+A folder of programs made elsewhere (``SCHEDLAB_GUEST_BINARIES_VOLCANO``) must also have
 ``crd/volcano/*.yaml`` and ``crd/jobflow/*.yaml``.
 """
 
@@ -38,7 +38,7 @@ SUPPORTED_PAIRS: Mapping[str, str] = {
     "1.14": "1.34",
     "1.15": "1.35",
 }
-"""Minor version of Volcano, and the one of Kubernetes whose modules its own ``go.mod`` requires."""
+"""Minor version of Volcano -> minor version of Kubernetes that Volcano's ``go.mod`` requires."""
 
 
 def require_supported_pair(kubernetes: str, volcano: str) -> None:
@@ -47,7 +47,7 @@ def require_supported_pair(kubernetes: str, volcano: str) -> None:
     Raises
     ------
     SchedlabError
-        Names the versions that go together.
+        When the versions do not go together; the message names versions that do.
     """
     made_for = SUPPORTED_PAIRS.get(_minor(volcano))
     if made_for is not None and made_for == _minor(kubernetes):
@@ -68,6 +68,6 @@ def require_supported_pair(kubernetes: str, volcano: str) -> None:
 
 
 def _minor(version: str) -> str:
-    """Major and minor version, such as 1.34; empty text where there is none."""
+    """Major and minor version, such as 1.34; empty if the text has none."""
     match = re.match(r"v?(\d+\.\d+)", version)
     return match[1] if match else ""

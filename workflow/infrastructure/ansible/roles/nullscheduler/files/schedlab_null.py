@@ -4,14 +4,14 @@
     schedlab_null.py SOCKET LOG
 
 POST with a JSON body {nodes, cpus, ...}: status 200 and {"job": number}; 400 and {"error": words}
-for a body that asks for nothing. GET: 200. Connections are kept. Of each job the log gets, before
-the answer, two lines:
+if the body does not describe a job. GET: 200. Connections are kept. Before the answer, two lines
+about the job are added to the log:
 
     accepted NUMBER NS NODES CPUS
     completed NUMBER NS
 
-with NS the instant of CLOCK_REALTIME (ns). One thread that waits for all connections at once, and
-no library for HTTP: the less it costs, the less of the submitter's ceiling is its own. Standard
+with NS the instant of CLOCK_REALTIME (ns). It uses one thread that waits for all connections, and
+no library for HTTP, because its own cost lowers the submitter's ceiling that it measures. Standard
 library only, Python >= 3.9.
 """
 
@@ -32,7 +32,7 @@ END = b"\r\n\r\n"
 
 
 class Jobs:
-    """Numbers jobs from 1 and writes them down."""
+    """Numbers jobs from 1 and writes them to the log."""
 
     def __init__(self, log):
         self.log = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
@@ -55,7 +55,7 @@ class Jobs:
 
 
 class Connection:
-    """One client: what it sent and is not answered yet."""
+    """Connection of one client, with the requests that are not answered yet."""
 
     def __init__(self, stream, jobs):
         self.stream = stream
@@ -63,7 +63,7 @@ class Connection:
         self.text = b""
 
     def read(self):
-        """Answer the requests that are whole; False when the client has gone."""
+        """Answer the complete requests; return False if the client closed the connection."""
         part = self.stream.recv(65536)
         self.text += part
         while END in self.text:
@@ -91,7 +91,7 @@ def response(status, answer):
 def serve(path, log):
     """Answer until the process is ended."""
     with contextlib.suppress(OSError):
-        # By which the cost exporter knows the process, whose command is that of Python.
+        # The cost exporter finds the process by this name, as its command is Python's.
         Path("/proc/self/comm").write_text(NAME)
     with contextlib.suppress(FileNotFoundError):
         Path(path).unlink()

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Checks of the null scheduler in the image.
+# Checks of the null scheduler in the image. Each failure has its own message.
 set -eu
 
 fail() {
