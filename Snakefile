@@ -19,6 +19,7 @@ BEFORE_TRIALS = 1000000
 # Jobs read these variables. They are not parameters of rules, so that moving the results makes no
 # job stale.
 envvars:
+    "SCHEDLAB_CAMPAIGN",
     "SCHEDLAB_EXPERIMENTS",
     "SCHEDLAB_RESULTS",
 

@@ -20,6 +20,7 @@ def trials(values: object, **changes: object) -> pd.DataFrame:
         {
             "workload": "poisson", "nodes": 2, "repetition": range(1, n + 1), "valid": True,
             "trace": [f"trace {i}" for i in range(n)], "accelerator": "kvm", "host": "h",
+            "block": "now",
             "makespan_s": makespans, "launch_median_s": makespans / 100,
             "ideal_makespan_s": 1.0,
         }
@@ -40,6 +41,8 @@ def makespan(a: pd.DataFrame, b: pd.DataFrame, **options: object) -> object:
         ({"trace": "another"}, "not comparable: other traces"),
         ({"host": None}, "not comparable: host not recorded"),
         ({"trace": None}, "not comparable: trace not recorded"),
+        ({"block": "later"}, "not comparable: other block"),
+        ({"block": None}, "not comparable: block not recorded"),
     ],
 )
 def test_what_is_not_alike_is_not_compared(change: dict[str, object], verdict: str) -> None:
@@ -116,3 +119,51 @@ def test_the_noise_floor_is_that_of_the_cell() -> None:
     assert makespan(a, b, noise_floor=floor).verdict == "no difference shown"
     assert makespan(a, b, noise_floor={("makespan", "poisson", 1): 0.2}).verdict == "larger"
     assert makespan(a, b, margin=0.2).verdict == "larger"
+
+
+def in_blocks(values: object, blocks: str, **changes: object) -> pd.DataFrame:
+    """Trials with one letter each for their block."""
+    return trials(values, block=list(blocks), **changes)
+
+
+def test_only_trials_of_shared_blocks_are_compared() -> None:
+    a, b = in_blocks(range(1, 9), "aaaaaabb"), in_blocks(range(1, 9), "aaaaaacc")
+    first, second, paired = matched(a, b)
+    assert paired and list(first["repetition"]) == list(second["repetition"]) == [1, 2, 3, 4, 5, 6]
+
+
+def test_each_block_is_met_by_both_sides_as_often() -> None:
+    # All ran one trace. One block alone is taken as it is.
+    one = {"trace": "one"}
+    a, b = in_blocks(range(1, 9), "aaaaaabb", **one), in_blocks(range(1, 9), "aaabbbbb", **one)
+    first, second, paired = matched(a, b)
+    assert not paired
+    assert list(first["repetition"]) == [1, 2, 3, 7, 8]
+    assert list(second["repetition"]) == [1, 2, 3, 4, 5]
+    a, b = in_blocks(range(1, 9), "aaaaaaab", **one), in_blocks(range(1, 9), "aaaaaccc", **one)
+    assert [len(side) for side in matched(a, b)[:2]] == [7, 5]
+
+
+def test_pairs_over_two_blocks_are_as_many_one_way_as_the_other() -> None:
+    # A campaign that was interrupted: some pairs have a side on each side of the interruption.
+    a, b = in_blocks(range(1, 9), "aaaabbbb"), in_blocks(range(1, 9), "abbabaab")
+    first, second, _ = matched(a, b)
+    assert list(first["repetition"]) == list(second["repetition"])
+    ways = list(zip(first["block"], second["block"], strict=True))
+    assert ways.count(("a", "b")) == ways.count(("b", "a")) == 2
+    assert len(first) == 8
+    first, second, _ = matched(a, in_blocks(range(1, 9), "abbabbbb"))
+    assert list(first["repetition"]) == [1, 4, 5, 6, 7, 8]
+
+
+def test_a_slow_block_makes_no_difference_of_two_equal_sides() -> None:
+    blocks = "aaaaaabb", "aabbbbbb"
+    slow = [np.array([2.0 if letter == "b" else 1.0 for letter in letters]) for letters in blocks]
+    for traces in ({}, {"trace": "one"}):
+        a, b = (
+            in_blocks(noise * factor, letters, **traces)
+            for noise, factor, letters in zip(NOISE, slow, blocks, strict=True)
+        )
+        assert makespan(a, b).effect.estimate == pytest.approx(1.0, abs=0.02)
+        mixed = compare_groups([(a, b)], ["makespan"], across_blocks=True)[0]["makespan"]
+        assert mixed.effect.estimate < 0.8

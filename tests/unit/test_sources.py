@@ -35,7 +35,11 @@ SUBJECTS = [
     *(Subject(s) for s in ("toolchain", "accelerator", "provision", "tables", "report", "bundle")),
     *(Subject(s, image=name) for s in ("base", "image") for name in IMAGES),
     *(Subject("programs", image=name) for name in IMAGES if image_programs(name)),
-    *(Subject(s, scheduler=name) for s in ("configure", "trial") for name in SCHEDULERS),
+    *(
+        Subject(s, scheduler=name)
+        for s in ("configure", "trial", "decision")
+        for name in SCHEDULERS
+    ),
     *(Subject("trace", kind=name) for name in KINDS),
     *(Subject("figure", figure=name) for name in FIGURES),
 ]

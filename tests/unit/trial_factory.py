@@ -294,6 +294,7 @@ def make_trial(
     }
     conditions: dict[str, Any] = {
         "accelerator": "tcg",
+        "campaign": "2026-09-21T14:00:00+00:00",
         "declared": {
             name: {"cpus": guest.vcpus, "memory_mib": guest.memory_mib}
             for name, guest in cluster.machines().items()
@@ -310,6 +311,7 @@ def make_trial(
             "kernel": "0.0-synthetic",
             "memory_mib": 24576,
             "system": "Synthetic system",
+            "boot": "5f0c3a9d7e21",
             "load_start": 0.4,
             "load_end": 2.1,
             "steal": 0.0,

@@ -1,7 +1,7 @@
 """Trials: every cluster runs the same traces, and each trial starts from the same snapshot.
 
 REQUIRED INPUTS: configured snapshots, workload section of the configuration
-OUTPUTS: results/traces/*.json with a record each, results/trials/{cluster}/{workload}/{repetition}/record.json
+OUTPUTS: results/traces/*.json with a record each, results/decisions/{cluster}/{workload}/{repetition}.record.json, results/trials/{cluster}/{workload}/{repetition}/record.json
 """
 
 
@@ -29,12 +29,40 @@ rule trace:
         " --output {output.trace:q} 2>&1 | schedlab log {log:q}"
 
 
+rule decision:
+    """Decide whether a trial above the fewest runs, by the trials of its cell before it."""
+    input:
+        lambda wildcards: pipeline.cell_records(wildcards),
+    output:
+        at(paths.decision_record("{cluster}", "{workload}", "{repetition}")),
+    log:
+        at("logs/decisions/{cluster}.{workload}.{repetition}.log"),
+    wildcard_constraints:
+        # Those of trials that ran are made by no rule.
+        cluster=pipeline.due_decisions() + "[^/]+",
+    priority: lambda wildcards: pipeline.priority(wildcards) + 1
+    conda:
+        "../../envs/conda.yaml"
+    # It starts no machine, but would take processor time from a trial beside it.
+    resources:
+        testbed=1,
+    params:
+        sources=lambda wildcards: pipeline.sources("decision", wildcards),
+        spec=lambda wildcards: pipeline.spec("decision", wildcards.workload),
+    message:
+        "Deciding on trial {wildcards.cluster}.{wildcards.workload}.{wildcards.repetition}"
+    shell:
+        "schedlab decision --cluster {wildcards.cluster} --workload {wildcards.workload}"
+        " --repetition {wildcards.repetition} 2>&1 | schedlab log {log:q}"
+
+
 rule trial:
     """Run one trial. All trials together run in a seeded random order."""
     input:
         configured=at(paths.cluster_record("{cluster}", "configured")),
         trace=lambda wildcards: pipeline.trace_record(wildcards),
         toolchain=at(paths.TOOLCHAIN),
+        decision=lambda wildcards: pipeline.decision(wildcards),
     output:
         at(paths.trial_record("{cluster}", "{workload}", "{repetition}")),
     log:
@@ -47,8 +75,9 @@ rule trial:
     params:
         sources=lambda wildcards: pipeline.sources("trial", wildcards),
         spec=lambda wildcards: pipeline.trial_spec(wildcards),
+        bridge=lambda wildcards: pipeline.bridge(wildcards),
     message:
         "Trial {wildcards.cluster}.{wildcards.workload}.{wildcards.repetition}"
     shell:
         "schedlab trial --cluster {wildcards.cluster} --workload {wildcards.workload}"
-        " --repetition {wildcards.repetition} 2>&1 | schedlab log --notices {log:q}"
+        " --repetition {wildcards.repetition} {params.bridge} 2>&1 | schedlab log --notices {log:q}"

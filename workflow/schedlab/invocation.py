@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from schedlab.errors import SchedlabError
 
+CAMPAIGN = "SCHEDLAB_CAMPAIGN"
+"""Variable by which the jobs of one run of the workflow know when it began."""
 DEFAULTS = {"experiments": "config/experiments.yaml", "results": "results", "include": ""}
 """Keys that ``--config`` may set, and their defaults."""
 
@@ -43,6 +47,14 @@ def chosen(config: Mapping[str, Any], configfiles: Sequence[object] = ()) -> dic
                 remedy=f"write ./ before it (--config {key}=./NAME), or choose another name",
             )
     return values
+
+
+def campaign() -> str:
+    """Return when this run of the workflow began; for a stage that runs alone, the present time.
+
+    Every process that the run starts returns the same.
+    """
+    return os.environ.setdefault(CAMPAIGN, datetime.now(UTC).isoformat(timespec="seconds"))
 
 
 def results_name(text: str, checkout: Path) -> str:

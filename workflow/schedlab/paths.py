@@ -100,6 +100,11 @@ def trace_record(workload: str, nodes: int | str, repetition: int | str) -> str:
     return record_beside(trace_file(workload, nodes, repetition))
 
 
+def decision_record(cluster: str, workload: str, repetition: int | str) -> str:
+    """Return the record of the decision whether a trial runs."""
+    return f"decisions/{cluster}/{workload}/{repetition}.{RECORD}"
+
+
 def trial_folder(cluster: str, workload: str, repetition: int | str) -> str:
     """Return the folder of a trial."""
     return f"trials/{cluster}/{workload}/{repetition}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import shlex
 import shutil
 from collections.abc import Callable, Mapping, Sequence
@@ -14,14 +15,16 @@ from pathlib import Path
 from typing import IO, Any
 
 from schedlab import design, paths
+from schedlab.bridges import bridge_of, bridges
 from schedlab.config import Cluster, Experiment, TrialKey
 from schedlab.doctor.findings import require_host
 from schedlab.errors import SchedlabError
 from schedlab.figures import FIGURES
-from schedlab.invocation import chosen, results_name
+from schedlab.invocation import campaign, chosen, results_name
 from schedlab.lineage.state import keep, restore
 from schedlab.printing import printable
 from schedlab.results.provenance import source
+from schedlab.results.records import forbids, is_stopped
 from schedlab.schedulers import image_programs, image_roles
 from schedlab.sources.stages import content, subject
 from schedlab.testbed.supervisor import remove_abandoned
@@ -35,6 +38,7 @@ SPECS: Mapping[str, Callable[..., Any]] = {
     "machines": design.machines_spec,
     "workload": Experiment.workload_spec,
     "machine": Experiment.machine_spec,
+    "decision": Experiment.decision_spec,
     "trial": Experiment.trial_spec,
     "report": Experiment.report_spec,
 }
@@ -75,6 +79,7 @@ class Pipeline:
             results = results_name(results, Path(root))
             os.environ["SCHEDLAB_EXPERIMENTS"] = str(Path(config).resolve())
             os.environ["SCHEDLAB_RESULTS"] = str(Path(results).resolve())
+            campaign()
             restore(Path(results))
             return cls(design.load_experiment(Path(config)), config, results, Path(root))
         except SchedlabError as error:
@@ -142,6 +147,54 @@ class Pipeline:
         machine = self.experiment.machine_name(self.clusters[trial["cluster"]])
         return self.at(paths.trace_record(trial["workload"], machine, trial["repetition"]))
 
+    def cell_records(self, trial: Mapping[str, str]) -> list[str]:
+        """Records of the trials of a cell that come before one of it."""
+        cell = trial["cluster"], trial["workload"]
+        before = range(1, int(trial["repetition"]))
+        return [self.at(paths.trial_record(*cell, repetition)) for repetition in before]
+
+    def decision(self, trial: Mapping[str, str]) -> list[str]:
+        """Decision that a trial waits for, or that it waited for when it ran."""
+        key = trial["cluster"], trial["workload"], trial["repetition"]
+        decision = self.at(paths.decision_record(*key))
+        waited = Path(decision).is_file() and not forbids(Path(decision)) and self._ran(*key)
+        return [decision] * (self._due(*key) or waited)
+
+    @cached_property
+    def bridges(self) -> frozenset[TrialKey]:
+        """Finished trials that run again beside cells that were added."""
+        return bridges(self.experiment, Path(self.results))
+
+    def bridge(self, trial: Mapping[str, str]) -> str:
+        """Option that makes a trial a bridge; it stays that of the trial once it ran as one."""
+        key = TrialKey(trial["cluster"], trial["workload"], int(trial["repetition"]))
+        run = campaign() if key in self.bridges else bridge_of(Path(self.results), key)
+        return f"--bridge {shlex.quote(run)}" if run else ""
+
+    def due_decisions(self) -> str:
+        """Regular expression that a path of a decision matches from its cluster on, if it is due.
+
+        A trial that was stopped follows its decision, so that is made again when a trial before it
+        runs again. A trial that ran is a fact: neither another decision nor another rule makes it
+        run again. Its decision stays in the list of its inputs, so that the list does not change,
+        and is a file that no rule makes. (Snakemake's `ancient` would hide other reasons to run.)
+        """
+        due = [
+            re.escape(paths.decision_record(*key).partition("/")[2])
+            for key in self.order
+            if self._due(*key)
+        ]
+        return f"(?={'|'.join(due)})" if due else "(?!)"
+
+    def _due(self, cluster: str, workload: str, repetition: str) -> bool:
+        key = (cluster, workload, repetition)
+        decided = self.experiment.decided(int(repetition)) and key in self.order
+        return decided and not self._ran(*key)
+
+    def _ran(self, cluster: str, workload: str, repetition: str) -> bool:
+        record = Path(self.at(paths.trial_record(cluster, workload, repetition)))
+        return record.is_file() and not is_stopped(record)
+
     def settings(self, cluster: str) -> str:
         """Scheduler settings of the configuration that reach the playbook, as canonical JSON."""
         return json.dumps(design.variables(self.clusters[cluster]), sort_keys=True)
@@ -193,10 +246,13 @@ class Pipeline:
         return self.experiment.trials()
 
     def priority(self, trial: Mapping[str, str]) -> int:
-        """Priority of a trial: the first of the order has the highest, the last has 1."""
+        """Priority of a trial: the first of the order has the highest, the last has 2.
+
+        The decision on a trial has one more, so that it is made in the trial's turn.
+        """
         key = (trial["cluster"], trial["workload"], trial["repetition"])
         # A trial beyond the experiment may be asked for by name: it comes last.
-        return 1 + len(self.trials) - self.order.get(key, len(self.trials))
+        return 2 * (1 + len(self.trials) - self.order.get(key, len(self.trials)))
 
     def spec(self, kind: str, *names: Any) -> str:
         """Part of the configuration that a stage depends on, as canonical JSON for ``params``."""
@@ -278,6 +334,12 @@ class Pipeline:
             require_host(self.experiment, folder)
         except SchedlabError as error:
             raise SystemExit(printable(f"schedlab: {error}")) from None
+        if self.bridges:
+            print(
+                f"schedlab: {len(self.bridges)} finished trials run again beside cells that were"
+                " added (bridge: auto)",
+                flush=True,
+            )
         memory = max(c.memory_total_mib for c in self.clusters.values())
         free = shutil.disk_usage(folder).free / 2**30
         print(

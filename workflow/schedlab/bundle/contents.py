@@ -28,6 +28,7 @@ from schedlab.paths import (
     TABLES_RECORD,
     TOOLCHAIN,
     cluster_record,
+    decision_record,
     figure_file,
     figure_record,
     image_record,
@@ -36,7 +37,7 @@ from schedlab.paths import (
 )
 from schedlab.printing import some
 from schedlab.results.imports import origins
-from schedlab.results.records import load_record
+from schedlab.results.records import is_stopped, load_record
 from schedlab.schedulers import image_programs
 
 _NEVER = ("console/", "console.log", "prometheus/prometheus.log", "secrets/")
@@ -241,6 +242,9 @@ def recorded(
         yield from _stage(results, below, name, choice)
     for folder in trial_folders(experiment):
         yield from _stage(results, below, f"{folder}/{RECORD}", choice)
+        # Of decisions only those by which a trial did not run: no other is named by a record.
+        if is_stopped(results / below / folder / RECORD):
+            yield Content(below + decision_record(*folder.split("/")[1:]))
 
 
 def _stage(results: Path, below: str, name: str, choice: Choice) -> Iterator[Content]:

@@ -37,7 +37,7 @@ from schedlab.figures import FIGURES
 from schedlab.outside.names import require_writable
 from schedlab.paths import CHECKOUT, CRATE, PACKED_SOURCE, RECORD, RESULTS
 from schedlab.privacy.identity import identity
-from schedlab.results.records import digest, file_digest, load_record
+from schedlab.results.records import digest, file_digest, load_record, was_stopped
 
 _SEARCHED_AT_THEIR_SOURCE = (".parquet",)
 """Suffixes of files that are not searched, because the records that they are made from are."""
@@ -149,7 +149,8 @@ def _read_records(results: Path, experiment: Experiment) -> tuple[str, str, list
     spans: dict[str, tuple[str, str]] = {}
     for folder in trial_folders(experiment):
         record = load_record(results / folder / RECORD)
-        lineages.append(str(record["lineage"]))
+        if not was_stopped(record):
+            lineages.append(str(record["lineage"]))
         run = execution(record, folder)
         newest = max(newest, run.start)
         cluster = folder.split("/")[1]

@@ -201,12 +201,37 @@ def trace_workload(
 @click.option("--cluster", required=True)
 @click.option("--workload", required=True)
 @click.option("--repetition", type=int, required=True)
-def trial(experiments: Path, results: Path, cluster: str, workload: str, repetition: int) -> None:
-    """Run one trial on a restored cluster."""
+@click.option("--bridge", default="", help="Run of the workflow that it runs again in.")
+def trial(
+    experiments: Path, results: Path, cluster: str, workload: str, repetition: int, bridge: str
+) -> None:
+    """Run one trial on a restored cluster, unless its cell has ended."""
+    from schedlab.config import TrialKey
+    from schedlab.stages.context import Context
+    from schedlab.stages.stopped import stop_if_decided
+
+    key = TrialKey(cluster, workload, repetition)
+    if stop_if_decided(Context.load(experiments, results), key):
+        return
     context = _enter(experiments, results, f"{cluster}.{workload}.{repetition}")
     from schedlab.stages.trial import run_trial
 
-    run_trial(context, cluster, workload, repetition)
+    run_trial(context, key, bridge)
+
+
+@main.command()
+@_paths
+@click.option("--cluster", required=True)
+@click.option("--workload", required=True)
+@click.option("--repetition", type=int, required=True)
+def decision(
+    experiments: Path, results: Path, cluster: str, workload: str, repetition: int
+) -> None:
+    """Decide whether a trial runs, by those of its cell before it."""
+    from schedlab.stages.context import Context
+    from schedlab.stages.decision import write_decision
+
+    write_decision(Context.load(experiments, results), cluster, workload, repetition)
 
 
 @main.command()

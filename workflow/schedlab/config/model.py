@@ -36,6 +36,7 @@ from schedlab.config.variants import (
     NamedVariant,
     NumberOrRepetitions,
     Repetitions,
+    Rounds,
     Variant,
     with_inherited,
 )
@@ -152,6 +153,9 @@ class Experiment(Section):
         default=False,
         description="Run the first variant, or the one named, a second time under another label.",
     )
+    bridge: Literal["auto", "none"] = Field(
+        default="none", description="auto: finished trials run again beside cells added later."
+    )
     nodes: list[Annotated[int, Field(ge=1, le=128)]] = Field(
         default=[1, 2], min_length=1, description="Compute node counts."
     )
@@ -242,16 +246,35 @@ class Experiment(Section):
             )
         return found[name]
 
+    @property
+    def rounds(self) -> Rounds | None:
+        """Rule that ends a cell early; None where every cell has the same number of trials."""
+        return self.repetitions if isinstance(self.repetitions, Rounds) else None
+
+    def decided(self, repetition: int) -> bool:
+        """Whether a decision is due before a trial of this repetition."""
+        return self.rounds is not None and repetition > self.rounds.min
+
     def trials(self) -> list[TrialKey]:
-        """Every trial, in the seeded random order in which they run, interleaving all cells."""
-        keys = [
-            TrialKey(cluster.id, workload.name, repetition)
-            for cluster in self.clusters()
-            for workload in self.workloads
-            for repetition in range(1, self.repetitions.trials + 1)
-        ]
-        random.Random(self.seed).shuffle(keys)
-        return keys
+        """Every trial, in the seeded random order in which they run, interleaving all cells.
+
+        With a rule that ends cells early, each repetition above its `min` is a round over all
+        cells, in a random order of its own: so cells that go on still interleave.
+        """
+        first = self.rounds.min if self.rounds else self.repetitions.trials
+        rounds = [range(1, first + 1)]
+        rounds += [range(n, n + 1) for n in range(first + 1, self.repetitions.trials + 1)]
+        chance, ordered = random.Random(self.seed), []
+        for repetitions in rounds:
+            keys = [
+                TrialKey(cluster.id, workload.name, repetition)
+                for cluster in self.clusters()
+                for workload in self.workloads
+                for repetition in repetitions
+            ]
+            chance.shuffle(keys)
+            ordered += keys
+        return ordered
 
     def trace_seed(self, workload: str, repetition: int) -> int:
         """Seed of one trace, derived from its own key only, so that other cells cannot change it.
@@ -315,9 +338,29 @@ class Experiment(Section):
         """Parameters of a workload, as sorted plain JSON; `workloads.workload_from` reads it."""
         return plain_sorted(self.workload(name).model_dump())
 
+    def decision_spec(self, workload: str) -> dict[str, Any]:
+        """What shapes the decisions on a workload's cells, as plain JSON; not the most trials."""
+        rule = self.rounds.model_dump(exclude={"max"}) if self.rounds else {}
+        return {"quantity": self.workload(workload).quantity, **rule}
+
     def report_spec(self) -> dict[str, Any]:
         """The experiment as the report shows it, as plain JSON."""
         return plain_sorted(self.model_dump(mode="json", exclude={"libvirt"}))
+
+    def trial_facts(self, key: TrialKey) -> dict[str, Any]:
+        """What a trial's record says of which trial it is."""
+        cluster = self.cluster(key.cluster)
+        return {
+            "cluster": cluster.id,
+            "scheduler": cluster.scheduler,
+            "variant": cluster.variant,
+            "number": cluster.number,
+            "workload": key.workload,
+            "repetition": key.repetition,
+            "nodes": cluster.nodes,
+            "cpus_per_node": cluster.node.vcpus,
+            "order": self.trials().index(key),
+        }
 
     def trial_spec(self, key: TrialKey) -> dict[str, Any]:
         """What a trial depends on besides its snapshot and its trace, as sorted plain JSON.

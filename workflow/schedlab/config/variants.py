@@ -6,13 +6,18 @@ leaves out have the experiment's values. A plain name is a variant that sets not
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any
 
 from pydantic import (
     BeforeValidator,
+    Discriminator,
     Field,
     GetJsonSchemaHandler,
     SerializerFunctionWrapHandler,
+    Tag,
+    ValidationInfo,
+    field_validator,
     model_serializer,
 )
 from pydantic.json_schema import JsonSchemaValue
@@ -105,11 +110,68 @@ class Repetitions(Section):
         return handler(self) if self.clusters > 1 else self.trials
 
 
+def _percentage(value: Any) -> Any:
+    found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?) ?%", value) if isinstance(value, str) else None
+    if found is None:
+        raise ValueError("not a percentage; write a number with its sign, such as 5 %")
+    if not 0 < float(found[1]) < 100:
+        raise ValueError("not between 0 and 100 %; write a width that can be reached, such as 5 %")
+    return value
+
+
+class Rounds(Section):
+    """Trials of a cell until the interval of its main quantity is narrow enough."""
+
+    min: int = Field(ge=3, le=100, description="Fewest trials: an interval needs 3.")
+    max: int = Field(ge=3, le=100, description="Most trials; every one up to it is planned.")
+    until: Annotated[str, BeforeValidator(_percentage)] = Field(
+        description="Half-width of the interval, as a part of the estimate, that is narrow enough."
+    )
+
+    @field_validator("max")
+    @classmethod
+    def _not_below_min(cls, value: int, info: ValidationInfo) -> int:
+        least = info.data.get("min")
+        if least is not None and value < least:
+            raise ValueError(f"less than min, which is {least}; write {least} or more")
+        return value
+
+    @property
+    def width(self) -> float:
+        """Half-width that is narrow enough, relative to the estimate: 0.05 for 5 %."""
+        return float(self.until.rstrip("% ")) / 100
+
+    @property
+    def trials(self) -> int:
+        """Most trials of each cell."""
+        return self.max
+
+    @property
+    def clusters(self) -> int:
+        """One: the rule looks at the interval of one cluster's trials."""
+        return 1
+
+
+_OF_ROUNDS = frozenset(Rounds.model_fields)
+
+
 def _from_number(value: Any) -> Any:
-    return value if isinstance(value, dict | Repetitions) else {"trials": value}
+    return value if isinstance(value, dict | Repetitions | Rounds) else {"trials": value}
 
 
-NumberOrRepetitions = Annotated[Repetitions, BeforeValidator(_from_number), _Or("integer")]
+def _form(value: Any) -> str:
+    rounds = isinstance(value, Rounds) or (isinstance(value, dict) and _OF_ROUNDS & value.keys())
+    return "rounds" if rounds else "number"
+
+
+NumberOrRepetitions = Annotated[
+    Annotated[
+        Annotated[Repetitions, Tag("number")] | Annotated[Rounds, Tag("rounds")],
+        Discriminator(_form),
+    ],
+    BeforeValidator(_from_number),
+    _Or("integer"),
+]
 
 
 def _one_form(value: Any) -> Any:

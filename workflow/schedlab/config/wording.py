@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from schedlab.config.messages import did_you_mean
 from schedlab.config.model import Experiment
 from schedlab.config.sections import CloudImage, DebianImage
-from schedlab.config.variants import Variant
+from schedlab.config.variants import Repetitions, Rounds, Variant
 from schedlab.workloads import KINDS, Problem
 
 Location = tuple[str | int, ...]
@@ -138,6 +138,8 @@ def _known(location: Location) -> list[str]:
         model = KINDS[str(location[2])]
     elif location[0] == "image":
         model = CloudImage if location[1] == "cloud" else DebianImage
+    elif location[0] == "repetitions":
+        model = Rounds if location[1] == "rounds" else Repetitions
     elif len(location) > 1:
         annotation = Experiment.model_fields[str(location[0])].annotation
         if isinstance(annotation, type) and issubclass(annotation, BaseModel):

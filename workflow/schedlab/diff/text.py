@@ -117,7 +117,8 @@ def _outcomes(found: Outcomes) -> Iterator[str]:
         yield from _paragraph(
             f"{_plural(found.compared, 'quantity', 'quantities')} tested as one table: without any"
             f" true difference, one or more would show one in at most {ERROR_RATE:.0%} of such"
-            " tables (docs/statistics.md).",
+            " tables (docs/statistics.md). A and B ran at different times: a difference may be one"
+            " of the host's load.",
             "  ",
         )
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from schedlab.outside.json_text import read_json
+from schedlab.results.records import was_stopped
 
 
 class Estimate(NamedTuple):
@@ -53,6 +54,8 @@ class Durations:
             try:
                 record = read_json(path)
                 stage, seconds = str(record["stage"]), float(record["duration"])
+                if was_stopped(record):
+                    continue
             except (OSError, ValueError, KeyError, TypeError):
                 continue
             self._own[path.as_posix()] = seconds

@@ -1,6 +1,7 @@
 """Comparisons of groups of trials: which may be compared, which trials form pairs, all verdicts.
 
-Only what is alike is compared: equal traces, the same accelerator, a host of the same description.
+Only what is alike is compared: equal traces, the same accelerator, a host of the same description,
+and trials of the blocks (runs of the workflow) in which both groups ran, as many of each.
 Trials form pairs where the repetitions ran traces of their own: then the two that ran the same
 trace belong together. Where all trials of both groups ran one and the same trace, the number of a
 repetition means nothing (trials run in one random order), and all trials count.
@@ -71,7 +72,7 @@ class Comparison:
     paired: bool
 
 
-def why_not(a: pd.DataFrame, b: pd.DataFrame) -> str:
+def why_not(a: pd.DataFrame, b: pd.DataFrame, *, across_blocks: bool = False) -> str:
     """Reason why two groups of valid trials cannot be compared; empty where they can."""
     for column, name in (("accelerator", "accelerator"), ("host", "host")):
         found = set(a[column]) | set(b[column])
@@ -81,11 +82,24 @@ def why_not(a: pd.DataFrame, b: pd.DataFrame) -> str:
             return f"other {name}"
     if a["trace"].isna().any() or b["trace"].isna().any():
         return "trace not recorded"
-    return "" if set(a["trace"]) & set(b["trace"]) else "other traces"
+    if not set(a["trace"]) & set(b["trace"]):
+        return "other traces"
+    if across_blocks:
+        return ""
+    if a["block"].isna().any() or b["block"].isna().any():
+        return "block not recorded"
+    return "" if set(a["block"]) & set(b["block"]) else "other block"
 
 
-def matched(a: pd.DataFrame, b: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame, bool]:
+def matched(
+    a: pd.DataFrame, b: pd.DataFrame, *, across_blocks: bool = False
+) -> tuple[pd.DataFrame, pd.DataFrame, bool]:
     """Select the trials of two comparable groups that are compared.
+
+    Trials of a block in which the other group did not run are left out. Of several blocks, both
+    groups keep the same number of trials of each (pairs: as many with the first in one block and
+    the second in another as the other way round): then what differs between blocks meets both
+    means alike.
 
     Returns
     -------
@@ -93,18 +107,45 @@ def matched(a: pd.DataFrame, b: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFram
         Rows of the first, rows of the second, and whether they form pairs. Trials without a
         partner are left out where there are pairs.
     """
+    if not across_blocks:
+        shared = set(a["block"]) & set(b["block"])
+        a, b = a[a["block"].isin(shared)], b[b["block"].isin(shared)]
     if len(set(a["trace"]) | set(b["trace"])) == 1:
-        return a, b, False
+        return (a, b, False) if across_blocks else (*_evenly(a, b), False)
     keys = ["repetition", "trace"]
     first, second = (
         side.assign(_place=np.arange(len(side)), _again=side.groupby(keys).cumcount())
         for side in (a, b)
     )
-    columns = [*keys, "_again", "_place"]
+    columns = [*keys, "_again", "_place", "block"]
     pairs = first[columns].merge(
         second[columns], on=[*keys, "_again"], suffixes=("_a", "_b"), validate="one_to_one"
     )
+    if not across_blocks:
+        pairs = _balanced(pairs)
     return a.iloc[pairs["_place_a"].to_numpy()], b.iloc[pairs["_place_b"].to_numpy()], True
+
+
+def _evenly(a: pd.DataFrame, b: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Both sides with as many trials of each block; one block alone needs no such thing."""
+    if a["block"].nunique() < 2:
+        return a, b
+    counts = np.minimum(a["block"].value_counts(), b["block"].value_counts())
+    first, second = (
+        side[side.groupby("block").cumcount() < side["block"].map(counts)] for side in (a, b)
+    )
+    return first, second
+
+
+def _balanced(pairs: pd.DataFrame) -> pd.DataFrame:
+    """Pairs of which as many lie in two blocks one way round as the other."""
+    ways = list(zip(pairs["block_a"], pairs["block_b"], strict=True))
+    seen: dict[tuple[str, str], int] = {}
+    kept = []
+    for way in ways:
+        seen[way] = seen.get(way, 0) + 1
+        kept.append(way[0] == way[1] or seen[way] <= ways.count((way[1], way[0])))
+    return pairs[np.array(kept, dtype=bool)]
 
 
 def compare_groups(
@@ -113,6 +154,7 @@ def compare_groups(
     *,
     noise_floor: Mapping[FloorKey, float] | None = None,
     margin: float = MARGIN,
+    across_blocks: bool = False,
 ) -> list[dict[str, Comparison]]:
     """Compare pairs of groups of trials in some quantities: one table, judged as one.
 
@@ -127,6 +169,8 @@ def compare_groups(
         2 %): no smaller difference is claimed. What is missing is 0.
     margin : float
         Relative difference below which two sides count as the same.
+    across_blocks : bool
+        Compare trials of different blocks too, for results that cannot have one in common.
 
     Returns
     -------
@@ -138,10 +182,11 @@ def compare_groups(
     waiting: dict[tuple[Any, ...], list[tuple[str, Floats, Floats, float]]] = {}
     for place, (first, second) in enumerate(pairs):
         a, b = (side[side["valid"].astype(bool)] for side in (first, second))
-        reason = why_not(a, b) if len(a) and len(b) else ""
+        both = len(a) and len(b)
+        reason = why_not(a, b, across_blocks=across_blocks) if both else ""
         paired = False
         if not reason:
-            a, b, paired = matched(a, b)
+            a, b, paired = matched(a, b, across_blocks=across_blocks)
         found.append({})
         for name in quantities:
             x, y = _known(values_of(a, name), values_of(b, name), paired=paired)

@@ -63,9 +63,13 @@ QUANTITIES: dict[str, Quantity] = {
         "scheduler_cpu_per_job_s", "Scheduler's processor time per job", "s"
     ),
     "lateness_median": Quantity("lateness_median_s", "Median submission lateness", "s", "raw"),
+    "submission_rate": Quantity("submission_rate_jobs_per_s", "Submission rate", "jobs/s"),
     # Means and differences, because only these add up over the parts.
     **{name: Quantity(f"{name}_mean_s", f"Mean {name}", "s", "raw") for name in PARTS},
 }
+
+WITHOUT_PAYLOAD = "submission_rate"
+"""Main quantity of a trial whose jobs run no payload, whatever its workload: all it measures."""
 
 MAIN_QUANTITIES = (
     "throughput",

@@ -7,9 +7,13 @@ they look precise makes intervals too narrow: how much is measured by
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, NamedTuple
 
+import pandas as pd
+
+from schedlab.metrics.quantities import QUANTITIES, WITHOUT_PAYLOAD
 from schedlab.metrics.statistics import Scale, Values, clean, t_interval
 
 Decision = Literal["narrow enough", "go on", "cannot"]
@@ -73,3 +77,44 @@ def decide(values: Values, scale: Scale, rule: StopRule) -> Decision:
     if half is not None and half <= rule.until:
         return NARROW
     return CANNOT if n >= rule.max else GO_ON
+
+
+class Standing(NamedTuple):
+    """How far a cell is.
+
+    Parameters
+    ----------
+    quantity : str
+        What the rule looks at; a key of `schedlab.metrics.quantities.QUANTITIES`.
+    n : int
+        Trials with a value.
+    half_width : float or None
+        Of the interval, relative to the estimate; None where there is none.
+    decision : {"narrow enough", "go on", "cannot"}
+        By these trials.
+    """
+
+    quantity: str
+    n: int
+    half_width: float | None
+    decision: Decision
+
+
+def standing(trials: Iterable[Mapping[Any, Any]], quantity: str, rule: StopRule) -> Standing:
+    """How far a cell is by its trials that have run.
+
+    Parameters
+    ----------
+    trials : iterable of mapping
+        Rows of the trials table, all of one cell. Invalid ones are left out.
+    quantity : str
+        Main quantity of the kind of workload. Trials without a payload have another.
+    rule : StopRule
+        Bounds and width.
+    """
+    rows = [row for row in trials if row["valid"]]
+    if any(not pd.isna(row["payload"]) and not row["payload"] for row in rows):
+        quantity = WITHOUT_PAYLOAD
+    column, scale = QUANTITIES[quantity].column, QUANTITIES[quantity].scale
+    values = clean([float("nan") if pd.isna(row[column]) else row[column] for row in rows])
+    return Standing(quantity, values.size, half_width(values, scale), decide(values, scale, rule))

@@ -29,7 +29,7 @@ def methods(content: Facts) -> str:
     ----------
     content : mapping
         What the report's templates show: `factors`, `facts`, `clusters`, `probe`, `checks`,
-        `again`, `differences`, `chain`.
+        `again`, `differences`, `chain`, `blocks`.
     """
     parts = (_design, _machines, _software, _clocks, _statistics, _validity)
     return "\n\n".join(text for part in parts if (text := part(content)))
@@ -44,6 +44,11 @@ def _design(content: Facts) -> str:
         for workload in factors["workloads"]
     )
     times = f"{factors['repetitions']} times"
+    if rule := factors["rounds"]:
+        times = (
+            f"{rule['min']} to {rule['max']} times, in rounds over all, until the half-width of the"
+            f" interval of its main quantity was at most {rule['until']} of the estimate"
+        )
     if factors["clusters"] > 1:
         times += f" on each of {factors['clusters']} clusters, provisioned and configured anew"
     text = (
@@ -53,6 +58,11 @@ def _design(content: Facts) -> str:
         f" {factors['seed']}); the traces are seeded, and the same for every scheduler. Each"
         " trial started from a snapshot of its cluster."
     )
+    if len(own := [one for one in content["blocks"] if not one["source"]]) > 1:
+        text += (
+            f" The trials are of {len(own)} runs of the workflow; two sides were compared by trials"
+            " of runs in which both took part."
+        )
     if again["rows"]:
         text += f" {again['first']} ran a second time as {again['second']}, for the noise floor."
     return (

@@ -26,6 +26,7 @@ STAGES = {
     "figure": "Figures",
     "tables": "Tables",
     "trial": "Trials",
+    "decision": "Decisions on trials",
     "trace": "Traces",
     "configure": "Configured clusters",
     "provision": "Provisioned clusters",
@@ -180,7 +181,8 @@ def moment(text: str) -> str:
 def _stage(path: str) -> str:
     """Stage of a record that cannot be read, by its path."""
     parts = Path(path).parts[2 if origin_of(path) else 0 :]
-    folder = {"figures": "figure", "tables": "tables", "trials": "trial", "traces": "trace"}
+    folder = {"figures": "figure", "tables": "tables", "trials": "trial", "traces": "trace",
+              "decisions": "decision"}  # fmt: skip
     states = {"configured": "configure", "provisioned": "provision"}
     inner = parts[-2] if len(parts) > 1 else parts[0].removesuffix(".json")
     return folder.get(parts[0]) or states.get(inner, inner)

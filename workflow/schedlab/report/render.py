@@ -19,15 +19,16 @@ from schedlab.metrics.ceiling import with_payload
 from schedlab.metrics.statistics import MINIMUM
 from schedlab.paths import CITATION, REPORT_TEMPLATES, figure_record
 from schedlab.privacy.places import without_places
-from schedlab.report import comparison, method, paper, parts, verdicts
+from schedlab.report import blocks_section, comparison, method, paper, parts, verdicts
 from schedlab.report import cost_section as cost
 from schedlab.report import results_section as summary
+from schedlab.report import rounds_section as rounds
 from schedlab.report.records_section import Records, moment
 from schedlab.report.svg import inline
 from schedlab.results.imports import Origin, origins
 from schedlab.results.records import digest
 from schedlab.results.store import below, record_of_trial
-from schedlab.tables.build import load_left_out, load_tables
+from schedlab.tables.build import load_left_out, load_stopped, load_tables
 
 
 def render_report(
@@ -87,7 +88,9 @@ def _content(
         for origin in sources
     }
     records = Records(results, experiment, map(str, trials["trial"]))
-    facts = summary.conditions(loaded, experiment)
+    stopped = load_stopped(tables)
+    facts = summary.conditions(loaded, experiment, stopped)
+    ended = rounds.cells(trials, sources, stopped)
     rows = summary.trial_rows(trials)
     # A scheduler that runs no payload only gives the ceiling, and is not compared.
     compared = with_payload(trials)
@@ -109,6 +112,10 @@ def _content(
     judged = [value for row in differences["rows"] for value in row["values"]]
     arising = parts.arising(compared, differences, comparison.COMPARED, _again(experiment))
     results_table = summary.main_table(compared)
+    blocks = blocks_section.blocks(trials)
+    of_blocks = blocks_section.of_cells(trials, blocks)
+    for row in results_table["rows"]:
+        row["blocks"] = of_blocks.get((row["workload"], row["cluster"]), "")
     probe = (records.accelerator or {}).get("accelerator", {})
     return {
         "name": experiment.name,
@@ -122,8 +129,16 @@ def _content(
         "anchors": {row["trial"]: row["anchor"] for row in rows},
         "results": results_table,
         "verdicts": _sentences(
-            compared, results_table, differences, again, arising, (facts["absent"], left_out)
+            compared,
+            results_table,
+            differences,
+            again,
+            arising,
+            (facts["absent"], left_out),
+            [*rounds.sentences(ended), *blocks_section.sentences(blocks)],
         ),
+        "blocks": blocks,
+        "rounds": ended,
         "differences": differences,
         "again": again,
         "parts": {"titles": parts.TITLES, "rows": arising},
@@ -180,6 +195,7 @@ def _sentences(
     again: dict[str, Any],
     arising: list[dict[str, Any]],
     missing: tuple[list[str], dict[str, str]],
+    others: list[verdicts.Sentence],
 ) -> list[dict[str, Any]]:
     """The first screen: reasons to doubt the rest, then who is ahead, then the rest as it comes."""
     if differences["rows"]:
@@ -187,6 +203,7 @@ def _sentences(
         told = [*told, *parts.sentences(arising)]
     else:
         told = verdicts.of_estimates(results, sorted({str(name) for name in trials["scheduler"]}))
+    told += others
     absent, left_out = missing
     told += verdicts.of_noise(again)
     told += verdicts.of_missing(results, absent, sorted(left_out), MINIMUM)
@@ -232,6 +249,7 @@ def _factors(experiment: Experiment) -> dict[str, Any]:
         "nodes": [str(nodes) for nodes in experiment.nodes],
         "repetitions": experiment.repetitions.trials,
         "clusters": experiment.repetitions.clusters,
+        "rounds": experiment.rounds.model_dump() if experiment.rounds else {},
         "seed": experiment.seed,
         "workloads": [
             {

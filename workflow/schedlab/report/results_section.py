@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from typing import Any
 
 import pandas as pd
@@ -222,8 +223,20 @@ def instants(jobs: pd.DataFrame) -> list[dict[str, Any]]:
     return rows
 
 
-def conditions(tables: Tables, experiment: Experiment) -> dict[str, Any]:
-    """What ran on what: the facts of the first screen."""
+def conditions(
+    tables: Tables, experiment: Experiment, stopped: Collection[str] = ()
+) -> dict[str, Any]:
+    """What ran on what: the facts of the first screen.
+
+    Parameters
+    ----------
+    tables : Tables
+        The tables.
+    experiment : Experiment
+        The experiment that they are of.
+    stopped : collection of str
+        Ids of the trials that were not to run, and so are not absent.
+    """
     trials = tables.trials
     hosts: list[dict[str, Any]] = []
     for text in trials["conditions"].dropna():
@@ -231,7 +244,7 @@ def conditions(tables: Tables, experiment: Experiment) -> dict[str, Any]:
         facts = {key: host.get(key) for key in ("cpu", "cores", "memory_mib", "kernel", "system")}
         if any(facts.values()) and facts not in hosts:
             hosts.append(facts)
-    known = {str(name) for name in trials["trial"]}
+    known = {*(str(name) for name in trials["trial"]), *stopped}
     parents = trials.groupby(["cluster", "snapshot"], observed=True)["parent"].nunique()
     return {
         "accelerators": sorted(str(name) for name in trials["accelerator"].dropna().unique()),

@@ -151,5 +151,7 @@ _OPTIONAL: dict[str, FieldCheck] = {
     "realised": _perhaps_mapping,
     "settings": _perhaps_mapping,
     "accelerator": _mapping,
+    "not_run": _text,
+    "decision": _mapping,
     "left_out": lambda value: _mapping(value) or _texts(list(value.values())),
 }

@@ -211,6 +211,30 @@ def load_record(path: Path) -> dict[str, Any]:
     return dict(record)
 
 
+def was_stopped(record: Mapping[str, Any]) -> bool:
+    """Tell whether a record is that of a trial that did not run because its cell had ended."""
+    return record.get("not_run") is not None
+
+
+def is_stopped(path: Path) -> bool:
+    """Tell whether there is a record of such a trial at a path; damaged ones are not."""
+    try:
+        record = read_json(path)
+    except (OSError, ValueError):
+        return False
+    return isinstance(record, dict) and was_stopped(record)
+
+
+def forbids(path: Path) -> bool:
+    """Tell whether there is a decision at a path by which a trial does not run."""
+    try:
+        record = read_json(path)
+    except (OSError, ValueError):
+        return False
+    found = record.get("decision") if isinstance(record, dict) else None
+    return isinstance(found, dict) and found.get("run") is False
+
+
 def verify_outputs(record_path: Path, names: Iterable[str] | None = None) -> None:
     """Check that the outputs that a record names exist and did not change.
 

@@ -12,7 +12,8 @@ from typing import NamedTuple
 TOOLS = frozenset({"toolchain"})
 PREPARATION = frozenset({"base", "accelerator", "programs", "image"})
 CLUSTER = frozenset({"provision", "configure", "trial"})
-ANALYSIS = frozenset({"tables", "figure", "report", "bundle"})
+ANALYSIS = frozenset({"decision", "tables", "figure", "report", "bundle"})
+READING = frozenset({"decision", "tables"})
 STAGES = TOOLS | PREPARATION | CLUSTER | ANALYSIS | {"trace"}
 
 
@@ -91,7 +92,9 @@ EXEMPT = (
     Exemption("schedulers", _NAMED, PREPARATION | {"provision"}),
     Exemption("schedulers.base", _NAMED, PREPARATION | {"provision", "trace"}),
     *(
-        Exemption(f"schedulers.{name}", _NAMED, STAGES - {"configure", "trial", "tables"})
+        Exemption(
+            f"schedulers.{name}", _NAMED, STAGES - {"configure", "trial", "decision", "tables"}
+        )
         for name in ("programs", "register", "settings")
     ),
     Exemption("ranges", "reads lists of hosts in a trial's records", frozenset({"configure"})),
@@ -111,6 +114,7 @@ EXEMPT = (
         frozenset({"configure"}),
     ),
     # Trials.
+    Exemption("invocation", "says in which run of the workflow a trial is", frozenset({"trial"})),
     Exemption("stages.progress", _PROGRESS, frozenset({"trial"})),
     Exemption("lineage.*", _PROGRESS, frozenset({"trial"})),
     Exemption("results.store", _PROGRESS, frozenset({"trial"})),

@@ -38,6 +38,7 @@ ENTRIES = {
     "configure": "schedlab.stages.configure",
     "trace": "schedlab.stages.trace",
     "trial": "schedlab.stages.trial",
+    "decision": "schedlab.stages.decision",
     "tables": "schedlab.stages.tables",
     "figure": "schedlab.stages.figure",
     "report": "schedlab.stages.report",
@@ -82,7 +83,7 @@ def subject(experiment: Any, stage: str, names: Mapping[str, str]) -> Subject:
     """
     if stage in {"base", "programs", "image"}:
         return Subject(stage, image=names["image"])
-    if stage in {"configure", "trial"}:
+    if stage in {"configure", "trial", "decision"}:
         return Subject(stage, scheduler=experiment.cluster(names["cluster"]).scheduler)
     if stage == "trace":
         return Subject(stage, kind=experiment.workload(names["workload"]).kind)
@@ -100,7 +101,7 @@ def modules(about: Subject) -> frozenset[str]:
 
 def plug_ins(about: Subject) -> list[str]:
     """Modules of the adapters, the kind of workload or the figure that a job uses."""
-    if about.stage in {"configure", "trial"}:
+    if about.stage in {"configure", "trial", "decision"}:
         return [_module(about.scheduler)]
     if about.stage == "tables":
         # Imported trials may be of any scheduler.

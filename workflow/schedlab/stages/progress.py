@@ -20,9 +20,11 @@ def report_progress(context: Context, trial: str, reasons: list[str]) -> None:
     """
     finished, seconds, total = campaign_progress(context)
     verdict = "invalid: " + "; ".join(r.splitlines()[0] for r in reasons) if reasons else "valid"
+    # Which cells end early is not known before.
+    about = "at most about" if context.experiment.rounds else "about"
     print(
         f"{'WARNING: ' * bool(reasons)}{trial}: {verdict}. {finished} of {total} trials finished, "
-        f"about {seconds // 60} min {seconds % 60:02d} s left",
+        f"{about} {seconds // 60} min {seconds % 60:02d} s left",
         flush=True,
     )
 

@@ -14,8 +14,9 @@ from dataclasses import asdict
 from typing import Any
 
 from schedlab import design
-from schedlab.config import Cluster
+from schedlab.config import Cluster, TrialKey
 from schedlab.errors import SchedlabError
+from schedlab.invocation import campaign
 from schedlab.paths import CHECKOUT, RECORD
 from schedlab.results.records import RecordWriter, beside, verify_outputs, write_json
 from schedlab.schedulers import Scheduler, get_scheduler
@@ -96,24 +97,24 @@ class Trial:
     ----------
     context : Context
         Experiment and folders.
-    cluster_id, workload : str
-        Id of the cluster, and name of the workload.
-    repetition : int
-        Number of the repetition, from 1.
+    key : TrialKey
+        What to run on what.
+    bridge : str
+        Run of the workflow in which it runs again beside cells added later; else empty.
     """
 
-    def __init__(self, context: Context, cluster_id: str, workload: str, repetition: int) -> None:
+    def __init__(self, context: Context, key: TrialKey, bridge: str = "") -> None:
         self.context = context
-        self.cluster: Cluster = context.experiment.cluster(cluster_id)
-        self.workload = workload
-        self.repetition = repetition
-        self.id = f"{cluster_id}.{workload}.{repetition}"
+        self.key, self.id = key, key.id
+        self.cluster: Cluster = context.experiment.cluster(key.cluster)
         self.scheduler: Scheduler = get_scheduler(self.cluster.scheduler)
-        self.folder = context.trial(cluster_id, workload, repetition)
-        self.configured = context.configured(cluster_id)
+        self.folder = context.trial(key.cluster, key.workload, key.repetition)
+        self.configured = context.configured(key.cluster)
         machine = context.experiment.machine_name(self.cluster)
-        self.trace_path = context.trace(workload, machine, repetition)
-        self.conditions: dict[str, Any] = {}
+        self.trace_path = context.trace(key.workload, machine, key.repetition)
+        self.conditions: dict[str, Any] = {"campaign": campaign()}
+        if bridge:
+            self.conditions["bridge"] = bridge
         self.reasons: list[str] = []
         self.phases = Phases()
         self.toolchain = Toolchain.load(context.toolchain)
@@ -166,27 +167,13 @@ class Trial:
         record.write(
             self.folder / RECORD,
             outputs=list(self.folder.iterdir()),
-            trial={
-                "cluster": self.cluster.id,
-                "scheduler": self.cluster.scheduler,
-                "variant": self.cluster.variant,
-                "number": self.cluster.number,
-                "workload": self.workload,
-                "repetition": self.repetition,
-                "nodes": self.cluster.nodes,
-                "cpus_per_node": self.cluster.node.vcpus,
-                "order": self._order(),
-            },
+            trial=self.context.experiment.trial_facts(self.key),
             conditions=self.conditions,
             phases=self.phases.seconds,
             verdict={"valid": not self.reasons, "reasons": self.reasons},
             tools=self.toolchain.versions("prometheus", "qemu-system-x86_64", "libvirtd"),
         )
         report_progress(self.context, self.id, self.reasons)
-
-    def _order(self) -> int:
-        ids = [key.id for key in self.context.experiment.trials()]
-        return ids.index(self.id)
 
     def _measure(self, testbed: Testbed, restored: dict[str, Any], url: str) -> None:
         names = [node["name"] for node in restored["nodes"]]
@@ -195,7 +182,7 @@ class Trial:
         cores = host.host_description()["cores"]
         self.conditions |= {
             "accelerator": self.context.accelerator["accelerator"],
-            "host": host.host_description(),
+            "host": host.host_description() | {"boot": host.host_boot()},
             "oversubscription": round(self.cluster.vcpus_total / cores, 3),
             "reset": self.cluster.reset,
             "restore_seconds": round(restored["seconds"], 3),
@@ -394,6 +381,6 @@ class Trial:
                 shutil.copyfile(log, self.folder / "console" / log.name)
 
 
-def run_trial(context: Context, cluster: str, workload: str, repetition: int) -> None:
+def run_trial(context: Context, key: TrialKey, bridge: str = "") -> None:
     """Run one trial (the command ``schedlab trial``)."""
-    Trial(context, cluster, workload, repetition).run()
+    Trial(context, key, bridge).run()

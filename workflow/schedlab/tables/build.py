@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 import pyarrow as pa
@@ -15,12 +15,14 @@ import pyarrow.parquet as pq
 from schedlab.errors import SchedlabError
 from schedlab.outside.foreign import foreign
 from schedlab.outside.json_text import parse_json
-from schedlab.results.imports import Origin
+from schedlab.paths import RECORD
+from schedlab.results.imports import Origin, label
+from schedlab.results.records import is_stopped, load_record
 from schedlab.tables.schemas import JOBS_SCHEMA, SAMPLES_SCHEMA, TRIALS_SCHEMA, VERSION
 from schedlab.tables.trial_rows import read_trial, to_pandas
 
-LEFT_OUT = b"left_out"
-"""Key of the metadata of trials.parquet."""
+LEFT_OUT, STOPPED = b"left_out", b"stopped"
+"""Keys of the metadata of trials.parquet."""
 _ROWS = 1 << 20
 """Number of rows that a table of any size may have."""
 _DENSEST = 64
@@ -45,7 +47,9 @@ def build_tables(
     Parameters
     ----------
     sources : iterable of Origin or pathlib.Path
-        Origins of trials, or trial folders of these results, in the order of rows.
+        Origins of trials, or trial folders of these results, in the order of rows. Trials that did
+        not run because their cell had ended have no rows; their ids are kept in the metadata of
+        trials.parquet.
     output : pathlib.Path
         Folder of the tables.
     left_out : mapping of str to str, optional
@@ -57,9 +61,12 @@ def build_tables(
         When records cannot be read; the message names the trial.
     """
     output.mkdir(parents=True, exist_ok=True)
-    jobs, trials = [], []
+    jobs, trials, stopped = [], [], []
     with pq.ParquetWriter(output / "samples.parquet", SAMPLES_SCHEMA, compression="zstd") as writer:
         for name, folder in _folders(sources):
+            if is_stopped(folder / RECORD):
+                stopped.append(label(name, load_record(folder / RECORD)["id"]))
+                continue
             rows = read_trial(folder, name)
             jobs += rows.jobs
             trials.append({k: v for k, v in rows.trial.items() if k in TRIALS_SCHEMA.names})
@@ -69,9 +76,10 @@ def build_tables(
         ("jobs", jobs, JOBS_SCHEMA),
         ("trials", trials, TRIALS_SCHEMA),
     ):
-        if name == "trials" and left_out:
-            told = json.dumps(dict(left_out), sort_keys=True)
-            schema = schema.with_metadata(schema.metadata | {LEFT_OUT: told.encode()})
+        if name == "trials":
+            told = {LEFT_OUT: dict(left_out or {}), STOPPED: stopped}
+            kept = {key: json.dumps(value, sort_keys=True) for key, value in told.items() if value}
+            schema = schema.with_metadata(schema.metadata | kept)
         table = pa.Table.from_pylist(content, schema=schema)
         pq.write_table(table, output / f"{name}.parquet", compression="zstd")
 
@@ -105,10 +113,20 @@ def load_trials(folder: Path) -> pd.DataFrame:
 def load_left_out(folder: Path) -> dict[str, str]:
     """Imports that the tables leave out, with the reason; errors as those of `load_tables`."""
     path = folder / "trials.parquet"
-    with _opened(path) as file:
-        told = (file.schema_arrow.metadata or {}).get(LEFT_OUT, b"{}")
     with foreign(path, _REMEDY):
-        return {str(name): str(why) for name, why in parse_json(told).items()}
+        return {str(name): str(why) for name, why in _told(path, LEFT_OUT, "{}").items()}
+
+
+def load_stopped(folder: Path) -> list[str]:
+    """Ids of the trials that did not run because their cell had ended; errors as above."""
+    path = folder / "trials.parquet"
+    with foreign(path, _REMEDY):
+        return [str(identifier) for identifier in _told(path, STOPPED, "[]")]
+
+
+def _told(path: Path, key: bytes, default: str) -> Any:
+    with _opened(path) as file:
+        return parse_json((file.schema_arrow.metadata or {}).get(key, default.encode()))
 
 
 _REMEDY = "make the tables anew: snakemake --forcerun tables"

@@ -12,7 +12,7 @@ from schedlab.outside.foreign import foreign
 from schedlab.outside.names import inside
 from schedlab.paths import RECORD
 from schedlab.results.imports import Origin, Origins, origins, reason
-from schedlab.results.records import load_record, verify_outputs
+from schedlab.results.records import is_stopped, load_record, verify_outputs
 from schedlab.tables.schemas import TRIALS_SCHEMA
 from schedlab.tables.trial_rows import read_trial
 
@@ -48,6 +48,8 @@ def _read(origin: Origin) -> None:
     for folder in origin.trial_folders():
         record = folder / RECORD
         verify_outputs(record, packed_outputs(record))
+        if is_stopped(record):
+            continue
         rows = read_trial(folder, origin.name)
         pa.Table.from_pylist([_of(rows.trial)], schema=TRIALS_SCHEMA)
         for _ in rows.samples():

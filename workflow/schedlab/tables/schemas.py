@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from schedlab.schedulers.base import TIMESTAMPS
 
-VERSION = "schedlab.tables/5"
+VERSION = "schedlab.tables/6"
 """Version 2: samples carry the lineage of their trial; rows say whose they are.
 
 Version 3: jobs carry the instants of their ranks.
@@ -24,6 +24,8 @@ their trace and of their host's description.
 
 Version 5: costs of daemons are by systemd unit where one has no jobs in it, and say whose they are;
 trials say whether payloads ran, and what bounded the submissions under way.
+
+Version 6: trials know their block, and what others took of the host meanwhile.
 """
 
 # Millions of rows repeat a few strings, so they are stored once, in a dictionary.
@@ -146,10 +148,16 @@ CONDITIONS = (
     Column("duration_s", _F, "s", "the whole trial, with restore and collection"),
     Column("accelerator", pa.string(), "", "kvm, or tcg (software emulation)"),
     Column("oversubscription", _F, "1", "virtual processors per host core"),
+    Column("campaign", pa.string(), "", "when the run of the workflow began that it is of; UTC"),
+    Column("boot", pa.string(), "", "digest of the host's boot"),
+    Column("block", pa.string(), "", "digest of both; null where one is not recorded"),
+    Column("bridge", pa.bool_(), "", "ran again to share a block with cells added later"),
     Column("host_cores", _N, "1", "cores of the host"),
     Column("host_cpu", pa.string(), "", "the host's processor"),
     Column("load_start", _F, "1", "host's load average (1 min) before the workload"),
     Column("load_end", _F, "1", "host's load average (1 min) after the workload"),
+    Column("others", _F, "1", "part of the host's processor time that others took, steal included"),
+    Column("stalled", _F, "1", "part of the workload in which the host stood still for memory"),
     Column("steal_s", _F, "s", "processor time stolen from the host during the workload"),
     Column("restore_s", _F, "s", "restoring the cluster"),
     Column("scrape_interval_s", _F, "s", "between two samples"),

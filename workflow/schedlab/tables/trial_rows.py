@@ -25,7 +25,7 @@ from schedlab.schedulers.base import COMPLETED, NOT_SUBMITTED, TIMESTAMPS
 from schedlab.schedulers.rows import driver_rows, json_lines
 from schedlab.tables.clocks import NodeClock, node_clocks
 from schedlab.tables.schemas import FAILED, JOBS_SCHEMA, SAMPLES_SCHEMA
-from schedlab.tables.validity import measure_checks, trial_checks
+from schedlab.tables.validity import measure_checks, taken_by_others, trial_checks
 from schedlab.workloads import Trace, read_trace
 
 BATCH = 50_000
@@ -287,6 +287,8 @@ def _conditions(record: Mapping[str, Any], clocks: Mapping[str, NodeClock]) -> d
     """Columns of the trials table that say under which conditions the trial ran."""
     facts, conditions = record["trial"], record["conditions"]
     host = conditions.get("host", {})
+    others, stalled = taken_by_others(conditions)
+    block = (conditions.get("campaign"), host.get("boot"))
     head = clocks.get("head")
     return {
         "order": facts["order"],
@@ -298,10 +300,16 @@ def _conditions(record: Mapping[str, Any], clocks: Mapping[str, NodeClock]) -> d
         "accelerator": conditions.get("accelerator"),
         "oversubscription": conditions.get("oversubscription"),
         "host": _same_host(host),
+        "campaign": block[0],
+        "boot": block[1],
+        "bridge": bool(conditions.get("bridge")),
+        "block": digest(list(block))[:12] if all(block) else None,
         "host_cores": host.get("cores"),
         "host_cpu": host.get("cpu"),
         "load_start": host.get("load_start"),
         "load_end": host.get("load_end"),
+        "others": others,
+        "stalled": stalled,
         "steal_s": host.get("steal"),
         "restore_s": conditions.get("restore_seconds"),
         "scrape_interval_s": conditions.get("scrape_interval"),

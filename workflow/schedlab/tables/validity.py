@@ -316,12 +316,19 @@ def _monitoring(conditions: Mapping[str, Any]) -> Check:
     return at_most(name, round(lost, 4), limit, "1", said)
 
 
-def _host(conditions: Mapping[str, Any]) -> list[Check]:
-    """Check what else the host did during the workload."""
+def taken_by_others(conditions: Mapping[str, Any]) -> tuple[float | None, float | None]:
+    """Load and pressure on the host from outside the testbed during the workload.
+
+    Returns
+    -------
+    tuple of float or None
+        Part of the processor time of all cores that others took, the hypervisor's steal among
+        them; part of the time in which every runnable task waited for memory.
+    """
     host = conditions.get("host", {})
     during, cores = host.get("during", {}), host.get("cores")
     seconds = (conditions.get("end_ns", 0) - conditions.get("start_ns", 0)) / 1e9
-    others = stalled = swapped = None
+    others = stalled = None
     if seconds > 0 and cores and "own" in during:
         processor = during["processor"]
         guests = sum(node.get("run_seconds", 0.0) for node in during.get("emulators", {}).values())
@@ -329,6 +336,13 @@ def _host(conditions: Mapping[str, Any]) -> list[Check]:
         others = max(0.0, taken) / (seconds * cores)
     if seconds > 0 and "memory_full" in during.get("pressure", {}):
         stalled = during["pressure"]["memory_full"] / seconds
+    return others, stalled
+
+
+def _host(conditions: Mapping[str, Any]) -> list[Check]:
+    """Check what else the host did during the workload."""
+    others, stalled = taken_by_others(conditions)
+    during, swapped = conditions.get("host", {}).get("during", {}), None
     if "swap" in during:
         swapped = float(during["swap"]["out"] + during["swap"]["in"])
     return [

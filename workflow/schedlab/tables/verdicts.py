@@ -12,6 +12,7 @@ from typing import Any
 from schedlab.formatting import number
 from schedlab.paths import RECORD
 from schedlab.results.imports import Origin
+from schedlab.results.records import is_stopped
 from schedlab.tables.schemas import FAILED, FATES
 from schedlab.tables.trial_rows import read_trial
 
@@ -27,19 +28,24 @@ def verdicts(sources: Iterable[Origin]) -> dict[str, Any]:
     -------
     dict
         `trials`: columns of the trials table of each, with `jobs` (fate -> number, and `all`);
-        `missing`: ids of those that have no record.
+        `missing`: ids of those that have no record; `stopped`: of those that did not run because
+        their cell had ended.
     """
     found: list[dict[str, Any]] = []
     missing: list[str] = []
+    stopped: list[str] = []
     for origin in sources:
         for key, folder in zip(origin.experiment.trials(), origin.trial_folders(), strict=True):
             if not (folder / RECORD).is_file():
                 missing.append(origin.label(key.id))
                 continue
+            if is_stopped(folder / RECORD):
+                stopped.append(origin.label(key.id))
+                continue
             row = read_trial(folder, origin.name).trial
             jobs = {"all": row["jobs"], **{fate: row[fate] for fate in FATES}}
             found.append({name: row[name] for name in _COPIED} | {"jobs": jobs})
-    return {"trials": found, "missing": missing}
+    return {"trials": found, "missing": missing, "stopped": stopped}
 
 
 def as_text(found: dict[str, Any], width: int = 100) -> str:
@@ -48,7 +54,10 @@ def as_text(found: dict[str, Any], width: int = 100) -> str:
     place = max((len(row["trial"]) for row in trials), default=0)
     lines = [line for row in trials for line in _trial(row, place, width)]
     valid = sum(row["valid"] for row in trials)
-    lines.append(f"{valid} of {len(trials)} trials valid; {len(found['missing'])} have not run")
+    told = f"{valid} of {len(trials)} trials valid; {len(found['missing'])} have not run"
+    if found["stopped"]:
+        told += f"; {len(found['stopped'])} are not to run, for their cells were measured enough"
+    lines.append(told)
     return "\n".join(lines)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import platform
 from collections.abc import Iterable
@@ -29,6 +30,12 @@ def host_description() -> dict[str, Any]:
         "kernel": platform.release(),
         "system": platform.freedesktop_os_release().get("PRETTY_NAME", "unknown"),
     }
+
+
+def host_boot() -> str:
+    """Digest of the kernel's id of the host's present boot: it tells boots apart, no machines."""
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    return hashlib.sha256(boot.encode()).hexdigest()[:12]
 
 
 def pressure() -> dict[str, float]:

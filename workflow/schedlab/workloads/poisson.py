@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -19,6 +19,8 @@ class Poisson(Workload):
     The first job arrives at 0 s. The size of each job is drawn uniformly from `sizes`.
     """
 
+    # An open loop: its makespan is mostly that of the arrivals.
+    quantity: ClassVar[str] = "wait_median"
     kind: Literal["poisson"] = "poisson"
     jobs: int = Field(default=30, ge=1, le=100_000, description="Number of jobs.")
     rate: float = Field(default=1.0, gt=0, le=1e6, description="Mean arrivals per second.")

@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, Union
+from typing import Annotated, Any, ClassVar, TypeVar, Union
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -51,6 +51,10 @@ class Workload(BaseModel, ABC):
     """Parameters common to all kinds; a subclass adds its own and `kind: Literal["..."]`."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+    quantity: ClassVar[str] = "makespan"
+    """Main quantity of the kind, which `repetitions: {until: ...}` looks at. A key of
+    `schedlab.metrics.quantities.QUANTITIES`."""
 
     name: Name = Field(description="Unique name within the experiment.")
     kind: str

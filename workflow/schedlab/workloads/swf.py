@@ -7,7 +7,7 @@ import random
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -47,6 +47,8 @@ class Swf(Workload):
     - Arrivals are an open loop: "preceding job" and "think time" are ignored.
     """
 
+    # An open loop: its makespan is mostly that of the arrivals.
+    quantity: ClassVar[str] = "wait_median"
     kind: Literal["swf"] = "swf"
     file: str = Field(min_length=1, description="Trace, plain or gzip, from the repository root.")
     start: int = Field(default=0, ge=0, le=10**9, description="Usable jobs to skip.")
