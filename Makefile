@@ -9,8 +9,9 @@ INCLUDE ?=
 # What `make test` runs; for example `make test TESTS=tests/unit`.
 TESTS ?= tests/unit tests/workflow tests/infrastructure tests/e2e
 
-SHELL := /bin/bash
-.SHELLFLAGS := -euo pipefail -c
+# Recipes run apart from the settings of the user's environment (envs/environment.txt).
+SHELL := scripts/with-environment
+.SHELLFLAGS := bash -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 

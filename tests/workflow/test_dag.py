@@ -135,11 +135,11 @@ def test_settings_of_the_scheduler_configure_again(built: MiniWorkflow) -> None:
 
 
 def test_a_failed_trial_keeps_the_others_and_alone_runs_again(mini: MiniWorkflow) -> None:
-    mini.environment["SIMULATED_FAILURES"] = "slurm-n1.burst.1"
+    mini.environment["SCHEDLAB_SIMULATED_FAILURES"] = "slurm-n1.burst.1"
     first = mini.run(check=False)
     assert kinds(first)["trial"] == TRIALS
     assert "tables" not in kinds(first)
-    del mini.environment["SIMULATED_FAILURES"]
+    del mini.environment["SCHEDLAB_SIMULATED_FAILURES"]
     assert kinds(mini.run()) == Counter(
         {"trial": 1, "tables": 1, "figure": kinds(mini.run("--forcerun", "figure"))["figure"],
          "report": 1}
@@ -153,7 +153,7 @@ def test_results_may_move(built: MiniWorkflow, tmp_path_factory: pytest.TempPath
 
 
 def test_kill_9_of_the_workflow_in_a_trial_and_a_second_run(mini: MiniWorkflow) -> None:
-    mini.environment["SIMULATED_SLOW_TRIAL"] = "1"
+    mini.environment["SCHEDLAB_SIMULATED_SLOW_TRIAL"] = "1"
     log = mini.root / "results" / "commands.log"
     log.parent.mkdir()
     environment = os.environ | mini.environment
@@ -171,7 +171,7 @@ def test_kill_9_of_the_workflow_in_a_trial_and_a_second_run(mini: MiniWorkflow) 
     process.wait()
     finished = len(list((mini.root / "results" / "trials").rglob("record.json")))
     assert finished >= 2
-    del mini.environment["SIMULATED_SLOW_TRIAL"]
+    del mini.environment["SCHEDLAB_SIMULATED_SLOW_TRIAL"]
     time.sleep(2)  # the simulated trial that was left running writes its record
     again = kinds(mini.run())
     assert TRIALS - finished - 1 <= again["trial"] <= TRIALS - finished

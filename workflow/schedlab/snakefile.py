@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import IO, Any
 
-from schedlab import design, paths
+from schedlab import design, paths, processes
 from schedlab.config import Cluster, Experiment, TrialKey
 from schedlab.doctor.findings import require_host
 from schedlab.errors import SchedlabError
@@ -79,6 +79,7 @@ class Pipeline:
         SystemExit
             As :meth:`load`, and for options that nothing reads.
         """
+        processes.settle()
         try:
             values = chosen(config, configfiles)
         except SchedlabError as error:

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from schedlab import processes
 from schedlab.cli import bundle as bundle_commands
 from schedlab.cli import lineage
 from schedlab.cli.clean import clean
@@ -26,6 +27,11 @@ class _Group(click.Group):
     Exit status 1: a :class:`SchedlabError`. 2: an error of the operating system, for example a
     missing permission. 128 plus the number of a signal: a signal stopped the command.
     """
+
+    def __call__(self, *arguments: Any, **options: Any) -> Any:
+        """Run as a program, apart from the settings of the user's environment."""
+        processes.settle(again=True)
+        return super().__call__(*arguments, **options)
 
     def invoke(self, context: click.Context) -> Any:
         try:

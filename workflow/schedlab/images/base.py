@@ -18,9 +18,10 @@ from typing import Any
 
 import yaml
 
+from schedlab import processes
 from schedlab.errors import SchedlabError
 from schedlab.images import base_guest
-from schedlab.images.base_disk import EPOCH, environment, make_disk, run
+from schedlab.images.base_disk import EPOCH, REPRODUCIBLE, make_disk, run
 from schedlab.privacy.package_mirrors import debian_mirror
 from schedlab.units import mib
 
@@ -142,16 +143,13 @@ def logged(command: list[str]) -> tuple[int, str]:
     The output is read here, because what goes to the job's log (a pipe) cannot be read back.
     """
     last: deque[str] = deque(maxlen=LAST_LINES)
-    process = subprocess.Popen(
+    process = processes.start(
         command,
-        env=environment(),
-        stdin=subprocess.DEVNULL,
+        added=REPRODUCIBLE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         errors="replace",
-        # Modes of files may not depend on who builds.
-        umask=0o022,
     )
     assert process.stdout
     try:

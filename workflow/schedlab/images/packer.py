@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from schedlab import processes
 from schedlab.errors import SchedlabError
 from schedlab.images.payload import compile_program
 from schedlab.images.qcow2 import move_disk
@@ -39,14 +38,14 @@ resize_rootfs: false
 def make_seed(folder: Path) -> tuple[Path, Path]:
     """Make a key and a cloud-init seed for one build; return the seed and the private key."""
     key = folder / "key"
-    subprocess.run(
+    processes.run(
         ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "build", "-f", str(key)], check=True
     )
     public = key.with_suffix(".pub").read_text().strip()
     (folder / "user-data").write_text(USER_DATA.format(key=public))
     (folder / "meta-data").write_text("instance-id: image-build\nlocal-hostname: image\n")
     seed = folder / "seed.iso"
-    subprocess.run(
+    processes.run(
         ["genisoimage", "-quiet", "-output", str(seed), "-volid", "cidata", "-rational-rock",
          "-joliet", str(folder / "user-data"), str(folder / "meta-data")],
         check=True, capture_output=True,
@@ -125,21 +124,20 @@ def run_packer(
     for name, value in variables.items():
         command += ["-var", f"{name}={value}"]
     command.append(str(PACKER / "scheduler.pkr.hcl"))
-    done = subprocess.run(
-        command,
-        env=os.environ
-        | dict(environment)
-        | {
-            "PACKER_CACHE_DIR": str(work / "cache"),
-            "CHECKPOINT_DISABLE": "1",
-            "PACKER_CONFIG_DIR": str(work / "config"),
-            "TMPDIR": str(work.resolve()),
-            "ANSIBLE_LOCAL_TEMP": str((work / "ansible").resolve()),
-            "ANSIBLE_HOME": str((work / "ansible-home").resolve()),
-        },
-        stdin=subprocess.DEVNULL,
-        check=False,
-    )
+    # Packer and OpenSSH make sockets, for which the path of the scratch folder may be too long.
+    with processes.socket_folder() as sockets:
+        done = processes.run(
+            command,
+            added={
+                **environment,
+                "PACKER_CACHE_DIR": str(work / "cache"),
+                "PACKER_CONFIG_DIR": str(work / "config"),
+                "TMPDIR": str(sockets),
+                "ANSIBLE_LOCAL_TEMP": str((work / "ansible").resolve()),
+                "ANSIBLE_HOME": str((work / "ansible-home").resolve()),
+                "ANSIBLE_SSH_CONTROL_PATH_DIR": str(sockets),
+            },
+        )
     if done.returncode:
         console = facts / "console.log"
         kept = output / "console.log"

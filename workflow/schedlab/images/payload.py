@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
 from pathlib import Path
 
+from schedlab import processes
 from schedlab.errors import SchedlabError
 from schedlab.paths import GUEST_PROGRAMS
 
@@ -38,14 +37,11 @@ def compile_program(name: str, output: Path) -> Path:
     if compiler is None:
         raise SchedlabError("no C compiler is installed", stage="image", remedy="make setup")
     output.parent.mkdir(parents=True, exist_ok=True)
-    done = subprocess.run(
+    done = processes.run(
         [compiler, *FLAGS, "-o", str(output.resolve()), f"{name}.c"],
         cwd=GUEST_PROGRAMS,
-        env=os.environ | {"LC_ALL": "C"},
-        stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        check=False,
     )
     if done.returncode:
         raise SchedlabError(

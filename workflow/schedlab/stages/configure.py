@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import shlex
 import shutil
 import time
@@ -15,7 +14,7 @@ from typing import Any
 import ansible_runner
 import psutil
 
-from schedlab import design
+from schedlab import design, processes
 from schedlab.errors import SchedlabError
 from schedlab.paths import ANSIBLE, CHECKOUT, RECORD
 from schedlab.results.records import RecordWriter, load_record, verify_outputs, write_json
@@ -117,7 +116,7 @@ def run_playbook(
             gone.append(error)
         return bool(gone) or time.monotonic() > deadline
 
-    with no_child_left():
+    with no_child_left(), processes.listed_only():
         result = ansible_runner.run(
             private_data_dir=str(private),
             project_dir=str(ANSIBLE),
@@ -131,7 +130,6 @@ def run_playbook(
                 "ANSIBLE_LOCAL_TEMP": str(private / "tmp"),
                 "ANSIBLE_HOME": str(private / "home"),
                 "SCHEDLAB_TERRAFORM_OUTPUTS": str(outputs.resolve()),
-                "PATH": os.environ["PATH"],
             },
             cancel_callback=cancelled,
             # Ansible's own output goes to this job's log, task by task.

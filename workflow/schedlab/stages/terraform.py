@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -15,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from schedlab import processes
 from schedlab.errors import SchedlabError
 from schedlab.paths import TERRAFORM
 from schedlab.toolchain import Toolchain
@@ -54,7 +54,7 @@ class SeedStuck(SchedlabError):
 def call(
     command: Sequence[str],
     folder: Path,
-    environment: Mapping[str, str],
+    added: Mapping[str, str],
     *,
     capture: bool = False,
     limit: float = 900,
@@ -67,8 +67,8 @@ def call(
         Executable, subcommand and arguments.
     folder : pathlib.Path
         The root module.
-    environment : mapping
-        Environment of the process.
+    added : mapping
+        Variables to add to its environment.
     capture : bool
         Return the output; by default it goes to the job's log.
     limit : float
@@ -82,7 +82,7 @@ def call(
         When Terraform fails, with its own message, or does not end within the limit.
     """
     for attempt in range(1, ATTEMPTS + 1):
-        status, output, errors = _run(command, folder, environment, capture=capture, limit=limit)
+        status, output, errors = _run(command, folder, added, capture=capture, limit=limit)
         if not status:
             return output
         # Terraform wraps its messages and draws frames around them.
@@ -105,7 +105,7 @@ def call(
 def _run(
     command: Sequence[str],
     folder: Path,
-    environment: Mapping[str, str],
+    added: Mapping[str, str],
     *,
     capture: bool,
     limit: float,
@@ -122,14 +122,8 @@ def _run(
     ended: list[SchedlabError] = []
     with (
         tempfile.TemporaryFile("w+") as errors,
-        subprocess.Popen(
-            command,
-            cwd=folder,
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            stdin=subprocess.DEVNULL,
-            text=True,
+        processes.start(
+            command, added=added, cwd=folder, stdout=subprocess.PIPE, stderr=errors, text=True
         ) as process,
     ):
 
@@ -188,7 +182,7 @@ class Terraform:
 
     def __init__(self, toolchain: Toolchain, folder: Path) -> None:
         self._executable = str(toolchain.path("terraform"))
-        self._environment = os.environ | toolchain.environment() | {"TF_IN_AUTOMATION": "1"}
+        self._environment = toolchain.environment()
         self.folder = folder
         shutil.copytree(
             TERRAFORM, folder, ignore=shutil.ignore_patterns(".terraform*", "*.tfstate*")

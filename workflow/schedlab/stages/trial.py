@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from typing import Any
 
-from schedlab import design
+from schedlab import design, processes
 from schedlab.config import Cluster
 from schedlab.errors import SchedlabError
 from schedlab.paths import CHECKOUT, RECORD
@@ -320,7 +320,7 @@ class Trial:
         limit = self.context.experiment.limits.trial
         command = f"python3 -u {DRIVER} --plan {PLAN} --output {OUTPUT} --timeout {limit:g}"
         with (self.folder / "driver.log").open("w") as errors:
-            process = subprocess.Popen(
+            process = processes.start(
                 head.command(command), stdout=subprocess.PIPE, stderr=errors, text=True
             )
         failure: list[SchedlabError] = []

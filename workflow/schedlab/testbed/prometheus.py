@@ -17,6 +17,7 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
+from schedlab import processes
 from schedlab.errors import SchedlabError
 from schedlab.privacy.identity import identity
 from schedlab.results.series import write_series
@@ -87,7 +88,7 @@ def prometheus(
         "--log.level=warn",
     ]
     with log.open("w") as handle:
-        process = subprocess.Popen(command, stdout=handle, stderr=subprocess.STDOUT)
+        process = processes.start(command, stdout=handle, stderr=subprocess.STDOUT)
     try:
         deadline = time.monotonic() + timeout
         while True:

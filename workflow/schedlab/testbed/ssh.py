@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import shlex
-import shutil
 import subprocess
-import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from schedlab import processes
 from schedlab.errors import SchedlabError
 
 USER = "bench"
@@ -55,13 +54,8 @@ class Node:
             When it fails and `check` is set, or does not end within `timeout` seconds.
         """
         try:
-            done = subprocess.run(
-                self.command(command),
-                capture_output=True,
-                text=True,
-                timeout=timeout,
-                check=False,
-                stdin=subprocess.DEVNULL,
+            done = processes.run(
+                self.command(command), capture_output=True, text=True, timeout=timeout
             )
         except subprocess.TimeoutExpired as error:
             raise SchedlabError(
@@ -112,12 +106,8 @@ class Node:
         self, command: str, task: str, content: bytes = b"", timeout: float = 120.0
     ) -> subprocess.CompletedProcess[bytes]:
         try:
-            return subprocess.run(
-                self.command(command),
-                input=content,
-                capture_output=True,
-                timeout=timeout,
-                check=False,
+            return processes.run(
+                self.command(command), input=content, capture_output=True, timeout=timeout
             )
         except subprocess.TimeoutExpired as error:
             raise SchedlabError(f"could not {task} within {timeout:g} s", node=self.name) from error
@@ -130,9 +120,7 @@ class Node:
     def answers(self) -> bool:
         """Tell whether a command runs on the node now."""
         with contextlib.suppress(subprocess.TimeoutExpired):
-            done = subprocess.run(
-                self.command("true"), capture_output=True, timeout=20, check=False
-            )
+            done = processes.run(self.command("true"), capture_output=True, timeout=20)
             return done.returncode == 0
         return False
 
@@ -180,22 +168,19 @@ def _quoted(path: Path, rest: str = "") -> str:
 def connect(scratch: Path, nodes: Sequence[dict[str, Any]], key: Path) -> Iterator[dict[str, Node]]:
     """Yield the nodes of a cluster by name; close the shared connections at the end."""
     config = scratch / "ssh.conf"
-    # The scratch folder's path may be too long: a socket's path has at most 107 characters.
-    sockets = Path(tempfile.mkdtemp(prefix="schedlab-"))
     result = {n["name"]: Node(n["name"], n["address"], n["role"], config) for n in nodes}
-    try:
-        write_config(config, nodes, key, sockets)
+    with contextlib.ExitStack() as stack:
+        write_config(config, nodes, key, stack.enter_context(processes.socket_folder()))
+        stack.callback(_disconnect, config, result.values())
         yield result
-    finally:
-        for node in result.values():
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                subprocess.run(
-                    ["ssh", "-F", str(config), "-O", "exit", node.name],
-                    capture_output=True,
-                    timeout=10,
-                    check=False,
-                )
-        shutil.rmtree(sockets, ignore_errors=True)
+
+
+def _disconnect(config: Path, nodes: Iterable[Node]) -> None:
+    for node in nodes:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            processes.run(
+                ["ssh", "-F", config, "-O", "exit", node.name], capture_output=True, timeout=10
+            )
 
 
 def wait_until_reachable(

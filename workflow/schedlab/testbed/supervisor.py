@@ -25,6 +25,7 @@ from typing import IO
 
 import psutil
 
+from schedlab import processes
 from schedlab.errors import Interrupted, SchedlabError
 
 INSIDE = "SCHEDLAB_INSIDE_TESTBED"
@@ -90,11 +91,8 @@ def system_libvirt_answers() -> bool:
     """Tell whether the machine's own ``qemu:///system`` can be used."""
     if not SYSTEM_SOCKET.is_socket():
         return False
-    probe = subprocess.run(
-        ["virsh", "--connect", "qemu:///system", "version"],
-        capture_output=True,
-        timeout=20,
-        check=False,
+    probe = processes.run(
+        ["virsh", "--connect", "qemu:///system", "version"], capture_output=True, timeout=20
     )
     return probe.returncode == 0
 
@@ -173,11 +171,12 @@ def run_embedded(command: Sequence[str], scratch: Path) -> int:
         "unshare", "--net", "--mount", "--pid", "--fork", "--kill-child=SIGKILL", "--mount-proc",
         "--propagation", "private", "tini", "-s", "--", *command,
     ]  # fmt: skip
-    environment = os.environ | {INSIDE: "embedded", SCRATCH: str(scratch.resolve())}
+    added = {INSIDE: "embedded", SCRATCH: str(scratch.resolve())}
     # The child has a session of its own, so that the terminal's Ctrl-C reaches only this process,
     # which passes it on once, to the first process inside. QEMU and Prometheus must not get it
     # before the clean-up.
-    child = subprocess.Popen(wrapped, env=environment, start_new_session=True)
+    # A person may talk to it (`schedlab exec`).
+    child = processes.start(wrapped, added=added, stdin=None, start_new_session=True)
     try:
         return child.wait()
     except (Interrupted, KeyboardInterrupt):
@@ -224,4 +223,5 @@ def in_testbed(arguments: Sequence[str], *, uri: str, results: Path, name: str) 
     with interruptible(), scratch_folder(results, name) as scratch:
         if parent is not None:
             _stop_when_orphaned(parent)
-        return run_embedded([sys.executable, "-m", "schedlab", *arguments], scratch)
+        # -P: a file of the working folder must not take the place of a module.
+        return run_embedded([sys.executable, "-P", "-m", "schedlab", *arguments], scratch)

@@ -21,12 +21,12 @@ import logging
 import os
 import shutil
 import stat
-import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from schedlab import processes
 from schedlab.errors import SchedlabError
 from schedlab.paths import cache_root
 from schedlab.results.records import digest, file_digest, write_json
@@ -127,7 +127,7 @@ class Cache:
                 partial.hardlink_to(source)
             except OSError:  # another file system, or one without links
                 copy = ["cp", "--reflink=auto", "--sparse=auto", "--preserve=mode,timestamps"]
-                subprocess.run([*copy, str(source), str(partial)], check=True)
+                processes.run([*copy, str(source), str(partial)], check=True)
             partial.replace(destination)
         finally:
             # It is still there after an error, and when both names were already links to the same
