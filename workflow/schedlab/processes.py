@@ -15,13 +15,13 @@ import os
 import pwd
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal, NoReturn, overload
 
+from schedlab.outside.temporary import temporary_folder
 from schedlab.paths import CHECKOUT, ENVIRONMENT
 
 ADMINISTRATION = ("/usr/local/sbin", "/usr/sbin", "/sbin")
@@ -29,9 +29,9 @@ ADMINISTRATION = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 UMASK = 0o022
 """Permissions that new files do not get. Other users of the machine, such as the one that QEMU runs
 as, must read disks, and modes are part of what is built. Secrets get modes of their own."""
-LONGEST_TEMPORARY = 30
+LONGEST_TEMPORARY = 28
 """Largest length of TMPDIR, bytes. The path of a socket has at most 107 (unix(7)), and that of a
-shared connection has up to 76 below it: ``schedlab-`` and 8 letters, OpenSSH's ``%C``, and the 17
+shared connection has up to 78 below it: ``schedlab-s.`` and 8 letters, OpenSSH's ``%C``, and the 17
 that ssh adds while it makes the socket. Terraform and Packer make sockets with shorter names."""
 
 FIXED = {
@@ -44,7 +44,7 @@ FIXED = {
     # HashiCorp's tools neither look for updates nor read the user's settings.
     "CHECKPOINT_DISABLE": "1",
     "TF_CLI_CONFIG_FILE": os.devnull,
-    "PACKER_CONFIG": "/nonexistent",
+    "PACKER_CONFIG": "/proc/none",  # there is no such file, which Packer takes for no settings
     "TF_IN_AUTOMATION": "1",
     "GIT_CONFIG_GLOBAL": os.devnull,
     "GIT_CONFIG_NOSYSTEM": "1",
@@ -186,10 +186,8 @@ def become(command: list[str], added: Mapping[str, str] | None = None) -> NoRetu
 def socket_folder() -> Iterator[Path]:
     """Make a folder for sockets, whose path is short wherever the results are; remove it."""
     folder = environment().get("TMPDIR", "/tmp")
-    with tempfile.TemporaryDirectory(
-        prefix="schedlab-", dir=folder, ignore_cleanup_errors=True
-    ) as made:
-        yield Path(made)
+    with temporary_folder("schedlab-s.", Path(folder)) as made:
+        yield made
 
 
 @contextlib.contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import shlex
@@ -13,18 +12,18 @@ from functools import cached_property
 from pathlib import Path
 from typing import IO, Any
 
-from schedlab import design, paths, processes
+from schedlab import design, locks, paths, processes
 from schedlab.config import Cluster, Experiment, TrialKey
 from schedlab.doctor.findings import require_host
 from schedlab.errors import SchedlabError
 from schedlab.figures import FIGURES
-from schedlab.invocation import chosen, results_name
+from schedlab.invocation import chosen, results_name, usable_checkout
 from schedlab.lineage.state import keep, restore
 from schedlab.printing import printable
 from schedlab.results.provenance import source
 from schedlab.schedulers import image_programs
 from schedlab.sources.stages import content, subject
-from schedlab.testbed.supervisor import remove_abandoned
+from schedlab.testbed.supervisor import end_jobs_on_sigterm, remove_abandoned
 
 _held: list[IO[str]] = []
 _ABOUT = ("image", "cluster", "workload", "figure")
@@ -62,6 +61,7 @@ class Pipeline:
             With every problem found, so that the message is not buried in a traceback.
         """
         try:
+            usable_checkout(Path(root))
             results = results_name(results, Path(root))
             os.environ["SCHEDLAB_EXPERIMENTS"] = str(Path(config).resolve())
             os.environ["SCHEDLAB_RESULTS"] = str(Path(results).resolve())
@@ -136,7 +136,7 @@ class Pipeline:
     def workload_files(self, workload: str) -> list[str]:
         """Files that a workload's traces are cut from."""
         spec = self.experiment.workload_spec(workload)
-        return [spec["file"]] if spec.get("file") else []
+        return [str(Path(spec["file"]))] if spec.get("file") else []
 
     def figures(self) -> list[str]:
         """Names of the figures in the report."""
@@ -254,15 +254,18 @@ class Pipeline:
             When another run works on the same results, or the disk cannot hold them.
         """
         folder = Path(self.results)
-        folder.mkdir(parents=True, exist_ok=True)
-        handle = (folder / ".lock").open("w")
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise SystemExit(
-                f"schedlab: another run works on {self.results}; wait for it or end it"
-            ) from None
-        _held.append(handle)
+            folder.mkdir(parents=True, exist_ok=True)
+            handle = (folder / ".lock").open("a")
+            _held.append(handle)
+            if not locks.lock(handle, wait=False):
+                raise SchedlabError(
+                    f"another run works on {self.results}",
+                    remedy="wait until it ends, or end it; RESULTS=FOLDER names another folder",
+                )
+        except (SchedlabError, OSError) as error:
+            raise SystemExit(printable(f"schedlab: {error}")) from None
+        end_jobs_on_sigterm()
         self.keep_state()
         for path in remove_abandoned(folder):
             print(f"schedlab: removed {path}, left by an interrupted run", flush=True)

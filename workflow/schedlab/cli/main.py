@@ -63,7 +63,7 @@ def _remedy(error: OSError) -> str:
     return f"\n  remedy: {remedy}" if remedy else ""
 
 
-def _enter(experiments: Path, results: Path, name: str) -> Any:
+def _enter(experiments: Path, results: Path, name: str, *, alone: bool = True) -> Any:
     """Load the context and enter a testbed.
 
     A job that needs a testbed of its own runs in a child process. The process then ends here.
@@ -73,7 +73,11 @@ def _enter(experiments: Path, results: Path, name: str) -> Any:
 
     context = Context.load(experiments, results)
     status = in_testbed(
-        sys.argv[1:], uri=context.experiment.libvirt.uri, results=results, name=name
+        sys.argv[1:],
+        uri=context.experiment.libvirt.uri,
+        results=results,
+        name=name,
+        alone=alone,
     )
     if status is not None:
         sys.exit(status)
@@ -277,7 +281,7 @@ def execute(
     In COMMAND, ``virsh list`` shows the nodes, and ``ssh -F $SCHEDLAB_SSH_CONFIG head`` logs in to
     the head.
     """
-    context = _enter(experiments, results, f"exec-{cluster}")
+    context = _enter(experiments, results, f"exec-{cluster}", alone=False)
     from schedlab.stages.shell import run_with_cluster
 
     sys.exit(run_with_cluster(context, cluster, state, list(command), timing))

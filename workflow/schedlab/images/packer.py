@@ -101,41 +101,49 @@ def run_packer(
     output.mkdir(parents=True, exist_ok=True)
     seed, key = make_seed(work)
     payload = compile_program("schedlab_payload", work / "schedlab-payload")
-    variables = {
-        "roles": json.dumps(list(roles)),
-        "verify_scripts": json.dumps(
-            [str(path) for role in roles if (path := ROLES / role / "files/verify.sh").exists()]
-        ),
-        "secrets": json.dumps(list(secrets)),
-        "files_disk": files.resolve() if files else "",
-        "base_disk": base.resolve(),
-        "base_sha256": file_digest(base),
-        "seed": seed.resolve(),
-        "private_key": key.resolve(),
-        "accelerator": accelerator,
-        "output_directory": (work / "build").resolve(),
-        "manifest": (facts / "manifest.json").resolve(),
-        "ansible_directory": ANSIBLE,
-        "guest_directory": GUEST_PROGRAMS,
-        "payload": payload.resolve(),
-        "facts_directory": facts.resolve(),
-    }
-    command = [str(packer), "build", "-color=false"]
-    for name, value in variables.items():
-        command += ["-var", f"{name}={value}"]
-    command.append(str(PACKER / "scheduler.pkr.hcl"))
-    # Packer and OpenSSH make sockets, for which the path of the scratch folder may be too long.
-    with processes.socket_folder() as sockets:
+    # Packer and OpenSSH make sockets, for which the path of the scratch folder may be too long. And
+    # signs such as # and a comma in a path mean something in Packer's URLs, QEMU's options and the
+    # shell. So the build sees all files through links in a folder with a short and plain path.
+    with processes.socket_folder() as short:
+
+        def link(name: str, target: Path) -> Path:
+            (short / name).symlink_to(target.resolve())
+            return short / name
+
+        plain = link("work", work)
+        roles_folder = link("ansible", ANSIBLE) / ROLES.relative_to(ANSIBLE)
+        scripts = [roles_folder / role / "files/verify.sh" for role in roles]
+        variables = {
+            "roles": json.dumps(list(roles)),
+            "verify_scripts": json.dumps([str(path) for path in scripts if path.exists()]),
+            "secrets": json.dumps(list(secrets)),
+            "files_disk": link("files.iso", files) if files else "",
+            "base_disk": link("base.qcow2", base),
+            "base_sha256": file_digest(base),
+            "seed": plain / seed.relative_to(work),
+            "private_key": plain / key.relative_to(work),
+            "accelerator": accelerator,
+            "output_directory": plain / "build",
+            "manifest": plain / "facts/manifest.json",
+            "ansible_directory": short / "ansible",
+            "guest_directory": link("guest", GUEST_PROGRAMS),
+            "payload": plain / payload.relative_to(work),
+            "facts_directory": plain / "facts",
+        }
+        command: list[str | Path] = [packer, "build", "-color=false"]
+        for name, value in variables.items():
+            command += ["-var", f"{name}={value}"]
+        command.append(link("packer", PACKER) / "scheduler.pkr.hcl")
         done = processes.run(
             command,
             added={
                 **environment,
-                "PACKER_CACHE_DIR": str(work / "cache"),
-                "PACKER_CONFIG_DIR": str(work / "config"),
-                "TMPDIR": str(sockets),
-                "ANSIBLE_LOCAL_TEMP": str((work / "ansible").resolve()),
-                "ANSIBLE_HOME": str((work / "ansible-home").resolve()),
-                "ANSIBLE_SSH_CONTROL_PATH_DIR": str(sockets),
+                "PACKER_CACHE_DIR": str(plain / "cache"),
+                "PACKER_CONFIG_DIR": str(plain / "config"),
+                "TMPDIR": str(short),
+                "ANSIBLE_LOCAL_TEMP": str(plain / "ansible"),
+                "ANSIBLE_HOME": str(plain / "ansible-home"),
+                "ANSIBLE_SSH_CONTROL_PATH_DIR": str(short),
             },
         )
     if done.returncode:

@@ -10,7 +10,6 @@ whose lock tells whether its owner still runs.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import shutil
 import signal
@@ -25,7 +24,7 @@ from typing import IO
 
 import psutil
 
-from schedlab import processes
+from schedlab import locks, processes
 from schedlab.errors import Interrupted, SchedlabError
 
 INSIDE = "SCHEDLAB_INSIDE_TESTBED"
@@ -35,6 +34,10 @@ LOCK = "lock"
 """File in a scratch folder that its owner keeps locked until it ends, in whatever way."""
 GRACE = 60.0
 """Time that a job has to remove its cluster after SIGTERM or SIGINT, s."""
+
+
+_held = contextlib.ExitStack()
+"""Locks that this process keeps until it ends."""
 
 
 def scratch_root(results: Path) -> Path:
@@ -51,7 +54,8 @@ def remove_abandoned(results: Path) -> list[Path]:
         # then finds the folder gone and makes another.
         with contextlib.suppress(OSError):
             with (scratch / LOCK).open("a") as handle:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if not locks.lock(handle, wait=False):
+                    continue
                 shutil.rmtree(scratch, ignore_errors=True)
             removed.append(scratch)
     return removed
@@ -69,7 +73,7 @@ def _make_locked(scratch: Path) -> IO[str]:
         private.mkdir(exist_ok=True)
         with contextlib.ExitStack() as stack, contextlib.suppress(FileNotFoundError):
             handle = stack.enter_context((private / LOCK).open("w"))
-            fcntl.flock(handle, fcntl.LOCK_EX)
+            locks.lock(handle)
             private.rename(scratch)
             stack.pop_all()
             return handle
@@ -126,6 +130,33 @@ def interruptible() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def end_jobs_on_sigterm() -> None:
+    """Let SIGTERM end the workflow and its jobs at once, as Ctrl-C does.
+
+    Call it in Snakemake's main thread after its scheduler exists: Snakemake's own handler lets the
+    running jobs finish, which may take hours. Ctrl-C reaches all processes of the terminal, but
+    SIGTERM only Snakemake, so the stages that it started get it from here. The shells around
+    them do not: a shell ends after its stage, which still cleans up.
+    """
+
+    def pass_on() -> None:
+        told: set[psutil.Process] = set()
+        # A job may be about to start its stage.
+        while True:
+            for shell in psutil.Process().children():
+                with contextlib.suppress(psutil.Error):
+                    for stage in {*(shell.children() or [shell])} - told:
+                        told.add(stage)
+                        stage.terminate()
+            time.sleep(0.2)
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        threading.Thread(target=pass_on, daemon=True, name="stop-jobs").start()
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, stop)
 
 
 def _stop_when_orphaned(parent: psutil.Process) -> None:
@@ -195,7 +226,9 @@ def run_embedded(command: Sequence[str], scratch: Path) -> int:
             child.wait()
 
 
-def in_testbed(arguments: Sequence[str], *, uri: str, results: Path, name: str) -> int | None:
+def in_testbed(
+    arguments: Sequence[str], *, uri: str, results: Path, name: str, alone: bool = True
+) -> int | None:
     """Enter a testbed.
 
     Parameters
@@ -208,6 +241,8 @@ def in_testbed(arguments: Sequence[str], *, uri: str, results: Path, name: str) 
         The results folder; the scratch folder is made in it.
     name : str
         A short name of the job.
+    alone : bool
+        Wait until no other job uses the machine, and keep others waiting until this process ends.
 
     Returns
     -------
@@ -217,6 +252,8 @@ def in_testbed(arguments: Sequence[str], *, uri: str, results: Path, name: str) 
     """
     if os.environ.get(INSIDE):
         return None
+    if alone:
+        _held.enter_context(locks.machine(f"{results.resolve().parent}: {name}"))
     if resolve_uri(uri) != "embedded":
         return None
     parent = workflow_process()

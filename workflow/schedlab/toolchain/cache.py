@@ -15,7 +15,6 @@ manifest's digests tell whether the contents are still those that were built.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import logging
 import os
@@ -28,6 +27,7 @@ from typing import Any
 
 from schedlab import processes
 from schedlab.errors import SchedlabError
+from schedlab.locks import lock
 from schedlab.paths import cache_root
 from schedlab.results.records import digest, file_digest, write_json
 
@@ -177,7 +177,8 @@ class Cache:
         folder = self.root / "locks"
         folder.mkdir(parents=True, exist_ok=True)
         with (folder / f"{name}.lock").open("w") as handle:
-            fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            if not lock(handle, wait=wait):
+                raise BlockingIOError(f"another process holds the lock {name}")
             yield
 
     def _damage(self, entry: Path, name: str) -> str | None:
