@@ -15,6 +15,7 @@ import os
 import pwd
 import subprocess
 import sys
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from functools import cache
@@ -169,6 +170,48 @@ def start(
     """
     options.setdefault("stdin", subprocess.DEVNULL)
     return subprocess.Popen(command, env=environment(added), umask=UMASK, text=text, **options)
+
+
+def run_logged(
+    command: Command, *, added: Mapping[str, str] | None = None, kept: int = 1000
+) -> tuple[int, list[str]]:
+    """Run a program, pass its output on to this job's; return its status and its last lines.
+
+    The output is read here, because what goes to the job's log (a pipe) cannot be read back.
+
+    Parameters
+    ----------
+    command, added
+        As in `run`.
+    kept : int
+        Largest number of lines that are returned.
+
+    Raises
+    ------
+    OSError
+        As `run`.
+    """
+    last: deque[str] = deque(maxlen=kept)
+    process = start(
+        command,
+        added=added,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+    )
+    assert process.stdout
+    try:
+        for line in process.stdout:
+            print(line, end="", file=sys.stderr, flush=True)
+            last.append(line.rstrip("\n"))
+        return process.wait(), list(last)
+    except BaseException:
+        process.kill()
+        process.wait()
+        raise
+    finally:
+        process.stdout.close()
 
 
 def become(command: list[str], added: Mapping[str, str] | None = None) -> NoReturn:

@@ -85,10 +85,7 @@ class Checkout:
         )
         if done.returncode:
             message = done.stderr.decode(errors="replace").strip()
-            raise SchedlabError(
-                f"git {arguments[0]} failed: {message[-500:]}",
-                remedy="repair the checkout (`git status`)",
-            )
+            raise SchedlabError(f"git {arguments[0]} failed: {message[-500:]}")
         return done.stdout
 
     def _command(self, *arguments: str) -> list[str]:
@@ -127,7 +124,7 @@ class Checkout:
         finally:
             process.stdout.close()
             if process.wait() not in {0, -13}:
-                raise SchedlabError("git archive failed", remedy="repair the checkout (`git fsck`)")
+                raise SchedlabError("git archive failed: see its message above")
 
     def file(self, name: str) -> bytes | None:
         """Return the content of a file of the commit, or None if the commit has no such file."""
@@ -223,7 +220,7 @@ class Checkout:
                 self._command(*arguments), cwd=self.root, added=environment, stdout=handle
             )
             if done.returncode:
-                raise SchedlabError(f"git {arguments[0]} failed", remedy="see its message above")
+                raise SchedlabError(f"git {arguments[0]} failed: see its message above")
             handle.seek(0)
             yield handle
 

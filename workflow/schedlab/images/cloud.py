@@ -83,8 +83,9 @@ def fetch_cloud_image(spec: dict[str, Any], output: Path) -> dict[str, Any]:
                 raise SchedlabError(
                     f"{spec['url']} cannot be used as a disk image: {done.stderr.strip()}",
                     stage="base",
-                    remedy="image.disk must not be smaller than the image; the file must be one "
-                    "that qemu-img reads",
+                    remedy="raise image.disk: it must not be smaller than the image"
+                    if "--shrink" in done.stderr
+                    else None,
                 )
     finally:
         original.unlink()

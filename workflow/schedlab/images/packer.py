@@ -11,6 +11,7 @@ from schedlab import processes
 from schedlab.errors import SchedlabError
 from schedlab.images.payload import compile_program
 from schedlab.images.qcow2 import move_disk
+from schedlab.last_words import packer_error
 from schedlab.paths import ANSIBLE, GUEST_PROGRAMS, PACKER, ROLES
 from schedlab.results.records import file_digest
 
@@ -134,7 +135,7 @@ def run_packer(
         for name, value in variables.items():
             command += ["-var", f"{name}={value}"]
         command.append(link("packer", PACKER) / "scheduler.pkr.hcl")
-        done = processes.run(
+        status, said = processes.run_logged(
             command,
             added={
                 **environment,
@@ -146,16 +147,15 @@ def run_packer(
                 "ANSIBLE_SSH_CONTROL_PATH_DIR": str(short),
             },
         )
-    if done.returncode:
+    if status:
         console = facts / "console.log"
         kept = output / "console.log"
         if console.exists():
             shutil.copyfile(console, kept)
         raise SchedlabError(
-            f"packer ended with status {done.returncode}",
+            f"packer ended with status {status}: {packer_error(said)}",
             stage="image",
             log=kept,
-            remedy="see the failing step above, in this job's log",
         )
     # `output` may be a cache entry: the path is relative to the results folder that gets it.
     move_disk(work / "build" / "disk.qcow2", output / "disk.qcow2", BACKING)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
 from schedlab import processes
 from schedlab.errors import SchedlabError
+from schedlab.last_words import last_words
 from schedlab.paths import GUEST_PROGRAMS
 
 FLAGS = ("-std=gnu11", "-O2", "-static", "-s", "-Wall", "-Wextra", "-Werror")
@@ -44,10 +46,11 @@ def compile_program(name: str, output: Path) -> Path:
         text=True,
     )
     if done.returncode:
+        lacks_libc = re.search(r"cannot find -lc|\.h: No such file|cannot find crt", done.stderr)
         raise SchedlabError(
-            f"{name}.c does not compile: {done.stderr.strip()[-1500:]}",
+            f"{name}.c does not compile: {last_words(done.stderr)}",
             stage="image",
-            remedy="install gcc and libc6-dev (make setup)",
+            remedy="install libc6-dev (make setup)" if lacks_libc else None,
         )
     output.chmod(0o755)
     return output

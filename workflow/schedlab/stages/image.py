@@ -133,5 +133,4 @@ def check_backing(disk: Path, base: Path) -> None:
         raise SchedlabError(
             f"{disk} does not find its base disk: {done.stderr.strip()}",
             stage="image",
-            remedy=f"remove {disk.parent} and run snakemake again",
         )

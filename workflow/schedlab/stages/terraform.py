@@ -16,6 +16,7 @@ from typing import Any
 
 from schedlab import processes
 from schedlab.errors import SchedlabError
+from schedlab.last_words import last_words
 from schedlab.paths import TERRAFORM
 from schedlab.toolchain import Toolchain
 
@@ -95,10 +96,11 @@ def call(
             file=sys.stderr,
             flush=True,
         )
+    taken = re.search(r"already (?:exists|in use)|is in use by", errors)
     raise SchedlabError(
-        f"terraform {command[1]} failed: {errors.strip()[-1500:]}",
+        f"terraform {command[1]} failed: {last_words(errors)}",
         stage=STAGE,
-        remedy="see the message above; `make reap` removes what an earlier run left",
+        remedy="`make reap` removes what an earlier run left" if taken else None,
     )
 
 
@@ -136,18 +138,21 @@ def _run(
                     process.wait(_GRACE)
                     return
 
-        too_long = SchedlabError(
-            f"terraform {command[1]} did not end within {limit:g} s",
-            stage=STAGE,
-            remedy="raise limits.boot if the machine is slow",
-        )
-        watchdog = threading.Timer(limit, end, [too_long])
+        last = ""
+
+        def too_long() -> None:
+            waits = f"; it said last: {last_words(last)}" if last.strip() else ""
+            message = f"terraform {command[1]} did not end within {limit:g} s{waits}"
+            end(SchedlabError(message, stage=STAGE))
+
+        watchdog = threading.Timer(limit, too_long)
         watchdog.daemon = True
         watchdog.start()
         output: list[str] = []
         try:
             assert process.stdout
             for line in process.stdout:
+                last = line
                 if capture:
                     output.append(line)
                 else:

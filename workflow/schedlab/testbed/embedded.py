@@ -116,7 +116,6 @@ def _wait(daemon: subprocess.Popen[bytes], timeout: float, log: Path) -> None:
             raise SchedlabError(
                 f"libvirtd stopped with status {daemon.returncode}: {log.read_text()[-800:]}",
                 stage="testbed",
-                remedy="see the message above; `make doctor` checks the machine",
             )
         try:
             libvirt.open(URI).close()

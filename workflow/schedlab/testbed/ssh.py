@@ -14,6 +14,7 @@ from typing import Any
 
 from schedlab import processes
 from schedlab.errors import SchedlabError
+from schedlab.last_words import last_words
 
 USER = "bench"
 _SSH_FAILED = 255
@@ -117,12 +118,15 @@ class Node:
         said = done.stderr.decode(errors="replace").strip()[-500:]
         return SchedlabError(f"could not {task}: {cause}: {said}", node=self.name)
 
-    def answers(self) -> bool:
-        """Tell whether a command runs on the node now."""
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            done = processes.run(self.command("true"), capture_output=True, timeout=20)
-            return done.returncode == 0
-        return False
+    def silence(self) -> str | None:
+        """Tell why no command runs on the node now, in OpenSSH's words; None if one does."""
+        try:
+            done = processes.run(
+                self.command("true"), capture_output=True, text=True, errors="replace", timeout=20
+            )
+        except subprocess.TimeoutExpired:
+            return "no answer within 20 s"
+        return (last_words(done.stderr) or f"status {done.returncode}") if done.returncode else None
 
 
 def head_of(nodes: Mapping[str, Node]) -> Node:
@@ -214,15 +218,14 @@ def wait_until_reachable(
     stop = threading.Event()
 
     def wait(node: Node) -> None:
-        while not node.answers() and not stop.is_set():
+        while (why := node.silence()) is not None and not stop.is_set():
             alive()
             if time.monotonic() > deadline:
                 raise SchedlabError(
-                    f"{node.name} did not answer over SSH within {timeout:g} s",
+                    f"{node.name} did not answer over SSH within {timeout:g} s: {why}",
                     stage=stage,
                     node=node.name,
                     log=log,
-                    remedy="read the node's console log; raise limits.boot for a slow machine",
                 )
             stop.wait(0.3)
 

@@ -317,7 +317,6 @@ def _plugin_folder(cache: Cache, packer: Tool, plugin: Tool) -> Path:
             raise SchedlabError(
                 f"packer does not take its qemu plugin: {done.stdout}{done.stderr}",
                 stage="toolchain",
-                remedy=f"remove {plugin.path} and run `make setup`",
             )
 
     inputs = {"packer": packer.sha256, "plugin": plugin.sha256, "source": PLUGIN_SOURCE}

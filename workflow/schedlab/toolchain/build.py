@@ -22,6 +22,7 @@ from packaging.version import Version
 
 from schedlab import processes
 from schedlab.errors import SchedlabError
+from schedlab.last_words import last_words, network_remedy
 from schedlab.paths import TOOL_MODULES
 from schedlab.results.records import file_digest
 from schedlab.toolchain.cache import Cache
@@ -137,11 +138,11 @@ def run(
         command, added=added, cwd=cwd, capture_output=True, text=True, errors="replace"
     )
     if done.returncode != 0:
-        end = (done.stderr or done.stdout).strip()[-1500:]
+        said = last_words(done.stderr or done.stdout)
         raise SchedlabError(
-            f"{what} failed (status {done.returncode}):\n{end}",
+            f"{what} failed (status {done.returncode}):\n{said}",
             stage="toolchain",
-            remedy="check the network and the package registry settings, then run `make setup`",
+            remedy=network_remedy(said, "GOPROXY or PIP_INDEX_URL"),
         )
     return done.stdout
 
