@@ -47,11 +47,15 @@ _ONLY_TYPES = "imported only by modules that are themselves exempt"
 _IDENTITY = "withholds names of this machine from what is written, and measures nothing"
 _NO_JOBS = "says what a job is; no workload runs on a cluster that is configured"
 _OUTSIDE = "refuses what is hostile or damaged, and passes on the rest as it is"
+_GIT = "asks Git for the commit, which a record has, and measures nothing"
 _PROGRESS = "prints how far a campaign is"
 
 EXEMPT = (
     Exemption("schedlab", "says which release this is"),
     Exemption("errors", "says what went wrong; a stage that fails has no result"),
+    Exemption("last_words", "says what went wrong; a stage that fails has no result"),
+    Exemption("locks", "lets a stage wait until another one has ended"),
+    Exemption("processes", _GIT, ANALYSIS | {"trace"}),
     Exemption("paths", "says where files are; a moved result is another output of its rule"),
     Exemption("config", _CONFIG),
     Exemption("config.*", _CONFIG),
