@@ -13,8 +13,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from schedlab import processes
+from schedlab.cli.main import main
+from schedlab.doctor import findings as doctor_findings
+from schedlab.errors import SchedlabError
 from schedlab.images.files import make_files_disk
 from schedlab.paths import CHECKOUT, PACKAGE, PACKER
 from schedlab.results.provenance import source
@@ -288,3 +292,24 @@ def test_make_runs_its_recipes_with_the_list(hostile: Path, tmp_path: Path) -> N
     assert [
         line for line in lines if line.partition("=")[0] in set(HOSTILE) - {"LC_ALL", "TMPDIR"}
     ] == []
+
+
+def test_a_failure_has_the_programs_last_words() -> None:
+    command = ["sh", "-c", "echo first >&2; echo last >&2; exit 3"]
+    with pytest.raises(SchedlabError, match="sh ended with status 3: first\nlast"):
+        processes.run(command, check=True, capture_output=True)
+
+
+def test_output_is_passed_on_and_its_end_is_kept(capfd: pytest.CaptureFixture[str]) -> None:
+    status, said = processes.run_logged(["sh", "-c", "echo a; echo b >&2; echo c; exit 4"], kept=2)
+    assert (status, said) == (4, ["b", "c"])
+    assert capfd.readouterr().err == "a\nb\nc\n"
+
+
+def test_a_program_that_takes_too_long_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def late(*_: object, **__: object) -> None:
+        processes.run(["sleep", "60"], timeout=0.1)
+
+    monkeypatch.setattr(doctor_findings, "report_problems", late)
+    done = CliRunner().invoke(main, ["doctor"])
+    assert done.exit_code == 1 and "sleep did not end within 0.1 s" in done.output

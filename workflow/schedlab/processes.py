@@ -22,6 +22,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal, NoReturn, overload
 
+from schedlab.errors import SchedlabError
+from schedlab.last_words import last_words
 from schedlab.outside.temporary import temporary_folder
 from schedlab.paths import CHECKOUT, ENVIRONMENT
 
@@ -98,6 +100,7 @@ def run(
     *,
     added: Mapping[str, str] | None = None,
     text: Literal[True],
+    check: bool = False,
     **options: Any,
 ) -> subprocess.CompletedProcess[str]: ...
 
@@ -108,12 +111,18 @@ def run(
     *,
     added: Mapping[str, str] | None = None,
     text: Literal[False] = False,
+    check: bool = False,
     **options: Any,
 ) -> subprocess.CompletedProcess[bytes]: ...
 
 
 def run(
-    command: Command, *, added: Mapping[str, str] | None = None, text: bool = False, **options: Any
+    command: Command,
+    *,
+    added: Mapping[str, str] | None = None,
+    text: bool = False,
+    check: bool = False,
+    **options: Any,
 ) -> subprocess.CompletedProcess[Any]:
     """Run a program to its end, without standard input unless `options` give one.
 
@@ -125,19 +134,31 @@ def run(
         Variables to add to its environment.
     text : bool
         Decode its output.
+    check : bool
+        Raise an error when it fails.
     options
         As of :func:`subprocess.run`, except the environment.
 
     Raises
     ------
+    SchedlabError
+        When it fails and `check` is set; it has the program's last words where they are captured.
+    subprocess.TimeoutExpired
+        When it does not end within the option `timeout`.
     OSError
         When the program cannot be started, for example because it is not installed.
     """
     if "input" not in options:
         options.setdefault("stdin", subprocess.DEVNULL)
-    return subprocess.run(
-        command, env=environment(added), umask=UMASK, text=text, **{"check": False} | options
+    done = subprocess.run(
+        command, env=environment(added), umask=UMASK, text=text, check=False, **options
     )
+    if check and done.returncode:
+        said = done.stderr or done.stdout or ""
+        said = said.decode(errors="replace") if isinstance(said, bytes) else said
+        words = f": {last_words(said)}" if said.strip() else ""
+        raise SchedlabError(f"{command[0]} ended with status {done.returncode}{words}")
+    return done
 
 
 @overload

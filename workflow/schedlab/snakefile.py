@@ -67,7 +67,7 @@ class Pipeline:
             os.environ["SCHEDLAB_RESULTS"] = str(Path(results).resolve())
             restore(Path(results))
             return cls(design.load_experiment(Path(config)), config, results, Path(root))
-        except SchedlabError as error:
+        except (SchedlabError, OSError) as error:
             raise SystemExit(printable(f"schedlab: {error}")) from None
 
     @classmethod

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import signal
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -24,8 +25,9 @@ from schedlab.errors import Interrupted, SchedlabError
 class _Group(click.Group):
     """Shows errors and signals as messages without a traceback.
 
-    Exit status 1: a :class:`SchedlabError`. 2: an error of the operating system, for example a
-    missing permission. 128 plus the number of a signal: a signal stopped the command.
+    Exit status 1: a :class:`SchedlabError`, or a program that took too long. 2: an error of
+    the operating system, for example a missing permission. 128 plus the number of a signal: a
+    signal stopped the command.
     """
 
     def __call__(self, *arguments: Any, **options: Any) -> Any:
@@ -43,6 +45,10 @@ class _Group(click.Group):
             stopped = stop if isinstance(stop, Interrupted) else Interrupted(signal.SIGINT)
             echo(f"schedlab: {stopped}", err=True)
             sys.exit(stopped.status)
+        except subprocess.TimeoutExpired as error:
+            program = error.cmd if isinstance(error.cmd, str) else error.cmd[0]
+            echo(f"schedlab: {program} did not end within {error.timeout:g} s", err=True)
+            sys.exit(1)
         except OSError as error:
             if isinstance(error, BrokenPipeError):
                 raise

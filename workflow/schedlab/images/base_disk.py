@@ -31,8 +31,8 @@ _GRUB_MODULES = (
 _EARLY = f"search --no-floppy --label {LABEL} --set root\nconfigfile /boot/grub/grub.cfg\n"
 
 
-def run(command: list[str], **options: object) -> str:
-    """Run a tool of the build; return its standard output.
+def run(command: list[str], given: str = "") -> str:
+    """Run a tool of the build with an input; return its standard output.
 
     Raises
     ------
@@ -40,7 +40,9 @@ def run(command: list[str], **options: object) -> str:
         When the tool fails, with its own message, or is not installed.
     """
     try:
-        done = processes.run(command, added=REPRODUCIBLE, capture_output=True, text=True, **options)
+        done = processes.run(
+            command, added=REPRODUCIBLE, input=given, capture_output=True, text=True
+        )
     except FileNotFoundError as error:
         raise SchedlabError(
             f"{command[0]} is not installed", stage="image", remedy="make setup"
@@ -116,7 +118,7 @@ def make_disk(root: Path, output: Path, size_mib: int, scratch: Path) -> None:
     with raw.open("wb") as handle:
         handle.truncate(size_mib << 20)
     table = f"label: dos\nlabel-id: {DISK_ID}\nstart={_OFFSET // _SECTOR}, type=83, bootable\n"
-    run(["sfdisk", "--quiet", "--no-reread", "--no-tell-kernel", str(raw)], input=table)
+    run(["sfdisk", "--quiet", "--no-reread", "--no-tell-kernel", str(raw)], given=table)
     make_filesystem(root, raw)
     install_grub(raw, scratch)
     partial = output.with_name(f".{output.name}.part")

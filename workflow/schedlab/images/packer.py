@@ -40,7 +40,9 @@ def make_seed(folder: Path) -> tuple[Path, Path]:
     """Make a key and a cloud-init seed for one build; return the seed and the private key."""
     key = folder / "key"
     processes.run(
-        ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "build", "-f", str(key)], check=True
+        ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "build", "-f", str(key)],
+        check=True,
+        capture_output=True,
     )
     public = key.with_suffix(".pub").read_text().strip()
     (folder / "user-data").write_text(USER_DATA.format(key=public))

@@ -109,7 +109,7 @@ def image_scratch(context: Context, image: str) -> Iterator[Path]:
     with interruptible():
         if os.environ.get(INSIDE):
             # Packer reaches the guest over the loopback, which is down in a new namespace.
-            processes.run(["ip", "link", "set", "lo", "up"], check=True)
+            processes.run(["ip", "link", "set", "lo", "up"], check=True, capture_output=True)
             yield Path(os.environ[SCRATCH])
         else:
             with scratch_folder(context.results, f"image-{image}") as scratch:

@@ -331,7 +331,12 @@ class Trial:
                 try:
                     require_running(testbed, self.cluster.id, names, STAGE)
                     if time.monotonic() > deadline:
-                        raise SchedlabError("the driver did not end", stage=STAGE, node=head.name)
+                        raise SchedlabError(
+                            f"the driver did not end within {limit + 60:g} s, which are "
+                            "limits.trial and a minute for its records",
+                            stage=STAGE,
+                            node=head.name,
+                        )
                 except SchedlabError as error:
                     failure.append(error)
                     process.kill()

@@ -77,7 +77,7 @@ def prepare_namespace(state: Path, cache: Path, *, hugepages: bool = False) -> N
     if hugepages:
         Path("/dev/hugepages").mkdir(exist_ok=True)
         _mount("-t", "hugetlbfs", "hugetlbfs", "/dev/hugepages")
-    processes.run(["ip", "link", "set", "lo", "up"], check=True)
+    processes.run(["ip", "link", "set", "lo", "up"], check=True, capture_output=True)
 
 
 @contextmanager

@@ -127,7 +127,7 @@ class Cache:
                 partial.hardlink_to(source)
             except OSError:  # another file system, or one without links
                 copy = ["cp", "--reflink=auto", "--sparse=auto", "--preserve=mode,timestamps"]
-                processes.run([*copy, str(source), str(partial)], check=True)
+                processes.run([*copy, str(source), str(partial)], check=True, capture_output=True)
             partial.replace(destination)
         finally:
             # It is still there after an error, and when both names were already links to the same
