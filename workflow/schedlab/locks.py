@@ -6,10 +6,12 @@ import contextlib
 import errno
 import fcntl
 import os
-import tempfile
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
+
+import psutil
 
 from schedlab.errors import SchedlabError
 
@@ -50,49 +52,61 @@ def lock(file: IO[str] | int, *, wait: bool = True, shared: bool = False) -> boo
     return True
 
 
-MACHINE = Path("/run/lock")
-"""Folder for locks of the whole machine, for all of its users."""
+MACHINE = Path("/tmp/schedlab.lock")  # noqa: S108 - of all users, so not below anybody's folder
+"""File that every user of the machine can lock. Nothing is written to it."""
 
 
 @contextlib.contextmanager
-def machine(who: str, folder: Path = MACHINE) -> Iterator[None]:
+def machine(path: Path = MACHINE) -> Iterator[None]:
     """Use the machine alone: two clusters at a time would measure one another.
 
     Waits while another run has it, of whatever checkout, results or user, and says so.
 
     Parameters
     ----------
-    who : str
-        What uses the machine, for the message of those that wait.
-    folder : pathlib.Path
-        Where the lock's file is; the folder for temporary files if there is no such folder.
+    path : pathlib.Path
+        The file to lock.
+
+    Raises
+    ------
+    SchedlabError
+        As `lock`.
     """
-    path = (folder if folder.is_dir() else Path(tempfile.gettempdir())) / "schedlab.lock"
-    with _shared_file(path) as handle:
-        if not lock(handle, wait=False):
-            handle.seek(0)
-            other = handle.read(200).split("\n", maxsplit=1)[0] or "another run"
+    descriptor = _open(path)
+    try:
+        if not lock(descriptor, wait=False):
             print(
-                f"NOTICE: waiting for the machine: {other} uses it, and clusters run one at a time",
+                f"NOTICE: waiting for the machine, where clusters run one at a time: "
+                f"{_holder(descriptor)} uses it",
                 flush=True,
             )
-            lock(handle)
-        with contextlib.suppress(OSError):
-            handle.seek(0)
-            handle.truncate()
-            handle.write(f"{who} (process {os.getpid()}, user {os.geteuid()})\n")
-            handle.flush()
+            lock(descriptor)
         yield
+    finally:
+        os.close(descriptor)
 
 
-def _shared_file(path: Path) -> IO[str]:
-    """Open a file that every user of the machine may lock; make it if there is none."""
+def _open(path: Path) -> int:
+    """Open a file for every user; make it if there is none."""
     while True:
-        # Where everybody may make files, the kernel lets nobody open those of others with O_CREAT
-        # (fs.protected_regular).
+        # Not through a link, and without writing: anybody may make a file of this name there. And
+        # the kernel lets nobody open what others made there with O_CREAT (fs.protected_regular).
         with contextlib.suppress(FileNotFoundError):
-            return path.open("r+")
+            return os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
         with contextlib.suppress(FileExistsError):
-            handle = path.open("x+")
-            path.chmod(0o666)
-            return handle
+            descriptor = os.open(path, os.O_RDONLY | os.O_CREAT | os.O_EXCL, 0o644)
+            os.fchmod(descriptor, 0o644)
+            return descriptor
+
+
+def _holder(descriptor: int) -> str:
+    """Name the process that holds a lock, as far as the kernel tells (proc_locks(5))."""
+    inode = str(os.fstat(descriptor).st_ino)
+    with contextlib.suppress(OSError, psutil.Error, ValueError):
+        for line in Path("/proc/locks").read_text().splitlines():
+            words = line.split()
+            if words[1:2] == ["FLOCK"] and words[5].rpartition(":")[2] == inode:
+                process = psutil.Process(int(words[4]))
+                command = shlex.join(process.cmdline()[1:])[:200]
+                return f"process {process.pid} of {process.username()} ({command})"
+    return "another run"

@@ -90,7 +90,10 @@ def environment(added: Mapping[str, str] | None = None) -> dict[str, str]:
     if not suits or len(os.fsencode(temporary)) > LONGEST_TEMPORARY:
         kept.pop("TMPDIR", None)
     if not kept.get("HOME"):
-        kept["HOME"] = pwd.getpwuid(os.geteuid()).pw_dir
+        try:
+            kept["HOME"] = pwd.getpwuid(os.geteuid()).pw_dir
+        except KeyError:  # a user of a container may have no entry
+            kept["HOME"] = "/"
     return {**kept, **FIXED, "PATH": search_path(), **(added or {})}
 
 

@@ -253,7 +253,7 @@ def in_testbed(
     if os.environ.get(INSIDE):
         return None
     if alone:
-        _held.enter_context(locks.machine(f"{results.resolve().parent}: {name}"))
+        _held.enter_context(locks.machine())
     if resolve_uri(uri) != "embedded":
         return None
     parent = workflow_process()
