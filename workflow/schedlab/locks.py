@@ -14,6 +14,7 @@ from typing import IO
 import psutil
 
 from schedlab.errors import SchedlabError
+from schedlab.printing import printable
 
 _UNSUPPORTED = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL}
 
@@ -107,6 +108,6 @@ def _holder(descriptor: int) -> str:
             words = line.split()
             if words[1:2] == ["FLOCK"] and words[5].rpartition(":")[2] == inode:
                 process = psutil.Process(int(words[4]))
-                command = shlex.join(process.cmdline()[1:])[:200]
+                command = printable(" ".join(shlex.join(process.cmdline()).split()))[:200]
                 return f"process {process.pid} of {process.username()} ({command})"
     return "another run"
