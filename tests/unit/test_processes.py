@@ -21,7 +21,7 @@ from schedlab.doctor import findings as doctor_findings
 from schedlab.errors import SchedlabError
 from schedlab.images.files import make_files_disk
 from schedlab.paths import CHECKOUT, PACKAGE, PACKER
-from schedlab.results.provenance import source
+from schedlab.results.provenance import changed_sources, source
 from schedlab.stages import configure
 from schedlab.stages.terraform import call
 from schedlab.testbed.ssh import connect
@@ -117,6 +117,8 @@ def hostile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     (home / ".ssh/config").write_text("Host *\n  User nobody\n  NoSuchOption yes\n")
     (home / ".ansible.cfg").write_text("[defaults]\nstdout_callback = no_such_callback\n")
     (home / ".gitconfig").write_text("[diff]\n\texternal = false\n[core]\n\tfsmonitor = false\n")
+    (home / ".config/git").mkdir(parents=True)
+    (home / ".config/git/ignore").write_text("*\n")
     (home / ".terraformrc").write_text("no such block {\n")
     (home / ".packerconfig").write_text("nonsense")
     long = tmp_path / ("t" * 100)
@@ -176,9 +178,12 @@ def test_git(hostile: Path, tmp_path: Path) -> None:
     (checkout / "workflow").mkdir(parents=True)
     (checkout / "workflow/a").write_text("1\n")
     identity = ["-c", "user.name=a", "-c", "user.email=a@b.invalid"]
-    for words in (["init", "-q"], ["add", "."], [*identity, "commit", "-qm", "a"]):
+    for words in (["init", "-q"], ["add", "--force", "."], [*identity, "commit", "-qm", "a"]):
         assert processes.run(["git", *words], cwd=checkout).returncode == 0
     assert source(checkout)["diff"] is None
+    assert changed_sources(checkout) == []
+    (checkout / "workflow/new").touch()
+    assert changed_sources(checkout) == ["workflow/new"]
     (checkout / "workflow/a").write_text("2\n")
     assert source(checkout)["diff"] is not None
 

@@ -47,7 +47,7 @@ class _Group(click.Group):
             sys.exit(stopped.status)
         except subprocess.TimeoutExpired as error:
             program = error.cmd if isinstance(error.cmd, str) else error.cmd[0]
-            echo(f"schedlab: {program} did not end within {error.timeout:g} s", err=True)
+            echo(f"schedlab: {program} did not end within {error.timeout:.3g} s", err=True)
             sys.exit(1)
         except OSError as error:
             if isinstance(error, BrokenPipeError):

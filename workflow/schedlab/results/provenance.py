@@ -120,12 +120,14 @@ _MARKS = frozenset({STATE, TOOLCHAIN, ACCELERATOR})
 def git(root: Path) -> list[str]:
     """Beginning of a command line of Git for a checkout.
 
-    Only the checkout decides which of its files are ignored, not a list of the user's.
+    Only the checkout decides which of its files are ignored, and how they are read, not a list of
+    the user's.
     """
     # Git refuses a folder that another user owns. Who runs schedlab trusts it already, and jobs run
     # as root.
     trusted = f"safe.directory={root.resolve()}"
-    return ["git", "-c", trusted, "-c", f"core.excludesFile={os.devnull}"]
+    own = [f"core.{name}={os.devnull}" for name in ("excludesFile", "attributesFile")]
+    return ["git", *(word for setting in (trusted, *own) for word in ("-c", setting))]
 
 
 def _git(root: Path, *arguments: str) -> str | None:
