@@ -8,7 +8,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -231,7 +231,10 @@ def wait_until_reachable(
 
     with ThreadPoolExecutor(max_workers=len(nodes)) as pool:
         try:
-            list(pool.map(wait, nodes.values()))
+            waiting = [pool.submit(wait, node) for node in nodes.values()]
+            # The first failure ends it, whichever node has it.
+            for done in as_completed(waiting):
+                done.result()
         finally:
             # The pool waits for its threads, so they must end after a signal or a node's failure.
             stop.set()
