@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -100,23 +99,6 @@ def usable(text: str, what: str) -> str:
             "characters, and write your home folder out in place of ~",
         )
     return text
-
-
-def usable_checkout(checkout: Path) -> None:
-    """Refuse a checkout whose path the pipeline's tools cannot use.
-
-    Raises
-    ------
-    SchedlabError
-        As `usable`, and for a colon.
-    """
-    text = usable(str(checkout), "the checkout")
-    if os.pathsep in text:
-        raise SchedlabError(
-            f"the checkout {text!r} has {os.pathsep!r} in its name, which ends a folder's name in "
-            "lists such as PATH",
-            remedy="move or clone it to a folder without it",
-        )
 
 
 def results_name(text: str, checkout: Path) -> str:

@@ -17,7 +17,7 @@ from schedlab.config import Cluster, Experiment, TrialKey
 from schedlab.doctor.findings import require_host
 from schedlab.errors import SchedlabError
 from schedlab.figures import FIGURES
-from schedlab.invocation import chosen, results_name, usable_checkout
+from schedlab.invocation import chosen, results_name
 from schedlab.lineage.state import keep, restore
 from schedlab.printing import printable
 from schedlab.results.provenance import source
@@ -61,7 +61,6 @@ class Pipeline:
             With every problem found, so that the message is not buried in a traceback.
         """
         try:
-            usable_checkout(Path(root))
             results = results_name(results, Path(root))
             os.environ["SCHEDLAB_EXPERIMENTS"] = str(Path(config).resolve())
             os.environ["SCHEDLAB_RESULTS"] = str(Path(results).resolve())
