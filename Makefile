@@ -9,15 +9,21 @@ INCLUDE ?=
 # What `make test` runs; for example `make test TESTS=tests/unit`.
 TESTS ?= tests/unit tests/workflow tests/infrastructure tests/e2e
 
-SHELL := /bin/bash
-.SHELLFLAGS := -euo pipefail -c
+# Recipes run apart from the settings of the user's environment (envs/environment.txt).
+SHELL := scripts/with-environment
+.SHELLFLAGS := bash -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 
 # As in the activated environment. libvirtd and other programs are in sbin.
 export PATH := $(CURDIR)/.venv/bin:$(PATH):/usr/local/sbin:/usr/sbin:/sbin
-export SCHEDLAB_EXPERIMENTS = $(CONFIG)
-export SCHEDLAB_RESULTS = $(RESULTS)
+# As written: nothing in a name is expanded by make, by the shell or by Snakemake, which reads a
+# value of --config as YAML (2024_11_26 is a number, and what follows a # a comment).
+export SCHEDLAB_EXPERIMENTS = $(value CONFIG)
+export SCHEDLAB_RESULTS = $(value RESULTS)
+# Snakemake takes quotation marks at the ends away, so a blank is before and after them.
+export SCHEDLAB_CHOSEN_EXPERIMENTS = experiments= '$(subst ','',$(value CONFIG))' $()
+export SCHEDLAB_CHOSEN_RESULTS = results= '$(subst ','',$(value RESULTS))' $()
 
 # Tests with real machines run one at a time, without other tests, because they measure times.
 PYTEST = python -m schedlab.toolchain pytest --durations=15
@@ -27,11 +33,7 @@ APART = $(filter-out tests/e2e%,$(TESTS))
 PYTEST_APART = $(if $(APART),$(PYTEST) --numprocesses=auto --dist=worksteal --timeout=900 $(APART),true)
 PYTEST_REAL = $(if $(REAL),$(PYTEST) $(REAL),true)
 
-# Snakemake reads 2024_11_26 as a number, but ./2024_11_26 as text.
-CHOSEN = $(if $(filter /%,$(firstword $(RESULTS))),,./)$(RESULTS)
-# The folder without a slash at its end, as rules name it.
-FOLDER = $(patsubst ./%,%,$(patsubst %/,%,$(RESULTS)))
-SNAKEMAKE_WITH = snakemake --cores $(CORES) --config "experiments=$(CONFIG)" "results=$(CHOSEN)"
+SNAKEMAKE_WITH = snakemake --cores $(CORES) --config "$$SCHEDLAB_CHOSEN_EXPERIMENTS" "$$SCHEDLAB_CHOSEN_RESULTS"
 SNAKEMAKE = $(SNAKEMAKE_WITH) --
 
 .PHONY: help
@@ -46,11 +48,11 @@ setup: ## Install system packages, .venv and tools, if they are missing
 
 .PHONY: report
 report: setup ## Run everything that is not up to date and write results/report.html
-	@$(SNAKEMAKE) "$(FOLDER)/report.html"
+	@$(SNAKEMAKE) report
 
 .PHONY: bundle
 bundle: setup ## Pack results/bundle.tar.zst to share (INCLUDE=blocks,images adds these)
-	@$(SNAKEMAKE_WITH) "include=$(INCLUDE)" -- "$(FOLDER)/bundle.tar.zst"
+	@$(SNAKEMAKE_WITH) "include=$(INCLUDE)" -- bundle
 
 .PHONY: image
 image: setup ## Build the base disk and the schedulers' images
@@ -83,7 +85,7 @@ reap: setup ## Remove what interrupted runs left behind
 .PHONY: clean
 clean: ## Remove all results, also finished trials, but not the cache of tools and images
 	@command -v schedlab > /dev/null || { echo "make clean needs schedlab: make setup" >&2; exit 1; }
-	@schedlab clean --results "$(RESULTS)"
+	@schedlab clean --results "$$SCHEDLAB_RESULTS"
 
 .PHONY: lint
 lint: ## Check the sources without running them

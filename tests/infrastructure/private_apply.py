@@ -7,7 +7,6 @@ Run in fresh network, mount and process-id namespaces by ``test_terraform.py``:
 from __future__ import annotations
 
 import json
-import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,7 @@ def run(state: Path, terraform: str, root: Path, variables: Path) -> dict[str, A
     arguments = ["-no-color", "-input=false", f"-var-file={variables}"]
 
     def call(*words: str) -> str:
-        return terraform_call([terraform, *words], root, os.environ, capture=True)
+        return terraform_call([terraform, *words], root, {}, capture=True)
 
     with embedded.libvirt_daemon(state) as uri:
         connection = libvirt.open(uri)

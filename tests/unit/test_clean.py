@@ -25,6 +25,9 @@ def checkout(tmp_path: Path) -> Path:
     (root / "workflow").mkdir()
     shutil.copytree(CHECKOUT / "workflow" / "schedlab", root / "workflow" / "schedlab")
     shutil.copy(CHECKOUT / "Makefile", root)
+    for name in ("scripts/with-environment", "envs/environment.txt"):
+        (root / name).parent.mkdir()
+        shutil.copy(CHECKOUT / name, root / name)
     command = root / ".venv" / "bin" / "schedlab"
     command.write_text(f'#!/bin/sh\nPYTHONPATH=workflow exec {sys.executable} -m schedlab "$@"\n')
     command.chmod(0o755)

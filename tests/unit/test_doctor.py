@@ -140,7 +140,7 @@ def test_namespace_probe_tells_the_step(
     def run(*arguments: object, **_: object) -> subprocess.CompletedProcess[str]:
         return subprocess.CompletedProcess([], status, "", "not permitted")
 
-    monkeypatch.setattr(host_checks.subprocess, "run", run)
+    monkeypatch.setattr(host_checks.processes, "run", run)
     problem = host_checks.probe_namespaces()
     if what is None:
         assert problem is None

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -9,6 +13,7 @@ from snakemake.cli import parse_config
 
 from schedlab.errors import SchedlabError
 from schedlab.invocation import chosen, results_name
+from schedlab.paths import CHECKOUT
 
 
 def test_the_defaults_hold_where_nothing_is_chosen() -> None:
@@ -48,7 +53,52 @@ def test_a_folder_has_one_name(text: str, tmp_path: Path) -> None:
     assert results_name(text, tmp_path) == "mine"
 
 
-@pytest.mark.parametrize("text", ["a{b}c", "a}", "a\nb", "", " ", ".", "..", "/", "./"])
+@pytest.mark.parametrize("word", ["old results #1", "a #b", " a", "a "])
+def test_what_snakemake_shortens_is_refused(word: str, tmp_path: Path) -> None:
+    """Another folder than the user meant, in silence."""
+    with pytest.raises(SchedlabError, match="reads it as") as error:
+        chosen(parse_config([f"results={word}"]), (), [f"results={word}"])
+    quoted = re.search(r'--config "(.*)"$', str(error.value.remedy))
+    assert quoted
+    assert chosen(parse_config([quoted[1]]), (), [quoted[1]])["results"] == word
+
+
+NAMES = [
+    *("mine", "old results", "ü", "50%", "100%41", "a #1", "#1", "it's", "20241126", "2024_11_26"),
+    *("1e3", "True", "null", "~", "a: b", "[a]", "-x", "a$HOME", "a`id`", "$(id)", "a,b", "a  b"),
+    *("a;b", "a&b", "/srv/mine", "a=b", "*"),
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_make_hands_a_name_over_as_written(name: str, tmp_path: Path) -> None:
+    (tmp_path / "scripts").mkdir()
+    (tmp_path / "scripts/setup").write_text("#!/bin/sh\n")
+    (tmp_path / "scripts/setup").chmod(0o755)
+    (tmp_path / "envs").mkdir()
+    for file in ("Makefile", "scripts/with-environment", "envs/environment.txt"):
+        shutil.copy(CHECKOUT / file, tmp_path / file)
+    program = tmp_path / ".venv/bin/snakemake"
+    program.parent.mkdir(parents=True)
+    program.write_text('#!/bin/sh\nprintf "%s\\0" "$@" "$SCHEDLAB_RESULTS"\n')
+    program.chmod(0o755)
+    # On make's command line a dollar sign is a variable of make, unless it is doubled.
+    done = subprocess.run(
+        ["make", "report", f"CONFIG={name.replace('$', '$$')}"],
+        cwd=tmp_path, env=os.environ | {"RESULTS": name}, capture_output=True, text=True,
+    )  # fmt: skip
+    *words, results = done.stdout.split("\0")[:-1]
+    assert results == name, done.stderr
+    given = words[words.index("--config") + 1 : words.index("--")]
+    values = chosen(parse_config(given), (), given)
+    assert values["results"] == name
+    if "$" not in name:
+        assert values["experiments"] == name
+
+
+@pytest.mark.parametrize(
+    "text", ["a{b}c", "a}", "a\nb", 'a"b', "a\\b", "~", "~/mine", "", " ", ".", "..", "/", "./"]
+)
 def test_a_name_that_rules_cannot_use_is_refused(
     text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -56,3 +106,14 @@ def test_a_name_that_rules_cannot_use_is_refused(
     with pytest.raises(SchedlabError, match="the results folder") as error:
         results_name(text, tmp_path)
     assert error.value.remedy
+
+
+@pytest.mark.parametrize("name", ["a{b}", "a:b", 'a"b', "a\\b", "a\tb"])
+def test_a_checkout_whose_path_tools_cannot_take_is_refused(name: str, tmp_path: Path) -> None:
+    root = tmp_path / name
+    for file in ("Makefile", "scripts/setup", "scripts/with-environment", "envs/environment.txt"):
+        (root / file).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(CHECKOUT / file, root / file)
+    done = subprocess.run(["make", "report"], cwd=root, capture_output=True, text=True)
+    assert done.returncode and "the path of the checkout" in done.stderr, done.stderr
+    assert "remedy: move it" in done.stderr

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from schedlab import processes
 from schedlab.errors import SchedlabError
 from schedlab.testbed import prometheus
 
@@ -37,10 +38,10 @@ def test_another_program_that_took_the_port_first_is_not_taken_for_prometheus(
         started[0].wait()
         return answer
 
-    started: list[prometheus.subprocess.Popen[bytes]] = []
-    popen = prometheus.subprocess.Popen
+    started: list[processes.subprocess.Popen[bytes]] = []
+    popen = processes.subprocess.Popen
     monkeypatch.setattr(
-        prometheus.subprocess, "Popen", lambda *a, **k: started.append(popen(*a, **k)) or started[0]
+        processes.subprocess, "Popen", lambda *a, **k: started.append(popen(*a, **k)) or started[0]
     )
     monkeypatch.setattr(prometheus, "_ready", slowly_ready)
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Ready) as other:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections import Counter
 from html.parser import HTMLParser
 from pathlib import Path
@@ -15,6 +16,7 @@ from trial_factory import FAILED, make_experiment, make_results
 
 from schedlab.figures import FIGURES
 from schedlab.report.render import render_report
+from schedlab.report.trace_cuts import trace_cuts
 from schedlab.results.records import digest, write_json
 from schedlab.stages.context import Context
 from schedlab.stages.figure import draw_figure
@@ -271,3 +273,31 @@ def test_values_from_outside_are_escaped(tmp_path):
     page = Page((root / "report.html").read_text())
     assert page.elements["script"] == 0
     assert "<script>alert(1)</script> in [path]/y.log" in page.text
+
+
+def test_what_was_changed_in_an_archived_trace_is_stated(report: Path) -> None:
+    found = trace_cuts([(report.parent, make_experiment())])
+    assert {cut["workload"] for cut in found} == {"swf"} and len(found) >= 1
+    text = Page(report.read_text()).text
+    for cut in found:
+        capped = cut["changes"][0]
+        assert capped["what"].startswith("wider than the traced machine")
+        assert f"{cut['workload']} on {cut['machine']} (sample.swf): {cut['jobs']} jobs" in text
+        assert f"{capped['count']} {capped['what']}" in text
+
+
+def test_capped_jobs_are_counted_and_a_damaged_trace_is_passed_over(
+    report: Path, tmp_path: Path
+) -> None:
+    experiment = make_experiment()
+    shutil.copytree(report.parent / "trials", tmp_path / "trials")
+    traces = sorted(tmp_path.glob("trials/*/swf/*/trace.json"))
+    for path in traces:
+        content = json.loads(path.read_text())
+        content["scale"] |= {"jobs_capped": 7, "dropped": {"without a runtime": 2}}
+        path.write_text(json.dumps(content))
+    cut, *_ = trace_cuts([(tmp_path, experiment)])
+    assert cut["changes"][0]["count"] == 7 and cut["dropped"] == [("without a runtime", 2)]
+    for path in traces:
+        path.write_text("{")
+    assert trace_cuts([(tmp_path, experiment)]) == []

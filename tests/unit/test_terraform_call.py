@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -40,21 +39,21 @@ def runs(folder: Path) -> int:
 
 @pytest.mark.parametrize("failures", [0, 1, ATTEMPTS - 1])
 def test_a_seed_lost_on_the_way_is_asked_for_again(tmp_path: Path, failures: int) -> None:
-    said = call(program(tmp_path, failures, LOST), tmp_path, os.environ, capture=True)
+    said = call(program(tmp_path, failures, LOST), tmp_path, {}, capture=True)
     assert said == "done: apply -input=false\n"
     assert runs(tmp_path) == failures + 1
 
 
 def test_not_for_ever(tmp_path: Path) -> None:
     with pytest.raises(SchedlabError, match="terraform apply failed") as caught:
-        call(program(tmp_path, 99, LOST), tmp_path, os.environ)
+        call(program(tmp_path, 99, LOST), tmp_path, {})
     assert runs(tmp_path) == ATTEMPTS and "corrupted-image" in str(caught.value)
 
 
 def test_no_other_failure_is_tried_again(tmp_path: Path) -> None:
     message = "Error: error while retrieving remote ISO: can't retrieve volume"
     with pytest.raises(SchedlabError, match="can't retrieve volume"):
-        call(program(tmp_path, 1, message), tmp_path, os.environ)
+        call(program(tmp_path, 1, message), tmp_path, {})
     assert runs(tmp_path) == 1
 
 
@@ -69,7 +68,7 @@ def test_a_seed_that_never_comes_ends_the_call(
     path.write_text(f"#!/bin/sh\ntrap '' TERM\necho '{WAITS}'\nexec sleep 600\n")
     path.chmod(0o755)
     with pytest.raises(SeedStuck):
-        call([str(path), "apply"], tmp_path, os.environ)
+        call([str(path), "apply"], tmp_path, {})
 
 
 def test_what_does_not_end_is_ended_at_its_limit(tmp_path: Path) -> None:
@@ -77,7 +76,7 @@ def test_what_does_not_end_is_ended_at_its_limit(tmp_path: Path) -> None:
     path.write_text("#!/bin/sh\nexec sleep 600\n")
     path.chmod(0o755)
     with pytest.raises(SchedlabError, match=r"did not end within 0\.2 s"):
-        call([str(path), "apply"], tmp_path, os.environ, limit=0.2)
+        call([str(path), "apply"], tmp_path, {}, limit=0.2)
 
 
 def test_a_stuck_seed_begins_anew_with_nothing_left(

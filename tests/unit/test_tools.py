@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from packaging.version import Version
 
+from schedlab import processes
 from schedlab.errors import SchedlabError
 from schedlab.paths import TOOL_MODULES
 from schedlab.toolchain import assembly, build, tools
@@ -33,7 +34,7 @@ def bin_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "bin"
     folder.mkdir()
     monkeypatch.setenv("PATH", str(folder))
-    monkeypatch.setattr(tools, "ADMINISTRATION", ())
+    monkeypatch.setattr(processes, "ADMINISTRATION", ())
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.delenv("XDG_DATA_HOME", raising=False)
     return folder
@@ -118,7 +119,7 @@ def test_missing_programs_are_all_named_with_their_packages(bin_folder: Path) ->
 def test_programs_in_sbin_are_found(
     bin_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tools, "ADMINISTRATION", (str(tmp_path / "sbin"),))
+    monkeypatch.setattr(processes, "ADMINISTRATION", (str(tmp_path / "sbin"),))
     program(tmp_path / "sbin", "thing", "thing 1.2")
     assert discover(Requirement("thing", "thing", "is a thing")) is not None
 

@@ -49,8 +49,8 @@ def test_nothing_runs_again_without_the_key_or_without_a_new_cell(built: MiniWor
 
 def test_a_bridge_that_failed_runs_again_alone(built: MiniWorkflow) -> None:
     add_variant(built)
-    built.environment["SIMULATED_FAILURES"] = "slurm-n1.burst.1"
+    built.environment["SCHEDLAB_SIMULATED_FAILURES"] = "slurm-n1.burst.1"
     built.run(check=False)
-    del built.environment["SIMULATED_FAILURES"]
+    del built.environment["SCHEDLAB_SIMULATED_FAILURES"]
     assert len(trials(built.run())) == 1
     assert built.run() == []

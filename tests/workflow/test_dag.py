@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
+import psutil
 import pytest
 from conftest import SIMULATED, MiniWorkflow
 
@@ -135,11 +136,11 @@ def test_settings_of_the_scheduler_configure_again(built: MiniWorkflow) -> None:
 
 
 def test_a_failed_trial_keeps_the_others_and_alone_runs_again(mini: MiniWorkflow) -> None:
-    mini.environment["SIMULATED_FAILURES"] = "slurm-n1.burst.1"
+    mini.environment["SCHEDLAB_SIMULATED_FAILURES"] = "slurm-n1.burst.1"
     first = mini.run(check=False)
     assert kinds(first)["trial"] == TRIALS
     assert "tables" not in kinds(first)
-    del mini.environment["SIMULATED_FAILURES"]
+    del mini.environment["SCHEDLAB_SIMULATED_FAILURES"]
     assert kinds(mini.run()) == Counter(
         {"trial": 1, "tables": 1, "figure": kinds(mini.run("--forcerun", "figure"))["figure"],
          "report": 1}
@@ -152,30 +153,49 @@ def test_results_may_move(built: MiniWorkflow, tmp_path_factory: pytest.TempPath
     assert MiniWorkflow(target, built.config).run() == []
 
 
-def test_kill_9_of_the_workflow_in_a_trial_and_a_second_run(mini: MiniWorkflow) -> None:
-    mini.environment["SIMULATED_SLOW_TRIAL"] = "1"
+def start_trials(mini: MiniWorkflow, seconds: str, number: int) -> subprocess.Popen[str]:
+    """Start Snakemake with trials of some seconds; return it in the trial of this number."""
     log = mini.root / "results" / "commands.log"
     log.parent.mkdir()
-    environment = os.environ | mini.environment
+    environment = os.environ | {"SCHEDLAB_SIMULATED_SLOW_TRIAL": seconds}
     environment["PATH"] = f"{SIMULATED}:{Path(sys.executable).parent}:{os.environ['PATH']}"
     environment["PYTHONPATH"] = str(mini.root / "workflow")
     process = subprocess.Popen(
         [sys.executable, "-m", "snakemake", "--config", f"experiments={mini.config}"],
-        cwd=mini.root, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        cwd=mini.root, env=environment, text=True,
+        stdout=subprocess.DEVNULL, stderr=(mini.root / "said").open("w"),
     )  # fmt: skip
     deadline = time.monotonic() + 120
-    while not log.exists() or log.read_text().count("trial ") < 3:
-        assert time.monotonic() < deadline
+    while not log.exists() or log.read_text().count("trial ") < number:
+        assert process.poll() is None and time.monotonic() < deadline
         time.sleep(0.1)
+    return process
+
+
+def test_kill_9_of_the_workflow_in_a_trial_and_a_second_run(mini: MiniWorkflow) -> None:
+    process = start_trials(mini, "1", 3)
     process.send_signal(signal.SIGKILL)
     process.wait()
     finished = len(list((mini.root / "results" / "trials").rglob("record.json")))
     assert finished >= 2
-    del mini.environment["SIMULATED_SLOW_TRIAL"]
     time.sleep(2)  # the simulated trial that was left running writes its record
     again = kinds(mini.run())
     assert TRIALS - finished - 1 <= again["trial"] <= TRIALS - finished
     assert not {"image", "provision", "configure"} & set(again)
+
+
+def test_sigterm_ends_the_workflow_and_its_running_job_at_once(mini: MiniWorkflow) -> None:
+    process = start_trials(mini, "3600", 1)
+    process.terminate()
+    # A guard against waiting for the job only.
+    assert process.wait(120) != 0
+    assert "Traceback" not in (mini.root / "said").read_text()
+    assert not [
+        found
+        for found in psutil.process_iter(["cwd", "cmdline"])
+        if found.info["cwd"] == str(mini.root) and "trial" in (found.info["cmdline"] or [])
+    ]
+    assert kinds(mini.run())["trial"] == TRIALS
 
 
 def test_nonsense_is_refused_before_anything_starts(mini: MiniWorkflow) -> None:

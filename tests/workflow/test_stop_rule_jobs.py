@@ -24,7 +24,7 @@ VALUES = {
 def with_rule(workflow: MiniWorkflow, values: dict[str, list[float]], until: str = "5 %") -> None:
     rule = f"repetitions: {{min: {MIN}, max: {MAX}, until: {until}}}"
     workflow.edit(workflow.config, "repetitions: 2", rule)
-    workflow.environment["SIMULATED_VALUES"] = json.dumps(values)
+    workflow.environment["SCHEDLAB_SIMULATED_VALUES"] = json.dumps(values)
 
 
 def trials(commands: list[str], command: str = "trial") -> list[str]:
@@ -102,7 +102,9 @@ def test_a_trial_that_runs_again_leaves_the_others_that_ran(campaign: MiniWorkfl
 
 
 def test_a_decision_that_turns_out_otherwise_runs_what_was_stopped(campaign: MiniWorkflow) -> None:
-    campaign.environment["SIMULATED_VALUES"] = json.dumps(VALUES | {"slurm-n1.burst": LATER})
+    campaign.environment["SCHEDLAB_SIMULATED_VALUES"] = json.dumps(
+        VALUES | {"slurm-n1.burst": LATER}
+    )
     (campaign.root / "results/trials/slurm-n1/burst/2/record.json").unlink()
     commands = campaign.run()
     assert set(trials(commands)) == {"slurm-n1.burst.2", *all_of("slurm-n1.burst")}
@@ -127,7 +129,7 @@ def test_a_changed_cluster_runs_again_what_ran_and_decides_on_the_rest(
 ) -> None:
     campaign.edit(campaign.config, append="settings: {slurm: {MaxJobCount: 20000}}\n")
     values = VALUES | {"slurm-n2.swf": LOUD}
-    campaign.environment["SIMULATED_VALUES"] = json.dumps(values)
+    campaign.environment["SCHEDLAB_SIMULATED_VALUES"] = json.dumps(values)
     assert len(trials(campaign.run())) == MAX * len(VALUES)
     assert stopped(campaign) == all_of("slurm-n1.burst")
     assert campaign.run() == []
@@ -151,7 +153,7 @@ def test_a_rule_for_a_campaign_that_ran_without_one_runs_nothing_again(
     mini: MiniWorkflow,
 ) -> None:
     mini.edit(mini.config, "repetitions: 2", "repetitions: 5")
-    mini.environment["SIMULATED_VALUES"] = json.dumps(VALUES)
+    mini.environment["SCHEDLAB_SIMULATED_VALUES"] = json.dumps(VALUES)
     assert len(trials(mini.run())) == 5 * len(VALUES)
     mini.edit(mini.config, "repetitions: 5", f"repetitions: {{min: 3, max: {MAX}, until: 5 %}}")
     assert set(trials(mini.run())) == {f"{cell}.{MAX}" for cell in VALUES}
@@ -161,9 +163,9 @@ def test_a_rule_for_a_campaign_that_ran_without_one_runs_nothing_again(
 
 def test_an_interrupted_campaign_goes_on_where_it_was(mini: MiniWorkflow) -> None:
     with_rule(mini, VALUES)
-    mini.environment["SIMULATED_FAILURES"] = "slurm-n1.swf.4"
+    mini.environment["SCHEDLAB_SIMULATED_FAILURES"] = "slurm-n1.swf.4"
     mini.run(check=False)
-    del mini.environment["SIMULATED_FAILURES"]
+    del mini.environment["SCHEDLAB_SIMULATED_FAILURES"]
     assert set(trials(mini.run())) == all_of("slurm-n1.swf")
     assert mini.run() == []
     shutil.rmtree(mini.root / "results")

@@ -29,7 +29,7 @@ def _built_once(tmp_path_factory: pytest.TempPathFactory) -> MiniWorkflow:
     workflow.edit(workflow.config, "nodes: [1, 2]", "nodes: [1]")
     swf = "  - {name: swf, kind: swf, file: resources/traces/sample.swf, jobs: 3}\n"
     workflow.edit(workflow.config, swf, "\n")
-    workflow.environment["SIMULATED_SOURCES"] = json.dumps(listed_sources())
+    workflow.environment["SCHEDLAB_SIMULATED_SOURCES"] = json.dumps(listed_sources())
     workflow.run()
     return workflow
 

@@ -44,7 +44,7 @@ def bridges(experiment: Experiment, results: Path) -> frozenset[TrialKey]:
             record = _record(results, key)
             if record is None or not was_stopped(record):
                 cells = found[key.workload, experiment.machine_name(cluster)]
-                cells.setdefault(cluster.variant, {})[key] = record and _block(record)
+                cells.setdefault(cluster.variant, {})[key] = _block(record) if record else None
     again: set[TrialKey] = set()
     for cells in found.values():
         for variant, trials in cells.items():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,8 +18,21 @@ DEFAULTS = {"experiments": "config/experiments.yaml", "results": "results", "inc
 """Keys that ``--config`` may set, and their defaults."""
 
 
-def chosen(config: Mapping[str, Any], configfiles: Sequence[object] = ()) -> dict[str, str]:
+def chosen(
+    config: Mapping[str, Any],
+    configfiles: Sequence[object] = (),
+    arguments: Sequence[str] = tuple(sys.argv),
+) -> dict[str, str]:
     """Return the value of each key of ``--config``.
+
+    Parameters
+    ----------
+    config : mapping
+        What Snakemake read.
+    configfiles : sequence
+        Files that ``--configfile`` names.
+    arguments : sequence of str
+        The words of the command line.
 
     Raises
     ------
@@ -46,6 +60,14 @@ def chosen(config: Mapping[str, Any], configfiles: Sequence[object] = ()) -> dic
                 f"--config {key}: Snakemake reads it as {value!r}, which is not text",
                 remedy=f"write ./ before it (--config {key}=./NAME), or choose another name",
             )
+        # Of `my #1` Snakemake keeps `my`.
+        given = [word.partition("=")[2] for word in arguments if word.startswith(f"{key}=")]
+        if given and given[-1].strip("\"'") not in (value, _quoted(value), ""):
+            raise SchedlabError(
+                f"--config {key}={given[-1]}: Snakemake reads it as {value!r}",
+                remedy="quote it for YAML and for the shell: "
+                f'--config "{key}={_quoted(given[-1])}"',
+            )
     return values
 
 
@@ -57,6 +79,40 @@ def campaign() -> str:
     return os.environ.setdefault(CAMPAIGN, datetime.now(UTC).isoformat(timespec="seconds"))
 
 
+def _quoted(text: str) -> str:
+    """Quote a text for YAML; Snakemake takes quotation marks at the ends away, but not blanks."""
+    return " '" + text.replace("'", "''") + "' "
+
+
+def usable(text: str, what: str) -> str:
+    """Return a path that every tool of the pipeline can use.
+
+    Parameters
+    ----------
+    text : str
+        The path.
+    what : str
+        What is there, for the message.
+
+    Raises
+    ------
+    SchedlabError
+        For a sign in it that rules or tools cannot take.
+    """
+    # Snakemake takes braces for wildcards, and its lists and logs have a path on one line; in
+    # ssh_config(5) and apt.conf(5) no sign can stand before a quotation mark or a backslash.
+    bad = [sign for sign in text if sign in '{}"\\' or not sign.isprintable()]
+    if not bad and text.startswith("~"):
+        bad = ["~"]
+    if bad:
+        raise SchedlabError(
+            f"{what} {text!r} has {bad[0]!r} in its name",
+            remedy="choose a name without braces, quotation marks, backslashes and control "
+            "characters, and write your home folder out in place of ~",
+        )
+    return text
+
+
 def results_name(text: str, checkout: Path) -> str:
     """Return the results folder as rules name it: without ``./`` and without a slash at the end.
 
@@ -65,12 +121,8 @@ def results_name(text: str, checkout: Path) -> str:
     SchedlabError
         When rules cannot use the name, or the folder contains the checkout.
     """
-    # Snakemake takes braces for wildcards, and its lists and logs have a path on one line.
-    if bad := [sign for sign in text if sign in "{}" or not sign.isprintable()]:
-        raise SchedlabError(
-            f"the results folder {text!r} has {bad[0]!r} in its name",
-            remedy="choose a name without braces and control characters",
-        )
+    usable(text, "the results folder")
+    usable(str(Path(text).resolve()), "the results folder")
     if not text.strip() or checkout.resolve().is_relative_to(Path(text).resolve()):
         raise SchedlabError(
             f"the results folder {text!r} is the checkout or contains it",

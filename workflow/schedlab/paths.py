@@ -24,6 +24,8 @@ REPORT_TEMPLATES = CHECKOUT / "workflow" / "report"
 CITATION = CHECKOUT / "CITATION.cff"
 TOOL_MODULES = CHECKOUT / "envs" / "toolchain"
 """One folder for each tool of the controller, with its ``go.mod`` and ``go.sum``."""
+ENVIRONMENT = CHECKOUT / "envs" / "environment.txt"
+"""Variables of the user that reach the programs that schedlab starts."""
 
 SOURCES = (
     "Snakefile",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import re
@@ -14,7 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import IO, Any
 
-from schedlab import design, paths
+from schedlab import design, locks, paths, processes
 from schedlab.bridges import bridge_of, bridges
 from schedlab.config import Cluster, Experiment, TrialKey
 from schedlab.doctor.findings import require_host
@@ -27,7 +26,7 @@ from schedlab.results.provenance import source
 from schedlab.results.records import forbids, is_stopped
 from schedlab.schedulers import image_programs, image_roles
 from schedlab.sources.stages import content, subject
-from schedlab.testbed.supervisor import remove_abandoned
+from schedlab.testbed.supervisor import end_jobs_on_sigterm, remove_abandoned
 
 _held: list[IO[str]] = []
 _ABOUT = ("image", "cluster", "workload", "figure")
@@ -82,7 +81,7 @@ class Pipeline:
             campaign()
             restore(Path(results))
             return cls(design.load_experiment(Path(config)), config, results, Path(root))
-        except SchedlabError as error:
+        except (SchedlabError, OSError) as error:
             raise SystemExit(printable(f"schedlab: {error}")) from None
 
     @classmethod
@@ -94,6 +93,7 @@ class Pipeline:
         SystemExit
             As for :meth:`load`, and for options that nothing reads.
         """
+        processes.settle()
         try:
             values = chosen(config, configfiles)
         except SchedlabError as error:
@@ -202,7 +202,7 @@ class Pipeline:
     def workload_files(self, workload: str) -> list[str]:
         """Files from which a workload's traces are made."""
         spec = self.experiment.workload_spec(workload)
-        return [spec["file"]] if spec.get("file") else []
+        return [str(Path(spec["file"]))] if spec.get("file") else []
 
     def figures(self) -> list[str]:
         """Names of the figures in the report."""
@@ -318,15 +318,18 @@ class Pipeline:
             When another run works on the same results, or the disk cannot hold them.
         """
         folder = Path(self.results)
-        folder.mkdir(parents=True, exist_ok=True)
-        handle = (folder / ".lock").open("w")
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise SystemExit(
-                f"schedlab: another run works on {self.results}; wait for it or end it"
-            ) from None
-        _held.append(handle)
+            folder.mkdir(parents=True, exist_ok=True)
+            handle = (folder / ".lock").open("a")
+            _held.append(handle)
+            if not locks.lock(handle, wait=False):
+                raise SchedlabError(
+                    f"another run works on {self.results}",
+                    remedy="wait until it ends, or end it; RESULTS=FOLDER names another folder",
+                )
+        except (SchedlabError, OSError) as error:
+            raise SystemExit(printable(f"schedlab: {error}")) from None
+        end_jobs_on_sigterm()
         self.keep_state()
         for path in remove_abandoned(folder):
             print(f"schedlab: removed {path}, left by an interrupted run", flush=True)

@@ -173,7 +173,7 @@ build {
         "--inventory '${build.Host},'",
         "--user bench",
         "--private-key '${var.private_key}'",
-        "--ssh-common-args '-o UserKnownHostsFile=/dev/null -o StrictHostKeyChecking=no -o LogLevel=ERROR'",
+        "--ssh-common-args '-F none -o UserKnownHostsFile=/dev/null -o StrictHostKeyChecking=no -o LogLevel=ERROR'",
         "--extra-vars ansible_port=${build.Port}",
         "--extra-vars schedlab_payload_file='${var.payload}'",
         "--extra-vars schedlab_guest_directory='${var.guest_directory}'",

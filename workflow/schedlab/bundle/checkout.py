@@ -15,10 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from schedlab import processes
 from schedlab.errors import SchedlabError
 from schedlab.outside.temporary import temporary_folder
 from schedlab.privacy.identity import Identity
-from schedlab.results.provenance import changed_sources
+from schedlab.results.provenance import changed_sources, git
 
 _DIFF = (
     "--cached", "--binary", "--full-index", "--no-color", "--no-ext-diff", "--no-textconv",
@@ -75,25 +76,20 @@ class Checkout:
     def _git(
         self, *arguments: str, environment: dict[str, str] | None = None, given: bytes = b""
     ) -> bytes:
-        done = subprocess.run(
+        done = processes.run(
             self._command(*arguments),
             cwd=self.root,
-            env=os.environ | (environment or {}),
+            added=environment,
             capture_output=True,
-            check=False,
             input=given,
         )
         if done.returncode:
             message = done.stderr.decode(errors="replace").strip()
-            raise SchedlabError(
-                f"git {arguments[0]} failed: {message[-500:]}",
-                remedy="repair the checkout (`git status`)",
-            )
+            raise SchedlabError(f"git {arguments[0]} failed: {message[-500:]}")
         return done.stdout
 
     def _command(self, *arguments: str) -> list[str]:
-        # Git refuses a folder that another user owns. Who runs schedlab trusts it already.
-        return ["git", "-c", f"safe.directory={self.root.resolve()}", *arguments]
+        return [*git(self.root), *arguments]
 
     def files(self) -> Iterator[SourceFile]:
         """Yield the files of the commit in order of name. Read each before you take the next.
@@ -106,7 +102,7 @@ class Checkout:
         SchedlabError
             `git archive` fails.
         """
-        process = subprocess.Popen(
+        process = processes.start(
             self._command("archive", "--format=tar", self.commit),
             cwd=self.root,
             stdout=subprocess.PIPE,
@@ -128,7 +124,7 @@ class Checkout:
         finally:
             process.stdout.close()
             if process.wait() not in {0, -13}:
-                raise SchedlabError("git archive failed", remedy="repair the checkout (`git fsck`)")
+                raise SchedlabError("git archive failed: see its message above")
 
     def file(self, name: str) -> bytes | None:
         """Return the content of a file of the commit, or None if the commit has no such file."""
@@ -220,16 +216,11 @@ class Checkout:
     @contextmanager
     def _output(self, *arguments: str, environment: dict[str, str]) -> Iterator[IO[bytes]]:
         with tempfile.TemporaryFile() as handle:
-            done = subprocess.run(
-                self._command(*arguments),
-                cwd=self.root,
-                env=os.environ | environment,
-                stdin=subprocess.DEVNULL,
-                stdout=handle,
-                check=False,
+            done = processes.run(
+                self._command(*arguments), cwd=self.root, added=environment, stdout=handle
             )
             if done.returncode:
-                raise SchedlabError(f"git {arguments[0]} failed", remedy="see its message above")
+                raise SchedlabError(f"git {arguments[0]} failed: see its message above")
             handle.seek(0)
             yield handle
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
 import shutil
 from pathlib import Path
 
 import click
 
-from schedlab import paths
+from schedlab import locks, paths
 from schedlab.cli.output import echo
 from schedlab.errors import SchedlabError
 from schedlab.outside.json_text import read_json
@@ -71,10 +70,8 @@ def check_removable(results: Path) -> None:
     lock = folder / RUN_LOCK
     if lock.is_file():
         with lock.open("r") as handle:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise refused("a run works on it", "wait for the run or end it") from None
+            if not locks.lock(handle, wait=False, shared=True):
+                raise refused("a run works on it", "wait for the run or end it")
 
 
 def remove(folder: Path) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import errno
 import signal
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import click
 
+from schedlab import processes
 from schedlab.cli import bundle as bundle_commands
 from schedlab.cli import lineage
 from schedlab.cli.clean import clean
@@ -23,9 +25,15 @@ from schedlab.errors import Interrupted, SchedlabError
 class _Group(click.Group):
     """Shows errors and signals as messages without a traceback.
 
-    Exit status 1: a :class:`SchedlabError`. 2: an error of the operating system, for example a
-    missing permission. 128 plus the number of a signal: a signal stopped the command.
+    Exit status 1: a :class:`SchedlabError`, or a program that took too long. 2: an error of
+    the operating system, for example a missing permission. 128 plus the number of a signal: a
+    signal stopped the command.
     """
+
+    def __call__(self, *arguments: Any, **options: Any) -> Any:
+        """Run as a program, apart from the settings of the user's environment."""
+        processes.settle(again=True)
+        return super().__call__(*arguments, **options)
 
     def invoke(self, context: click.Context) -> Any:
         try:
@@ -37,6 +45,10 @@ class _Group(click.Group):
             stopped = stop if isinstance(stop, Interrupted) else Interrupted(signal.SIGINT)
             echo(f"schedlab: {stopped}", err=True)
             sys.exit(stopped.status)
+        except subprocess.TimeoutExpired as error:
+            program = error.cmd if isinstance(error.cmd, str) else error.cmd[0]
+            echo(f"schedlab: {program} did not end within {error.timeout:.3g} s", err=True)
+            sys.exit(1)
         except OSError as error:
             if isinstance(error, BrokenPipeError):
                 raise
@@ -57,7 +69,7 @@ def _remedy(error: OSError) -> str:
     return f"\n  remedy: {remedy}" if remedy else ""
 
 
-def _enter(experiments: Path, results: Path, name: str) -> Any:
+def _enter(experiments: Path, results: Path, name: str, *, alone: bool = True) -> Any:
     """Load the context and enter a testbed.
 
     A job that needs a testbed of its own runs in a child process. The process then ends here.
@@ -67,7 +79,11 @@ def _enter(experiments: Path, results: Path, name: str) -> Any:
 
     context = Context.load(experiments, results)
     status = in_testbed(
-        sys.argv[1:], uri=context.experiment.libvirt.uri, results=results, name=name
+        sys.argv[1:],
+        uri=context.experiment.libvirt.uri,
+        results=results,
+        name=name,
+        alone=alone,
     )
     if status is not None:
         sys.exit(status)
@@ -296,7 +312,7 @@ def execute(
     In COMMAND, ``virsh list`` shows the nodes, and ``ssh -F $SCHEDLAB_SSH_CONFIG head`` logs in to
     the head.
     """
-    context = _enter(experiments, results, f"exec-{cluster}")
+    context = _enter(experiments, results, f"exec-{cluster}", alone=False)
     from schedlab.stages.shell import run_with_cluster
 
     sys.exit(run_with_cluster(context, cluster, state, list(command), timing))

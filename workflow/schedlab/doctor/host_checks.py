@@ -8,14 +8,14 @@ import resource
 import shutil
 import socket
 import stat
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
-from schedlab.toolchain.tools import PROMETHEUS, discover, missing, search_path
+from schedlab import processes
+from schedlab.toolchain.tools import PROMETHEUS, discover, missing
 
 EMULATOR_MIB = 150
 """Memory in MiB that QEMU needs in addition to its guest's (measured under TCG)."""
@@ -106,7 +106,10 @@ def check_tools(_needs: HostNeeds) -> Iterator[HostProblem]:
             f"it {requirement.purpose}",
             f"make setup, or: apt-get install {requirement.package}",
         )
-    if discover(PROMETHEUS) is None and shutil.which("apt-get", path=search_path()) is None:
+    if (
+        discover(PROMETHEUS) is None
+        and shutil.which("apt-get", path=processes.search_path()) is None
+    ):
         yield HostProblem(
             "prometheus is not installed, and there is no apt to install it with",
             f"it {PROMETHEUS.purpose}",
@@ -131,7 +134,7 @@ def check_privileges(needs: HostNeeds) -> Iterator[HostProblem]:
             "load the kernel module (modprobe loop), or give the container access to the host's"
             " devices",
         )
-    if not needs.embedded or shutil.which("unshare", path=search_path()) is None:
+    if not needs.embedded or shutil.which("unshare", path=processes.search_path()) is None:
         return
     problem = probe_namespaces()
     if problem:
@@ -147,14 +150,12 @@ def probe_namespaces() -> HostProblem | None:
         What could not be made; None if all could.
     """
     command = ["unshare", "--net", "--mount", "--pid", "--fork", "--mount-proc"]
-    done = subprocess.run(
+    done = processes.run(
         [*command, "--propagation", "private", "sh", "-c", PROBE],
-        env=os.environ | {"PATH": search_path()},
         capture_output=True,
         text=True,
         errors="replace",
         timeout=60,
-        check=False,
     )
     if done.returncode == 0:
         return None

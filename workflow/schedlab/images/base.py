@@ -8,9 +8,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
-import sys
-from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,9 +15,11 @@ from typing import Any
 
 import yaml
 
+from schedlab import processes
 from schedlab.errors import SchedlabError
 from schedlab.images import base_guest
-from schedlab.images.base_disk import EPOCH, environment, make_disk, run
+from schedlab.images.base_disk import EPOCH, REPRODUCIBLE, make_disk, run
+from schedlab.last_words import last_words, network_remedy
 from schedlab.privacy.package_mirrors import debian_mirror
 from schedlab.units import mib
 
@@ -126,45 +125,14 @@ def bootstrap(suite: str, parts: RoleParts, root: Path) -> None:
         raise SchedlabError(
             f"{KEYRING} is missing", stage=STAGE, remedy="apt-get install debian-archive-keyring"
         )
-    status, last = logged(bootstrap_command(suite, parts, root))
+    status, last = processes.run_logged(bootstrap_command(suite, parts, root), added=REPRODUCIBLE)
     if status:
+        said = last_words("\n".join(last[-LAST_LINES:]))
         raise SchedlabError(
-            f"mmdebstrap ended with status {status}: {last}",
+            f"mmdebstrap ended with status {status}: {said}",
             stage=STAGE,
-            remedy="where it could not fetch: check the network and the package sources, or set "
-            "SCHEDLAB_DEBIAN_MIRROR",
+            remedy=network_remedy(said, "SCHEDLAB_DEBIAN_MIRROR"),
         )
-
-
-def logged(command: list[str]) -> tuple[int, str]:
-    """Run a command, pass its output on to this job's; return its exit status and its last words.
-
-    The output is read here, because what goes to the job's log (a pipe) cannot be read back.
-    """
-    last: deque[str] = deque(maxlen=LAST_LINES)
-    process = subprocess.Popen(
-        command,
-        env=environment(),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        # Modes of files may not depend on who builds.
-        umask=0o022,
-    )
-    assert process.stdout
-    try:
-        for line in process.stdout:
-            print(line, end="", file=sys.stderr, flush=True)
-            last.append(line)
-        return process.wait(), "".join(last).strip()[-1500:]
-    except BaseException:
-        process.kill()
-        process.wait()
-        raise
-    finally:
-        process.stdout.close()
 
 
 def installed_packages(root: Path) -> str:

@@ -6,10 +6,9 @@ folder, and GRUB is written to where grub-install would put it.
 
 from __future__ import annotations
 
-import os
-import subprocess
 from pathlib import Path
 
+from schedlab import processes
 from schedlab.errors import SchedlabError
 from schedlab.images.base_guest import LABEL
 
@@ -18,6 +17,8 @@ EPOCH = 1754697600
 UUID = "5c4ed1ab-0000-4000-8000-000000000001"
 HASH_SEED = "5c4ed1ab-0000-4000-8000-000000000002"
 DISK_ID = "0x5c4ed1ab"
+REPRODUCIBLE = {"SOURCE_DATE_EPOCH": str(EPOCH), "TZ": "UTC"}
+"""Variables of the build's tools."""
 _OFFSET = 1 << 20
 _SECTOR = 512
 _BOOT_CODE = 440  # bytes of the MBR before the disk id and the partition table
@@ -30,13 +31,8 @@ _GRUB_MODULES = (
 _EARLY = f"search --no-floppy --label {LABEL} --set root\nconfigfile /boot/grub/grub.cfg\n"
 
 
-def environment() -> dict[str, str]:
-    """Environment of the build's tools: fixed time, language and time zone."""
-    return os.environ | {"SOURCE_DATE_EPOCH": str(EPOCH), "LC_ALL": "C.UTF-8", "TZ": "UTC"}
-
-
-def run(command: list[str], **options: object) -> str:
-    """Run a tool of the build; return its standard output.
+def run(command: list[str], given: str = "") -> str:
+    """Run a tool of the build with an input; return its standard output.
 
     Raises
     ------
@@ -44,14 +40,8 @@ def run(command: list[str], **options: object) -> str:
         When the tool fails, with its own message, or is not installed.
     """
     try:
-        done = subprocess.run(
-            command,
-            env=environment(),
-            stdin=None if "input" in options else subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-            **options,  # type: ignore[call-overload]
+        done = processes.run(
+            command, added=REPRODUCIBLE, input=given, capture_output=True, text=True
         )
     except FileNotFoundError as error:
         raise SchedlabError(
@@ -63,7 +53,7 @@ def run(command: list[str], **options: object) -> str:
             f"{(done.stderr or done.stdout).strip()[-1500:]}",
             stage="image",
         )
-    return str(done.stdout)
+    return done.stdout
 
 
 def make_filesystem(root: Path, disk: Path) -> None:
@@ -128,7 +118,7 @@ def make_disk(root: Path, output: Path, size_mib: int, scratch: Path) -> None:
     with raw.open("wb") as handle:
         handle.truncate(size_mib << 20)
     table = f"label: dos\nlabel-id: {DISK_ID}\nstart={_OFFSET // _SECTOR}, type=83, bootable\n"
-    run(["sfdisk", "--quiet", "--no-reread", "--no-tell-kernel", str(raw)], input=table)
+    run(["sfdisk", "--quiet", "--no-reread", "--no-tell-kernel", str(raw)], given=table)
     make_filesystem(root, raw)
     install_grub(raw, scratch)
     partial = output.with_name(f".{output.name}.part")

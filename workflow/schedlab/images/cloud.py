@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import subprocess
 from pathlib import Path
 from typing import Any
 
+from schedlab import processes
 from schedlab.errors import SchedlabError
 from schedlab.units import mib
 
@@ -78,13 +78,14 @@ def fetch_cloud_image(spec: dict[str, Any], output: Path) -> dict[str, Any]:
             ["qemu-img", "convert", "-O", "qcow2", str(original), str(disk)],
             ["qemu-img", "resize", "-q", str(disk), f"{mib(spec['disk'])}M"],
         ):
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            done = processes.run(command, capture_output=True, text=True)
             if done.returncode:
                 raise SchedlabError(
                     f"{spec['url']} cannot be used as a disk image: {done.stderr.strip()}",
                     stage="base",
-                    remedy="image.disk must not be smaller than the image; the file must be one "
-                    "that qemu-img reads",
+                    remedy="raise image.disk: it must not be smaller than the image"
+                    if "--shrink" in done.stderr
+                    else None,
                 )
     finally:
         original.unlink()

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from schedlab import processes
 from schedlab.errors import SchedlabError
-from schedlab.images.base_disk import environment
+from schedlab.images.base_disk import REPRODUCIBLE
 from schedlab.images.oci import Program, write_archive
 from schedlab.images.payload import compile_program
 
@@ -71,10 +71,10 @@ def make_files_disk(
     work.mkdir()
     write_container_images(work, tree / "images.tar")
     disk = scratch / "files.iso"
-    done = subprocess.run(
+    done = processes.run(
         ["genisoimage", "-quiet", "-rational-rock", "-joliet", "-volid", LABEL, "-output",
          str(disk), str(tree)],
-        env=environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
+        added=REPRODUCIBLE, capture_output=True, text=True,
     )  # fmt: skip
     if done.returncode:
         raise SchedlabError(f"genisoimage failed: {done.stderr.strip()[-800:]}", stage="image")

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from schedlab import processes
 from schedlab.errors import SchedlabError
 from schedlab.images.payload import compile_program
 from schedlab.images.qcow2 import move_disk
+from schedlab.last_words import packer_error
 from schedlab.paths import ANSIBLE, GUEST_PROGRAMS, PACKER, ROLES
 from schedlab.results.records import file_digest
 
@@ -39,14 +39,16 @@ resize_rootfs: false
 def make_seed(folder: Path) -> tuple[Path, Path]:
     """Make a key and a cloud-init seed for one build; return the seed and the private key."""
     key = folder / "key"
-    subprocess.run(
-        ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "build", "-f", str(key)], check=True
+    processes.run(
+        ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "build", "-f", str(key)],
+        check=True,
+        capture_output=True,
     )
     public = key.with_suffix(".pub").read_text().strip()
     (folder / "user-data").write_text(USER_DATA.format(key=public))
     (folder / "meta-data").write_text("instance-id: image-build\nlocal-hostname: image\n")
     seed = folder / "seed.iso"
-    subprocess.run(
+    processes.run(
         ["genisoimage", "-quiet", "-output", str(seed), "-volid", "cidata", "-rational-rock",
          "-joliet", str(folder / "user-data"), str(folder / "meta-data")],
         check=True, capture_output=True,
@@ -102,54 +104,60 @@ def run_packer(
     output.mkdir(parents=True, exist_ok=True)
     seed, key = make_seed(work)
     payload = compile_program("schedlab_payload", work / "schedlab-payload")
-    variables = {
-        "roles": json.dumps(list(roles)),
-        "verify_scripts": json.dumps(
-            [str(path) for role in roles if (path := ROLES / role / "files/verify.sh").exists()]
-        ),
-        "secrets": json.dumps(list(secrets)),
-        "files_disk": files.resolve() if files else "",
-        "base_disk": base.resolve(),
-        "base_sha256": file_digest(base),
-        "seed": seed.resolve(),
-        "private_key": key.resolve(),
-        "accelerator": accelerator,
-        "output_directory": (work / "build").resolve(),
-        "manifest": (facts / "manifest.json").resolve(),
-        "ansible_directory": ANSIBLE,
-        "guest_directory": GUEST_PROGRAMS,
-        "payload": payload.resolve(),
-        "facts_directory": facts.resolve(),
-    }
-    command = [str(packer), "build", "-color=false"]
-    for name, value in variables.items():
-        command += ["-var", f"{name}={value}"]
-    command.append(str(PACKER / "scheduler.pkr.hcl"))
-    done = subprocess.run(
-        command,
-        env=os.environ
-        | dict(environment)
-        | {
-            "PACKER_CACHE_DIR": str(work / "cache"),
-            "CHECKPOINT_DISABLE": "1",
-            "PACKER_CONFIG_DIR": str(work / "config"),
-            "TMPDIR": str(work.resolve()),
-            "ANSIBLE_LOCAL_TEMP": str((work / "ansible").resolve()),
-            "ANSIBLE_HOME": str((work / "ansible-home").resolve()),
-        },
-        stdin=subprocess.DEVNULL,
-        check=False,
-    )
-    if done.returncode:
+    # Packer and OpenSSH make sockets, for which the path of the scratch folder may be too long. And
+    # signs such as # and a comma in a path mean something in Packer's URLs, QEMU's options and the
+    # shell. So the build sees all files through links in a folder with a short and plain path.
+    with processes.socket_folder() as short:
+
+        def link(name: str, target: Path) -> Path:
+            (short / name).symlink_to(target.resolve())
+            return short / name
+
+        plain = link("work", work)
+        roles_folder = link("ansible", ANSIBLE) / ROLES.relative_to(ANSIBLE)
+        scripts = [roles_folder / role / "files/verify.sh" for role in roles]
+        variables = {
+            "roles": json.dumps(list(roles)),
+            "verify_scripts": json.dumps([str(path) for path in scripts if path.exists()]),
+            "secrets": json.dumps(list(secrets)),
+            "files_disk": link("files.iso", files) if files else "",
+            "base_disk": link("base.qcow2", base),
+            "base_sha256": file_digest(base),
+            "seed": plain / seed.relative_to(work),
+            "private_key": plain / key.relative_to(work),
+            "accelerator": accelerator,
+            "output_directory": plain / "build",
+            "manifest": plain / "facts/manifest.json",
+            "ansible_directory": short / "ansible",
+            "guest_directory": link("guest", GUEST_PROGRAMS),
+            "payload": plain / payload.relative_to(work),
+            "facts_directory": plain / "facts",
+        }
+        command: list[str | Path] = [packer, "build", "-color=false"]
+        for name, value in variables.items():
+            command += ["-var", f"{name}={value}"]
+        command.append(link("packer", PACKER) / "scheduler.pkr.hcl")
+        status, said = processes.run_logged(
+            command,
+            added={
+                **environment,
+                "PACKER_CACHE_DIR": str(plain / "cache"),
+                "PACKER_CONFIG_DIR": str(plain / "config"),
+                "TMPDIR": str(short),
+                "ANSIBLE_LOCAL_TEMP": str(plain / "ansible"),
+                "ANSIBLE_HOME": str(plain / "ansible-home"),
+                "ANSIBLE_SSH_CONTROL_PATH_DIR": str(short),
+            },
+        )
+    if status:
         console = facts / "console.log"
         kept = output / "console.log"
         if console.exists():
             shutil.copyfile(console, kept)
         raise SchedlabError(
-            f"packer ended with status {done.returncode}",
+            f"packer ended with status {status}: {packer_error(said)}",
             stage="image",
             log=kept,
-            remedy="see the failing step above, in this job's log",
         )
     # `output` may be a cache entry: the path is relative to the results folder that gets it.
     move_disk(work / "build" / "disk.qcow2", output / "disk.qcow2", BACKING)

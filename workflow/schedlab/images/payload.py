@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import os
+import re
 import shutil
-import subprocess
 from pathlib import Path
 
+from schedlab import processes
 from schedlab.errors import SchedlabError
+from schedlab.last_words import last_words
 from schedlab.paths import GUEST_PROGRAMS
 
 FLAGS = ("-std=gnu11", "-O2", "-static", "-s", "-Wall", "-Wextra", "-Werror")
@@ -38,20 +39,18 @@ def compile_program(name: str, output: Path) -> Path:
     if compiler is None:
         raise SchedlabError("no C compiler is installed", stage="image", remedy="make setup")
     output.parent.mkdir(parents=True, exist_ok=True)
-    done = subprocess.run(
+    done = processes.run(
         [compiler, *FLAGS, "-o", str(output.resolve()), f"{name}.c"],
         cwd=GUEST_PROGRAMS,
-        env=os.environ | {"LC_ALL": "C"},
-        stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        check=False,
     )
     if done.returncode:
+        lacks_libc = re.search(r"cannot find -lc|\.h: No such file|cannot find crt", done.stderr)
         raise SchedlabError(
-            f"{name}.c does not compile: {done.stderr.strip()[-1500:]}",
+            f"{name}.c does not compile: {last_words(done.stderr)}",
             stage="image",
-            remedy="install gcc and libc6-dev (make setup)",
+            remedy="install libc6-dev (make setup)" if lacks_libc else None,
         )
     output.chmod(0o755)
     return output

@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from schedlab import processes
 from schedlab.errors import SchedlabError
 
 MARK = b"(initramfs)"
@@ -40,9 +41,7 @@ def boots(command: list[str], mark: bytes = MARK, timeout: float = TIMEOUT) -> t
     (bool, str)
         Whether the mark came, and the reason in words.
     """
-    process = subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-    )
+    process = processes.start(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     assert process.stdout
     seen = b""
     deadline = time.monotonic() + timeout
@@ -74,7 +73,7 @@ def _last_line(output: bytes) -> str:
 
 def qemu_version() -> str:
     """Version of the emulator."""
-    text = subprocess.run(
+    text = processes.run(
         ["qemu-system-x86_64", "--version"], capture_output=True, text=True, check=True
     ).stdout
     return text.split("version", 1)[1].split()[0]

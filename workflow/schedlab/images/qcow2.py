@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 from pathlib import Path
 
+from schedlab import processes
 from schedlab.errors import SchedlabError
 
 
 def _qemu_img(*arguments: str) -> None:
-    done = subprocess.run(["qemu-img", *arguments], capture_output=True, text=True, check=False)
+    done = processes.run(["qemu-img", *arguments], capture_output=True, text=True)
     if done.returncode:
         raise SchedlabError(f"qemu-img {' '.join(arguments)}: {done.stderr.strip()}")
 

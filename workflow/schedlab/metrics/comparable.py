@@ -130,7 +130,7 @@ def _evenly(a: pd.DataFrame, b: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFram
     """Both sides with as many trials of each block; one block alone needs no such thing."""
     if a["block"].nunique() < 2:
         return a, b
-    counts = np.minimum(a["block"].value_counts(), b["block"].value_counts())
+    counts: pd.Series = a["block"].value_counts().combine(b["block"].value_counts(), min)
     first, second = (
         side[side.groupby("block").cumcount() < side["block"].map(counts)] for side in (a, b)
     )

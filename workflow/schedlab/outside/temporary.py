@@ -7,7 +7,6 @@ The next command that makes such a folder finds that no process locks the old on
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import shutil
 import signal
@@ -16,6 +15,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
+
+from schedlab import locks
+from schedlab.errors import SchedlabError
 
 _SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 
@@ -54,8 +56,8 @@ def _locked(above: Path, prefix: str) -> tuple[Path, int]:
             continue
         try:
             # On a file system without locks no command can lock, and so remove, the folder.
-            with contextlib.suppress(OSError):
-                fcntl.flock(lock, fcntl.LOCK_EX)
+            with contextlib.suppress(SchedlabError):
+                locks.lock(lock)
             if folder.stat().st_ino == os.fstat(lock).st_ino:
                 return folder, lock
         except FileNotFoundError:
@@ -65,15 +67,15 @@ def _locked(above: Path, prefix: str) -> tuple[Path, int]:
 
 def _remove_abandoned(above: Path, prefix: str) -> None:
     for folder in sorted(above.glob(f"{_literal(prefix)}*")):
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, SchedlabError):
             found = folder.lstat()
             if found.st_uid != os.geteuid():
                 continue
             # A link is not followed, because `temporary_folder` makes only folders.
             lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
             try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(folder, ignore_errors=True)
+                if locks.lock(lock, wait=False):
+                    shutil.rmtree(folder, ignore_errors=True)
             finally:
                 os.close(lock)
 

@@ -25,6 +25,7 @@ from schedlab.report import results_section as summary
 from schedlab.report import rounds_section as rounds
 from schedlab.report.records_section import Records, moment
 from schedlab.report.svg import inline
+from schedlab.report.trace_cuts import trace_cuts
 from schedlab.results.imports import Origin, origins
 from schedlab.results.records import digest
 from schedlab.results.store import below, record_of_trial
@@ -166,6 +167,7 @@ def _content(
             absent=bool(facts["absent"]),
         ),
         "factors": _factors(experiment),
+        "cuts": trace_cuts((origin.results, origin.experiment) for origin in sources),
         "steps": _steps(loaded.trials),
         "clusters": clusters,
         "imported": [

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import os
 import shlex
-import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from schedlab import processes
 from schedlab.outside.names import name_problem
 from schedlab.paths import ACCELERATOR, SOURCES, STATE, TOOLCHAIN
 from schedlab.results.digests import digest, file_digest
@@ -117,23 +117,30 @@ def changed_sources(
 _MARKS = frozenset({STATE, TOOLCHAIN, ACCELERATOR})
 
 
+def git(root: Path) -> list[str]:
+    """Beginning of a command line of Git for a checkout.
+
+    Only the checkout decides which of its files are ignored, and how they are read, not a list of
+    the user's.
+    """
+    # Git refuses a folder that another user owns. Who runs schedlab trusts it already, and jobs run
+    # as root.
+    trusted = f"safe.directory={root.resolve()}"
+    own = [f"core.{name}={os.devnull}" for name in ("excludesFile", "attributesFile")]
+    return ["git", *(word for setting in (trusted, *own) for word in ("-c", setting))]
+
+
 def _git(root: Path, *arguments: str) -> str | None:
     """Return the output of git, or None if git is not installed or fails."""
-    # In a Git hook the environment may point to another repository.
-    environment = {key: v for key, v in os.environ.items() if not key.startswith("GIT_")}
-    # Git must not read the names of files as patterns.
-    environment["GIT_LITERAL_PATHSPECS"] = "1"
     try:
-        done = subprocess.run(
-            # Jobs run as root in a checkout that another user owns, which git would refuse.
-            ["git", "-c", f"safe.directory={root}", "-C", str(root), *arguments],
-            env=environment,
-            stdin=subprocess.DEVNULL,
+        done = processes.run(
+            [*git(root), "-C", str(root), *arguments],
+            # Git must not read the names of files as patterns.
+            added={"GIT_LITERAL_PATHSPECS": "1"},
             capture_output=True,
             text=True,
             encoding="utf-8",
             errors="surrogateescape",
-            check=False,
         )
     except FileNotFoundError:
         return None

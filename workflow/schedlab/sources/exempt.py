@@ -48,11 +48,15 @@ _ONLY_TYPES = "imported only by modules that are themselves exempt"
 _IDENTITY = "removes names of this machine from what is written, and measures nothing"
 _NO_JOBS = "defines jobs; no workload runs while a cluster is configured"
 _OUTSIDE = "refuses hostile or damaged content, and does not change other content"
+_GIT = "asks Git for the commit, which a record has, and measures nothing"
 _PROGRESS = "prints how far a campaign is"
 
 EXEMPT = (
     Exemption("schedlab", "says which release this is"),
     Exemption("errors", "says what went wrong; a stage that fails has no result"),
+    Exemption("last_words", "says what went wrong; a stage that fails has no result"),
+    Exemption("locks", "lets a stage wait until another one has ended"),
+    Exemption("processes", _GIT, ANALYSIS | {"trace"}),
     Exemption("paths", "says where files are; a moved result is another output of its rule"),
     Exemption("config", _CONFIG),
     Exemption("config.*", _CONFIG),

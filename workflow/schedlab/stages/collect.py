@@ -5,13 +5,13 @@ from __future__ import annotations
 import io
 import json
 import shlex
-import subprocess
 import tarfile
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from schedlab import processes
 from schedlab.errors import SchedlabError
 from schedlab.schedulers import Scheduler
 from schedlab.schedulers.base import STAMPS
@@ -115,12 +115,10 @@ def collect(scheduler: Scheduler, nodes: Mapping[str, Node], folder: Path) -> li
         stamps = {name: pool.submit(node.read, STAMPS) for name, node in nodes.items()}
         commands, native = scheduler.native_commands(), scheduler.native_files()
         driver = {name: f"{OUTPUT}/{name}" for name in _DRIVER}
-        done = subprocess.run(
+        done = processes.run(
             head.command(f"sudo sh -c {shlex.quote(fetch_script(commands, native | driver))}"),
             capture_output=True,
             timeout=300,
-            check=False,
-            stdin=subprocess.DEVNULL,
         )
         if done.returncode:
             raise SchedlabError(

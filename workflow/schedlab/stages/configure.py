@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import shlex
 import shutil
 import time
@@ -15,8 +14,9 @@ from typing import Any
 import ansible_runner
 import psutil
 
-from schedlab import design
+from schedlab import design, processes
 from schedlab.errors import SchedlabError
+from schedlab.last_words import ansible_failure, last_words, task_at_work
 from schedlab.paths import ANSIBLE, CHECKOUT, RECORD
 from schedlab.results.records import RecordWriter, load_record, verify_outputs, write_json
 from schedlab.sources import stage_files
@@ -118,7 +118,7 @@ def run_playbook(
             gone.append(error)
         return bool(gone) or time.monotonic() > deadline
 
-    with no_child_left():
+    with no_child_left(), processes.listed_only():
         result = ansible_runner.run(
             private_data_dir=str(private),
             project_dir=str(ANSIBLE),
@@ -132,7 +132,6 @@ def run_playbook(
                 "ANSIBLE_LOCAL_TEMP": str(private / "tmp"),
                 "ANSIBLE_HOME": str(private / "home"),
                 "SCHEDLAB_TERRAFORM_OUTPUTS": str(outputs.resolve()),
-                "PATH": os.environ["PATH"],
             },
             cancel_callback=cancelled,
             # Ansible's own output goes to this job's log, task by task.
@@ -142,26 +141,23 @@ def run_playbook(
     rows = task_timings(events)
     if gone:
         raise gone[0]
-    if result.status != "successful":
-        for event in reversed(events):
-            if event["event"] in {"runner_on_failed", "runner_on_unreachable"}:
-                data = event["event_data"]
-                answer = data.get("res", {})
-                message = answer.get("msg") or answer.get("stderr") or answer
-                raise SchedlabError(
-                    f"task '{data.get('task')}' failed: {str(message)[-800:]}",
-                    stage=STAGE,
-                    node=data.get("host"),
-                    remedy="correct the role or the setting that it names, then run snakemake "
-                    "again: it starts from the provisioned snapshot",
-                )
+    if result.status == "successful":
+        return rows
+    failure = ansible_failure(events)
+    # Ansible ended by a cancellation calls the hosts of the running task unreachable.
+    if result.status in {"canceled", "timeout"}:
+        task = task_at_work(events)
         raise SchedlabError(
-            f"playbook {PLAYBOOK} ended as {result.status}"
-            + (f" after {timeout:g} s" if result.status in {"canceled", "timeout"} else ""),
+            f"playbook {PLAYBOOK} did not end within {timeout:g} s (limits.configure)"
+            + (f"; it was at task '{task}'" if task else ""),
             stage=STAGE,
-            remedy="raise limits.configure if the machine is slow",
         )
-    return rows
+    if failure:
+        raise SchedlabError(
+            f"task '{failure.task}' failed: {failure.message}", stage=STAGE, node=failure.host
+        )
+    said = last_words(result.stdout.read())
+    raise SchedlabError(f"playbook {PLAYBOOK} ended as {result.status}: {said}", stage=STAGE)
 
 
 @contextlib.contextmanager

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from schedlab import processes
 from schedlab.errors import SchedlabError
 from schedlab.images.base import role_parts
 from schedlab.images.files import make_files_disk
@@ -109,7 +109,7 @@ def image_scratch(context: Context, image: str) -> Iterator[Path]:
     with interruptible():
         if os.environ.get(INSIDE):
             # Packer reaches the guest over the loopback, which is down in a new namespace.
-            subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+            processes.run(["ip", "link", "set", "lo", "up"], check=True, capture_output=True)
             yield Path(os.environ[SCRATCH])
         else:
             with scratch_folder(context.results, f"image-{image}") as scratch:
@@ -124,15 +124,13 @@ def check_backing(disk: Path, base: Path) -> None:
     SchedlabError
         When it does not.
     """
-    done = subprocess.run(
+    done = processes.run(
         ["qemu-img", "info", "--backing-chain", "--force-share", str(disk)],
         capture_output=True,
         text=True,
-        check=False,
     )
     if done.returncode or str(base.name) not in done.stdout:
         raise SchedlabError(
             f"{disk} does not find its base disk: {done.stderr.strip()}",
             stage="image",
-            remedy=f"remove {disk.parent} and run snakemake again",
         )

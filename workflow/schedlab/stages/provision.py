@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
-from schedlab import design
+from schedlab import design, processes
 from schedlab.config import Cluster
 from schedlab.errors import Interrupted, SchedlabError
 from schedlab.paths import ACCELERATOR, CHECKOUT, LOGS, RECORD
@@ -80,7 +79,7 @@ def generate_key(folder: Path) -> str:
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o700)
     key = folder / "id_ed25519"
-    subprocess.run(
+    processes.run(
         ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "schedlab", "-f", str(key)],
         check=True,
         capture_output=True,
@@ -273,8 +272,8 @@ def check_network_free(testbed: Testbed, cidr: str) -> None:
 
     An embedded testbed has a new, empty network namespace, so no other network can overlap.
     """
-    done = subprocess.run(
-        ["ip", "-json", "route", "show", "root", cidr], capture_output=True, text=True, check=False
+    done = processes.run(
+        ["ip", "-json", "route", "show", "root", cidr], capture_output=True, text=True
     )
     routes = [r for r in json.loads(done.stdout or "[]") if r.get("dst") != "default"]
     if routes:

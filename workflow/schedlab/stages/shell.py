@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import time
 from pathlib import Path
 
+from schedlab import processes
 from schedlab.paths import RECORD
 from schedlab.results.records import verify_outputs, write_json
 from schedlab.stages.context import Context
@@ -59,9 +59,9 @@ def run_with_cluster(
                     "reachable": time.monotonic() - start,
                 }
                 write_json(timing, seconds)
-            environment = os.environ | {
+            added = {
                 "SCHEDLAB_SSH_CONFIG": str(testbed.scratch / "ssh.conf"),
                 "LIBVIRT_DEFAULT_URI": testbed.uri,
             }
             words = command or [os.environ.get("SHELL", "/bin/sh")]
-            return subprocess.run(words, env=environment, check=False).returncode
+            return processes.run(words, added=added, stdin=None).returncode

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -15,7 +14,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from schedlab import processes
 from schedlab.errors import SchedlabError
+from schedlab.last_words import last_words
 from schedlab.paths import TERRAFORM
 from schedlab.toolchain import Toolchain
 
@@ -54,7 +55,7 @@ class SeedStuck(SchedlabError):
 def call(
     command: Sequence[str],
     folder: Path,
-    environment: Mapping[str, str],
+    added: Mapping[str, str],
     *,
     capture: bool = False,
     limit: float = 900,
@@ -67,8 +68,8 @@ def call(
         Executable, subcommand and arguments.
     folder : pathlib.Path
         The root module.
-    environment : mapping
-        Environment of the process.
+    added : mapping
+        Variables to add to its environment.
     capture : bool
         Return the output; by default it goes to the job's log.
     limit : float
@@ -82,7 +83,7 @@ def call(
         When Terraform fails, with its own message, or does not end within the limit.
     """
     for attempt in range(1, ATTEMPTS + 1):
-        status, output, errors = _run(command, folder, environment, capture=capture, limit=limit)
+        status, output, errors = _run(command, folder, added, capture=capture, limit=limit)
         if not status:
             return output
         # Terraform wraps its messages and draws frames around them.
@@ -95,17 +96,18 @@ def call(
             file=sys.stderr,
             flush=True,
         )
+    taken = re.search(r"already (?:exists|in use)|is in use by", errors)
     raise SchedlabError(
-        f"terraform {command[1]} failed: {errors.strip()[-1500:]}",
+        f"terraform {command[1]} failed: {last_words(errors)}",
         stage=STAGE,
-        remedy="see the message above; `make reap` removes what an earlier run left",
+        remedy="`make reap` removes what an earlier run left" if taken else None,
     )
 
 
 def _run(
     command: Sequence[str],
     folder: Path,
-    environment: Mapping[str, str],
+    added: Mapping[str, str],
     *,
     capture: bool,
     limit: float,
@@ -122,14 +124,8 @@ def _run(
     ended: list[SchedlabError] = []
     with (
         tempfile.TemporaryFile("w+") as errors,
-        subprocess.Popen(
-            command,
-            cwd=folder,
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            stdin=subprocess.DEVNULL,
-            text=True,
+        processes.start(
+            command, added=added, cwd=folder, stdout=subprocess.PIPE, stderr=errors, text=True
         ) as process,
     ):
 
@@ -142,18 +138,21 @@ def _run(
                     process.wait(_GRACE)
                     return
 
-        too_long = SchedlabError(
-            f"terraform {command[1]} did not end within {limit:g} s",
-            stage=STAGE,
-            remedy="raise limits.boot if the machine is slow",
-        )
-        watchdog = threading.Timer(limit, end, [too_long])
+        last = ""
+
+        def too_long() -> None:
+            waits = f"; it said last: {last_words(last)}" if last.strip() else ""
+            message = f"terraform {command[1]} did not end within {limit:g} s{waits}"
+            end(SchedlabError(message, stage=STAGE))
+
+        watchdog = threading.Timer(limit, too_long)
         watchdog.daemon = True
         watchdog.start()
         output: list[str] = []
         try:
             assert process.stdout
             for line in process.stdout:
+                last = line
                 if capture:
                     output.append(line)
                 else:
@@ -188,7 +187,7 @@ class Terraform:
 
     def __init__(self, toolchain: Toolchain, folder: Path) -> None:
         self._executable = str(toolchain.path("terraform"))
-        self._environment = os.environ | toolchain.environment() | {"TF_IN_AUTOMATION": "1"}
+        self._environment = toolchain.environment()
         self.folder = folder
         shutil.copytree(
             TERRAFORM, folder, ignore=shutil.ignore_patterns(".terraform*", "*.tfstate*")

@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from typing import Any
 
-from schedlab import design
+from schedlab import design, processes
 from schedlab.config import Cluster, TrialKey
 from schedlab.errors import SchedlabError
 from schedlab.invocation import campaign
@@ -321,7 +321,7 @@ class Trial:
         limit = self.context.experiment.limits.trial
         command = f"python3 -u {DRIVER} --plan {PLAN} --output {OUTPUT} --timeout {limit:g}"
         with (self.folder / "driver.log").open("w") as errors:
-            process = subprocess.Popen(
+            process = processes.start(
                 head.command(command), stdout=subprocess.PIPE, stderr=errors, text=True
             )
         failure: list[SchedlabError] = []
@@ -333,7 +333,12 @@ class Trial:
                 try:
                     require_running(testbed, restored["cluster"], names, STAGE)
                     if time.monotonic() > deadline:
-                        raise SchedlabError("the driver did not end", stage=STAGE, node=head.name)
+                        raise SchedlabError(
+                            f"the driver did not end within {limit + 60:g} s, which are "
+                            "limits.trial and a minute for its records",
+                            stage=STAGE,
+                            node=head.name,
+                        )
                 except SchedlabError as error:
                     failure.append(error)
                     process.kill()

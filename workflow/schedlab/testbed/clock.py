@@ -13,6 +13,7 @@ import threading
 import time
 from dataclasses import asdict, dataclass
 
+from schedlab import processes
 from schedlab.errors import SchedlabError
 from schedlab.testbed.ssh import Node
 
@@ -70,7 +71,7 @@ def measure_offset(node: Node, rounds: int = 20, timeout: float = 120.0) -> Offs
     """
     exchanges = []
     late = threading.Event()
-    with subprocess.Popen(
+    with processes.start(
         node.command(RESPONDER), stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as process:
         assert process.stdin and process.stdout

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import libvirt
 
+from schedlab import processes
 from schedlab.errors import SchedlabError
 
 URI = "qemu:///system"
@@ -34,7 +35,7 @@ LIBVIRT_GROUP = "libvirt-qemu:x:64055:\n"
 
 
 def _mount(*arguments: str) -> None:
-    subprocess.run(["mount", *arguments], check=True, capture_output=True)
+    processes.run(["mount", *arguments], check=True, capture_output=True)
 
 
 def _bind(source: Path, target: Path) -> None:
@@ -59,7 +60,7 @@ def prepare_namespace(state: Path, cache: Path, *, hugepages: bool = False) -> N
     for folder in ("lock", "libvirt"):
         (Path("/run") / folder).mkdir()
     # sysfs shows the network devices of the namespace in which it was mounted.
-    subprocess.run(["umount", "--lazy", "/sys"], check=False, capture_output=True)
+    processes.run(["umount", "--lazy", "/sys"], capture_output=True)
     _mount("-t", "sysfs", "sysfs", "/sys")
     for name in ("lib", "log"):
         _bind(state / name, Path("/var") / name / "libvirt")
@@ -76,7 +77,7 @@ def prepare_namespace(state: Path, cache: Path, *, hugepages: bool = False) -> N
     if hugepages:
         Path("/dev/hugepages").mkdir(exist_ok=True)
         _mount("-t", "hugetlbfs", "hugetlbfs", "/dev/hugepages")
-    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+    processes.run(["ip", "link", "set", "lo", "up"], check=True, capture_output=True)
 
 
 @contextmanager
@@ -95,7 +96,7 @@ def libvirt_daemon(state: Path, timeout: float = 60.0) -> Iterator[str]:
     if executable is None:
         raise SchedlabError("libvirtd is not installed", remedy="make setup")
     with log.open("w") as handle:
-        daemon = subprocess.Popen([executable], stdout=handle, stderr=subprocess.STDOUT)
+        daemon = processes.start([executable], stdout=handle, stderr=subprocess.STDOUT)
     try:
         _wait(daemon, timeout, log)
         yield URI
@@ -115,7 +116,6 @@ def _wait(daemon: subprocess.Popen[bytes], timeout: float, log: Path) -> None:
             raise SchedlabError(
                 f"libvirtd stopped with status {daemon.returncode}: {log.read_text()[-800:]}",
                 stage="testbed",
-                remedy="see the message above; `make doctor` checks the machine",
             )
         try:
             libvirt.open(URI).close()

@@ -17,6 +17,7 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
+from schedlab import processes
 from schedlab.errors import SchedlabError
 from schedlab.privacy.identity import identity
 from schedlab.results.series import write_series
@@ -87,7 +88,7 @@ def prometheus(
         "--log.level=warn",
     ]
     with log.open("w") as handle:
-        process = subprocess.Popen(command, stdout=handle, stderr=subprocess.STDOUT)
+        process = processes.start(command, stdout=handle, stderr=subprocess.STDOUT)
     try:
         deadline = time.monotonic() + timeout
         while True:
@@ -119,11 +120,13 @@ def _ready(url: str) -> bool:
         return False
 
 
-def targets_up(url: str) -> dict[str, bool]:
-    """Tell for each target (``job/instance``) whether its last scrape succeeded."""
+def targets_down(url: str) -> dict[str, str]:
+    """Tell for each target (``job/instance``) why its last scrape failed; nothing if it did not."""
     answer = _session().get(f"{url}/api/v1/targets", timeout=10).json()
     return {
-        f"{t['labels']['job']}/{t['labels']['instance']}": t["health"] == "up"
+        f"{t['labels']['job']}/{t['labels']['instance']}": ""
+        if t["health"] == "up"
+        else t.get("lastError") or "not scraped yet"
         for t in answer["data"]["activeTargets"]
     }
 
@@ -138,15 +141,15 @@ def wait_for_targets(url: str, timeout: float = 30.0) -> None:
     """
     deadline = time.monotonic() + timeout
     while True:
-        state = targets_up(url)
-        if state and all(state.values()):
+        state = targets_down(url)
+        if state and not any(state.values()):
             return
         if time.monotonic() > deadline:
-            down = sorted(name for name, up in state.items() if not up)
+            down = [f"{name} ({why})" for name, why in sorted(state.items()) if why]
             raise SchedlabError(
-                f"Prometheus cannot scrape {', '.join(down) or 'any target'}",
+                f"Prometheus could not scrape within {timeout:g} s: "
+                f"{', '.join(down) or 'it has no target'}",
                 stage="trial",
-                remedy="check the exporter's unit on that node (role monitoring)",
             )
         time.sleep(0.2)
 
@@ -168,7 +171,6 @@ def read_exporter(address: str, port: int) -> list[Sample]:
         raise SchedlabError(
             f"{url} does not answer in Prometheus' text format: {error!r}",
             stage="trial",
-            remedy="check the exporter's unit on that node (role monitoring)",
         ) from error
     return [sample for family in families for sample in family.samples]
 

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import shlex
-import shutil
 import subprocess
-import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from schedlab import processes
 from schedlab.errors import SchedlabError
+from schedlab.last_words import last_words
 
 USER = "bench"
 _SSH_FAILED = 255
@@ -55,13 +55,8 @@ class Node:
             When it fails and `check` is set, or does not end within `timeout` seconds.
         """
         try:
-            done = subprocess.run(
-                self.command(command),
-                capture_output=True,
-                text=True,
-                timeout=timeout,
-                check=False,
-                stdin=subprocess.DEVNULL,
+            done = processes.run(
+                self.command(command), capture_output=True, text=True, timeout=timeout
             )
         except subprocess.TimeoutExpired as error:
             raise SchedlabError(
@@ -112,12 +107,8 @@ class Node:
         self, command: str, task: str, content: bytes = b"", timeout: float = 120.0
     ) -> subprocess.CompletedProcess[bytes]:
         try:
-            return subprocess.run(
-                self.command(command),
-                input=content,
-                capture_output=True,
-                timeout=timeout,
-                check=False,
+            return processes.run(
+                self.command(command), input=content, capture_output=True, timeout=timeout
             )
         except subprocess.TimeoutExpired as error:
             raise SchedlabError(f"could not {task} within {timeout:g} s", node=self.name) from error
@@ -127,14 +118,15 @@ class Node:
         said = done.stderr.decode(errors="replace").strip()[-500:]
         return SchedlabError(f"could not {task}: {cause}: {said}", node=self.name)
 
-    def answers(self) -> bool:
-        """Tell whether a command runs on the node now."""
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            done = subprocess.run(
-                self.command("true"), capture_output=True, timeout=20, check=False
+    def silence(self) -> str | None:
+        """Tell why no command runs on the node now, in OpenSSH's words; None if one does."""
+        try:
+            done = processes.run(
+                self.command("true"), capture_output=True, text=True, errors="replace", timeout=20
             )
-            return done.returncode == 0
-        return False
+        except subprocess.TimeoutExpired:
+            return "no answer within 20 s"
+        return (last_words(done.stderr) or f"status {done.returncode}") if done.returncode else None
 
 
 def head_of(nodes: Mapping[str, Node]) -> Node:
@@ -180,22 +172,19 @@ def _quoted(path: Path, rest: str = "") -> str:
 def connect(scratch: Path, nodes: Sequence[dict[str, Any]], key: Path) -> Iterator[dict[str, Node]]:
     """Yield the nodes of a cluster by name; close the shared connections at the end."""
     config = scratch / "ssh.conf"
-    # The scratch folder's path may be too long: a socket's path has at most 107 characters.
-    sockets = Path(tempfile.mkdtemp(prefix="schedlab-"))
     result = {n["name"]: Node(n["name"], n["address"], n["role"], config) for n in nodes}
-    try:
-        write_config(config, nodes, key, sockets)
+    with contextlib.ExitStack() as stack:
+        write_config(config, nodes, key, stack.enter_context(processes.socket_folder()))
+        stack.callback(_disconnect, config, result.values())
         yield result
-    finally:
-        for node in result.values():
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                subprocess.run(
-                    ["ssh", "-F", str(config), "-O", "exit", node.name],
-                    capture_output=True,
-                    timeout=10,
-                    check=False,
-                )
-        shutil.rmtree(sockets, ignore_errors=True)
+
+
+def _disconnect(config: Path, nodes: Iterable[Node]) -> None:
+    for node in nodes:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            processes.run(
+                ["ssh", "-F", config, "-O", "exit", node.name], capture_output=True, timeout=10
+            )
 
 
 def wait_until_reachable(
@@ -229,15 +218,14 @@ def wait_until_reachable(
     stop = threading.Event()
 
     def wait(node: Node) -> None:
-        while not node.answers() and not stop.is_set():
+        while (why := node.silence()) is not None and not stop.is_set():
             alive()
             if time.monotonic() > deadline:
                 raise SchedlabError(
-                    f"{node.name} did not answer over SSH within {timeout:g} s",
+                    f"{node.name} did not answer over SSH within {timeout:g} s: {why}",
                     stage=stage,
                     node=node.name,
                     log=log,
-                    remedy="read the node's console log; raise limits.boot for a slow machine",
                 )
             stop.wait(0.3)
 

@@ -10,7 +10,6 @@ whose lock tells whether its owner still runs.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import shutil
 import signal
@@ -25,6 +24,7 @@ from typing import IO
 
 import psutil
 
+from schedlab import locks, processes
 from schedlab.errors import Interrupted, SchedlabError
 
 INSIDE = "SCHEDLAB_INSIDE_TESTBED"
@@ -34,6 +34,10 @@ LOCK = "lock"
 """File in a scratch folder that its owner keeps locked until it ends, in whatever way."""
 GRACE = 60.0
 """Time that a job has to remove its cluster after SIGTERM or SIGINT, s."""
+
+
+_held = contextlib.ExitStack()
+"""Locks that this process keeps until it ends."""
 
 
 def scratch_root(results: Path) -> Path:
@@ -50,7 +54,8 @@ def remove_abandoned(results: Path) -> list[Path]:
         # then finds the folder gone and makes another.
         with contextlib.suppress(OSError):
             with (scratch / LOCK).open("a") as handle:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if not locks.lock(handle, wait=False):
+                    continue
                 shutil.rmtree(scratch, ignore_errors=True)
             removed.append(scratch)
     return removed
@@ -68,7 +73,7 @@ def _make_locked(scratch: Path) -> IO[str]:
         private.mkdir(exist_ok=True)
         with contextlib.ExitStack() as stack, contextlib.suppress(FileNotFoundError):
             handle = stack.enter_context((private / LOCK).open("w"))
-            fcntl.flock(handle, fcntl.LOCK_EX)
+            locks.lock(handle)
             private.rename(scratch)
             stack.pop_all()
             return handle
@@ -90,11 +95,8 @@ def system_libvirt_answers() -> bool:
     """Tell whether the machine's own ``qemu:///system`` can be used."""
     if not SYSTEM_SOCKET.is_socket():
         return False
-    probe = subprocess.run(
-        ["virsh", "--connect", "qemu:///system", "version"],
-        capture_output=True,
-        timeout=20,
-        check=False,
+    probe = processes.run(
+        ["virsh", "--connect", "qemu:///system", "version"], capture_output=True, timeout=20
     )
     return probe.returncode == 0
 
@@ -128,6 +130,33 @@ def interruptible() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def end_jobs_on_sigterm() -> None:
+    """Let SIGTERM end the workflow and its jobs at once, as Ctrl-C does.
+
+    Call it in Snakemake's main thread after its scheduler exists: Snakemake's own handler lets the
+    running jobs finish, which may take hours. Ctrl-C reaches all processes of the terminal, but
+    SIGTERM only Snakemake, so the stages that it started get it from here. The shells around
+    them do not: a shell ends after its stage, which still cleans up.
+    """
+
+    def pass_on() -> None:
+        told: set[psutil.Process] = set()
+        # A job may be about to start its stage.
+        while True:
+            for shell in psutil.Process().children():
+                with contextlib.suppress(psutil.Error):
+                    for stage in {*(shell.children() or [shell])} - told:
+                        told.add(stage)
+                        stage.terminate()
+            time.sleep(0.2)
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        threading.Thread(target=pass_on, daemon=True, name="stop-jobs").start()
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, stop)
 
 
 def _stop_when_orphaned(parent: psutil.Process) -> None:
@@ -173,11 +202,12 @@ def run_embedded(command: Sequence[str], scratch: Path) -> int:
         "unshare", "--net", "--mount", "--pid", "--fork", "--kill-child=SIGKILL", "--mount-proc",
         "--propagation", "private", "tini", "-s", "--", *command,
     ]  # fmt: skip
-    environment = os.environ | {INSIDE: "embedded", SCRATCH: str(scratch.resolve())}
+    added = {INSIDE: "embedded", SCRATCH: str(scratch.resolve())}
     # The child has a session of its own, so that the terminal's Ctrl-C reaches only this process,
     # which passes it on once, to the first process inside. QEMU and Prometheus must not get it
     # before the clean-up.
-    child = subprocess.Popen(wrapped, env=environment, start_new_session=True)
+    # A person may talk to it (`schedlab exec`).
+    child = processes.start(wrapped, added=added, stdin=None, start_new_session=True)
     try:
         return child.wait()
     except (Interrupted, KeyboardInterrupt):
@@ -196,7 +226,9 @@ def run_embedded(command: Sequence[str], scratch: Path) -> int:
             child.wait()
 
 
-def in_testbed(arguments: Sequence[str], *, uri: str, results: Path, name: str) -> int | None:
+def in_testbed(
+    arguments: Sequence[str], *, uri: str, results: Path, name: str, alone: bool = True
+) -> int | None:
     """Enter a testbed.
 
     Parameters
@@ -209,6 +241,8 @@ def in_testbed(arguments: Sequence[str], *, uri: str, results: Path, name: str) 
         The results folder; the scratch folder is made in it.
     name : str
         A short name of the job.
+    alone : bool
+        Wait until no other job uses the machine, and keep others waiting until this process ends.
 
     Returns
     -------
@@ -218,10 +252,13 @@ def in_testbed(arguments: Sequence[str], *, uri: str, results: Path, name: str) 
     """
     if os.environ.get(INSIDE):
         return None
+    if alone:
+        _held.enter_context(locks.machine())
     if resolve_uri(uri) != "embedded":
         return None
     parent = workflow_process()
     with interruptible(), scratch_folder(results, name) as scratch:
         if parent is not None:
             _stop_when_orphaned(parent)
-        return run_embedded([sys.executable, "-m", "schedlab", *arguments], scratch)
+        # -P: a file of the working folder must not take the place of a module.
+        return run_embedded([sys.executable, "-P", "-m", "schedlab", *arguments], scratch)

@@ -10,6 +10,7 @@ import os
 import sys
 from pathlib import Path
 
+from schedlab import processes
 from schedlab.errors import SchedlabError
 from schedlab.toolchain import Toolchain, prepare_toolchain
 
@@ -17,18 +18,14 @@ RECORD = Path(sys.prefix) / "share" / "schedlab" / "toolchain.json"
 """Record of the tools that belong to this Python environment."""
 
 
-def environment(toolchain: Toolchain) -> dict[str, str]:
-    """Environment in which built tools are on PATH and find their plugins."""
-    added = toolchain.environment()
-    folders = [str(toolchain.programs), str(Path(sys.executable).parent), added["PATH"]]
-    return (
-        os.environ
-        | added
-        | {
-            "PATH": os.pathsep.join(folders),
-            "SCHEDLAB_TERRAFORM_PROVIDER": str(toolchain.path("terraform-provider-libvirt")),
-        }
-    )
+def variables(toolchain: Toolchain) -> dict[str, str]:
+    """Variables with which built tools are on PATH and find their plugins."""
+    own = str(Path(sys.executable).parent)
+    folders = [str(toolchain.programs), own, processes.search_path()]
+    return toolchain.environment() | {
+        "PATH": os.pathsep.join(folders),
+        "SCHEDLAB_TERRAFORM_PROVIDER": str(toolchain.path("terraform-provider-libvirt")),
+    }
 
 
 def main(arguments: list[str]) -> int:
@@ -44,9 +41,8 @@ def main(arguments: list[str]) -> int:
         for name, entry in toolchain.record().items():
             print(f"{name:28} {entry['version']:12} {entry['program']} ({entry['source']})")
         return 0
-    variables = environment(toolchain)
     try:
-        os.execvpe(arguments[0], arguments, variables)
+        processes.become(arguments, variables(toolchain))
     except OSError as error:
         print(f"schedlab: {arguments[0]}: {error.strerror}", file=sys.stderr)
         return 127

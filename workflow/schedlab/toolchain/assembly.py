@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from schedlab import processes
 from schedlab.errors import SchedlabError
 from schedlab.paths import CHECKOUT, TOOL_MODULES
 from schedlab.results.records import RecordWriter, digest, write_json
@@ -29,8 +29,6 @@ from schedlab.toolchain.tools import (
     discover_terraform,
     go_platform,
     probe_version,
-    quiet_environment,
-    search_path,
 )
 
 PROVIDER_SOURCE = "dmacvicar/libvirt"
@@ -117,9 +115,7 @@ class Toolchain:
         """Variables to add to the environment of Terraform, Packer and what they start."""
         return {
             "TF_CLI_CONFIG_FILE": str(self.cli_configuration),
-            "CHECKPOINT_DISABLE": "1",
             "PACKER_PLUGIN_PATH": str(self.plugin_folder),
-            "PATH": search_path(),
         }
 
     @property
@@ -311,18 +307,16 @@ def _plugin_folder(cache: Cache, packer: Tool, plugin: Tool) -> Path:
     """Install the qemu plugin into a folder of its own, by Packer itself."""
 
     def build(target: Path) -> None:
-        done = subprocess.run(
-            [str(packer.path), "plugins", "install", "--path", str(plugin.path), PLUGIN_SOURCE],
-            env=quiet_environment() | {"PACKER_PLUGIN_PATH": str(target)},
+        done = processes.run(
+            [packer.path, "plugins", "install", "--path", plugin.path, PLUGIN_SOURCE],
+            added={"PACKER_PLUGIN_PATH": str(target)},
             capture_output=True,
             text=True,
-            check=False,
         )
         if done.returncode != 0:
             raise SchedlabError(
                 f"packer does not take its qemu plugin: {done.stdout}{done.stderr}",
                 stage="toolchain",
-                remedy=f"remove {plugin.path} and run `make setup`",
             )
 
     inputs = {"packer": packer.sha256, "plugin": plugin.sha256, "source": PLUGIN_SOURCE}

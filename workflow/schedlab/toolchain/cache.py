@@ -15,19 +15,19 @@ manifest's digests tell whether the contents are still those that were built.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import logging
 import os
 import shutil
 import stat
-import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from schedlab import processes
 from schedlab.errors import SchedlabError
+from schedlab.locks import lock
 from schedlab.paths import cache_root
 from schedlab.results.records import digest, file_digest, write_json
 
@@ -127,7 +127,7 @@ class Cache:
                 partial.hardlink_to(source)
             except OSError:  # another file system, or one without links
                 copy = ["cp", "--reflink=auto", "--sparse=auto", "--preserve=mode,timestamps"]
-                subprocess.run([*copy, str(source), str(partial)], check=True)
+                processes.run([*copy, str(source), str(partial)], check=True, capture_output=True)
             partial.replace(destination)
         finally:
             # It is still there after an error, and when both names were already links to the same
@@ -177,7 +177,8 @@ class Cache:
         folder = self.root / "locks"
         folder.mkdir(parents=True, exist_ok=True)
         with (folder / f"{name}.lock").open("w") as handle:
-            fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            if not lock(handle, wait=wait):
+                raise BlockingIOError(f"another process holds the lock {name}")
             yield
 
     def _damage(self, entry: Path, name: str) -> str | None:

@@ -16,13 +16,11 @@ from typing import Literal
 from packaging.specifiers import SpecifierSet
 from packaging.version import InvalidVersion, Version
 
+from schedlab import processes
 from schedlab.errors import SchedlabError
 from schedlab.results.records import file_digest
 
 Source = Literal["path", "built", "downloaded"]
-
-ADMINISTRATION = ("/usr/local/sbin", "/usr/sbin", "/sbin")
-"""Folders with libvirtd and others that Debian leaves out of an ordinary user's PATH."""
 
 
 @dataclass(frozen=True)
@@ -170,30 +168,13 @@ def parse_version(text: str) -> Version:
         return Version(number[0] if number else "0")
 
 
-def search_path() -> str:
-    """PATH with the folders of `ADMINISTRATION` at the end."""
-    folders = os.environ.get("PATH", os.defpath).split(os.pathsep)
-    return os.pathsep.join([*folders, *(f for f in ADMINISTRATION if f not in folders)])
-
-
 def find_executable(names: Sequence[str]) -> Path | None:
     """Find the first of some executables on PATH or in an administrator's folder."""
     for name in names:
-        found = shutil.which(name, path=search_path())
+        found = shutil.which(name, path=processes.search_path())
         if found:
             return Path(found)
     return None
-
-
-def quiet_environment() -> dict[str, str]:
-    """Environment in which tools neither look for updates nor read the user's settings."""
-    return os.environ | {
-        "CHECKPOINT_DISABLE": "1",
-        "TF_CLI_CONFIG_FILE": os.devnull,
-        "PACKER_LOG": "0",
-        "LC_ALL": "C.UTF-8",
-        "PATH": search_path(),
-    }
 
 
 def probe_version(path: Path, requirement: Requirement) -> str | None:
@@ -201,15 +182,12 @@ def probe_version(path: Path, requirement: Requirement) -> str | None:
     if not requirement.arguments:
         return ""
     try:
-        done = subprocess.run(
-            [str(path), *requirement.arguments],
-            env=quiet_environment(),
-            stdin=subprocess.DEVNULL,
+        done = processes.run(
+            [path, *requirement.arguments],
             capture_output=True,
             text=True,
             errors="replace",
             timeout=60,
-            check=False,
         )
     except (OSError, subprocess.TimeoutExpired):
         return None
@@ -307,13 +285,8 @@ def discover_provider() -> tuple[Path, str] | None:
 
 def discover_plugin(packer: Path) -> tuple[Path, str] | None:
     """Find an installed qemu plugin of Packer; return it and its version."""
-    done = subprocess.run(
-        [str(packer), "plugins", "installed"],
-        env=quiet_environment(),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
+    done = processes.run(
+        [packer, "plugins", "installed"], capture_output=True, text=True, timeout=60
     )
     found = []
     for line in done.stdout.splitlines():
