@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import compress
 from pathlib import Path
 from typing import Any
@@ -121,7 +122,11 @@ def _content(
         "anchors": {row["trial"]: row["anchor"] for row in rows},
         "results": results_table,
         "verdicts": _sentences(
-            compared, results_table, differences, again, (facts["absent"], left_out)
+            compared,
+            results_table,
+            differences,
+            again,
+            (facts["absent"], left_out, experiment.left_out),
         ),
         "differences": differences,
         "again": again,
@@ -160,6 +165,9 @@ def _content(
             for origin in sources[1:]
         ],
         "left_out": [{"name": name, "why": why} for name, why in sorted(left_out.items())],
+        "without_cells": [
+            {"name": name, "why": why} for name, why in sorted(experiment.left_out.items())
+        ],
     }
 
 
@@ -176,16 +184,16 @@ def _sentences(
     results: dict[str, Any],
     differences: dict[str, Any],
     again: dict[str, Any],
-    missing: tuple[list[str], dict[str, str]],
+    missing: tuple[list[str], Mapping[str, str], Mapping[str, str]],
 ) -> list[dict[str, Any]]:
     """The first screen: a reason to doubt the rest first, then what is there, then what is not."""
     if differences["rows"]:
         told = verdicts.of_comparisons(differences, floor=bool(again["rows"]))
     else:
         told = verdicts.of_estimates(results, sorted({str(name) for name in trials["scheduler"]}))
-    absent, left_out = missing
+    absent, left_out, variants = missing
     told += verdicts.of_noise(again)
-    told += verdicts.of_missing(results, absent, sorted(left_out), MINIMUM)
+    told += verdicts.of_missing(results, absent, (sorted(left_out), sorted(variants)), MINIMUM)
     told.sort(key=lambda sentence: sentence.kind != "alarm")
     return [
         {"kind": sentence.kind, "pieces": [piece._asdict() for piece in sentence.pieces]}

@@ -91,7 +91,8 @@ def subject(experiment: Any, stage: str, names: Mapping[str, str]) -> Subject:
 
 def modules(about: Subject) -> frozenset[str]:
     """Modules that shape the results of a job."""
-    unused = FILES_DISK if about.stage == "image" and not _programs(about.image) else frozenset()
+    own_files = about.stage == "image" and _schedulers().has_programs(about.image)
+    unused = frozenset() if own_files or about.stage != "image" else FILES_DISK
     return closure(
         [ENTRIES[about.stage], *plug_ins(about)],
         lambda module: module in unused or is_exempt(about.stage, module),
