@@ -66,7 +66,7 @@ def test_every_job_ran_and_its_instants_are_the_event_logs(
     samples = pq.read_table(campaign.results / "tables/samples.parquet").to_pandas()
     seen = samples[samples["trial"] == row["trial"]]
     assert "schedlab_flux_jobs" in set(seen["metric"])
-    assert all(name in seen["labels"].str.cat() for name in ("flux-broker", "schedlab-flux"))
+    assert all(name in seen["labels"].str.cat() for name in ("broker", "schedlab-flux"))
 
 
 @pytest.mark.parametrize("variant", VARIANTS)

@@ -138,6 +138,39 @@ def test_jobs_of_every_other_fate(tmp_path: Path) -> None:
     assert told[-2:] == [("REJECTED", "too urgent", None), ("LOST", None, None)]
 
 
+FATES = [
+    ("COMPLETED", 0, ["compute1"], 1),
+    ("COMPLETED", 0, ["compute1", "compute2"], 4),
+    ("FAILED", 3, ["compute1"], 1),
+    ("FAILED", 137, ["compute2"], 1),
+    ("TIMEOUT", 142, ["compute1"], 1),
+    ("REJECTED", None, [], None),
+    ("FAILED", 127, ["compute2"], 1),
+    ("CANCELLED", 143, ["compute1"], 1),
+    ("NODE_FAIL", 143, ["compute1", "compute2"], 4),
+    ("COMPLETED", 0, ["compute1"], 1),
+]
+"""Of the jobs in data/flux-*.jsonl, in order of id."""
+
+
+def without_sources(job: Any) -> dict[str, Any]:
+    return {key: value for key, value in asdict(job).items() if not key.endswith("_source")}
+
+
+def test_real_records_tell_every_fate_and_both_kinds_tell_the_same() -> None:
+    journal, logs = ((DATA / f"flux-{n}.jsonl").read_text() for n in ("journal", "eventlogs"))
+    found = records.jobs("", logs)
+    order = sorted(found, key=int)
+    told = [(j.state, j.exit_code, j.placement, j.cpus) for j in (found[job] for job in order)]
+    assert told == FATES
+    heard = records.jobs(journal, "")
+    assert heard.keys() == found.keys()
+    for number, job in found.items():
+        assert without_sources(job) == without_sources(heard[number])
+        instants = [job.accepted, job.allocated, job.completed]
+        assert instants == sorted(instants, key=lambda instant: instant or 0) or not job.allocated
+
+
 def test_the_driver_follows_the_journal() -> None:
     assert FLUX.completion() == {"log": JOURNAL, "pattern": records.ENDED}
     assert FLUX.plan_extra()["api"]["url"] == f"unix:{jobspec.SOCKET}"

@@ -31,6 +31,8 @@ _URI = "FLUX_URI=local:///run/flux/local"
 _USER = "bench"
 """Owner of the instance, and the driver's user: only its jobs may run without Flux's IMP."""
 
+_HEAD = ("broker", "sched-simple", "job-validator")
+
 INSTALLATION = Installation(
     name="flux",
     program="bin/flux",
@@ -149,10 +151,14 @@ class Flux(Scheduler):
         ]
 
     def daemons(self) -> dict[str, list[str]]:
-        """The broker, in which the scheduler runs too; the submitter; shells that start jobs."""
+        """Brokers, processes of the one on the head, the submitter, shells that start jobs.
+
+        A broker's name has its rank, but its command line begins with `broker`. Fluxion runs in the
+        broker; sched-simple and the validator of jobspecs are processes of their own.
+        """
         return {
-            "head": ["flux-broker", "schedlab-flux"],
-            "compute": ["flux-broker", "flux-shell"],
+            "head": [*_HEAD, "schedlab-flux"],
+            "compute": ["broker", "flux-shell"],
         }
 
     def cost_units(self) -> dict[str, dict[str, list[str]]]:
@@ -162,7 +168,7 @@ class Flux(Scheduler):
         was last seen: their cost is a lower bound.
         """
         return {
-            "head": {"flux": ["flux-broker"], "schedlab-flux": ["schedlab-flux"]},
+            "head": {"flux": list(_HEAD), "schedlab-flux": ["schedlab-flux"]},
             "compute": {},
         }
 

@@ -80,9 +80,9 @@ def manifest(in_force: Mapping[str, str]) -> dict[str, str]:
         "client limits": "none",
         "submission": "by the Python API, asynchronously in one process on the head, which the"
         " driver reaches over kept connections to its socket; each jobspec is validated",
-        "costs": "on the head by systemd unit (control group): the broker with its scheduler, and"
-        " the submitter as client; on compute nodes by process, for jobs run in the broker's unit:"
-        " what a flux-shell used after it was last seen is missed",
+        "costs": "on the head by systemd unit (control group): the broker with its scheduler and"
+        " validators, and the submitter as client; on compute nodes by process, for jobs run in the"
+        " broker's unit: what a flux-shell used after it was last seen is missed",
         "back-fill": backfill.get(policy, "unknown"),
         "priority": "urgency 16 with the job's neutral priority added",
         "preemption": "none",
