@@ -167,8 +167,8 @@ def test_real_records_tell_every_fate_and_both_kinds_tell_the_same() -> None:
     assert heard.keys() == found.keys()
     for number, job in found.items():
         assert without_sources(job) == without_sources(heard[number])
-        instants = [job.accepted, job.allocated, job.completed]
-        assert instants == sorted(instants, key=lambda instant: instant or 0) or not job.allocated
+        if job.allocated is not None:
+            assert (job.accepted or 0) < job.allocated < (job.completed or 0)
 
 
 def test_the_driver_follows_the_journal() -> None:

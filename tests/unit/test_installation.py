@@ -20,7 +20,7 @@ from schedlab.schedulers.installation import (
 from schedlab.toolchain.cache import Cache
 from schedlab.toolchain.installation import Packed, given_digest, prepare_installation
 
-TOOL = Installation("tool", "bin/tool", "lib*/tool.pc", r"(?m)^prefix=(\S+)$")
+TOOL = Installation("tool", Path(__file__), "bin/tool", "lib*/tool.pc", r"(?m)^prefix=(\S+)$")
 
 
 @pytest.fixture

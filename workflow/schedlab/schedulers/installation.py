@@ -40,6 +40,8 @@ class Installation:
     ----------
     name : str
         Of the software.
+    source : pathlib.Path
+        File of the adapter's package that says this: what is packed depends on it.
     program : str
         Path below the prefix of the program that guests find under its own name.
     told : str
@@ -49,6 +51,7 @@ class Installation:
     """
 
     name: str
+    source: Path
     program: str
     told: str
     pattern: str

@@ -84,6 +84,11 @@ EXEMPT = (
         frozenset({"image"}),
     ),
     Exemption(
+        "toolchain.installation",
+        "packs what a user gives, whose digest is in the programs' record, an input",
+        frozenset({"image"}),
+    ),
+    Exemption(
         "testbed.supervisor",
         "makes the folder that a stage works in, and removes it",
         PREPARATION,
@@ -92,9 +97,12 @@ EXEMPT = (
     Exemption("schedulers.base", _NAMED, PREPARATION | {"provision", "trace"}),
     *(
         Exemption(f"schedulers.{name}", _NAMED, STAGES - {"configure", "trial", "tables"})
-        for name in ("programs", "register", "settings")
+        for name in ("installation", "programs", "register", "settings")
     ),
-    Exemption("ranges", "reads lists of hosts in what a trial left", frozenset({"configure"})),
+    *(
+        Exemption(name, "reads lists of hosts in what a trial left", frozenset({"configure"}))
+        for name in ("ranges", "schedulers.hosts")
+    ),
     Exemption("schedulers", _ONLY_TYPES, frozenset({"trace"})),
     Exemption("workloads", _ONLY_TYPES, PREPARATION | {"provision"}),
     Exemption("workloads.*", _ONLY_TYPES, PREPARATION | {"provision"}),

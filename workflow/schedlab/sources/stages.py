@@ -136,7 +136,9 @@ def _beside_python(about: Subject, used: frozenset[str]) -> set[Path]:
     if stage == "base":
         return set(stated_files(_schedulers().image_roles(about.image)))
     if stage == "programs":
-        return {path for folder in _programs(about.image) for path in _all(folder)}
+        installation = _schedulers().image_installation(about.image)
+        given = {installation.source} if installation else set()
+        return given | {path for folder in _programs(about.image) for path in _all(folder)}
     if stage == "image":
         return _image_files(about.image, used)
     if stage == "provision":

@@ -15,8 +15,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import zstandard
-
 from schedlab.errors import SchedlabError
 from schedlab.results.records import digest, file_digest
 from schedlab.schedulers.installation import Installation
@@ -119,15 +117,21 @@ def _identity(path: Path) -> list[str]:
 
 @contextlib.contextmanager
 def _opened(path: Path) -> Iterator[tarfile.TarFile]:
-    if path.suffix == ".zst":
+    if path.suffix != ".zst":
+        with tarfile.open(path, "r|*") as tar:
+            yield tar
+        return
+    # Python's own library reads this form from 3.14 on. Most commands are spared the import.
+    import zstandard
+
+    try:
         with (
             zstandard.open(path, "rb") as stream,
             tarfile.open(fileobj=stream, mode="r|") as tar,
         ):
             yield tar
-        return
-    with tarfile.open(path, "r|*") as tar:
-        yield tar
+    except zstandard.ZstdError as error:
+        raise tarfile.ReadError(str(error)) from error
 
 
 def _unpack(path: Path, folder: Path) -> None:
@@ -135,7 +139,7 @@ def _unpack(path: Path, folder: Path) -> None:
     try:
         with _opened(path) as tar:
             tar.extractall(folder, filter="tar")
-    except (tarfile.TarError, zstandard.ZstdError, OSError, EOFError) as error:
+    except (tarfile.TarError, OSError, EOFError) as error:
         raise SchedlabError(
             f"{path} cannot be unpacked: {error}",
             stage=STAGE,

@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 
 from schedlab.schedulers.base import Exporter, Request, Scheduler, Submission
 from schedlab.schedulers.flux import jobspec, parity, records
+from schedlab.schedulers.flux.given import INSTALLATION
 from schedlab.schedulers.installation import SETTINGS, Installation
 from schedlab.schedulers.register import register
 from schedlab.schedulers.rows import assemble, driver_rows, text_of
@@ -32,13 +33,6 @@ _USER = "bench"
 """Owner of the instance, and the driver's user: only its jobs may run without Flux's IMP."""
 
 _HEAD = ("broker", "sched-simple", "job-validator")
-
-INSTALLATION = Installation(
-    name="flux",
-    program="bin/flux",
-    told="lib*/pkgconfig/flux-core.pc",
-    pattern=r"(?m)^prefix=(\S+)$",
-)
 
 
 def _ask(what: str) -> list[str]:
