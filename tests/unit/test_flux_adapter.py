@@ -138,6 +138,21 @@ def test_jobs_of_every_other_fate(tmp_path: Path) -> None:
     assert told[-2:] == [("REJECTED", "too urgent", None), ("LOST", None, None)]
 
 
+def test_phases_are_between_events_of_one_clock() -> None:
+    logs = made.log_line(1, made.ended()) + made.log_line(2, made.ended()[:6]) + "{torn"
+    found = records.phases(logs)
+    assert found == pytest.approx(
+        {
+            "phase.submit_to_alloc": 0.1,
+            "phase.alloc_to_start": 0.1,
+            "phase.start_to_finish": 1.1,
+            "phase.finish_to_clean": 0.1,
+        }
+    )
+    real = records.phases((DATA / "flux-eventlogs.jsonl").read_text())
+    assert 0 < real["phase.shell.init_to_shell.start"] < 1
+
+
 FATES = [
     ("COMPLETED", 0, ["compute1"], 1),
     ("COMPLETED", 0, ["compute1", "compute2"], 4),

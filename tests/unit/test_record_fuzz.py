@@ -237,6 +237,7 @@ def test_a_resource_set_of_millions_is_no_placement() -> None:
 @given(st.text(), st.text(), st.text())
 def test_fluxs_parsers_take_any_text(journal: str, logs: str, facts: str) -> None:
     flux.jobs(journal, logs)
+    flux.phases(logs)
     flux.counters(flux.facts(facts)["statistics"])
     flux_parity.manifest(flux_parity.settings(flux.facts(facts)))
 
@@ -261,6 +262,7 @@ def test_fluxs_parsers_take_any_shape(data: st.DataObject) -> None:
     number = data.draw(st.integers(0, len(journal) - 1))
     journal[number] = json.dumps(torn(json.loads(journal[number])))
     logs = json.dumps(torn(json.loads(FLUX_LOG)))
+    flux.phases(logs)
     for job in flux.jobs("\n".join(journal), logs).values():
         assert len(job.placement) <= MOST_NODES
         assert job.exit_code is None or 0 <= job.exit_code <= 255

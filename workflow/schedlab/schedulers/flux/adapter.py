@@ -175,8 +175,12 @@ class Flux(Scheduler):
         return parity.manifest(self.settings(native))
 
     def counters(self, native: Path) -> dict[str, float]:
-        """What the broker's modules count since they were loaded, so over the health gate too."""
-        return records.counters(records.facts(text_of(native / "facts.json"))["statistics"])
+        """What the broker's modules count since they were loaded, and mean parts of jobs' lives.
+
+        Both are over the health gate's job too.
+        """
+        statistics = records.facts(text_of(native / "facts.json"))["statistics"]
+        return records.counters(statistics) | records.phases(text_of(native / "eventlogs.jsonl"))
 
     def health(self, nodes: int) -> list[str]:
         """All brokers are there, jobs can be submitted, and one runs over all compute nodes."""

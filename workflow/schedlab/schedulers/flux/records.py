@@ -158,6 +158,31 @@ def placement(resources: Any) -> tuple[list[str], int | None]:
     return names, cpus if names else None
 
 
+PHASES = {
+    "eventlog": (("submit", "alloc"), ("alloc", "start"), ("start", "finish"), ("finish", "clean")),
+    "exec": (("shell.init", "shell.start"),),
+}
+"""Parts of a job's life whose two ends one clock has, by event log."""
+
+
+def phases(logs: str) -> dict[str, float]:
+    """Mean length of each part of the jobs' lives, s: `phase.<from>_to_<to>`.
+
+    A part counts for the jobs that have both of its ends; one that no job has is left out.
+    """
+    lengths: dict[str, list[float]] = {}
+    for row in objects(logs):
+        for log, parts in PHASES.items():
+            events = row.get(log)
+            named = map(_name_and_instant, events if isinstance(events, list) else [])
+            instants = {name: instant for name, instant in named if name is not None}
+            for first, last in parts:
+                if first in instants and last in instants:
+                    seconds = (instants[last] - instants[first]) / 1e9
+                    lengths.setdefault(f"phase.{first}_to_{last}", []).append(seconds)
+    return {name: sum(found) / len(found) for name, found in lengths.items()}
+
+
 def facts(text: str) -> dict[str, Any]:
     """The facts: versions, configuration, parameters, statistics; each empty where missing."""
     try:
