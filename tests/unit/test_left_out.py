@@ -12,6 +12,7 @@ from schedlab import design
 from schedlab.config import Experiment, HostFacts, read_experiment, write_experiment
 from schedlab.design import load_experiment
 from schedlab.errors import SchedlabError
+from schedlab.privacy.identity import identity
 
 HOST = HostFacts(cores=8, memory_mib=16384, numa_nodes=frozenset({0}), hugepages_mib=0)
 
@@ -77,3 +78,19 @@ def test_an_image_is_named_by_what_is_installed_in_it(tmp_path: Path, prefix: st
     first, second = design.images(experiment)
     assert (first, second.partition("-")[0]) == ("flux", "flux") and second != first
     assert design.installation_settings(experiment, second)["prefix"] == f"{prefix}/bin/.."
+
+
+def test_the_copy_beside_the_results_has_the_same_images(
+    tmp_path: Path, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Although it does not tell where on this machine an installation is."""
+    monkeypatch.setenv("SCHEDLAB_CACHE", str(tmp_path))
+    identity.cache_clear()
+    try:
+        experiment = load(tmp_path, schedulers=["slurm", own("mine", prefix=prefix)])
+        write_experiment(experiment, tmp_path / "kept.yaml")
+        assert prefix not in (tmp_path / "kept.yaml").read_text()
+        kept = read_experiment(tmp_path / "kept.yaml")
+        assert design.images(kept) == design.images(experiment)
+    finally:
+        identity.cache_clear()

@@ -16,6 +16,7 @@ from schedlab.config import load as _load
 from schedlab.config.model import copy_suffix, plain_sorted
 from schedlab.config.sections import DebianImage, Guest, Placement
 from schedlab.errors import SchedlabError
+from schedlab.privacy.identity import identity
 from schedlab.schedulers import Scheduler, get_scheduler, scheduler_names
 from schedlab.schedulers.installation import shaping
 
@@ -86,14 +87,19 @@ def image_of(experiment: Experiment, cluster: Cluster) -> str:
 
 def _given(cluster: Cluster) -> dict[str, str]:
     """Settings that give an installation for a cluster's image; none where it has none."""
-    return shaping(settings(cluster)) if scheduler_of(cluster).installation else {}
+    return _named(shaping(settings(cluster))) if scheduler_of(cluster).installation else {}
 
 
 def _usually_given(experiment: Experiment, cluster: Cluster) -> dict[str, str]:
     """The same of the experiment's own settings for that scheduler."""
     scheduler = scheduler_of(cluster)
     general = experiment.settings.get(cluster.scheduler, {})
-    return shaping(scheduler.merged_settings(general)) if scheduler.installation else {}
+    return _named(shaping(scheduler.merged_settings(general))) if scheduler.installation else {}
+
+
+def _named(given: dict[str, str]) -> dict[str, str]:
+    """As the copy beside the results has it, from which an image must get the same id."""
+    return {key: identity().text(text) for key, text in given.items()}
 
 
 def installation_settings(experiment: Experiment, image: str) -> dict[str, str]:
