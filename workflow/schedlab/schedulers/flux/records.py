@@ -91,7 +91,8 @@ def _number(value: Any) -> str | None:
 
 def _job(events: Iterable[Any], resources: Any, source: Mapping[str, str]) -> NativeJob:
     job = NativeJob(state=UNFINISHED, native_state="no event")
-    cause, lost = None, False
+    cause: str | None = None
+    lost = False
     for event in events:
         name, now = _name_and_instant(event)
         if name is None:
