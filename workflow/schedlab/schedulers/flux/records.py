@@ -75,10 +75,10 @@ def jobs(journal: str, logs: str) -> dict[str, NativeJob]:
         resources = next((row["R"] for row in events if row.get("R")), None)
         found[number] = _job(events, resources, sources("journal.jsonl"))
     for row in objects(logs):
-        number, events = _number(row.get("id")), row.get("eventlog")
-        if number is None or not isinstance(events, list):
+        number, log = _number(row.get("id")), row.get("eventlog")
+        if number is None or not isinstance(log, list):
             continue
-        job = _job(events, row.get("R"), sources("eventlogs.jsonl"))
+        job = _job(log, row.get("R"), sources("eventlogs.jsonl"))
         # A log that was read before its last events were kept says less than the journal.
         if job.completed is not None or number not in found:
             found[number] = job
