@@ -112,6 +112,22 @@ def test_the_record_that_has_the_end_counts(tmp_path: Path) -> None:
     )  # fmt: skip
 
 
+def test_a_job_that_a_restarted_broker_no_longer_knows_is_lost(tmp_path: Path) -> None:
+    """As a real broker on the head that was killed did: it restarts without the last jobs."""
+    journal = made.journal_lines(7, made.ended()[:6]) + made.journal_lines(8, made.ended())
+    (tmp_path / "native").mkdir()
+    (tmp_path / "native/facts.json").write_text(json.dumps(FACTS))
+    rows = collected(tmp_path, journal, ids=(7, 8))
+    assert [(row["state"], row["native_state"]) for row in rows] == [
+        ("LOST", "start"), ("COMPLETED", "COMPLETED"),
+    ]  # fmt: skip
+    # Where the instance did not answer, nobody knows.
+    (tmp_path / "native/facts.json").write_text("")
+    assert [row["state"] for row in collected(tmp_path, journal, ids=(7, 8))] == [
+        "UNFINISHED", "COMPLETED",
+    ]  # fmt: skip
+
+
 def test_jobs_of_every_other_fate(tmp_path: Path) -> None:
     def excepted(kind: str, note: str = "", severity: int = 0) -> list[dict[str, Any]]:
         problem = made.event(0.5, "exception", type=kind, severity=severity, note=note)

@@ -115,7 +115,11 @@ class Flux(Scheduler):
     ) -> list[dict[str, Any]]:
         """Canonical rows; see `Scheduler.collect`."""
         driver = driver_rows(native) if submissions is None else submissions
-        known = records.jobs(text_of(native / "journal.jsonl"), text_of(native / "eventlogs.jsonl"))
+        known = records.jobs(
+            text_of(native / "journal.jsonl"),
+            text_of(native / "eventlogs.jsonl"),
+            answered=bool(self.settings(native)),
+        )
         return assemble(translations, driver, stamps, known)
 
     def native_commands(self) -> dict[str, list[str]]:

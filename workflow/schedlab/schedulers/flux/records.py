@@ -13,7 +13,7 @@ from typing import Any
 
 from schedlab.outside.json_text import parse_json
 from schedlab.ranges import parse_ranges
-from schedlab.schedulers.base import COMPLETED, FAILED, REJECTED, UNFINISHED
+from schedlab.schedulers.base import COMPLETED, FAILED, LOST, REJECTED, UNFINISHED
 from schedlab.schedulers.hosts import MOST_NODES, hosts_of
 from schedlab.schedulers.rows import NativeJob
 
@@ -50,7 +50,7 @@ def objects(text: str) -> Iterator[dict[str, Any]]:
                 yield row
 
 
-def jobs(journal: str, logs: str) -> dict[str, NativeJob]:
+def jobs(journal: str, logs: str, *, answered: bool = False) -> dict[str, NativeJob]:
     """What Flux knows of every job, by native id.
 
     Parameters
@@ -60,11 +60,14 @@ def jobs(journal: str, logs: str) -> dict[str, NativeJob]:
         may stand there twice.
     logs : str
         Each job's own event log, as Flux kept it: a line a job. Empty where Flux did not answer.
+    answered : bool
+        Whether the instance answered when the logs were taken.
 
     Returns
     -------
     dict
-        A job whose event logs do not end is UNFINISHED.
+        A job whose events do not end is UNFINISHED. It is LOST where the instance answered and no
+        longer knew it: a broker that was killed forgets what it had not yet written down.
     """
     found: dict[str, NativeJob] = {}
     heard: dict[str, list[_Event]] = {}
@@ -74,14 +77,19 @@ def jobs(journal: str, logs: str) -> dict[str, NativeJob]:
     for number, events in heard.items():
         resources = next((row["R"] for row in events if row.get("R")), None)
         found[number] = _job(events, resources, sources("journal.jsonl"))
+    kept: set[str] = set()
     for row in objects(logs):
         number, log = _number(row.get("id")), row.get("eventlog")
         if number is None or not isinstance(log, list):
             continue
         job = _job(log, row.get("R"), sources("eventlogs.jsonl"))
+        kept.add(number)
         # A log that was read before its last events were kept says less than the journal.
         if job.completed is not None or number not in found:
             found[number] = job
+    for number, job in found.items():
+        if answered and job.completed is None and number not in kept:
+            job.state = LOST
     return found
 
 
