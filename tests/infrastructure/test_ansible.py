@@ -8,6 +8,8 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -169,7 +171,12 @@ def test_inventory_without_outputs_says_what_is_missing(environment: dict[str, s
 
 
 def rendered(
-    environment: dict[str, str], role: str, template: str, host: str, scheduler: str = "slurm"
+    environment: dict[str, str],
+    role: str,
+    template: str,
+    host: str,
+    scheduler: str = "slurm",
+    settings: Mapping[str, str] | None = None,
 ) -> str:
     """A role's template, with the variables of inventory and adapter, and the role's defaults."""
     adapter = get_scheduler(scheduler)
@@ -186,7 +193,7 @@ def rendered(
         groups=groups,
         hostvars=found["_meta"]["hostvars"],
         **found["all"]["vars"],
-        **role_defaults(role) | adapter.variables(adapter.merged_settings({})),
+        **role_defaults(role) | adapter.variables(adapter.merged_settings(settings or {})),
     )
 
 
@@ -260,3 +267,52 @@ def test_no_key_of_slurm_conf_can_be_written_twice() -> None:
     written = set(re.findall(r"^([A-Za-z]+)=", template, re.M))
     assert written <= set(_RESERVED)
     assert not written & set(Slurm.native_settings)
+
+
+def flux_toml(environment: dict[str, str], **settings: str) -> dict[str, Any]:
+    """The instance's configuration with an experiment's settings, read as Flux reads it."""
+    return tomllib.loads(
+        rendered(environment, "flux", "schedlab.toml.j2", "head", "flux", settings)
+    )
+
+
+def test_fluxs_configuration_describes_the_cluster(environment: dict[str, str]) -> None:
+    read = flux_toml(environment)
+    bootstrap = read["bootstrap"]
+    assert [entry["host"] for entry in bootstrap["hosts"]] == ["head", "compute1", "compute2"]
+    assert bootstrap["curve_cert"] == "/etc/flux/curve.cert"
+    assert read["resource"]["exclude"] == "head"
+    assert read["resource"]["config"] == [
+        {"hosts": "head", "cores": "0"},
+        {"hosts": "compute1", "cores": "0-1"},
+        {"hosts": "compute2", "cores": "0-1"},
+    ]
+    assert read["modules"]["alternatives"]["sched"] == "sched-simple"
+    assert "exec" not in read, "without an IMP the owner's jobs run"
+
+
+def test_fluxs_scheduler_is_what_the_settings_say(environment: dict[str, str]) -> None:
+    simple = flux_toml(environment, queueDepth="64")
+    assert simple["modules"]["sched-simple"]["args"] == ["queue-depth=64"]
+    fluxion = flux_toml(environment, scheduler="fluxion", policy="easy", queueDepth="64")
+    assert fluxion["modules"]["alternatives"]["sched"] == "sched-fluxion-qmanager"
+    queue = fluxion["sched-fluxion-qmanager"]
+    assert (queue["queue-policy"], queue["queue-params"]["queue-depth"]) == ("easy", 64)
+    match = fluxion["sched-fluxion-resource"]
+    assert (match["match-policy"], match["match-format"]) == ("first", "rv1_nosched")
+
+
+def test_fluxs_units_are_where_the_adapter_looks() -> None:
+    from schedlab.schedulers.flux import adapter, jobspec
+
+    units = ANSIBLE / "roles/flux/files/disk/etc/systemd/system"
+    submitter = (units / "schedlab-flux.service").read_text()
+    assert f"{jobspec.SOCKET} {adapter.JOURNAL} --metrics {adapter.METRICS_PORT}\n" in submitter
+    broker = (units / "flux.service").read_text()
+    assert f"--config-path={adapter.CONFIGURATION} " in broker
+    # All jobs are the owner's, who must be the user that the driver runs as.
+    assert "User=bench\n" in broker and "User=bench\n" in submitter
+    assert "-Slocal-uri=local:///run/flux/local" in broker
+    assert "Environment=FLUX_URI=local:///run/flux/local\n" in submitter
+    tasks = (ANSIBLE / "roles/flux/tasks/configure.yml").read_text()
+    assert tasks.count("no_log: true") == 2, "the certificate is in no log"

@@ -11,6 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import flux_factory as flux_made
 import kubernetes_factory as made
 import pytest
 from kubernetes_factory import at
@@ -73,7 +74,19 @@ def null_records(native: Path, asked: Sequence[Any]) -> list[str]:
     return [str(number) for number in range(1, len(asked) + 1)]
 
 
+def flux_records(native: Path, asked: Sequence[Any]) -> list[str]:
+    lines = []
+    for number, (nodes, cpus, _) in enumerate(asked):
+        names, ranks = ("compute[1-2]", "1-2") if nodes == 2 else ("compute1", "1")
+        cores = "0-1" if cpus == 2 else "1"
+        found = flux_made.resources(names, ranks, cores)
+        lines.append(flux_made.log_line(7000 + number, flux_made.ended(), found))
+    (native / "eventlogs.jsonl").write_text("".join(lines))
+    return [str(7000 + number) for number in range(len(asked))]
+
+
 RECORDS = {
+    "flux": flux_records,
     "nullscheduler": null_records,
     "slurm": slurm_records,
     "kubernetes": kubernetes_records("batch"),

@@ -115,7 +115,7 @@ def test_pause_ends_when_told(tmp_path: Path) -> None:
 def test_disk_of_files_has_what_the_role_looks_for(tmp_path: Path) -> None:
     if shutil.which("isoinfo") is None:
         pytest.skip("isoinfo is not installed")
-    for name in ("kubelet", "definition.yaml"):
+    for name in ("kubelet", "definition.yaml", "given.tar"):
         (tmp_path / name).write_text(name)
     (tmp_path / "work").mkdir()
     for role, name in (("one", "etc/default/etcd"), ("two", "etc/default/x"), ("two", "lib/y.py")):
@@ -126,6 +126,7 @@ def test_disk_of_files_has_what_the_role_looks_for(tmp_path: Path) -> None:
         [tmp_path / "kubelet"],
         {"volcano": [tmp_path / "definition.yaml"]},
         [tmp_path / "one", tmp_path / "two"],
+        [tmp_path / "given.tar"],
         tmp_path / "work",
     )
     listed = subprocess.run(
@@ -133,6 +134,7 @@ def test_disk_of_files_has_what_the_role_looks_for(tmp_path: Path) -> None:
     ).stdout.split()
     assert {
         "/bin/kubelet",
+        "/archives/given.tar",
         "/share/volcano/definition.yaml",
         "/etc/default/etcd",
         "/etc/default/x",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import flux_factory as flux_made
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -12,6 +13,9 @@ from kubernetes_factory import audit, created
 
 from schedlab.errors import SchedlabError
 from schedlab.outside.json_text import DEEPEST, parse_json
+from schedlab.schedulers.flux import parity as flux_parity
+from schedlab.schedulers.flux import records as flux
+from schedlab.schedulers.hosts import MOST_NODES
 from schedlab.schedulers.kubernetes import records as kubernetes
 from schedlab.schedulers.slurm import records as slurm
 
@@ -85,7 +89,7 @@ def test_mutations_of_slurms_records_end_in_rows(at: int, letter: str, other: in
     for job in slurm.jobs(
         LOG[:at] + letter + LOG[at + 1 :], FAILED[:other] + letter + FAILED[other + 1 :]
     ).values():
-        assert len(job.placement) <= slurm.MOST_NODES
+        assert len(job.placement) <= MOST_NODES
         assert job.exit_code is None or 0 <= job.exit_code <= 128 + 999
         assert job.cpus is None or job.cpus < 1 << 31
 
@@ -202,6 +206,73 @@ def test_kubernetes_parsers_take_any_shape(data: st.DataObject) -> None:
         kubernetes.requests("\n".join(lines))
     except SchedlabError as error:
         assert error.remedy
+
+
+FLUX_R = flux_made.resources("compute[1-2]", "1-2", "0-1")
+FLUX_LOG = flux_made.log_line(7, flux_made.ended(3 << 8), FLUX_R)
+FLUX_JOURNAL = flux_made.journal_lines(7, flux_made.ended(3 << 8), FLUX_R)
+
+
+def test_every_cut_of_fluxs_records_is_right_or_null() -> None:
+    whole = flux.jobs(FLUX_JOURNAL, "")["7"]
+    assert (whole.exit_code, whole.cpus, whole.placement) == (3, 4, ["compute1", "compute2"])
+    for end in range(0, len(FLUX_JOURNAL), 7):
+        known = flux.jobs(FLUX_JOURNAL[:end], "").get("7")
+        for name in ("accepted", "allocated", "completed", "exit_code", "cpus"):
+            assert known is None or getattr(known, name) in {None, getattr(whole, name)}
+    for end in range(0, len(FLUX_LOG) - 1, 7):
+        assert flux.jobs("", FLUX_LOG[:end]) == {}, "a torn line is not taken"
+
+
+def test_a_resource_set_of_millions_is_no_placement() -> None:
+    for found in (
+        flux_made.resources("n[1-99999999]", "1", "0"),
+        flux_made.resources("n1", "1-99999999", "0"),
+        flux_made.resources("n1", "1", "0-99999999"),
+    ):
+        assert flux.placement(found) == ([], None)
+
+
+@BOUNDED
+@given(st.text(), st.text(), st.text())
+def test_fluxs_parsers_take_any_text(journal: str, logs: str, facts: str) -> None:
+    flux.jobs(journal, logs)
+    flux.phases(logs)
+    flux.counters(flux.facts(facts)["statistics"])
+    flux_parity.manifest(flux_parity.settings(flux.facts(facts)))
+
+
+FACTS = {
+    "versions": {"flux-core": "0.88.0"},
+    "configuration": {"modules": {"sched-simple": {"args": ["queue-depth=16"]}}},
+    "parameters": {"sched-fluxion-resource": {"params": {"policy": "first"}}},
+    "statistics": {
+        "sched-fluxion-qmanager": {"queues": {"default": {"policy": "easy", "queue_depth": 32}}}
+    },
+}
+
+
+@BOUNDED
+@given(st.data())
+def test_fluxs_parsers_take_any_shape(data: st.DataObject) -> None:
+    def torn(value: Any) -> Any:
+        return changed(value, data.draw(st.sampled_from(places(value))), data.draw(VALUES))
+
+    journal = FLUX_JOURNAL.splitlines()
+    number = data.draw(st.integers(0, len(journal) - 1))
+    journal[number] = json.dumps(torn(json.loads(journal[number])))
+    logs = json.dumps(torn(json.loads(FLUX_LOG)))
+    flux.phases(logs)
+    for job in flux.jobs("\n".join(journal), logs).values():
+        assert len(job.placement) <= MOST_NODES
+        assert job.exit_code is None or 0 <= job.exit_code <= 255
+        assert job.cpus is None or job.cpus <= MOST_NODES * flux.MOST_CORES
+        for name in ("accepted", "allocated", "completed"):
+            instant = getattr(job, name)
+            assert instant is None or 0 < instant < 1 << 63
+    found = flux.facts(json.dumps(torn(FACTS)))
+    flux.counters(found["statistics"])
+    flux_parity.manifest(flux_parity.settings(found))
 
 
 @pytest.mark.parametrize(

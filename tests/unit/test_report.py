@@ -260,6 +260,17 @@ def test_empty_tables(tmp_path):
     assert "24 trials of the experiment are not in the tables" in page.text
 
 
+def test_variants_that_could_not_run_are_named_with_the_reason(tmp_path):
+    folder = tmp_path / "tables"
+    build_tables([], folder)
+    why = {"own": "no installation of it is given; remedy: set its prefix"}
+    experiment = make_experiment().model_copy(update={"left_out": why})
+    render_report(folder, tmp_path, tmp_path, experiment, tmp_path / "report.html")
+    text = Page((tmp_path / "report.html").read_text()).text
+    assert "Variants left out because they could not run: own." in text
+    assert why["own"] in text
+
+
 def test_values_from_outside_are_escaped(tmp_path):
     root = tmp_path / "results"
     experiment = make_experiment()

@@ -145,14 +145,15 @@ def test_one_scheduler_has_estimates_and_says_that_nothing_was_compared() -> Non
 
 
 def test_what_is_missing_is_told() -> None:
-    found = verdicts.of_missing(results(3, 2, 0), ["a.b.1"], ["lab"], MINIMUM)
+    found = verdicts.of_missing(results(3, 2, 0), ["a.b.1"], (["lab"], ["own"]), MINIMUM)
     assert [sentence.text for sentence in found] == [
         "1 trial of the experiment is not in the tables.",
         "No valid trial, so no estimate: burst on slurm-n3.",
         "Fewer than 3 valid trials, so no interval: burst on slurm-n2.",
         "Imports left out because they cannot be read: lab.",
+        "Variants left out because they could not run: own.",
     ]
     assert {s.pieces[0].anchor or s.pieces[1].anchor for s in found} == {
-        "absent", "result-3", "result-2", "left-out",
+        "absent", "result-3", "result-2", "left-out", "without-cells",
     }  # fmt: skip
-    assert verdicts.of_missing(results(3), [], [], MINIMUM) == []
+    assert verdicts.of_missing(results(3), [], ([], []), MINIMUM) == []

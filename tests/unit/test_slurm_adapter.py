@@ -14,7 +14,8 @@ from prometheus_client.samples import Sample
 from schedlab.errors import SchedlabError
 from schedlab.schedulers import get_scheduler
 from schedlab.schedulers.base import TIMESTAMPS
-from schedlab.schedulers.slurm.records import clock_ns, expand_host_list, key_values, sdiag
+from schedlab.schedulers.hosts import expand_host_list
+from schedlab.schedulers.slurm.records import clock_ns, key_values, sdiag
 from schedlab.workloads import Job, Machine, Trace
 
 SLURM = get_scheduler("slurm")

@@ -22,11 +22,19 @@ pytestmark = pytest.mark.workflow
 MADE_UP = Path(__file__).parent / "made_up"
 ROLES = "workflow/infrastructure/ansible/roles"
 
-# Files that may name a scheduler, besides its own package and role.
-FOR_PEOPLE = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "config", "tests", "resources")
+# Who may name a scheduler, beside its own package and role.
+FOR_PEOPLE = (
+    "README.md",
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
+    "config",
+    "docs",
+    "tests",
+    "resources",
+)
 BUILT_ON = {"volcano": {"kubernetes"}}
 """A scheduler may name the one whose control plane it runs on."""
-FIELD_REFERENCES = re.compile(r"kubernetes/perf-tests")
+FIELD_REFERENCES = re.compile(r"kubernetes/perf-tests|Flux throughput test")
 NAMED = {
     "workflow/schedlab/config/model.py": "the default experiment's scheduler",
     "workflow/schemas/experiments.schema.json": "made from the model",

@@ -58,6 +58,7 @@ rule programs:
         testbed=1,
     params:
         sources=lambda wildcards: pipeline.sources("programs", wildcards),
+        installation=lambda wildcards: pipeline.installation(wildcards.image),
     message:
         "Building programs for the image {wildcards.image}"
     shell:

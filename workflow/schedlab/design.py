@@ -14,7 +14,10 @@ from schedlab.config import Cluster, Experiment, HostFacts
 from schedlab.config import load as _load
 from schedlab.config.model import copy_suffix, plain_sorted
 from schedlab.config.sections import DebianImage, Guest, Placement
+from schedlab.errors import SchedlabError
+from schedlab.privacy.identity import identity
 from schedlab.schedulers import Scheduler, get_scheduler, scheduler_names
+from schedlab.schedulers.installation import shaping
 
 
 def load_experiment(
@@ -37,7 +40,24 @@ def load_experiment(
         With every error found, one a line: `file: key = value: what is wrong. Remedy: ...`.
     """
     known = {name: get_scheduler(name) for name in scheduler_names()}
-    return _load.load_experiment(path, known, host, root)
+    experiment = _load.load_experiment(path, known, host, root)
+    left_out = _left_out(experiment)
+    if len(left_out) == len(experiment.schedulers):
+        told = "; ".join(f"{name}: {why}" for name, why in left_out.items())
+        raise SchedlabError(
+            f"{path}: no variant can run: {told}", remedy=next(iter(left_out.values()))
+        )
+    return experiment.model_copy(update={"left_out": left_out})
+
+
+def _left_out(experiment: Experiment) -> dict[str, str]:
+    """Variants whose scheduler this machine cannot have, each with why, and the remedy."""
+    found = {}
+    for variant in experiment.schedulers:
+        written = {**experiment.settings.get(variant.adapter, {}), **variant.settings}
+        if why := get_scheduler(variant.adapter, written).unavailable():
+            found[variant.name] = why
+    return found
 
 
 def scheduler_of(cluster: Cluster) -> Scheduler:
@@ -49,15 +69,41 @@ def image_of(experiment: Experiment, cluster: Cluster) -> str:
     """Id of the image that a cluster's machines start from.
 
     That of the experiment's own section of images has the name of the kind alone (``alpha``). Where
-    a variant has another, its release follows (``alpha-bookworm``), or else a digest.
+    a variant has another, its release follows (``alpha-bookworm``), or else a digest; so does a
+    digest where the variant's settings give another installation than the experiment's.
     """
     kind, image = scheduler_of(cluster).image, cluster.image
+    given, usual = _given(cluster), _usually_given(experiment, cluster)
+    if given != usual:
+        return f"{kind}-{_short({**image.model_dump(), **given})}"
     if image == experiment.image:
         return kind
     rest, general = (one.model_dump(exclude={"suite"}) for one in (image, experiment.image))
     if isinstance(image, DebianImage) and rest == general:
         return f"{kind}-{image.suite}"
     return f"{kind}-{_short(image.model_dump())}"
+
+
+def _given(cluster: Cluster) -> dict[str, str]:
+    """Settings that give an installation for a cluster's image; none where it has none."""
+    return _named(shaping(settings(cluster))) if scheduler_of(cluster).installation else {}
+
+
+def _usually_given(experiment: Experiment, cluster: Cluster) -> dict[str, str]:
+    """The same of the experiment's own settings for that scheduler."""
+    scheduler = scheduler_of(cluster)
+    general = experiment.settings.get(cluster.scheduler, {})
+    return _named(shaping(scheduler.merged_settings(general))) if scheduler.installation else {}
+
+
+def _named(given: dict[str, str]) -> dict[str, str]:
+    """As the copy beside the results has it, from which an image must get the same id."""
+    return {key: identity().text(text) for key, text in given.items()}
+
+
+def installation_settings(experiment: Experiment, image: str) -> dict[str, str]:
+    """Settings in force of a cluster that starts from an image: they give its installation."""
+    return settings(_images(experiment)[image])
 
 
 def machines_of(experiment: Experiment, cluster: Cluster) -> str:

@@ -24,9 +24,10 @@ from schedlab.lineage.state import keep, restore
 from schedlab.printing import printable
 from schedlab.results.provenance import source
 from schedlab.results.records import forbids, is_stopped
-from schedlab.schedulers import image_programs, image_roles
+from schedlab.schedulers import has_programs, image_installation, image_roles
 from schedlab.sources.stages import content, subject
 from schedlab.testbed.supervisor import end_jobs_on_sigterm, remove_abandoned
+from schedlab.toolchain.installation import given_digest
 
 _held: list[IO[str]] = []
 _ABOUT = ("image", "cluster", "workload", "figure")
@@ -122,7 +123,13 @@ class Pipeline:
 
     def programs_record(self, image: str) -> list[str]:
         """Record of the programs that are built for an image, where there are any."""
-        return [self.at(paths.image_record(image, "programs"))] * bool(image_programs(image))
+        return [self.at(paths.image_record(image, "programs"))] * has_programs(image)
+
+    def installation(self, image: str) -> str:
+        """Digest of the installation that settings give for an image; empty without one."""
+        if image_installation(image) is None:
+            return ""
+        return given_digest(design.installation_settings(self.experiment, image))
 
     def roles(self, image: str) -> str:
         """Roles whose install parts make an image, in the order in which they are applied."""
@@ -343,6 +350,8 @@ class Pipeline:
                 " added (bridge: auto)",
                 flush=True,
             )
+        for name, why in self.experiment.left_out.items():
+            print(printable(f"schedlab: {name} is left out: {why}"), flush=True)
         memory = max(c.memory_total_mib for c in self.clusters.values())
         free = shutil.disk_usage(folder).free / 2**30
         print(

@@ -38,7 +38,7 @@ from schedlab.paths import (
 from schedlab.printing import some
 from schedlab.results.imports import origins
 from schedlab.results.records import is_stopped, load_record
-from schedlab.schedulers import image_programs
+from schedlab.schedulers import has_programs
 
 _NEVER = ("console/", "console.log", "prometheus/prometheus.log", "secrets/")
 """Outputs that serve only a diagnosis on this machine. The records keep their digests."""
@@ -110,7 +110,7 @@ def stage_records(experiment: Experiment) -> Iterator[str]:
     yield ACCELERATOR
     yield TOOLCHAIN
     for image in design.images(experiment):
-        for stage in ("base", "image", *(["programs"] * bool(image_programs(image)))):
+        for stage in ("base", "image", *(["programs"] * has_programs(image))):
             yield image_record(image, stage)
     for machines in design.machines(experiment):
         yield cluster_record(machines, "provisioned")

@@ -173,6 +173,10 @@ class Experiment(Section):
     settings: dict[str, NativeSettings] = Field(
         default={}, description="Native settings over a scheduler's defaults, by scheduler."
     )
+    left_out: dict[str, str] = Field(
+        default={},
+        description="Written by the run, beside its results: variants without cells, and why.",
+    )
     workloads: list[AnyWorkload] = Field(min_length=1, description="Workloads, by kind.")
 
     @model_validator(mode="before")
@@ -184,13 +188,18 @@ class Experiment(Section):
         """Variant that runs a second time under another label; None without one."""
         if self.aa is False:
             return None
-        wanted = self.schedulers[0].name if self.aa is True else self.aa
-        return next((one for one in self.schedulers if one.name == wanted), None)
+        there = self.present()
+        wanted = there[0].name if there and self.aa is True else self.aa
+        return next((one for one in there if one.name == wanted), None)
+
+    def present(self) -> list[Variant]:
+        """Variants that are not left out, in the order written."""
+        return [one for one in self.schedulers if one.name not in self.left_out]
 
     def variants(self) -> list[Variant]:
         """Variants in the order written, and after them the one that runs a second time."""
         again = self.again()
-        return [*self.schedulers, *([again.again()] if again else [])]
+        return [*self.present(), *([again.again()] if again else [])]
 
     def clusters(self) -> list[Cluster]:
         """Clusters by variant and node count, in the order of the file; then equal clusters."""

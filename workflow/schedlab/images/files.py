@@ -34,9 +34,12 @@ def make_files_disk(
     programs: Iterable[Path],
     shared: Mapping[str, Iterable[Path]],
     overlays: Iterable[Path],
+    archives: Iterable[Path],
     scratch: Path,
 ) -> Path:
-    """Make an ISO image with ``bin/``, ``share/<name>/``, overlays and ``images.tar``.
+    """Make an ISO image with ``bin/``, ``share/<name>/``, overlays and archives.
+
+    With programs it also has ``images.tar``, the container images.
 
     Parameters
     ----------
@@ -47,6 +50,9 @@ def make_files_disk(
     overlays : iterable of pathlib.Path
         Folders, with ``etc/`` and others, whose contents are merged into the image. Copied one by
         one, each file would take an emulated guest ten seconds.
+    archives : iterable of pathlib.Path
+        Tar archives for ``archives/``, whose names start at the guest's root. In them files keep
+        modes and links, which the image's file system does not have.
     scratch : pathlib.Path
         Folder for the image and what goes into it.
 
@@ -56,8 +62,10 @@ def make_files_disk(
         When genisoimage fails; it has its message.
     """
     tree = scratch / "files"
+    programs, archives = list(programs), list(archives)
     for name, files in {
         "bin": programs,
+        "archives": archives,
         **{f"share/{name}": files for name, files in shared.items()},
     }.items():
         (tree / name).mkdir(parents=True)
@@ -67,9 +75,10 @@ def make_files_disk(
         shutil.copytree(
             overlay, tree, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__")
         )
-    work = scratch / "programs"
-    work.mkdir()
-    write_container_images(work, tree / "images.tar")
+    if programs:
+        work = scratch / "programs"
+        work.mkdir()
+        write_container_images(work, tree / "images.tar")
     disk = scratch / "files.iso"
     done = processes.run(
         ["genisoimage", "-quiet", "-rational-rock", "-joliet", "-volid", LABEL, "-output",

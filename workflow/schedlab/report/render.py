@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import compress
 from pathlib import Path
 from typing import Any
@@ -135,7 +136,7 @@ def _content(
             differences,
             again,
             arising,
-            (facts["absent"], left_out),
+            (facts["absent"], left_out, experiment.left_out),
             [*rounds.sentences(ended), *blocks_section.sentences(blocks)],
         ),
         "blocks": blocks,
@@ -179,6 +180,9 @@ def _content(
             for origin in sources[1:]
         ],
         "left_out": [{"name": name, "why": why} for name, why in sorted(left_out.items())],
+        "without_cells": [
+            {"name": name, "why": why} for name, why in sorted(experiment.left_out.items())
+        ],
     }
 
 
@@ -196,7 +200,7 @@ def _sentences(
     differences: dict[str, Any],
     again: dict[str, Any],
     arising: list[dict[str, Any]],
-    missing: tuple[list[str], dict[str, str]],
+    missing: tuple[list[str], Mapping[str, str], Mapping[str, str]],
     others: list[verdicts.Sentence],
 ) -> list[dict[str, Any]]:
     """The first screen: reasons to doubt the rest, then who is ahead, then the rest as it comes."""
@@ -206,9 +210,9 @@ def _sentences(
     else:
         told = verdicts.of_estimates(results, sorted({str(name) for name in trials["scheduler"]}))
     told += others
-    absent, left_out = missing
+    absent, left_out, variants = missing
     told += verdicts.of_noise(again)
-    told += verdicts.of_missing(results, absent, sorted(left_out), MINIMUM)
+    told += verdicts.of_missing(results, absent, (sorted(left_out), sorted(variants)), MINIMUM)
     order = ("alarm", "ahead")
     told.sort(key=lambda s: order.index(s.kind) if s.kind in order else len(order))
     return [

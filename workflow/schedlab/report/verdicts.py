@@ -174,7 +174,7 @@ def _estimate(value: Row, unit: str) -> str:
 def of_missing(
     results: Row,
     absent: Sequence[str],
-    left_out: Sequence[str],
+    left_out: tuple[Sequence[str], Sequence[str]],
     least: int,
 ) -> list[Sentence]:
     """Sentences on what the report does not have.
@@ -185,8 +185,8 @@ def of_missing(
         As of `of_estimates`.
     absent : sequence of str
         Trials of the experiment that are not in the tables.
-    left_out : sequence of str
-        Names of imports that cannot be read.
+    left_out : tuple of sequence of str
+        Names of imports that cannot be read, and of variants that could not run.
     least : int
         Fewest trials for an interval.
     """
@@ -203,10 +203,13 @@ def of_missing(
         if rows:
             named = [Piece(f"{row['workload']} on {row['cluster']}", row["anchor"]) for row in rows]
             found.append(Sentence("missing", [Piece(text), *_joined(named), Piece(".")]))
-    if left_out:
-        names = Piece(", ".join(left_out), "left-out")
-        pieces = [Piece("Imports left out because they cannot be read: "), names]
-        found.append(Sentence("missing", [*pieces, Piece(".")]))
+    for names, anchor, text in (
+        (left_out[0], "left-out", "Imports left out because they cannot be read: "),
+        (left_out[1], "without-cells", "Variants left out because they could not run: "),
+    ):
+        if names:
+            pieces = [Piece(text), Piece(", ".join(names), anchor)]
+            found.append(Sentence("missing", [*pieces, Piece(".")]))
     return found
 
 

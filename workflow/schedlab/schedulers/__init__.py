@@ -4,6 +4,8 @@ from schedlab.schedulers.base import Exporter, Scheduler, Submission
 from schedlab.schedulers.register import (
     check_programs,
     get_scheduler,
+    has_programs,
+    image_installation,
     image_programs,
     image_roles,
     package_folder,
@@ -17,6 +19,8 @@ __all__ = [
     "Submission",
     "check_programs",
     "get_scheduler",
+    "has_programs",
+    "image_installation",
     "image_programs",
     "image_roles",
     "package_folder",

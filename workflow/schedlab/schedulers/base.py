@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from schedlab.errors import SchedlabError
+from schedlab.schedulers.installation import Installation, installation_problems
 from schedlab.schedulers.programs import ProgramGroup
 from schedlab.schedulers.settings import Setting, merged, problems
 from schedlab.workloads.registry import Problem
@@ -146,6 +147,9 @@ class Scheduler(ABC):
     """Image that the clusters' machines start from; schedulers may share one."""
     programs: ClassVar[tuple[ProgramGroup, ...]] = ()
     """Programs built for the image (`schedlab.toolchain.guest_binaries`)."""
+    installation: ClassVar[Installation | None] = None
+    """Software that settings of the experiment give for the image; `installation.SETTINGS` are then
+    among the native settings."""
     gang: ClassVar[bool] = True
     """Whether a rank of a job starts only when all ranks of the job have a node."""
     payload: ClassVar[bool] = True
@@ -361,7 +365,22 @@ class Scheduler(ABC):
 
     def settings_problems(self, overrides: Mapping[str, str]) -> list[Problem]:
         """What is wrong with an experiment's overrides."""
-        return list(problems(self.native_settings, overrides, others=self.other_settings))
+        found = list(problems(self.native_settings, overrides, others=self.other_settings))
+        if self.installation and not found:
+            found += installation_problems(self.installation, overrides)
+        return found
+
+    def unavailable(self) -> str | None:
+        """Why clusters cannot have this scheduler with the settings in force, and what remedies it.
+
+        None where they can. Otherwise the experiment is run without its cells, which are named.
+        """
+        if self.installation is None or self.in_force.get("prefix"):
+            return None
+        return (
+            f"no installation of {self.installation.name} is given; remedy: set"
+            f" settings.{self.name}.prefix to its folder or archive"
+        )
 
     def check_programs(self, versions: Mapping[str, str]) -> None:
         """Refuse programs in the image whose versions do not go together; accept all by default.

@@ -17,6 +17,7 @@ from typing import TypeVar
 import schedlab.schedulers as package
 from schedlab.errors import SchedlabError
 from schedlab.schedulers.base import Scheduler
+from schedlab.schedulers.installation import Installation
 from schedlab.schedulers.programs import ProgramGroup
 
 FURTHER = "SCHEDLAB_SCHEDULERS"
@@ -119,6 +120,17 @@ def image_programs(image: str) -> list[ProgramGroup]:
     """Programs built for an image, for all the schedulers that share it, sorted by name."""
     groups = {group.name: group for adapter in _sharing(image) for group in adapter.programs}
     return [groups[name] for name in sorted(groups)]
+
+
+def image_installation(image: str) -> Installation | None:
+    """Software that settings give for an image; schedulers that share the image share it."""
+    found = [one.installation for one in _sharing(image) if one.installation]
+    return found[0] if found else None
+
+
+def has_programs(image: str) -> bool:
+    """Whether an image carries programs beside packages: built ones, or an installation."""
+    return bool(image_programs(image)) or image_installation(image) is not None
 
 
 def check_programs(image: str, versions: dict[str, str]) -> None:

@@ -89,6 +89,11 @@ EXEMPT = (
         frozenset({"image"}),
     ),
     Exemption(
+        "toolchain.installation",
+        "packs what a user gives, whose digest is in the programs' record, an input",
+        frozenset({"image"}),
+    ),
+    Exemption(
         "testbed.supervisor",
         "makes the folder that a stage works in, and removes it",
         PREPARATION,
@@ -99,9 +104,12 @@ EXEMPT = (
         Exemption(
             f"schedulers.{name}", _NAMED, STAGES - {"configure", "trial", "decision", "tables"}
         )
-        for name in ("programs", "register", "settings")
+        for name in ("installation", "programs", "register", "settings")
     ),
-    Exemption("ranges", "reads lists of hosts in a trial's records", frozenset({"configure"})),
+    *(
+        Exemption(name, "reads lists of hosts in a trial's records", frozenset({"configure"}))
+        for name in ("ranges", "schedulers.hosts")
+    ),
     Exemption("schedulers", _ONLY_TYPES, frozenset({"trace"})),
     Exemption("workloads", _ONLY_TYPES, PREPARATION | {"provision"}),
     Exemption("workloads.*", _ONLY_TYPES, PREPARATION | {"provision"}),

@@ -92,7 +92,8 @@ def subject(experiment: Any, stage: str, names: Mapping[str, str]) -> Subject:
 
 def modules(about: Subject) -> frozenset[str]:
     """Modules that shape the results of a job."""
-    unused = FILES_DISK if about.stage == "image" and not _programs(about.image) else frozenset()
+    own_files = about.stage == "image" and _schedulers().has_programs(about.image)
+    unused = frozenset() if own_files or about.stage != "image" else FILES_DISK
     return closure(
         [ENTRIES[about.stage], *plug_ins(about)],
         lambda module: module in unused or is_exempt(about.stage, module),
@@ -136,7 +137,9 @@ def _beside_python(about: Subject, used: frozenset[str]) -> set[Path]:
     if stage == "base":
         return set(stated_files(_schedulers().image_roles(about.image)))
     if stage == "programs":
-        return {path for folder in _programs(about.image) for path in _all(folder)}
+        installation = _schedulers().image_installation(about.image)
+        given = {installation.source} if installation else set()
+        return given | {path for folder in _programs(about.image) for path in _all(folder)}
     if stage == "image":
         return _image_files(about.image, used)
     if stage == "provision":

@@ -24,10 +24,11 @@ from schedlab.schedulers import image_roles
 from schedlab.sources import stage_files
 from schedlab.sources.ansible import stated_files
 from schedlab.stages.context import Context
-from schedlab.stages.programs import guest_programs
+from schedlab.stages.programs import guest_installation, guest_programs
 from schedlab.testbed.supervisor import INSIDE, SCRATCH, interruptible, scratch_folder
 from schedlab.toolchain import Cache, Toolchain
 from schedlab.toolchain.guest_binaries import GuestBinaries
+from schedlab.toolchain.installation import Packed
 
 
 def build_image(context: Context, image: str) -> None:
@@ -36,13 +37,14 @@ def build_image(context: Context, image: str) -> None:
     verify_outputs(base / RECORD)
     base_record = load_record(base / RECORD)
     programs, roles = guest_programs(image), image_roles(image)
+    given = guest_installation(context, image)
     code = stage_files("image", image=image)
     parents = {
         "base": base / RECORD,
         "accelerator": context.results / ACCELERATOR,
         "toolchain": context.toolchain,
     }
-    if programs:
+    if programs or given:
         parents["programs"] = context.results / image_record(image, "programs")
     record = RecordWriter(
         "image",
@@ -62,6 +64,7 @@ def build_image(context: Context, image: str) -> None:
         "programs": {
             name: sha for group in programs.values() for name, sha in group.sha256.items()
         },
+        **({"installation": given.sha256} if given else {}),
     }
 
     def build(target: Path) -> None:
@@ -75,7 +78,7 @@ def build_image(context: Context, image: str) -> None:
                 environment=toolchain.environment(),
                 accelerator=accelerator,
                 scratch=scratch,
-                files=files_disk(roles, programs, scratch) if programs else None,
+                files=files_disk(roles, programs, given, scratch) if programs or given else None,
             )
 
     cache = Cache.default()
@@ -93,12 +96,18 @@ def build_image(context: Context, image: str) -> None:
     )
 
 
-def files_disk(roles: Sequence[str], programs: Mapping[str, GuestBinaries], scratch: Path) -> Path:
+def files_disk(
+    roles: Sequence[str],
+    programs: Mapping[str, GuestBinaries],
+    given: Packed | None,
+    scratch: Path,
+) -> Path:
     """Make the disk with programs and the roles' ``files/disk``, which role common installs."""
     return make_files_disk(
         [group.path(name) for group in programs.values() for name in group.programs],
         {name: group.files.values() for name, group in programs.items()},
         [path for role in roles if (path := ROLES / role / "files/disk").is_dir()],
+        [given.archive] if given else [],
         scratch,
     )
 

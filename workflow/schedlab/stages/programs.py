@@ -1,13 +1,15 @@
-"""Programs of an image that no distribution's package has. They are built on the host."""
+"""Programs of an image that no distribution's package has: built on the host, or given."""
 
 from __future__ import annotations
 
+from schedlab import design
 from schedlab.paths import CHECKOUT, image_record
 from schedlab.results.records import RecordWriter
-from schedlab.schedulers import check_programs, image_programs
+from schedlab.schedulers import check_programs, image_installation, image_programs
 from schedlab.sources import stage_files
 from schedlab.stages.context import Context
 from schedlab.toolchain.guest_binaries import GuestBinaries, prepare_guest_binaries
+from schedlab.toolchain.installation import Packed, prepare_installation
 
 
 def guest_programs(image: str) -> dict[str, GuestBinaries]:
@@ -24,8 +26,23 @@ def guest_programs(image: str) -> dict[str, GuestBinaries]:
     return found
 
 
+def guest_installation(context: Context, image: str) -> Packed | None:
+    """Installation that the experiment's settings give for an image, packed; None without one.
+
+    Raises
+    ------
+    SchedlabError
+        When it is not what the settings say, or lacks what it must have.
+    """
+    installation = image_installation(image)
+    if installation is None:
+        return None
+    settings = design.installation_settings(context.experiment, image)
+    return prepare_installation(installation, settings)
+
+
 def build_programs(context: Context, image: str) -> None:
-    """Build an image's programs and write their record."""
+    """Build or pack an image's programs and write their record."""
     record = RecordWriter(
         "programs",
         f"{image}/programs",
@@ -33,9 +50,12 @@ def build_programs(context: Context, image: str) -> None:
         context.results,
         inputs=stage_files("programs", image=image),
     )
-    found = guest_programs(image)
+    found, given = guest_programs(image), guest_installation(context, image)
+    digests = {name: sha for group in found.values() for name, sha in group.sha256.items()}
+    if given:
+        digests |= {given.archive.name: given.sha256, f"{given.name} as given": given.given}
     record.write(
         context.results / image_record(image, "programs"),
-        realised={"sha256": {n: s for group in found.values() for n, s in group.sha256.items()}},
+        realised={"sha256": digests},
         tools={name: group.version for name, group in found.items()},
     )

@@ -1,4 +1,4 @@
-"""Parsers of what Slurm writes: slurmctld's log, scontrol, sdiag, host lists.
+"""Parsers of what Slurm writes: slurmctld's log, scontrol, sdiag.
 
 Formats as of Slurm 24.11; the log's are in its sources under src/slurmctld (proc_req.c, job_mgr.c,
 job_scheduler.c) and src/plugins/sched/backfill.
@@ -11,9 +11,8 @@ import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 
-from schedlab.errors import SchedlabError
-from schedlab.ranges import parse_ranges
 from schedlab.schedulers.base import COMPLETED, FAILED, UNFINISHED
+from schedlab.schedulers.hosts import hosts_of
 from schedlab.schedulers.rows import NativeJob
 
 # The guests' time zone is UTC (role common), and so are the log's time stamps.
@@ -55,9 +54,6 @@ _SOURCES = {
 }
 
 _CAUSES = {"OOM failure": "OUT_OF_MEMORY", "cancelled by node failure": "NODE_FAIL"}
-MOST_NODES = 10_000
-"""Most names in a host list: far more than the nodes of a cluster (`nodes` of the experiment)."""
-_LONGEST_NAME = 255  # of a host
 _PASSING = {
     "RUNNING", "SUSPENDED", "COMPLETING", "CONFIGURING", "STAGE_OUT", "STOPPED", "SIGNALING",
     "RESIZING",
@@ -72,65 +68,6 @@ def clock_ns(stamp: str) -> int:
     """Nanoseconds since 1970 of a log's time stamp (UTC, 1 ms), without rounding."""
     since = datetime.fromisoformat(stamp).replace(tzinfo=UTC) - _EPOCH
     return since // timedelta(microseconds=1) * 1000
-
-
-def expand_host_list(text: str) -> list[str]:
-    """Names in a Slurm host list.
-
-    Parameters
-    ----------
-    text : str
-        For example ``compute[1-3,7],head`` or ``n[08-10]``; ``(null)`` and the like are empty.
-
-    Returns
-    -------
-    list of str
-        In the order of the list; those of a bracket in ascending order, as Slurm writes them.
-
-    Raises
-    ------
-    SchedlabError
-        When `text` is no host list, or has more than `MOST_NODES` names: a record of a stranger
-        must not fill the memory.
-    """
-    if not text or text.startswith("("):
-        return []
-    try:
-        return _expanded(text)
-    except ValueError as error:
-        shown = text if len(text) <= 80 else f"{text[:80]}..."
-        raise SchedlabError(
-            f"Slurm's records hold {shown!r}, which is no host list: {error}",
-            remedy="the records were damaged or changed: run the trial again,"
-            " or get the bundle again from whom you have it",
-        ) from error
-
-
-def _expanded(text: str) -> list[str]:
-    names: list[str] = []
-    begun = [""]  # what stands so far of the names of one part
-    for number, piece in enumerate(re.split(r"\[([^\[\]]*)\]", text)):
-        if number % 2:
-            room = max(0, MOST_NODES - len(names)) // len(begun)
-            ends = parse_ranges(piece, room)
-            begun = [start + end for start in begun for end in ends]
-            continue
-        if "[" in piece or "]" in piece:
-            raise ValueError("a bracket is not closed or not opened")
-        first, *others = piece.split(",")
-        # Before it is copied to each name.
-        if len(begun[0]) + len(first) > _LONGEST_NAME:
-            raise ValueError(f"a name is longer than {_LONGEST_NAME} characters")
-        begun = [start + first for start in begun]
-        for other in others:
-            names += begun
-            begun = [other]
-    names += begun
-    if len(names) > MOST_NODES:
-        raise ValueError(f"it has more than {MOST_NODES} names")
-    if not all(names):
-        raise ValueError("a name is empty")
-    return names
 
 
 def jobs(log: str, scontrol: str) -> dict[str, NativeJob]:
@@ -189,20 +126,12 @@ def _answered(job: NativeJob, fields: Mapping[str, str]) -> None:
         if code:
             job.exit_code = 128 + int(code[2]) if int(code[2]) else int(code[1])
     # A job that was never allocated has a request in these fields, and no nodes.
-    nodes = _hosts(fields.get("NodeList", ""))
+    nodes = hosts_of(fields.get("NodeList", ""))
     if nodes:
         job.placement = nodes
         job.nodes = len(nodes)
         if re.fullmatch(r"[0-9]{1,9}", fields.get("NumCPUs", "")):
             job.cpus = int(fields["NumCPUs"])
-
-
-def _hosts(text: str) -> list[str]:
-    """Names in a host list; none of one that cannot be read, as where it names too many."""
-    try:
-        return expand_host_list(text)
-    except (SchedlabError, ValueError):
-        return []
 
 
 def _apply(job: NativeJob, event: str, match: re.Match[str], now: int) -> None:
@@ -211,7 +140,7 @@ def _apply(job: NativeJob, event: str, match: re.Match[str], now: int) -> None:
         job.accepted, job.accepted_source = now, _SOURCES[event]
     elif event in ("main", "backfill"):
         job.allocated, job.allocated_source = now, _SOURCES[event]
-        job.placement = _hosts(match[3])
+        job.placement = hosts_of(match[3])
         job.nodes = len(job.placement) or None
         # A job that runs again has not ended yet.
         job.completed = job.completed_source = None

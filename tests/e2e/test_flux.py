@@ -1,0 +1,106 @@
+"""Flux on real machines: the trace, the jobs that ran, a killed broker, the report.
+
+It runs where SCHEDLAB_FLUX_PREFIX names an installation of Flux, a folder or an archive of one.
+`make test-all` also runs Fluxion, which the installation must then have, and Slurm beside it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+import yaml
+from campaign import ROOT, Campaign, guests, not_as_asked, shapes
+
+from schedlab.results.records import file_digest, load_record
+from schedlab.schedulers.equivalence import differences
+
+ALL = os.environ.get("SCHEDLAB_TEST_ALL") == "1"
+PREFIX = os.environ.get("SCHEDLAB_FLUX_PREFIX", "")
+EXPERIMENT = ROOT / "config/tests/flux.yaml"
+VARIANTS = ("flux", "easy") if ALL else ("flux",)
+
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.skipif(os.geteuid() != 0, reason="needs root: network and mount namespaces"),
+    pytest.mark.skipif(
+        not PREFIX, reason="SCHEDLAB_FLUX_PREFIX names no installation of Flux (folder or archive)"
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def campaign(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Campaign]:
+    """One complete run."""
+    root = tmp_path_factory.mktemp("e2e")
+    content = yaml.safe_load(EXPERIMENT.read_text())
+    content["settings"] = {"flux": {"prefix": PREFIX}}
+    if Path(PREFIX).is_file():
+        content["settings"]["flux"]["sha256"] = file_digest(Path(PREFIX))
+    if not ALL:
+        content["schedulers"] = list(VARIANTS)
+    experiment = root / EXPERIMENT.name
+    experiment.write_text(yaml.safe_dump(content))
+    made = Campaign(str(experiment), root / "results")
+    made.run()
+    yield made
+    shutil.rmtree(made.results, ignore_errors=True)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_every_job_ran_and_its_instants_are_the_event_logs(
+    campaign: Campaign, variant: str
+) -> None:
+    trials = pq.read_table(campaign.results / "tables/trials.parquet").to_pandas()
+    row = trials.set_index("scheduler").loc[variant]
+    assert row["valid"], row["reasons"]
+    jobs = pq.read_table(campaign.results / "tables/jobs.parquet").to_pandas()
+    jobs = jobs[jobs["scheduler"] == variant]
+    assert set(jobs["state"]) == {"COMPLETED"}
+    for name in ("accepted", "allocated", "completed"):
+        assert jobs[f"{name}_source"].str.startswith("eventlogs.jsonl").all(), name
+    samples = pq.read_table(campaign.results / "tables/samples.parquet").to_pandas()
+    seen = samples[samples["trial"] == row["trial"]]
+    assert "schedlab_flux_jobs" in set(seen["metric"])
+    assert all(name in seen["labels"].str.cat() for name in ("broker", "schedlab-flux"))
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_what_ran_is_what_the_trace_asked_for(campaign: Campaign, variant: str) -> None:
+    trace, translated, ran = shapes(campaign.trial(f"{variant}-n1", "poisson"))
+    assert len({(job.cpus, job.arrival) for job in trace}) == len(trace) > 2
+    assert differences(trace, translated) == []
+    assert not_as_asked(trace, ran) == []
+
+
+@pytest.mark.skipif(not ALL, reason="Flux runs alone: make test-all compares it with Slurm")
+def test_all_schedulers_got_the_same_trace(campaign: Campaign) -> None:
+    names = ("slurm", *VARIANTS)
+    texts = {(campaign.trial(f"{n}-n1", "poisson") / "trace.json").read_bytes() for n in names}
+    assert len(texts) == 1
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_the_certificate_is_in_no_record_and_in_no_image(campaign: Campaign, variant: str) -> None:
+    configured = campaign.results / f"clusters/{variant}-n1/configured"
+    record = load_record(configured / "record.json")
+    assert set(record["realised"]["configuration"]) == {"schedlab.toml"}
+    for path in (configured / "record.json", *(campaign.results / "logs").rglob("*.log")):
+        assert "secret-key" not in path.read_text(errors="replace"), path
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_the_report_says_what_bounds_the_scheduler(campaign: Campaign, variant: str) -> None:
+    report = (campaign.results / "report.html").read_text()
+    own = {"flux": "sched-simple", "easy": "a reservation for the first job that waits"}
+    for words in (own[variant], "by the Python API", "flux-core"):
+        assert words in report, words
+
+
+def test_the_run_leaves_nothing(campaign: Campaign) -> None:
+    assert guests() == []
+    assert list((campaign.results / "scratch").iterdir()) == []

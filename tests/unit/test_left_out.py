@@ -1,0 +1,96 @@
+"""Variants whose scheduler this machine cannot have: named, and without cells."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from schedlab import design
+from schedlab.config import Experiment, HostFacts, read_experiment, write_experiment
+from schedlab.design import load_experiment
+from schedlab.errors import SchedlabError
+from schedlab.privacy.identity import identity
+
+HOST = HostFacts(cores=8, memory_mib=16384, numa_nodes=frozenset({0}), hugepages_mib=0)
+
+
+def load(folder: Path, **keys: Any) -> Experiment:
+    path = folder / "experiments.yaml"
+    workloads = [{"name": "burst", "kind": "burst", "jobs": 3}]
+    path.write_text(yaml.safe_dump({"workloads": workloads, "nodes": [1], **keys}))
+    return load_experiment(path, HOST, folder)
+
+
+@pytest.fixture
+def prefix(tmp_path: Path) -> str:
+    (tmp_path / "site/bin").mkdir(parents=True)
+    (tmp_path / "site/bin/flux").write_text("")
+    return str(tmp_path / "site")
+
+
+def own(name: str, **settings: str) -> dict[str, Any]:
+    return {"name": name, "scheduler": "flux", "settings": settings}
+
+
+def test_it_is_named_with_the_reason_and_the_remedy(tmp_path: Path) -> None:
+    experiment = load(tmp_path, schedulers=["flux", "slurm"], aa=True)
+    (why,) = experiment.left_out.values()
+    assert "no installation of flux is given; remedy: set settings.flux.prefix" in why
+    assert [cluster.id for cluster in experiment.clusters()] == ["slurm-n1", "slurm-again-n1"]
+    assert {key.cluster for key in experiment.trials()} == {"slurm-n1", "slurm-again-n1"}
+    assert design.images(experiment) == ["slurm"]
+
+
+def test_one_variant_may_have_what_another_lacks(tmp_path: Path, prefix: str) -> None:
+    experiment = load(tmp_path, schedulers=["slurm", "flux", own("mine", prefix=prefix)])
+    assert set(experiment.left_out) == {"flux"}
+    assert [cluster.id for cluster in experiment.clusters()] == ["slurm-n1", "mine-n1"]
+
+
+def test_the_copy_beside_the_results_tells_it_and_can_be_run(tmp_path: Path, prefix: str) -> None:
+    experiment = load(tmp_path, schedulers=["slurm", "flux"])
+    kept = tmp_path / "kept.yaml"
+    write_experiment(experiment, kept)
+    assert read_experiment(kept).left_out == experiment.left_out
+    assert [one.name for one in read_experiment(kept).variants()] == ["slurm"]
+    content = yaml.safe_load(kept.read_text()) | {"settings": {"flux": {"prefix": prefix}}}
+    kept.write_text(yaml.safe_dump(content))
+    again = load_experiment(kept, HOST, tmp_path)
+    assert (again.left_out, len(again.clusters())) == ({}, 2)
+
+
+def test_an_experiment_of_nothing_else_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SchedlabError, match="no variant can run: flux: no installation") as caught:
+        load(tmp_path, schedulers=["flux"])
+    assert "settings.flux.prefix" in str(caught.value.remedy)
+
+
+def test_an_image_is_named_by_what_is_installed_in_it(tmp_path: Path, prefix: str) -> None:
+    general = {"flux": {"prefix": prefix}}
+    experiment = load(tmp_path, schedulers=["flux", own("easy", scheduler="fluxion")],
+                      settings=general)  # fmt: skip
+    assert design.images(experiment) == ["flux"]
+    other = own("other", prefix=f"{prefix}/bin/..")
+    experiment = load(tmp_path, schedulers=["flux", other], settings=general)
+    first, second = design.images(experiment)
+    assert (first, second.partition("-")[0]) == ("flux", "flux") and second != first
+    assert design.installation_settings(experiment, second)["prefix"] == f"{prefix}/bin/.."
+
+
+def test_the_copy_beside_the_results_has_the_same_images(
+    tmp_path: Path, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Although it does not tell where on this machine an installation is."""
+    monkeypatch.setenv("SCHEDLAB_CACHE", str(tmp_path))
+    identity.cache_clear()
+    try:
+        experiment = load(tmp_path, schedulers=["slurm", own("mine", prefix=prefix)])
+        write_experiment(experiment, tmp_path / "kept.yaml")
+        assert prefix not in (tmp_path / "kept.yaml").read_text()
+        kept = read_experiment(tmp_path / "kept.yaml")
+        assert design.images(kept) == design.images(experiment)
+    finally:
+        identity.cache_clear()

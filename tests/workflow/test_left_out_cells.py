@@ -1,0 +1,99 @@
+"""A scheduler that settings must give, and do not: the rest of the experiment is planned."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from conftest import MiniWorkflow
+
+pytestmark = pytest.mark.workflow
+
+WORDS = "flux is left out: no installation of flux is given; remedy: set settings.flux.prefix"
+
+
+def schedulers(workflow: MiniWorkflow, *entries: str, settings: str = "") -> None:
+    added = f"seed: 1\nschedulers: [{', '.join(entries)}]\n"
+    added += f"settings: {{flux: {{{settings}}}}}\n" if settings else ""
+    workflow.edit(workflow.config, "seed: 1\n", added)
+
+
+def about(planned: list[str], word: str) -> list[str]:
+    return sorted(message for message in planned if word in message)
+
+
+@pytest.fixture
+def prefix(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the plan looks at of an installation."""
+    folder = tmp_path_factory.mktemp("site")
+    (folder / "bin").mkdir()
+    (folder / "bin/flux").write_text("#!/bin/sh\n")
+    return folder
+
+
+def test_its_cells_are_left_out_by_name_and_the_rest_runs(mini: MiniWorkflow) -> None:
+    plain = mini.planned()
+    schedulers(mini, "slurm", "flux")
+    assert mini.planned() == plain
+    done = mini.snakemake()
+    assert WORDS in " ".join((done.stdout + done.stderr).split())
+    assert (mini.root / "results/report.html").exists()
+    assert not list((mini.root / "results/clusters").glob("flux*"))
+
+
+def test_with_nothing_else_the_experiment_is_refused(mini: MiniWorkflow) -> None:
+    schedulers(mini, "flux")
+    done = mini.snakemake("--dry-run", check=False)
+    told = done.stdout + done.stderr
+    assert done.returncode != 0
+    assert "no variant can run: flux: no installation of flux is given" in told
+    assert "Traceback" not in told
+
+
+def test_an_installation_brings_its_cells(mini: MiniWorkflow, prefix: Path) -> None:
+    schedulers(mini, "slurm", "flux", settings=f"prefix: {prefix}")
+    planned = mini.planned()
+    assert "Building programs for the image flux" in planned
+    assert "Building the image for flux" in planned
+    assert about(planned, "Configuring flux") == ["Configuring flux-n1", "Configuring flux-n2"]
+    assert len(about(planned, "Trial flux-n")) == len(about(planned, "Trial slurm-n")) == 8
+
+
+def test_variants_of_one_installation_share_image_and_machines(
+    mini: MiniWorkflow, prefix: Path
+) -> None:
+    easy = "{name: easy, scheduler: flux, settings: {scheduler: fluxion, policy: easy}}"
+    schedulers(mini, "flux", easy, settings=f"prefix: {prefix}")
+    planned = mini.planned()
+    assert about(planned, "Building the image") == ["Building the image for flux"]
+    assert len(about(planned, "Provisioning")) == 2
+    assert len(about(planned, "Configuring")) == 4
+
+
+def test_another_installation_is_another_image(mini: MiniWorkflow, prefix: Path) -> None:
+    own = f"{{name: own, scheduler: flux, settings: {{prefix: {prefix}}}}}"
+    schedulers(mini, "flux", own, settings=f"prefix: {prefix / 'bin/..'}")
+    found = about(mini.planned(), "Building the image")
+    assert len(found) == 2 and "Building the image for flux" in found
+
+
+def test_other_contents_of_the_installation_make_its_image_stale(
+    mini: MiniWorkflow, prefix: Path
+) -> None:
+    schedulers(mini, "slurm", "flux", settings=f"prefix: {prefix}")
+    mini.run()
+    assert mini.planned() == []
+    (prefix / "bin/flux").write_text("#!/bin/sh\n# newer\n")
+    planned = mini.planned()
+    assert "Building programs for the image flux" in planned
+    assert about(planned, "slurm") == []
+
+
+def test_what_is_no_installation_is_refused_before_anything_starts(
+    mini: MiniWorkflow, prefix: Path
+) -> None:
+    schedulers(mini, "slurm", "flux", settings=f"prefix: {prefix / 'no'}")
+    done = mini.snakemake("--dry-run", check=False)
+    assert done.returncode != 0
+    assert "settings.flux.prefix" in done.stdout + done.stderr
+    assert "no such folder or archive" in done.stdout + done.stderr

@@ -1,0 +1,5 @@
+"""Flux."""
+
+from schedlab.schedulers.flux.adapter import Flux
+
+__all__ = ["Flux"]

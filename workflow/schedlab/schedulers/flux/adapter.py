@@ -1,0 +1,230 @@
+"""Flux: submission by its API through one process, instants from each job's event log.
+
+Clusters run one instance over head and compute nodes, booted from configuration. The head runs no
+jobs. Its instants are precise to 1 us and are kept by Flux itself for every job.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+from schedlab.schedulers.base import Exporter, Request, Scheduler, Submission
+from schedlab.schedulers.flux import jobspec, parity, records
+from schedlab.schedulers.flux.given import INSTALLATION
+from schedlab.schedulers.installation import SETTINGS, Installation
+from schedlab.schedulers.register import register
+from schedlab.schedulers.rows import assemble, driver_rows, text_of
+from schedlab.schedulers.settings import Setting
+from schedlab.workloads.registry import Problem
+from schedlab.workloads.trace import Job, Trace
+
+JOURNAL = "/var/log/schedlab-flux/journal.jsonl"
+CONFIGURATION = "/etc/flux/schedlab.toml"
+METRICS_PORT = 9102
+SIMPLE, FLUXION = "simple", "fluxion"
+DEFAULT = "default"
+
+_CLIENT = "/usr/local/lib/schedlab/schedlab_flux.py"
+_URI = "FLUX_URI=local:///run/flux/local"
+_USER = "bench"
+"""Owner of the instance, and the driver's user: only its jobs may run without Flux's IMP."""
+
+_HEAD = ("broker", "sched-simple", "job-validator")
+
+
+def _ask(what: str) -> list[str]:
+    """Command, run as root, that asks the instance as its owner."""
+    return ["runuser", "--user", _USER, "--", "env", _URI, "flux", "python", _CLIENT, what]
+
+
+@register
+class Flux(Scheduler):
+    """Flux 0.85 or newer, with its own scheduler or Fluxion."""
+
+    name: ClassVar[str] = "flux"
+    image: ClassVar[str] = "flux"
+    roles: ClassVar[tuple[str, ...]] = ("common", "monitoring", "flux")
+    installation: ClassVar[Installation | None] = INSTALLATION
+    client: ClassVar[tuple[str, ...]] = ("schedlab-flux",)
+    cost_port: ClassVar[int] = 9101
+    native_settings: ClassVar[Mapping[str, Setting]] = {
+        **SETTINGS,
+        "scheduler": Setting(
+            SIMPLE,
+            "what decides which job runs where: simple, sched-simple of flux-core; fluxion, of"
+            " flux-sched, which the installation must have",
+            f"{SIMPLE}|{FLUXION}",
+            f"{SIMPLE} or {FLUXION}",
+        ),
+        "policy": Setting(
+            "fcfs",
+            "order of the queue; sched-simple has fcfs alone",
+            "fcfs|easy|conservative|hybrid",
+            "one of fcfs, easy, conservative, hybrid",
+        ),
+        "queueDepth": Setting(
+            DEFAULT,
+            "pending jobs that the scheduler looks at: by default 8 with sched-simple, 32 with"
+            " Fluxion",
+            rf"{DEFAULT}|[1-9]\d{{0,6}}",
+            f"{DEFAULT} or a positive whole number",
+        ),
+        "matchPolicy": Setting(
+            "first",
+            "Fluxion's choice of resources",
+            "first|low|high|lonode|hinode",
+            "one of first, low, high, lonode, hinode",
+        ),
+        "matchFormat": Setting(
+            "rv1_nosched",
+            "form of Fluxion's resource sets; rv1 carries the scheduler's own part too",
+            "rv1_nosched|rv1_shorthand|rv1",
+            "one of rv1_nosched, rv1_shorthand, rv1",
+        ),
+    }
+
+    def translate(self, job: Job, trace: Trace) -> Submission:
+        """One request with a jobspec and an urgency.
+
+        All are submitted by the one guest user; the neutral user stands in the jobspec.
+        """
+        request = jobspec.request(job, trace)
+        return Submission(job=job.job, arrival=job.arrival, request=request)
+
+    def read_back(self, submission: Mapping[str, Any]) -> Request:
+        """Resources and command of the jobspec."""
+        return jobspec.asked(submission)
+
+    def plan_extra(self) -> dict[str, Any]:
+        """Where the driver finds the submitter."""
+        return {"api": jobspec.SERVER}
+
+    def completion(self) -> dict[str, str]:
+        """The last event of a job, however it ended."""
+        return {"log": JOURNAL, "pattern": records.ENDED}
+
+    def collect(
+        self,
+        native: Path,
+        stamps: Sequence[Mapping[str, Any]],
+        translations: Sequence[Mapping[str, Any]],
+        submissions: Sequence[Mapping[str, Any]] | None = None,
+    ) -> list[dict[str, Any]]:
+        """Canonical rows; see `Scheduler.collect`."""
+        driver = driver_rows(native) if submissions is None else submissions
+        known = records.jobs(
+            text_of(native / "journal.jsonl"),
+            text_of(native / "eventlogs.jsonl"),
+            answered=bool(self.settings(native)),
+        )
+        return assemble(translations, driver, stamps, known)
+
+    def native_commands(self) -> dict[str, list[str]]:
+        """Event logs and resources of all jobs, and what the instance says of itself."""
+        return {"eventlogs.jsonl": _ask("records"), "facts.json": _ask("facts")}
+
+    def native_files(self) -> dict[str, str]:
+        """Record file name -> file on the head."""
+        return {"journal.jsonl": JOURNAL, **self.configuration_files()}
+
+    def configuration_files(self) -> dict[str, str]:
+        """The instance's configuration."""
+        return {"schedlab.toml": CONFIGURATION}
+
+    def exporters(self) -> list[Exporter]:
+        """node_exporter and the project's own collector on all nodes; the submitter on the head.
+
+        The submitter tells how many jobs are in each state, and the broker's statistics.
+        """
+        return [
+            *(
+                Exporter(name, role, port)
+                for name, port in (("node", 9100), ("schedlab", self.cost_port))
+                for role in ("head", "compute")
+            ),
+            Exporter("flux", "head", METRICS_PORT),
+        ]
+
+    def daemons(self) -> dict[str, list[str]]:
+        """Brokers, processes of the one on the head, the submitter, shells that start jobs.
+
+        A broker's name has its rank, but its command line begins with `broker`. Fluxion runs in the
+        broker; sched-simple and the validator of jobspecs are processes of their own.
+        """
+        return {
+            "head": [*_HEAD, "schedlab-flux"],
+            "compute": ["broker", "flux-shell"],
+        }
+
+    def cost_units(self) -> dict[str, dict[str, list[str]]]:
+        """On the head, where no job runs; on compute nodes jobs run in the broker's group.
+
+        So brokers and shells there are counted by process, which misses what a shell used after it
+        was last seen: their cost is a lower bound.
+        """
+        return {
+            "head": {"flux": list(_HEAD), "schedlab-flux": ["schedlab-flux"]},
+            "compute": {},
+        }
+
+    def settings(self, native: Path) -> dict[str, Any]:
+        """Versions, and what is in force in the scheduler."""
+        return parity.settings(records.facts(text_of(native / "facts.json")))
+
+    def parity(self, native: Path) -> dict[str, str]:
+        """Parity manifest."""
+        return parity.manifest(self.settings(native))
+
+    def counters(self, native: Path) -> dict[str, float]:
+        """What the broker's modules count since they were loaded, and mean parts of jobs' lives.
+
+        Both are over the health gate's job too.
+        """
+        statistics = records.facts(text_of(native / "facts.json"))["statistics"]
+        return records.counters(statistics) | records.phases(text_of(native / "eventlogs.jsonl"))
+
+    def health(self, nodes: int) -> list[str]:
+        """All brokers are there, jobs can be submitted, and one runs over all compute nodes."""
+        server = json.dumps(jobspec.SERVER)
+        ask = f"python3 /usr/local/lib/schedlab/schedlab_submit.py --api='{server}'"
+        return [
+            f"{_URI} flux overlay status --summary --wait=full --timeout=30s",
+            f'test "$({_URI} flux resource list --states=free --no-header --format={{nnodes}})"'
+            f" -eq {nodes}",
+            f"{ask} GET /",
+            f"{_URI} flux run --nodes={nodes} --tasks-per-node=1 --time-limit=1m /bin/true",
+        ]
+
+    def variables(self, settings: Mapping[str, str]) -> dict[str, Any]:
+        """What the instance is configured with; where it is installed from shapes the image."""
+        own = {key: text for key, text in settings.items() if key not in SETTINGS}
+        return super().variables(own)
+
+    def settings_problems(self, overrides: Mapping[str, str]) -> list[Problem]:
+        """Also what only Fluxion has."""
+        found = super().settings_problems(overrides)
+        values = self.merged_settings(overrides)
+        if found or values["scheduler"] == FLUXION:
+            return found
+        defaults = self.merged_settings({})
+        return [
+            Problem(
+                key,
+                text,
+                "sched-simple, the scheduler in force, does not have it",
+                f"add scheduler: {FLUXION}, or remove this key",
+            )
+            for key, text in overrides.items()
+            for name in ("policy", "matchPolicy", "matchFormat")
+            if key.lower() == name.lower() and text != defaults[name]
+        ]
+
+    def make_secrets(self, folder: Path, nodes: Mapping[str, str]) -> None:
+        """The role has `flux keygen` make the certificate, within the cluster."""
+
+    def secret_variables(self, folder: Path) -> dict[str, Any]:
+        """None: see `make_secrets`."""
+        return {}

@@ -1,0 +1,93 @@
+"""What was in force in a Flux instance, and its rows of the parity manifest."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from schedlab.schedulers.flux.records import within
+
+SIMPLE_DEPTH = "8"
+"""Pending jobs that sched-simple asks for by default (flux-core 0.85 to 0.88)."""
+
+
+def settings(facts: Mapping[str, Any]) -> dict[str, str]:
+    """What bounds the results, from what the instance told at the trial's end.
+
+    Parameters
+    ----------
+    facts : mapping
+        As of `records.facts`.
+
+    Returns
+    -------
+    dict
+        `flux-core`, `flux-sched` (where it is installed), `scheduler`, `queue-policy`,
+        `queue-depth`, and Fluxion's `match-policy`, `match-format`. Empty where nothing was told.
+    """
+    if not facts["versions"]:
+        return {}
+    found = {name: str(version) for name, version in sorted(facts["versions"].items())}
+    configured = facts["configuration"]
+    queue = within(facts["statistics"], "sched-fluxion-qmanager", "queues", "default")
+    if queue is None:
+        arguments = within(configured, "modules", "sched-simple", "args")
+        text = " ".join(map(str, arguments)) if isinstance(arguments, list) else ""
+        depth = re.search(r"queue-depth=(\w+)", text)
+        return found | {
+            "scheduler": "sched-simple",
+            "queue-policy": "fcfs",
+            "queue-depth": depth[1] if depth else SIMPLE_DEPTH,
+        }
+    match = within(facts["parameters"], "sched-fluxion-resource", "params")
+    return found | {
+        "scheduler": "fluxion",
+        "queue-policy": _told(queue, "policy"),
+        "queue-depth": _told(queue, "queue_depth"),
+        "match-policy": _told(match, "policy"),
+        "match-format": _told(match, "match-format"),
+    }
+
+
+def _told(value: Any, key: str) -> str:
+    found = within(value, key)
+    return "unknown" if found is None else str(found)
+
+
+def manifest(in_force: Mapping[str, str]) -> dict[str, str]:
+    """Rows of the parity manifest from `settings`."""
+    scheduler = in_force.get("scheduler", "unknown")
+    policy = in_force.get("queue-policy", "unknown")
+    depth = in_force.get("queue-depth", "unknown")
+    match = "".join(
+        f", {name}={in_force[name]}"
+        for name in ("match-policy", "match-format")
+        if name in in_force
+    )
+    version = in_force.get("flux-core" if scheduler == "sched-simple" else "flux-sched", "unknown")
+    backfill = {
+        "fcfs": "no: strictly in order of urgency and submission",
+        "easy": "yes: easy, a reservation for the first job that waits",
+        "conservative": "yes: conservative, a reservation for every job that waits",
+        "hybrid": "yes: hybrid, reservations for the first jobs that wait",
+    }
+    return {
+        "gang": "yes: a job gets all its resources at once, then a shell starts on each node",
+        "accounting": "none beside the event log that Flux keeps of every job",
+        "scheduling period": f"none: {scheduler} {version} acts on every submission and release, on"
+        f" up to {depth} pending jobs{match}",
+        "client limits": "none",
+        "submission": "by the Python API, asynchronously in one process on the head, which the"
+        " driver reaches over kept connections to its socket; each jobspec is validated",
+        "costs": "on the head by systemd unit (control group): the broker with its scheduler and"
+        " validators, and the submitter as client; on compute nodes by process, for jobs run in the"
+        " broker's unit: what a flux-shell used after it was last seen is missed",
+        "back-fill": backfill.get(policy, "unknown"),
+        "priority": "urgency 16 with the job's neutral priority added",
+        "preemption": "none",
+        "logging level": "info (log-stderr-level=6)",
+        "a job is translated to": "a jobspec with a slot on each node, whose processors its task is"
+        " bound to; its output goes nowhere; no prolog, epilog or housekeeping; no IMP, as all jobs"
+        " are the instance owner's",
+    }

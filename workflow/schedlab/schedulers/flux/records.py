@@ -1,0 +1,224 @@
+"""Parsers of what Flux leaves: event logs (RFC 18, 21), resource sets (RFC 20), the facts.
+
+Instants of a job's own events are of rank 0's clock, which is the head's. Those of its shells
+(`shell.init`, `shell.start`) are of the clock of the node that the shell ran on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from schedlab.outside.json_text import parse_json
+from schedlab.ranges import parse_ranges
+from schedlab.schedulers.base import COMPLETED, FAILED, LOST, REJECTED, UNFINISHED
+from schedlab.schedulers.hosts import MOST_NODES, hosts_of
+from schedlab.schedulers.rows import NativeJob
+
+ENDED = r'^\{"id": (\d+), "timestamp": [0-9.]+, "name": "clean"'
+"""Line of the journal's file that ends a job, however it ended."""
+
+MOST_CORES = 4096
+"""Most processors of a node in a resource set."""
+
+_LATEST = 1 << 33
+"""Largest instant (s since 1970): the year 2242."""
+
+_CAUSES = {"cancel": "CANCELLED", "timeout": "TIMEOUT", "alloc": REJECTED}
+"""States after a fatal exception, by its type; after any other type a job failed."""
+
+_Event = Mapping[str, Any]
+
+
+def sources(record: str) -> dict[str, str]:
+    """Sources of the instants, with their resolution, of a record of events."""
+    return {
+        "accepted": f"{record}: submit (1 us)",
+        "allocated": f"{record}: alloc (1 us)",
+        "completed": f"{record}: clean (1 us)",
+    }
+
+
+def objects(text: str) -> Iterator[dict[str, Any]]:
+    """Objects of a file with one a line; a line that is none, as a torn one, is left out."""
+    for line in text.split("\n"):
+        with contextlib.suppress(ValueError):
+            row = parse_json(line)
+            if isinstance(row, dict):
+                yield row
+
+
+def jobs(journal: str, logs: str, *, answered: bool = False) -> dict[str, NativeJob]:
+    """What Flux knows of every job, by native id.
+
+    Parameters
+    ----------
+    journal : str
+        The submitter's file of all events: a line each. After a restart of the broker an event
+        may stand there twice.
+    logs : str
+        Each job's own event log, as Flux kept it: a line a job. Empty where Flux did not answer.
+    answered : bool
+        Whether the instance answered when the logs were taken.
+
+    Returns
+    -------
+    dict
+        A job whose events do not end is UNFINISHED. It is LOST where the instance answered and no
+        longer knew it: a broker that was killed forgets what it had not yet written down.
+    """
+    found: dict[str, NativeJob] = {}
+    heard: dict[str, list[_Event]] = {}
+    for row in objects(journal):
+        if (number := _number(row.get("id"))) is not None:
+            heard.setdefault(number, []).append(row)
+    for number, events in heard.items():
+        resources = next((row["R"] for row in events if row.get("R")), None)
+        found[number] = _job(events, resources, sources("journal.jsonl"))
+    kept: set[str] = set()
+    for row in objects(logs):
+        number, log = _number(row.get("id")), row.get("eventlog")
+        if number is None or not isinstance(log, list):
+            continue
+        job = _job(log, row.get("R"), sources("eventlogs.jsonl"))
+        kept.add(number)
+        # A log that was read before its last events were kept says less than the journal.
+        if job.completed is not None or number not in found:
+            found[number] = job
+    for number, job in found.items():
+        if answered and job.completed is None and number not in kept:
+            job.state = LOST
+    return found
+
+
+def _number(value: Any) -> str | None:
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _job(events: Iterable[Any], resources: Any, source: Mapping[str, str]) -> NativeJob:
+    job = NativeJob(state=UNFINISHED, native_state="no event")
+    cause: str | None = None
+    lost = False
+    for event in events:
+        name, now = _name_and_instant(event)
+        if name is None:
+            continue
+        context = event.get("context")
+        context = context if isinstance(context, dict) else {}
+        if name == "submit":
+            job.accepted, job.accepted_source = now, source["accepted"]
+        elif name == "alloc":
+            job.allocated, job.allocated_source = now, source["allocated"]
+        elif name == "finish":
+            job.exit_code = _exit_code(context.get("status"))
+        elif name == "exception" and context.get("severity") == 0 and cause is None:
+            cause = str(context.get("type"))[:80]
+            # The broker that lost a node says so in words alone.
+            lost = str(context.get("note")).startswith("node failure")
+        elif name == "clean":
+            job.completed, job.completed_source = now, source["completed"]
+        # Where a job stands that has not ended.
+        job.native_state = name
+    if job.completed is not None:
+        if cause is not None:
+            job.state = "NODE_FAIL" if lost else _CAUSES.get(cause, FAILED)
+            job.native_state = f"exception: {cause}"
+        else:
+            job.state = job.native_state = COMPLETED if job.exit_code == 0 else FAILED
+    job.placement, job.cpus = placement(resources)
+    job.nodes = len(job.placement) or None
+    return job
+
+
+def _name_and_instant(event: Any) -> tuple[str | None, int]:
+    """Name and ns since 1970 of an event; no name where it is none."""
+    if not isinstance(event, dict):
+        return None, 0
+    name, seconds = event.get("name"), event.get("timestamp")
+    if not isinstance(name, str) or isinstance(seconds, bool):
+        return None, 0
+    if not isinstance(seconds, int | float) or not 0 < seconds < _LATEST:
+        return None, 0
+    # A double has 0.24 us at this size: what is beyond the microsecond is noise.
+    return name[:80], round(seconds * 1e6) * 1000
+
+
+def _exit_code(status: Any) -> int | None:
+    """Exit code from a wait status: 128 + n after signal n."""
+    if not isinstance(status, int) or isinstance(status, bool) or not 0 <= status <= 0xFFFF:
+        return None
+    return 128 + (status & 0x7F) if status & 0x7F else status >> 8
+
+
+def placement(resources: Any) -> tuple[list[str], int | None]:
+    """Nodes and processors of a resource set (R, RFC 20 version 1); none of one that is none."""
+    try:
+        execution = resources["execution"]
+        # Names in order of rank, those of the job's nodes only.
+        names = hosts_of(",".join(execution["nodelist"]))
+        cpus = 0
+        for entry in execution["R_lite"]:
+            ranks = parse_ranges(entry["rank"], MOST_NODES)
+            cpus += len(ranks) * len(parse_ranges(entry["children"]["core"], MOST_CORES))
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return [], None
+    return names, cpus if names else None
+
+
+PHASES = {
+    "eventlog": (("submit", "alloc"), ("alloc", "start"), ("start", "finish"), ("finish", "clean")),
+    "exec": (("shell.init", "shell.start"),),
+}
+"""Parts of a job's life whose two ends one clock has, by event log."""
+
+
+def phases(logs: str) -> dict[str, float]:
+    """Mean length of each part of the jobs' lives, s: `phase.<from>_to_<to>`.
+
+    A part counts for the jobs that have both of its ends; one that no job has is left out.
+    """
+    lengths: dict[str, list[float]] = {}
+    for row in objects(logs):
+        for log, parts in PHASES.items():
+            events = row.get(log)
+            named = map(_name_and_instant, events if isinstance(events, list) else [])
+            instants = {name: instant for name, instant in named if name is not None}
+            for first, last in parts:
+                if first in instants and last in instants:
+                    seconds = (instants[last] - instants[first]) / 1e9
+                    lengths.setdefault(f"phase.{first}_to_{last}", []).append(seconds)
+    return {name: sum(found) / len(found) for name, found in lengths.items()}
+
+
+def facts(text: str) -> dict[str, Any]:
+    """The facts: versions, configuration, parameters, statistics; each empty where missing."""
+    try:
+        read = parse_json(text)
+    except ValueError:
+        read = {}
+    read = read if isinstance(read, dict) else {}
+    names = ("versions", "configuration", "parameters", "statistics")
+    return {name: found if isinstance(found := read.get(name), dict) else {} for name in names}
+
+
+def within(value: Any, *keys: str) -> Any:
+    """What nested mappings have at a path of keys; None where they have nothing."""
+    for key in keys:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
+
+
+def counters(statistics: Mapping[str, Any]) -> dict[str, float]:
+    """Numbers of the broker's modules: `<module>.<names>`; names as the modules have them."""
+    return dict(_leaves(statistics, ()))
+
+
+def _leaves(value: Any, names: tuple[str, ...]) -> Iterator[tuple[str, float]]:
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            name = re.sub(r"[^A-Za-z0-9-]+", "_", str(key))[:80].strip("_").lower()
+            yield from _leaves(inner, (*names, name))
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        yield ".".join(names), float(value)
