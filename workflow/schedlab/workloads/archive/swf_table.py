@@ -1,7 +1,8 @@
 """All jobs of a trace as one array, which is read once.
 
-Blocks in which every line is sound are read fast, by pandas; other blocks line by line. A malformed
-line is noted. It becomes an error only when the replayed jobs include it.
+Blocks in which every line is sound are read fast: by numpy if all numbers are whole, else by
+pandas; other blocks line by line. A malformed line is noted. It becomes an error only when the
+replayed jobs include it.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ from schedlab.workloads.archive.swf_file import (
     parse_line,
 )
 
-_FORMAT = "1"
+_FORMAT = "2"
 """Version of the arrays in the cache; to be changed when the same trace gives another array."""
 _KEPT = 2**22
 """Smallest size of a trace, bytes, whose array is kept in the cache for the next command."""
@@ -45,9 +46,19 @@ _SMALL = 2**16
 _TOLERATED = 1000
 """A file with more malformed lines than this is refused: it is probably no trace."""
 
-(LINE, NUMBER, SUBMIT, RUNTIME, ALLOCATED, REQUESTED, REQUESTED_TIME, STATUS, USER, PRECEDING) = (
-    range(10)
-)
+(
+    LINE,
+    NUMBER,
+    SUBMIT,
+    WAIT,
+    RUNTIME,
+    ALLOCATED,
+    REQUESTED,
+    REQUESTED_TIME,
+    STATUS,
+    USER,
+    PRECEDING,
+) = range(11)
 """Columns of the array: the line in the file, and the `USED` fields in their order."""
 _COLUMN = {field: column for column, field in enumerate(USED, 1)}
 
@@ -101,7 +112,9 @@ class Table:
     def record(self, position: int) -> SwfJob:
         """Job at a position."""
         _, *values = self.rows[position].tolist()
-        job, submit, runtime, allocated, requested, requested_time, status, user, preceding = values
+        job, submit, _, runtime, allocated, requested, requested_time, status, user, preceding = (
+            values
+        )
         return SwfJob(
             number=int(job),
             submit=submit,
@@ -184,10 +197,12 @@ def _read(path: Path) -> Table:
         if len(malformed) > _TOLERATED:
             raise malformed[min(malformed)]
     rows = np.concatenate(parts)
+    parts.clear()
     # A job of unknown submission comes first, so that every slice includes it and reports it.
     submit = np.where(np.isnan(rows[:, SUBMIT]), -np.inf, rows[:, SUBMIT])
-    keys = (rows[:, LINE], rows[:, NUMBER], submit)
-    rows = rows[np.lexsort(keys)]
+    order = np.lexsort((rows[:, LINE], rows[:, NUMBER], submit))
+    if (order[1:] < order[:-1]).any():
+        rows = rows[order]
     return Table(rows, _reasons(rows), malformed)
 
 
@@ -213,49 +228,71 @@ def _reasons(rows: np.ndarray) -> np.ndarray:
 
 def _fast(line: int, block: bytes) -> np.ndarray | None:
     """Jobs of whole lines; None unless each line is one sound job."""
-    import pandas as pd
-
-    letters = np.frombuffer(block, np.uint8) > ord(" ")
-    words = int(np.count_nonzero(letters[1:] > letters[:-1])) + int(letters[0])
-    lines = block.count(b"\n") + (not block.endswith(b"\n"))
-    if words != len(FIELDS) * lines:
+    if not block.endswith(b"\n"):
+        block += b"\n"
+    lines = block.count(b"\n")
+    if not _fields_are_complete(block, lines):
         return None
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about lines with too many words, counted above
-            found = pd.read_csv(
-                BytesIO(block),
-                sep=r"\s+",
-                header=None,
-                names=list(range(len(FIELDS))),
-                # The last field shows whether a line has too few words.
-                usecols=[*USED, len(FIELDS) - 1],
-                index_col=False,
-                dtype="float64",
-                quoting=3,
-                keep_default_na=False,
-                na_values=[""],
-            ).to_numpy()
-    except (ValueError, OverflowError):
-        return None
-    if len(found) != lines or np.isnan(found[:, -1]).any():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about text that is no number, found by the count below
+        try:
+            found = np.fromstring(block, np.int64, sep=" ")  # type: ignore[call-overload]
+        except ValueError:
+            found = np.empty(0)
+    found = found.reshape(lines, -1)[:, USED] if found.size == lines * len(FIELDS) else _real(block)
+    if found is None or len(found) != lines:
         return None
     rows = np.empty((lines, 1 + len(USED)))
     rows[:, LINE] = np.arange(line, line + lines)
-    rows[:, 1:] = found[:, :-1]
+    rows[:, 1:] = found
     return rows if _sound(rows) else None
+
+
+def _fields_are_complete(block: bytes, lines: int) -> bool:
+    """Whether every line of a block has as many words as a job has fields."""
+    text = np.frombuffer(block, np.uint8)
+    letters = text > ord(" ")
+    begins = letters.copy()
+    begins[1:] &= ~letters[:-1]
+    ends = np.flatnonzero(text == ord("\n"))
+    # Of a line, modulo 256; with the sum over all lines that leaves only one possibility.
+    words = np.add.reduceat(begins.view(np.uint8), np.append(0, ends[:-1]), dtype=np.uint8)
+    return np.count_nonzero(begins) == lines * len(FIELDS) and bool((words == len(FIELDS)).all())
+
+
+def _real(block: bytes) -> np.ndarray | None:
+    """`USED` fields of whole lines with fractions; None where one is no number."""
+    import pandas as pd
+
+    try:
+        found: np.ndarray = pd.read_csv(
+            BytesIO(block),
+            sep=r"\s+",
+            header=None,
+            names=list(range(len(FIELDS))),
+            usecols=list(USED),
+            index_col=False,
+            dtype="float64",
+            quoting=3,
+            keep_default_na=False,
+            na_values=[""],
+        ).to_numpy()
+    except (ValueError, OverflowError):
+        return None
+    return found
 
 
 def _sound(rows: np.ndarray) -> bool:
     """Whether `parse_line` would accept every row."""
-    whole = rows[:, [_COLUMN[field] for field in WHOLE]]
-    amounts = rows[:, [_COLUMN[field] for field in AMOUNTS]]
+    columns = rows.T
+    whole = (columns[_COLUMN[field]] for field in WHOLE)
+    amounts = (columns[_COLUMN[field]] for field in AMOUNTS)
     return bool(
         (np.abs(rows) <= LARGEST).all()
-        and (whole == np.floor(whole)).all()
-        and ((amounts >= 0) | (amounts == -1)).all()
-        and (rows[:, SUBMIT] >= 0).all()
-        and np.isin(rows[:, STATUS], STATUSES).all()
+        and all((numbers == np.floor(numbers)).all() for numbers in whole)
+        and all(((numbers >= 0) | (numbers == -1)).all() for numbers in amounts)
+        and (columns[SUBMIT] >= 0).all()
+        and np.isin(columns[STATUS], STATUSES).all()
     )
 
 
