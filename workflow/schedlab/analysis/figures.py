@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
 from pathlib import Path
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -15,13 +13,12 @@ from schedlab.analysis.recorded import Recorded, busy, queue
 from schedlab.figures import style
 from schedlab.metrics.bounds import Floats
 from schedlab.metrics.intervals import Steps, means
-from schedlab.workloads.archive.swf_file import header_lines
+from schedlab.workloads.archive.local_time import DAY, week_seconds
 
 _BINS = 400
 """Bins over the whole time, in each of which a mean is drawn."""
 _POINTS = 400
 """Points of a distribution."""
-_DAY = 86_400
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
 
@@ -29,7 +26,7 @@ def draw_all(jobs: Recorded, trace: Path, folder: Path) -> list[Path]:
     """Draw every figure of a trace into a folder; return the files."""
     drawn = {
         "load": lambda: _load(jobs),
-        "arrivals": lambda: _arrivals(jobs, _local_time(jobs.submit, trace)),
+        "arrivals": lambda: _arrivals(jobs, week_seconds(jobs.submit, trace)),
         "distributions": lambda: _distributions(jobs),
     }
     files = []
@@ -55,7 +52,7 @@ def _load(jobs: Recorded) -> Figure:
     for place, (title, function) in enumerate(panels, 1):
         axis = figure.add_subplot(len(panels), 1, place, sharex=axis)
         level = means(function(), edges) if edges[-1] > edges[0] else np.zeros(_BINS)
-        axis.stairs(level, edges / _DAY, fill=True, color=style.COLOURS[0], alpha=0.6)
+        axis.stairs(level, edges / DAY, fill=True, color=style.COLOURS[0], alpha=0.6)
         if place == 1:
             axis.axhline(jobs.machine, color=style.INK, linewidth=1.0, linestyle=(0, (4, 2)))
         axis.set_ylim(bottom=0)
@@ -70,27 +67,11 @@ def _kind(function: Steps, kind: int) -> Steps:
     return Steps(function.t, function.level[kind])
 
 
-def _local_time(submit: Floats, trace: Path) -> Floats:
-    """Submissions as s since Monday, 0 h, in the log's time zone; UTC where it names none."""
-    header = {key: value for _, key, value in header_lines(trace)}
-    try:
-        instants = submit + max(float(header.get("UnixStartTime", "0")), 0.0)
-        days, of_day = np.unique(np.floor(instants / _DAY), return_inverse=True)
-        zone = ZoneInfo(header.get("TimeZoneString", "UTC"))
-        shifts = [datetime.fromtimestamp(day * _DAY, zone).utcoffset() for day in days.tolist()]
-        offset = np.array([shift.total_seconds() for shift in shifts if shift is not None])
-    except (ValueError, OverflowError, OSError, ZoneInfoNotFoundError):
-        instants, of_day, offset = submit, np.zeros(submit.size, dtype=int), np.zeros(1)
-    # The epoch was a Thursday.
-    local: Floats = (instants + offset[of_day] + 3 * _DAY) % (7 * _DAY)
-    return local
-
-
 def _arrivals(jobs: Recorded, local: Floats) -> Figure:
     """Arrivals by hour of the day and by day of the week."""
     figure, (hours, days) = style.panels(2, extra=0.0)
-    by_hour = np.bincount((local % _DAY // 3600).astype(int), minlength=24)
-    by_day = np.bincount((local // _DAY).astype(int), minlength=7)
+    by_hour = np.bincount((local % DAY // 3600).astype(int), minlength=24)
+    by_day = np.bincount((local // DAY).astype(int), minlength=7)
     part = 100 / jobs.submit.size
     hours.bar(np.arange(24) + 0.5, by_hour * part, width=0.9, color=style.COLOURS[0])
     days.bar(np.arange(7), by_day * part, width=0.9, color=style.COLOURS[0])
