@@ -94,7 +94,7 @@ def read_recorded(path: Path, machine: int | None = None) -> Recorded:
         rows[:, column.USER].copy(),
         rows[:, column.STATUS].copy(),
         size,
-        dict(table.dropped(len(table.rows))),
+        dict(table.dropped(slice(None))),
     )
 
 

@@ -97,16 +97,36 @@ class Table:
         SchedlabError
             When a line among them is malformed.
         """
-        found = np.flatnonzero(self.reasons == 0)[:stop]
+        return self._checked(np.flatnonzero(self.reasons == 0)[:stop])
+
+    def within(self, first: float, end: float) -> tuple[np.ndarray, slice]:
+        """Positions of the jobs submitted from an instant to before another that can be replayed.
+
+        Returns
+        -------
+        tuple
+            The positions, and the range of positions of all jobs submitted then.
+
+        Raises
+        ------
+        SchedlabError
+            When a line among them is malformed.
+        """
+        submit = np.nan_to_num(self.rows[:, SUBMIT], nan=-np.inf)
+        start, stop = (int(place) for place in np.searchsorted(submit, [first, end]))
+        found = start + np.flatnonzero(self.reasons[start:stop] == 0)
+        return self._checked(found), slice(start, stop)
+
+    def _checked(self, found: np.ndarray) -> np.ndarray:
         if self.malformed:
             for line in self.rows[found, LINE]:
                 if int(line) in self.malformed:
                     raise self.malformed[int(line)]
         return found
 
-    def dropped(self, stop: int) -> Counter[str]:
-        """How many of the first `stop` jobs are left out, by reason."""
-        counts = Counter(self.reasons[:stop].tolist())
+    def dropped(self, place: slice) -> Counter[str]:
+        """How many of the jobs in a range of positions are left out, by reason."""
+        counts = Counter(self.reasons[place].tolist())
         return Counter({REASONS[code - 1]: n for code, n in sorted(counts.items()) if code})
 
     def record(self, position: int) -> SwfJob:
