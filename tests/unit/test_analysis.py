@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 from test_swf import HEADER, line
 
-from schedlab.analysis.recorded import metrics, read_recorded
+from schedlab.analysis.recorded import busy, metrics, read_recorded
 from schedlab.cli.main import main
 from schedlab.metrics.intervals import Steps, means
 
@@ -108,6 +108,21 @@ def test_a_log_far_outside_the_calendar_still_has_figures(tmp_path: Path) -> Non
 def test_the_mean_of_a_step_function() -> None:
     function = Steps(np.array([1.0, 3.0, 4.0]), np.array([2.0, 6.0, 0.0]))
     assert means(function, np.array([0.0, 2.0, 4.0, 6.0])).tolist() == [1.0, 4.0, 0.0]
+
+
+def test_the_trace_of_the_benchmark_is_a_sound_schedule(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(Path(__file__).resolve().parents[1] / "benchmarks")
+    from analyse import PROCESSORS, write_trace
+
+    path = tmp_path / "t.swf"
+    write_trace(path, 3000)
+    jobs = read_recorded(path)
+    assert jobs.submit.size == 3000 and jobs.waited.all()
+    assert 0.9 * PROCESSORS < busy(jobs).level.max() <= PROCESSORS
+    # Cancelled while running: evalys leaves these out.
+    assert metrics(jobs)["cancelled"] > 0
 
 
 @pytest.mark.skipif(not NASA.is_file(), reason=f"real trace absent: {NASA} (set SCHEDLAB_TRACES)")
