@@ -70,6 +70,10 @@ def test_no_scheduler_ends_a_trace_sooner(
         ("kind: burst, jobs: 700, runtime: 2", "700 s with 1 compute node in repetition 1"),
         ("kind: gang, jobs: 4, runtime: 1, interval: 500", "1501 s with 1 compute node in"),
         ("kind: poisson, jobs: 30, rate: 0.001", "with 2 compute nodes in repetition"),
+        ("kind: constant, tasks: 700, runtime: 1", "700 s with 1 compute node in"),
+        ("kind: esp, time_scale: 0.06", "with 1 compute node in repetition 1"),
+        ("kind: lublin, jobs: 100, time_scale: 0.05", "compute node in repetition"),
+        ("kind: daily, hour: 30", "with 2 compute nodes in repetition"),
         (
             "kind: swf, file: resources/traces/sample.swf, jobs: 20, time_scale: 1.0",
             "runs for 245 s",

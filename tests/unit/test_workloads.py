@@ -18,7 +18,9 @@ ONE, TWO, THREE = Machine(1, 2), Machine(2, 2), Machine(3, 4)
 
 
 def test_every_kind_is_registered_by_its_module() -> None:
-    assert set(KINDS) == {"burst", "gang", "poisson", "swf"}
+    assert set(KINDS) == {
+        "burst", "constant", "daily", "esp", "gang", "lublin", "poisson", "swf",
+    }  # fmt: skip
 
 
 def test_burst_is_equal_jobs_at_once() -> None:

@@ -90,7 +90,7 @@ def pack(
     newest, lineage, executions = _read_records(results, experiment)
     citation_file = checkout.file(CITATION)
     citation = read_citation(citation_file)
-    traces = [str(workload.file) for workload in experiment.workloads if hasattr(workload, "file")]
+    traces = [str(path) for workload in experiment.workloads for path in workload.files()]
     patch = checkout.patch(
         identity(),
         results,

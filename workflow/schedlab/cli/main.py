@@ -14,6 +14,7 @@ import click
 from schedlab import processes
 from schedlab.cli import bundle as bundle_commands
 from schedlab.cli import lineage
+from schedlab.cli.analyse import analyse
 from schedlab.cli.clean import clean
 from schedlab.cli.diff import diff
 from schedlab.cli.options import with_paths as _paths
@@ -96,6 +97,7 @@ def main() -> None:
     """Benchmark HPC schedulers on virtual clusters built from code."""
 
 
+main.add_command(analyse)
 main.add_command(clean)
 main.add_command(diff)
 main.add_command(trials)

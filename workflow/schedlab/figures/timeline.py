@@ -89,7 +89,7 @@ def _cell(tables: Tables, workload: str, cluster: str, gantt: Axes, cores: Axes)
     begun, ended, _ = rank_intervals(jobs)
     begun, ended = begun - first, ended - first
     least = np.maximum(ended, begun + 0.006 * span)
-    ranks = np.repeat(number, [len(times) for times in rank_seconds(jobs, "rank_started")])
+    ranks = np.repeat(number, rank_seconds(jobs, "rank_started")[1])
     gantt.plot(*_bars(begun, least, ranks), color=_RUN, linewidth=thick, **butt)
     gantt.set_ylim(number.max() + 0.7, number.min() - 0.7)
     gantt.yaxis.set_major_locator(MaxNLocator(4, integer=True))

@@ -127,7 +127,10 @@ def quantile(all_times: Times, q: float) -> Bounded:
     value = percentile(seconds, q)
     if value is None:
         return Bounded(None)
-    upper = np.sort(seconds)[math.ceil(q * (seconds.size - 1))]
+    if not is_open.any():
+        return Bounded(value)
+    place = math.ceil(q * (seconds.size - 1))
+    upper = np.partition(seconds, place)[place]
     return Bounded(value, bool((is_open & (seconds <= upper)).any()))
 
 

@@ -23,12 +23,15 @@ References
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import accumulate
+from itertools import chain
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from schedlab.metrics.bounds import PARTS, Bounded, Floats, Times, nanoseconds, times
+from schedlab.metrics.intervals import Whole, median_rate, steps
 from schedlab.schedulers.base import (
     COMPLETED,
     DUPLICATED,
@@ -47,13 +50,12 @@ def seconds(jobs: pd.DataFrame, column: str) -> Floats:
     return nanoseconds(jobs, column) / 1e9
 
 
-def rank_seconds(jobs: pd.DataFrame, column: str) -> list[Floats]:
-    """Column with the instants (ns) of each job's ranks, as an array (ranks,) of s for each job."""
-    none = np.empty(0)
-    return [
-        none if ranks is None else np.asarray(ranks, dtype=np.float64) / 1e9
-        for ranks in jobs[column]
-    ]
+def rank_seconds(jobs: pd.DataFrame, column: str) -> tuple[Floats, Whole]:
+    """Column of the instants (ns) of each job's ranks: those of all (s), and the ranks of each."""
+    of_jobs = [() if ranks is None else ranks for ranks in jobs[column]]
+    count = np.fromiter(map(len, of_jobs), np.int64, len(of_jobs))
+    instants = np.fromiter(chain.from_iterable(of_jobs), np.float64, int(count.sum()))
+    return instants / 1e9, count
 
 
 def _present(values: Floats) -> Floats:
@@ -146,14 +148,25 @@ def bounded_slowdown(
     ValueError
         When the threshold is not positive.
     """
-    if threshold <= 0:
-        raise ValueError(f"threshold is {threshold} s: it must be positive")
     spent, is_open = times(jobs, "turnaround", end)
     ran = times(jobs, "runtime", end).seconds
     if is_open.any():
         wanted = pd.to_numeric(jobs["runtime_requested"]).to_numpy(np.float64, na_value=np.nan)
         ran = np.where(is_open, np.fmax(ran, wanted), ran)
-    return Times(np.maximum(spent / np.maximum(ran, threshold), 1.0), is_open)
+    return Times(slowdown(spent, ran, threshold), is_open)
+
+
+def slowdown(turnaround: Floats, runtime: Floats, threshold: float) -> Floats:
+    """Bounded slowdown max(1, turnaround / max(runtime, threshold)) [1]_ of arrays of s.
+
+    Raises
+    ------
+    ValueError
+        When the threshold is not positive.
+    """
+    if threshold <= 0:
+        raise ValueError(f"threshold is {threshold} s: it must be positive")
+    return np.maximum(turnaround / np.maximum(runtime, threshold), 1.0)
 
 
 def throughput(jobs: pd.DataFrame, end: float | None = None) -> float | None:
@@ -168,55 +181,6 @@ def throughput(jobs: pd.DataFrame, end: float | None = None) -> float | None:
     return float((jobs["state"] == COMPLETED).sum() / (last - submit.min()))
 
 
-def throughput_series(
-    jobs: pd.DataFrame, step: float = 1.0, end: float | None = None
-) -> pd.DataFrame:
-    """Completions over time.
-
-    Parameters
-    ----------
-    jobs : pandas.DataFrame
-        Rows of the jobs table.
-    step : float
-        Width of a bin, s.
-    end : float or None
-        Until when jobs were observed; jobs without an end are in the system until then, except
-        those that the scheduler refused.
-
-    Returns
-    -------
-    pandas.DataFrame
-        `t` (start of the bin, s since the trial's start; the first bin starts with the first
-        submission), `rate` (completions per s), `busy` (during some part of the bin a job was
-        submitted and had not ended), `whole` (the bin ends before the last job's end).
-    """
-    submit, left = seconds(jobs, "submit"), seconds(jobs, "completed")
-    if end is not None:
-        left = np.where(np.isnan(left) & (jobs["state"] != REJECTED).to_numpy(), end, left)
-    both = ~np.isnan(submit) & ~np.isnan(left)
-    columns = ["t", "rate", "busy", "whole"]
-    if not both.any():
-        return pd.DataFrame({name: pd.Series(dtype=float) for name in columns})
-    submit, left = submit[both], left[both]
-    good = (jobs["state"] == COMPLETED).to_numpy()[both]
-    first, last = submit.min(), left.max()
-    bins = max(1, int(np.ceil((last - first) / step - 1e-9)))
-    edges = first + step * np.arange(bins + 1)
-    counts, _ = np.histogram(np.minimum(left[good], edges[-1]), edges)
-    # A job is in the system in a bin if it arrived before the bin's end and left after its start.
-    came = np.searchsorted(np.sort(submit), edges[1:], side="left")
-    gone = np.searchsorted(np.sort(left), edges[:-1], side="right")
-    return pd.DataFrame(
-        {
-            "t": edges[:-1],
-            "rate": counts / step,
-            "busy": came > gone,
-            "whole": edges[1:] <= last + 1e-9,
-        },
-        columns=columns,
-    )
-
-
 def throughput_busy(
     jobs: pd.DataFrame, step: float = 1.0, end: float | None = None
 ) -> float | None:
@@ -224,10 +188,23 @@ def throughput_busy(
 
     Unlike a mean over a fixed window it does not fall with the idle tail (kubernetes/perf-tests,
     issue 1083). None when the workload was shorter than one bin.
+
+    Parameters
+    ----------
+    jobs : pandas.DataFrame
+        Rows of the jobs table.
+    step : float
+        Width of a bin, s; the first starts with the first submission.
+    end : float or None
+        Until when jobs were observed: those without an end are in the system until then, but for
+        those that the scheduler refused.
     """
-    series = throughput_series(jobs, step, end)
-    rates = series.loc[series["busy"].astype(bool) & series["whole"].astype(bool), "rate"]
-    return float(rates.median()) if len(rates) else None
+    submit, left = seconds(jobs, "submit"), seconds(jobs, "completed")
+    if end is not None:
+        left = np.where(np.isnan(left) & (jobs["state"] != REJECTED).to_numpy(), end, left)
+    known = ~np.isnan(submit) & ~np.isnan(left)
+    good = known & (jobs["state"] == COMPLETED).to_numpy()
+    return median_rate(submit[known], left[known], left[good], step)
 
 
 def submission_rate(jobs: pd.DataFrame) -> float | None:
@@ -261,12 +238,19 @@ def fairness(
     None with fewer than two users, because then the index is always 1. Also None if a job had not
     ended, because a bound of its slowdown gives no bound of the index.
     """
-    slowdown, is_open = bounded_slowdown(jobs, threshold, end)
-    if is_open.any():
-        return None
-    of_jobs = pd.Series(slowdown, index=jobs.index)
-    means = of_jobs.groupby(jobs["user"].astype(str)).mean().dropna()
-    return jain(means.tolist()) if len(means) > 1 else None
+    of_jobs, is_open = bounded_slowdown(jobs, threshold, end)
+    return None if is_open.any() else jain_of_users(of_jobs, jobs["user"].astype(str).to_numpy())
+
+
+def jain_of_users(values: Floats, users: npt.NDArray[Any]) -> float | None:
+    """Jain's index over the users of the mean of their jobs' values; NaN where one has none.
+
+    None with fewer than two users.
+    """
+    known = ~np.isnan(values)
+    number, _ = pd.factorize(users[known])
+    count = np.bincount(number)
+    return jain(np.bincount(number, values[known]) / count) if count.size > 1 else None
 
 
 def maximum_wait_by_size(jobs: pd.DataFrame) -> pd.Series:
@@ -276,10 +260,10 @@ def maximum_wait_by_size(jobs: pd.DataFrame) -> pd.Series:
 
 
 def concurrency(starts: Sequence[float], ends: Sequence[float]) -> int:
-    """Largest number of intervals that overlap at one instant; 0 without intervals."""
-    changes = sorted([(instant, 1) for instant in starts] + [(instant, -1) for instant in ends])
-    # An interval that ends as another starts does not overlap it: ends sort first.
-    return max(accumulate((change for _, change in changes), initial=0))
+    """Most intervals that were under way at one time; 0 of none."""
+    # An interval that ends as another starts does not overlap it.
+    level = steps(np.array(starts, float), np.array(ends, float), np.ones(len(starts))).level
+    return int(level.max(initial=0))
 
 
 def failures(jobs: pd.DataFrame) -> dict[str, int]:

@@ -15,12 +15,11 @@ References
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
-
 import numpy as np
 import pandas as pd
 
 from schedlab.metrics.bounds import Bounded, Floats
+from schedlab.metrics.intervals import Waiting, area, fitting_idle, steps
 from schedlab.metrics.jobs import makespan, rank_seconds, seconds
 
 
@@ -32,10 +31,10 @@ def processors(jobs: pd.DataFrame) -> Floats:
 
 def rank_intervals(jobs: pd.DataFrame) -> tuple[Floats, Floats, Floats]:
     """First and last instruction (s) of every rank of every job, and its processors: (ranks,)."""
-    start, end = rank_seconds(jobs, "rank_started"), rank_seconds(jobs, "rank_finished")
+    start, ranks = rank_seconds(jobs, "rank_started")
+    end, _ = rank_seconds(jobs, "rank_finished")
     cpus = pd.to_numeric(jobs["cpus"]).to_numpy(dtype=np.float64, na_value=np.nan)
-    cores = np.repeat(cpus, [ranks.size for ranks in start])
-    return np.concatenate([*start, []]), np.concatenate([*end, []]), cores
+    return start, end, np.repeat(cpus, ranks)
 
 
 def busy_cores(jobs: pd.DataFrame) -> pd.DataFrame:
@@ -49,20 +48,13 @@ def busy_cores(jobs: pd.DataFrame) -> pd.DataFrame:
         `t` (s since the trial's start, increasing, each once) and `cores`, which holds from this
         row's `t` to the next row's; the last row has 0.
     """
-    start, end, cores = rank_intervals(jobs)
-    times = np.concatenate([start, end])
-    changes = np.concatenate([cores, -cores])
-    instants, place = np.unique(times, return_inverse=True)
-    steps = np.zeros(instants.size)
-    np.add.at(steps, place, changes)
-    return pd.DataFrame({"t": instants, "cores": np.cumsum(steps)})
+    t, cores = steps(*rank_intervals(jobs))
+    return pd.DataFrame({"t": t, "cores": cores})
 
 
 def busy_core_seconds(jobs: pd.DataFrame, start: float, end: float) -> float:
     """Core seconds that ranks were busy between two instants (s since the trial's start)."""
-    begun, ended, cores = rank_intervals(jobs)
-    inside = np.minimum(ended, end) - np.maximum(begun, start)
-    return float(np.sum(np.clip(inside, 0.0, None) * cores))
+    return area(*rank_intervals(jobs), start, end)
 
 
 def utilisation(jobs: pd.DataFrame, cores: int, end: float | None = None) -> Bounded:
@@ -88,9 +80,8 @@ def utilisation(jobs: pd.DataFrame, cores: int, end: float | None = None) -> Bou
     return Bounded(busy / (cores * window), bool(running.any()))
 
 
-def steady_window(jobs: pd.DataFrame) -> tuple[float, float] | None:
+def steady_window(started: Floats) -> tuple[float, float] | None:
     """Steady state: from the instant of 10 % of the job starts to that of 90 %, s."""
-    started = seconds(jobs, "started")
     started = started[~np.isnan(started)]
     if started.size < 2:
         return None
@@ -100,7 +91,7 @@ def steady_window(jobs: pd.DataFrame) -> tuple[float, float] | None:
 
 def utilisation_steady(jobs: pd.DataFrame, cores: int) -> float | None:
     """Busy part of the machine in the steady state (`steady_window`), without ramps."""
-    window = steady_window(jobs)
+    window = steady_window(seconds(jobs, "started"))
     if window is None:
         return None
     return busy_core_seconds(jobs, *window) / (cores * (window[1] - window[0]))
@@ -117,41 +108,17 @@ def fragmentation(jobs: pd.DataFrame, cores: int, end: float | None = None) -> f
     window = makespan(jobs, end).value
     if not window:
         return None
-    waits = seconds(jobs, "accepted")
+    since, size = seconds(jobs, "accepted"), processors(jobs)
     given = _first_of(seconds(jobs, "allocated"), seconds(jobs, "started"))
     freed = _first_of(seconds(jobs, "completed"), seconds(jobs, "finished"))
-    events: list[tuple[float, str, float]] = []
-    for size, a, b, c in zip(processors(jobs), waits, given, freed, strict=True):
-        if not np.isnan(a) and not np.isnan(size):
-            events.append((a, "wait", size))
-            if not np.isnan(b):
-                events += [(max(a, b), "take", size)]
-                events += [(max(a, b, c), "free", size)] if not np.isnan(c) else []
-            elif not np.isnan(c):
-                events += [(max(a, c), "leave", size)]
+    known = ~np.isnan(since) & ~np.isnan(size)
+    since, given, freed, size = since[known], given[known], freed[known], size[known]
+    # One that got no cores waited until it left; one that did not leave waits, or holds its cores.
+    until = np.maximum(since, _first_of(_first_of(given, freed), np.full(since.size, np.inf)))
+    held = np.maximum(until, np.where(np.isnan(freed), np.inf, freed))
+    held[np.isnan(given)] = np.nan
     start = float(np.nanmin(seconds(jobs, "submit")))
-    stop = start + window
-    waiting: list[float] = []
-    # Of events at the same instant, those that free cores come first.
-    events.sort(key=lambda e: (e[0], ("free", "wait", "take", "leave").index(e[1])))
-    now, taken, lost = start, 0.0, 0.0
-    for instant, event, size in events:
-        until = min(max(instant, start), stop)
-        idle = cores - taken
-        if waiting and waiting[0] <= idle:
-            lost += idle * (until - now)
-        now = until
-        if event == "wait":
-            insort(waiting, size)
-        elif event == "take":
-            waiting.pop(bisect_left(waiting, size))
-            taken += size
-        elif event == "leave":
-            waiting.pop(bisect_left(waiting, size))
-        else:
-            taken -= size
-    if waiting and waiting[0] <= cores - taken:
-        lost += (cores - taken) * (stop - now)
+    lost = fitting_idle(Waiting(since, until, held, size), cores, start, start + window)
     return lost / (cores * window)
 
 

@@ -7,9 +7,9 @@ import random
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from schedlab.errors import SchedlabError
 from schedlab.printing import brief
@@ -18,23 +18,58 @@ from schedlab.workloads.archive.swf_file import SwfJob, machine_size
 from schedlab.workloads.registry import LONGEST, Problem, Workload, register
 from schedlab.workloads.trace import BOUNDED_SLOWDOWN_THRESHOLD, Job, Machine
 
-# Added to the scaled limit of every job (s). A launch takes seconds on an emulated guest; this time
-# does not scale with the trace, and must not make a job exceed its limit.
+if TYPE_CHECKING:
+    from schedlab.workloads.archive.swf_table import Table
+    from schedlab.workloads.archive.swf_windows import Window
+
+# Added to the scaled limit of every job (s). A launch takes seconds on an emulated guest; they do
+# not scale with the trace, and must not make a job exceed its limit.
 _GRACE = 60.0
+
+
+_MOST = 100_000
+"""Most jobs of a replay."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+
+class Select(_Section):
+    """All usable jobs of a window of time."""
+
+    first: float = Field(default=0.0, ge=0, le=LONGEST, description="Start, s of the log's time.")
+    length: float = Field(gt=0, le=LONGEST, description="Length, traced s.")
+
+
+class Representative(_Section):
+    """All usable jobs of windows that are chosen by load, one after the other."""
+
+    windows: int = Field(default=3, ge=1, le=1000, description="How many.")
+    length: float = Field(default=86_400.0, gt=0, le=LONGEST, description="Of each, traced s.")
+    seed: int = Field(default=1, ge=0, description="Of the choice; the same in all repetitions.")
 
 
 @dataclass(frozen=True)
 class _Slice:
-    """Usable jobs in order of submission, and why jobs before the last of them were left out."""
+    """Usable jobs in order of arrival, and why others among them were left out.
+
+    `arrivals` are traced s from the slice's own start; `windows` are its windows, if it has any.
+    """
 
     records: list[SwfJob]
+    arrivals: list[float]
     dropped: Counter[str]
+    windows: list[Window]
 
 
 @register
 class Swf(Workload):
     """Replay of `jobs` usable jobs of a Standard Workload Format file, from usable job `start` on.
 
+    - With `select` it is instead all usable jobs of a window of time; with `representative` those
+      of windows that are chosen by load (`swf_windows.representative`), each where the one before
+      it ends. The trace lists the windows and their loads.
     - Jobs are sorted by submission before any is skipped. The order of the lines does not matter.
     - Interarrival times and runtimes are multiplied by `time_scale`; the first job arrives at
       0 s. The 10 s threshold of bounded slowdown is scaled too and stored in the trace.
@@ -66,6 +101,13 @@ class Swf(Workload):
         default=30.0, ge=0, le=LONGEST, description="Largest shift of an arrival, traced s."
     )
 
+    select: Select | None = Field(
+        default=None, description="Replay a window of time instead of a number of jobs."
+    )
+    representative: Representative | None = Field(
+        default=None, description="Replay windows chosen by load instead of a number of jobs."
+    )
+
     def files(self) -> list[Path]:
         """The trace file."""
         return [Path(self.file)]
@@ -75,6 +117,8 @@ class Swf(Workload):
         from schedlab.workloads.archive.swf_table import read_table
 
         table = read_table(path)
+        if self.select or self.representative:
+            return self._windows(path, table)
         wanted = self.start + self.jobs
         usable = table.usable(wanted)
         if len(usable) < wanted:
@@ -86,7 +130,46 @@ class Swf(Workload):
                 else "name a trace with jobs",
             )
         chosen = [table.record(int(position)) for position in usable[self.start :]]
-        return _Slice(chosen, table.dropped(int(usable[-1]) + 1))
+        arrivals = [record.submit - chosen[0].submit for record in chosen]
+        return _Slice(chosen, arrivals, table.dropped(slice(int(usable[-1]) + 1)), [])
+
+    def _windows(self, path: Path, table: Table) -> _Slice:
+        from schedlab.workloads.archive.swf_windows import Window, load, representative
+
+        name, size = brief(str(path), 1000), self._size(path)
+        if self.representative:
+            of = self.representative
+            try:
+                windows = representative(table, size, of.windows, of.length, of.seed)
+            except SchedlabError as error:
+                raise SchedlabError(f"{name}: {error.message}", remedy=error.remedy) from error
+        else:
+            assert self.select
+            first, length = self.select.first, self.select.length
+            inside, _ = table.within(first, first + length)
+            windows = [Window(first, length, load(table, inside, size, length))]
+        found = _Slice([], [], Counter(), windows)
+        for number, window in enumerate(windows):
+            usable, place = table.within(window.first, window.first + window.length)
+            if len(found.records) + len(usable) > _MOST:
+                raise SchedlabError(
+                    f"{name}: the window of {window.length:g} s from {window.first:g} s on brings "
+                    f"the replay to {len(found.records) + len(usable)} usable jobs, {_MOST} are "
+                    "the most",
+                    remedy="choose fewer or shorter windows",
+                )
+            found.dropped.update(table.dropped(place))
+            for position in usable:
+                record = table.record(int(position))
+                found.records.append(record)
+                found.arrivals.append(record.submit - window.first + number * window.length)
+        if not found.records:
+            raise SchedlabError(
+                f"{name}: has no usable job from {windows[0].first:g} s to "
+                f"{windows[0].first + windows[0].length:g} s",
+                remedy="choose another window",
+            )
+        return found
 
     def _size(self, path: Path) -> int:
         size = self.machine_size or machine_size(path)
@@ -105,15 +188,12 @@ class Swf(Workload):
         """Scaled and shaken jobs, in order of arrival."""
         path = root / self.file
         size = self._size(path)
-        chosen = self._slice(path).records
+        chosen = self._slice(path)
         shaker = random.Random(seed)
-        shaken = [
-            record.submit - chosen[0].submit + shaker.uniform(-self.shake, self.shake)
-            for record in chosen
-        ]
+        shaken = [arrival + shaker.uniform(-self.shake, self.shake) for arrival in chosen.arrivals]
         first = min(shaken)
         jobs = []
-        for number, (record, arrival) in enumerate(zip(chosen, shaken, strict=True)):
+        for number, (record, arrival) in enumerate(zip(chosen.records, shaken, strict=True)):
             nodes, cpus = machine.shape(self._cores(record, machine, size))
             runtime = round(record.runtime * self.time_scale, 6)
             limit = max(record.requested_time * self.time_scale, 2 * runtime) + _GRACE
@@ -148,11 +228,23 @@ class Swf(Workload):
             "jobs_capped": sum(cores > machine.cores for cores in exact),
             "jobs_with_dependency_ignored": sum(r.preceding > 0 for r in chosen.records),
             "dropped": dict(sorted(chosen.dropped.items())),
-        }
+        } | ({"windows": [w._asdict() for w in chosen.windows]} if chosen.windows else {})
 
     def problems(self, machines: list[Machine], root: Path) -> list[Problem]:
         """A missing, malformed or too short file; jobs that are wider than the machine."""
         path = root / self.file
+        both = [name for name in ("select", "representative") if getattr(self, name)]
+        fields = type(self).model_fields
+        given = [name for name in ("start", "jobs") if getattr(self, name) != fields[name].default]
+        if both and both[1:] + given:
+            return [
+                Problem(
+                    both[0],
+                    getattr(self, both[0]).model_dump(),
+                    f"given beside {', '.join(both[1:] + given)}",
+                    "give one way to choose jobs: start and jobs, select, or representative",
+                )
+            ]
         if not self.file.isprintable():
             return [Problem("file", self.file, "holds control characters", "rename the file")]
         try:

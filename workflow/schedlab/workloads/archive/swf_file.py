@@ -43,8 +43,10 @@ FIELDS = (
     "think time",
 )
 
-USED = (0, 1, 3, 4, 7, 8, 10, 11, 16)
-"""Positions of the fields that a replay uses; the contents of the others do not matter."""
+USED = (0, 1, 2, 3, 4, 7, 8, 10, 11, 16)
+"""Positions of the fields that are used; the contents of the others do not matter."""
+WAITED = 2
+"""Position of the wait, which no replay uses: whatever it is, the line is sound."""
 WHOLE = (0, 4, 7, 10, 11, 16)
 """Positions of fields that count or name something: whole numbers. Times may have fractions."""
 AMOUNTS = (3, 4, 7, 8)
@@ -228,6 +230,9 @@ def parse_line(path: Path, line: int, words: Sequence[bytes]) -> list[float]:
         shown = brief(word[:200].decode("utf-8", "backslashreplace"))
         place = f"field {index + 1} ({FIELDS[index]}) = '{shown}'"
         value = number(word)
+        if index == WAITED:
+            values.append(value)
+            continue
         if math.isnan(value) and not _NOT_FINITE.fullmatch(word):
             what = "whole number" if index in WHOLE else "number"
             raise line_error(path, line, f"{place}: not a {what}")

@@ -1,7 +1,8 @@
 """All jobs of a trace as one array, which is read once.
 
-Blocks in which every line is sound are read fast, by pandas; other blocks line by line. A malformed
-line is noted. It becomes an error only when the replayed jobs include it.
+Blocks in which every line is sound are read fast: by numpy if all numbers are whole, else by
+pandas; other blocks line by line. A malformed line is noted. It becomes an error only when the
+replayed jobs include it.
 """
 
 from __future__ import annotations
@@ -15,8 +16,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from schedlab.errors import SchedlabError
 from schedlab.paths import cache_root
@@ -36,8 +39,8 @@ from schedlab.workloads.archive.swf_file import (
     parse_line,
 )
 
-_FORMAT = "1"
-"""Version of the arrays in the cache; change it when the same trace gives another array."""
+_FORMAT = "2"
+"""Version of the arrays in the cache; to be changed when the same trace gives another array."""
 _KEPT = 2**22
 """Smallest size of a trace, bytes, whose array is kept in the cache for the next command."""
 _SMALL = 2**16
@@ -45,9 +48,19 @@ _SMALL = 2**16
 _TOLERATED = 1000
 """A file with more malformed lines than this is refused: it is probably no trace."""
 
-(LINE, NUMBER, SUBMIT, RUNTIME, ALLOCATED, REQUESTED, REQUESTED_TIME, STATUS, USER, PRECEDING) = (
-    range(10)
-)
+(
+    LINE,
+    NUMBER,
+    SUBMIT,
+    WAIT,
+    RUNTIME,
+    ALLOCATED,
+    REQUESTED,
+    REQUESTED_TIME,
+    STATUS,
+    USER,
+    PRECEDING,
+) = range(11)
 """Columns of the array: the line in the file, and the `USED` fields in their order."""
 _COLUMN = {field: column for column, field in enumerate(USED, 1)}
 
@@ -86,22 +99,44 @@ class Table:
         SchedlabError
             When a line among them is malformed.
         """
-        found = np.flatnonzero(self.reasons == 0)[:stop]
+        return self._checked(np.flatnonzero(self.reasons == 0)[:stop])
+
+    def within(self, first: float, end: float) -> tuple[np.ndarray, slice]:
+        """Positions of the jobs submitted from an instant to before another that can be replayed.
+
+        Returns
+        -------
+        tuple
+            The positions, and the range of positions of all jobs submitted then.
+
+        Raises
+        ------
+        SchedlabError
+            When a line among them is malformed.
+        """
+        submit = np.nan_to_num(self.rows[:, SUBMIT], nan=-np.inf)
+        start, stop = (int(place) for place in np.searchsorted(submit, [first, end]))
+        found = start + np.flatnonzero(self.reasons[start:stop] == 0)
+        return self._checked(found), slice(start, stop)
+
+    def _checked(self, found: np.ndarray) -> np.ndarray:
         if self.malformed:
             for line in self.rows[found, LINE]:
                 if int(line) in self.malformed:
                     raise self.malformed[int(line)]
         return found
 
-    def dropped(self, stop: int) -> Counter[str]:
-        """How many of the first `stop` jobs are left out, by reason."""
-        counts = Counter(self.reasons[:stop].tolist())
+    def dropped(self, place: slice) -> Counter[str]:
+        """How many of the jobs in a range of positions are left out, by reason."""
+        counts = Counter(self.reasons[place].tolist())
         return Counter({REASONS[code - 1]: n for code, n in sorted(counts.items()) if code})
 
     def record(self, position: int) -> SwfJob:
         """Job at a position."""
         _, *values = self.rows[position].tolist()
-        job, submit, runtime, allocated, requested, requested_time, status, user, preceding = values
+        job, submit, _, runtime, allocated, requested, requested_time, status, user, preceding = (
+            values
+        )
         return SwfJob(
             number=int(job),
             submit=submit,
@@ -184,10 +219,12 @@ def _read(path: Path) -> Table:
         if len(malformed) > _TOLERATED:
             raise malformed[min(malformed)]
     rows = np.concatenate(parts)
+    parts.clear()
     # A job of unknown submission comes first, so that every slice includes it and reports it.
     submit = np.where(np.isnan(rows[:, SUBMIT]), -np.inf, rows[:, SUBMIT])
-    keys = (rows[:, LINE], rows[:, NUMBER], submit)
-    rows = rows[np.lexsort(keys)]
+    order = np.lexsort((rows[:, LINE], rows[:, NUMBER], submit))
+    if (order[1:] < order[:-1]).any():
+        rows = rows[order]
     return Table(rows, _reasons(rows), malformed)
 
 
@@ -213,49 +250,72 @@ def _reasons(rows: np.ndarray) -> np.ndarray:
 
 def _fast(line: int, block: bytes) -> np.ndarray | None:
     """Jobs of whole lines; None unless each line is one sound job."""
-    import pandas as pd
-
-    letters = np.frombuffer(block, np.uint8) > ord(" ")
-    words = int(np.count_nonzero(letters[1:] > letters[:-1])) + int(letters[0])
-    lines = block.count(b"\n") + (not block.endswith(b"\n"))
-    if words != len(FIELDS) * lines:
+    if not block.endswith(b"\n"):
+        block += b"\n"
+    lines = block.count(b"\n")
+    if not _fields_are_complete(block, lines):
         return None
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about lines with too many words, counted above
-            found = pd.read_csv(
-                BytesIO(block),
-                sep=r"\s+",
-                header=None,
-                names=list(range(len(FIELDS))),
-                # The last field shows whether a line has too few words.
-                usecols=[*USED, len(FIELDS) - 1],
-                index_col=False,
-                dtype="float64",
-                quoting=3,
-                keep_default_na=False,
-                na_values=[""],
-            ).to_numpy()
-    except (ValueError, OverflowError):
-        return None
-    if len(found) != lines or np.isnan(found[:, -1]).any():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about text that is no number, found by the count below
+        try:
+            whole: npt.NDArray[Any] = np.fromstring(block, np.int64, sep=" ")
+        except ValueError:
+            whole = np.empty(0)
+    sound = whole.size == lines * len(FIELDS)
+    found = whole.reshape(lines, -1)[:, USED] if sound else _real(block)
+    if found is None or len(found) != lines:
         return None
     rows = np.empty((lines, 1 + len(USED)))
     rows[:, LINE] = np.arange(line, line + lines)
-    rows[:, 1:] = found[:, :-1]
+    rows[:, 1:] = found
     return rows if _sound(rows) else None
+
+
+def _fields_are_complete(block: bytes, lines: int) -> bool:
+    """Whether every line of a block has as many words as a job has fields."""
+    text = np.frombuffer(block, np.uint8)
+    letters = text > ord(" ")
+    begins = letters.copy()
+    begins[1:] &= ~letters[:-1]
+    ends = np.flatnonzero(text == ord("\n"))
+    # Of a line, modulo 256; with the sum over all lines that leaves only one possibility.
+    words = np.add.reduceat(begins.view(np.uint8), np.append(0, ends[:-1]), dtype=np.uint8)
+    return np.count_nonzero(begins) == lines * len(FIELDS) and bool((words == len(FIELDS)).all())
+
+
+def _real(block: bytes) -> np.ndarray | None:
+    """`USED` fields of whole lines with fractions; None where one is no number."""
+    import pandas as pd
+
+    try:
+        found: np.ndarray = pd.read_csv(
+            BytesIO(block),
+            sep=r"\s+",
+            header=None,
+            names=list(range(len(FIELDS))),
+            usecols=list(USED),
+            index_col=False,
+            dtype="float64",
+            quoting=3,
+            keep_default_na=False,
+            na_values=[""],
+        ).to_numpy()
+    except (ValueError, OverflowError):
+        return None
+    return found
 
 
 def _sound(rows: np.ndarray) -> bool:
     """Whether `parse_line` would accept every row."""
-    whole = rows[:, [_COLUMN[field] for field in WHOLE]]
-    amounts = rows[:, [_COLUMN[field] for field in AMOUNTS]]
+    columns = rows.T
+    whole = (columns[_COLUMN[field]] for field in WHOLE)
+    amounts = (columns[_COLUMN[field]] for field in AMOUNTS)
     return bool(
         (np.abs(rows) <= LARGEST).all()
-        and (whole == np.floor(whole)).all()
-        and ((amounts >= 0) | (amounts == -1)).all()
-        and (rows[:, SUBMIT] >= 0).all()
-        and np.isin(rows[:, STATUS], STATUSES).all()
+        and all((numbers == np.floor(numbers)).all() for numbers in whole)
+        and all(((numbers >= 0) | (numbers == -1)).all() for numbers in amounts)
+        and (columns[SUBMIT] >= 0).all()
+        and np.isin(columns[STATUS], STATUSES).all()
     )
 
 

@@ -1,0 +1,133 @@
+"""`schedlab analyse`: a recorded trace without a cluster."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from test_swf import HEADER, line
+
+from schedlab.analysis.recorded import busy, metrics, read_recorded
+from schedlab.cli.main import main
+from schedlab.metrics.intervals import Steps, means
+
+TRACES = Path(os.environ.get("SCHEDLAB_TRACES", Path(__file__).parents[3] / "shared" / "data"))
+NASA = TRACES / "NASA-iPSC-1993-3.1-cln.swf.gz"
+
+
+def run(path: Path, *arguments: str) -> Any:
+    return CliRunner().invoke(main, ["analyse", str(path), *arguments])
+
+
+def trace(folder: Path, *lines: str, processors: int = 4) -> Path:
+    path = folder / "t.swf"
+    path.write_text(f"; MaxProcs: {processors}\n" + "".join(lines))
+    return path
+
+
+def three(folder: Path) -> Path:
+    """Job 1 holds 3 of 4 processors until 10; job 2 wants 2 from 2 on, and waits; job 3 fits."""
+    return trace(
+        folder,
+        line(1, submit=0, wait=0, runtime=10, processors=3),
+        line(2, submit=2, wait=8, runtime=10, processors=2, user=4, status=0),
+        line(3, submit=4, wait=2, runtime=4, processors=1, status=5),
+        line(4, submit=5, wait=0, runtime=4, processors=1, status=3),  # a part of another
+    )
+
+
+def test_metrics_by_hand(tmp_path: Path) -> None:
+    found = metrics(read_recorded(three(tmp_path)))
+    assert (found["jobs"], found["completed"], found["failed"], found["cancelled"]) == (3, 1, 1, 1)
+    assert found["left_out"] == {"part of an interrupted job": 1}
+    assert found["makespan_s"] == 20.0
+    assert found["utilisation"] == pytest.approx((30 + 20 + 4) / 80)
+    assert found["load"] == pytest.approx((30 + 20 + 4) / (4 * 4))
+    # One processor is idle from 0 to 6 and 8 to 10; the job of one processor waits from 4 to 6.
+    assert found["fragmentation"] == pytest.approx(2 / 80)
+    assert found["queue_mean"] == pytest.approx((8 + 2) / 20)
+    assert (found["queue_max"], found["queue_cores_max"]) == (2, 3)
+    assert found["queue_cores_mean"] == pytest.approx((16 + 2) / 20)
+    assert (found["wait_mean_s"], found["wait_max_s"]) == (pytest.approx(10 / 3), 8.0)
+    assert found["bounded_slowdown_mean"] == pytest.approx((1 + 1.8 + 1) / 3)
+    assert found["throughput_jobs_per_s"] == pytest.approx(1 / 20)
+
+
+def test_what_the_trace_does_not_tell_is_none_and_not_zero(tmp_path: Path) -> None:
+    path = trace(
+        tmp_path, line(1, runtime=10, status=-1), line(2, submit=30, runtime=10, status=-1)
+    )
+    found = metrics(read_recorded(path, machine=64))
+    assert found["wait_unknown"] == found["status_unknown"] == 2
+    for name in ("wait_mean_s", "fragmentation", "queue_mean", "throughput_jobs_per_s",
+                 "throughput_busy_jobs_per_s", "bounded_slowdown_mean"):  # fmt: skip
+        assert found[name] is None, name
+    assert found["utilisation"] is not None
+    assert "2 jobs have no wait" in run(path).output
+
+
+def test_the_command_shows_text_json_and_figures(tmp_path: Path) -> None:
+    path = three(tmp_path)
+    text = run(path)
+    assert text.exit_code == 0
+    assert "utilisation" in text.output and "0.675" in text.output
+    assert "left out: 1 line: part of an interrupted job" in text.output
+    found = run(path, "--json", "--figures", str(tmp_path / "figures"))
+    assert json.loads(found.stdout)["utilisation"] == pytest.approx(0.675)
+    drawn = {p.name for p in (tmp_path / "figures").iterdir()}
+    assert drawn == {"load.svg", "arrivals.svg", "distributions.svg"}
+    assert json.loads(run(path, "--json", "--machine-size", "8").stdout)["cores"] == 8
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        (line(1), "names neither MaxProcs nor MaxNodes"),
+        (HEADER, "has no job that ran"),
+        (HEADER + line(1, runtime="x"), "field 4"),
+    ],
+)
+def test_what_cannot_be_analysed_is_told(tmp_path: Path, text: str, what: str) -> None:
+    path = tmp_path / "t.swf"
+    path.write_text(text)
+    found = run(path)
+    assert found.exit_code == 1
+    assert what in found.output and "remedy" in found.output
+
+
+def test_a_log_far_outside_the_calendar_still_has_figures(tmp_path: Path) -> None:
+    path = trace(tmp_path, line(1, submit=10**15, wait=0, runtime=0))
+    assert run(path, "--figures", str(tmp_path / "figures")).exit_code == 0
+
+
+def test_the_mean_of_a_step_function() -> None:
+    function = Steps(np.array([1.0, 3.0, 4.0]), np.array([2.0, 6.0, 0.0]))
+    assert means(function, np.array([0.0, 2.0, 4.0, 6.0])).tolist() == [1.0, 4.0, 0.0]
+
+
+def test_the_trace_of_the_benchmark_is_a_sound_schedule(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(Path(__file__).resolve().parents[1] / "benchmarks")
+    from analyse import PROCESSORS, write_trace
+
+    path = tmp_path / "t.swf"
+    write_trace(path, 3000)
+    jobs = read_recorded(path)
+    assert jobs.submit.size == 3000 and jobs.waited.all()
+    assert 0.9 * PROCESSORS < busy(jobs).level.max() <= PROCESSORS
+    # Cancelled while running: evalys leaves these out.
+    assert metrics(jobs)["cancelled"] > 0
+
+
+@pytest.mark.skipif(not NASA.is_file(), reason=f"real trace absent: {NASA} (set SCHEDLAB_TRACES)")
+def test_the_real_trace_has_its_published_utilisation() -> None:
+    found = metrics(read_recorded(NASA))
+    # Parallel Workloads Archive, page of the log: 18,239 jobs, utilisation 46.6 %.
+    assert found["jobs"] == 18_239
+    assert found["utilisation"] == pytest.approx(0.466, abs=0.001)

@@ -1,0 +1,1 @@
+"""Analysis of a recorded trace, without a cluster: metrics, text and figures."""

@@ -1,0 +1,117 @@
+"""ESP: the job mix of the Effective System Performance benchmark, version 2."""
+
+from __future__ import annotations
+
+import math
+import random
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from pydantic import Field
+
+from schedlab.workloads.registry import LONGEST, Workload, register, walltime
+from schedlab.workloads.trace import BOUNDED_SLOWDOWN_THRESHOLD, Job, Machine
+
+
+class JobType(NamedTuple):
+    """One row of the mix: part of the machine, number of jobs, runtime at full size (s)."""
+
+    fraction: Fraction
+    jobs: int
+    runtime: float
+
+
+WHOLE = "Z"
+"""Type whose jobs take the whole machine, so that each runs alone."""
+
+MIX = {
+    name: JobType(Fraction(fraction), jobs, runtime)
+    for name, fraction, jobs, runtime in (
+        ("A", "0.03125", 75, 267.0),
+        ("B", "0.0625", 9, 322.0),
+        ("C", "0.5", 3, 534.0),
+        ("D", "0.25", 3, 616.0),
+        ("E", "0.5", 3, 315.0),
+        ("F", "0.0625", 9, 1846.0),
+        ("G", "0.125", 6, 1334.0),
+        ("H", "0.1582", 6, 1067.0),
+        ("I", "0.03125", 24, 1432.0),
+        ("J", "0.0625", 24, 725.0),
+        ("K", "0.0957", 15, 487.0),
+        ("L", "0.125", 36, 366.0),
+        ("M", "0.25", 15, 187.0),
+        (WHOLE, "1", 2, 100.0),
+    )
+}
+"""Type -> its row. 230 jobs, whose work keeps a whole machine busy for 11,003 s."""
+
+RULE = (
+    "types A to M in seeded random order, one every interval; a Z after a third and after two "
+    "thirds of them; all of priority 0, so that whether smaller jobs start before a Z that is due "
+    "is the scheduler's choice"
+)
+
+
+def processors(name: str, machine: Machine) -> int:
+    """Processors of a type's jobs on a machine: its part, rounded up to a whole processor."""
+    return math.ceil(MIX[name].fraction * machine.cores)
+
+
+@register
+class Esp(Workload):
+    """The 230 jobs of ESP-2 [1]_, with runtimes times `time_scale`.
+
+    A job takes its type's part of the machine, rounded up to a whole processor and then to the same
+    number on each of its nodes (`Machine.shape`). The trace lists the types that this enlarges, and
+    has the ideal time sum(p t) / P of the jobs as submitted and of the table; ESP's efficiency is
+    the ideal over the elapsed time. Jobs of type Z take the whole machine. Submission rule: `RULE`,
+    which the trace has too.
+
+    References
+    ----------
+    .. [1] A. Wong, L. Oliker, W. Kramer, T. Kaltz, D. Bailey, "ESP: A System Utilization
+       Benchmark", SC2000; the mix is that of version 2 of its program.
+    """
+
+    kind: Literal["esp"] = "esp"
+    time_scale: float = Field(
+        default=0.01, gt=0, le=1000, description="Our seconds per second of the mix."
+    )
+    interval: float = Field(default=0.0, ge=0, le=LONGEST, description="Between two arrivals, s.")
+
+    def jobs_of(self, machine: Machine, seed: int, root: Path) -> list[Job]:
+        """Jobs in the order of their submission, which is seeded."""
+        order = [name for name in MIX if name != WHOLE for _ in range(MIX[name].jobs)]
+        random.Random(f"{seed}/order").shuffle(order)
+        third = len(order) // (MIX[WHOLE].jobs + 1)
+        for number in range(MIX[WHOLE].jobs, 0, -1):
+            order.insert(number * third, WHOLE)
+        jobs = []
+        for number, name in enumerate(order):
+            nodes, cpus = machine.shape(processors(name, machine))
+            runtime = round(MIX[name].runtime * self.time_scale, 6)
+            arrival = round(number * self.interval, 6)
+            jobs.append(Job(number, arrival, nodes, cpus, runtime, walltime=walltime(runtime)))
+        return jobs
+
+    def scale_of(self, machine: Machine, root: Path) -> dict[str, Any]:
+        """What was scaled and rounded, the ideal times, and the rule of submission."""
+        taken = {}
+        for name in MIX:
+            nodes, cpus = machine.shape(processors(name, machine))
+            taken[name] = nodes * cpus
+        work = sum(taken[name] * kind.runtime * kind.jobs for name, kind in MIX.items())
+        table = sum(float(kind.fraction) * kind.runtime * kind.jobs for kind in MIX.values())
+        return {
+            "bounded_slowdown_threshold": BOUNDED_SLOWDOWN_THRESHOLD * self.time_scale,
+            "time_scale": self.time_scale,
+            "ideal_s": work * self.time_scale / machine.cores,
+            "ideal_of_table_s": table * self.time_scale,
+            "rounded_up": {
+                name: taken[name]
+                for name, kind in MIX.items()
+                if taken[name] != kind.fraction * machine.cores
+            },
+            "submission": RULE,
+        }
