@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -25,6 +26,7 @@ from schedlab.results.provenance import source
 from schedlab.schedulers import image_programs, image_roles
 from schedlab.sources.stages import content, subject
 from schedlab.testbed.supervisor import remove_abandoned
+from schedlab.toolchain.cache import Cache
 
 _held: list[IO[str]] = []
 _ABOUT = ("image", "cluster", "workload", "figure")
@@ -263,7 +265,7 @@ class Pipeline:
         """
         folder = Path(self.results)
         folder.mkdir(parents=True, exist_ok=True)
-        handle = (folder / ".lock").open("w")
+        handle = (folder / paths.RUN_LOCK).open("w")
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -271,6 +273,9 @@ class Pipeline:
                 f"schedlab: another run works on {self.results}; wait for it or end it"
             ) from None
         _held.append(handle)
+        # Where no cache can be written, nothing of it can be removed either.
+        with contextlib.suppress(OSError):
+            _held.append(Cache.default().keep())
         self.keep_state()
         for path in remove_abandoned(folder):
             print(f"schedlab: removed {path}, left by an interrupted run", flush=True)
