@@ -21,7 +21,9 @@ import yaml
 from schedlab.errors import SchedlabError
 from schedlab.images import base_guest
 from schedlab.images.base_disk import EPOCH, environment, make_disk, run
+from schedlab.images.licences import LICENCES, declared_licences
 from schedlab.privacy.package_mirrors import debian_mirror
+from schedlab.results.records import write_json
 from schedlab.units import mib
 
 STAGE = "base"
@@ -191,7 +193,8 @@ def build_base(
     parts : RoleParts
         What roles need of it.
     output : pathlib.Path
-        Folder for ``disk.qcow2``, ``packages.txt``, ``vmlinuz`` and ``initrd.img``.
+        Folder for ``disk.qcow2``, ``packages.txt``, ``licences.json``, ``vmlinuz`` and
+        ``initrd.img``.
     scratch : pathlib.Path
         Folder for intermediate files (about twice the installed size); emptied at the end.
 
@@ -215,6 +218,8 @@ def build_base(
         base_guest.write_files(root)
         listing = installed_packages(root)
         (output / "packages.txt").write_text(listing)
+        names = [line.partition("=")[0] for line in listing.splitlines()]
+        write_json(output / LICENCES, declared_licences(root, names))
         # These links name the one kernel. The accelerator is probed with it.
         for name in ("vmlinuz", "initrd.img"):
             shutil.copyfile(root / (root / name).readlink().as_posix().lstrip("/"), output / name)
