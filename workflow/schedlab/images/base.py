@@ -6,7 +6,9 @@ same inputs give the same bytes.
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -74,7 +76,6 @@ def bootstrap_command(suite: str, parts: RoleParts, root: Path) -> list[str]:
     It runs in mount and process namespaces of its own and ends when the process that started it
     ends, so that an interrupted build leaves neither mounts nor processes of the new system.
     """
-    mirror = debian_mirror()
     commands = base_guest.customise_commands(parts.disabled_units)
     options = [f"--customize-hook={line}" for line in commands]
     return [
@@ -93,8 +94,22 @@ def bootstrap_command(suite: str, parts: RoleParts, root: Path) -> list[str]:
         *options,
         suite,
         str(root),
-        *([mirror] if mirror else []),
+        # From standard input, because every user can read a command line (see `sources`).
+        *(["-"] if debian_mirror() else []),
     ]
+
+
+def sources(suite: str) -> str:
+    """What apt's list of sources is: the host's mirror, with the user and password of its URL."""
+    mirror = debian_mirror()
+    return f"deb {mirror} {suite} main\n" if mirror else ""
+
+
+def forget_credentials(root: Path) -> None:
+    """Remove users and passwords from the URLs in a system's list of sources."""
+    listing = root / "etc/apt/sources.list"
+    if listing.is_file():
+        listing.write_text(re.sub(r"://[^/\s]*@", "://", listing.read_text()))
 
 
 def write_hook() -> str:
@@ -128,7 +143,7 @@ def bootstrap(suite: str, parts: RoleParts, root: Path) -> None:
         raise SchedlabError(
             f"{KEYRING} is missing", stage=STAGE, remedy="apt-get install debian-archive-keyring"
         )
-    status, last = logged(bootstrap_command(suite, parts, root))
+    status, last = logged(bootstrap_command(suite, parts, root), sources(suite))
     if status:
         raise SchedlabError(
             f"mmdebstrap ended with status {status}: {last}",
@@ -138,8 +153,10 @@ def bootstrap(suite: str, parts: RoleParts, root: Path) -> None:
         )
 
 
-def logged(command: list[str]) -> tuple[int, str]:
+def logged(command: list[str], given: str = "") -> tuple[int, str]:
     """Run a command, pass its output on to this job's; return its exit status and its last words.
+
+    Its standard input is a short text.
 
     The output is read here, because what goes to the job's log (a pipe) cannot be read back.
     """
@@ -147,7 +164,7 @@ def logged(command: list[str]) -> tuple[int, str]:
     process = subprocess.Popen(
         command,
         env=environment(),
-        stdin=subprocess.DEVNULL,
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -155,8 +172,11 @@ def logged(command: list[str]) -> tuple[int, str]:
         # Modes of files may not depend on who builds.
         umask=0o022,
     )
-    assert process.stdout
+    assert process.stdin and process.stdout
     try:
+        # The pipe takes a short text at once. A command that has ended already read none.
+        with contextlib.suppress(BrokenPipeError), process.stdin:
+            process.stdin.write(given)
         for line in process.stdout:
             print(line, end="", file=sys.stderr, flush=True)
             last.append(line)
@@ -216,6 +236,7 @@ def build_base(
     try:
         bootstrap(spec["suite"], parts, root)
         base_guest.write_files(root)
+        forget_credentials(root)
         listing = installed_packages(root)
         (output / "packages.txt").write_text(listing)
         names = [line.partition("=")[0] for line in listing.splitlines()]

@@ -36,6 +36,7 @@ from schedlab.testbed import host_load as host
 from schedlab.testbed import snapshot
 from schedlab.testbed.clock import measure_offsets
 from schedlab.testbed.prometheus import (
+    Server,
     export_samples,
     prometheus,
     read_exporter,
@@ -150,12 +151,12 @@ class Trial:
                 hugepages=self.cluster.placement.hugepages,
             ) as testbed,
             # Before the guests: Prometheus needs 5 s to learn of its targets.
-            self._prometheus() as url,
+            self._prometheus() as server,
         ):
             with self.phases.measure("restore"):
                 restored = snapshot.restore(testbed, self.configured / "snapshot")
             try:
-                self._measure(testbed, restored, url)
+                self._measure(testbed, restored, server)
             except (SchedlabError, OSError, ValueError, subprocess.SubprocessError) as error:
                 self.reasons.append(str(error))
             self._keep_consoles(testbed)
@@ -185,7 +186,7 @@ class Trial:
         ids = [key.id for key in self.context.experiment.trials()]
         return ids.index(self.id)
 
-    def _measure(self, testbed: Testbed, restored: dict[str, Any], url: str) -> None:
+    def _measure(self, testbed: Testbed, restored: dict[str, Any], server: Server | None) -> None:
         names = [node["name"] for node in restored["nodes"]]
         pids = emulator_pids(names, testbed, self.cluster.id)
         key = self.context.provisioned(self.cluster) / "secrets" / "id_ed25519"
@@ -221,8 +222,8 @@ class Trial:
             with measure("prepare"):
                 plan = self._plan()
                 head.write(PLAN, json.dumps(plan).encode())
-                if url:
-                    wait_for_targets(url)
+                if server:
+                    wait_for_targets(server)
                 self._cost(restored["nodes"], "start")
             before = host.sample(pids)
             self.conditions["start_ns"] = time.time_ns()
@@ -244,8 +245,8 @@ class Trial:
                 with measure("export"):
                     seconds = (time.time_ns() - self.conditions["start_ns"]) / 1e9 + 2
                     self.conditions["observed_seconds"] = round(seconds, 3)
-                    if url:
-                        self._keep_samples(url, seconds)
+                    if server:
+                        self._keep_samples(server, seconds)
             # Last, for it may run a job: its traces belong in no record of the workload.
             with measure("health"):
                 self._look_again(nodes, all_ended=status == 0)
@@ -288,10 +289,10 @@ class Trial:
         }
 
     @contextmanager
-    def _prometheus(self) -> Iterator[str]:
-        """Base URL of a Prometheus that scrapes the nodes; empty where monitoring is off."""
+    def _prometheus(self) -> Iterator[Server | None]:
+        """Prometheus, which scrapes the nodes; None where monitoring is off."""
         if not self.cluster.metrics.monitoring:
-            yield ""
+            yield None
             return
         nodes = snapshot.load_manifest(self.configured / "snapshot")["nodes"]
         targets = [
@@ -302,14 +303,14 @@ class Trial:
         ]
         config = scrape_config(targets, self.cluster.metrics.scrape_interval, self.cluster.id)
         executable = self.toolchain.path("prometheus")
-        with prometheus(executable, self.folder / "prometheus", config) as url:
-            yield url
+        with prometheus(executable, self.folder / "prometheus", config) as server:
+            yield server
 
-    def _keep_samples(self, url: str, seconds: float) -> None:
-        self.conditions["scraped"] = scraped(url, seconds)
-        export_samples(url, seconds, self.folder / "samples.json.gz")
+    def _keep_samples(self, server: Server, seconds: float) -> None:
+        self.conditions["scraped"] = scraped(server, seconds)
+        export_samples(server, seconds, self.folder / "samples.json.gz")
         folder = self.folder / "prometheus"
-        snapshot_block(url, folder / "data", folder)
+        snapshot_block(server, folder / "data", folder)
 
     def _cost(self, nodes: list[dict[str, Any]], moment: str) -> None:
         """Read the daemons' cumulative processor time and memory, apart from the scrapes."""
