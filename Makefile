@@ -82,6 +82,10 @@ doctor: setup ## Check that this machine can run the experiment
 reap: setup ## Remove what interrupted runs left behind
 	@schedlab reap
 
+.PHONY: disk
+disk: setup ## Show what uses how much disk, and what nothing needs (schedlab disk --prune removes it)
+	@schedlab disk
+
 .PHONY: clean
 clean: ## Remove all results, also finished trials, but not the cache of tools and images
 	@command -v schedlab > /dev/null || { echo "make clean needs schedlab: make setup" >&2; exit 1; }

@@ -16,8 +16,9 @@ from pathlib import Path
 
 import pytest
 
+from schedlab import processes
 from schedlab.errors import SchedlabError
-from schedlab.images import base_guest
+from schedlab.images import base, base_guest
 from schedlab.images.base import RoleParts, bootstrap_command, role_parts
 from schedlab.images.cloud import download, fetch_cloud_image
 from schedlab.images.payload import compile_program
@@ -126,10 +127,23 @@ def test_the_archive_is_the_hosts_own(
 def test_a_variable_overrides_the_archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(MIRROR_VARIABLE, "http://override.example/debian")
     assert debian_mirror(machine(tmp_path, a_list=ONE_LINE)) == "http://override.example/debian"
-    assert (
-        bootstrap_command("trixie", RoleParts([], [], []), tmp_path)[-1]
-        == "http://override.example/debian"
-    )
+    assert base.sources("trixie") == "deb http://override.example/debian trixie main\n"
+
+
+def test_credentials_of_a_mirror_reach_apt_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(MIRROR_VARIABLE, "https://me:hush@mirror.example/debian")
+    words = bootstrap_command("trixie", RoleParts([], [], []), tmp_path)
+    assert words[-1] == "-" and not [word for word in words if "hush" in word]
+    # The list of sources comes to the new system by standard input, and stays there without them.
+    listing = tmp_path / "etc/apt/sources.list"
+    listing.parent.mkdir(parents=True)
+    command = ["sh", "-c", f"cat >{listing}"]
+    assert processes.run_logged(command, given=base.sources("trixie")) == (0, [])
+    assert "me:hush@" in listing.read_text()
+    base.forget_credentials(tmp_path)
+    assert listing.read_text() == "deb https://mirror.example/debian trixie main\n"
 
 
 def test_base_disk_has_the_packages_of_the_roles(tmp_path: Path) -> None:

@@ -311,6 +311,13 @@ def test_output_is_passed_on_and_its_end_is_kept(capfd: pytest.CaptureFixture[st
     assert capfd.readouterr().err == "a\nb\nc\n"
 
 
+@pytest.mark.parametrize("given", ["", "a\nb\n"])
+def test_a_logged_program_gets_its_standard_input(given: str) -> None:
+    assert processes.run_logged(["cat"], given=given) == (0, given.splitlines())
+    # One that reads nothing of it and ends at once is no error.
+    assert processes.run_logged(["true"], given=given) == (0, [])
+
+
 def test_a_program_that_takes_too_long_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     def late(*_: object, **__: object) -> None:
         processes.run(["sleep", "60"], timeout=0.1)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import http.server
+import sys
 import threading
 from pathlib import Path
 
 import pytest
+import requests
 
 from schedlab import processes
 from schedlab.errors import SchedlabError
 from schedlab.testbed import prometheus
+from schedlab.toolchain.cache import Cache
+from schedlab.toolchain.tools import PROMETHEUS, discover
 
 
 class Ready(http.server.BaseHTTPRequestHandler):
@@ -32,8 +36,8 @@ def test_another_program_that_took_the_port_first_is_not_taken_for_prometheus(
     program.chmod(0o755)
     genuine = prometheus._ready
 
-    def slowly_ready(url: str) -> bool:
-        answer = genuine(url)
+    def slowly_ready(server: prometheus.Server) -> bool:
+        answer = genuine(server)
         # When the port is asked, the program has already found it taken.
         started[0].wait()
         return answer
@@ -53,3 +57,69 @@ def test_another_program_that_took_the_port_first_is_not_taken_for_prometheus(
         ):
             pass
         other.shutdown()
+
+
+STAND_IN = """\
+import base64, http.server, json, os, sys
+import bcrypt, yaml
+options = dict(word[2:].partition("=")[::2] for word in sys.argv[1:])
+access = options["web.config.file"]
+mode = os.stat(access).st_mode & 0o777
+users = yaml.safe_load(open(access))["basic_auth_users"]
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        kind, _, given = self.headers.get("Authorization", "").partition(" ")
+        name, _, password = base64.b64decode(given).decode().partition(":")
+        allowed = name in users and bcrypt.checkpw(password.encode(), users[name].encode())
+        self.send_response(200 if allowed else 401)
+        self.end_headers()
+        answer = {"data": {"name": "block", "mode": mode, "words": sys.argv, "password": password}}
+        if allowed:
+            self.wfile.write(json.dumps(answer).encode())
+
+    do_POST = do_GET
+    log_message = lambda *_: None
+
+host, _, port = options["web.listen-address"].rpartition(":")
+http.server.ThreadingHTTPServer((host, int(port)), Handler).serve_forever()
+"""
+
+
+def test_only_who_has_the_password_reaches_the_api(tmp_path: Path) -> None:
+    program, folder = tmp_path / "prometheus", tmp_path / "p"
+    program.write_text(f"#!{sys.executable}\n{STAND_IN}")
+    program.chmod(0o755)
+    with prometheus.prometheus(program, folder, {}) as server:
+        for user in (None, ("schedlab", ""), ("schedlab", "guess")):
+            for path in ("-/ready", "api/v1/admin/tsdb/snapshot", "metrics"):
+                answer = requests.post(f"{server.url}/{path}", auth=user, timeout=10)
+                assert answer.status_code == 401
+        found = prometheus._get(server, "query", query="up")
+        # The folder of the trial is made under the user's umask.
+        assert found["mode"] == 0o600
+        secret = found["password"]
+        assert len(secret) > 40 and secret not in repr(server)
+        assert not [word for word in found["words"] if secret in word]
+        assert not [path for path in folder.iterdir() if secret in path.read_text()]
+        (folder / "data" / "snapshots" / "block").mkdir(parents=True)
+        prometheus.snapshot_block(server, folder / "data", folder)
+    # Outputs of a trial are what is in its folder at its end.
+    assert {path.name for path in folder.iterdir()} == {
+        "block", "data", "prometheus.log", "prometheus.yml"
+    }  # fmt: skip
+
+
+def test_the_real_program_asks_for_the_password(tmp_path: Path) -> None:
+    found = discover(PROMETHEUS)
+    cached = sorted(Cache.default().root.glob("prometheus/*/content/prometheus"))
+    if found is None and not cached:
+        pytest.skip("Prometheus is neither installed nor in the cache")
+    config = prometheus.scrape_config([("job", "n", "127.0.0.1", 9)], 1.0, "slurm-n1")
+    program = found.path if found else cached[-1]
+    with prometheus.prometheus(program, tmp_path / "p", config) as server:
+        for path in ("-/ready", "api/v1/admin/tsdb/snapshot", "metrics"):
+            assert requests.post(f"{server.url}/{path}", timeout=10).status_code == 401
+        prometheus.targets_down(server)
+        prometheus.snapshot_block(server, tmp_path / "p" / "data", tmp_path / "p")
+    assert not (tmp_path / "p" / "web.yml").exists()

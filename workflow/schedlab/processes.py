@@ -197,7 +197,11 @@ def start(
 
 
 def run_logged(
-    command: Command, *, added: Mapping[str, str] | None = None, kept: int = 1000
+    command: Command,
+    *,
+    added: Mapping[str, str] | None = None,
+    given: str = "",
+    kept: int = 1000,
 ) -> tuple[int, list[str]]:
     """Run a program, pass its output on to this job's; return its status and its last lines.
 
@@ -207,6 +211,8 @@ def run_logged(
     ----------
     command, added
         As in `run`.
+    given : str
+        Its standard input, a short text; it has none where this is empty.
     kept : int
         Largest number of lines that are returned.
 
@@ -219,6 +225,7 @@ def run_logged(
     process = start(
         command,
         added=added,
+        stdin=subprocess.PIPE if given else subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -226,6 +233,10 @@ def run_logged(
     )
     assert process.stdout
     try:
+        if process.stdin:
+            # The pipe takes a short text at once. A program that has ended already read none.
+            with contextlib.suppress(BrokenPipeError), process.stdin:
+                process.stdin.write(given)
         for line in process.stdout:
             print(line, end="", file=sys.stderr, flush=True)
             last.append(line.rstrip("\n"))

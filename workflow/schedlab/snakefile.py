@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -27,6 +28,7 @@ from schedlab.results.records import forbids, is_stopped
 from schedlab.schedulers import has_programs, image_installation, image_roles
 from schedlab.sources.stages import content, subject
 from schedlab.testbed.supervisor import end_jobs_on_sigterm, remove_abandoned
+from schedlab.toolchain.cache import Cache
 from schedlab.toolchain.installation import given_digest
 
 _held: list[IO[str]] = []
@@ -327,13 +329,16 @@ class Pipeline:
         folder = Path(self.results)
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            handle = (folder / ".lock").open("a")
+            handle = (folder / paths.RUN_LOCK).open("a")
             _held.append(handle)
             if not locks.lock(handle, wait=False):
                 raise SchedlabError(
                     f"another run works on {self.results}",
                     remedy="wait until it ends, or end it; RESULTS=FOLDER names another folder",
                 )
+            # Where no cache can be written, nothing of it can be removed either.
+            with contextlib.suppress(OSError):
+                _held.append(Cache.default().keep())
         except (SchedlabError, OSError) as error:
             raise SystemExit(printable(f"schedlab: {error}")) from None
         end_jobs_on_sigterm()

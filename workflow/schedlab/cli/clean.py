@@ -2,43 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from pathlib import Path
 
 import click
 
-from schedlab import locks, paths
+from schedlab import paths
 from schedlab.cli.output import echo
 from schedlab.errors import SchedlabError
-from schedlab.outside.json_text import read_json
-from schedlab.testbed.supervisor import LOCK, scratch_root
+from schedlab.storage.marks import marks, no_marks, no_run
 
-RUN_LOCK = ".lock"
 SNAKEMAKE = ".snakemake"
 
 
-def marks(folder: Path) -> list[str]:
-    """Return what a folder holds that only schedlab puts into its results."""
-    found = []
-    lock = folder / RUN_LOCK
-    # The lock of a run is empty; a file of that name that says something is another program's.
-    if lock.is_file() and not lock.stat().st_size:
-        found.append(RUN_LOCK)
-    for name, key in ((paths.STATE, "outputs"), (paths.TOOLCHAIN, "tools")):
-        if (folder / name).is_file():
-            try:
-                content = read_json(folder / name)
-            except (SchedlabError, ValueError):
-                continue
-            if isinstance(content, dict) and key in content:
-                found.append(name)
-    found += [f"scratch/{path.parent.name}" for path in scratch_root(folder).glob(f"*/{LOCK}")]
-    imports = (folder / paths.IMPORTED).glob(f"*/{paths.IMPORT}")
-    return found + [f"{paths.IMPORTED}/{path.parent.name}" for path in imports]
-
-
 def check_removable(results: Path) -> None:
-    """Refuse to remove anything but a results folder that no run uses.
+    """Refuse to remove anything but a results folder.
 
     Raises
     ------
@@ -62,16 +41,7 @@ def check_removable(results: Path) -> None:
         if path.resolve().is_relative_to(folder):
             raise refused(f"it is or contains {path}", choose)
     if not marks(folder):
-        raise refused(
-            "it holds nothing that says that schedlab made it "
-            f"({RUN_LOCK}, {paths.STATE} or {paths.TOOLCHAIN})",
-            f"{choose}; remove this one by hand if nobody needs it",
-        )
-    lock = folder / RUN_LOCK
-    if lock.is_file():
-        with lock.open("r") as handle:
-            if not locks.lock(handle, wait=False, shared=True):
-                raise refused("a run works on it", "wait for the run or end it")
+        raise refused(no_marks(), f"{choose}; remove this one by hand if nobody needs it")
 
 
 def remove(folder: Path) -> None:
@@ -102,6 +72,7 @@ def clean(results: Path) -> None:
     from schedlab.testbed.reap import reap
 
     check_removable(results)
-    reap(results)
-    remove(results)
+    with no_run(results) if results.exists() else contextlib.nullcontext():
+        reap(results)
+        remove(results)
     remove(paths.CHECKOUT / SNAKEMAKE)

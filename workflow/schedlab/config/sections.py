@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -59,6 +60,9 @@ def _checked_domain(domain: str) -> str:
 def _checked_url(url: str) -> str:
     if not (url.isprintable() and re.fullmatch(r"(https?|file)://[^\s{}]+", url)):
         raise ValueError("not a URL; write one that starts with https://, http:// or file://")
+    if "@" in urlsplit(url).netloc:
+        # Records, results, bundles and Snakemake's metadata have the experiment.
+        raise ValueError("a URL with a user name or password; put these into ~/.netrc")
     return url
 
 

@@ -7,6 +7,7 @@ same inputs give the same bytes.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -19,8 +20,10 @@ from schedlab import processes
 from schedlab.errors import SchedlabError
 from schedlab.images import base_guest
 from schedlab.images.base_disk import EPOCH, REPRODUCIBLE, make_disk, run
+from schedlab.images.licences import LICENCES, declared_licences
 from schedlab.last_words import last_words, network_remedy
 from schedlab.privacy.package_mirrors import debian_mirror
+from schedlab.results.records import write_json
 from schedlab.units import mib
 
 STAGE = "base"
@@ -71,7 +74,6 @@ def bootstrap_command(suite: str, parts: RoleParts, root: Path) -> list[str]:
     It runs in mount and process namespaces of its own and ends when the process that started it
     ends, so that an interrupted build leaves neither mounts nor processes of the new system.
     """
-    mirror = debian_mirror()
     commands = base_guest.customise_commands(parts.disabled_units)
     options = [f"--customize-hook={line}" for line in commands]
     return [
@@ -90,8 +92,22 @@ def bootstrap_command(suite: str, parts: RoleParts, root: Path) -> list[str]:
         *options,
         suite,
         str(root),
-        *([mirror] if mirror else []),
+        # From standard input, because every user can read a command line (see `sources`).
+        *(["-"] if debian_mirror() else []),
     ]
+
+
+def sources(suite: str) -> str:
+    """What apt's list of sources is: the host's mirror, with the user and password of its URL."""
+    mirror = debian_mirror()
+    return f"deb {mirror} {suite} main\n" if mirror else ""
+
+
+def forget_credentials(root: Path) -> None:
+    """Remove users and passwords from the URLs in a system's list of sources."""
+    listing = root / "etc/apt/sources.list"
+    if listing.is_file():
+        listing.write_text(re.sub(r"://[^/\s]*@", "://", listing.read_text()))
 
 
 def write_hook() -> str:
@@ -125,7 +141,8 @@ def bootstrap(suite: str, parts: RoleParts, root: Path) -> None:
         raise SchedlabError(
             f"{KEYRING} is missing", stage=STAGE, remedy="apt-get install debian-archive-keyring"
         )
-    status, last = processes.run_logged(bootstrap_command(suite, parts, root), added=REPRODUCIBLE)
+    command = bootstrap_command(suite, parts, root)
+    status, last = processes.run_logged(command, added=REPRODUCIBLE, given=sources(suite))
     if status:
         said = last_words("\n".join(last[-LAST_LINES:]))
         raise SchedlabError(
@@ -159,7 +176,8 @@ def build_base(
     parts : RoleParts
         What roles need of it.
     output : pathlib.Path
-        Folder for ``disk.qcow2``, ``packages.txt``, ``vmlinuz`` and ``initrd.img``.
+        Folder for ``disk.qcow2``, ``packages.txt``, ``licences.json``, ``vmlinuz`` and
+        ``initrd.img``.
     scratch : pathlib.Path
         Folder for intermediate files (about twice the installed size); emptied at the end.
 
@@ -181,8 +199,11 @@ def build_base(
     try:
         bootstrap(spec["suite"], parts, root)
         base_guest.write_files(root)
+        forget_credentials(root)
         listing = installed_packages(root)
         (output / "packages.txt").write_text(listing)
+        names = [line.partition("=")[0] for line in listing.splitlines()]
+        write_json(output / LICENCES, declared_licences(root, names))
         # These links name the one kernel. The accelerator is probed with it.
         for name in ("vmlinuz", "initrd.img"):
             shutil.copyfile(root / (root / name).readlink().as_posix().lstrip("/"), output / name)

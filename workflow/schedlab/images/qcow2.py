@@ -21,6 +21,8 @@ def create_overlay(backing: Path, overlay: Path) -> Path:
     overlay.parent.mkdir(parents=True, exist_ok=True)
     relative = os.path.relpath(backing.resolve(), overlay.parent.resolve())
     _qemu_img("create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", relative, str(overlay))
+    # What a guest writes may be secret.
+    overlay.chmod(0o600)
     return overlay
 
 

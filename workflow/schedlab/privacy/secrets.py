@@ -22,6 +22,8 @@ _SECRETS: tuple[tuple[re.Pattern[str], str], ...] = (
         rf"\1\2{WITHHELD}",
     ),
     (re.compile(r"(?i)\b([a-z][a-z0-9+.-]*://)[^\s/@:'\"<>]*:[^\s/@'\"<>]*@"), rf"\1{WITHHELD}@"),
+    # A token in place of a user name. Those of ssh and libvirt are names of people.
+    (re.compile(r"(?i)\b((?:https?|ftp)://)(?!\[withheld\])[^\s/@:'\"<>]+@"), rf"\1{WITHHELD}@"),
 )
 _SECRET_KEY = re.compile(rf"(?i)({_NAMES})")
 

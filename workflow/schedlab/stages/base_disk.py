@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from schedlab import design
+from schedlab.config import Experiment
 from schedlab.images.base import build_base, role_parts
 from schedlab.images.cloud import fetch_cloud_image
 from schedlab.paths import CHECKOUT, RECORD
@@ -19,16 +20,24 @@ from schedlab.testbed.supervisor import interruptible, scratch_folder
 from schedlab.toolchain import Cache
 
 
+def cache_inputs(experiment: Experiment, image: str) -> dict[str, Any]:
+    """Everything that determines a base disk, for the cache."""
+    lists = stated_files(image_roles(image))
+    # The entries of these lists are inputs (`parts`), not the text of their files.
+    code = [path for path in stage_files("base", image=image) if path not in lists]
+    return {
+        "spec": design.image_spec(experiment, image),
+        **asdict(role_parts(lists)),
+        "code": digests(code, CHECKOUT),
+    }
+
+
 def build_base_disk(context: Context, image: str) -> None:
     """Build an image's base disk, or take it from the cache."""
     spec = design.image_spec(context.experiment, image)
-    lists = stated_files(image_roles(image))
     code = stage_files("base", image=image)
     record = RecordWriter("base", f"{image}/base", CHECKOUT, context.results, inputs=code)
-    parts = role_parts(lists)
-    # The entries of these lists are inputs (`parts`), not the text of their files.
-    code = [path for path in code if path not in lists]
-    inputs = {"spec": spec, **asdict(parts), "code": digests(code, CHECKOUT)}
+    parts = role_parts(stated_files(image_roles(image)))
     facts: dict[str, Any] = {}
 
     def build(target: Path) -> None:
@@ -39,7 +48,7 @@ def build_base_disk(context: Context, image: str) -> None:
                 facts.update(build_base(spec, parts, target, scratch=scratch / "work"))
 
     folder, cache = context.base(image), Cache.default()
-    entry = cache.get_or_build("base-disk", inputs, build)
+    entry = cache.get_or_build("base-disk", cache_inputs(context.experiment, image), build)
     outputs = cache.place_all(entry, folder)
     listing = folder / "packages.txt"
     record.write(

@@ -18,6 +18,7 @@ from schedlab import design, processes
 from schedlab.errors import SchedlabError
 from schedlab.last_words import ansible_failure, last_words, task_at_work
 from schedlab.paths import ANSIBLE, CHECKOUT, RECORD
+from schedlab.privacy.private_files import secret_folder
 from schedlab.results.records import RecordWriter, load_record, verify_outputs, write_json
 from schedlab.sources import stage_files
 from schedlab.stages.context import Context
@@ -29,14 +30,6 @@ from schedlab.testbed.ssh import Node, connect, head_of, wait_until_reachable
 
 STAGE = "configure"
 PLAYBOOK = "setup.yml"
-
-
-def secrets_folder(folder: Path) -> Path:
-    """Make the cluster's folder of secrets; they never enter a record, a log or a bundle."""
-    target = folder / "secrets"
-    target.mkdir(parents=True, exist_ok=True)
-    target.chmod(0o700)
-    return target
 
 
 def task_timings(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -223,7 +216,8 @@ def configure(context: Context, cluster_id: str) -> None:
             alive = liveness(testbed, restored["cluster"], nodes, STAGE)
             wait_until_reachable(nodes, experiment.limits.boot, STAGE, alive=alive)
             addresses = {node["name"]: node["address"] for node in restored["nodes"]}
-            scheduler.make_secrets(secrets_folder(folder), addresses)
+            # Secrets never enter a record, a log or a bundle.
+            scheduler.make_secrets(secret_folder(folder / "secrets"), addresses)
             variables = scheduler.secret_variables(folder / "secrets")
             variables |= design.variables(cluster)
             timings = run_playbook(

@@ -10,7 +10,9 @@ from pathlib import Path
 from schedlab import processes
 from schedlab.errors import SchedlabError
 from schedlab.images.base import role_parts
+from schedlab.images.bill import BILL, bill_of_materials
 from schedlab.images.files import make_files_disk
+from schedlab.images.licences import read_licences
 from schedlab.images.packer import run_packer
 from schedlab.paths import ACCELERATOR, CHECKOUT, RECORD, ROLES, image_record
 from schedlab.results.records import (
@@ -85,9 +87,20 @@ def build_image(context: Context, image: str) -> None:
     outputs = cache.place_all(cache.get_or_build("image", inputs, build), folder)
     disk = folder / "disk.qcow2"
     check_backing(disk, base / "disk.qcow2")
+    bill = folder / BILL
+    bill.write_text(
+        bill_of_materials(
+            image,
+            base_record["settings"],
+            file_digest(disk),
+            (folder / "packages.txt").read_text(),
+            read_licences(base),
+            [group.path(name) for group in programs.values() for name in group.programs],
+        )
+    )
     record.write(
         folder / RECORD,
-        outputs=outputs,
+        outputs=[*outputs, bill],
         realised={
             "packages": (folder / "packages.txt").read_text().split(),
             "disk_sha256": file_digest(disk),

@@ -13,6 +13,7 @@ from schedlab.config import Cluster
 from schedlab.errors import Interrupted, SchedlabError
 from schedlab.paths import ACCELERATOR, CHECKOUT, LOGS, RECORD
 from schedlab.privacy.identity import identity
+from schedlab.privacy.private_files import copy_secret, secret_folder
 from schedlab.results.records import RecordWriter, verify_outputs, write_json
 from schedlab.sources import stage_files
 from schedlab.stages.context import Context
@@ -76,9 +77,7 @@ def terraform_variables(
 
 def generate_key(folder: Path) -> str:
     """Make the cluster's SSH key; return the public part."""
-    folder.mkdir(parents=True, exist_ok=True)
-    folder.chmod(0o700)
-    key = folder / "id_ed25519"
+    key = secret_folder(folder) / "id_ed25519"
     processes.run(
         ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "schedlab", "-f", str(key)],
         check=True,
@@ -162,7 +161,7 @@ def provision(context: Context, machines: str) -> None:
         files = snapshot.save(
             testbed, machines, described, backing, folder / "snapshot", reset=cluster.reset
         )
-        shutil.copyfile(
+        copy_secret(
             terraform.folder / "terraform.tfstate", folder / "secrets" / "terraform.tfstate"
         )
     shown = identity().data(without_scratch_path(outputs, testbed))

@@ -37,6 +37,7 @@ from schedlab.testbed import host_load as host
 from schedlab.testbed import snapshot
 from schedlab.testbed.clock import measure_offsets
 from schedlab.testbed.prometheus import (
+    Server,
     export_samples,
     prometheus,
     read_exporter,
@@ -154,12 +155,12 @@ class Trial:
                 hugepages=self.cluster.placement.hugepages,
             ) as testbed,
             # Started before the guests, because Prometheus needs 5 s to learn of its targets.
-            self._prometheus() as url,
+            self._prometheus() as server,
         ):
             with self.phases.measure("restore"):
                 restored = snapshot.restore(testbed, self.configured / "snapshot")
             try:
-                self._measure(testbed, restored, url)
+                self._measure(testbed, restored, server)
             except (SchedlabError, OSError, ValueError, subprocess.SubprocessError) as error:
                 self.reasons.append(str(error))
             self._keep_consoles(testbed)
@@ -175,7 +176,7 @@ class Trial:
         )
         report_progress(self.context, self.id, self.reasons)
 
-    def _measure(self, testbed: Testbed, restored: dict[str, Any], url: str) -> None:
+    def _measure(self, testbed: Testbed, restored: dict[str, Any], server: Server | None) -> None:
         names = [node["name"] for node in restored["nodes"]]
         pids = emulator_pids(names, testbed, restored["cluster"])
         key = self.context.provisioned(self.cluster) / "secrets" / "id_ed25519"
@@ -211,8 +212,8 @@ class Trial:
             with measure("prepare"):
                 plan = self._plan()
                 head.write(PLAN, json.dumps(plan).encode())
-                if url:
-                    wait_for_targets(url)
+                if server:
+                    wait_for_targets(server)
                 self._cost(restored["nodes"], "start")
             before = host.sample(pids)
             self.conditions["start_ns"] = time.time_ns()
@@ -235,8 +236,8 @@ class Trial:
                 with measure("export"):
                     seconds = (time.time_ns() - self.conditions["start_ns"]) / 1e9 + 2
                     self.conditions["observed_seconds"] = round(seconds, 3)
-                    if url:
-                        self._keep_samples(url, seconds)
+                    if server:
+                        self._keep_samples(server, seconds)
             # Checked last: it may run a job, which must not appear in the records of the workload.
             with measure("health"):
                 self._look_again(nodes, all_ended=status == 0)
@@ -282,10 +283,10 @@ class Trial:
         }
 
     @contextmanager
-    def _prometheus(self) -> Iterator[str]:
-        """Base URL of a Prometheus that scrapes the nodes; empty where monitoring is off."""
+    def _prometheus(self) -> Iterator[Server | None]:
+        """Prometheus, which scrapes the nodes; None where monitoring is off."""
         if not self.cluster.metrics.monitoring:
-            yield ""
+            yield None
             return
         nodes = snapshot.load_manifest(self.configured / "snapshot")["nodes"]
         targets = [
@@ -296,14 +297,14 @@ class Trial:
         ]
         config = scrape_config(targets, self.cluster.metrics.scrape_interval, self.cluster.id)
         executable = self.toolchain.path("prometheus")
-        with prometheus(executable, self.folder / "prometheus", config) as url:
-            yield url
+        with prometheus(executable, self.folder / "prometheus", config) as server:
+            yield server
 
-    def _keep_samples(self, url: str, seconds: float) -> None:
-        self.conditions["scraped"] = scraped(url, seconds)
-        export_samples(url, seconds, self.folder / "samples.json.gz")
+    def _keep_samples(self, server: Server, seconds: float) -> None:
+        self.conditions["scraped"] = scraped(server, seconds)
+        export_samples(server, seconds, self.folder / "samples.json.gz")
         folder = self.folder / "prometheus"
-        snapshot_block(url, folder / "data", folder)
+        snapshot_block(server, folder / "data", folder)
 
     def _cost(self, nodes: list[dict[str, Any]], moment: str) -> None:
         """Read the daemons' cumulative processor time and memory; scrapes are separate."""

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import math
+import secrets
 import shutil
 import socket
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import bcrypt
 import requests
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
@@ -20,7 +23,34 @@ from prometheus_client.samples import Sample
 from schedlab import processes
 from schedlab.errors import SchedlabError
 from schedlab.privacy.identity import identity
+from schedlab.privacy.private_files import write_secret
 from schedlab.results.series import write_series
+
+USER = "schedlab"
+COST = 4
+"""Cost of hashing the password. The least is enough: nobody can guess 256 random bits."""
+
+
+@dataclass(frozen=True)
+class Server:
+    """A Prometheus that answers only who has its password.
+
+    Attributes
+    ----------
+    url : str
+        Base URL, without the password.
+    password : str
+        Of the user :data:`USER`. It is in this process alone, in no file and no command line.
+    """
+
+    url: str
+    password: str = field(repr=False)
+
+    def session(self) -> requests.Session:
+        """Start a session that has the password."""
+        session = _session()
+        session.auth = (USER, self.password)
+        return session
 
 
 def _session() -> requests.Session:
@@ -65,8 +95,11 @@ def scrape_config(
 @contextlib.contextmanager
 def prometheus(
     executable: Path, folder: Path, config: dict[str, object], timeout: float = 30.0
-) -> Iterator[str]:
-    """Run Prometheus with its data in `folder`; yield its base URL.
+) -> Iterator[Server]:
+    """Run Prometheus with its data in `folder`; yield how it is reached.
+
+    Its API can read and delete all data, so other users of this machine must not reach it. It
+    listens on no Unix socket, so it asks for a password, which is another one each time.
 
     Raises
     ------
@@ -78,12 +111,17 @@ def prometheus(
     config_path.write_text(yaml.safe_dump(config, sort_keys=True))
     log = folder / "prometheus.log"
     port = free_port()
-    url = f"http://127.0.0.1:{port}"
+    server = Server(f"http://127.0.0.1:{port}", secrets.token_urlsafe(32))
+    hashed = bcrypt.hashpw(server.password.encode(), bcrypt.gensalt(COST)).decode()
+    access = write_secret(
+        folder / "web.yml", yaml.safe_dump({"basic_auth_users": {USER: hashed}}).encode()
+    )
     command = [
         str(executable),
         f"--config.file={config_path}",
         f"--storage.tsdb.path={folder / 'data'}",
         f"--web.listen-address=127.0.0.1:{port}",
+        f"--web.config.file={access}",
         "--web.enable-admin-api",
         "--log.level=warn",
     ]
@@ -92,7 +130,7 @@ def prometheus(
     try:
         deadline = time.monotonic() + timeout
         while True:
-            ready = _ready(url)
+            ready = _ready(server)
             # Looked at after the answer: if another program took the port first, that one answers
             # and Prometheus has ended.
             if process.poll() is not None or time.monotonic() > deadline:
@@ -102,7 +140,7 @@ def prometheus(
             if ready:
                 break
             time.sleep(0.1)
-        yield url
+        yield server
     finally:
         process.terminate()
         try:
@@ -110,19 +148,21 @@ def prometheus(
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+        # Prometheus reads it at each request; it is no part of the trial's record.
+        access.unlink(missing_ok=True)
         identity().clean_file(log)
 
 
-def _ready(url: str) -> bool:
+def _ready(server: Server) -> bool:
     try:
-        return _session().get(f"{url}/-/ready", timeout=2).ok
+        return server.session().get(f"{server.url}/-/ready", timeout=2).ok
     except requests.RequestException:
         return False
 
 
-def targets_down(url: str) -> dict[str, str]:
+def targets_down(server: Server) -> dict[str, str]:
     """Tell for each target (``job/instance``) why its last scrape failed; nothing if it did not."""
-    answer = _session().get(f"{url}/api/v1/targets", timeout=10).json()
+    answer = server.session().get(f"{server.url}/api/v1/targets", timeout=10).json()
     return {
         f"{t['labels']['job']}/{t['labels']['instance']}": ""
         if t["health"] == "up"
@@ -131,7 +171,7 @@ def targets_down(url: str) -> dict[str, str]:
     }
 
 
-def wait_for_targets(url: str, timeout: float = 30.0) -> None:
+def wait_for_targets(server: Server, timeout: float = 30.0) -> None:
     """Wait until every target was scraped once.
 
     Raises
@@ -141,7 +181,7 @@ def wait_for_targets(url: str, timeout: float = 30.0) -> None:
     """
     deadline = time.monotonic() + timeout
     while True:
-        state = targets_down(url)
+        state = targets_down(server)
         if state and not any(state.values()):
             return
         if time.monotonic() > deadline:
@@ -175,19 +215,19 @@ def read_exporter(address: str, port: int) -> list[Sample]:
     return [sample for family in families for sample in family.samples]
 
 
-def _get(url: str, **parameters: str) -> Any:
-    answer = _session().get(url, params=parameters, timeout=60)
+def _get(server: Server, path: str, **parameters: str) -> Any:
+    answer = server.session().get(f"{server.url}/api/v1/{path}", params=parameters, timeout=60)
     answer.raise_for_status()
     return answer.json()["data"]
 
 
-def export_samples(url: str, seconds: float, output: Path) -> int:
+def export_samples(server: Server, seconds: float, output: Path) -> int:
     """Write every raw sample of the last `seconds` seconds.
 
     Parameters
     ----------
-    url : str
-        Prometheus' base URL.
+    server : Server
+        Prometheus.
     seconds : float
         How far back.
     output : pathlib.Path
@@ -198,30 +238,30 @@ def export_samples(url: str, seconds: float, output: Path) -> int:
     int
         Number of samples.
     """
-    return write_series(output, _all_series(url, f"{math.ceil(seconds * 1000)}ms"))
+    return write_series(output, _all_series(server, f"{math.ceil(seconds * 1000)}ms"))
 
 
-def scraped(url: str, seconds: float) -> dict[str, float]:
+def scraped(server: Server, seconds: float) -> dict[str, float]:
     """Number of scrapes of each target (``job/instance``) that succeeded in the last `seconds`."""
     window = f"{math.ceil(seconds * 1000)}ms"
-    found = _get(f"{url}/api/v1/query", query=f"sum_over_time(up[{window}])")["result"]
+    found = _get(server, "query", query=f"sum_over_time(up[{window}])")["result"]
     return {
         f"{item['metric']['job']}/{item['metric']['instance']}": float(item["value"][1])
         for item in found
     }
 
 
-def _all_series(url: str, window: str) -> Iterator[dict[str, Any]]:
+def _all_series(server: Server, window: str) -> Iterator[dict[str, Any]]:
     # One metric at a time, because the answer for all metrics would be in memory three times.
-    for name in sorted(_get(f"{url}/api/v1/label/__name__/values")):
-        found = _get(f"{url}/api/v1/query", query=f"{name}[{window}]")["result"]
+    for name in sorted(_get(server, "label/__name__/values")):
+        found = _get(server, "query", query=f"{name}[{window}]")["result"]
         for item in sorted(found, key=lambda row: sorted(row["metric"].items())):
             labels = {k: v for k, v in item["metric"].items() if k != "__name__"}
             yield {"metric": name, "labels": labels, "values": item["values"]}
 
 
-def snapshot_block(url: str, data: Path, target: Path) -> None:
+def snapshot_block(server: Server, data: Path, target: Path) -> None:
     """Let Prometheus write its data as a block, and move the block to ``target/block``."""
-    answer = _session().post(f"{url}/api/v1/admin/tsdb/snapshot", timeout=120)
+    answer = server.session().post(f"{server.url}/api/v1/admin/tsdb/snapshot", timeout=120)
     answer.raise_for_status()
     shutil.move(data / "snapshots" / answer.json()["data"]["name"], target / "block")

@@ -24,6 +24,7 @@ import libvirt
 
 from schedlab.errors import SchedlabError
 from schedlab.images.qcow2 import create_overlay, move_disk
+from schedlab.privacy.private_files import copy_secret
 from schedlab.results.records import write_json
 from schedlab.testbed.session import Testbed
 
@@ -170,12 +171,14 @@ def save(
         files = disk_files(live[name])
         relative = os.path.relpath(backing[name].resolve(), folder.resolve())
         move_disk(files["vda"], folder / f"{name}.qcow2", relative)
+        # It holds the cluster's keys, as the memory does, which libvirt saves with this mode.
+        (folder / f"{name}.qcow2").chmod(0o600)
         entry = {**node, "disk": f"{name}.qcow2", "xml": f"{name}.xml"}
         if reset == "restore":
             entry["memory"] = f"{name}.save"
         seed = next((path for device, path in files.items() if device != "vda"), None)
         if seed is not None:
-            shutil.copyfile(seed, folder / f"{name}.seed.iso")
+            copy_secret(seed, folder / f"{name}.seed.iso")
             entry["seed"] = f"{name}.seed.iso"
         entries.append(entry)
     write_json(
@@ -256,7 +259,7 @@ def restore(testbed: Testbed, folder: Path, *, paused: bool = False) -> dict[str
         overlay = create_overlay(folder / node["disk"], scratch / f"{name}.qcow2")
         seed = scratch / f"{name}.seed.iso" if "seed" in node else None
         if seed is not None:
-            shutil.copyfile(folder / node["seed"], seed)
+            copy_secret(folder / node["seed"], seed)
         console = scratch / f"{name}.console.log"
         memory = str((folder / node["memory"]).resolve()) if "memory" in node else None
         saved = (

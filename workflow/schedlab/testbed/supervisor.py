@@ -61,6 +61,17 @@ def remove_abandoned(results: Path) -> list[Path]:
     return removed
 
 
+def jobs_at_work(results: Path) -> list[str]:
+    """Names of the jobs whose scratch folders are in use; a job needs no run around it."""
+    found = []
+    for lock in sorted(scratch_root(results).glob(f"*/{LOCK}")):
+        # A job that ends now removes its folder.
+        with contextlib.suppress(FileNotFoundError), lock.open() as handle:
+            if not locks.lock(handle, wait=False, shared=True):
+                found.append(lock.parent.name)
+    return found
+
+
 def _make_locked(scratch: Path) -> IO[str]:
     """Make a scratch folder that is locked from the moment that it has its name.
 

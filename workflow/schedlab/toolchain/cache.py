@@ -7,6 +7,7 @@ Layout below the root::
     verified/<kind>-<key>.json    size and time of each file when it was last read in full
     partial/<kind>-<key>/         an entry being built; renamed into place when complete
     locks/<kind>-<key>.lock       held while an entry is looked up, built or repaired
+    locks/in-use.lock             shared by all runs; held alone while entries are removed
 
 An entry's key is the digest of the inputs that determine it, so a lookup needs no contents. The
 manifest's digests tell whether the contents are still those that were built.
@@ -23,11 +24,12 @@ import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from schedlab import processes
 from schedlab.errors import SchedlabError
 from schedlab.locks import lock
+from schedlab.outside.json_text import read_json
 from schedlab.paths import cache_root
 from schedlab.results.records import digest, file_digest, write_json
 
@@ -180,6 +182,65 @@ class Cache:
             if not lock(handle, wait=wait):
                 raise BlockingIOError(f"another process holds the lock {name}")
             yield
+
+    def keep(self) -> IO[str]:
+        """Keep all entries from being removed until the returned file is closed.
+
+        Files of an entry are used without its lock, by paths that were looked up before.
+        """
+        return self._in_use(alone=False)
+
+    @contextlib.contextmanager
+    def unused(self) -> Iterator[None]:
+        """Hold the cache while entries are removed.
+
+        Raises
+        ------
+        BlockingIOError
+            When a run, of any checkout, keeps the entries.
+        """
+        with self._in_use(alone=True):
+            yield
+
+    def _in_use(self, *, alone: bool) -> IO[str]:
+        folder = self.root / "locks"
+        folder.mkdir(parents=True, exist_ok=True)
+        handle = (folder / "in-use.lock").open("a")
+        try:
+            if not lock(handle, wait=not alone, shared=not alone):
+                raise BlockingIOError(f"another process uses {self.root}")
+        except (OSError, SchedlabError):
+            handle.close()
+            raise
+        return handle
+
+    def entries(self) -> Iterator[tuple[Path, dict[str, Any]]]:
+        """Yield the folder and the manifest of each entry whose manifest fits its place."""
+        for path in sorted(self.root.glob("*/*/manifest.json")):
+            entry = path.parent
+            if path.is_symlink() or entry.is_symlink() or entry.parent.is_symlink():
+                continue
+            try:
+                manifest = read_json(path)
+                key = digest({"kind": entry.parent.name, "inputs": manifest["inputs"]})
+                sound = manifest["schema"] == SCHEMA and isinstance(manifest["files"], dict)
+            except (OSError, ValueError, LookupError, TypeError, SchedlabError):
+                continue
+            if sound and key == entry.name:
+                yield entry, manifest
+
+    def remove(self, entry: Path) -> None:
+        """Remove an entry that :meth:`entries` gave.
+
+        Raises
+        ------
+        BlockingIOError
+            When another process looks it up or builds it.
+        """
+        name = f"{entry.parent.name}-{entry.name}"
+        with self.locked(name, wait=False):
+            _remove(entry)
+            self._stamp(name).unlink(missing_ok=True)
 
     def _damage(self, entry: Path, name: str) -> str | None:
         """Tell what is wrong with an entry; None when it is what was built."""

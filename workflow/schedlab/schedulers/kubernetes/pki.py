@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from schedlab.privacy.private_files import secret_folder, write_secret
 from schedlab.schedulers.kubernetes.network import SERVICE_ADDRESS
 
 LIFETIME = datetime.timedelta(days=3650)
@@ -157,8 +158,7 @@ def write_credentials(folder: Path, nodes: Mapping[str, str], *, bench_group: in
     bench_group : int
         Id of the group that may read the driver's key: that of the guest user who submits jobs.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    folder.chmod(0o700)
+    secret_folder(folder)
     ca = authority("kubernetes")
     url = f"https://{nodes['head']}:6443"
     tokens = ec.generate_private_key(ec.SECP256R1())
@@ -196,10 +196,9 @@ def write_credentials(folder: Path, nodes: Mapping[str, str], *, bench_group: in
 
 
 def _write_archive(path: Path, contents: Mapping[str, tuple[bytes, int]], group: int) -> None:
-    with tarfile.open(path, "w") as archive:
+    with tarfile.open(write_secret(path, b""), "w") as archive:
         for name, (content, mode) in sorted(contents.items()):
             info = tarfile.TarInfo(name)
             info.size, info.mode = len(content), mode
             info.gid = group if mode == 0o640 else 0
             archive.addfile(info, io.BytesIO(content))
-    path.chmod(0o600)

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
+from schedlab.privacy.private_files import write_secret
 from schedlab.schedulers.base import (
     Exporter,
     Request,
@@ -276,9 +277,7 @@ class Slurm(Scheduler):
 
     def make_secrets(self, folder: Path, nodes: Mapping[str, str]) -> None:
         """Make the munge key."""
-        path = folder / "munge.key"
-        path.write_bytes(secrets.token_bytes(128))
-        path.chmod(0o600)
+        write_secret(folder / "munge.key", secrets.token_bytes(128))
 
     def secret_variables(self, folder: Path) -> dict[str, Any]:
         """Tell the role where the munge key is."""

@@ -1,0 +1,146 @@
+"""The bill of materials of an image (SBOM): its packages and programs, with declared licences.
+
+The format is CycloneDX 1.6, JSON. The same image gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from schedlab.images.base_disk import EPOCH
+from schedlab.images.go_modules import linked_modules
+from schedlab.results.digests import file_digest
+
+if TYPE_CHECKING:
+    from cyclonedx.model.component import Component
+
+BILL = "sbom.cdx.json"
+"""File beside an image."""
+_NAMESPACE = uuid.UUID(hex="5c4ed1ab000040008000000000000003")
+LICENCE = "schedlab:licence"
+NOT_DECLARED = "not declared in a machine-readable form"
+
+
+def bill_of_materials(
+    image: str,
+    spec: Mapping[str, Any],
+    sha256: str,
+    packages: str,
+    licences: Mapping[str, Sequence[str]],
+    programs: Iterable[Path],
+) -> str:
+    """Write the bill of materials of an image.
+
+    Parameters
+    ----------
+    image : str
+        Id of the image.
+    spec : mapping
+        The image section of the configuration: ``kind`` and, of Debian, ``suite``.
+    sha256 : str
+        Of the disk.
+    packages : str
+        Lines ``name=version``, from dpkg.
+    licences : mapping of str to sequence of str
+        Licences by package, as far as they are declared.
+    programs : iterable of pathlib.Path
+        Programs that were built for the image. Those of Go name the modules in them.
+    """
+    # Imported here, because their import is slow.
+    from cyclonedx.model import HashAlgorithm, HashType
+    from cyclonedx.model.bom import Bom, BomMetaData
+    from cyclonedx.model.component import Component, ComponentType
+    from cyclonedx.output.json import JsonV1Dot6
+
+    disk = Component(
+        name=image,
+        type=ComponentType.OPERATING_SYSTEM,
+        bom_ref="image",
+        hashes=[HashType(alg=HashAlgorithm.SHA_256, content=sha256)],
+    )
+    bom = Bom(
+        serial_number=uuid.uuid5(_NAMESPACE, f"{image} {sha256}"),
+        # The time of the base disk's files: that of the run would be another one each time.
+        metadata=BomMetaData(component=disk, timestamp=datetime.fromtimestamp(EPOCH, UTC)),
+    )
+    suite = spec.get("suite") if spec["kind"] == "mmdebstrap" else None
+    for line in packages.split():
+        name, _, version = line.partition("=")
+        bom.components.add(_package(name, version, suite, licences.get(name, ())))
+    for program in programs:
+        bom.components.add(_program(program))
+    bom.register_dependency(disk, bom.components)
+    return JsonV1Dot6(bom).output_as_string(indent=1) + "\n"
+
+
+def _package(name: str, version: str, suite: str | None, licences: Sequence[str]) -> Component:
+    from cyclonedx.model.component import Component, ComponentType
+    from packageurl import PackageURL
+
+    # A cloud image's distribution is not known here, and a package URL must name it.
+    url = PackageURL("deb", "debian", name, version, {"distro": suite}) if suite else None
+    return Component(
+        name=name,
+        version=version,
+        type=ComponentType.LIBRARY,
+        bom_ref=f"deb/{name}",
+        purl=url,
+        **_licensed(licences),
+    )
+
+
+def _program(program: Path) -> Component:
+    from cyclonedx.model import HashAlgorithm, HashType
+    from cyclonedx.model.component import Component, ComponentType
+    from packageurl import PackageURL
+
+    modules = [
+        Component(
+            name=module.path,
+            version=module.version,
+            type=ComponentType.LIBRARY,
+            bom_ref=f"go/{program.name}/{module.path}",
+            purl=PackageURL("golang", *_split(module.path), module.version),
+            **_licensed(()),
+        )
+        for module in linked_modules(program)
+    ]
+    return Component(
+        name=program.name,
+        type=ComponentType.APPLICATION,
+        bom_ref=f"program/{program.name}",
+        hashes=[HashType(alg=HashAlgorithm.SHA_256, content=file_digest(program))],
+        components=modules,
+        **_licensed(()),
+    )
+
+
+def _split(path: str) -> tuple[str | None, str]:
+    """Split the path of a module as a package URL has it: namespace and name."""
+    namespace, _, name = path.rpartition("/")
+    return namespace or None, name
+
+
+def _licensed(names: Sequence[str]) -> dict[str, Any]:
+    """Licences of a component, or the statement that none is declared."""
+    from cyclonedx.model import Property
+    from cyclonedx.model.license import DisjunctiveLicense, LicenseAcknowledgement
+    from cyclonedx.spdx import is_supported_id
+
+    if not names:
+        return {"properties": [Property(name=LICENCE, value=NOT_DECLARED)]}
+    return {
+        "licenses": [
+            DisjunctiveLicense(
+                # Debian's short names are partly those of SPDX. They stay as they are written.
+                id=name if is_supported_id(name) else None,
+                name=None if is_supported_id(name) else name,
+                acknowledgement=LicenseAcknowledgement.DECLARED,
+            )
+            for name in names
+        ]
+    }
