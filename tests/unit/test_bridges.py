@@ -78,7 +78,7 @@ def test_another_boot_and_another_run_are_other_blocks(tmp_path: Path, block: st
 
 def test_what_runs_no_payload_is_compared_with_nothing(tmp_path: Path) -> None:
     ran(tmp_path, "monday", *all_of("slurm-n1"))
-    assert found(tmp_path, experiment("slurm", "null", nodes=[1])) == []
+    assert found(tmp_path, experiment("slurm", "nullscheduler", nodes=[1])) == []
 
 
 def test_a_trial_that_was_stopped_is_finished(tmp_path: Path) -> None:

@@ -20,6 +20,8 @@ from schedlab.stages.trial import (
 )
 from schedlab.workloads import Job, Machine, Trace
 
+RESTORED = {"cluster": "slurm-n1", "nodes": [{"name": "head"}]}
+
 
 def trial_of(folder: Path, program: str, monkeypatch: pytest.MonkeyPatch) -> tuple[Trial, Any]:
     """A trial, and a head on which the driver is `program`."""
@@ -40,7 +42,7 @@ def test_a_driver_that_failed_says_why_in_the_trials_reason(
     made, head = trial_of(tmp_path, f"import sys; print({said!r}, file=sys.stderr); sys.exit(4)",
                           monkeypatch)  # fmt: skip
     # Its records are fetched first, because they have the times of its begin and end.
-    status = made._drive(None, head, ["head"], 2)  # type: ignore[arg-type]
+    status = made._drive(None, head, RESTORED, 2)  # type: ignore[arg-type]
     with pytest.raises(SchedlabError) as caught:
         made._require_driver(head, status)
     assert said in str(caught.value)
@@ -57,7 +59,7 @@ def test_a_signal_is_no_reason_of_a_trial(tmp_path: Path, monkeypatch: pytest.Mo
 
     monkeypatch.setattr("builtins.print", stop)
     with pytest.raises(Interrupted):
-        made._drive(None, head, ["head"], 2)  # type: ignore[arg-type]
+        made._drive(None, head, RESTORED, 2)  # type: ignore[arg-type]
     assert made.reasons == []
 
 

@@ -185,7 +185,7 @@ def compare_groups(
         both = len(a) and len(b)
         reason = why_not(a, b, across_blocks=across_blocks) if both else ""
         paired = False
-        if not reason:
+        if both and not reason:
             a, b, paired = matched(a, b, across_blocks=across_blocks)
         found.append({})
         for name in quantities:

@@ -211,6 +211,7 @@ def read_exporter(address: str, port: int) -> list[Sample]:
         raise SchedlabError(
             f"{url} does not answer in Prometheus' text format: {error!r}",
             stage="trial",
+            remedy="check the exporter's unit on that node (role monitoring)",
         ) from error
     return [sample for family in families for sample in family.samples]
 
