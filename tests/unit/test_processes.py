@@ -243,7 +243,7 @@ def test_genisoimage(hostile: Path, tmp_path: Path) -> None:
     if shutil.which("genisoimage") is None:
         pytest.skip("genisoimage is not installed")
     (tmp_path / "scratch").mkdir()
-    assert make_files_disk([program], {}, [], tmp_path / "scratch").stat().st_size > 0
+    assert make_files_disk([program], {}, [], [], tmp_path / "scratch").stat().st_size > 0
 
 
 SHOW = """
