@@ -261,6 +261,7 @@ def test_kinds_of_results(place: Place) -> None:
         "bundle.tar.zst",
         "logs/a/b.log",
         "tables/jobs.parquet",
+        "decisions/a/b/1.record.json",
         "imported/a/x",
         "other-x",
     ):
@@ -268,7 +269,7 @@ def test_kinds_of_results(place: Place) -> None:
         (place.results / name).write_bytes(bytes(MIB))
     kinds = {name: used.bytes // MIB for name, used in results_by_kind(place.results).items()}
     assert kinds == {
-        "images": 4, "snapshots": 4, "trials": 6, "logs": 1, "tables": 1, "imports": 1,
+        "images": 4, "snapshots": 4, "trials": 7, "logs": 1, "tables": 1, "imports": 1,
         "jobs at work": 0, "bundles": 1, "other": 1,
     }  # fmt: skip
 

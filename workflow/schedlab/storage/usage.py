@@ -25,6 +25,7 @@ _KINDS = {
     "clusters": "snapshots",
     "trials": "trials",
     "traces": "trials",
+    "decisions": "trials",
     paths.LOGS: "logs",
     "benchmarks": "logs",
     paths.TABLES: "tables",
