@@ -23,6 +23,15 @@ from schedlab.testbed.supervisor import scratch_folder
 from schedlab.toolchain.cache import Cache
 
 MIB = 2**20
+TRIAL = {
+    "trial": {
+        "cluster": "slurm-n1", "workload": "burst", "scheduler": "slurm", "repetition": 1,
+        "order": 0, "nodes": 1, "cpus_per_node": 2,
+    },
+    "conditions": {},
+    "verdict": {"valid": True, "reasons": []},
+}  # fmt: skip
+"""What a record of a trial must have."""
 
 
 class Place:
@@ -56,7 +65,8 @@ class Place:
         folder.mkdir(parents=True)
         (folder / "data").write_bytes(bytes(MIB))
         identifier = joint.join(name.split("/")[1:])
-        write_record(folder / "record.json", self.results, stage, identifier)
+        more = TRIAL if stage == "trial" else {}
+        write_record(folder / "record.json", self.results, stage, identifier, **more)
         return folder
 
     def run(self, *words: str, answer: str = "") -> Result:

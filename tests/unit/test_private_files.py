@@ -106,7 +106,7 @@ def test_disks_of_clusters_are_as_private_as_their_memory(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("user", ["me:hush", "hush", ":hush"])
 def test_a_url_with_credentials_is_refused(user: str) -> None:
-    image = {"kind": "cloud", "sha256": "0" * 64, "disk": "4 GiB"}
+    image = {"kind": "cloud", "sha256": "0" * 64, "os": "debian"}
     make_experiment(image=image | {"url": "https://example.org/a@b.qcow2"})
     with pytest.raises((ValueError, SchedlabError), match="netrc"):
         make_experiment(image=image | {"url": f"https://{user}@example.org/disk.qcow2"})

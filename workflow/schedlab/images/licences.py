@@ -6,6 +6,7 @@ import json
 import logging
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 LICENCES = "licences.json"
 """File beside a base disk with the licences by package."""
@@ -60,7 +61,8 @@ def licences_of(root: Path, file: Path) -> list[str]:
     warnings.setLevel(logging.ERROR)
     try:
         content = Copyright(lines, strict=False)
-        stated = [paragraph.license for paragraph in content.all_files_paragraphs()]
+        # The library states the type of this attribute as that of what makes it.
+        stated: list[Any] = [paragraph.license for paragraph in content.all_files_paragraphs()]
     except (Error, ValueError):
         return []
     finally:
