@@ -40,7 +40,7 @@ def bill_of_materials(
     image : str
         Id of the image.
     spec : mapping
-        The image section of the configuration: ``kind`` and, of Debian, ``suite``.
+        The image section of the configuration: ``kind``, and ``suite`` or ``os``.
     sha256 : str
         Of the disk.
     packages : str
@@ -67,28 +67,30 @@ def bill_of_materials(
         # The time of the base disk's files: that of the run would be another one each time.
         metadata=BomMetaData(component=disk, timestamp=datetime.fromtimestamp(EPOCH, UTC)),
     )
-    suite = spec.get("suite") if spec["kind"] == "mmdebstrap" else None
+    vendor = "debian" if spec["kind"] == "mmdebstrap" else str(spec["os"])
     for line in packages.split():
         name, _, version = line.partition("=")
-        bom.components.add(_package(name, version, suite, licences.get(name, ())))
+        bom.components.add(
+            _package(name, version, vendor, spec.get("suite"), licences.get(name, ()))
+        )
     for program in programs:
         bom.components.add(_program(program))
     bom.register_dependency(disk, bom.components)
     return JsonV1Dot6(bom).output_as_string(indent=1) + "\n"
 
 
-def _package(name: str, version: str, suite: str | None, licences: Sequence[str]) -> Component:
+def _package(
+    name: str, version: str, vendor: str, suite: str | None, licences: Sequence[str]
+) -> Component:
     from cyclonedx.model.component import Component, ComponentType
     from packageurl import PackageURL
 
-    # A cloud image's distribution is not known here, and a package URL must name it.
-    url = PackageURL("deb", "debian", name, version, {"distro": suite}) if suite else None
     return Component(
         name=name,
         version=version,
         type=ComponentType.LIBRARY,
         bom_ref=f"deb/{name}",
-        purl=url,
+        purl=PackageURL("deb", vendor, name, version, {"distro": suite} if suite else None),
         **_licensed(licences),
     )
 
