@@ -79,6 +79,8 @@ def test_as_another_user(tmp_path_factory: pytest.TempPathFactory) -> None:
         shutil.copy(packed().path, home / "b")
         python = shutil.copytree(WORKFLOW, home / "workflow")
         shutil.copy(WORKFLOW.parent / "CITATION.cff", home)
+        (home / "envs").mkdir()
+        shutil.copy(WORKFLOW.parent / "envs/environment.txt", home / "envs")
         subprocess.run(["chown", "-R", "65534:65534", str(home)], check=True)
         become = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"]
         interpreter = [*become, sys.executable, "-c", "import numpy"]

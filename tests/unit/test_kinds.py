@@ -88,8 +88,8 @@ def test_what_cannot_be_fitted_says_why(n: list[float], delta: list[float], why:
 
 
 def test_the_mix_has_the_sums_of_esp_2() -> None:
-    assert sum(kind.count for kind in MIX.values()) == 230
-    ideal = sum(float(kind.fraction) * kind.count * kind.runtime for kind in MIX.values())
+    assert sum(kind.jobs for kind in MIX.values()) == 230
+    ideal = sum(float(kind.fraction) * kind.jobs * kind.runtime for kind in MIX.values())
     assert round(ideal) == 11_003
     assert MIX[WHOLE] == (Fraction(1), 2, 100.0)
 

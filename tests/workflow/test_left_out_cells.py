@@ -32,9 +32,9 @@ def prefix(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_its_cells_are_left_out_by_name_and_the_rest_runs(mini: MiniWorkflow) -> None:
-    plain = mini.planned()
+    plain = sorted(mini.planned())
     schedulers(mini, "slurm", "flux")
-    assert mini.planned() == plain
+    assert sorted(mini.planned()) == plain
     done = mini.snakemake()
     assert WORDS in " ".join((done.stdout + done.stderr).split())
     assert (mini.root / "results/report.html").exists()

@@ -160,10 +160,10 @@ EDITS = {
     ),
     "a source removed": Edit(
         lambda workflow: [
-            workflow.edit(f"{ROLES}/slurm/tasks/install.yml", "src: cgroup.conf", "src: x"),
-            (workflow.root / f"{ROLES}/slurm/files/cgroup.conf").unlink(),
+            workflow.edit(f"{ROLES}/slurm/tasks/install.yml", "src: cgroup.conf.j2", "src: x"),
+            (workflow.root / f"{ROLES}/slurm/templates/cgroup.conf.j2").unlink(),
         ],
-        "image", "file", f"{ROLES}/slurm/files/cgroup.conf", "no longer",
+        "image", "file", f"{ROLES}/slurm/templates/cgroup.conf.j2", "no longer",
     ),
     "a source added": Edit(
         lambda workflow: [
