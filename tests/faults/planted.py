@@ -3,7 +3,7 @@
 One scheduler runs under several labels on real clusters. All labels but `slurm` (or `volcano`) and
 its second run carry one known fault:
 
-- `quota`: slurmctld may use a tenth of one processor;
+- `quota`: slurmctld may use a twentieth of one processor;
 - `delay`: packets between the head and the nodes arrive 20 ms late, in both directions;
 - `interval`: Slurm schedules at most every third second;
 - `period`: Volcano's scheduler begins a cycle only every fifth second;
