@@ -189,7 +189,7 @@ def role(tmp_path: Path) -> Path:
         "roles/a/files/one.conf": "1\n",
         "roles/a/files/run.sh": "true\n",
         "roles/a/templates/x.j2": "{% include 'y.j2' %}\n",
-        "roles/a/templates/y.j2": "y\n",
+        "roles/a/templates/y.j2": "{% include 'x.j2' %}\n",
     }
     for name, text in texts.items():
         path = tmp_path / name

@@ -22,6 +22,7 @@ import pytest
 from schedlab.errors import SchedlabError
 from schedlab.stages.collect import fetch_script, parse_stamps, unpack
 from schedlab.testbed import host_load as host
+from schedlab.testbed import supervisor
 from schedlab.testbed.prometheus import read_exporter, scrape_config
 from schedlab.testbed.session import domain_pid, identity_of
 from schedlab.testbed.snapshot import disk_files, redirect_devices
@@ -239,3 +240,21 @@ def test_the_identity_moves_with_the_results(tmp_path: Path) -> None:
     # What somebody wrote into the file is no name for libvirt.
     (other / ".identity").write_text("../../x\n")
     assert re.fullmatch("[0-9a-f]{8}", identity_of(other))
+
+
+def test_a_folder_that_was_made_again_while_its_lock_was_waited_for_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The lock that the remover gets is then that of the folder that is gone."""
+    folder = tmp_path / "scratch/job-1"
+    folder.mkdir(parents=True)
+
+    def another_removes_and_a_third_makes(_handle: object, **_options: bool) -> bool:
+        shutil.rmtree(folder)
+        folder.mkdir()
+        (folder / supervisor.LOCK).touch()
+        return True
+
+    monkeypatch.setattr(supervisor.locks, "lock", another_removes_and_a_third_makes)
+    assert remove_abandoned(tmp_path) == []
+    assert folder.is_dir()

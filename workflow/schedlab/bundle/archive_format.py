@@ -24,7 +24,7 @@ WINDOW = 1 << 23
 
 @dataclass(frozen=True)
 class ArchiveLimits:
-    """ArchiveLimits above which a reader refuses an archive as a decompression bomb.
+    """Limits above which a reader refuses an archive as a decompression bomb.
 
     Parameters
     ----------

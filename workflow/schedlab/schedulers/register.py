@@ -7,15 +7,19 @@ recorded like all other sources. Importing a package registers its adapter.
 
 from __future__ import annotations
 
+import inspect
 import os
+import re
 from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
+from types import ModuleType
 from typing import TypeVar
 
 import schedlab.schedulers as package
 from schedlab.errors import SchedlabError
+from schedlab.paths import CHECKOUT, ROLES
 from schedlab.schedulers.base import Scheduler
 from schedlab.schedulers.installation import Installation
 from schedlab.schedulers.programs import ProgramGroup
@@ -48,7 +52,8 @@ def scheduler_names() -> list[str]:
     Raises
     ------
     SchedlabError
-        When ``SCHEDLAB_SCHEDULERS`` names no folder.
+        When ``SCHEDLAB_SCHEDULERS`` names no folder, one outside the checkout, or one with a
+        package whose name is taken.
     """
     further = os.environ.get(FURTHER)
     if further and str(Path(further).resolve()) not in package.__path__:
@@ -56,6 +61,18 @@ def scheduler_names() -> list[str]:
             raise SchedlabError(
                 f"{FURTHER}={further}: no such folder",
                 remedy="name the folder that has a package for each further scheduler, or unset it",
+            )
+        if not Path(further).resolve().is_relative_to(CHECKOUT.resolve()):
+            raise SchedlabError(
+                f"{FURTHER}={further}: the folder is outside the checkout, {CHECKOUT}",
+                remedy="move it into the checkout: its files are recorded like all other sources",
+            )
+        own = {module.name for module in iter_modules(package.__path__)}
+        twice = own & {module.name for module in iter_modules([further])}
+        if twice:
+            raise SchedlabError(
+                f"{FURTHER}={further}: {min(twice)!r} is the name of a package here",
+                remedy="give the further package another name",
             )
         # Python then finds the packages there as it finds those here.
         package.__path__.append(str(Path(further).resolve()))
@@ -75,7 +92,8 @@ def get_scheduler(name: str, settings: Mapping[str, str] | None = None) -> Sched
     Raises
     ------
     SchedlabError
-        When there is no package of that name, or it registers no adapter of that name.
+        When there is no package of that name, it cannot be loaded, it registers no adapter of that
+        name, or the adapter lacks methods or names a role that does not exist.
     """
     if name not in _adapters:
         names = scheduler_names()
@@ -83,14 +101,49 @@ def get_scheduler(name: str, settings: Mapping[str, str] | None = None) -> Sched
             raise SchedlabError(
                 f"scheduler {name!r} is not registered", remedy=f"use one of {', '.join(names)}"
             )
-        module = import_module(f"{package.__name__}.{name}")
+        module = _load(name)
         if name not in _adapters:
             raise SchedlabError(
                 f"{module.__file__} registers no adapter named {name!r}",
                 remedy="set the adapter's `name` to the package's name, and decorate it with"
                 " `register`",
             )
+        _check(_adapters[name])
     return _adapters[name](settings)
+
+
+def _load(name: str) -> ModuleType:
+    """Import a scheduler's package, which may be anybody's."""
+    try:
+        return import_module(f"{package.__name__}.{name}")
+    except (SyntaxError, ImportError, NameError, TypeError, ValueError, AttributeError) as error:
+        raise SchedlabError(
+            f"the package of scheduler {name!r} cannot be loaded: {type(error).__name__}: {error}",
+            remedy=f"correct it: {package_folder(name)}",
+        ) from error
+
+
+def _check(adapter: type[Scheduler]) -> None:
+    """Refuse an adapter that is not complete."""
+    where = package_folder(adapter.name)
+    if inspect.isabstract(adapter):
+        raise SchedlabError(
+            f"the adapter of scheduler {adapter.name!r} lacks methods:"
+            f" {', '.join(sorted(adapter.__abstractmethods__))}",
+            remedy=f"write them in {where}; `schedlab.schedulers.base` describes them",
+        )
+    if not re.fullmatch("[a-z][a-z0-9]*", adapter.image):
+        raise SchedlabError(
+            f"scheduler {adapter.name!r} has the image {adapter.image!r}",
+            remedy=f"use lower-case letters and digits alone, a letter first, in {where}",
+        )
+    missing = [role for role in adapter.roles if not (ROLES / role / "tasks/main.yml").is_file()]
+    if missing:
+        raise SchedlabError(
+            f"scheduler {adapter.name!r} names the role {missing[0]!r}, which has no"
+            f" {ROLES / missing[0] / 'tasks/main.yml'}",
+            remedy=f"add the role (roles/common/README.md says how), or correct `roles` in {where}",
+        )
 
 
 def package_folder(name: str) -> Path:

@@ -117,6 +117,8 @@ class Playbook:
                 self._add(path)
 
     def _add(self, path: Path) -> None:
+        if path in self._files:
+            return
         self._files.add(path)
         if path.suffix == ".j2":
             for name in _INCLUDED.findall(path.read_text(encoding="utf-8")):

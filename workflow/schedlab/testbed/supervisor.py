@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import shutil
 import signal
 import subprocess
@@ -56,8 +57,13 @@ def remove_abandoned(results: Path) -> list[Path]:
             with (scratch / LOCK).open("a") as handle:
                 if not locks.lock(handle, wait=False):
                     continue
+                # Another job may have removed the folder meanwhile, and a third made it again: the
+                # lock is then that of the removed one, and says nothing of this one.
+                if not os.path.samestat(os.fstat(handle.fileno()), (scratch / LOCK).stat()):
+                    continue
                 shutil.rmtree(scratch, ignore_errors=True)
-            removed.append(scratch)
+            if not scratch.exists():
+                removed.append(scratch)
     return removed
 
 
@@ -76,12 +82,13 @@ def _make_locked(scratch: Path) -> IO[str]:
     """Make a scratch folder that is locked from the moment that it has its name.
 
     It is made and locked under another name first. Until it is locked, a job that runs
-    :func:`remove_abandoned` may remove it; renaming it fails then, and it is made again.
+    :func:`remove_abandoned` may remove it; renaming it fails then, and it is made again, under a
+    name that nobody has opened.
     """
     scratch.parent.mkdir(parents=True, exist_ok=True)
-    private = scratch.with_name(f".{scratch.name}")
     while True:
-        private.mkdir(exist_ok=True)
+        private = scratch.with_name(f".{scratch.name}-{secrets.token_hex(4)}")
+        private.mkdir()
         with contextlib.ExitStack() as stack, contextlib.suppress(FileNotFoundError):
             handle = stack.enter_context((private / LOCK).open("w"))
             locks.lock(handle)
