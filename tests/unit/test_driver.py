@@ -251,3 +251,36 @@ def test_clock_answers_each_line() -> None:
             assert before <= int(process.stdout.readline()) <= time.time_ns()
         process.stdin.close()
         assert process.wait(timeout=300) == 0
+
+
+TOO_MANY = """
+import sys, threading
+sys.path.insert(0, sys.argv.pop(1))
+import schedlab_driver
+start, threads = threading.Thread.start, []
+
+def few(self):
+    threads.append(self)
+    if len(threads) > 3:
+        raise RuntimeError("can't start new thread")
+    start(self)
+
+threading.Thread.start = few
+sys.exit(schedlab_driver.main())
+"""
+
+
+def test_a_driver_that_cannot_get_its_threads_says_so_and_ends(tmp_path: Path) -> None:
+    plan = plan_of(tmp_path, {"argv": ["true"]})
+    content = json.loads(plan.read_text()) | {"ready": 50, "concurrency": 60}
+    plan.write_text(json.dumps(content))
+    done = subprocess.run(
+        [sys.executable, "-c", TOO_MANY, str(GUEST), "--plan", str(plan),
+         "--output", str(tmp_path / "out"), "--timeout", "20"],
+        capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == 4, done.stderr
+    assert (
+        "can't start new thread"
+        in json.loads((tmp_path / "out/driver.json").read_text())["failure"]
+    )

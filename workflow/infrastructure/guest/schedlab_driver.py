@@ -116,15 +116,18 @@ class Driver:
         # The pool adds a thread whenever none is idle, so up to the bound a submission never waits.
         pool = ThreadPoolExecutor(max_workers=self.bound)
         meeting = threading.Barrier(self.ready)
-        for waiting in [pool.submit(meeting.wait) for _ in range(self.ready)]:
-            waiting.result()
         self.start_ns, self.start = time.time_ns(), time.monotonic()
         timed_out = False
         try:
+            for waiting in [pool.submit(meeting.wait) for _ in range(self.ready)]:
+                waiting.result()
+            self.start_ns, self.start = time.time_ns(), time.monotonic()
             timed_out = self._loop(pool)
             # After a failure do not wait for submissions: one may hang until the time limit.
             pool.shutdown(wait=self.failure is None)
         except (Exception, KeyboardInterrupt) as error:
+            # Threads that wait for others would keep the program from ending.
+            meeting.abort()
             self.stopped = True
             self.failure = "the driver broke down: {}: {}".format(type(error).__name__, error)
         end_ns = time.time_ns()
