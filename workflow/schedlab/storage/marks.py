@@ -1,4 +1,4 @@
-"""By what a results folder is known to be schedlab's, and whether anything works on it now."""
+"""Signs that schedlab made a results folder, and whether anything works on it now."""
 
 from __future__ import annotations
 

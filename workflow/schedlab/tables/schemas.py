@@ -79,7 +79,7 @@ JOBS = (
     *KEYS,
     Column("job", pa.int32(), "1", "number in the trace, from 0"),
     Column("lineage", pa.string(), "", "digest of the trial's record and of all before it"),
-    Column("user", pa.string(), "", "neutral user"),
+    Column("user", pa.string(), "", "user in the trace"),
     Column("nodes", pa.int32(), "1", "nodes requested"),
     Column("cpus", pa.int32(), "1", "processors requested on each node"),
     Column("runtime_requested", pa.float64(), "s", "what the payload was told to last"),

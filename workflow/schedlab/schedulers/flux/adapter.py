@@ -89,7 +89,7 @@ class Flux(Scheduler):
     def translate(self, job: Job, trace: Trace) -> Submission:
         """One request with a jobspec and an urgency.
 
-        All are submitted by the one guest user; the neutral user stands in the jobspec.
+        All are submitted by the one guest user; the trace's user is in the jobspec.
         """
         request = jobspec.request(job, trace)
         return Submission(job=job.job, arrival=job.arrival, request=request)

@@ -26,7 +26,7 @@ LEAST, MOST = 1, 30
 
 
 def urgency(job: Job, trace: Trace) -> int:
-    """Urgency for a neutral priority: as far above or below the normal one.
+    """Urgency for a priority of the trace: as far above or below the normal one.
 
     Raises
     ------

@@ -84,7 +84,7 @@ def manifest(in_force: Mapping[str, str]) -> dict[str, str]:
         " validators, and the submitter as client; on compute nodes by process, for jobs run in the"
         " broker's unit: what a flux-shell used after it was last seen is missed",
         "back-fill": backfill.get(policy, "unknown"),
-        "priority": "urgency 16 with the job's neutral priority added",
+        "priority": "urgency 16 with the priority of the job in the trace added",
         "preemption": "none",
         "logging level": "info (log-stderr-level=6)",
         "a job is translated to": "a jobspec with a slot on each node, whose processors its task is"

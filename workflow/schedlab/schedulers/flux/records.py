@@ -42,7 +42,7 @@ def sources(record: str) -> dict[str, str]:
 
 
 def objects(text: str) -> Iterator[dict[str, Any]]:
-    """Objects of a file with one a line; a line that is none, as a torn one, is left out."""
+    """JSON objects of a file with one a line; other lines, such as a torn one, are left out."""
     for line in text.split("\n"):
         with contextlib.suppress(ValueError):
             row = parse_json(line)

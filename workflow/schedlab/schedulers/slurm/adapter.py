@@ -145,7 +145,7 @@ class Slurm(Scheduler):
 
         A job on one node runs the payload itself in the batch step. On more nodes, the batch step
         starts one rank on each node with srun. One guest user submits all jobs; the comment names
-        the neutral user.
+        the trace's user.
 
         Raises
         ------
