@@ -12,7 +12,7 @@ import pytest
 from trial_factory import make_experiment, make_results
 
 from schedlab.metrics.quantities import PARTS
-from schedlab.report.comparison import COMPARED, differences
+from schedlab.report.comparison import differences
 from schedlab.report.parts import arising, sentences
 from schedlab.tables.build import build_tables, load_tables
 
@@ -39,7 +39,7 @@ def with_slower(trials: pd.DataFrame, later: Mapping[str, float]) -> pd.DataFram
 
 
 def rows_of(trials: pd.DataFrame) -> list[dict[str, Any]]:
-    return arising(trials, differences(trials), COMPARED)
+    return arising(trials, differences(trials))
 
 
 def test_the_mean_parts_of_the_wait_add_up(trials: pd.DataFrame) -> None:
@@ -83,6 +83,6 @@ def test_a_difference_without_a_part_says_so(trials: pd.DataFrame) -> None:
 def test_the_rows_lead_to_the_page(trials: pd.DataFrame, tmp_path: Path) -> None:
     both = with_slower(trials, {"launch": 0.5})
     table = differences(both)
-    (row,) = arising(both, table, COMPARED)
+    (row,) = arising(both, table)
     (claimed,) = table["rows"]
     assert row["anchor"] == claimed["anchor"].replace("difference", "parts")

@@ -25,7 +25,7 @@ from schedlab.schedulers.base import COMPLETED, TIMESTAMPS
 Floats = npt.NDArray[np.float64]
 Truths = npt.NDArray[np.bool_]
 
-PARTS = {
+DURATIONS = {
     "lateness": ("intended", "submit"),
     "submission": ("submit", "accepted"),
     "scheduling": ("accepted", "allocated"),
@@ -93,7 +93,7 @@ def times(jobs: pd.DataFrame, part: str, end: float | None = None) -> Times:
     jobs : pandas.DataFrame
         Rows of the jobs table.
     part : str
-        Key of `PARTS`.
+        Key of `DURATIONS`.
     end : float or None
         Until when the jobs were observed, s since the trial's start. None: no bounds.
 
@@ -104,7 +104,7 @@ def times(jobs: pd.DataFrame, part: str, end: float | None = None) -> Times:
         lost, cancelled or still running. Completed jobs are never open: if they lack an instant, it
         was not recorded. Jobs that were not due when the trial ended are not open either.
     """
-    begins, ends = PARTS[part]
+    begins, ends = DURATIONS[part]
     begun = nanoseconds(jobs, begins)
     spent = (nanoseconds(jobs, ends) - begun) / 1e9
     if end is None:

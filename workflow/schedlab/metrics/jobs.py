@@ -30,7 +30,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from schedlab.metrics.bounds import PARTS, Bounded, Floats, Times, nanoseconds, times
+from schedlab.metrics.bounds import DURATIONS, Bounded, Floats, Times, nanoseconds, times
 from schedlab.metrics.intervals import Whole, median_rate, steps
 from schedlab.schedulers.base import (
     COMPLETED,
@@ -82,7 +82,9 @@ def durations(jobs: pd.DataFrame, end: float | None = None) -> pd.DataFrame:
         which add up to `wait` x - d; `runtime` f - x, `turnaround` f - d [1]_, `completion` c - f.
         NaN where an instant is missing.
     """
-    return pd.DataFrame({name: times(jobs, name, end).seconds for name in PARTS}, index=jobs.index)
+    return pd.DataFrame(
+        {name: times(jobs, name, end).seconds for name in DURATIONS}, index=jobs.index
+    )
 
 
 def window_end(jobs: pd.DataFrame, column: str, end: float | None = None) -> Bounded:

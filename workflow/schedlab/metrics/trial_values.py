@@ -98,18 +98,7 @@ def trial_metrics(
 
 def _times(jobs: pd.DataFrame, threshold: float, end: float | None) -> dict[str, Bounded]:
     """Summaries of the jobs' times, with those that had not come to their end as bounds."""
-    of = {
-        name: times(jobs, name, end)
-        for name in (
-            "lateness",
-            "submission",
-            "scheduling",
-            "launch",
-            "completion",
-            "wait",
-            "turnaround",
-        )
-    }
+    of = {name: times(jobs, name, end) for name in (*PARTS, "wait", "turnaround")}
     slowdown = of_jobs.bounded_slowdown(jobs, threshold, end)
     return {
         **{f"{name}_median_s": quantile(values, 0.5) for name, values in of.items()},

@@ -67,7 +67,7 @@ def differences(
             "second": second,
             "anchor": f"difference-{place}",
             "values": [
-                _told(name, values[name], (floors or {}).get((name, workload, nodes)))
+                told(name, values[name], (floors or {}).get((name, workload, nodes)))
                 for name in COMPARED
             ],
         }
@@ -110,7 +110,7 @@ def again(trials: pd.DataFrame, pair: tuple[str, str] | None) -> dict[str, Any]:
             "workload": row.workload,
             "nodes": row.nodes,
             "anchor": f"noise-{place}",
-            "values": [_told(name, row.found[name], row.floors.get(name)) for name in COMPARED],
+            "values": [told(name, row.found[name], row.floors.get(name)) for name in COMPARED],
         }
         for place, row in enumerate(found, 1)
     ]
@@ -162,7 +162,8 @@ def spread(trials: pd.DataFrame) -> dict[str, Any]:
     return {"columns": [QUANTITIES[name].title for name in COMPARED], "rows": rows}
 
 
-def _told(name: str, found: Comparison, floor: float | None) -> dict[str, Any]:
+def told(name: str, found: Comparison, floor: float | None = None) -> dict[str, Any]:
+    """One comparison as text, and as numbers for sentences; see `differences`."""
     effect = found.effect
     sign = "+" if found.kind == "difference" and (effect.estimate or 0) > 0 else ""
     trials = "pairs" if found.paired else "n"

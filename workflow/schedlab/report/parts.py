@@ -12,6 +12,7 @@ from schedlab.metrics.comparable import Comparison, FloorKey, compare_groups
 from schedlab.metrics.difference import LARGER, SMALLER
 from schedlab.metrics.noise import compare_again, noise_floor
 from schedlab.metrics.quantities import PARTS, QUANTITIES
+from schedlab.report.comparison import COMPARED, told
 from schedlab.report.verdicts import Piece, Sentence
 
 OF_TIME = ("makespan", "wait_median", "launch_median")
@@ -21,7 +22,6 @@ OF_TIME = ("makespan", "wait_median", "launch_median")
 def arising(
     trials: pd.DataFrame,
     differences: Mapping[str, Any],
-    compared: Sequence[str],
     again: tuple[str, str] | None = None,
 ) -> list[dict[str, Any]]:
     """Take the claimed differences of time apart.
@@ -36,8 +36,6 @@ def arising(
         The trials table.
     differences : mapping
         What `schedlab.report.comparison.differences` returned.
-    compared : sequence of str
-        Quantities of its columns, in their order.
     again : tuple of str, optional
         Names of the two series of the variant that ran a second time: their parts give the floor.
 
@@ -46,10 +44,10 @@ def arising(
     list of dict
         `workload`, `nodes`, `first`, `second`, `anchor`, `total` (text, s), `part` (name, or empty
         where no part is claimed), `share` (its part of the total, s, or None) and `values`: for
-        each part `effect`, `interval` and `verdict`, all text. Effects are the first's mean minus
-        the second's.
+        each part what `schedlab.report.comparison.told` returns. Effects are the first's mean
+        minus the second's.
     """
-    rows = [row for row in differences["rows"] if _claims(row, compared)]
+    rows = [row for row in differences["rows"] if _claims(row)]
     floors: Mapping[FloorKey, float] = (
         noise_floor(compare_again(trials, *again, PARTS)) if again else {}
     )
@@ -63,13 +61,13 @@ def arising(
 
 def sentences(rows: Collection[Mapping[str, Any]]) -> list[Sentence]:
     """One sentence for each pair of series and part: whose jobs spend more time in it, where."""
-    told: dict[tuple[str, str, str], list[Mapping[str, Any]]] = {}
+    groups: dict[tuple[str, str, str], list[Mapping[str, Any]]] = {}
     for row in rows:
         slower, faster = str(row["first"]), str(row["second"])
         if row["share"] is not None and row["share"] < 0:
             slower, faster = faster, slower
-        told.setdefault((slower, faster, str(row["part"])), []).append(row)
-    return [_sentence(*key, group) for key, group in told.items()]
+        groups.setdefault((slower, faster, str(row["part"])), []).append(row)
+    return [_sentence(*key, group) for key, group in groups.items()]
 
 
 def _sentence(slower: str, faster: str, part: str, rows: Sequence[Mapping[str, Any]]) -> Sentence:
@@ -88,10 +86,10 @@ def _sentence(slower: str, faster: str, part: str, rows: Sequence[Mapping[str, A
     return Sentence("ahead", [Piece(start), *places, Piece(".")])
 
 
-def _claims(row: Mapping[str, Any], compared: Sequence[str]) -> bool:
+def _claims(row: Mapping[str, Any]) -> bool:
     return any(
         name in OF_TIME and value["verdict"] in (LARGER, SMALLER)
-        for name, value in zip(compared, row["values"], strict=True)
+        for name, value in zip(COMPARED, row["values"], strict=True)
     )
 
 
@@ -108,26 +106,11 @@ def _row(row: Mapping[str, Any], values: Mapping[str, Comparison]) -> dict[str, 
     return {
         **{key: row[key] for key in ("workload", "nodes", "first", "second")},
         "anchor": str(row["anchor"]).replace("difference", "parts"),
-        "total": _signed(sum(known)) if known else "",
+        "total": f"{'+' if sum(known) > 0 else ''}{number(sum(known))}" if known else "",
         "part": part,
         "share": values[part].effect.estimate if part else None,
-        "values": [_told(values[name]) for name in PARTS],
+        "values": [told(name, values[name]) for name in PARTS],
     }
-
-
-def _told(found: Comparison) -> dict[str, str]:
-    effect = found.effect
-    return {
-        "effect": _signed(effect.estimate),
-        "interval": f"[{number(effect.low)}, {number(effect.high)}]" if effect.known else "",
-        "verdict": found.verdict,
-    }
-
-
-def _signed(value: float | None) -> str:
-    if value is None:
-        return ""
-    return ("+" if value > 0 else "") + number(value)
 
 
 TITLES = tuple(QUANTITIES[name].title for name in PARTS)

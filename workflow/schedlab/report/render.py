@@ -96,8 +96,9 @@ def _content(
     rows = summary.trial_rows(trials)
     # A scheduler that runs no payload only gives the ceiling, and is not compared.
     compared = with_payload(trials)
-    again = comparison.again(compared, _again(experiment))
-    labels = {origin.label(pair[1]) for origin in sources if (pair := _again(origin.experiment))}
+    pair = _again(experiment)
+    again = comparison.again(compared, pair)
+    labels = {origin.label(twice[1]) for origin in sources if (twice := _again(origin.experiment))}
     differences = comparison.differences(compared, again["floors"], labels)
     clusters = [
         books[origin.name].cluster(cluster)
@@ -112,7 +113,7 @@ def _content(
         cluster["trials"] = list(compress(rows, own))
         cluster["in_force"] = summary.settings_of(trials, "scheduler", cluster["scheduler"])
     judged = [value for row in differences["rows"] for value in row["values"]]
-    arising = parts.arising(compared, differences, comparison.COMPARED, _again(experiment))
+    arising = parts.arising(compared, differences, pair)
     results_table = summary.main_table(compared)
     blocks = blocks_section.blocks(trials)
     of_blocks = blocks_section.of_cells(trials, blocks)

@@ -56,26 +56,26 @@ def scheduler_names() -> list[str]:
         package whose name is taken.
     """
     further = os.environ.get(FURTHER)
-    if further and str(Path(further).resolve()) not in package.__path__:
-        if not Path(further).is_dir():
+    if further and str(folder := Path(further).resolve()) not in package.__path__:
+        if not folder.is_dir():
             raise SchedlabError(
                 f"{FURTHER}={further}: no such folder",
                 remedy="name the folder that has a package for each further scheduler, or unset it",
             )
-        if not Path(further).resolve().is_relative_to(CHECKOUT.resolve()):
+        if not folder.is_relative_to(CHECKOUT.resolve()):
             raise SchedlabError(
                 f"{FURTHER}={further}: the folder is outside the checkout, {CHECKOUT}",
                 remedy="move it into the checkout: its files are recorded like all other sources",
             )
         own = {module.name for module in iter_modules(package.__path__)}
-        twice = own & {module.name for module in iter_modules([further])}
+        twice = own & {module.name for module in iter_modules([str(folder)])}
         if twice:
             raise SchedlabError(
                 f"{FURTHER}={further}: {min(twice)!r} is the name of a package here",
                 remedy="give the further package another name",
             )
         # Python then finds the packages there as it finds those here.
-        package.__path__.append(str(Path(further).resolve()))
+        package.__path__.append(str(folder))
     return sorted({module.name for module in iter_modules(package.__path__) if module.ispkg})
 
 
