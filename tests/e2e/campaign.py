@@ -14,6 +14,7 @@ from typing import Any
 
 import pandas as pd
 import psutil
+import yaml
 
 from schedlab.schedulers import get_scheduler
 from schedlab.schedulers.equivalence import (
@@ -88,6 +89,13 @@ class Campaign:
         """Verdict in a trial's record."""
         verdict: dict[str, Any] = json.loads((folder / "record.json").read_text())["verdict"]
         return verdict
+
+
+def changed(experiment: Path, results: Path, **settings: Any) -> Campaign:
+    """A campaign of an experiment with other settings, whose file is beside the results."""
+    path = results.parent / experiment.name
+    path.write_text(yaml.safe_dump(yaml.safe_load(experiment.read_text()) | settings))
+    return Campaign(str(path), results)
 
 
 def guests() -> list[psutil.Process]:

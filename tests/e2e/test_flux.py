@@ -13,8 +13,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-import yaml
-from campaign import ROOT, Campaign, guests, measured, not_as_asked, shapes
+from campaign import ROOT, Campaign, changed, guests, measured, not_as_asked, shapes
 
 from schedlab.results.records import file_digest, load_record
 from schedlab.schedulers.equivalence import differences
@@ -36,19 +35,15 @@ pytestmark = [
 @pytest.fixture(scope="module")
 def campaign(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Campaign]:
     """One complete run."""
-    root = tmp_path_factory.mktemp("e2e")
-    content = yaml.safe_load(EXPERIMENT.read_text())
-    content["settings"] = {"flux": {"prefix": PREFIX}}
+    results = tmp_path_factory.mktemp("e2e") / "results"
+    flux = {"prefix": PREFIX}
     if Path(PREFIX).is_file():
-        content["settings"]["flux"]["sha256"] = file_digest(Path(PREFIX))
-    if not ALL:
-        content["schedulers"] = list(VARIANTS)
-    experiment = root / EXPERIMENT.name
-    experiment.write_text(yaml.safe_dump(content))
-    made = Campaign(str(experiment), root / "results")
+        flux["sha256"] = file_digest(Path(PREFIX))
+    schedulers = {} if ALL else {"schedulers": list(VARIANTS)}
+    made = changed(EXPERIMENT, results, settings={"flux": flux}, **schedulers)
     made.run()
     yield made
-    shutil.rmtree(made.results, ignore_errors=True)
+    shutil.rmtree(results, ignore_errors=True)
 
 
 @pytest.mark.parametrize("variant", VARIANTS)

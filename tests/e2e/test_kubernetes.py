@@ -13,8 +13,7 @@ from collections.abc import Iterator
 
 import pyarrow.parquet as pq
 import pytest
-import yaml
-from campaign import ROOT, Campaign, guests, measured, not_as_asked, shapes
+from campaign import ROOT, Campaign, changed, guests, measured, not_as_asked, shapes
 
 from schedlab.schedulers import image_programs
 from schedlab.schedulers.equivalence import differences
@@ -37,14 +36,11 @@ pytestmark = [
 @pytest.fixture(scope="module")
 def campaign(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Campaign]:
     """One complete run."""
-    root = tmp_path_factory.mktemp("e2e")
-    experiment, folder = root / EXPERIMENT.name, root / "results"
-    settings = yaml.safe_load(EXPERIMENT.read_text()) | {"schedulers": list(SCHEDULERS)}
-    experiment.write_text(yaml.safe_dump(settings))
-    made = Campaign(str(experiment), folder)
+    results = tmp_path_factory.mktemp("e2e") / "results"
+    made = changed(EXPERIMENT, results, schedulers=list(SCHEDULERS))
     made.run()
     yield made
-    shutil.rmtree(folder, ignore_errors=True)
+    shutil.rmtree(results, ignore_errors=True)
 
 
 @pytest.mark.parametrize("scheduler", SCHEDULERS)

@@ -13,8 +13,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-import yaml
-from campaign import ROOT, Campaign, guests, measured, not_as_asked, shapes
+from campaign import ROOT, Campaign, changed, guests, measured, not_as_asked, shapes
 
 from schedlab.results.records import load_record, verify_outputs
 from schedlab.schedulers.equivalence import differences
@@ -51,12 +50,8 @@ def campaign(results: Path) -> Campaign:
 @pytest.fixture(scope="module")
 def booted(results: Path) -> Campaign:
     """One complete run on a cluster that is never saved with its memory."""
-    settings = yaml.safe_load(EXPERIMENT.read_text())
     boot = {"oversubscribe": True, "reset": "boot"}
-    settings |= {"nodes": [1], "aa": False, "placement": boot}
-    experiment = results.parent / "boot.yaml"
-    experiment.write_text(yaml.safe_dump(settings))
-    made = Campaign(str(experiment), results)
+    made = changed(EXPERIMENT, results, nodes=[1], aa=False, placement=boot)
     made.run()
     return made
 
