@@ -109,7 +109,15 @@ test-all: ## Like test, but run every test: this builds what is missing and take
 	@scripts/lint
 	@$(PYTEST_APART)
 	@SCHEDLAB_TEST_ALL=1 $(PYTEST_REAL)
-	@$(PYTEST) tests/faults/planted.py
+	@$(PYTEST) tests/faults/injected.py tests/faults/planted.py
+
+# What chooses the instants of the faults; another one each time without it.
+SEED ?=
+
+.PHONY: test-faults
+test-faults: ## Check that faults in the middle of real runs leave nothing and lose nothing (1 to 2 hours, emulated)
+	@scripts/setup --test
+	@SCHEDLAB_SEED="$(SEED)" $(PYTEST) tests/faults/injected.py
 
 .PHONY: test-planted
 test-planted: ## Check that the report finds faults that are planted in real clusters (2 hours, emulated)

