@@ -22,6 +22,7 @@ from schedlab.cli.export import export
 from schedlab.cli.options import with_paths as _paths
 from schedlab.cli.output import echo
 from schedlab.cli.trials import trials
+from schedlab.cli.watch import watch
 from schedlab.errors import Interrupted, SchedlabError
 
 
@@ -105,6 +106,7 @@ main.add_command(diff)
 main.add_command(disk)
 main.add_command(export)
 main.add_command(trials)
+main.add_command(watch)
 lineage.register(main)
 
 
