@@ -10,6 +10,8 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Sequence
 
+NOTICES = ("NOTICE: ", "WARNING: ")
+"""Beginnings of lines of a stage that are shown to people during a run."""
 _KEPT = "\n\t"
 _INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 """Unicode categories: control, format, surrogate, private, unassigned, line and paragraph end."""

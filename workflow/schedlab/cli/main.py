@@ -18,9 +18,11 @@ from schedlab.cli.analyse import analyse
 from schedlab.cli.clean import clean
 from schedlab.cli.diff import diff
 from schedlab.cli.disk import disk
+from schedlab.cli.export import export
 from schedlab.cli.options import with_paths as _paths
 from schedlab.cli.output import echo
 from schedlab.cli.trials import trials
+from schedlab.cli.watch import watch
 from schedlab.errors import Interrupted, SchedlabError
 
 
@@ -102,7 +104,9 @@ main.add_command(analyse)
 main.add_command(clean)
 main.add_command(diff)
 main.add_command(disk)
+main.add_command(export)
 main.add_command(trials)
+main.add_command(watch)
 lineage.register(main)
 
 
