@@ -20,4 +20,5 @@ done
 rm -rf /usr/local/lib/schedlab/__pycache__
 sysctl --load /etc/sysctl.d/90-schedlab.conf >/dev/null || fail "sysctl settings are not accepted"
 [ "$(sysctl -n net.core.somaxconn)" = 4096 ] || fail "the network is not tuned"
+systemd-tmpfiles --create /etc/tmpfiles.d/schedlab.conf || fail "the settings in /sys are not accepted"
 echo "verify: common is right"
