@@ -28,9 +28,7 @@ def test_an_image_is_named_or_a_file(tmp_path: Path) -> None:
     assert "bookworm, forky, rocky-9, trixie, ubuntu-24.04" in str(caught.value.remedy)
 
 
-def tables(
-    monkeypatch: pytest.MonkeyPatch, *, valid: bool = True, state: str = "COMPLETED"
-) -> None:
+def tables(patch: pytest.MonkeyPatch, *, valid: bool = True, state: str = "COMPLETED") -> None:
     """Let the tables have one trial with two jobs."""
     trials = pd.DataFrame([{"trial": "a.b.1", "valid": valid, "reasons": ["a clock jumped"]}])
     jobs = pd.DataFrame([{"trial": "a.b.1", "state": one} for one in ("COMPLETED", state)])

@@ -170,10 +170,10 @@ def test_an_image_has_the_parts_of_all_schedulers_that_share_it() -> None:
     assert image_roles("kubernetes") == ("common", "monitoring", "kubernetes", "volcano")
     assert [group.name for group in image_programs("kubernetes")] == ["kubernetes", "volcano"]
     assert image_programs("slurm") == []
-    assert role_parts(stated_files(image_roles("slurm"), "Debian")).secrets == [
-        "/etc/munge/munge.key"
-    ]
-    assert role_parts(stated_files(image_roles("kubernetes"), "Debian")).secrets == []
+    for family in ("Debian", "RedHat"):
+        slurm = role_parts(stated_files(image_roles("slurm"), family))
+        assert slurm.secrets == ["/etc/munge/munge.key"]
+        assert role_parts(stated_files(image_roles("kubernetes"), family)).secrets == []
 
 
 def test_removing_what_must_not_be_in_an_image(tmp_path: Path) -> None:
