@@ -6,6 +6,8 @@ CONFIG ?= config/experiments.yaml
 RESULTS ?= results
 # What a bundle contains in addition: blocks, images, snapshots (separated by commas).
 INCLUDE ?=
+# Which image `make conformance` checks: a name of config/images, or an experiment file.
+IMAGE ?=
 # What `make test` runs; for example `make test TESTS=tests/unit`.
 TESTS ?= tests/unit tests/workflow tests/infrastructure tests/e2e
 
@@ -21,6 +23,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH):/usr/local/sbin:/usr/sbin:/sbin
 # value of --config as YAML (2024_11_26 is a number, and what follows a # a comment).
 export SCHEDLAB_EXPERIMENTS = $(value CONFIG)
 export SCHEDLAB_RESULTS = $(value RESULTS)
+export SCHEDLAB_IMAGE = $(value IMAGE)
 # Snakemake takes quotation marks at the ends away, so a blank is before and after them.
 export SCHEDLAB_CHOSEN_EXPERIMENTS = experiments= '$(subst ','',$(value CONFIG))' $()
 export SCHEDLAB_CHOSEN_RESULTS = results= '$(subst ','',$(value RESULTS))' $()
@@ -73,6 +76,10 @@ benchmark: setup ## Run the trials
 .PHONY: collect
 collect: setup ## Make the tables from the trials
 	@$(SNAKEMAKE) tables
+
+.PHONY: conformance
+conformance: setup ## Check one image from base disk to report (IMAGE=trixie, or an experiment file)
+	@schedlab conformance -- "$$SCHEDLAB_IMAGE"
 
 .PHONY: doctor
 doctor: setup ## Check that this machine can run the experiment

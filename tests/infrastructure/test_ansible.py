@@ -17,8 +17,8 @@ import jinja2
 import pytest
 import yaml
 
-from schedlab.images.base import role_parts
 from schedlab.schedulers import get_scheduler, image_roles, scheduler_names
+from schedlab.sources.ansible import FAMILIES
 
 pytestmark = pytest.mark.infrastructure
 
@@ -109,7 +109,8 @@ def test_every_variable_that_a_role_requires_is_given(name: str, tmp_path: Path)
         options = yaml.safe_load(path.read_text())["argument_specs"]["main"]["options"]
         required |= {key for key, option in options.items() if option.get("required")}
         known |= set(options)
-    assert required <= {*given, "schedlab_cluster_name", "schedlab_domain"}
+    inventory = {"schedlab_cluster_name", "schedlab_domain", "schedlab_os_family"}
+    assert required <= {*given, *inventory}
     assert set(given) <= known
 
 
@@ -119,8 +120,14 @@ def test_every_role_of_an_image_has_an_install_part_and_checks(name: str) -> Non
         folder = ANSIBLE / "roles" / role
         assert (folder / "tasks/install.yml").exists()
         subprocess.run(["sh", "-n", str(folder / "files/verify.sh")], check=True)
-        lists = [folder / "vars" / name for name in ("packages.yml", "image.yml")]
-        role_parts(path for path in lists if path.exists())
+        # Where a role has variables of one family, it has those of each.
+        stated = {path.stem for path in (folder / "vars").glob("[A-Z]*.yml")}
+        assert stated in (set(), set(FAMILIES))
+        known = [
+            set(yaml.safe_load((folder / "vars" / f"{family}.yml").read_text()))
+            for family in sorted(stated)
+        ]
+        assert not known or known[0] == known[1]
 
 
 @pytest.mark.parametrize("role", ROLES, ids=lambda path: path.name)
@@ -195,6 +202,37 @@ def rendered(
         **found["all"]["vars"],
         **role_defaults(role) | adapter.variables(adapter.merged_settings(settings or {})),
     )
+
+
+def tuning_table() -> list[dict[str, str]]:
+    text = (ANSIBLE / "roles/common/vars/tuning.yml").read_text()
+    found: list[dict[str, str]] = yaml.safe_load(text)["common_tuning"]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("template", "kind", "form"),
+    [
+        ("sysctl.conf.j2", "sysctl", "-{key} = {value}"),
+        ("tmpfiles.conf.j2", "file", "w {key} - - - - {value}"),
+        ("limits.conf.j2", "limit", "* - {lower} {value}"),
+        ("system.conf.j2", "limit", "DefaultLimit{key}={systemd}"),
+    ],
+)
+def test_every_setting_of_the_kernel_is_written(template: str, kind: str, form: str) -> None:
+    table = tuning_table()
+    jinja = jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True)
+    text = (ANSIBLE / "roles/common/templates" / template).read_text()
+    lines = jinja.from_string(text).render(ansible_managed="", common_tuning=table).splitlines()
+    written = {line for line in lines if line and line[0] not in "#["}
+    assert written == {
+        form.format(
+            **row, lower=row["key"].lower(), systemd=row["value"].replace("unlimited", "infinity")
+        )
+        for row in table
+        if row["kind"] == kind
+    }
+    assert written
 
 
 def test_every_node_knows_every_name(environment: dict[str, str]) -> None:

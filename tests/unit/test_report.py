@@ -202,6 +202,16 @@ def test_realised_state_is_shown(page):
         assert words in page.text
 
 
+def test_systems_and_the_kernels_settings_are_shown_as_realised(page):
+    text = " ".join(page.text.split())
+    # On the first screen, for each variant; and with each cluster.
+    assert "Debian GNU/Linux 13 (trixie); Linux 6.12.0-synthetic; slurmd 24.11.5-4" in text
+    assert "vm.swappiness 10 10 because of <this> https://example.org/tuning" in text
+    assert "/sys/devices/system/cpu/cpu*/cpufreq/scaling_governor performance not offered" in text
+    # Nodes that differ are named.
+    assert "head: mds: Not affected; gds: seen by head" in text
+
+
 def test_no_machine_path_and_no_secret(report):
     text = report.read_text()
     for place in ("/tmp", "/srv", "/root", "/home", str(report.parent), "hunter2", "topsecret"):

@@ -13,7 +13,7 @@ from typing import Any
 from schedlab.config import Cluster, Experiment, HostFacts
 from schedlab.config import load as _load
 from schedlab.config.model import copy_suffix, plain_sorted
-from schedlab.config.sections import DebianImage, Guest, Placement
+from schedlab.config.sections import FAMILIES, DebianImage, Guest, Placement
 from schedlab.errors import SchedlabError
 from schedlab.privacy.identity import identity
 from schedlab.schedulers import Scheduler, get_scheduler, scheduler_names
@@ -144,6 +144,23 @@ def image_spec(experiment: Experiment, image: str) -> dict[str, Any]:
     return plain_sorted({"image": image, **_images(experiment)[image].image.model_dump()})
 
 
+def image_family(experiment: Experiment, image: str) -> str:
+    """Family of the distribution in an image; roles have what differs between families."""
+    return FAMILIES[_images(experiment)[image].image.os]
+
+
+def image_variables(experiment: Experiment, image: str) -> dict[str, Any]:
+    """Ansible variables with which an image is made, as sorted plain JSON."""
+    section = _images(experiment)[image].image
+    return plain_sorted(
+        {
+            "schedlab_os": section.os,
+            "schedlab_os_family": FAMILIES[section.os],
+            "schedlab_repositories": [one.model_dump() for one in section.repositories],
+        }
+    )
+
+
 def provision_spec(experiment: Experiment, machines_id: str) -> dict[str, Any]:
     """What provisioned machines depend on, as sorted plain JSON.
 
@@ -237,5 +254,6 @@ def variables(cluster: Cluster) -> dict[str, Any]:
     scheduler = scheduler_of(cluster)
     return {
         "schedlab_roles": list(scheduler.roles),
+        "schedlab_os_family": FAMILIES[cluster.image.os],
         **scheduler.variables(settings(cluster)),
     }

@@ -24,7 +24,7 @@ from schedlab.report import blocks_section, comparison, method, paper, parts, ve
 from schedlab.report import cost_section as cost
 from schedlab.report import results_section as summary
 from schedlab.report import rounds_section as rounds
-from schedlab.report.records_section import Records, moment
+from schedlab.report.records_section import Records, moment, systems
 from schedlab.report.svg import inline
 from schedlab.report.trace_cuts import trace_cuts
 from schedlab.results.imports import Origin, origins
@@ -172,6 +172,7 @@ def _content(
         "cuts": trace_cuts((origin.results, origin.experiment) for origin in sources),
         "steps": _steps(loaded.trials),
         "clusters": clusters,
+        "systems": systems(clusters),
         "imported": [
             {
                 "name": origin.name,

@@ -80,7 +80,7 @@ _PARITY = (
 
 @register
 class Slurm(Scheduler):
-    """Slurm 24.11 (Debian trixie)."""
+    """Slurm, from 22.05 on."""
 
     name: ClassVar[str] = "slurm"
     image: ClassVar[str] = "slurm"
