@@ -75,7 +75,8 @@ collect: setup ## Make the tables from the trials
 	@$(SNAKEMAKE) tables
 
 .PHONY: doctor
-doctor: setup ## Check that this machine can run the experiment
+doctor: ## Check that this machine can run the experiment
+	@.venv/bin/schedlab --version > /dev/null 2>&1 || scripts/setup
 	@schedlab doctor
 
 .PHONY: reap
