@@ -82,7 +82,8 @@ conformance: setup ## Check one image from base disk to report (IMAGE=trixie, or
 	@schedlab conformance -- "$$SCHEDLAB_IMAGE"
 
 .PHONY: doctor
-doctor: setup ## Check that this machine can run the experiment
+doctor: ## Check that this machine can run the experiment
+	@.venv/bin/schedlab --version > /dev/null 2>&1 || scripts/setup
 	@schedlab doctor
 
 .PHONY: reap

@@ -196,6 +196,7 @@ def rendered(
     return jinja.from_string(path.read_text()).render(
         ansible_managed="Ansible managed",
         inventory_hostname=host,
+        ansible_host=found["_meta"]["hostvars"][host]["ansible_host"],
         group_names=[name for name, hosts in groups.items() if host in hosts],
         groups=groups,
         hostvars=found["_meta"]["hostvars"],
@@ -280,6 +281,27 @@ def test_the_collector_reads_the_adapters_processes_and_what_it_asks_for(
         counters = "--counters schedlab_slurm_sdiag=sdiag --counters-period 5"
         assert start.endswith(counters) == (name == "slurm" and host == "head")
         assert ("sdiag" in start) == (name == "slurm" and host == "head")
+
+
+def test_guests_listen_where_they_are_read_and_know_who_asks(environment: dict[str, str]) -> None:
+    """Ports that are open to a network are those of the cluster's; no client is anonymous."""
+    for host, address in (("head", "10.0.100.10"), ("compute1", "10.0.100.11")):
+        node = rendered(environment, "monitoring", "prometheus-node-exporter.j2", host)
+        assert f"--web.listen-address={address}:9100 " in node
+        own = rendered(environment, "monitoring", "schedlab-exporter.service.j2", host)
+        assert f"--address {address} --port 9101 " in own
+    roles = ANSIBLE / "roles"
+    plane = roles / "kubernetes/files/disk/etc/systemd/system"
+    assert "--anonymous-auth=false" in (plane / "kube-apiserver.service").read_text()
+    for name in ("kube-scheduler", "kube-controller-manager"):
+        assert "--bind-address=127.0.0.1" in (plane / f"{name}.service").read_text()
+    volcano = roles / "volcano/files/disk/etc/systemd/system/vc-scheduler.service"
+    assert "--listen-address=${SCHEDLAB_ADDRESS}:8080" in volcano.read_text()
+    arguments = rendered(environment, "kubernetes", "arguments.env.j2", "head", "volcano")
+    assert "SCHEDLAB_ADDRESS=10.0.100.10\n" in arguments
+    assert "listen-address" not in arguments
+    sysctl = (roles / "common/files/etc/sysctl.d/90-schedlab.conf").read_text()
+    assert "net.ipv4.ip_nonlocal_bind = 1" in sysctl, "they may start before the address is there"
 
 
 def test_slurms_api_has_room_for_every_submission_and_listens_where_the_driver_looks() -> None:

@@ -167,7 +167,8 @@ def test_adding_cells_changes_no_spec_and_no_trace_of_the_others(tmp_path: Path)
 
 def test_specs_are_sorted_plain_json_and_separate_concerns(tmp_path: Path) -> None:
     plain = load(tmp_path)
-    tuned = load(tmp_path, settings={"slurm": {"minjobage": 10, "Extra": True}})
+    meant = {"unlisted": "Extra"}
+    tuned = load(tmp_path, settings={"slurm": {"minjobage": 10, "Extra": True, **meant}})
     spec = design.cluster_spec(plain, "slurm-n1")
     assert json.dumps(spec) == json.dumps(spec, sort_keys=True)
     assert design.cluster_spec(tuned, "slurm-n1") == spec, "settings act when it is configured"
@@ -175,8 +176,8 @@ def test_specs_are_sorted_plain_json_and_separate_concerns(tmp_path: Path) -> No
     assert settings["MinJobAge"] == "10"
     assert settings["Extra"] == "true"
     found = design.variables(tuned.cluster("slurm-n1"))
-    # The adapter's own setting does not reach slurm.conf.
-    assert found["slurm_settings"] | {"submission": "api"} == settings
+    # The adapter's own settings do not reach slurm.conf.
+    assert found["slurm_settings"] | {"submission": "api", **meant} == settings
     assert found["schedlab_roles"] == ["common", "slurm", "monitoring"]
     assert load(tmp_path, limits={"trial": 5}).trial_spec(plain.trials()[0]) == plain.trial_spec(
         plain.trials()[0]
@@ -329,7 +330,7 @@ def test_passthrough_forces_booting(tmp_path: Path) -> None:
             {"settings": {"kubernetes": {"schedulePeriod": "1s"}}},
             "settings.kubernetes.schedulePeriod = '1s'",
             "not a setting",
-            "use one of schedulerQps",
+            "did you mean schedulerQps?",
         ),
         (
             {"settings": {"slrum": {"MinJobAge": 5}}},

@@ -269,6 +269,41 @@ def test_the_command_starts_again_where_the_interpreter_was_changed() -> None:
     assert done.stdout.split() == ["0", "UTF-8", "False"], done.stderr
 
 
+SNAKEFILE = """\
+import os, sys, tempfile
+from schedlab import processes
+from schedlab.invocation import is_snakemake
+processes.settle(again=is_snakemake())
+print("TOLD", sys.flags.optimize, "SNAKEMAKE_PROFILE" in os.environ, workflow.cores,
+      tempfile.gettempdir(), file=sys.stderr)
+rule all:
+    shell: "true"
+"""
+
+
+@pytest.mark.parametrize("program", [["-m", "snakemake"], ["snakemake"]])
+def test_snakemake_starts_again_where_the_environment_has_changed_it(
+    tmp_path: Path, program: list[str]
+) -> None:
+    """A profile of the user's, or PYTHON*, act before Snakemake reads the Snakefile."""
+    (tmp_path / "Snakefile").write_text(SNAKEFILE)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "config.yaml").write_text("cores: 7\n")
+    long = tmp_path / ("t" * 100)
+    long.mkdir()
+    words = [str(Path(sys.executable).with_name(program[0]))] if len(program) == 1 else program
+    done = subprocess.run(
+        [sys.executable, *words, "--dry-run", "--cores", "2"],
+        cwd=tmp_path, capture_output=True, text=True,
+        env=os.environ | {
+            "SNAKEMAKE_PROFILE": str(tmp_path / "mine"), "PYTHONOPTIMIZE": "2",
+            "TMPDIR": str(long), "PYTHONPATH": str(CHECKOUT / "workflow"),
+        },
+    )  # fmt: skip
+    told = [line for line in done.stderr.splitlines() if line.startswith("TOLD")]
+    assert told == ["TOLD 0 False 2 /tmp"], done.stderr
+
+
 def test_the_makefile_and_scripts_use_the_same_list(hostile: Path) -> None:
     """Programs of the shell, before Python is there: `make` and scripts/setup."""
     variables = {**os.environ, "https_proxy": "http://proxy.invalid", "ODD": "a\nPATH=b"}
@@ -281,6 +316,9 @@ def test_the_makefile_and_scripts_use_the_same_list(hostile: Path) -> None:
     allowed = {"LC_ALL", "SCHEDLAB_ENVIRONMENT", "TMPDIR"}
     assert set(names) - allowed <= set(processes.environment()) | {"https_proxy"}
     assert umask == str(0o022)
+    # The same bound for the paths of sockets.
+    text = script.read_text()
+    assert f"-gt {processes.LONGEST_TEMPORARY} ]]" in text
 
 
 def test_make_runs_its_recipes_with_the_list(hostile: Path, tmp_path: Path) -> None:

@@ -70,6 +70,12 @@ def chosen(
     return values
 
 
+def is_snakemake() -> bool:
+    """Whether Snakemake is the program that runs; `schedlab why` reads the Snakefile as well."""
+    program = Path(sys.argv[0])
+    return program.name == "snakemake" or program.parts[-2:] == ("snakemake", "__main__.py")
+
+
 def campaign() -> str:
     """Return when this run of the workflow began; for a stage that runs alone, the present time.
 

@@ -20,7 +20,7 @@ from schedlab.config import Cluster, Experiment, TrialKey
 from schedlab.doctor.findings import require_host
 from schedlab.errors import SchedlabError
 from schedlab.figures import FIGURES
-from schedlab.invocation import campaign, chosen, results_name
+from schedlab.invocation import campaign, chosen, is_snakemake, results_name
 from schedlab.lineage.state import keep, restore
 from schedlab.printing import printable
 from schedlab.results.provenance import source
@@ -96,7 +96,7 @@ class Pipeline:
         SystemExit
             As for :meth:`load`, and for options that nothing reads.
         """
-        processes.settle()
+        processes.settle(again=is_snakemake())
         try:
             values = chosen(config, configfiles)
         except SchedlabError as error:

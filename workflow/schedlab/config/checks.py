@@ -11,10 +11,10 @@ from typing import Protocol
 from schedlab.addresses import addresses_needed
 from schedlab.config import machine_checks as machines
 from schedlab.config.host_facts import HostFacts
-from schedlab.config.messages import did_you_mean
 from schedlab.config.model import Experiment
-from schedlab.config.variants import AGAIN
+from schedlab.config.variants import AGAIN, Variant
 from schedlab.config.workload_checks import duration_problems, parameter_problems
+from schedlab.printing import did_you_mean
 from schedlab.workloads import Problem
 
 
@@ -132,6 +132,14 @@ def _schedulers(experiment: Experiment, known: Known) -> Iterator[Problem]:
     named = {f"settings.{name}": name for name in experiment.settings}
     for index, variant in enumerate(experiment.schedulers):
         key = f"schedulers[{index}]" + (".scheduler" if variant.scheduler else "")
+        if not variant.scheduler and variant.name not in known and _own_keys(variant):
+            yield Problem(
+                f"{key}.scheduler",
+                None,
+                f"missing, and no scheduler has the variant's name, {variant.name}",
+                f"add it: one of {', '.join(sorted(known))}",
+            )
+            continue
         named[key] = variant.adapter
     for key, name in named.items():
         if name not in known:
@@ -151,6 +159,11 @@ def _schedulers(experiment: Experiment, known: Known) -> Iterator[Problem]:
                 if problem.key in variant.settings:
                     key = f"schedulers[{index}].settings.{problem.key}"
                     yield Problem(key, problem.value, problem.what, problem.remedy)
+
+
+def _own_keys(variant: Variant) -> bool:
+    """Whether a variant sets more than its name."""
+    return variant.model_fields_set > {"name"}
 
 
 _LIKE_A_CLUSTER = re.compile(r"(-n[0-9]+)(-c[0-9]+)?$")

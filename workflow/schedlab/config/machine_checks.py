@@ -11,11 +11,10 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from schedlab.config.host_facts import HostFacts
-from schedlab.config.messages import did_you_mean
 from schedlab.config.model import Experiment
 from schedlab.config.sections import CloudImage, DebianImage, Guest, Placement
 from schedlab.config.variants import Variant
-from schedlab.printing import brief
+from schedlab.printing import brief, did_you_mean
 from schedlab.workloads import Problem
 
 

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    model_validator,
+)
 
 from schedlab.units import SIZE, mib
 
@@ -25,7 +32,13 @@ _LIBVIRT = re.compile(
 )
 
 
-def _checked_size(size: str) -> str:
+def _checked_size(size: Any) -> str:
+    if isinstance(size, int | float) and not isinstance(size, bool):
+        raise ValueError(
+            f"a size without its unit; write the unit: {size:.15g} MiB, or {size:.15g} GiB"
+        )
+    if not isinstance(size, str):
+        raise ValueError("not a size; write a whole number with its unit: 768 MiB, 2 GiB")
     mib(size)
     return size
 
@@ -97,7 +110,7 @@ def _checked_native(text: str) -> str:
 
 
 Size = Annotated[
-    str, Field(json_schema_extra={"pattern": SIZE.pattern}), AfterValidator(_checked_size)
+    str, Field(json_schema_extra={"pattern": SIZE.pattern}), BeforeValidator(_checked_size)
 ]
 Cidr = Annotated[str, AfterValidator(_checked_cidr)]
 PciAddress = Annotated[str, Field(pattern=r"^[0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]$")]

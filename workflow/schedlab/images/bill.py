@@ -14,10 +14,13 @@ from typing import TYPE_CHECKING, Any
 from schedlab.config.sections import FAMILIES
 from schedlab.images.base_disk import EPOCH
 from schedlab.images.go_modules import linked_modules
+from schedlab.images.installed import parts
 from schedlab.results.digests import file_digest
 
 if TYPE_CHECKING:
     from cyclonedx.model.component import Component
+
+    from schedlab.toolchain.installation import Packed
 
 BILL = "sbom.cdx.json"
 """File beside an image."""
@@ -33,6 +36,7 @@ def bill_of_materials(
     packages: str,
     licences: Mapping[str, Sequence[str]],
     programs: Iterable[Path],
+    given: Packed | None = None,
 ) -> str:
     """Write the bill of materials of an image.
 
@@ -50,6 +54,8 @@ def bill_of_materials(
         Licences by package, as far as they are declared.
     programs : iterable of pathlib.Path
         Programs that were built for the image. Those of Go name the modules in them.
+    given : schedlab.toolchain.installation.Packed, optional
+        Installation that the user gave for the image; it names its parts, as far as it tells them.
     """
     # Imported here, because their import is slow.
     from cyclonedx.model import HashAlgorithm, HashType
@@ -77,6 +83,8 @@ def bill_of_materials(
         )
     for program in programs:
         bom.components.add(_program(program))
+    if given:
+        bom.components.add(_installation(given))
     bom.register_dependency(disk, bom.components)
     return JsonV1Dot6(bom).output_as_string(indent=1) + "\n"
 
@@ -124,6 +132,36 @@ def _program(program: Path) -> Component:
         bom_ref=f"program/{program.name}",
         hashes=[HashType(alg=HashAlgorithm.SHA_256, content=file_digest(program))],
         components=modules,
+        **_licensed(()),
+    )
+
+
+def _installation(given: Packed) -> Component:
+    from cyclonedx.model import HashAlgorithm, HashType
+    from cyclonedx.model.component import Component, ComponentType
+    from packageurl import PackageURL
+
+    found = [
+        Component(
+            name=part.name,
+            version=part.version,
+            type=ComponentType.LIBRARY,
+            bom_ref=f"installation/{given.name}/{number}",
+            purl=PackageURL("conda", None, part.name, part.version, {"build": part.build})
+            if part.build
+            else None,
+            **_licensed([part.licence] if part.licence else ()),
+        )
+        for number, part in enumerate(parts(given.archive))
+    ]
+    own = [part.version for part in found if part.name in {given.name, f"{given.name}-core"}]
+    return Component(
+        name=given.name,
+        version=own[0] if own else None,
+        type=ComponentType.APPLICATION,
+        bom_ref=f"installation/{given.name}",
+        hashes=[HashType(alg=HashAlgorithm.SHA_256, content=given.sha256)],
+        components=found,
         **_licensed(()),
     )
 

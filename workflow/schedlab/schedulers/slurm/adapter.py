@@ -26,6 +26,7 @@ from schedlab.schedulers.rows import assemble, driver_rows, text_of
 from schedlab.schedulers.settings import Setting
 from schedlab.schedulers.slurm import records
 from schedlab.schedulers.slurm import submission as ways
+from schedlab.schedulers.slurm.keys import UNLISTED, key_problems
 from schedlab.workloads.registry import Problem
 from schedlab.workloads.trace import Job, Trace
 
@@ -286,7 +287,8 @@ class Slurm(Scheduler):
 
     def variables(self, settings: Mapping[str, str]) -> dict[str, Any]:
         """Return the settings, and the command whose counters the head's exporter reads."""
-        own = {key: text for key, text in settings.items() if key != "submission"}
+        not_of_slurm = {"submission", UNLISTED}
+        own = {key: text for key, text in settings.items() if key.lower() not in not_of_slurm}
         return super().variables(own) | {
             "slurm_submission": settings["submission"],
             "monitoring_counters": {
@@ -297,16 +299,19 @@ class Slurm(Scheduler):
         }
 
     def settings_problems(self, overrides: Mapping[str, str]) -> list[Problem]:
-        """Also refuse keys that the role and this adapter set or depend on."""
+        """Also refuse keys that slurm.conf does not have, and those that the workflow sets."""
         reserved = {key.lower() for key in _RESERVED}
-        free = {key: text for key, text in overrides.items() if key.lower() not in reserved}
-        return [
+        found = [
             Problem(
                 key,
-                overrides[key],
+                text,
                 "set by the workflow itself, which depends on it",
                 "remove it; any other key of slurm.conf may be set",
             )
-            for key in overrides
-            if key not in free
-        ] + super().settings_problems(free)
+            for key, text in overrides.items()
+            if key.lower() in reserved
+        ]
+        unknown = list(key_problems(overrides, self.native_settings))
+        other = reserved | {UNLISTED, *(problem.key.lower() for problem in unknown)}
+        free = {key: text for key, text in overrides.items() if key.lower() not in other}
+        return found + unknown + super().settings_problems(free)
