@@ -235,7 +235,7 @@ VIRTUAL = {
 
 
 def test_slurm_conf_describes_virtual_nodes(environment: dict[str, str]) -> None:
-    text = rendered(environment, "slurm", "slurm.conf.j2", "head", schedlab_virtual=VIRTUAL)
+    text = rendered(environment, "slurm", "slurm.conf.j2", "head", slurm_virtual=VIRTUAL)
     lines = text.splitlines()
     assert [line for line in lines if line.startswith("NodeName=")] == [
         "NodeName=compute[1,3,5] NodeHostname=compute1 NodeAddr=10.0.100.11 Port=[17001-17003]"
@@ -255,7 +255,7 @@ def test_slurm_conf_describes_virtual_nodes(environment: dict[str, str]) -> None
 
 def test_a_carrier_starts_the_daemons_of_its_own_nodes(environment: dict[str, str]) -> None:
     target = rendered(
-        environment, "slurm", "schedlab-slurmds.target.j2", "compute1", schedlab_virtual=VIRTUAL
+        environment, "slurm", "schedlab-slurmds.target.j2", "compute1", slurm_virtual=VIRTUAL
     )
     assert re.findall(r"^Wants=schedlab-slurmd@(.*)[.]service$", target, re.M) == [
         "compute1",

@@ -25,7 +25,7 @@ def test_the_scheduler_sees_nodes_and_the_host_runs_carriers(tmp_path: Path) -> 
     assert list(cluster.machines()) == ["head", "carrier1", "carrier2"]
     assert (cluster.vcpus_total, cluster.memory_total_mib) == (5, 1024 + 2 * 2048)
     assert cluster.carried() == {"carrier1": [1, 3, 5], "carrier2": [2, 4]}
-    assert design.variables(cluster)["schedlab_virtual"] == {
+    assert design.variables(cluster)["slurm_virtual"] == {
         "cpus": 64,
         "memory_mib": 256 * 1024,
         "carriers": cluster.carried(),

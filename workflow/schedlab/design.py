@@ -255,11 +255,11 @@ def variables(cluster: Cluster) -> dict[str, Any]:
 
 
 def _virtual_variables(cluster: Cluster) -> dict[str, Any]:
-    """Virtual nodes for the roles: their shape, and the numbers of those on each carrier."""
+    """Virtual nodes for the role: their shape, and the numbers of those on each carrier."""
     if not cluster.virtual:
         return {}
     return {
-        "schedlab_virtual": {
+        f"{cluster.scheduler}_virtual": {
             "cpus": cluster.node.vcpus,
             "memory_mib": cluster.node.memory_mib,
             "carriers": cluster.carried(),

@@ -77,7 +77,7 @@ DEFINITIONS = (
     Definition("Lateness", "submit − due: the driver's own error", ""),
 )
 
-PERCENTILES = {"wait_p99_s": 100, "lateness_p99_s": 100}
+PERCENTILES = {"wait_p90_s": 10, "wait_p99_s": 100, "lateness_p99_s": 100}
 """Columns of percentiles, and how many jobs of a trial each needs."""
 
 
