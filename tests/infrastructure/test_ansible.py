@@ -184,6 +184,7 @@ def rendered(
     host: str,
     scheduler: str = "slurm",
     settings: Mapping[str, str] | None = None,
+    **variables: Any,
 ) -> str:
     """A role's template, with the variables of inventory and adapter, and the role's defaults."""
     adapter = get_scheduler(scheduler)
@@ -201,7 +202,9 @@ def rendered(
         groups=groups,
         hostvars=found["_meta"]["hostvars"],
         **found["all"]["vars"],
-        **role_defaults(role) | adapter.variables(adapter.merged_settings(settings or {})),
+        **role_defaults(role)
+        | adapter.variables(adapter.merged_settings(settings or {}))
+        | variables,
     )
 
 
@@ -261,6 +264,80 @@ def test_slurm_conf_describes_the_cluster(environment: dict[str, str]) -> None:
     assert any(x.startswith("PartitionName=main Nodes=compute1,compute2 ") for x in lines)
     keys = [x.partition("=")[0].lower() for x in lines if x and not x.startswith(("#", "NodeName"))]
     assert len(keys) == len(set(keys))
+
+
+VIRTUAL = {
+    "cpus": 64,
+    "memory_mib": 1000,
+    "carriers": {"compute1": [1, 3, 5], "compute2": [2]},
+}
+
+
+def test_slurm_conf_describes_virtual_nodes(environment: dict[str, str]) -> None:
+    text = rendered(environment, "slurm", "slurm.conf.j2", "head", slurm_virtual=VIRTUAL)
+    lines = text.splitlines()
+    assert [line for line in lines if line.startswith("NodeName=")] == [
+        "NodeName=compute[1,3,5] NodeHostname=compute1 NodeAddr=10.0.100.11 Port=[17001-17003]"
+        " CPUs=64 RealMemory=800 State=UNKNOWN",
+        "NodeName=compute[2] NodeHostname=compute2 NodeAddr=10.0.100.12 Port=17001"
+        " CPUs=64 RealMemory=800 State=UNKNOWN",
+    ]
+    assert "SlurmdParameters=config_overrides" in lines
+    # The daemons of a carrier share no folder and no file.
+    own = [line for line in lines if line.startswith(("SlurmdSpool", "SlurmdLog", "SlurmdPid"))]
+    assert len(own) == 3
+    assert all("%n" in line for line in own)
+    assert any(line.startswith("PartitionName=main Nodes=ALL ") for line in lines)
+    keys = [x.partition("=")[0].lower() for x in lines if x and not x.startswith(("#", "NodeName"))]
+    assert len(keys) == len(set(keys))
+
+
+def test_a_carrier_starts_the_daemons_of_its_own_nodes(environment: dict[str, str]) -> None:
+    target = rendered(
+        environment, "slurm", "schedlab-slurmds.target.j2", "compute1", slurm_virtual=VIRTUAL
+    )
+    assert re.findall(r"^Wants=schedlab-slurmd@(.*)[.]service$", target, re.M) == [
+        "compute1",
+        "compute3",
+        "compute5",
+    ]
+    unit = rendered(environment, "slurm", "schedlab-slurmd@.service.j2", "compute1")
+    assert "ExecStart=/usr/sbin/slurmd -D -N %i\n" in unit
+
+
+STUBS = {
+    "scontrol": 'echo "compute1\ncompute3"',
+    # Known nodes grow by one each time that daemons were started again.
+    "sinfo": 'echo "compute1 idle"; test -e "$STATE/restarted" && echo "compute3 idle"'
+    ' || echo "compute3 $LOST"',
+    "systemctl": 'echo "$@" >> "$STATE/calls"; test "$COMES" = yes && touch "$STATE/restarted"'
+    " || true",
+    "sleep": "true",
+}
+
+
+@pytest.mark.parametrize("lost", ["unknown", "idle*", "down"])
+@pytest.mark.parametrize("comes", ["yes", "no"])
+def test_a_virtual_node_that_does_not_register_is_started_again(
+    tmp_path: Path, comes: str, lost: str
+) -> None:
+    for name, text in STUBS.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
+        (tmp_path / name).chmod(0o755)
+    script = ANSIBLE / "roles/slurm/files/schedlab-slurm-registered"
+    search = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        ["sh", str(script), "compute[1,3]"],
+        env=os.environ | {"PATH": search, "STATE": str(tmp_path), "COMES": comes, "LOST": lost},
+        capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    calls = (tmp_path / "calls").read_text().splitlines()
+    assert set(calls) == {"restart schedlab-slurmd@compute3.service"}
+    if comes == "yes":
+        assert (done.returncode, len(calls)) == (0, 1)
+    else:
+        assert done.returncode == 1
+        assert f"knows 1 of 2 virtual nodes of this carrier; not: compute3={lost}" in done.stderr
 
 
 @pytest.mark.parametrize("name", scheduler_names())

@@ -109,6 +109,21 @@ def _checked_native(text: str) -> str:
     return text
 
 
+def _percentage(value: Any) -> Any:
+    found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?) ?%", value) if isinstance(value, str) else None
+    if found is None:
+        raise ValueError("not a percentage; write a number with its sign, such as 5 %")
+    if not 0 < float(found[1]) < 100:
+        raise ValueError("not between 0 and 100 %; write a width that can be reached, such as 5 %")
+    return value
+
+
+def part(percentage: str) -> float:
+    """Return a percentage as a part: 0.05 for 5 %."""
+    return float(percentage.rstrip("% ")) / 100
+
+
+Percentage = Annotated[str, BeforeValidator(_percentage)]
 Size = Annotated[
     str, Field(json_schema_extra={"pattern": SIZE.pattern}), BeforeValidator(_checked_size)
 ]
@@ -154,6 +169,36 @@ class Head(Guest):
 
     vcpus: int = Field(default=1, ge=1, le=256, description="Virtual processors.")
     memory: Size = Field(default="1 GiB", description="Memory.")
+
+
+class Carrier(Guest):
+    """Shape of a machine that carries virtual nodes."""
+
+    memory: Size = Field(default="2 GiB", description="Memory.")
+
+
+class Virtual(Section):
+    """Virtual compute nodes: real node daemons, many of which share one machine, the carrier.
+
+    The scheduler sees nodes of the shape `node`; the host needs the processors and the memory of
+    the carriers alone.
+    """
+
+    carriers: int = Field(ge=1, le=128, description="Machines that carry the virtual nodes.")
+    per_carrier: int | None = Field(
+        default=None,
+        ge=1,
+        description="Most virtual nodes on one carrier; null: as many as its memory holds.",
+    )
+    carrier: Carrier = Carrier()
+    real: list[Annotated[int, Field(ge=1)]] = Field(
+        default=[],
+        description="Node counts that also run on real nodes, with which virtual ones are"
+        " compared.",
+    )
+    margin: Percentage = Field(
+        default="5 %", description="Relative error below which virtual nodes count as true."
+    )
 
 
 class Placement(Section):

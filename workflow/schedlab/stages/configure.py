@@ -233,7 +233,7 @@ def configure(context: Context, cluster_id: str) -> None:
                 experiment.limits.configure,
                 alive,
             )
-            health_gate(scheduler, nodes)
+            health_gate(scheduler, nodes, cluster.nodes)
             offsets = clocks_agree(nodes)
             tuned = tuning.read_back(nodes)
             facts = all_facts(nodes)

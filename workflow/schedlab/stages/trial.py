@@ -206,7 +206,7 @@ class Trial:
                 wait_until_reachable(nodes, limit, STAGE, alive=alive)
             head = head_of(nodes)
             with measure("health"):
-                health_gate(self.scheduler, nodes, limit)
+                health_gate(self.scheduler, nodes, self.cluster.nodes, limit)
                 self.conditions["machine"] = {"start": realised_machines(nodes)}
             with measure("clock"):
                 self._clock(nodes, "start")
@@ -252,7 +252,7 @@ class Trial:
         self.conditions["machine"]["end"] = realised_machines(nodes)
         if all_ended:
             try:
-                health_gate(self.scheduler, nodes, HEALTH_AFTER)
+                health_gate(self.scheduler, nodes, self.cluster.nodes, HEALTH_AFTER)
                 self.conditions["health"] = {"after": []}
             except SchedlabError as error:
                 self.conditions["health"] = {"after": [error.message]}
