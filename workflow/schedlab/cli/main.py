@@ -16,6 +16,7 @@ from schedlab.cli import bundle as bundle_commands
 from schedlab.cli import lineage
 from schedlab.cli.analyse import analyse
 from schedlab.cli.clean import clean
+from schedlab.cli.dashboard import dashboard
 from schedlab.cli.diff import diff
 from schedlab.cli.disk import disk
 from schedlab.cli.export import export
@@ -102,6 +103,7 @@ def main() -> None:
 
 main.add_command(analyse)
 main.add_command(clean)
+main.add_command(dashboard)
 main.add_command(diff)
 main.add_command(disk)
 main.add_command(export)

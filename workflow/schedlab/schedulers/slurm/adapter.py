@@ -87,7 +87,7 @@ class Slurm(Scheduler):
     roles: ClassVar[tuple[str, ...]] = ("common", "slurm", "monitoring")
     cost_port: ClassVar[int] = 9101
     client: ClassVar[tuple[str, ...]] = ("slurmrestd",)
-    running: ClassVar[str] = 'schedlab_slurm_sdiag{counter="jobs_running"}'
+    running_jobs: ClassVar[str] = 'schedlab_slurm_sdiag{counter="jobs_running"}'
     other_settings: ClassVar[Setting | None] = Setting(
         "", "any other key of slurm.conf", _VALUE, _ALLOWED
     )
