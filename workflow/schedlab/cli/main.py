@@ -15,6 +15,7 @@ from schedlab import processes
 from schedlab.cli import bundle as bundle_commands
 from schedlab.cli import lineage
 from schedlab.cli.analyse import analyse
+from schedlab.cli.bisect import bisect
 from schedlab.cli.clean import clean
 from schedlab.cli.dashboard import dashboard
 from schedlab.cli.diff import diff
@@ -102,6 +103,7 @@ def main() -> None:
 
 
 main.add_command(analyse)
+main.add_command(bisect)
 main.add_command(clean)
 main.add_command(dashboard)
 main.add_command(diff)
