@@ -20,12 +20,12 @@ import pytest
 import requests
 import yaml
 from click.testing import CliRunner
-from dashboard_queries import empty_panels
 from trial_factory import START, make_experiment, make_trial, samples
 
 from schedlab import processes
 from schedlab.config.model import TrialKey
 from schedlab.dashboards import definition, panels, serve
+from schedlab.dashboards.emptiness import empty_panels
 from schedlab.dashboards.history import metrics, span
 from schedlab.errors import SchedlabError
 from schedlab.paths import CHECKOUT, DASHBOARDS
@@ -115,7 +115,8 @@ def test_every_query_of_every_panel_shows_something(results: Path, tmp_path: Pat
         assert served.trials == list(TRIALS) and served.without_block == [TRIALS[1]]
         assert empty_panels(served) == []
         # A query on a metric that does not exist is noticed.
-        assert empty_panels(served, {"trial": [("x", "no_such_metric")]}) == ["x: no_such_metric"]
+        wrong = panels.Query("x", "no_such_metric", instant=False)
+        assert empty_panels(served, [wrong]) == ["x: no_such_metric"]
     assert sorted(path for path in results.rglob("*")) == before
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 import signal
 import time
 from contextlib import ExitStack
@@ -26,8 +25,15 @@ def dashboard(results: Path, no_grafana: bool, trials: tuple[str, ...]) -> None:
     Grafana shows them in the dashboards of resources/dashboards if grafana-server is installed;
     otherwise Prometheus' own pages draw the same queries. Both listen on loopback only, on copies.
     """
-    from schedlab.dashboards.panels import names
-    from schedlab.dashboards.serve import chosen_trials, grafana, grafana_program, serve
+    from schedlab.dashboards.emptiness import empty_panels
+    from schedlab.dashboards.panels import graph, names
+    from schedlab.dashboards.serve import (
+        chosen_trials,
+        grafana,
+        grafana_program,
+        programs,
+        serve,
+    )
     from schedlab.outside.temporary import removed_on_signals, temporary_folder
     from schedlab.results.store import Store
     from schedlab.testbed.prometheus import USER
@@ -39,8 +45,7 @@ def dashboard(results: Path, no_grafana: bool, trials: tuple[str, ...]) -> None:
         temporary_folder("schedlab-dashboard.") as folder,
         ExitStack() as stack,
     ):
-        program, promtool = _programs()
-        served = stack.enter_context(serve(chosen, program, promtool, folder))
+        served = stack.enter_context(serve(chosen, *programs(), folder))
         count = len(served.trials)
         echo(f"{count} trials, {_clock(served.first)} to {_clock(served.last)}")
         if served.without_block:
@@ -54,33 +59,13 @@ def dashboard(results: Path, no_grafana: bool, trials: tuple[str, ...]) -> None:
                 echo(f"Grafana, {name}: {url}/d/schedlab-{name}?{urlencode(span)}")
         else:
             for name in names():
-                echo(f"{name}: {served.server.url}{_page(name, served.first, served.last)}")
+                echo(f"{name}: {served.server.url}{graph(name, served.first, served.last)}")
+        empty = {panel.partition(":")[0] for panel in empty_panels(served)}
+        if empty:
+            echo(f"panels with nothing to show: {', '.join(sorted(empty))}")
         echo("Ctrl-C ends it.")
         while True:
             signal.pause()
-
-
-def _page(name: str, first: float, last: float) -> str:
-    from schedlab.dashboards.panels import graph
-
-    return graph(name, first, last)
-
-
-def _programs() -> tuple[Path, Path]:
-    """Return Prometheus and promtool: those on PATH, or from the distribution's package."""
-    from schedlab import processes
-    from schedlab.toolchain.build import download_prometheus
-    from schedlab.toolchain.cache import Cache
-
-    on_path = [shutil.which(name, path=processes.search_path()) for name in PROGRAMS]
-    program, promtool = (
-        Path(found) if found else download_prometheus(Cache.default(), name)
-        for name, found in zip(PROGRAMS, on_path, strict=True)
-    )
-    return program, promtool
-
-
-PROGRAMS = ("prometheus", "promtool")
 
 
 def _clock(instant: float) -> str:

@@ -24,6 +24,8 @@ from schedlab.privacy.private_files import write_secret
 from schedlab.results.store import Store, origin_of
 from schedlab.tables.trial_rows import TrialRows, read_trial
 from schedlab.testbed.prometheus import USER, Server, free_port, prometheus
+from schedlab.toolchain.build import download_prometheus
+from schedlab.toolchain.cache import Cache
 
 OPTIONS = (
     "--storage.tsdb.retention.time=100y",
@@ -84,6 +86,23 @@ def chosen_trials(store: Store, wanted: Sequence[str]) -> list[TrialRows]:
             f"no chosen trial of {store.results} ran", remedy="see `schedlab trials`"
         )
     return sorted(found, key=lambda rows: int(rows.trial["start_ns"]))
+
+
+def programs() -> tuple[Path, Path]:
+    """Return Prometheus and promtool: those on PATH, or of the distribution's package.
+
+    Raises
+    ------
+    SchedlabError
+        A program is not on PATH, and the package cannot be had.
+    """
+    program, promtool = (
+        Path(found)
+        if (found := shutil.which(name, path=processes.search_path()))
+        else download_prometheus(Cache.default(), name)
+        for name in ("prometheus", "promtool")
+    )
+    return program, promtool
 
 
 @contextlib.contextmanager
