@@ -29,6 +29,9 @@ TOOL_MODULES = CHECKOUT / "envs" / "toolchain"
 ENVIRONMENT = CHECKOUT / "envs" / "environment.txt"
 """Variables of the user that reach the programs that schedlab starts."""
 
+DASHBOARDS = CHECKOUT / "resources" / "dashboards"
+"""Dashboards for Grafana, made from `schedlab.dashboards.definition`."""
+
 SOURCES = (
     "Snakefile",
     "workflow",

@@ -24,6 +24,7 @@ from schedlab.metrics.cells import named
 from schedlab.metrics.difference import (
     EQUAL,
     LARGER,
+    LEVEL,
     MARGIN,
     SMALLER,
     Block,
@@ -164,6 +165,7 @@ def compare_groups(
     noise_floor: Mapping[FloorKey, float] | None = None,
     margin: float = MARGIN,
     across_blocks: bool = False,
+    level: float = LEVEL,
 ) -> list[dict[str, Comparison]]:
     """Compare pairs of groups of trials in some quantities: one table, judged as one.
 
@@ -180,6 +182,8 @@ def compare_groups(
         Relative difference below which two sides count as the same.
     across_blocks : bool
         Compare trials of different blocks too, for results that cannot have one in common.
+    level : float
+        Level of the tests, for who compares the same cells several times.
 
     Returns
     -------
@@ -208,7 +212,7 @@ def compare_groups(
                 # Quantities with values in the same trials are permuted together.
                 group = (place, paired, x.size, y.size, *_missing(a, b, name))
                 waiting.setdefault(group, []).append((name, x, y, floors.get(key, 0.0)))
-    _test(found, waiting, margin)
+    _test(found, waiting, margin, level)
     for (place, name), sides in bounded.items():
         found[place][name] = _with_bounds(found[place][name], *sides)
     return found
@@ -277,6 +281,7 @@ def _test(
     found: list[dict[str, Comparison]],
     waiting: Mapping[tuple[Any, ...], list[tuple[str, Floats, Floats, float]]],
     margin: float,
+    level: float,
 ) -> None:
     """Judge everything that waits for a verdict as one table."""
     blocks = [
@@ -291,7 +296,7 @@ def _test(
     ]
     if not blocks:
         return
-    table = judge(blocks, margin=margin)
+    table = judge(blocks, margin=margin, level=level)
     names = [(group[0], name) for group, columns in waiting.items() for name, *_ in columns]
     for column, (place, name) in enumerate(names):
         before = found[place][name]

@@ -179,6 +179,7 @@ def told(name: str, found: Comparison, floor: float | None = None) -> dict[str, 
     sign = "+" if found.kind == "difference" and (effect.estimate or 0) > 0 else ""
     trials = "pairs" if found.paired else "n"
     return {
+        "name": name,
         "effect": "" if effect.estimate is None else f"{sign}{number(effect.estimate)}",
         "interval": f"[{number(effect.low)}, {number(effect.high)}]" if effect.known else "",
         "n": f"{trials}={effect.n}" if effect.n else "",

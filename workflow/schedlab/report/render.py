@@ -26,6 +26,7 @@ from schedlab.report import cost_section as cost
 from schedlab.report import results_section as summary
 from schedlab.report import rounds_section as rounds
 from schedlab.report import virtual_section as virtual
+from schedlab.report.embedded import embedded, packed
 from schedlab.report.records_section import Records, moment, systems
 from schedlab.report.svg import inline
 from schedlab.report.trace_cuts import trace_cuts
@@ -54,6 +55,7 @@ def render_report(
     drawn = [name for name in FIGURES if _file(figures, name).exists()]
     shown = _content(tables, results, experiment, drawn)
     shown["paper"] = _paper(shown)
+    data = shown.pop("data")
     content = without_places(shown)
     text = (
         _environment()
@@ -61,11 +63,19 @@ def render_report(
         .render(
             **content,
             figures=[_figure(figures, name) for name in FIGURES],
-            style=Markup((REPORT_TEMPLATES / "style.css").read_text(encoding="utf-8")),  # noqa: S704
+            style=_kept("uplot/uPlot.min.css", "style.css"),
+            data=packed(data),
+            script=_kept("uplot/uPlot.iife.min.js", "interactive.js"),
         )
     )
     output.parent.mkdir(parents=True, exist_ok=True)
     output.write_text(text, encoding="utf-8")
+
+
+def _kept(*names: str) -> Markup:
+    """Return files of the report's folder as they are, one after another."""
+    texts = [(REPORT_TEMPLATES / name).read_text(encoding="utf-8") for name in names]
+    return Markup("\n".join(texts))  # noqa: S704
 
 
 def _environment() -> Environment:
@@ -126,6 +136,7 @@ def _content(
         row["virtual"] = of_sizes.get(row["cluster"], "")
     probe = (records.accelerator or {}).get("accelerator", {})
     return {
+        "data": embedded(trials, loaded.jobs),
         "name": experiment.name,
         "date": records.newest,
         "lineage": digest(sorted(row["lineage"] for row in rows)),

@@ -147,7 +147,7 @@ class Scheduler(ABC):
     set up a cluster; a change of one makes the clusters of this scheduler stale."""
     cost_port: ClassVar[int]
     """TCP port, on every node, of the exporter of the daemons' costs (`daemon_cost`)."""
-    running: ClassVar[str] = ""
+    running_jobs: ClassVar[str] = ""
     """Prometheus query for the number of jobs that run, as the scheduler itself counts them."""
     networks: ClassVar[Mapping[str, str]] = {}
     """Networks (CIDR -> what they are for) that the scheduler uses on its machines; no cluster's

@@ -69,8 +69,8 @@ def read_progress(line: str) -> Progress | None:
     except ValueError:
         return None
     running = None if found["running"] is None else int(found["running"])
-    numbers = (int(found[name]) for name in ("submitted", "completed", "total"))
-    return Progress(found["trial"], *numbers, running, loads)
+    submitted, completed, total = (int(found[name]) for name in ("submitted", "completed", "total"))
+    return Progress(found["trial"], submitted, completed, total, running, loads)
 
 
 class Live:
@@ -101,8 +101,9 @@ class Live:
         if self._server and time.monotonic() - self._asked >= PERIOD:
             self._asked = time.monotonic()
             self._answers = self._ask(self._server)
-        counts = (int(state.get(name, 0)) for name in ("submitted", "completed"))
-        return str(Progress(self.trial, *counts, self.total, *self._answers))
+        submitted, completed = (int(state.get(name, 0)) for name in ("submitted", "completed"))
+        running, loads = self._answers
+        return str(Progress(self.trial, submitted, completed, self.total, running, loads))
 
     def _ask(self, server: Server) -> tuple[int | None, dict[str, float]]:
         with contextlib.suppress(requests.RequestException, KeyError, ValueError):

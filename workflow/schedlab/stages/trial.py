@@ -216,7 +216,7 @@ class Trial:
                 if server:
                     wait_for_targets(server)
                 self._cost(restored["nodes"], "start")
-            live = Live(self.id, len(plan["submissions"]), server, self.scheduler.running)
+            live = Live(self.id, len(plan["submissions"]), server, self.scheduler.running_jobs)
             before = host.sample(pids)
             self.conditions["start_ns"] = time.time_ns()
             try:

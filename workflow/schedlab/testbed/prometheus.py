@@ -94,7 +94,11 @@ def scrape_config(
 
 @contextlib.contextmanager
 def prometheus(
-    executable: Path, folder: Path, config: dict[str, object], timeout: float = 30.0
+    executable: Path,
+    folder: Path,
+    config: dict[str, object],
+    timeout: float = 30.0,
+    options: Sequence[str] = (),
 ) -> Iterator[Server]:
     """Run Prometheus with its data in `folder`; yield how it is reached.
 
@@ -124,6 +128,7 @@ def prometheus(
         f"--web.config.file={access}",
         "--web.enable-admin-api",
         "--log.level=warn",
+        *options,
     ]
     with log.open("w") as handle:
         process = processes.start(command, stdout=handle, stderr=subprocess.STDOUT)

@@ -97,7 +97,7 @@ class Slurm(Scheduler):
     # and the kernel's part of their processes.
     virtual_node_mib: ClassVar[float | None] = 5.0
     client: ClassVar[tuple[str, ...]] = ("slurmrestd",)
-    running: ClassVar[str] = 'schedlab_slurm_sdiag{counter="jobs_running"}'
+    running_jobs: ClassVar[str] = 'schedlab_slurm_sdiag{counter="jobs_running"}'
     other_settings: ClassVar[Setting | None] = Setting(
         "", "any other key of slurm.conf", _VALUE, _ALLOWED
     )
