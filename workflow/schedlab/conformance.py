@@ -85,9 +85,9 @@ def problems(results: Path) -> list[str]:
 
     tables = load_tables(results / paths.TABLES)
     found = [] if len(tables.trials) else ["no trial is in the tables"]
-    for trial in tables.trials.itertuples():
-        if not trial.valid:
-            found.append(f"trial {trial.trial} is invalid: {'; '.join(trial.reasons)}")
+    for trial in tables.trials.to_dict("records"):
+        if not trial["valid"]:
+            found.append(f"trial {trial['trial']} is invalid: {'; '.join(trial['reasons'])}")
     for (trial_id, state), jobs in tables.jobs.groupby(["trial", "state"]):
         if state != COMPLETED:
             found.append(f"{len(jobs)} jobs of trial {trial_id} ended as {state}")

@@ -100,7 +100,8 @@ def _largest_workload(trials: pd.DataFrame) -> pd.DataFrame:
     if not len(trials):
         return trials
     most = trials.sort_values(["jobs", "workload"], ascending=[False, True])["workload"].iloc[0]
-    return trials[trials["workload"] == most]
+    found: pd.DataFrame = trials[trials["workload"] == most]
+    return found
 
 
 def _queues(trials: pd.DataFrame) -> pd.DataFrame:
@@ -157,6 +158,8 @@ def _panel(
 def _mark(axis: Axes, at: float, cell: pd.DataFrame, look: style.Look) -> None:
     """Estimate of one size with its interval."""
     found = t_interval(cell["_value"].to_numpy(), "log")
+    if found.estimate is None:
+        return
     if found.low is not None and found.high is not None:
         axis.vlines(at, found.low, found.high, colors=look.colour, linewidth=1.4)
     face = "none" if cell["extrapolated"].any() else look.colour

@@ -196,7 +196,8 @@ def _compared(
     for key, rows in virtual.groupby(keys, sort=True, observed=True):
         if key in others:
             errors = _errors(rows, others[key], starts, margin)
-            yield Fidelity(name, str(key[0]), int(key[1]), margin, errors)
+            workload, nodes = rows["workload"].iloc[0], rows["nodes"].iloc[0]
+            yield Fidelity(name, str(workload), int(nodes), margin, errors)
 
 
 def _errors(

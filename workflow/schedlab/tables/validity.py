@@ -50,7 +50,11 @@ _WHOLE = ("turnaround_mean_s", "turnaround_median_s", "bounded_slowdown_mean",
 _SPANS = ("makespan_s", "throughput_jobs_per_s", "throughput_busy_jobs_per_s", "utilisation",
           "fragmentation")  # fmt: skip
 
-LATE = {"wait_median_s": _WAITS, "turnaround_median_s": _WHOLE, "makespan_s": _SPANS}
+LATE: dict[str, tuple[str, ...]] = {
+    "wait_median_s": _WAITS,
+    "turnaround_median_s": _WHOLE,
+    "makespan_s": _SPANS,
+}
 """Measure with which the driver's lateness is compared -> metrics that include the lateness."""
 ACROSS = {
     **LATE,

@@ -24,7 +24,8 @@ def settings(facts: Mapping[str, Any]) -> dict[str, str]:
     -------
     dict
         `flux-core version`, `flux-sched version` (where it is installed), each with the program's
-        name, `scheduler`, `queue-policy`, `queue-depth`, and Fluxion's `match-policy`, `match-format`. Empty where nothing was told.
+        name, `scheduler`, `queue-policy`, `queue-depth`, and Fluxion's `match-policy`,
+        `match-format`. Empty where nothing was told.
     """
     if not facts["versions"]:
         return {}
@@ -77,8 +78,8 @@ def manifest(in_force: Mapping[str, str]) -> dict[str, str]:
     return {
         "gang": "yes: a job gets all its resources at once, then a shell starts on each node",
         "accounting": "none beside the event log that Flux keeps of every job",
-        "scheduling period": f"none: {scheduler} of {version} acts on every submission and release, on"
-        f" up to {depth} pending jobs{match}",
+        "scheduling period": f"none: {scheduler} of {version} acts on every submission and release,"
+        f" on up to {depth} pending jobs{match}",
         "client limits": "none",
         "submission": "by the Python API, asynchronously in one process on the head, which the"
         " driver reaches over kept connections to its socket; each jobspec is validated",
