@@ -50,7 +50,6 @@ def test_two_machines_are_eight_nodes(campaign: Campaign) -> None:
 @pytest.mark.parametrize("workload", WORKLOADS)
 def test_every_job_runs_as_the_trace_asks(campaign: Campaign, workload: str) -> None:
     folder = campaign.trial(CLUSTER, workload)
-    assert campaign.verdict(folder) == {"valid": True, "reasons": []}
     trace, translated, ran = shapes(folder)
     assert differences(trace, translated) == []
     assert not_as_asked(trace, ran) == []
