@@ -38,6 +38,7 @@ License: MIT
 SPECS = {
     "mmdebstrap": {"kind": "mmdebstrap", "suite": "trixie"},
     "cloud": {"kind": "cloud", "os": "ubuntu"},
+    "rocky": {"kind": "cloud", "os": "rocky"},
 }
 MODULES = """\
 path\tk8s.io/kubernetes/cmd/kubectl
@@ -142,6 +143,8 @@ def test_the_bill_names_versions_and_licences(tmp_path: Path) -> None:
     assert all(part["properties"] == none for part in kubectl["components"])
     cloud = {part["name"]: part for part in json.loads(made(tmp_path, "cloud"))["components"]}
     assert cloud["munge"]["purl"] == "pkg:deb/ubuntu/munge@0.5.16-1"
+    rocky = {part["name"]: part for part in json.loads(made(tmp_path, "rocky"))["components"]}
+    assert rocky["munge"]["purl"] == "pkg:rpm/rocky/munge@0.5.16-1"
 
 
 def installation(folder: Path) -> Packed:

@@ -44,13 +44,14 @@ def role(tmp_path: Path) -> Path:
         "playbooks/all.yml": "- hosts: all\n  roles: ['{{ role }}']\n",
         "playbooks/image.yml": "- hosts: all\n"
         "  tasks:\n    - import_role: {name: a, tasks_from: install}\n",
-        "roles/a/tasks/install.yml": "- include_vars: {file: packages.yml}\n"
+        "roles/a/tasks/install.yml": "- include_vars: {file: '{{ schedlab_os_family }}.yml'}\n"
         "- copy: {src: one.conf, dest: /}\n",
         "roles/a/tasks/main.yml": "- include_tasks: more.yml\n  notify: again\n"
         "- template:\n    src: '{{ item.src }}'\n  loop: [{src: x.j2}]\n",
         "roles/a/tasks/more.yml": "- script: run.sh\n",
         "roles/a/tasks/unused.yml": "- debug:\n",
-        "roles/a/vars/packages.yml": "a_packages: []\n",
+        "roles/a/vars/Debian.yml": "a_packages: []\n",
+        "roles/a/vars/RedHat.yml": "a_packages: []\n",
         "roles/a/defaults/main.yml": "a_size: 1\n",
         "roles/a/handlers/main.yml": "- name: again\n",
         "roles/a/files/one.conf": "1\n",
@@ -72,7 +73,8 @@ def below(folder: Path, playbook: str, *roles: str) -> set[str]:
 
 def test_a_role_is_followed_from_its_tasks(role: Path) -> None:
     assert below(role, "image.yml") == {
-        "playbooks/image.yml", "roles/a/tasks/install.yml", "roles/a/vars/packages.yml",
+        "playbooks/image.yml", "roles/a/tasks/install.yml", "roles/a/vars/Debian.yml",
+        "roles/a/vars/RedHat.yml",
         "roles/a/files/one.conf",
     }  # fmt: skip
     parts = ("tasks/main.yml", "tasks/more.yml", "files/run.sh", "templates/x.j2",

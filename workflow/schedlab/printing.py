@@ -11,6 +11,8 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
+NOTICES = ("NOTICE: ", "WARNING: ")
+"""Beginnings of lines of a stage that are shown to people during a run."""
 _KEPT = "\n\t"
 _INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 """Unicode categories: control, format, surrogate, private, unassigned, line and paragraph end."""

@@ -13,6 +13,7 @@ from schedlab.config import machine_checks as machines
 from schedlab.config.host_facts import HostFacts
 from schedlab.config.model import Experiment
 from schedlab.config.variants import AGAIN, Variant
+from schedlab.config.virtual_checks import virtual_problems
 from schedlab.config.workload_checks import duration_problems, parameter_problems
 from schedlab.printing import did_you_mean
 from schedlab.workloads import Problem
@@ -28,6 +29,10 @@ class KnownScheduler(Protocol):
     @property
     def memory_floors(self) -> Mapping[str, int]:
         """Role (`head`, `compute`) -> memory (MiB) below which the scheduler does not work."""
+
+    @property
+    def virtual_node_mib(self) -> float | None:
+        """Memory of a carrier for each virtual node, MiB; None where it has no virtual nodes."""
 
     def settings_problems(self, overrides: Mapping[str, str]) -> list[Problem]:
         """Return the faults in an experiment's settings for this scheduler."""
@@ -60,7 +65,7 @@ def check(
         Keys whose values were in error and were replaced by defaults. Checks that read such a key
         are left out, because their messages would be about a value that the user did not write.
     """
-    shape = {"nodes", "node", "head", "schedulers"}
+    shape = {"nodes", "node", "head", "virtual", "schedulers"}
     floors = {name: one.memory_floors for name, one in known.items()}
     found: list[Problem] = []
     for reads, problems in (
@@ -76,10 +81,16 @@ def check(
         ({"placement.numa", "schedulers"}, machines.numa(experiment, host)),
         ({"node", "head", "schedulers"}, machines.memory_floors(experiment, floors)),
         ({"nodes", "placement.pci", "schedulers"}, machines.pci(experiment, host)),
+        (
+            {"nodes", "virtual", "schedulers"},
+            virtual_problems(
+                experiment, {name: one.virtual_node_mib for name, one in known.items()}
+            ),
+        ),
         ({"image", "limits.disk", "schedulers"}, machines.disk(experiment)),
         ({"image", "schedulers"}, machines.images(experiment, host)),
         ({"libvirt.uri"}, _libvirt(experiment, host)),
-        ({"nodes", "network.cidr"}, _network(experiment, known)),
+        ({"nodes", "virtual", "network.cidr"}, _network(experiment, known)),
         ({"nodes", "node", "schedulers"}, parameter_problems(experiment, root)),
         (shape | {"seed", "repetitions", "limits.trial"}, duration_problems(experiment, root)),
     ):
@@ -218,7 +229,8 @@ def _libvirt(experiment: Experiment, host: HostFacts) -> Iterator[Problem]:
 
 
 def _network(experiment: Experiment, known: Known) -> Iterator[Problem]:
-    needed = addresses_needed(max(experiment.nodes))
+    largest = max(cluster.machines_beside_head for cluster in experiment.clusters())
+    needed = addresses_needed(largest)
     network = ipaddress.IPv4Network(experiment.network.cidr)
     if network.num_addresses < needed:
         yield Problem(

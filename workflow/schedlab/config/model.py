@@ -9,16 +9,16 @@ from __future__ import annotations
 import hashlib
 import json
 import random
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
 from schedlab import workloads as kinds
+from schedlab.config.cluster import Cluster
 from schedlab.config.sections import (
-    CloudImage,
     DebianImage,
     Guest,
     Head,
@@ -29,8 +29,10 @@ from schedlab.config.sections import (
     Network,
     Placement,
     Section,
+    Virtual,
 )
 from schedlab.config.variants import (
+    VIRTUAL,
     Again,
     Image,
     NamedVariant,
@@ -49,75 +51,8 @@ if TYPE_CHECKING:
 else:
     AnyWorkload = kinds.workload_union()
 
-
-def copy_suffix(number: int) -> str:
-    """Suffix of the ids of a cell's second, third, ... equal cluster; the first has none."""
-    return f"-c{number}" if number > 1 else ""
-
-
-@dataclass(frozen=True)
-class Cluster:
-    """One virtual cluster of the experiment: a head and equal compute nodes.
-
-    Attributes
-    ----------
-    variant : str
-        Name of the variant, which is also the series in tables, figures and report.
-    scheduler : str
-        Name of the adapter.
-    number : int
-        Which of a variant's equal clusters it is, from 1.
-    settings : mapping of str to str
-        Native settings: the experiment's for this scheduler, overridden by the variant's.
-    """
-
-    variant: str
-    scheduler: str
-    nodes: int
-    number: int
-    head: Guest
-    node: Guest
-    placement: Placement
-    image: DebianImage | CloudImage
-    metrics: Metrics
-    settings: Mapping[str, str] = field(hash=False)
-
-    @property
-    def id(self) -> str:
-        """Id, for example alpha-n2, or alpha-n2-c3 for the third equal cluster."""
-        return f"{self.variant}-n{self.nodes}{copy_suffix(self.number)}"
-
-    @property
-    def cores(self) -> int:
-        """Processors of the compute nodes."""
-        return self.nodes * self.node.vcpus
-
-    @property
-    def vcpus_total(self) -> int:
-        """Virtual processors of all nodes, including the head's."""
-        return self.head.vcpus + self.cores
-
-    @property
-    def memory_total_mib(self) -> int:
-        """Memory of all nodes, including the head's, MiB."""
-        return self.head.memory_mib + self.nodes * self.node.memory_mib
-
-    @property
-    def machine(self) -> Machine:
-        """The compute part, as workloads see it."""
-        return Machine(self.nodes, self.node.vcpus)
-
-    def machines(self) -> dict[str, Guest]:
-        """Guests by name, the head first: head, compute1, compute2, ..."""
-        return {
-            "head": self.head,
-            **{f"compute{number}": self.node for number in range(1, self.nodes + 1)},
-        }
-
-    @property
-    def reset(self) -> Literal["restore", "boot"]:
-        """How a trial gets its cluster; one with passed-through devices must boot."""
-        return "boot" if self.placement.pci or self.placement.reset == "boot" else "restore"
+MOST_NODES = 10_000
+"""Most compute nodes of a cluster; `schedlab.config.virtual_checks` allows fewer real ones."""
 
 
 @dataclass(frozen=True)
@@ -156,11 +91,14 @@ class Experiment(Section):
     bridge: Literal["auto", "none"] = Field(
         default="none", description="auto: finished trials run again beside cells added later."
     )
-    nodes: list[Annotated[int, Field(ge=1, le=128)]] = Field(
+    nodes: list[Annotated[int, Field(ge=1, le=MOST_NODES)]] = Field(
         default=[1, 2], min_length=1, description="Compute node counts."
     )
     node: Guest = Guest()
     head: Head = Head()
+    virtual: Virtual | None = Field(
+        default=None, description="Virtual nodes, many on a machine; null: every node is a machine."
+    )
     placement: Placement = Placement()
     image: Image = DebianImage()
     accelerator: Literal["auto", "kvm", "tcg"] = Field(
@@ -204,15 +142,27 @@ class Experiment(Section):
     def clusters(self) -> list[Cluster]:
         """Clusters by variant and node count, in the order of the file; then equal clusters."""
         return [
-            self._cluster(variant, nodes, number)
+            self._cluster(variant, nodes, number, virtual)
             for number in range(1, self.repetitions.clusters + 1)
             for variant in self.variants()
-            for nodes in self.nodes
+            for virtual, nodes in self._sizes(variant)
         ]
 
-    def _cluster(self, variant: Variant, nodes: int, number: int) -> Cluster:
+    def virtual_of(self, variant: Variant) -> Virtual | None:
+        """Virtual nodes of a variant; None where its nodes are real."""
+        return variant.virtual or self.virtual
+
+    def _sizes(self, variant: Variant) -> Iterator[tuple[Virtual | None, int]]:
+        """Node counts of a variant: those on real nodes, then those on virtual ones."""
+        virtual = self.virtual_of(variant)
+        yield from ((None, n) for n in self.nodes if virtual is None or n in virtual.real)
+        yield from ((virtual, n) for n in self.nodes if virtual)
+
+    def _cluster(
+        self, variant: Variant, nodes: int, number: int, virtual: Virtual | None
+    ) -> Cluster:
         return Cluster(
-            variant=variant.name,
+            variant=variant.name + VIRTUAL * bool(virtual),
             scheduler=variant.adapter,
             nodes=nodes,
             number=number,
@@ -222,6 +172,7 @@ class Experiment(Section):
             image=variant.image or self.image,
             metrics=variant.metrics or self.metrics,
             settings={**self.settings.get(variant.adapter, {}), **variant.settings},
+            virtual=virtual,
         )
 
     def cluster(self, cluster_id: str) -> Cluster:
@@ -369,6 +320,7 @@ class Experiment(Section):
             "nodes": cluster.nodes,
             "cpus_per_node": cluster.node.vcpus,
             "order": self.trials().index(key),
+            **({"carriers": cluster.machines_beside_head} if cluster.virtual else {}),
         }
 
     def trial_spec(self, key: TrialKey) -> dict[str, Any]:

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    model_validator,
+)
 
 from schedlab.units import SIZE, mib
 
@@ -102,6 +109,21 @@ def _checked_native(text: str) -> str:
     return text
 
 
+def _percentage(value: Any) -> Any:
+    found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?) ?%", value) if isinstance(value, str) else None
+    if found is None:
+        raise ValueError("not a percentage; write a number with its sign, such as 5 %")
+    if not 0 < float(found[1]) < 100:
+        raise ValueError("not between 0 and 100 %; write a width that can be reached, such as 5 %")
+    return value
+
+
+def part(percentage: str) -> float:
+    """Return a percentage as a part: 0.05 for 5 %."""
+    return float(percentage.rstrip("% ")) / 100
+
+
+Percentage = Annotated[str, BeforeValidator(_percentage)]
 Size = Annotated[
     str, Field(json_schema_extra={"pattern": SIZE.pattern}), BeforeValidator(_checked_size)
 ]
@@ -149,6 +171,36 @@ class Head(Guest):
     memory: Size = Field(default="1 GiB", description="Memory.")
 
 
+class Carrier(Guest):
+    """Shape of a machine that carries virtual nodes."""
+
+    memory: Size = Field(default="2 GiB", description="Memory.")
+
+
+class Virtual(Section):
+    """Virtual compute nodes: real node daemons, many of which share one machine, the carrier.
+
+    The scheduler sees nodes of the shape `node`; the host needs the processors and the memory of
+    the carriers alone.
+    """
+
+    carriers: int = Field(ge=1, le=128, description="Machines that carry the virtual nodes.")
+    per_carrier: int | None = Field(
+        default=None,
+        ge=1,
+        description="Most virtual nodes on one carrier; null: as many as its memory holds.",
+    )
+    carrier: Carrier = Carrier()
+    real: list[Annotated[int, Field(ge=1)]] = Field(
+        default=[],
+        description="Node counts that also run on real nodes, with which virtual ones are"
+        " compared.",
+    )
+    margin: Percentage = Field(
+        default="5 %", description="Relative error below which virtual nodes count as true."
+    )
+
+
 class Placement(Section):
     """Where guests' processors and memory go on the host."""
 
@@ -176,8 +228,44 @@ class Placement(Section):
     )
 
 
+FAMILIES: dict[str, str] = {"debian": "Debian", "ubuntu": "Debian", "rocky": "RedHat"}
+"""Distribution (``ID`` of its os-release) -> family, as Ansible names it: distributions of a family
+share the roles' lists of packages, names of services and paths (``vars/<family>.yml``)."""
+
+
+class Repository(Section):
+    """Package source beside the distribution's own."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,40}$")] = Field(
+        description="Name of the source: lower-case letters, digits, hyphens."
+    )
+    url: Annotated[str, AfterValidator(_checked_url)] = Field(
+        description="dnf's baseurl, such as https://host/el9/$basearch."
+    )
+    key: Annotated[str, AfterValidator(_checked_url)] | Literal[""] = Field(
+        default="", description="Where the key is that signs its packages; none: not checked."
+    )
+    key_sha256: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")] = Field(
+        default="", description="Digest of the key's file, required with a key."
+    )
+
+    @model_validator(mode="after")
+    def _trusted(self) -> Self:
+        if bool(self.key) != bool(self.key_sha256):
+            raise ValueError("key and key_sha256 belong together; give both, or neither")
+        if not self.key and not self.url.startswith("https://"):
+            raise ValueError(
+                "packages without a signing key over an unprotected connection; use https://, or"
+                " give key and key_sha256"
+            )
+        return self
+
+
 class DebianImage(Section):
     """Base disk made by mmdebstrap from the host's own package sources."""
+
+    os: ClassVar[str] = "debian"
+    repositories: ClassVar[tuple[Repository, ...]] = ()
 
     kind: Literal["mmdebstrap"] = "mmdebstrap"
     suite: Annotated[str, Field(pattern=r"^[a-z]+$")] = Field(
@@ -199,8 +287,20 @@ class CloudImage(Section):
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] = Field(
         description="Digest of the file."
     )
-    os: Literal["ubuntu", "rocky", "debian"] = Field(description="Family of the distribution.")
+    os: Literal["ubuntu", "rocky", "debian"] = Field(
+        description="Distribution in the image. It decides which packages, services and paths the"
+        " roles use; an image of another distribution is refused when it is built."
+    )
+    repositories: list[Repository] = Field(
+        default=[], description="rocky: package sources beside its own and EPEL, before both."
+    )
     disk: Size = Field(default="6 GiB", description="Virtual size the disk is grown to.")
+
+    @model_validator(mode="after")
+    def _of_the_family(self) -> Self:
+        if self.repositories and FAMILIES[self.os] != "RedHat":
+            raise ValueError(f"repositories are only for rocky, not for {self.os}; remove them")
+        return self
 
     @property
     def disk_mib(self) -> int:

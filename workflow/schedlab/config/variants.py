@@ -6,7 +6,6 @@ leaves out have the experiment's values. A plain name is a variant that sets not
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Any
 
 from pydantic import (
@@ -30,16 +29,22 @@ from schedlab.config.sections import (
     Head,
     Metrics,
     NativeSettings,
+    Percentage,
     Placement,
     Section,
+    Virtual,
+    part,
 )
 from schedlab.workloads.registry import Name
 
-SECTIONS = ("image", "node", "head", "placement", "metrics")
+SECTIONS = ("image", "node", "head", "placement", "metrics", "virtual")
 """Sections of an experiment whose keys a variant may override."""
 
 AGAIN = "-again"
 """Suffix of a variant's name when it runs a second time."""
+
+VIRTUAL = "-virtual"
+"""Suffix of a variant's name where it runs on virtual nodes."""
 
 Image = Annotated[DebianImage | CloudImage, Field(discriminator="kind")]
 
@@ -73,6 +78,7 @@ class Variant(Section):
         default=None, description="Keys over the experiment's section."
     )
     metrics: Metrics | None = Field(default=None, description="Keys over the experiment's section.")
+    virtual: Virtual | None = Field(default=None, description="Keys over the experiment's section.")
 
     @property
     def adapter(self) -> str:
@@ -110,21 +116,12 @@ class Repetitions(Section):
         return handler(self) if self.clusters > 1 else self.trials
 
 
-def _percentage(value: Any) -> Any:
-    found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?) ?%", value) if isinstance(value, str) else None
-    if found is None:
-        raise ValueError("not a percentage; write a number with its sign, such as 5 %")
-    if not 0 < float(found[1]) < 100:
-        raise ValueError("not between 0 and 100 %; write a width that can be reached, such as 5 %")
-    return value
-
-
 class Rounds(Section):
     """Trials of a cell until the interval of its main quantity is narrow enough."""
 
     min: int = Field(ge=3, le=100, description="Fewest trials: an interval needs 3.")
     max: int = Field(ge=3, le=100, description="Most trials; every one up to it is planned.")
-    until: Annotated[str, BeforeValidator(_percentage)] = Field(
+    until: Percentage = Field(
         description="Half-width of the interval, as a part of the estimate, that is narrow enough."
     )
 
@@ -139,7 +136,7 @@ class Rounds(Section):
     @property
     def width(self) -> float:
         """Half-width that is narrow enough, relative to the estimate: 0.05 for 5 %."""
-        return float(self.until.rstrip("% ")) / 100
+        return part(self.until)
 
     @property
     def trials(self) -> int:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from schedlab.config.sections import FAMILIES
 from schedlab.images.base_disk import EPOCH
 from schedlab.images.go_modules import linked_modules
 from schedlab.images.installed import parts
@@ -48,7 +49,7 @@ def bill_of_materials(
     sha256 : str
         Of the disk.
     packages : str
-        Lines ``name=version``, from dpkg.
+        Lines ``name=version``, from dpkg or rpm.
     licences : mapping of str to sequence of str
         Licences by package, as far as they are declared.
     programs : iterable of pathlib.Path
@@ -74,10 +75,11 @@ def bill_of_materials(
         metadata=BomMetaData(component=disk, timestamp=datetime.fromtimestamp(EPOCH, UTC)),
     )
     vendor = "debian" if spec["kind"] == "mmdebstrap" else str(spec["os"])
+    form = "deb" if FAMILIES[vendor] == "Debian" else "rpm"
     for line in packages.split():
         name, _, version = line.partition("=")
         bom.components.add(
-            _package(name, version, vendor, spec.get("suite"), licences.get(name, ()))
+            _package(name, version, (form, vendor), spec.get("suite"), licences.get(name, ()))
         )
     for program in programs:
         bom.components.add(_program(program))
@@ -88,7 +90,11 @@ def bill_of_materials(
 
 
 def _package(
-    name: str, version: str, vendor: str, suite: str | None, licences: Sequence[str]
+    name: str,
+    version: str,
+    of: tuple[str, str],
+    suite: str | None,
+    licences: Sequence[str],
 ) -> Component:
     from cyclonedx.model.component import Component, ComponentType
     from packageurl import PackageURL
@@ -97,8 +103,9 @@ def _package(
         name=name,
         version=version,
         type=ComponentType.LIBRARY,
-        bom_ref=f"deb/{name}",
-        purl=PackageURL("deb", vendor, name, version, {"distro": suite} if suite else None),
+        # rpm may have several versions of one package, such as kernels.
+        bom_ref=f"{of[0]}/{name}" if of[0] == "deb" else f"{of[0]}/{name}/{version}",
+        purl=PackageURL(*of, name, version, {"distro": suite} if suite else None),
         **_licensed(licences),
     )
 

@@ -103,6 +103,11 @@ def _software(content: Facts) -> str:
         for one in content["clusters"]
     )
     told += [f"{names}: {versions}" for versions, names in packages]
+    distributions = sorted(
+        {guest["os"] for one in content["clusters"] for guest in one["guests"] if guest["os"]}
+    )
+    if distributions:
+        told.append(f"distribution in the guests: {', '.join(distributions)}")
     kernels = sorted({guest["kernel"] for one in content["clusters"] for guest in one["guests"]})
     if kernels:
         told.append(f"Linux in the guests: {', '.join(kernels)}")

@@ -20,7 +20,7 @@ from schedlab.tables.schemas import FAILED, FATES, JOBS, PASSED, UNKNOWN
 def main_table(trials: pd.DataFrame) -> dict[str, Any]:
     """Rows of workload and cluster, with an estimate and interval of each quantity."""
     columns = [
-        {"title": QUANTITIES[name].title, "unit": _unit(QUANTITIES[name].unit)}
+        {"name": name, "title": QUANTITIES[name].title, "unit": _unit(QUANTITIES[name].unit)}
         for name in MAIN_QUANTITIES
     ]
     rows: dict[tuple[str, str], dict[str, Any]] = {}
@@ -187,6 +187,7 @@ def trial_rows(trials: pd.DataFrame) -> list[dict[str, Any]]:
             "trial": str(row["trial"]),
             "source": str(row["source"]),
             "cluster": str(row["cluster"]),
+            "workload": str(row["workload"]),
             "valid": bool(row["valid"]),
             "lineage": str(row["lineage"]),
             "parent": short(row["parent"]),

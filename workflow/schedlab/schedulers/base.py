@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from schedlab.errors import SchedlabError
+from schedlab.schedulers.exported import COST_METRICS, UNIT_METRICS, labelled
 from schedlab.schedulers.installation import Installation, installation_problems
 from schedlab.schedulers.programs import ProgramGroup
 from schedlab.schedulers.settings import Setting, merged, problems
@@ -25,22 +26,6 @@ if TYPE_CHECKING:
 
 PAYLOAD = "/usr/local/bin/schedlab-payload"
 STAMPS = "/var/lib/schedlab/stamps.txt"
-
-UNIT_METRICS = {
-    "schedlab_unit_cpu_seconds_total": "cpu_seconds",
-    "schedlab_unit_memory_bytes": "memory_bytes",
-    "schedlab_unit_peak_memory_bytes": "peak_memory_bytes",
-}
-"""Metrics of the cost exporter, labelled `unit`: counters of a systemd unit's control group."""
-
-COST_METRICS = {
-    "schedlab_process_cpu_seconds_total": "cpu_seconds",
-    "schedlab_process_resident_memory_bytes": "rss_bytes",
-    "schedlab_process_peak_memory_bytes": "peak_rss_bytes",
-    "schedlab_processes": "processes",
-    "schedlab_process_starts_total": "starts",
-}
-"""Metrics of the cost exporter, labelled `process`, summed over the processes of one name."""
 
 TIMESTAMPS = ("intended", "submit", "accepted", "allocated", "started", "finished", "completed")
 """Instants of a job in their order; a row has each, and its `<name>_source`."""
@@ -162,11 +147,16 @@ class Scheduler(ABC):
     set up a cluster; a change of one makes the clusters of this scheduler stale."""
     cost_port: ClassVar[int]
     """TCP port, on every node, of the exporter of the daemons' costs (`daemon_cost`)."""
+    running_jobs: ClassVar[str] = ""
+    """Prometheus query for the number of jobs that run, as the scheduler itself counts them."""
     networks: ClassVar[Mapping[str, str]] = {}
     """Networks (CIDR -> what they are for) that the scheduler uses on its machines; no cluster's
     own network may overlap them."""
     memory_floors: ClassVar[Mapping[str, int]] = {}
     """Role (`head`, `compute`) -> memory (MiB) below which the scheduler does not work."""
+    virtual_node_mib: ClassVar[float | None] = None
+    """Memory of a carrier for each virtual node, its jobs among it (MiB); None where the scheduler
+    has no virtual nodes."""
     native_settings: ClassVar[Mapping[str, Setting]] = {}
     """Native settings that an experiment may change."""
     other_settings: ClassVar[Setting | None] = None
@@ -286,12 +276,7 @@ class Scheduler(ABC):
             `peak_memory_bytes` (bytes, including page cache that is charged to the unit).
         """
         names = {unit for units in self.cost_units().values() for unit in units}
-        found: dict[str, dict[str, float]] = {}
-        for sample in samples:
-            unit, metric = sample.labels.get("unit"), UNIT_METRICS.get(sample.name)
-            if unit in names and metric:
-                found.setdefault(unit, {})[metric] = float(sample.value)
-        return found
+        return labelled(samples, "unit", names, UNIT_METRICS)
 
     def daemon_cost(self, samples: Iterable[Sample]) -> dict[str, dict[str, float]]:
         """Return the cost of this scheduler's processes on one node.
@@ -309,12 +294,7 @@ class Scheduler(ABC):
             that name now) and `starts` (number seen since the exporter began).
         """
         names = {name for processes in self.daemons().values() for name in processes}
-        found: dict[str, dict[str, float]] = {}
-        for sample in samples:
-            process, metric = sample.labels.get("process"), COST_METRICS.get(sample.name)
-            if process in names and metric:
-                found.setdefault(process, {})[metric] = float(sample.value)
-        return found
+        return labelled(samples, "process", names, COST_METRICS)
 
     @abstractmethod
     def settings(self, native: Path) -> dict[str, Any]:
@@ -330,7 +310,10 @@ class Scheduler(ABC):
 
     @abstractmethod
     def health(self, nodes: int) -> list[str]:
-        """Return shell commands for the head that succeed if all `nodes` nodes work."""
+        """Return shell commands for the head that succeed if all `nodes` nodes work.
+
+        Virtual nodes may be thousands: a command must not need a process for each of them.
+        """
 
     def variables(self, settings: Mapping[str, str]) -> dict[str, Any]:
         """Ansible variables that carry the settings in force (`merged_settings`) to the roles."""

@@ -22,8 +22,11 @@ from schedlab.paths import ANSIBLE, GUEST_PROGRAMS, ROLES
 from schedlab.sources.ansible_names import looked_up, patterns
 from schedlab.sources.folders import all_files
 
-STATED = ("packages.yml", "image.yml")
-"""Files with the variables in which a role lists its packages, their services and secrets."""
+FAMILIES = ("Debian", "RedHat")
+"""Families of distributions. A role has a file of variables for each one that it works on, with its
+lists of packages, their services and secrets."""
+FAMILY_FILE = "{{ schedlab_os_family }}.yml"
+"""How tasks name the file of the family of their machine."""
 
 _ROLE = re.compile(r"(?:ansible\.builtin\.)?(?:import|include)_role$")
 _TASKS = re.compile(r"(?:ansible\.builtin\.)?(?:import|include)_tasks$")
@@ -153,6 +156,10 @@ class Playbook:
         """Add the files of a role that a text of a task names."""
         if "\n" in text or text.startswith("/") or text.strip("./") == "":
             return
+        if text == FAMILY_FILE:
+            paths = (self._path(role, "vars", f"{family}.yml") for family in FAMILIES)
+            self._files.update(path for path in paths if path.is_file())
+            return
         if "{{" in text:
             self._files.update(_programs(text))
             return
@@ -186,11 +193,10 @@ class Playbook:
     def _beside(self, role: str, part: str) -> None:
         """Add the files that no task names, if this part of the role uses them."""
         if part != "main":
-            # `files/disk` is installed from a disk, Packer runs `verify.sh`, and the base disk is
-            # made with the role's lists of packages.
+            # `files/disk` is installed from a disk, and Packer runs `verify.sh`.
             disk = self._path(role, "files", "disk")
-            named = (self._path(role, "files", "verify.sh"), *stated_files([role]))
-            self._files.update(p for p in (*all_files(disk), *named) if p.is_file())
+            named = self._path(role, "files", "verify.sh")
+            self._files.update(p for p in (*all_files(disk), named) if p.is_file())
         used = " ".join(
             path.read_text(encoding="utf-8", errors="replace")
             for path in self._files
@@ -219,9 +225,9 @@ class Playbook:
                 self._beside(other, "main")
 
 
-def stated_files(roles: Iterable[str]) -> list[Path]:
-    """Files in which roles list what they need of the base disk, in the roles' order."""
-    files = [ROLES / role / "vars" / name for role in roles for name in STATED]
+def stated_files(roles: Iterable[str], family: str) -> list[Path]:
+    """Files in which roles list what they need of a family's base disk, in the roles' order."""
+    files = [ROLES / role / "vars" / f"{family}.yml" for role in roles]
     return [path for path in files if path.is_file()]
 
 

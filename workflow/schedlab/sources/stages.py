@@ -135,7 +135,8 @@ def _beside_python(about: Subject, used: frozenset[str]) -> set[Path]:
     if stage == "toolchain":
         return _pins(import_module("schedlab.toolchain.build").HOST_TOOLS)
     if stage == "base":
-        return set(stated_files(_schedulers().image_roles(about.image)))
+        # Only Debian's base disks are built here; cloud images are taken as they are.
+        return set(stated_files(_schedulers().image_roles(about.image), "Debian"))
     if stage == "programs":
         installation = _schedulers().image_installation(about.image)
         given = {installation.source} if installation else set()

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from schedlab.schedulers.base import TIMESTAMPS
 
-VERSION = "schedlab.tables/6"
+VERSION = "schedlab.tables/7"
 """Version 2: samples carry the lineage of their trial; rows say whose they are.
 
 Version 3: jobs carry the instants of their ranks.
@@ -26,6 +26,8 @@ Version 5: costs of daemons are by systemd unit where one has no jobs in it, and
 trials say whether payloads ran, and what bounded the submissions under way.
 
 Version 6: trials know their block, and what others took of the host meanwhile.
+
+Version 7: trials know whether their nodes were virtual, and have the 90th percentile of the wait.
 """
 
 # Millions of rows repeat a few strings, so they are stored once, in a dictionary.
@@ -141,6 +143,7 @@ CONDITIONS = (
     Column("nodes", _N, "1", "compute nodes"),
     Column("cpus_per_node", _N, "1", "processors of a compute node"),
     Column("cores", _N, "1", "processors of all the compute nodes"),
+    Column("carriers", _N, "1", "machines that carry the nodes, which are virtual; null: real"),
     Column("lineage", pa.string(), "", "digest of the trial's record and of all before it"),
     Column("parent", pa.string(), "", "digest of the record of the cluster's configuration"),
     Column("trace", pa.string(), "", "digest of the jobs submitted and their machine's size"),
@@ -237,6 +240,7 @@ METRICS = (
     Column("fragmentation", _F, "1", "idle core time while a job that would fit waits / all"),
     Column("wait_mean_s", _F, "s", "started - intended"),
     Column("wait_median_s", _F, "s", "started - intended"),
+    Column("wait_p90_s", _F, "s", "started - intended; only from 10 jobs"),
     Column("wait_p99_s", _F, "s", "started - intended; only from 100 jobs"),
     Column("wait_max_s", _F, "s", "started - intended"),
     Column("submission_mean_s", _F, "s", "accepted - submit"),

@@ -49,6 +49,7 @@ class Flux(Scheduler):
     roles: ClassVar[tuple[str, ...]] = ("common", "monitoring", "flux")
     installation: ClassVar[Installation | None] = INSTALLATION
     client: ClassVar[tuple[str, ...]] = ("schedlab-flux",)
+    running_jobs: ClassVar[str] = 'schedlab_flux_jobs{state="run"}'
     cost_port: ClassVar[int] = 9101
     native_settings: ClassVar[Mapping[str, Setting]] = {
         **SETTINGS,

@@ -7,7 +7,11 @@ fail() {
     exit 1
 }
 
-prometheus-node-exporter --version >/dev/null 2>&1 || fail "the node exporter does not run"
-! systemctl is-enabled --quiet prometheus-node-exporter ||
-    fail "the node exporter starts before it is configured"
+unit=/etc/systemd/system/schedlab-node-exporter.service
+program=$(sed -n 's/^ExecStart=\([^ ]*\).*/\1/p' "$unit")
+"$program" --version >/dev/null 2>&1 || fail "the node exporter does not run"
+for unit in schedlab-node-exporter prometheus-node-exporter node_exporter; do
+    ! systemctl is-enabled --quiet "$unit" 2>/dev/null ||
+        fail "$unit starts before it is configured"
+done
 echo "verify: monitoring is right"
