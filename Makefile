@@ -131,3 +131,8 @@ test-faults: ## Check that faults in the middle of real runs leave nothing and l
 test-planted: ## Check that the report finds faults that are planted in real clusters (2 hours, emulated)
 	@scripts/setup --test
 	@$(PYTEST) tests/faults/planted.py
+
+.PHONY: test-kvm
+test-kvm: ## Run a real cluster with hardware virtualisation (/dev/kvm; as root)
+	@scripts/setup --test
+	@SCHEDLAB_TEST_KVM=1 $(PYTEST) tests/e2e/test_kvm.py

@@ -10,6 +10,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from schedlab.errors import SchedlabError
+from schedlab.printing import word
+
 CHECKOUT = Path(__file__).resolve().parents[2]
 """Root of the checkout that this package runs from."""
 
@@ -150,9 +153,32 @@ def record_beside(path: str) -> str:
 
 
 def cache_root() -> Path:
-    """Return the folder of the cache: ``$SCHEDLAB_CACHE``, or ``schedlab`` in the user's cache."""
+    """Return the folder of the cache: ``$SCHEDLAB_CACHE``, or ``schedlab`` in the user's cache.
+
+    Raises
+    ------
+    SchedlabError
+        When ``$SCHEDLAB_CACHE`` names the home folder of a user who does not exist.
+    """
     explicit = os.environ.get("SCHEDLAB_CACHE")
     if explicit:
-        return Path(explicit).expanduser().absolute()
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "schedlab"
+        return expanded(explicit, "SCHEDLAB_CACHE").absolute()
+    base = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    # A relative name does not count (XDG Base Directory Specification).
+    return (base if base.is_absolute() else Path.home() / ".cache") / "schedlab"
+
+
+def expanded(text: str, what: str) -> Path:
+    """Return a path with ``~`` and ``~user`` at its beginning replaced by the home folder.
+
+    Raises
+    ------
+    SchedlabError
+        When there is no such user; it names `what`.
+    """
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        raise SchedlabError(
+            f"{what}: {word(text)}: there is no such user", remedy="write the whole path"
+        ) from None

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from schedlab.errors import SchedlabError
+from schedlab.paths import expanded
 from schedlab.schedulers.settings import Setting
 from schedlab.workloads.registry import Problem
 
@@ -82,7 +84,11 @@ def installation_problems(
         what = "the digest of an archive, and there is none"
         remedy = "write its name under prefix, or remove this key"
         return [Problem(written["sha256"], sha256, what, remedy)] if sha256 else []
-    key, path = written["prefix"], Path(prefix).expanduser()
+    key = written["prefix"]
+    try:
+        path = expanded(prefix, key)
+    except SchedlabError as error:
+        return [Problem(key, prefix, "the home folder of no user", str(error.remedy))]
     if path.is_dir():
         if not (path / installation.program).is_file():
             what = f"a folder without {installation.program}"

@@ -267,7 +267,7 @@ def _given(experiment: Experiment, image: str) -> Iterator[dict[str, Any]]:
     settings = design.installation_settings(experiment, image)
     if not settings.get("prefix"):
         return
-    there = settings.get("sha256") or Path(settings["prefix"]).expanduser().is_dir()
+    there = settings.get("sha256") or paths.expanded(settings["prefix"], "prefix").is_dir()
     # Where the given folder is no longer there, every entry may be the one that was made of it.
     given = {"given": given_digest(settings)} if there else {}
     yield {"name": installation.name, **given}

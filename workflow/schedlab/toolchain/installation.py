@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from schedlab.errors import SchedlabError
+from schedlab.paths import expanded
 from schedlab.results.records import digest, file_digest
 from schedlab.schedulers.installation import Installation
 from schedlab.toolchain.cache import Cache
@@ -54,7 +55,7 @@ def given_digest(settings: Mapping[str, str]) -> str:
     """Digest of what settings give: an archive's as it is written, a folder's of its contents."""
     if settings.get("sha256"):
         return settings["sha256"]
-    folder = Path(settings["prefix"]).expanduser()
+    folder = expanded(settings["prefix"], "prefix")
     return digest({name: _identity(folder / name) for name in _names(folder)})
 
 
@@ -77,7 +78,7 @@ def prepare_installation(
     SchedlabError
         When it cannot be read, has another digest, or lacks what it must have.
     """
-    path, given = Path(settings["prefix"]).expanduser(), given_digest(settings)
+    path, given = expanded(settings["prefix"], "prefix"), given_digest(settings)
     cache = cache or Cache.default()
 
     def build(target: Path) -> None:
