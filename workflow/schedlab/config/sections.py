@@ -79,6 +79,11 @@ def _checked_url(url: str) -> str:
     return url
 
 
+def _checked_key(url: str) -> str:
+    """Accept a URL, or nothing where packages are not signed."""
+    return _checked_url(url) if url else url
+
+
 def _checked_uri(uri: str) -> str:
     """Accept only URIs that name a host; libvirt runs commands that others contain (`ext`)."""
     if uri not in ("auto", "embedded") and not _LIBVIRT.fullmatch(uri):
@@ -242,7 +247,7 @@ class Repository(Section):
     url: Annotated[str, AfterValidator(_checked_url)] = Field(
         description="dnf's baseurl, such as https://host/el9/$basearch."
     )
-    key: Annotated[str, AfterValidator(_checked_url)] | Literal[""] = Field(
+    key: Annotated[str, AfterValidator(_checked_key)] = Field(
         default="", description="Where the key is that signs its packages; none: not checked."
     )
     key_sha256: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")] = Field(
