@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -24,6 +25,8 @@ MIB = 2**20
 BURST = "burst"
 _ROW = 1.9
 """Height of a row of panels, inches."""
+_NOTE = 32
+"""Characters of a line above a panel."""
 
 
 class Curve(NamedTuple):
@@ -139,7 +142,7 @@ def _panel(
         if text := law.text(symbol):
             ends = np.array([rows["_size"].min(), rows["_size"].max()])
             axis.plot(ends, law.at(ends), **style.line_of(look, 1.2))
-            told.append(f"{name}: {text}")
+            told.append(textwrap.fill(f"{name}: {text}", _NOTE))
     if not sizes:
         style.blank(axis, "no value in any trial")
         return
