@@ -306,12 +306,17 @@ def test_a_carrier_starts_the_daemons_of_its_own_nodes(environment: dict[str, st
 
 
 STUBS = {
-    "scontrol": 'echo "compute1\ncompute3"',
-    # Known nodes grow by one each time that daemons were started again.
-    "sinfo": 'echo "compute1 idle"; test -e "$STATE/restarted" && echo "compute3 idle"'
-    ' || echo "compute3 $LOST"',
-    "systemctl": 'echo "$@" >> "$STATE/calls"; test "$COMES" = yes && touch "$STATE/restarted"'
-    " || true",
+    "scontrol": 'shift 2; for n in $(echo "$1" | tr -d "compute[]" | tr , " "); do echo compute$n;'
+    " done",
+    # Every node is idle once it was started, but compute3 only once it was started twice.
+    "sinfo": "for a; do case $a in --nodes=*) list=${a#--nodes=};; esac; done;"
+    ' for n in $(echo "$list" | tr , " "); do if [ -e "$STATE/$n" ]; then echo "$n idle";'
+    ' else echo "$n $LOST"; fi; done',
+    "systemctl": 'word=$1; shift; echo "$word" "$@" >> "$STATE/calls"; for u; do'
+    " n=${u#*@}; n=${n%.service}; case $word:$n in"
+    ' is-active:*) if [ -e "$STATE/$n" ]; then echo active; else echo inactive; fi;;'
+    " start:compute3) ;; restart:compute3) [ $COMES = yes ] && touch $STATE/$n;;"
+    ' *) touch "$STATE/$n";; esac; done; true',
     "sleep": "true",
 }
 
@@ -324,20 +329,33 @@ def test_a_virtual_node_that_does_not_register_is_started_again(
     for name, text in STUBS.items():
         (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
         (tmp_path / name).chmod(0o755)
-    script = ANSIBLE / "roles/slurm/files/schedlab-slurm-registered"
-    search = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
-    done = subprocess.run(
-        ["sh", str(script), "compute[1,3]"],
-        env=os.environ | {"PATH": search, "STATE": str(tmp_path), "COMES": comes, "LOST": lost},
-        capture_output=True, text=True, check=False, timeout=60,
-    )  # fmt: skip
-    calls = (tmp_path / "calls").read_text().splitlines()
-    assert set(calls) == {"restart schedlab-slurmd@compute3.service"}
+    state = tmp_path / "state"
+    state.mkdir()
+
+    def start(nodes: list[int]) -> subprocess.CompletedProcess[str]:
+        search = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
+        return subprocess.run(
+            ["sh", str(ANSIBLE / "roles/slurm/files/schedlab-slurmds"),
+             f"compute[{','.join(map(str, nodes))}]"],
+            env=os.environ
+            | {"PATH": search, "STATE": str(state), "COMES": comes, "LOST": lost},
+            capture_output=True, text=True, check=False, timeout=120,
+        )  # fmt: skip
+
+    done = start(list(range(1, 20)))
+    calls = (state / "calls").read_text().splitlines()
+    again = [call for call in calls if call.startswith("restart")]
+    assert set(again) == {"restart schedlab-slurmd@compute3.service"}
     if comes == "yes":
-        assert (done.returncode, len(calls)) == (0, 1)
+        assert (done.returncode, done.stdout.splitlines()[-1], len(again)) == (0, "19", 1)
+        # A batch is complete before the next begins.
+        begun = [call for call in calls if call.split()[0] in ("start", "restart")]
+        assert [call.split()[0] for call in begun] == ["start", "restart", "start"]
+        assert start(list(range(1, 20))).stdout.splitlines()[-1] == "0"
     else:
         assert done.returncode == 1
-        assert f"knows 1 of 2 virtual nodes of this carrier; not: compute3={lost}" in done.stderr
+        assert "the controller cannot use compute3 though" in done.stderr
+        assert len(again) == 5
 
 
 @pytest.mark.parametrize("name", scheduler_names())

@@ -179,6 +179,8 @@ def test_the_report_says_how_true_virtual_nodes_are(
     assert "The nodes of slurm-virtual are virtual. Of their errors against real nodes" in text
     assert "What is shown at 4, 16 nodes is extrapolated from there." in text
     assert "virtual nodes, extrapolated from 2 nodes" in text
+    carried = "16 virtual nodes of 2 processors and 768 MiB, carried by 2 of the machines"
+    assert text.count(carried) >= 2, "at the cluster, and in the text for a paper"
     assert 'id="fidelity-slurm-virtual.burst.2"' in text
     # Kinds of nodes are no schedulers that one compares.
     assert 'id="difference-1"' not in text

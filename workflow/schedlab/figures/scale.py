@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,7 @@ from matplotlib.ticker import FixedLocator, NullLocator, StrMethodFormatter
 
 from schedlab.config.variants import VIRTUAL
 from schedlab.figures import style
+from schedlab.metrics.costs import scheduler_cost
 from schedlab.metrics.fidelity import is_virtual
 from schedlab.metrics.growth import growth
 from schedlab.metrics.statistics import t_interval
@@ -23,6 +25,8 @@ MIB = 2**20
 BURST = "burst"
 _ROW = 1.9
 """Height of a row of panels, inches."""
+_NOTE = 32
+"""Characters of a line above a panel."""
 
 
 class Curve(NamedTuple):
@@ -84,15 +88,12 @@ def _values(trials: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _of_head(costs: object) -> tuple[float, float]:
-    """Processor time (s) and peak memory (MiB) of the daemons on the head; NaN where unknown."""
-    rows = [row for row in (costs if costs is not None else ()) if row["node"] == HEAD]  # type: ignore[attr-defined]
-    cpu = [row["cpu_s"] for row in rows if row["cpu_s"] is not None]
-    memory = [row["peak_rss_bytes"] for row in rows if row["peak_rss_bytes"] is not None]
-    return (
-        float(sum(cpu)) if cpu else float("nan"),
-        float(sum(memory)) / MIB if memory else float("nan"),
-    )
+def _of_head(costs: Any) -> tuple[float | None, float | None]:
+    """Processor time (s) and peak memory (MiB) of the scheduler's daemons on the head."""
+    rows = [row for row in (costs if costs is not None else ()) if row["node"] == HEAD]
+    total = scheduler_cost(rows, 1)
+    memory = total["peak_rss_bytes"]
+    return total["cpu_s"], memory / MIB if memory else None
 
 
 def _largest_workload(trials: pd.DataFrame) -> pd.DataFrame:
@@ -142,7 +143,7 @@ def _panel(
         if text := law.text(symbol):
             ends = np.array([rows["_size"].min(), rows["_size"].max()])
             axis.plot(ends, law.at(ends), **style.line_of(look, 1.2))
-            told.append(f"{name}: {text}")
+            told.append(textwrap.fill(f"{name}: {text}", _NOTE))
     if not sizes:
         style.blank(axis, "no value in any trial")
         return

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from schedlab.metrics.overhead import METHOD, fit
-from schedlab.metrics.statistics import TOO_SMALL, Floats, Interval, Values
+from schedlab.metrics.statistics import RESOLUTION, TOO_SMALL, Floats, Interval, Values
 
 SIZES = 3
 """Fewest sizes for an exponent: two points are on a line whatever lies between them."""
@@ -95,9 +95,8 @@ def _bends(x: Floats, y: Floats) -> bool:
     means = np.array([y[x == level].mean() for level in levels])
     counts = np.array([(x == level).sum() for level in levels])
     apart = y - means[np.searchsorted(levels, x)]
-    within = float((apart**2).sum())
+    # Equal values scatter by rounding alone, which shows nothing.
+    within = max(float((apart**2).sum()), x.size * RESOLUTION**2)
     off = float((counts * (means - line(levels)) ** 2).sum())
-    if within == 0:
-        return False
     f = (off / (levels.size - 2)) / (within / freedom)
     return bool(special.fdtrc(levels.size - 2, freedom, f) < LEVEL)

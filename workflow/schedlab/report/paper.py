@@ -82,12 +82,14 @@ def _machines(content: Facts) -> str:
     accelerators = ", ".join(facts["accelerators"]) or "not recorded"
     qemu = content["probe"]["qemu_version"]
     guests = _together((_sizes(one["machines"]), one["id"]) for one in content["clusters"])
+    virtual = [f"{one['id']}: {one['virtual']}" for one in content["clusters"] if one["virtual"]]
     emulated = " (software emulation, not the speed of hardware)" if content["emulated"] else ""
     return (
         f"Machines. Clusters of virtual machines. Host: {'; or: '.join(hosts) or 'not recorded'}."
         f" Accelerator: {accelerators}{emulated}{f'; QEMU {qemu}' if qemu else ''}."
         f" Virtual processors for each core of the host: {facts['oversubscription']}."
         f" Guests: {'; '.join(f'{ids}: {sizes}' for sizes, ids in guests)}."
+        + (f" Not every node is a guest: {'; '.join(virtual)}." if virtual else "")
     )
 
 

@@ -135,6 +135,7 @@ class Records:
             "id": cluster.id,
             "scheduler": cluster.scheduler,
             "nodes": cluster.nodes,
+            "virtual": _virtual(cluster),
             "machines": [
                 {"name": name, "vcpus": guest.vcpus, "memory": guest.memory_mib}
                 for name, guest in cluster.machines().items()
@@ -217,6 +218,16 @@ def _shown(link: Link, state: int | None) -> dict[str, Any]:
 
 def _realised(records: dict[str, dict[str, Any]], stage: str, key: str, default: Any) -> Any:
     return (records.get(stage, {}).get("realised") or {}).get(key) or default
+
+
+def _virtual(cluster: Cluster) -> str:
+    """Virtual nodes of a cluster, in words; empty where its nodes are real."""
+    if not cluster.virtual:
+        return ""
+    return (
+        f"{cluster.nodes} virtual nodes of {cluster.node.vcpus} processors and"
+        f" {cluster.node.memory_mib} MiB, carried by {cluster.machines_beside_head} of the machines"
+    )
 
 
 def _guests(records: dict[str, dict[str, Any]]) -> list[dict[str, str]]:

@@ -21,6 +21,7 @@ from schedlab.metrics.fidelity import (
     is_virtual,
 )
 from schedlab.metrics.quantities import QUANTITIES
+from schedlab.metrics.statistics import TOO_SMALL
 from schedlab.report.verdicts import Piece, Sentence
 from schedlab.results.imports import Origin
 
@@ -118,9 +119,7 @@ def _sentence(certificate: Certificate) -> Sentence:
 
 
 def _plainly(verdict: str) -> str:
-    return {UNDECIDED: "are undecided"}.get(
-        verdict, f"are {verdict}" if verdict.startswith(("within", "off")) else f"have {verdict}"
-    )
+    return "rest on too few trials" if verdict == TOO_SMALL else f"are {verdict}"
 
 
 def _weight(verdict: str) -> int:
