@@ -75,7 +75,6 @@ def snakemake(experiments: Path, results: Path, cores: int) -> Run:
     SchedlabError
         From the function: when the run fails.
     """
-
     # As in the user's own runs, where the folder is usually named from the checkout.
     places = {"experiments": _from_checkout(experiments), "results": _from_checkout(results)}
 
