@@ -198,7 +198,13 @@ def test_the_command_serves_until_it_is_ended_and_leaves_nothing(
     }
     command = [sys.executable, "-m", "schedlab", "dashboard", "--no-grafana", "--results", results]
     with subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # Tests may run in the background of a shell, which lets them ignore it.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as process:
         assert process.stdout
         lines = list(iter(process.stdout.readline, "Ctrl-C ends it.\n"))
@@ -209,7 +215,10 @@ def test_the_command_serves_until_it_is_ended_and_leaves_nothing(
         assert requests.get(page, timeout=10).status_code == 401
         assert sum(line.split(":")[0] in panels.names() for line in lines) == 3
         process.send_signal(number)
-        _, errors = process.communicate(timeout=60)
+        try:
+            _, errors = process.communicate(timeout=120)
+        finally:
+            process.kill()
     assert process.returncode == (0 if number == signal.SIGINT else 143) and errors == ""
     with pytest.raises(requests.ConnectionError):
         requests.get(page, timeout=10)

@@ -136,13 +136,23 @@ def test_the_command_ends_on_ctrl_c_and_changes_nothing(results: Path, terminal:
     shown, out = pty.openpty() if terminal else os.pipe()
     command = [sys.executable, "-m", "schedlab", "watch", str(results)]
     environment = os.environ | {"PYTHONPATH": str(CHECKOUT / "workflow"), "TERM": "xterm"}
-    with subprocess.Popen(command, stdout=out, stderr=subprocess.PIPE, env=environment) as process:
+    with subprocess.Popen(
+        command,
+        stdout=out,
+        stderr=subprocess.PIPE,
+        env=environment,
+        # Tests may run in the background of a shell, which lets them ignore it.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    ) as process:
         os.close(out)
         text = b""
         while b"burst.2: invalid" not in text:
             text += os.read(shown, 4096)
         process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=60)
+        try:
+            _, errors = process.communicate(timeout=120)
+        finally:
+            process.kill()
     os.close(shown)
     assert process.returncode == 0 and errors == b""
     assert files(results) == before

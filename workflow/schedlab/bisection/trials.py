@@ -12,6 +12,7 @@ import pandas as pd
 from schedlab import processes
 from schedlab.config import Experiment
 from schedlab.errors import SchedlabError
+from schedlab.invocation import quoted
 from schedlab.paths import CHECKOUT, trial_folder, trial_record
 from schedlab.printing import some
 from schedlab.results.records import is_stopped
@@ -74,23 +75,42 @@ def snakemake(experiments: Path, results: Path, cores: int) -> Run:
     SchedlabError
         From the function: when the run fails.
     """
+    # As in the user's own runs, where the folder is usually named from the checkout.
+    places = {"experiments": _from_checkout(experiments), "results": _from_checkout(results)}
 
     def run(names: Sequence[str]) -> None:
-        # With blanks at the ends, because Snakemake takes quotation marks there away.
-        chosen = [
-            f"{key}= '{str(value).replace(chr(39), chr(39) * 2)}' "
-            for key, value in (("experiments", experiments), ("results", results))
-        ]
-        targets = [f"{results}/{name}" for name in names]
+        chosen = [f"{key}={quoted(str(path))}" for key, path in places.items()]
+        targets = [f"{places['results']}/{name}" for name in names]
         command = [sys.executable, "-m", "snakemake", "--cores", str(cores)]
-        done = processes.run([*command, "--config", *chosen, "--", *targets], cwd=CHECKOUT)
-        if done.returncode:
+        status = _to_its_end([*command, "--config", *chosen, "--", *targets])
+        if status:
             raise SchedlabError(
-                f"the trials did not all run: snakemake ended with status {done.returncode}",
+                f"the trials did not all run: snakemake ended with status {status}",
                 remedy="see its messages above; the same command goes on where this one ended",
             )
 
     return run
+
+
+def _from_checkout(path: Path) -> Path:
+    """Return a path relative to the checkout if it is inside, else an absolute one."""
+    whole = path.absolute()
+    return whole.relative_to(CHECKOUT) if whole.is_relative_to(CHECKOUT) else whole
+
+
+def _to_its_end(command: list[str]) -> int:
+    """Run a program that cleans up when it is interrupted, and always wait for its end."""
+    process = processes.start(command, cwd=CHECKOUT)
+    try:
+        return process.wait()
+    except KeyboardInterrupt:
+        # A terminal sends Ctrl-C to both.
+        process.wait()
+        raise
+    except BaseException:
+        process.terminate()
+        process.wait()
+        raise
 
 
 def between(experiment: Experiment, good: str, bad: str) -> list[str]:

@@ -19,7 +19,7 @@ from schedlab.errors import SchedlabError
 @click.option("--bad", required=True, help="A later one that is known to be bad.")
 @click.option("--workload", help="Workload to run.  [default: the experiment's first]")
 @click.option("--nodes", type=int, help="Compute nodes.  [default: the experiment's first]")
-@click.option("--cores", type=int, default=os.cpu_count(), help="Cores for Snakemake.")
+@click.option("--cores", type=int, default=os.cpu_count() or 1, help="Cores for Snakemake.")
 @click.option("--json", "as_json", is_flag=True, help="Write JSON at the end.")
 @click.argument("metric")
 def bisect(
@@ -43,6 +43,7 @@ def bisect(
     from schedlab.bisection.text import as_data, as_text, step_text
     from schedlab.bisection.trials import Trials, between, snakemake
     from schedlab.design import load_experiment
+    from schedlab.outside.temporary import removed_on_signals
 
     if metric not in metrics():
         raise SchedlabError(
@@ -55,9 +56,10 @@ def bisect(
     experiment.workload(workload)
     for name in names:
         experiment.cluster(f"{name}-n{nodes}")
-    trials = Trials(results, workload, nodes, snakemake(experiments.resolve(), results, cores))
-    found = search(
-        names, metric, trials.measure, tell=lambda step: echo(step_text(step, metric), err=True)
-    )
+    trials = Trials(results, workload, nodes, snakemake(experiments, results, cores))
+    with removed_on_signals():
+        found = search(
+            names, metric, trials.measure, tell=lambda step: echo(step_text(step, metric), err=True)
+        )
     cells = {name: f"{name}-n{nodes}.{workload}" for name in names}
     echo(json.dumps(as_data(found), indent=1) if as_json else as_text(found, cells))
