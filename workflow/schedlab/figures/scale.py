@@ -82,8 +82,8 @@ def _values(trials: pd.DataFrame) -> pd.DataFrame:
         for kind, name, nodes in zip(virtual, trials["scheduler"], trials["nodes"], strict=True)
     ]
     return trials.assign(
-        head_cpu_s=[cpu for cpu, _ in cost],
-        head_memory_mib=[memory for _, memory in cost],
+        head_cpu_s=np.array([cpu for cpu, _ in cost], dtype=float),
+        head_memory_mib=np.array([memory for _, memory in cost], dtype=float),
         extrapolated=extrapolated,
     )
 
