@@ -7,8 +7,9 @@ fail() {
     exit 1
 }
 
-unit=/etc/systemd/system/schedlab-node-exporter.service
-program=$(sed -n 's/^ExecStart=\([^ ]*\).*/\1/p' "$unit")
+# Families of distributions name it differently.
+program=$(command -v prometheus-node-exporter || command -v node_exporter) ||
+    fail "there is no node exporter"
 "$program" --version >/dev/null 2>&1 || fail "the node exporter does not run"
 for unit in schedlab-node-exporter prometheus-node-exporter node_exporter; do
     ! systemctl is-enabled --quiet "$unit" 2>/dev/null ||
