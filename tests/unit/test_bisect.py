@@ -47,6 +47,7 @@ class Lab:
                         "host": "h",
                         "trace": f"t{repetition}",
                         "block": "b",
+                        "at_least": [],
                         "repetition": repetition,
                         QUANTITIES[self.metric].column: trace * own * self.factors[place],
                     }

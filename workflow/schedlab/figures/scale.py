@@ -50,6 +50,10 @@ def draw(tables: Tables) -> Figure:
     if not len(trials):
         return style.nothing()
     values = _values(style.valid(trials))
+    notes = {
+        "nodes": style.invalid_note(_largest_workload(trials)),
+        "jobs": style.invalid_note(_queues(trials)),
+    }
     by_nodes, by_queue = _largest_workload(values), _queues(values)
     if max(_most_sizes(by_nodes, "nodes"), _most_sizes(by_queue, "jobs")) < 2:
         return style.nothing("one size only: nothing grows")
@@ -61,7 +65,7 @@ def draw(tables: Tables) -> Figure:
             ((by_nodes, "nodes", "n"), (by_queue, "jobs", "q"))
         ):
             axis = figure.add_subplot(grid[row, column])
-            _panel(axis, rows, size, symbol, curve, names)
+            _panel(axis, rows, size, symbol, curve, names, "" if row else notes[size])
             if column == 0:
                 axis.set_ylabel(curve.label, fontsize=style.SMALL)
             if row == len(CURVES) - 1:
@@ -130,10 +134,16 @@ def _series(
 
 
 def _panel(
-    axis: Axes, trials: pd.DataFrame, size: str, symbol: str, curve: Curve, names: list[str]
+    axis: Axes,
+    trials: pd.DataFrame,
+    size: str,
+    symbol: str,
+    curve: Curve,
+    names: list[str],
+    note: str,
 ) -> None:
     """Draw one quantity against one size."""
-    told, sizes = [], set()
+    told, sizes = ([textwrap.fill(note, _NOTE)] if note else []), set()
     for name, rows in _series(trials, size, curve, names):
         look = style.look(names.index(name))
         for at, cell in rows.groupby("_size"):
