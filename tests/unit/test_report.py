@@ -211,7 +211,7 @@ def test_systems_and_the_kernels_settings_are_shown_as_realised(page):
     assert "vm.swappiness 10 10 because of <this> https://example.org/tuning" in text
     assert "/sys/devices/system/cpu/cpu*/cpufreq/scaling_governor performance not offered" in text
     # Nodes that differ are named.
-    assert "head: mds: Not affected; gds: seen by head" in text
+    assert "head: gds: seen by head; mds: Not affected" in text
 
 
 def test_no_machine_path_and_no_secret(report):

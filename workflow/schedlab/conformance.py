@@ -101,12 +101,13 @@ def realised(results: Path) -> list[str]:
     told = []
     for path in sorted(results.glob(paths.cluster_record("*", "configured"))):
         record = load_record(path)["realised"]
-        head: dict[str, Any] = next(iter(record["nodes"].values()))
+        # All nodes of a cluster run the same image.
+        node: dict[str, Any] = next(iter(record["nodes"].values()))
         rows = [row for row in record["tuning"] if row["kind"] != "recorded"]
         absent = [row["key"] for row in rows if not any(row["found"].values())]
         software = ", ".join(f"{name} {version}" for name, version in record["software"].items())
         told += [
-            f"{path.parent.parent.name}: {head['os']}, Linux {head['kernel']}",
+            f"{path.parent.parent.name}: {node['os']}, Linux {node['kernel']}",
             f"  {software}",
             f"  tuning: {len(rows) - len(absent)} of {len(rows)} settings in force"
             + (f"; the guest does not offer {', '.join(absent)}" if absent else ""),
