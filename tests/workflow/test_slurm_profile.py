@@ -70,8 +70,9 @@ def test_jobs_run_by_slurm_each_on_a_host_of_its_own(mini: MiniWorkflow, slurm: 
     mini.config = "config/tests/one-node.yaml"
     # The first stages alone: each job starts Snakemake twice more.
     commands = mini.run(
-        "all_images", "--workflow-profile", "profiles/slurm", "--latency-wait", "1",
+        "--workflow-profile", "profiles/slurm", "--latency-wait", "1",
         "--slurm-init-seconds-before-status-checks", "1", "--slurm-status-command", "squeue",
+        "--", "all_images",
     )  # fmt: skip
     assert (mini.root / "results/images/slurm/image/record.json").is_file()
     calls = [json.loads(line) for line in (slurm / "calls").read_text().splitlines()]

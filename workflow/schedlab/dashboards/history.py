@@ -89,9 +89,9 @@ def metrics(rows: TrialRows) -> Iterator[tuple[str, str, Series]]:
     for name, value in (("info", 1.0), ("valid", float(bool(rows.trial["valid"])))):
         yield f"schedlab_trial_{name}", "gauge", (of, times, [value] * len(times))
     for column in VALUES:
-        number = rows.trial.get(column)
-        if number is not None and math.isfinite(number):
-            yield f"schedlab_trial_{column}", "gauge", (of, times, [float(number)] * len(times))
+        known = rows.trial.get(column)
+        if known is not None and math.isfinite(known):
+            yield f"schedlab_trial_{column}", "gauge", (of, times, [float(known)] * len(times))
 
 
 def open_metrics(trials: Iterable[TrialRows]) -> Iterator[str]:

@@ -104,7 +104,8 @@ def _jobs(jobs: pd.DataFrame) -> dict[str, list[int]]:
 def _whole(milliseconds: np.ndarray) -> list[int]:
     """Whole durations; what began before it was due by the clocks' uncertainty waited 0 ms."""
     rounded = np.maximum(np.round(milliseconds), 0)
-    return [int(value) for value in np.where(np.isnan(rounded), UNKNOWN, rounded)]
+    found: list[int] = np.where(np.isnan(rounded), UNKNOWN, rounded).astype(np.int64).tolist()
+    return found
 
 
 def packed(data: dict[str, Any]) -> str:
