@@ -381,7 +381,7 @@ def test_the_collector_reads_the_adapters_processes_and_what_it_asks_for(
 def test_guests_listen_where_they_are_read_and_know_who_asks(environment: dict[str, str]) -> None:
     """Ports that are open to a network are those of the cluster's; no client is anonymous."""
     for host, address in (("head", "10.0.100.10"), ("compute1", "10.0.100.11")):
-        node = rendered(environment, "monitoring", "prometheus-node-exporter.j2", host)
+        node = rendered(environment, "monitoring", "schedlab-node-exporter.service.j2", host)
         assert f"--web.listen-address={address}:9100 " in node
         own = rendered(environment, "monitoring", "schedlab-exporter.service.j2", host)
         assert f"--address {address} --port 9101 " in own
@@ -395,8 +395,9 @@ def test_guests_listen_where_they_are_read_and_know_who_asks(environment: dict[s
     arguments = rendered(environment, "kubernetes", "arguments.env.j2", "head", "volcano")
     assert "SCHEDLAB_ADDRESS=10.0.100.10\n" in arguments
     assert "listen-address" not in arguments
-    sysctl = (roles / "common/files/etc/sysctl.d/90-schedlab.conf").read_text()
-    assert "net.ipv4.ip_nonlocal_bind = 1" in sysctl, "they may start before the address is there"
+    tuning = yaml.safe_load((roles / "common/vars/tuning.yml").read_text())["common_tuning"]
+    # They may start before the address is there.
+    assert {row["key"]: row.get("value") for row in tuning}["net.ipv4.ip_nonlocal_bind"] == "1"
 
 
 def test_slurms_api_has_room_for_every_submission_and_listens_where_the_driver_looks() -> None:

@@ -56,7 +56,9 @@ def draw(tables: Tables) -> Figure:
     }
     by_nodes, by_queue = _largest_workload(values), _queues(values)
     if max(_most_sizes(by_nodes, "nodes"), _most_sizes(by_queue, "jobs")) < 2:
-        return style.nothing("one size only: nothing grows")
+        told = "one size only: nothing grows" if len(values) else "no valid trial"
+        note = style.invalid_note(trials)
+        return style.nothing(f"{told}\n{note}" if note else told)
     names = sorted({str(name) for name in trials["scheduler"]})
     figure = style.blank_figure(_ROW * len(CURVES) + 0.9)
     grid = figure.add_gridspec(len(CURVES), 2)
@@ -161,6 +163,7 @@ def _panel(
     axis.set_yscale("log")
     axis.xaxis.set_major_locator(FixedLocator(sorted(sizes)))
     axis.xaxis.set_minor_locator(NullLocator())
+    axis.yaxis.set_minor_locator(NullLocator())
     axis.xaxis.set_major_formatter(StrMethodFormatter("{x:.0f}"))
     axis.margins(x=0.12, y=0.15)
     style.heading(axis, "", "\n".join(told))

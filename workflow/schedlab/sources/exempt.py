@@ -99,7 +99,10 @@ EXEMPT = (
         PREPARATION,
     ),
     Exemption("schedulers", _NAMED, PREPARATION | {"provision"}),
-    Exemption("schedulers.base", _NAMED, PREPARATION | {"provision", "trace"}),
+    *(
+        Exemption(f"schedulers.{name}", _NAMED, PREPARATION | {"provision", "trace"})
+        for name in ("base", "exported")
+    ),
     *(
         Exemption(
             f"schedulers.{name}", _NAMED, STAGES - {"configure", "trial", "decision", "tables"}
