@@ -18,6 +18,7 @@ from schedlab.cli.analyse import analyse
 from schedlab.cli.clean import clean
 from schedlab.cli.diff import diff
 from schedlab.cli.disk import disk
+from schedlab.cli.lock import lock
 from schedlab.cli.options import with_paths as _paths
 from schedlab.cli.output import echo
 from schedlab.cli.trials import trials
@@ -102,6 +103,7 @@ main.add_command(analyse)
 main.add_command(clean)
 main.add_command(diff)
 main.add_command(disk)
+main.add_command(lock)
 main.add_command(trials)
 lineage.register(main)
 

@@ -17,6 +17,7 @@ from schedlab.results.digests import file_digest
 
 if TYPE_CHECKING:
     from cyclonedx.model.component import Component
+    from rattler import RepoDataRecord
 
 BILL = "sbom.cdx.json"
 """File beside an image."""
@@ -32,6 +33,7 @@ def bill_of_materials(
     packages: str,
     licences: Mapping[str, Sequence[str]],
     programs: Iterable[Path],
+    pinned: Iterable[RepoDataRecord] = (),
 ) -> str:
     """Write the bill of materials of an image.
 
@@ -49,6 +51,8 @@ def bill_of_materials(
         Licences by package, as far as they are declared.
     programs : iterable of pathlib.Path
         Programs that were built for the image. Those of Go name the modules in them.
+    pinned : iterable of rattler.RepoDataRecord, optional
+        Packages of a Conda channel that are in the image.
     """
     # Imported here, because their import is slow.
     from cyclonedx.model import HashAlgorithm, HashType
@@ -75,6 +79,8 @@ def bill_of_materials(
         )
     for program in programs:
         bom.components.add(_program(program))
+    for record in pinned:
+        bom.components.add(_conda_package(record))
     bom.register_dependency(disk, bom.components)
     return JsonV1Dot6(bom).output_as_string(indent=1) + "\n"
 
@@ -92,6 +98,25 @@ def _package(
         bom_ref=f"deb/{name}",
         purl=PackageURL("deb", vendor, name, version, {"distro": suite} if suite else None),
         **_licensed(licences),
+    )
+
+
+def _conda_package(record: RepoDataRecord) -> Component:
+    from cyclonedx.model import HashAlgorithm, HashType
+    from cyclonedx.model.component import Component, ComponentType
+    from packageurl import PackageURL
+
+    name, version = record.name.normalized, str(record.version)
+    about = {"build": str(record.build), "subdir": record.subdir}
+    digest = record.sha256.hex() if record.sha256 else ""
+    return Component(
+        name=name,
+        version=version,
+        type=ComponentType.LIBRARY,
+        bom_ref=f"conda/{name}",
+        purl=PackageURL("conda", None, name, version, about),
+        hashes=[HashType(alg=HashAlgorithm.SHA_256, content=digest)],
+        **_licensed([record.license] if record.license else ()),
     )
 
 

@@ -96,6 +96,7 @@ def build_image(context: Context, image: str) -> None:
             (folder / "packages.txt").read_text(),
             read_licences(base),
             [group.path(name) for group in programs.values() for name in group.programs],
+            given.packages if given else (),
         )
     )
     record.write(
