@@ -248,8 +248,8 @@ def test_a_lock_file_without_what_is_needed_is_refused(
     assert refusal(old) == "lock: has no flux-core >=0.85 for linux-64"
     Path(settings["lock"]).write_text("version: [")
     assert refusal(settings).startswith("lock: is no lock file: ")
-    Path(settings["lock"]).write_text("")
-    assert refusal(settings).startswith("lock: is ")
+    Path(settings["lock"]).write_text("version: 6\nenvironments: {}\npackages: []\n")
+    assert refusal(settings).startswith("lock: is a lock file of nothing, not of ")
 
 
 def test_an_image_depends_on_the_channel_only_without_a_prefix(settings: dict[str, str]) -> None:
@@ -313,3 +313,10 @@ def test_names_urls_and_folders_are_channels(
     assert channel_url("./x") == channel_url(str(tmp_path / "x/")) == channel_url(folder) == folder
     assert channel_url("https://host/a") == channel_url("https://host/a/") == "https://host/a/"
     assert channel_url(CHANNEL).endswith("/conda-forge/")
+    with pytest.raises(SchedlabError, match="is no channel: could not parse url"):
+        channel_url("http://[")
+    (problem,) = installation_problems(INSTALLATION, {"Channel": "http://["})
+    assert (problem.key, problem.what[:11]) == ("Channel", "no channel:")
+    for channel in ("http://[", "https://user:password@host/x"):
+        status, told = run("flux", "--channel", channel, "--output", str(tmp_path / "flux.lock"))
+        assert (status, channel in told) == (1, True)

@@ -176,11 +176,15 @@ def _lock_problems(
 ) -> list[Problem]:
     """What is wrong with the settings of a channel."""
     channel, lock = values.get("channel", CHANNEL), values.get("lock", "")
+    try:
+        usual = channel == CHANNEL or channel_url(channel) == channel_url(CHANNEL)
+    except SchedlabError as error:
+        why = error.message.removeprefix(f"{channel} is ")
+        return [Problem(written["channel"], channel, why, error.remedy or "")]
     if not lock:
-        if channel == CHANNEL or channel_url(channel) == channel_url(CHANNEL):
-            return []
         remedy = f"pin its packages, and name the file: `{installation.command(channel)}`"
-        return [Problem(written["channel"], channel, "a channel without lock", remedy)]
+        what = "a channel without lock"
+        return [] if usual else [Problem(written["channel"], channel, what, remedy)]
     path = Path(lock).expanduser()
     if not path.is_file():
         remedy = f"correct the name, or write it: `{installation.command(channel, lock)}`"

@@ -43,13 +43,24 @@ def channel_url(channel: str) -> str:
     ----------
     channel : str
         A name on anaconda.org, a URL, or a folder whose name begins with ``/``, ``.`` or ``~``.
+
+    Raises
+    ------
+    SchedlabError
+        When it can be none of them.
     """
     # Not at the top: most experiments need no channel, and the import takes 0.1 s.
     from rattler import Channel
+    from rattler.exceptions import InvalidChannelError
 
     if re.match(r"[/.~]", channel):
         channel = Path(channel).expanduser().resolve().as_uri()
-    return f"{Channel(channel).base_url.rstrip('/')}/"
+    try:
+        return f"{Channel(channel).base_url.rstrip('/')}/"
+    except InvalidChannelError as error:
+        raise SchedlabError(
+            f"{channel} is no channel: {one_line(error)}", remedy="give its name, URL or folder"
+        ) from error
 
 
 def read_lock(path: Path, channel: str, specs: Sequence[str], remedy: str) -> Lock:
@@ -72,14 +83,14 @@ def read_lock(path: Path, channel: str, specs: Sequence[str], remedy: str) -> Lo
         When it cannot be read, is of another channel, lacks a package, or has one without SHA-256.
     """
     from rattler import CondaLockedBinaryPackage, LockFile
+    from rattler.exceptions import ParseCondaLockError
 
     def refused(why: str) -> SchedlabError:
         return SchedlabError(f"{path} {why}", remedy=remedy)
 
     try:
-        environment = LockFile.from_path(path).default_environment()
-    # The library raises this class itself for a file that it cannot parse.
-    except Exception as error:
+        environment = LockFile.from_path(path).environment("default")
+    except ParseCondaLockError as error:
         raise refused(f"is no lock file: {one_line(error)}") from error
     channels = [channel_url(str(one)) for one in environment.channels()] if environment else []
     if environment is None or channels != [channel_url(channel)]:
