@@ -96,14 +96,14 @@ def read_lock(path: Path, channel: str, specs: Sequence[str], remedy: str) -> Lo
     if environment is None or channels != [channel_url(channel)]:
         raise refused(f"is a lock file of {' and '.join(channels) or 'nothing'}, not of {channel}")
     platforms = [one for one in environment.platforms() if one.name == PLATFORM]
-    packages = [one for each in platforms for one in environment.packages(each) or ()]
-    records = []
-    for package in packages:
+    packages, records = [], []
+    for package in (one for each in platforms for one in environment.packages(each) or ()):
         if not isinstance(package, CondaLockedBinaryPackage):
             raise refused(f"has {package.name}, which is not a built Conda package")
         record = package.repo_data_record()
         if record.sha256 is None:
             raise refused(f"has no SHA-256 of {package.name}")
+        packages.append(package)
         records.append(record)
     for spec in specs:
         if not any(package.satisfies(spec) for package in packages):
