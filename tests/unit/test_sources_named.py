@@ -181,7 +181,8 @@ def test_headers_of_guest_programs_count(tmp_path: Path) -> None:
          {"files/one.conf", "files/run.sh", "files/d/two.conf"}),
         ("template: {src: '{{ item }}.j2'}\n  loop: [x]", {"templates/x.j2", "templates/y.j2"}),
         ("template: {src: plain}", {"templates/plain", "templates/x.j2", "templates/y.j2"}),
-        ("include_vars: '{{ a_what }}.yml'", {"vars/packages.yml", "vars/main.yml"}),
+        ("include_vars: '{{ a_what }}.yml'",
+         {"vars/Debian.yml", "vars/RedHat.yml", "vars/main.yml"}),
     ],
 )  # fmt: skip
 def test_names_that_tasks_make_are_followed(role: Path, task: str, found: set[str]) -> None:

@@ -18,7 +18,8 @@ from schedlab.config.sections import FAMILIES, DebianImage, Guest, Placement
 from schedlab.errors import SchedlabError
 from schedlab.privacy.identity import identity
 from schedlab.schedulers import Scheduler, get_scheduler, scheduler_names
-from schedlab.schedulers.installation import shaping
+from schedlab.schedulers.installation import SETTINGS, shaping
+from schedlab.toolchain.installation import unreachable
 
 
 def load_experiment(
@@ -56,9 +57,16 @@ def _left_out(experiment: Experiment) -> dict[str, str]:
     found = {}
     for variant in experiment.schedulers:
         written = {**experiment.settings.get(variant.adapter, {}), **variant.settings}
-        if why := get_scheduler(variant.adapter, written).unavailable():
+        scheduler = get_scheduler(variant.adapter, written)
+        if why := scheduler.unavailable() or _out_of_reach(scheduler):
             found[variant.name] = why
     return found
+
+
+def _out_of_reach(scheduler: Scheduler) -> str | None:
+    if scheduler.installation is None:
+        return None
+    return unreachable(scheduler.name, scheduler.installation, scheduler.in_force)
 
 
 def scheduler_of(cluster: Cluster) -> Scheduler:
@@ -257,8 +265,12 @@ def variant_facts(experiment: Experiment, cluster: Cluster) -> dict[str, str]:
         for key, value in content.items()
     }
     del facts["image.image"]
-    native = {f"{cluster.scheduler}: {key}": value for key, value in settings(cluster).items()}
-    return facts | native
+    found = settings(cluster)
+    if scheduler_of(cluster).installation:
+        # A channel, for example, is not in force beside a prefix.
+        rest = {key: value for key, value in found.items() if key not in SETTINGS}
+        found = rest | shaping(found)
+    return facts | {f"{cluster.scheduler}: {key}": value for key, value in found.items()}
 
 
 def variables(cluster: Cluster) -> dict[str, Any]:

@@ -132,9 +132,9 @@ class Pipeline:
 
     def installation(self, image: str) -> str:
         """Digest of the installation that settings give for an image; empty without one."""
-        if image_installation(image) is None:
+        if (installation := image_installation(image)) is None:
             return ""
-        return given_digest(design.installation_settings(self.experiment, image))
+        return given_digest(installation, design.installation_settings(self.experiment, image))
 
     def roles(self, image: str) -> str:
         """Roles whose install parts make an image, in the order in which they are applied."""

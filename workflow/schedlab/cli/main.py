@@ -22,6 +22,7 @@ from schedlab.cli.dashboard import dashboard
 from schedlab.cli.diff import diff
 from schedlab.cli.disk import disk
 from schedlab.cli.export import export
+from schedlab.cli.lock import lock
 from schedlab.cli.options import with_paths as _paths
 from schedlab.cli.output import echo
 from schedlab.cli.trials import trials
@@ -111,6 +112,7 @@ main.add_command(dashboard)
 main.add_command(diff)
 main.add_command(disk)
 main.add_command(export)
+main.add_command(lock)
 main.add_command(trials)
 main.add_command(watch)
 lineage.register(main)

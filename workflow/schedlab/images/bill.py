@@ -19,6 +19,7 @@ from schedlab.results.digests import file_digest
 
 if TYPE_CHECKING:
     from cyclonedx.model.component import Component
+    from rattler import RepoDataRecord
 
     from schedlab.toolchain.installation import Packed
 
@@ -55,7 +56,8 @@ def bill_of_materials(
     programs : iterable of pathlib.Path
         Programs that were built for the image. Those of Go name the modules in them.
     given : schedlab.toolchain.installation.Packed, optional
-        Installation that the user gave for the image; it names its parts, as far as it tells them.
+        Installation for the image, as the user gave it or made from pinned packages of a channel,
+        which are listed one by one. Another one names its parts, as far as it tells them.
     """
     # Imported here, because their import is slow.
     from cyclonedx.model import HashAlgorithm, HashType
@@ -83,7 +85,10 @@ def bill_of_materials(
         )
     for program in programs:
         bom.components.add(_program(program))
-    if given:
+    if given and given.packages:
+        for package in given.packages:
+            bom.components.add(_conda_package(package))
+    elif given:
         bom.components.add(_installation(given))
     bom.register_dependency(disk, bom.components)
     return JsonV1Dot6(bom).output_as_string(indent=1) + "\n"
@@ -107,6 +112,25 @@ def _package(
         bom_ref=f"{of[0]}/{name}" if of[0] == "deb" else f"{of[0]}/{name}/{version}",
         purl=PackageURL(*of, name, version, {"distro": suite} if suite else None),
         **_licensed(licences),
+    )
+
+
+def _conda_package(record: RepoDataRecord) -> Component:
+    from cyclonedx.model import HashAlgorithm, HashType
+    from cyclonedx.model.component import Component, ComponentType
+    from packageurl import PackageURL
+
+    name, version = record.name.normalized, str(record.version)
+    about = {"build": str(record.build), "subdir": record.subdir}
+    digest = record.sha256.hex() if record.sha256 else ""
+    return Component(
+        name=name,
+        version=version,
+        type=ComponentType.LIBRARY,
+        bom_ref=f"conda/{name}",
+        purl=PackageURL("conda", None, name, version, about),
+        hashes=[HashType(alg=HashAlgorithm.SHA_256, content=digest)],
+        **_licensed([record.license] if record.license else ()),
     )
 
 

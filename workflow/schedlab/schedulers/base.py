@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from schedlab.errors import SchedlabError
 from schedlab.schedulers.exported import COST_METRICS, UNIT_METRICS, labelled
-from schedlab.schedulers.installation import Installation, installation_problems
+from schedlab.schedulers.installation import Installation, installation_problems, unlocked
 from schedlab.schedulers.programs import ProgramGroup
 from schedlab.schedulers.settings import Setting, merged, problems
 from schedlab.workloads.registry import Problem
@@ -356,14 +356,12 @@ class Scheduler(ABC):
     def unavailable(self) -> str | None:
         """Why clusters cannot have this scheduler with the settings in force, and what remedies it.
 
-        None where they can. Otherwise the experiment is run without its cells, which are named.
+        None where they can, as far as a look at files tells. Otherwise the experiment is run
+        without its cells, which are named.
         """
-        if self.installation is None or self.in_force.get("prefix"):
+        if self.installation is None:
             return None
-        return (
-            f"no installation of {self.installation.name} is given; remedy: set"
-            f" settings.{self.name}.prefix to its folder or archive"
-        )
+        return unlocked(self.name, self.installation, self.in_force)
 
     def check_programs(self, versions: Mapping[str, str]) -> None:
         """Refuse programs in the image whose versions do not go together; accept all by default.

@@ -88,10 +88,13 @@ EXEMPT = (
         "builds programs whose digests are in their own record, an input",
         frozenset({"image"}),
     ),
-    Exemption(
-        "toolchain.installation",
-        "packs what a user gives, whose digest is in the programs' record, an input",
-        frozenset({"image"}),
+    *(
+        Exemption(
+            name,
+            "packs what settings give, whose digest is in the programs' record, an input",
+            STAGES - {"programs"},
+        )
+        for name in ("schedulers.lockfile", "toolchain.channel", "toolchain.installation")
     ),
     Exemption(
         "testbed.supervisor",

@@ -18,6 +18,7 @@ from schedlab.config import Experiment
 from schedlab.errors import SchedlabError
 from schedlab.results.records import digests, file_digest, load_record
 from schedlab.schedulers import image_installation, image_programs
+from schedlab.schedulers.installation import lock_file
 from schedlab.sources import stage_files
 from schedlab.stages.base_disk import cache_inputs
 from schedlab.storage.marks import is_plain_file, marks, no_marks
@@ -265,11 +266,12 @@ def _given(experiment: Experiment, image: str) -> Iterator[dict[str, Any]]:
     if installation is None:
         return
     settings = design.installation_settings(experiment, image)
-    if not settings.get("prefix"):
+    if settings.get("prefix"):
+        there = settings.get("sha256") or paths.expanded(settings["prefix"], "prefix").is_dir()
+    elif not (there := lock_file(installation, settings).is_file()):
         return
-    there = settings.get("sha256") or paths.expanded(settings["prefix"], "prefix").is_dir()
     # Where the given folder is no longer there, every entry may be the one that was made of it.
-    given = {"given": given_digest(settings)} if there else {}
+    given = {"given": given_digest(installation, settings)} if there else {}
     yield {"name": installation.name, **given}
 
 
