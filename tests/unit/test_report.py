@@ -284,7 +284,7 @@ def test_values_from_outside_are_escaped(tmp_path):
     build_tables(folders, root / "tables")
     render_report(root / "tables", root, root, experiment, root / "report.html")
     page = Page((root / "report.html").read_text())
-    assert page.elements["script"] == 0
+    assert page.elements["script"] == 2
     assert "<script>alert(1)</script> in [path]/y.log" in page.text
 
 
