@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import gzip
 import json
 from pathlib import Path
 from typing import Any
@@ -13,7 +11,7 @@ import pandas as pd
 import pytest
 from trial_factory import FAILED, make_results
 
-from schedlab.report.embedded import UNKNOWN, embedded, packed
+from schedlab.report.embedded import UNKNOWN, embedded, script_text
 from schedlab.tables.build import Tables, build_tables, load_tables
 
 
@@ -24,15 +22,15 @@ def tables(tmp_path_factory: pytest.TempPathFactory) -> Tables:
     return load_tables(root / "tables")
 
 
-def unpacked(text: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(gzip.decompress(base64.b64decode(text)))
+def read(text: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(text)
     return found
 
 
 def test_every_trial_is_there_with_its_values_and_its_jobs_to_the_millisecond(
     tables: Tables,
 ) -> None:
-    found = unpacked(packed(embedded(tables.trials, tables.jobs)))
+    found = read(script_text(embedded(tables.trials, tables.jobs)))
     assert [each["trial"] for each in found["trials"]] == sorted(tables.trials["trial"])
     one = next(each for each in found["trials"] if each["trial"] == "slurm-n2.gang.1")
     row = tables.trials.set_index("trial").loc["slurm-n2.gang.1"]
@@ -63,13 +61,20 @@ def test_first_repetitions_come_first_when_not_all_jobs_fit(tables: Tables) -> N
     assert len(found["trials"]) == len(tables.trials)
 
 
+def test_no_name_ends_the_script_element(tables: Tables) -> None:
+    data = embedded(tables.trials, tables.jobs)
+    data["trials"][0]["trial"] = "</script><b>"
+    text = script_text(data)
+    assert "<" not in text and read(text)["trials"][0]["trial"] == "</script><b>"
+
+
 def test_equal_tables_give_equal_text(tables: Tables) -> None:
-    one, other = (packed(embedded(tables.trials, tables.jobs)) for _ in range(2))
+    one, other = (script_text(embedded(tables.trials, tables.jobs)) for _ in range(2))
     assert one == other
 
 
 def test_120_000_jobs_take_a_small_part_of_the_report(tables: Tables) -> None:
-    """Random instants, which pack worse than those of a real trace."""
+    """Random instants, which take more digits than those of a real trace."""
     generator = np.random.default_rng(1)
     count = 120_000
     due = np.sort(generator.integers(0, 6 * 3600 * 10**9, count))
@@ -84,6 +89,6 @@ def test_120_000_jobs_take_a_small_part_of_the_report(tables: Tables) -> None:
             "nodes": generator.integers(1, 64, count),
         }
     )
-    text = packed(embedded(tables.trials, jobs))
-    assert len(unpacked(text)["trials"][0]["jobs"]["due"]) == count
-    assert len(text) < 4_000_000
+    text = script_text(embedded(tables.trials, jobs))
+    assert len(read(text)["trials"][0]["jobs"]["due"]) == count
+    assert len(text) < 5_000_000

@@ -1,24 +1,23 @@
-"""Data for the report's interactive part, which is in the page once and packed.
+"""Data for the report's interactive part, which is in the page once, as JSON.
 
-It holds the values of every trial, and the instants of the jobs of as many trials as fit. A browser
-unpacks it by itself (DecompressionStream), also from a file.
+It holds the values of every trial, and the instants of the jobs of as many trials as fit. It is not
+compressed, because the same data would not give the same bytes with every version of zlib.
 """
 
 from __future__ import annotations
 
-import base64
-import gzip
 import json
 import math
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from markupsafe import Markup
 
 from schedlab.metrics.quantities import MAIN_QUANTITIES, QUANTITIES
 
 MOST_JOBS = 200_000
-"""Most jobs that are embedded: some 7 MB. First those of the first repetitions."""
+"""Most jobs that are embedded: some 6 MB. First those of the first repetitions."""
 UNKNOWN = -1
 """Duration of what did not happen."""
 
@@ -108,7 +107,7 @@ def _whole(milliseconds: np.ndarray) -> list[int]:
     return found
 
 
-def packed(data: dict[str, Any]) -> str:
-    """Pack data as gzip in base64; equal data give equal text."""
+def script_text(data: dict[str, Any]) -> Markup:
+    """Return data as JSON for a script element, which no text in it can end."""
     text = json.dumps(data, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return base64.b64encode(gzip.compress(text.encode(), 9, mtime=0)).decode()
+    return Markup(text.replace("<", "\\u003c"))  # noqa: S704

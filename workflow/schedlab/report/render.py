@@ -26,7 +26,7 @@ from schedlab.report import cost_section as cost
 from schedlab.report import results_section as summary
 from schedlab.report import rounds_section as rounds
 from schedlab.report import virtual_section as virtual
-from schedlab.report.embedded import embedded, packed
+from schedlab.report.embedded import embedded, script_text
 from schedlab.report.records_section import Records, moment, systems
 from schedlab.report.svg import inline
 from schedlab.report.trace_cuts import trace_cuts
@@ -64,7 +64,7 @@ def render_report(
             **content,
             figures=[_figure(figures, name) for name in FIGURES],
             style=_kept("uplot/uPlot.min.css", "style.css"),
-            data=packed(data),
+            data=script_text(data),
             script=_kept("uplot/uPlot.iife.min.js", "interactive.js"),
         )
     )
