@@ -381,7 +381,13 @@ def test_the_collector_reads_the_adapters_processes_and_what_it_asks_for(
 def test_guests_listen_where_they_are_read_and_know_who_asks(environment: dict[str, str]) -> None:
     """Ports that are open to a network are those of the cluster's; no client is anonymous."""
     for host, address in (("head", "10.0.100.10"), ("compute1", "10.0.100.11")):
-        node = rendered(environment, "monitoring", "schedlab-node-exporter.service.j2", host)
+        node = rendered(
+            environment,
+            "monitoring",
+            "schedlab-node-exporter.service.j2",
+            host,
+            monitoring_node_exporter="/usr/bin/node_exporter",
+        )
         assert f"--web.listen-address={address}:9100 " in node
         own = rendered(environment, "monitoring", "schedlab-exporter.service.j2", host)
         assert f"--address {address} --port 9101 " in own

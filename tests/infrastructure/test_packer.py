@@ -28,6 +28,7 @@ def of_image(image: str) -> dict[str, str]:
     roles = image_roles(image)
     return {
         "roles": json.dumps(roles),
+        "variables_file": "variables.json",
         "verify_scripts": json.dumps([str(ROLES / role / "files/verify.sh") for role in roles]),
         "secrets": json.dumps(role_parts(stated_files(image_roles(image), "Debian")).secrets),
     }

@@ -127,7 +127,8 @@ def test_the_same_lock_file_gives_the_same_archive(
 
 def test_the_bill_of_materials_has_the_packages(settings: dict[str, str]) -> None:
     records = locked(INSTALLATION, settings).records
-    bill = bill_of_materials("flux", {"kind": "cloud", "os": "x"}, "0" * 64, "", {}, [], records)
+    given = Packed("flux", "0" * 64, Path("installation.tar"), "0" * 64, records)
+    bill = bill_of_materials("flux", {"kind": "cloud", "os": "debian"}, "0" * 64, "", {}, [], given)
     assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(bill) is None
     core = next(one for one in json.loads(bill)["components"] if one["name"] == "flux-core")
     assert core["purl"] == "pkg:conda/flux-core@0.85.0?build=0&subdir=linux-64"

@@ -17,6 +17,7 @@ from schedlab.cli.main import main
 from schedlab.config import read_experiment
 from schedlab.paths import TOOL_MODULES
 from schedlab.results.records import file_digest
+from schedlab.schedulers import image_installation
 from schedlab.stages.base_disk import cache_inputs
 from schedlab.storage.usage import results_by_kind, usage
 from schedlab.testbed.supervisor import scratch_folder
@@ -349,7 +350,9 @@ def test_installations_that_the_settings_do_not_give_go(place: Place) -> None:
     given = place.root / "flux"
     (given / "bin").mkdir(parents=True)
     (given / "bin/flux").write_text("flux")
-    digest = given_digest({"prefix": str(given)})
+    installation = image_installation("flux")
+    assert installation
+    digest = given_digest(installation, {"prefix": str(given)})
     needed = fill(place.cache, "installation", {"name": "flux", "given": digest})
     old = fill(place.cache, "installation", {"name": "flux", "given": "0" * 64})
     content = yaml.safe_load(place.experiments.read_text())

@@ -23,6 +23,7 @@ repetitions: 3
 schedulers:
 {variants}
 nodes: [1]
+placement: {{oversubscribe: true}}
 workloads: [{{name: burst, kind: burst, jobs: 2, runtime: 0}}]
 """
 BAD = "v4"
@@ -55,7 +56,7 @@ def measured(lab: MiniWorkflow, ran: list[str]):
                 {
                     "scheduler": name, "workload": "burst", "nodes": 1, "valid": True,
                     "accelerator": "tcg", "host": "h", "trace": "t", "block": "b",
-                    "repetition": n,
+                    "repetition": n, "at_least": [],
                     "makespan_s": record["conditions"]["value"] * (1 + n % 3 / 1000),
                 }
             )  # fmt: skip

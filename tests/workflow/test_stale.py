@@ -30,7 +30,9 @@ workloads:
 """
 
 SCHEDULERS = ("slurm", "kubernetes")
-FIGURES = ("daemons", "lateness", "launch", "makespan", "throughput", "timeline", "wait")
+FIGURES = (
+    "daemons", "lateness", "launch", "makespan", "scale", "throughput", "timeline", "wait",
+)  # fmt: skip
 DRAWN = {*(f"figure {name}" for name in FIGURES), "report"}
 ANALYSED = {"tables", *DRAWN}
 

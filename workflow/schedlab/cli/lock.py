@@ -20,7 +20,7 @@ from schedlab.errors import SchedlabError
     help="The lock file; by default, for conda-forge alone, that of the checkout.",
 )
 def lock(software: str, channel: str | None, output: Path | None) -> None:
-    """Pin the newest packages of SOFTWARE (flux) in a Conda channel: versions and digests.
+    """Pin the newest packages of SOFTWARE (a scheduler) in a Conda channel: versions and digests.
 
     Images are made from exactly these packages, and from no others. The channel is read once, now.
     """

@@ -63,7 +63,7 @@ class Installation:
         File of the adapter's package that says this: what is packed depends on it. The lock file
         of conda-forge is beside it.
     packages : tuple of str
-        What makes it up in a channel, as Conda writes it: ``flux-core >=0.85``.
+        What makes it up in a channel, as Conda writes it: ``name >=1.2``.
     program : str
         Path below the prefix of the program that guests find under its own name.
     told : str
@@ -122,7 +122,7 @@ def unlocked(scheduler: str, installation: Installation, settings: Mapping[str, 
     return (
         f"no file pins the packages of {settings['channel']}, {lock.name} is missing; remedy:"
         f" where the channel can be reached, write it with `{installation.command()}`, or set"
-        f" settings.{scheduler}.prefix to an installation (docs/flux.md)"
+        f" settings.{scheduler}.prefix to an installation (docs/{scheduler}.md)"
     )
 
 

@@ -73,7 +73,7 @@ def read_lock(path: Path, channel: str, specs: Sequence[str], remedy: str) -> Lo
     channel : str
         Channel that the packages must be of, as in :func:`channel_url`.
     specs : sequence of str
-        What must be among the packages, as Conda writes it (``flux-core >=0.85``).
+        What must be among the packages, as Conda writes it (``name >=1.2``).
     remedy : str
         What gives a sound lock file.
 

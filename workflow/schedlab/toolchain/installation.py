@@ -154,7 +154,7 @@ def unreachable(
     return (
         f"the channel {settings['channel']} cannot be reached, {url}: {why}; remedy: run again"
         " where it can be reached, once, as the cache then has the packages; or set"
-        f" settings.{scheduler}.prefix to an installation (docs/flux.md)"
+        f" settings.{scheduler}.prefix to an installation (docs/{scheduler}.md)"
     )
 
 
