@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from campaign import Campaign, guests, measured, not_as_asked, shapes, wait_for
+from campaign import Campaign, complete, guests, measured, not_as_asked, shapes, wait_for
 
 from schedlab.dashboards.emptiness import empty_panels
 from schedlab.dashboards.serve import chosen_trials, programs, serve
@@ -34,10 +34,7 @@ pytestmark = [
 def campaign(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Campaign]:
     """One complete run."""
     folder = tmp_path_factory.mktemp("e2e") / "results"
-    made = Campaign("config/tests/one-node.yaml", folder)
-    made.run()
-    yield made
-    shutil.rmtree(folder, ignore_errors=True)
+    yield from complete(Campaign("config/tests/one-node.yaml", folder))
 
 
 def test_the_run_ends_in_a_report_and_leaves_nothing_running(campaign: Campaign) -> None:

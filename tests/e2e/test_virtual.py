@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 from collections.abc import Iterator
 
 import pyarrow.parquet as pq
 import pytest
-from campaign import Campaign, guests, measured, not_as_asked, shapes
+from campaign import Campaign, complete, guests, measured, not_as_asked, shapes
 
 from schedlab.results.records import load_record
 from schedlab.schedulers.equivalence import differences
@@ -29,10 +28,7 @@ pytestmark = [
 def campaign(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Campaign]:
     """One complete run."""
     folder = tmp_path_factory.mktemp("e2e") / "results"
-    made = Campaign("config/tests/virtual.yaml", folder)
-    made.run()
-    yield made
-    shutil.rmtree(folder, ignore_errors=True)
+    yield from complete(Campaign("config/tests/virtual.yaml", folder))
 
 
 def test_two_machines_are_eight_nodes(campaign: Campaign) -> None:
