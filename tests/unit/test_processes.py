@@ -6,6 +6,7 @@ import ast
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -363,3 +364,18 @@ def test_a_program_that_takes_too_long_is_named(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(doctor_findings, "report_problems", late)
     done = CliRunner().invoke(main, ["doctor"])
     assert done.exit_code == 1 and "sleep did not end within 0.1 s" in done.output
+
+
+@pytest.mark.parametrize(
+    ("handler", "number"), [("SIG_DFL", signal.SIGTERM), ("SIG_IGN", signal.SIGKILL)]
+)
+def test_a_program_that_ignores_sigterm_is_killed(handler: str, number: int) -> None:
+    code = (
+        f"import signal, time; signal.signal(signal.SIGTERM, signal.{handler});"
+        "print('ready', flush=True); time.sleep(600)"
+    )
+    process = processes.start([sys.executable, "-c", code], stdout=subprocess.PIPE)
+    assert process.stdout and process.stdout.readline() == b"ready\n"
+    processes.end(process, 1)
+    assert process.returncode == -number
+    process.stdout.close()

@@ -250,6 +250,24 @@ def run_logged(
         process.stdout.close()
 
 
+def end(process: subprocess.Popen[bytes], seconds: float) -> None:
+    """End a program that was started: by SIGTERM, or by SIGKILL if it takes longer than that.
+
+    Parameters
+    ----------
+    process : subprocess.Popen
+        The program; it may have ended.
+    seconds : float
+        Time that it has after SIGTERM, s.
+    """
+    process.terminate()
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
 def become(command: list[str], added: Mapping[str, str] | None = None) -> NoReturn:
     """Replace this process by a program; `added` is as in `run`.
 

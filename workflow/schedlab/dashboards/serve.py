@@ -208,12 +208,7 @@ def grafana(program: Path, served: Server, folder: Path, timeout: float = 120.0)
             time.sleep(0.2)
         yield url
     finally:
-        process.terminate()
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        processes.end(process, 20)
 
 
 def _healthy(url: str) -> bool:

@@ -111,12 +111,7 @@ def libvirt_daemon(state: Path, timeout: float = 60.0) -> Iterator[str]:
         _wait(daemon, timeout, log)
         yield URI
     finally:
-        daemon.terminate()
-        try:
-            daemon.wait(10)
-        except subprocess.TimeoutExpired:
-            daemon.kill()
-            daemon.wait()
+        processes.end(daemon, 10)
 
 
 def _wait(daemon: subprocess.Popen[bytes], timeout: float, log: Path) -> None:

@@ -147,12 +147,7 @@ def prometheus(
             time.sleep(0.1)
         yield server
     finally:
-        process.terminate()
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        processes.end(process, 20)
         # Prometheus reads it at each request; it is no part of the trial's record.
         access.unlink(missing_ok=True)
         identity().clean_file(log)
