@@ -49,8 +49,8 @@ ROOT = HERE.parents[1]
 EXPERIMENT = HERE / "injected.yaml"
 SEED = int(os.environ.get("SCHEDLAB_SEED") or time.time())
 CLUSTER, TRIAL = "hit-n1", "trials/hit-n1/burst/2"
-SIZE = "8G"
-"""Of the results' file system."""
+SIZE = "18G"
+"""Of the results' file system: what the experiment is checked to need at most, and some more."""
 ENDS = 1200.0
 """Within this time a run must end after a fault, s. The limits of its stages are below it."""
 
