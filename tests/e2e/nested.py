@@ -1,10 +1,13 @@
 """Run the test with hardware virtualisation on a machine that has none: in a guest that has it.
 
-QEMU's emulation knows AMD's SVM, so an emulated guest has /dev/kvm, and its own guests run as they do on
-hardware, only slower. The guest is made natively: Debian, this commit of the checkout, what `make setup`
-installs, the tools and the image. It has no network. Its console is shown and kept in FOLDER/console.log.
+QEMU's emulation knows AMD's SVM, so an emulated guest has /dev/kvm, and its own guests run as they
+do on hardware, only slower. The guest is made natively: Debian, this commit of the checkout, what
+`make setup` installs, the tools and the image. It has no network. Its console is shown, and kept in
+FOLDER/console.log.
 
-Usage: python tests/e2e/nested.py FOLDER        as root; FOLDER takes 16 GB, and is kept for the next time
+Usage: python tests/e2e/nested.py FOLDER
+
+Run it as root. FOLDER takes 16 GB, and is kept for the next time.
 """
 
 from __future__ import annotations
@@ -49,7 +52,8 @@ StandardError=tty
 TTYPath=/dev/ttyS0
 ExecStartPre=/sbin/modprobe kvm_amd
 ExecStart={CHECKOUT}/.venv/bin/python -m schedlab.toolchain pytest -v -s tests/e2e/test_kvm.py
-ExecStopPost=/bin/sh -c 'echo "the test ended with status $EXIT_STATUS" > /dev/ttyS0; systemctl poweroff'
+ExecStopPost=/bin/sh -c 'echo "the test ended with status $EXIT_STATUS" > /dev/ttyS0'
+ExecStopPost=/bin/systemctl --no-block poweroff
 TimeoutStartSec=infinity
 
 [Install]
@@ -98,7 +102,8 @@ def make_root(root: Path) -> None:
     with mounted(root):
         script = (
             f"cd {CHECKOUT} && scripts/setup --test && . .venv/bin/activate && "
-            "snakemake --config experiments=config/tests/one-node.yaml results=/srv/warm -- all_images"
+            "snakemake --config experiments=config/tests/one-node.yaml results=/srv/warm -- "
+            "all_images"
         )
         inside(root, "bash", "-c", script)
         inside(root, "systemctl", "enable", "schedlab-kvm.service")
