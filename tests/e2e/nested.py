@@ -76,7 +76,8 @@ def mounted(root: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        run("umount", "--recursive", root)
+        # Services that packages started may still use them.
+        run("umount", "--recursive", "--lazy", root)
 
 
 def inside(root: Path, *command: str) -> None:
@@ -99,7 +100,11 @@ def make_root(root: Path) -> None:
     for name in TOOLS:
         if (kept := cache_root() / name).is_dir() and not (root / "srv/cache" / name).exists():
             shutil.copytree(kept, root / "srv/cache" / name, symlinks=True)
+    # Authorities that this machine trusts beside the usual ones, such as those of a proxy.
+    if (own := Path("/usr/local/share/ca-certificates")).is_dir():
+        shutil.copytree(own, root / own.relative_to("/"), dirs_exist_ok=True)
     with mounted(root):
+        inside(root, "update-ca-certificates")
         script = (
             f"cd {CHECKOUT} && scripts/setup --test && . .venv/bin/activate && "
             "snakemake --config experiments=config/tests/one-node.yaml results=/srv/warm -- "
