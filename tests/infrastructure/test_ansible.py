@@ -220,7 +220,11 @@ def test_slurm_conf_describes_the_cluster(environment: dict[str, str]) -> None:
     assert "LogTimeFormat=iso8601_ms" in lines
     assert any(re.match(r"NodeName=compute2 NodeAddr=10\.0\.100\.12 CPUs=2 ", x) for x in lines)
     assert any(x.startswith("PartitionName=main Nodes=compute1,compute2 ") for x in lines)
-    keys = [x.partition("=")[0].lower() for x in lines if x and not x.startswith(("#", "NodeName"))]
+    tiers = [int(x.rpartition("PriorityTier=")[2]) for x in lines if x.startswith("Partition")]
+    assert len(tiers) == len(set(tiers)) == 3
+    assert sum("Default=YES" in x for x in lines) == 1
+    own = ("#", "NodeName", "PartitionName")
+    keys = [x.partition("=")[0].lower() for x in lines if x and not x.startswith(own)]
     assert len(keys) == len(set(keys))
 
 

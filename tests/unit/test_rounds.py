@@ -45,7 +45,7 @@ def campaign(root: Path, until: str) -> Context:
     context = Context(experiment, root)
     make_stages(root, experiment)
     for order, key in enumerate(experiment.trials()):
-        if experiment.decided(key.repetition):
+        if experiment.decided(key.workload, key.repetition):
             write_decision(context, *CELL, key.repetition)
         if not stop_if_decided(context, key):
             adopt(root, make_trial(root, key, experiment, order=order))

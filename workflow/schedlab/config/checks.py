@@ -14,11 +14,16 @@ from schedlab.config.host_facts import HostFacts
 from schedlab.config.messages import did_you_mean
 from schedlab.config.model import Experiment
 from schedlab.config.variants import AGAIN
-from schedlab.config.workload_checks import duration_problems, parameter_problems
+from schedlab.config.workload_checks import (
+    Translating,
+    duration_problems,
+    parameter_problems,
+    translation_problems,
+)
 from schedlab.workloads import Problem
 
 
-class KnownScheduler(Protocol):
+class KnownScheduler(Translating, Protocol):
     """What the checks need to know about a scheduler that an experiment may name."""
 
     @property
@@ -81,6 +86,10 @@ def check(
         ({"libvirt.uri"}, _libvirt(experiment, host)),
         ({"nodes", "network.cidr"}, _network(experiment, known)),
         ({"nodes", "node", "schedulers"}, parameter_problems(experiment, root)),
+        (
+            {"nodes", "node", "schedulers", "settings"},
+            translation_problems(experiment, known, root),
+        ),
         (shape | {"seed", "repetitions", "limits.trial"}, duration_problems(experiment, root)),
     ):
         if not any(_within(key, read) or _within(read, key) for key in broken for read in reads):

@@ -8,17 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-import random
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
 from schedlab import workloads as kinds
+from schedlab.config.clusters import Cluster
 from schedlab.config.sections import (
-    CloudImage,
     DebianImage,
     Guest,
     Head,
@@ -30,7 +28,9 @@ from schedlab.config.sections import (
     Placement,
     Section,
 )
+from schedlab.config.trials import Cell, TrialKey, in_order
 from schedlab.config.variants import (
+    LIFTED,
     Again,
     Image,
     NamedVariant,
@@ -48,90 +48,6 @@ if TYPE_CHECKING:
     AnyWorkload = Workload
 else:
     AnyWorkload = kinds.workload_union()
-
-
-def copy_suffix(number: int) -> str:
-    """Suffix of the ids of a cell's second, third, ... equal cluster; the first has none."""
-    return f"-c{number}" if number > 1 else ""
-
-
-@dataclass(frozen=True)
-class Cluster:
-    """One virtual cluster of the experiment: a head and equal compute nodes.
-
-    Attributes
-    ----------
-    variant : str
-        Name of the variant, which is also the series in tables, figures and report.
-    scheduler : str
-        Name of the adapter.
-    number : int
-        Which of a variant's equal clusters it is, from 1.
-    settings : mapping of str to str
-        Native settings: the experiment's for this scheduler, overridden by the variant's.
-    """
-
-    variant: str
-    scheduler: str
-    nodes: int
-    number: int
-    head: Guest
-    node: Guest
-    placement: Placement
-    image: DebianImage | CloudImage
-    metrics: Metrics
-    settings: Mapping[str, str] = field(hash=False)
-
-    @property
-    def id(self) -> str:
-        """Id, for example alpha-n2, or alpha-n2-c3 for the third equal cluster."""
-        return f"{self.variant}-n{self.nodes}{copy_suffix(self.number)}"
-
-    @property
-    def cores(self) -> int:
-        """Processors of the compute nodes."""
-        return self.nodes * self.node.vcpus
-
-    @property
-    def vcpus_total(self) -> int:
-        """Virtual processors of all nodes, including the head's."""
-        return self.head.vcpus + self.cores
-
-    @property
-    def memory_total_mib(self) -> int:
-        """Memory of all nodes, including the head's, MiB."""
-        return self.head.memory_mib + self.nodes * self.node.memory_mib
-
-    @property
-    def machine(self) -> Machine:
-        """The compute part, as workloads see it."""
-        return Machine(self.nodes, self.node.vcpus)
-
-    def machines(self) -> dict[str, Guest]:
-        """Guests by name, the head first: head, compute1, compute2, ..."""
-        return {
-            "head": self.head,
-            **{f"compute{number}": self.node for number in range(1, self.nodes + 1)},
-        }
-
-    @property
-    def reset(self) -> Literal["restore", "boot"]:
-        """How a trial gets its cluster; one with passed-through devices must boot."""
-        return "boot" if self.placement.pci or self.placement.reset == "boot" else "restore"
-
-
-@dataclass(frozen=True)
-class TrialKey:
-    """One run of one workload on one cluster."""
-
-    cluster: str
-    workload: str
-    repetition: int
-
-    @property
-    def id(self) -> str:
-        """For example alpha-n1.burst.1."""
-        return f"{self.cluster}.{self.workload}.{self.repetition}"
 
 
 class Experiment(Section):
@@ -177,6 +93,10 @@ class Experiment(Section):
         default={},
         description="Written by the run, beside its results: variants without cells, and why.",
     )
+    lifted: dict[str, NativeSettings] = Field(
+        default={},
+        description="Written by the run: variants that run again with limits lifted, and how.",
+    )
     workloads: list[AnyWorkload] = Field(min_length=1, description="Workloads, by kind.")
 
     @model_validator(mode="before")
@@ -197,9 +117,22 @@ class Experiment(Section):
         return [one for one in self.schedulers if one.name not in self.left_out]
 
     def variants(self) -> list[Variant]:
-        """Variants in the order written, and after them the one that runs a second time."""
-        again = self.again()
-        return [*self.present(), *([again.again()] if again else [])]
+        """Variants in the order written, then that which runs a second time, then lifted ones."""
+        again, there = self.again(), self.present()
+        lifted = [
+            one.renamed(LIFTED, self.lifted[one.name]) for one in there if one.name in self.lifted
+        ]
+        return [*there, *([again.again()] if again else []), *lifted]
+
+    def lifted_from(self, cluster_id: str) -> str | None:
+        """Id of the cluster whose limits another one lifts; None for any other cluster."""
+        if not self.lifted:
+            return None
+        cluster = self.cluster(cluster_id)
+        name = cluster.variant.removesuffix(LIFTED)
+        if name == cluster.variant or name not in self.lifted:
+            return None
+        return replace(cluster, variant=name).id
 
     def clusters(self) -> list[Cluster]:
         """Clusters by variant and node count, in the order of the file; then equal clusters."""
@@ -260,30 +193,43 @@ class Experiment(Section):
         """Rule that ends a cell early; None where every cell has the same number of trials."""
         return self.repetitions if isinstance(self.repetitions, Rounds) else None
 
-    def decided(self, repetition: int) -> bool:
+    def searches(self) -> int:
+        """Trials of each cell at least: searches of a workload that has several steps."""
+        return self.rounds.min if self.rounds else self.repetitions.trials
+
+    def most(self, workload: Workload) -> int:
+        """Most trials of each cell of a workload."""
+        searching = workload.steps > 1
+        return self.searches() * workload.steps if searching else self.repetitions.trials
+
+    def decided(self, workload: str, repetition: int) -> bool:
         """Whether a decision is due before a trial of this repetition."""
-        return self.rounds is not None and repetition > self.rounds.min
+        searching = self.workload(workload).steps > 1
+        return searching or (self.rounds is not None and repetition > self.rounds.min)
+
+    def decided_by(self, cluster: str, workload: str, repetition: int) -> list[TrialKey]:
+        """Trials that a decision reads: those of its cell before it, and of that which it lifts."""
+        base = self.lifted_from(cluster)
+        numbers = range(1, self.most(self.workload(workload)) + 1) if base else ()
+        before = [TrialKey(cluster, workload, number) for number in range(1, repetition)]
+        return [*(TrialKey(str(base), workload, number) for number in numbers), *before]
 
     def trials(self) -> list[TrialKey]:
-        """Every trial, in the seeded random order in which they run, interleaving all cells.
-
-        With a rule that ends cells early, each repetition above its `min` is a round over all
-        cells, in a random order of its own: so cells that go on still interleave.
-        """
-        first = self.rounds.min if self.rounds else self.repetitions.trials
-        rounds = [range(1, first + 1)]
-        rounds += [range(n, n + 1) for n in range(first + 1, self.repetitions.trials + 1)]
-        chance, ordered = random.Random(self.seed), []
-        for repetitions in rounds:
-            keys = [
-                TrialKey(cluster.id, workload.name, repetition)
+        """Every trial, in the seeded random order in which they run (`trials.in_order`)."""
+        first = {
+            workload.name: 1 if workload.steps > 1 else self.searches()
+            for workload in self.workloads
+        }
+        return in_order(
+            self.seed,
+            [
+                Cell(cluster.id, workload.name, first[workload.name], self.most(workload))
                 for cluster in self.clusters()
                 for workload in self.workloads
-                for repetition in repetitions
-            ]
-            chance.shuffle(keys)
-            ordered += keys
-        return ordered
+                # A cluster with lifted limits runs only what confirms them.
+                if workload.confirms or not self.lifted_from(cluster.id)
+            ],
+        )
 
     def trace_seed(self, workload: str, repetition: int) -> int:
         """Seed of one trace, derived from its own key only, so that other cells cannot change it.
@@ -291,7 +237,9 @@ class Experiment(Section):
         Every node count gets the same arrivals and runtimes (common random numbers), so that
         differences between traces do not appear as differences between node counts.
         """
-        key = f"{self.seed}/{workload}/{repetition}"
+        # All steps of a search have the same jobs.
+        search = (repetition - 1) // self.workload(workload).steps + 1
+        key = f"{self.seed}/{workload}/{search}"
         return int.from_bytes(hashlib.sha256(key.encode()).digest()[:6], "big")
 
     def trace(
@@ -349,6 +297,8 @@ class Experiment(Section):
 
     def decision_spec(self, workload: str) -> dict[str, Any]:
         """What shapes the decisions on a workload's cells, as plain JSON; not the most trials."""
+        if self.workload(workload).steps > 1:
+            return self.workload_spec(workload)
         rule = self.rounds.model_dump(exclude={"max"}) if self.rounds else {}
         return {"quantity": self.workload(workload).quantity, **rule}
 

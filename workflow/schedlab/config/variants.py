@@ -6,7 +6,7 @@ leaves out have the experiment's values. A plain name is a variant that sets not
 
 from __future__ import annotations
 
-import re
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from pydantic import (
@@ -33,11 +33,14 @@ from schedlab.config.sections import (
     Placement,
     Section,
 )
+from schedlab.units import part, percentage
 from schedlab.workloads.registry import Name
 
 SECTIONS = ("image", "node", "head", "placement", "metrics")
 """Sections of an experiment whose keys a variant may override."""
 
+LIFTED = "-lifted"
+"""Suffix of a variant's name when it runs with limits lifted, to confirm what limits it."""
 AGAIN = "-again"
 """Suffix of a variant's name when it runs a second time."""
 
@@ -81,7 +84,19 @@ class Variant(Section):
 
     def again(self) -> Variant:
         """Return the same variant under another name."""
-        return self.model_copy(update={"name": self.name + AGAIN, "scheduler": self.adapter})
+        return self.renamed(AGAIN, {})
+
+    def renamed(self, suffix: str, settings: Mapping[str, str]) -> Variant:
+        """Return the variant under a name with a suffix, with further settings."""
+        changed = {key.lower() for key in settings}
+        kept = {key: text for key, text in self.settings.items() if key.lower() not in changed}
+        return self.model_copy(
+            update={
+                "name": self.name + suffix,
+                "scheduler": self.adapter,
+                "settings": {**kept, **settings},
+            }
+        )
 
     @model_serializer(mode="wrap")
     def _short(self, handler: SerializerFunctionWrapHandler) -> Any:
@@ -110,21 +125,12 @@ class Repetitions(Section):
         return handler(self) if self.clusters > 1 else self.trials
 
 
-def _percentage(value: Any) -> Any:
-    found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?) ?%", value) if isinstance(value, str) else None
-    if found is None:
-        raise ValueError("not a percentage; write a number with its sign, such as 5 %")
-    if not 0 < float(found[1]) < 100:
-        raise ValueError("not between 0 and 100 %; write a width that can be reached, such as 5 %")
-    return value
-
-
 class Rounds(Section):
     """Trials of a cell until the interval of its main quantity is narrow enough."""
 
     min: int = Field(ge=3, le=100, description="Fewest trials: an interval needs 3.")
     max: int = Field(ge=3, le=100, description="Most trials; every one up to it is planned.")
-    until: Annotated[str, BeforeValidator(_percentage)] = Field(
+    until: Annotated[str, BeforeValidator(percentage)] = Field(
         description="Half-width of the interval, as a part of the estimate, that is narrow enough."
     )
 
@@ -139,7 +145,7 @@ class Rounds(Section):
     @property
     def width(self) -> float:
         """Half-width that is narrow enough, relative to the estimate: 0.05 for 5 %."""
-        return float(self.until.rstrip("% ")) / 100
+        return part(self.until)
 
     @property
     def trials(self) -> int:

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Protocol
 
 from schedlab.config.model import Experiment
 from schedlab.errors import SchedlabError
-from schedlab.workloads import Machine, Problem, Workload
+from schedlab.workloads import Machine, Problem, Trace, Workload
 from schedlab.workloads.duration import Bound, earliest_end
 
 _JOBS = 50_000
 """Most jobs in the traces that this check makes, for all workloads together, so that it takes less
 than a second. The traces left out only have another seed, or a larger machine."""
+
+
+class Translating(Protocol):
+    """What the checks need to know about a scheduler that is given traces."""
+
+    def refusals(self, trace: Trace, settings: Mapping[str, str]) -> list[Problem]:
+        """Return what a trace wants that the scheduler, so set, cannot be given."""
 
 
 def parameter_problems(experiment: Experiment, root: Path) -> Iterator[Problem]:
@@ -23,6 +31,29 @@ def parameter_problems(experiment: Experiment, root: Path) -> Iterator[Problem]:
         for problem in workload.problems(machines, root):
             key = f"workloads[{index}].{problem.key}"
             yield Problem(key, problem.value, problem.what, problem.remedy)
+
+
+def translation_problems(
+    experiment: Experiment, known: Mapping[str, Translating], root: Path
+) -> Iterator[Problem]:
+    """Workloads that want of a scheduler what it cannot be given."""
+    machines = [cluster.machine for cluster in experiment.clusters()]
+    for index, workload in enumerate(experiment.workloads):
+        if workload.problems(machines, root):
+            continue  # `parameter_problems` reports it
+        try:
+            seed = experiment.trace_seed(workload.name, 1)
+            trace = workload.generate(max(machines, key=lambda one: one.cores), seed, root)
+        except SchedlabError:
+            continue  # `duration_problems` reports it
+        for variant in experiment.present():
+            if variant.adapter not in known:
+                continue
+            settings = experiment.settings.get(variant.adapter, {}) | variant.settings
+            for problem in known[variant.adapter].refusals(trace, settings):
+                key = workload.causes.get(problem.key, "kind")
+                value = getattr(workload, key, None)
+                yield Problem(f"workloads[{index}].{key}", value, problem.what, problem.remedy)
 
 
 def duration_problems(experiment: Experiment, root: Path) -> Iterator[Problem]:

@@ -13,10 +13,11 @@ from markupsafe import Markup
 from schedlab.citation import read_citation
 from schedlab.config.model import Experiment
 from schedlab.design import variant_facts
-from schedlab.figures import FIGURES
+from schedlab.figures import FIGURES, SEARCHES
 from schedlab.formatting import number, seconds, short
 from schedlab.lineage.chain import anchor
 from schedlab.metrics.ceiling import with_payload
+from schedlab.metrics.searches import without_searches
 from schedlab.metrics.statistics import MINIMUM
 from schedlab.paths import CITATION, REPORT_TEMPLATES, figure_record
 from schedlab.privacy.places import without_places
@@ -25,6 +26,7 @@ from schedlab.report import cost_section as cost
 from schedlab.report import results_section as summary
 from schedlab.report import rounds_section as rounds
 from schedlab.report.records_section import Records, moment
+from schedlab.report.saturation_section import saturation
 from schedlab.report.svg import inline
 from schedlab.report.trace_cuts import trace_cuts
 from schedlab.results.imports import Origin, origins
@@ -58,7 +60,11 @@ def render_report(
         .get_template("report.html.j2")
         .render(
             **content,
-            figures=[_figure(figures, name) for name in FIGURES],
+            figures=[
+                _figure(figures, name)
+                for name in FIGURES
+                if name != SEARCHES or content["saturation"]["rows"]
+            ],
             style=Markup((REPORT_TEMPLATES / "style.css").read_text(encoding="utf-8")),  # noqa: S704
         )
     )
@@ -95,7 +101,8 @@ def _content(
     ended = rounds.cells(trials, sources, stopped)
     rows = summary.trial_rows(trials)
     # A scheduler that runs no payload only gives the ceiling, and is not compared.
-    compared = with_payload(trials)
+    repeated = without_searches(trials)
+    compared = with_payload(repeated)
     pair = _again(experiment)
     again = comparison.again(compared, pair)
     labels = {origin.label(twice[1]) for origin in sources if (twice := _again(origin.experiment))}
@@ -146,7 +153,9 @@ def _content(
         "again": again,
         "parts": {"titles": parts.TITLES, "rows": arising},
         "spread": comparison.spread(compared),
-        "ceilings": cost.ceiling_rows(trials),
+        "ceilings": cost.ceiling_rows(repeated),
+        "saturation": saturation(trials),
+        "behaviour": summary.behaviour_table(compared),
         "agreement": cost.agreement_rows(trials),
         "parity": comparison.parity(trials, _declared(sources)),
         "fates": summary.fates(trials),

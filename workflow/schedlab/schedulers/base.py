@@ -7,15 +7,24 @@ name appears in Python. A new scheduler is a new package and an Ansible role.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from schedlab.errors import SchedlabError
+from schedlab.schedulers.cost_metrics import COST_METRICS, UNIT_METRICS, picked
 from schedlab.schedulers.installation import Installation, installation_problems
 from schedlab.schedulers.programs import ProgramGroup
 from schedlab.schedulers.settings import Setting, merged, problems
+from schedlab.schedulers.translation import (
+    Limit,
+    Request,
+    Submission,
+    cannot_prioritise,
+    cannot_wait,
+    for_driver,
+    groups,
+)
 from schedlab.workloads.registry import Problem
 from schedlab.workloads.trace import Job, Trace
 
@@ -25,22 +34,6 @@ if TYPE_CHECKING:
 
 PAYLOAD = "/usr/local/bin/schedlab-payload"
 STAMPS = "/var/lib/schedlab/stamps.txt"
-
-UNIT_METRICS = {
-    "schedlab_unit_cpu_seconds_total": "cpu_seconds",
-    "schedlab_unit_memory_bytes": "memory_bytes",
-    "schedlab_unit_peak_memory_bytes": "peak_memory_bytes",
-}
-"""Metrics of the cost exporter, labelled `unit`: counters of a systemd unit's control group."""
-
-COST_METRICS = {
-    "schedlab_process_cpu_seconds_total": "cpu_seconds",
-    "schedlab_process_resident_memory_bytes": "rss_bytes",
-    "schedlab_process_peak_memory_bytes": "peak_rss_bytes",
-    "schedlab_processes": "processes",
-    "schedlab_process_starts_total": "starts",
-}
-"""Metrics of the cost exporter, labelled `process`, summed over the processes of one name."""
 
 TIMESTAMPS = ("intended", "submit", "accepted", "allocated", "started", "finished", "completed")
 """Instants of a job in their order; a row has each, and its `<name>_source`."""
@@ -66,51 +59,16 @@ PARITY = (
     "submission",
     "costs",
     "back-fill",
+    "users",
     "priority",
+    "dependencies",
+    "arrays",
+    "time limit",
     "preemption",
     "logging level",
     "a job is translated to",
 )
 """Rows of the parity manifest, the same for every scheduler."""
-
-
-@dataclass(frozen=True)
-class Submission:
-    """What the guest driver executes on the head for one job.
-
-    Parameters
-    ----------
-    job : int
-        Number in the trace.
-    arrival : float
-        Intended submission, s from the driver's start.
-    argv : list of str
-        Command; its standard output's first word is the native job id.
-    request : dict or None
-        API call in place of a command: `method`, `path`, `body`; see the driver.
-    stdin : str or None
-        Standard input of the command.
-    workdir : str
-        Working folder of the command.
-    env : dict
-        Environment variables of the command, in addition to the driver's.
-    """
-
-    job: int
-    arrival: float
-    argv: list[str] = field(default_factory=list)
-    request: dict[str, Any] | None = None
-    stdin: str | None = None
-    workdir: str = "/tmp"
-    env: dict[str, str] = field(default_factory=dict)
-
-
-class Request(NamedTuple):
-    """What a native submission asks for: nodes, processors on each, seconds of the payload."""
-
-    nodes: int
-    cpus: int
-    runtime: float
 
 
 class Exporter(NamedTuple):
@@ -122,21 +80,6 @@ class Exporter(NamedTuple):
     job_name: str
     role: str
     port: int
-
-
-def refuse_priority(job: Job, trace: Trace) -> None:
-    """Refuse a job with a priority, which an adapter cannot translate.
-
-    Raises
-    ------
-    SchedlabError
-        When the job's priority is not 0.
-    """
-    if job.priority:
-        raise SchedlabError(
-            f"job {job.job} of {trace.workload} has priority {job.priority}: not translated",
-            remedy="use a workload whose jobs all have priority 0",
-        )
 
 
 class Scheduler(ABC):
@@ -155,6 +98,12 @@ class Scheduler(ABC):
     payload: ClassVar[bool] = True
     """Whether jobs run their payload. A scheduler that ends jobs without their payload measures the
     submitter's ceiling; it is not one of the compared schedulers."""
+    priorities: ClassVar[tuple[int, int]] = (0, 0)
+    """Least and largest priority of a trace that can be translated."""
+    dependencies: ClassVar[bool] = False
+    """Whether a job can be told to wait for the end of others."""
+    arrays: ClassVar[bool] = False
+    """Whether one submission can make an array of equal jobs. Otherwise each is submitted."""
     client: ClassVar[tuple[str, ...]] = ()
     """Names from `daemons` that submit jobs; their cost counts as the client's."""
     roles: ClassVar[tuple[str, ...]]
@@ -178,7 +127,43 @@ class Scheduler(ABC):
 
     @abstractmethod
     def translate(self, job: Job, trace: Trace) -> Submission:
-        """Return the native submission of a neutral job."""
+        """Return the native submission of a neutral job, of which `cannot` finds no fault."""
+
+    def submissions(self, trace: Trace) -> list[Submission]:
+        """Native submissions of a trace, in order of arrival: one for each job or array.
+
+        Raises
+        ------
+        SchedlabError
+            When the trace wants what the scheduler cannot be given.
+        """
+        for problem in self.cannot(trace):
+            raise SchedlabError(f"{trace.workload}: {problem.what}", remedy=problem.remedy)
+        found = []
+        for jobs in groups(trace, arrays=self.arrays):
+            array = jobs[0].array is not None and self.arrays
+            one = self.translate_array(jobs, trace) if array else self.translate(jobs[0], trace)
+            found.append(for_driver(one, jobs, array=array))
+        return found
+
+    def translate_array(self, jobs: Sequence[Job], trace: Trace) -> Submission:
+        """Return the native submission of an array, for a scheduler that has arrays."""
+        raise NotImplementedError(f"{self.name} has no arrays")
+
+    def cannot(self, trace: Trace) -> Iterator[Problem]:
+        """Yield what a trace wants that this scheduler, as set, cannot be given."""
+        remedy = f"use a workload without this priority, or leave out {self.name}"
+        yield from cannot_prioritise(trace, self.name, *self.priorities, remedy)
+        if not self.dependencies:
+            yield from cannot_wait(trace, self.name)
+
+    def refusals(self, trace: Trace, settings: Mapping[str, str]) -> list[Problem]:
+        """Return what `cannot` yields with an experiment's settings."""
+        return list(type(self)(settings).cannot(trace))
+
+    def preparation(self, trace: Trace) -> list[dict[str, Any]]:
+        """Return requests that the driver sends before the first submission; by default none."""
+        return []
 
     @abstractmethod
     def read_back(self, submission: Mapping[str, Any]) -> Request:
@@ -286,12 +271,7 @@ class Scheduler(ABC):
             `peak_memory_bytes` (bytes, including page cache that is charged to the unit).
         """
         names = {unit for units in self.cost_units().values() for unit in units}
-        found: dict[str, dict[str, float]] = {}
-        for sample in samples:
-            unit, metric = sample.labels.get("unit"), UNIT_METRICS.get(sample.name)
-            if unit in names and metric:
-                found.setdefault(unit, {})[metric] = float(sample.value)
-        return found
+        return picked(samples, "unit", names, UNIT_METRICS)
 
     def daemon_cost(self, samples: Iterable[Sample]) -> dict[str, dict[str, float]]:
         """Return the cost of this scheduler's processes on one node.
@@ -309,12 +289,7 @@ class Scheduler(ABC):
             that name now) and `starts` (number seen since the exporter began).
         """
         names = {name for processes in self.daemons().values() for name in processes}
-        found: dict[str, dict[str, float]] = {}
-        for sample in samples:
-            process, metric = sample.labels.get("process"), COST_METRICS.get(sample.name)
-            if process in names and metric:
-                found.setdefault(process, {})[metric] = float(sample.value)
-        return found
+        return picked(samples, "process", names, COST_METRICS)
 
     @abstractmethod
     def settings(self, native: Path) -> dict[str, Any]:
@@ -327,6 +302,14 @@ class Scheduler(ABC):
     @abstractmethod
     def counters(self, native: Path) -> dict[str, float]:
         """Counters that the scheduler itself reports, such as cycles and their time."""
+
+    def limits(self, settings: Mapping[str, Any], counters: Mapping[str, float]) -> list[Limit]:
+        """Return limits on how often parts of the scheduler act; by default none is known."""
+        return []
+
+    def lifted(self) -> dict[str, str]:
+        """Return settings that lift the settings in `limits` far above those in force."""
+        return {}
 
     @abstractmethod
     def health(self, nodes: int) -> list[str]:

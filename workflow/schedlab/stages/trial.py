@@ -31,6 +31,7 @@ from schedlab.stages.guests import (
     resident_mib,
 )
 from schedlab.stages.health import health_gate
+from schedlab.stages.pace import decision_parent, write_paced
 from schedlab.stages.progress import report_progress
 from schedlab.stages.timing import Phases
 from schedlab.testbed import host_load as host
@@ -140,12 +141,13 @@ class Trial:
                 "configured": self.configured / RECORD,
                 "trace": beside(self.trace_path),
                 "toolchain": self.context.toolchain,
+                **decision_parent(self.context, self.key),
             },
             inputs=stage_files("trial", scheduler=self.cluster.scheduler),
         )
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(parents=True)
-        shutil.copyfile(self.trace_path, self.folder / "trace.json")
+        write_paced(self.context, self.key, self.trace_path, self.folder / "trace.json")
         experiment = self.context.experiment
         with (
             open_testbed(
@@ -269,14 +271,15 @@ class Trial:
             self.conditions["clock"][name][moment] = offset
 
     def _plan(self) -> dict[str, Any]:
-        trace = read_trace(self.trace_path)
+        trace = read_trace(self.folder / "trace.json")
         scheduler = get_scheduler(self.cluster.scheduler, design.settings(self.cluster))
-        submissions = [asdict(scheduler.translate(job, trace)) for job in trace.jobs]
+        submissions = [asdict(one) for one in scheduler.submissions(trace)]
         write_json(self.folder / "translations.json", {"submissions": submissions})
         return {
             "schema": "schedlab.plan/1",
             "submissions": submissions,
             "completion": scheduler.completion(),
+            "prepare": scheduler.preparation(trace),
             "concurrency": submissions_at_once(submissions, self.cluster.head.memory_mib),
             "ready": min(MOST_READY, most_due(trace)),
             **scheduler.plan_extra(),
