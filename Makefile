@@ -6,6 +6,8 @@ CONFIG ?= config/experiments.yaml
 RESULTS ?= results
 # What a bundle contains in addition: blocks, images, snapshots (separated by commas).
 INCLUDE ?=
+# Which image `make conformance` checks: a name of config/images, or an experiment file.
+IMAGE ?=
 # What `make test` runs; for example `make test TESTS=tests/unit`.
 TESTS ?= tests/unit tests/workflow tests/infrastructure tests/e2e
 
@@ -21,6 +23,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH):/usr/local/sbin:/usr/sbin:/sbin
 # value of --config as YAML (2024_11_26 is a number, and what follows a # a comment).
 export SCHEDLAB_EXPERIMENTS = $(value CONFIG)
 export SCHEDLAB_RESULTS = $(value RESULTS)
+export SCHEDLAB_IMAGE = $(value IMAGE)
 # Snakemake takes quotation marks at the ends away, so a blank is before and after them.
 export SCHEDLAB_CHOSEN_EXPERIMENTS = experiments= '$(subst ','',$(value CONFIG))' $()
 export SCHEDLAB_CHOSEN_RESULTS = results= '$(subst ','',$(value RESULTS))' $()
@@ -74,8 +77,13 @@ benchmark: setup ## Run the trials
 collect: setup ## Make the tables from the trials
 	@$(SNAKEMAKE) tables
 
+.PHONY: conformance
+conformance: setup ## Check one image from base disk to report (IMAGE=trixie, or an experiment file)
+	@schedlab conformance -- "$$SCHEDLAB_IMAGE"
+
 .PHONY: doctor
-doctor: setup ## Check that this machine can run the experiment
+doctor: ## Check that this machine can run the experiment
+	@.venv/bin/schedlab --version > /dev/null 2>&1 || scripts/setup
 	@schedlab doctor
 
 .PHONY: reap
@@ -109,9 +117,22 @@ test-all: ## Like test, but run every test: this builds what is missing and take
 	@scripts/lint
 	@$(PYTEST_APART)
 	@SCHEDLAB_TEST_ALL=1 $(PYTEST_REAL)
-	@$(PYTEST) tests/faults/planted.py
+	@$(PYTEST) tests/faults/injected.py tests/faults/planted.py
+
+# What chooses the instants of the faults; another one each time without it.
+SEED ?=
+
+.PHONY: test-faults
+test-faults: ## Check that faults in the middle of real runs leave nothing and lose nothing (1 to 2 hours, emulated)
+	@scripts/setup --test
+	@SCHEDLAB_SEED="$(SEED)" $(PYTEST) tests/faults/injected.py
 
 .PHONY: test-planted
 test-planted: ## Check that the report finds faults that are planted in real clusters (2 hours, emulated)
 	@scripts/setup --test
 	@$(PYTEST) tests/faults/planted.py
+
+.PHONY: test-kvm
+test-kvm: ## Run a real cluster with hardware virtualisation (/dev/kvm; as root)
+	@scripts/setup --test
+	@SCHEDLAB_TEST_KVM=1 $(PYTEST) tests/e2e/test_kvm.py

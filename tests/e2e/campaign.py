@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -89,6 +90,13 @@ class Campaign:
         """Verdict in a trial's record."""
         verdict: dict[str, Any] = json.loads((folder / "record.json").read_text())["verdict"]
         return verdict
+
+
+def complete(campaign: Campaign) -> Iterator[Campaign]:
+    """Run a campaign to its end, hand it to a module's tests, and remove its results."""
+    campaign.run()
+    yield campaign
+    shutil.rmtree(campaign.results, ignore_errors=True)
 
 
 def changed(experiment: Path, results: Path, **settings: Any) -> Campaign:

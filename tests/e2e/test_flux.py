@@ -7,13 +7,12 @@ It runs where SCHEDLAB_FLUX_PREFIX names an installation of Flux, a folder or an
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from campaign import ROOT, Campaign, changed, guests, measured, not_as_asked, shapes
+from campaign import ROOT, Campaign, changed, complete, guests, measured, not_as_asked, shapes
 
 from schedlab.results.records import file_digest, load_record
 from schedlab.schedulers.equivalence import differences
@@ -40,10 +39,7 @@ def campaign(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Campaign]:
     if Path(PREFIX).is_file():
         flux["sha256"] = file_digest(Path(PREFIX))
     schedulers = {} if ALL else {"schedulers": list(VARIANTS)}
-    made = changed(EXPERIMENT, results, settings={"flux": flux}, **schedulers)
-    made.run()
-    yield made
-    shutil.rmtree(results, ignore_errors=True)
+    yield from complete(changed(EXPERIMENT, results, settings={"flux": flux}, **schedulers))
 
 
 @pytest.mark.parametrize("variant", VARIANTS)

@@ -7,13 +7,12 @@ module with a message. `make test-all` builds the programs and also runs Kuberne
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 from collections.abc import Iterator
 
 import pyarrow.parquet as pq
 import pytest
-from campaign import ROOT, Campaign, changed, guests, measured, not_as_asked, shapes
+from campaign import ROOT, Campaign, changed, complete, guests, measured, not_as_asked, shapes
 
 from schedlab.schedulers import image_programs
 from schedlab.schedulers.equivalence import differences
@@ -37,10 +36,7 @@ pytestmark = [
 def campaign(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Campaign]:
     """One complete run."""
     results = tmp_path_factory.mktemp("e2e") / "results"
-    made = changed(EXPERIMENT, results, schedulers=list(SCHEDULERS))
-    made.run()
-    yield made
-    shutil.rmtree(results, ignore_errors=True)
+    yield from complete(changed(EXPERIMENT, results, schedulers=list(SCHEDULERS)))
 
 
 @pytest.mark.parametrize("scheduler", SCHEDULERS)

@@ -11,11 +11,15 @@ import os
 import shutil
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from campaign import Campaign, guests, measured, not_as_asked, shapes, wait_for
+from campaign import Campaign, complete, guests, measured, not_as_asked, shapes, wait_for
 
+from schedlab.dashboards.emptiness import empty_panels
+from schedlab.dashboards.serve import chosen_trials, programs, serve
+from schedlab.results.store import Store
 from schedlab.schedulers.equivalence import differences
 
 TRIAL = ("slurm-n1", "burst")
@@ -30,10 +34,7 @@ pytestmark = [
 def campaign(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Campaign]:
     """One complete run."""
     folder = tmp_path_factory.mktemp("e2e") / "results"
-    made = Campaign("config/tests/one-node.yaml", folder)
-    made.run()
-    yield made
-    shutil.rmtree(folder, ignore_errors=True)
+    yield from complete(Campaign("config/tests/one-node.yaml", folder))
 
 
 def test_the_run_ends_in_a_report_and_leaves_nothing_running(campaign: Campaign) -> None:
@@ -85,6 +86,15 @@ def test_no_secret_is_in_a_record_or_a_log(campaign: Campaign) -> None:
         content = path.read_bytes()
         assert b"PRIVATE KEY" not in content, path
         assert all(secret not in content for secret in secrets if len(secret) > 40), path
+
+
+def test_every_panel_of_the_dashboards_shows_something_of_the_trial(
+    campaign: Campaign, tmp_path: Path
+) -> None:
+    chosen = chosen_trials(Store(campaign.results), ())
+    with serve(chosen, *programs(), tmp_path) as served:
+        assert served.without_block == []
+        assert empty_panels(served) == []
 
 
 def test_a_second_run_of_the_playbook_changes_nothing(campaign: Campaign) -> None:

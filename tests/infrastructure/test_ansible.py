@@ -17,8 +17,8 @@ import jinja2
 import pytest
 import yaml
 
-from schedlab.images.base import role_parts
 from schedlab.schedulers import get_scheduler, image_roles, scheduler_names
+from schedlab.sources.ansible import FAMILIES
 
 pytestmark = pytest.mark.infrastructure
 
@@ -109,7 +109,8 @@ def test_every_variable_that_a_role_requires_is_given(name: str, tmp_path: Path)
         options = yaml.safe_load(path.read_text())["argument_specs"]["main"]["options"]
         required |= {key for key, option in options.items() if option.get("required")}
         known |= set(options)
-    assert required <= {*given, "schedlab_cluster_name", "schedlab_domain"}
+    inventory = {"schedlab_cluster_name", "schedlab_domain", "schedlab_os_family"}
+    assert required <= {*given, *inventory}
     assert set(given) <= known
 
 
@@ -119,8 +120,14 @@ def test_every_role_of_an_image_has_an_install_part_and_checks(name: str) -> Non
         folder = ANSIBLE / "roles" / role
         assert (folder / "tasks/install.yml").exists()
         subprocess.run(["sh", "-n", str(folder / "files/verify.sh")], check=True)
-        lists = [folder / "vars" / name for name in ("packages.yml", "image.yml")]
-        role_parts(path for path in lists if path.exists())
+        # Where a role has variables of one family, it has those of each.
+        stated = {path.stem for path in (folder / "vars").glob("[A-Z]*.yml")}
+        assert stated in (set(), set(FAMILIES))
+        known = [
+            set(yaml.safe_load((folder / "vars" / f"{family}.yml").read_text()))
+            for family in sorted(stated)
+        ]
+        assert not known or known[0] == known[1]
 
 
 @pytest.mark.parametrize("role", ROLES, ids=lambda path: path.name)
@@ -177,6 +184,7 @@ def rendered(
     host: str,
     scheduler: str = "slurm",
     settings: Mapping[str, str] | None = None,
+    **variables: Any,
 ) -> str:
     """A role's template, with the variables of inventory and adapter, and the role's defaults."""
     adapter = get_scheduler(scheduler)
@@ -189,12 +197,46 @@ def rendered(
     return jinja.from_string(path.read_text()).render(
         ansible_managed="Ansible managed",
         inventory_hostname=host,
+        ansible_host=found["_meta"]["hostvars"][host]["ansible_host"],
         group_names=[name for name, hosts in groups.items() if host in hosts],
         groups=groups,
         hostvars=found["_meta"]["hostvars"],
         **found["all"]["vars"],
-        **role_defaults(role) | adapter.variables(adapter.merged_settings(settings or {})),
+        **role_defaults(role)
+        | adapter.variables(adapter.merged_settings(settings or {}))
+        | variables,
     )
+
+
+def tuning_table() -> list[dict[str, str]]:
+    text = (ANSIBLE / "roles/common/vars/tuning.yml").read_text()
+    found: list[dict[str, str]] = yaml.safe_load(text)["common_tuning"]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("template", "kind", "form"),
+    [
+        ("sysctl.conf.j2", "sysctl", "-{key} = {value}"),
+        ("tmpfiles.conf.j2", "file", "w {key} - - - - {value}"),
+        ("limits.conf.j2", "limit", "* - {lower} {value}"),
+        ("system.conf.j2", "limit", "DefaultLimit{key}={systemd}"),
+    ],
+)
+def test_every_setting_of_the_kernel_is_written(template: str, kind: str, form: str) -> None:
+    table = tuning_table()
+    jinja = jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True)
+    text = (ANSIBLE / "roles/common/templates" / template).read_text()
+    lines = jinja.from_string(text).render(ansible_managed="", common_tuning=table).splitlines()
+    written = {line for line in lines if line and line[0] not in "#["}
+    assert written == {
+        form.format(
+            **row, lower=row["key"].lower(), systemd=row["value"].replace("unlimited", "infinity")
+        )
+        for row in table
+        if row["kind"] == kind
+    }
+    assert written
 
 
 def test_every_node_knows_every_name(environment: dict[str, str]) -> None:
@@ -228,6 +270,101 @@ def test_slurm_conf_describes_the_cluster(environment: dict[str, str]) -> None:
     assert len(keys) == len(set(keys))
 
 
+VIRTUAL = {
+    "cpus": 64,
+    "memory_mib": 1000,
+    "carriers": {"compute1": [1, 3, 5], "compute2": [2]},
+}
+
+
+def test_slurm_conf_describes_virtual_nodes(environment: dict[str, str]) -> None:
+    text = rendered(environment, "slurm", "slurm.conf.j2", "head", slurm_virtual=VIRTUAL)
+    lines = text.splitlines()
+    assert [line for line in lines if line.startswith("NodeName=")] == [
+        "NodeName=compute[1,3,5] NodeHostname=compute1 NodeAddr=10.0.100.11 Port=[17001-17003]"
+        " CPUs=64 RealMemory=800 State=UNKNOWN",
+        "NodeName=compute[2] NodeHostname=compute2 NodeAddr=10.0.100.12 Port=17001"
+        " CPUs=64 RealMemory=800 State=UNKNOWN",
+    ]
+    assert "SlurmdParameters=config_overrides" in lines
+    # The daemons of a carrier share no folder and no file.
+    own = [line for line in lines if line.startswith(("SlurmdSpool", "SlurmdLog", "SlurmdPid"))]
+    assert len(own) == 3
+    assert all("%n" in line for line in own)
+    assert any(line.startswith("PartitionName=main Nodes=ALL ") for line in lines)
+    others = ("#", "NodeName", "PartitionName")
+    keys = [x.partition("=")[0].lower() for x in lines if x and not x.startswith(others)]
+    assert len(keys) == len(set(keys))
+
+
+def test_a_carrier_starts_the_daemons_of_its_own_nodes(environment: dict[str, str]) -> None:
+    target = rendered(
+        environment, "slurm", "schedlab-slurmds.target.j2", "compute1", slurm_virtual=VIRTUAL
+    )
+    assert re.findall(r"^Wants=schedlab-slurmd@(.*)[.]service$", target, re.M) == [
+        "compute1",
+        "compute3",
+        "compute5",
+    ]
+    unit = rendered(environment, "slurm", "schedlab-slurmd@.service.j2", "compute1")
+    assert "ExecStart=/usr/sbin/slurmd -D -N %i\n" in unit
+
+
+STUBS = {
+    "scontrol": 'shift 2; for n in $(echo "$1" | tr -d "compute[]" | tr , " "); do echo compute$n;'
+    " done",
+    # Every node is idle once it was started, but compute3 only once it was started twice.
+    "sinfo": "for a; do case $a in --nodes=*) list=${a#--nodes=};; esac; done;"
+    # It is in two partitions, and has a line for each.
+    ' for n in $(echo "$list" | tr , " "); do if [ -e "$STATE/$n" ]; then echo "$n idle";'
+    ' echo "$n idle";'
+    ' else echo "$n $LOST"; fi; done',
+    "systemctl": 'word=$1; shift; echo "$word" "$@" >> "$STATE/calls"; for u; do'
+    " n=${u#*@}; n=${n%.service}; case $word:$n in"
+    ' is-active:*) if [ -e "$STATE/$n" ]; then echo active; else echo inactive; fi;;'
+    " start:compute3) ;; restart:compute3) [ $COMES = yes ] && touch $STATE/$n;;"
+    ' *) touch "$STATE/$n";; esac; done; true',
+    "sleep": "true",
+}
+
+
+@pytest.mark.parametrize("lost", ["unknown", "idle*", "down"])
+@pytest.mark.parametrize("comes", ["yes", "no"])
+def test_a_virtual_node_that_does_not_register_is_started_again(
+    tmp_path: Path, comes: str, lost: str
+) -> None:
+    for name, text in STUBS.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
+        (tmp_path / name).chmod(0o755)
+    state = tmp_path / "state"
+    state.mkdir()
+
+    def start(nodes: list[int]) -> subprocess.CompletedProcess[str]:
+        search = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
+        return subprocess.run(
+            ["sh", str(ANSIBLE / "roles/slurm/files/schedlab-slurmds"),
+             f"compute[{','.join(map(str, nodes))}]"],
+            env=os.environ
+            | {"PATH": search, "STATE": str(state), "COMES": comes, "LOST": lost},
+            capture_output=True, text=True, check=False, timeout=120,
+        )  # fmt: skip
+
+    done = start(list(range(1, 20)))
+    calls = (state / "calls").read_text().splitlines()
+    again = [call for call in calls if call.startswith("restart")]
+    assert set(again) == {"restart schedlab-slurmd@compute3.service"}
+    if comes == "yes":
+        assert (done.returncode, done.stdout.splitlines()[-1], len(again)) == (0, "19", 1)
+        # A batch is complete before the next begins.
+        begun = [call for call in calls if call.split()[0] in ("start", "restart")]
+        assert [call.split()[0] for call in begun] == ["start", "restart", "start"]
+        assert start(list(range(1, 20))).stdout.splitlines()[-1] == "0"
+    else:
+        assert done.returncode == 1
+        assert "the controller cannot use compute3 though" in done.stderr
+        assert len(again) == 5
+
+
 @pytest.mark.parametrize("name", scheduler_names())
 def test_the_collector_reads_the_adapters_processes_and_what_it_asks_for(
     environment: dict[str, str], name: str
@@ -246,6 +383,34 @@ def test_the_collector_reads_the_adapters_processes_and_what_it_asks_for(
         counters = "--counters schedlab_slurm_sdiag=sdiag --counters-period 5"
         assert start.endswith(counters) == (name == "slurm" and host == "head")
         assert ("sdiag" in start) == (name == "slurm" and host == "head")
+
+
+def test_guests_listen_where_they_are_read_and_know_who_asks(environment: dict[str, str]) -> None:
+    """Ports that are open to a network are those of the cluster's; no client is anonymous."""
+    for host, address in (("head", "10.0.100.10"), ("compute1", "10.0.100.11")):
+        node = rendered(
+            environment,
+            "monitoring",
+            "schedlab-node-exporter.service.j2",
+            host,
+            monitoring_node_exporter="/usr/bin/node_exporter",
+        )
+        assert f"--web.listen-address={address}:9100 " in node
+        own = rendered(environment, "monitoring", "schedlab-exporter.service.j2", host)
+        assert f"--address {address} --port 9101 " in own
+    roles = ANSIBLE / "roles"
+    plane = roles / "kubernetes/files/disk/etc/systemd/system"
+    assert "--anonymous-auth=false" in (plane / "kube-apiserver.service").read_text()
+    for name in ("kube-scheduler", "kube-controller-manager"):
+        assert "--bind-address=127.0.0.1" in (plane / f"{name}.service").read_text()
+    volcano = roles / "volcano/files/disk/etc/systemd/system/vc-scheduler.service"
+    assert "--listen-address=${SCHEDLAB_ADDRESS}:8080" in volcano.read_text()
+    arguments = rendered(environment, "kubernetes", "arguments.env.j2", "head", "volcano")
+    assert "SCHEDLAB_ADDRESS=10.0.100.10\n" in arguments
+    assert "listen-address" not in arguments
+    tuning = yaml.safe_load((roles / "common/vars/tuning.yml").read_text())["common_tuning"]
+    # They may start before the address is there.
+    assert {row["key"]: row.get("value") for row in tuning}["net.ipv4.ip_nonlocal_bind"] == "1"
 
 
 def test_slurms_api_has_room_for_every_submission_and_listens_where_the_driver_looks() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from schedlab.images.base import role_parts
+from schedlab.images.parts import role_parts
 from schedlab.schedulers import get_scheduler, image_roles, scheduler_names
 from schedlab.sources.ansible import stated_files
 
@@ -28,8 +28,9 @@ def of_image(image: str) -> dict[str, str]:
     roles = image_roles(image)
     return {
         "roles": json.dumps(roles),
+        "variables_file": "variables.json",
         "verify_scripts": json.dumps([str(ROLES / role / "files/verify.sh") for role in roles]),
-        "secrets": json.dumps(role_parts(stated_files(image_roles(image))).secrets),
+        "secrets": json.dumps(role_parts(stated_files(image_roles(image), "Debian")).secrets),
     }
 
 

@@ -134,6 +134,7 @@ def make_results(results: Path, identity: str = "0a1b2c3d", run: str = "77", vne
     uuid = f"{digest(run)[:8]}-1111-4111-8111-{digest(run)[:12]}"
     nodes = {
         name: {
+            "os": "Debian GNU/Linux 13 (trixie)",
             "kernel": "6.12.1-amd64",
             "cmdline": f"BOOT_IMAGE=/boot/vmlinuz root=UUID={uuid} quiet",
             "clocksource": "tsc",
@@ -182,7 +183,11 @@ def make_results(results: Path, identity: str = "0a1b2c3d", run: str = "77", vne
         CONFIGURED,
         "configure",
         (PROVISIONED,),
-        realised=realised | {"configuration": {"slurm.conf": SLURM_CONF}},
+        realised=realised
+        | {
+            "configuration": {"slurm.conf": SLURM_CONF},
+            "tuning": [{"key": "vm.swappiness", "found": {node: {"a": "10"} for node in nodes}}],
+        },
         settings=settings,
         tools={"ansible-core": "2.19.2"},
     )

@@ -71,6 +71,30 @@ def _named(path: Path, results: Path) -> dict[str, str]:
     }
 
 
+def tuning(names: list[str]) -> list[dict[str, Any]]:
+    """Settings of the kernel as the stage configure records them: equal, absent, different."""
+    about = {"reason": "because of <this>", "source": "https://example.org/tuning"}
+    governor = "/sys/devices/system/cpu/cpu*/cpufreq/scaling_governor"
+    weakness = "/sys/devices/system/cpu/vulnerabilities"
+    return [
+        {
+            "kind": "sysctl", "key": "vm.swappiness", "value": "10", **about,
+            "found": {name: {"/proc/sys/vm/swappiness": "10"} for name in names},
+        },
+        {
+            "kind": "file", "key": governor, "value": "performance", **about,
+            "found": {name: {} for name in names},
+        },
+        {
+            "kind": "recorded", "key": f"{weakness}/*", **about,
+            "found": {
+                name: {f"{weakness}/mds": "Not affected", f"{weakness}/gds": f"seen by {name}"}
+                for name in names
+            },
+        },
+    ]  # fmt: skip
+
+
 def make_records(results: Path, experiment: Experiment) -> None:
     """Records of the stages before the trials, with paths and secrets that no report may show."""
     code = [ROOT / "workflow" / "schedlab" / "errors.py"]
@@ -105,6 +129,8 @@ def _make_cluster(
     folder = results / "clusters" / cluster
     names = list(experiment.cluster(cluster).machines())
     facts = {
+        "os": "Debian GNU/Linux 13 (trixie)",
+        "selinux": "",
         "kernel": "6.12.0-synthetic",
         "cmdline": "BOOT_IMAGE=/boot/vmlinuz root=LABEL=synthetic ro quiet",
         "clocksource": "tsc",
@@ -128,6 +154,11 @@ def _make_cluster(
     write_record(
         folder / "configured" / "record.json", results, "configure", f"{cluster}/configured",
         {"provisioned": provisioned},
-        realised=realised | {"configuration": {"slurm.conf": "SelectType=select/cons_tres\n"}},
+        realised=realised
+        | {
+            "configuration": {"slurm.conf": "SelectType=select/cons_tres\n"},
+            "software": {"slurmd": "24.11.5-4"},
+            "tuning": tuning(names),
+        },
         settings=design.cluster_spec(experiment, cluster),
     )  # fmt: skip

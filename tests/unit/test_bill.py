@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from schedlab.bundle.contents import Choice
 from schedlab.images.bill import BILL, LICENCE, NOT_DECLARED, bill_of_materials
 from schedlab.images.go_modules import GoModule, linked_modules
 from schedlab.images.licences import declared_licences
+from schedlab.toolchain.installation import Packed
 
 DEP5 = """\
 Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/
@@ -35,6 +38,7 @@ License: MIT
 SPECS = {
     "mmdebstrap": {"kind": "mmdebstrap", "suite": "trixie"},
     "cloud": {"kind": "cloud", "os": "ubuntu"},
+    "rocky": {"kind": "cloud", "os": "rocky"},
 }
 MODULES = """\
 path\tk8s.io/kubernetes/cmd/kubectl
@@ -139,6 +143,44 @@ def test_the_bill_names_versions_and_licences(tmp_path: Path) -> None:
     assert all(part["properties"] == none for part in kubectl["components"])
     cloud = {part["name"]: part for part in json.loads(made(tmp_path, "cloud"))["components"]}
     assert cloud["munge"]["purl"] == "pkg:deb/ubuntu/munge@0.5.16-1"
+    rocky = {part["name"]: part for part in json.loads(made(tmp_path, "rocky"))["components"]}
+    assert rocky["munge"]["purl"] == "pkg:rpm/rocky/munge@0.5.16-1"
+
+
+def installation(folder: Path) -> Packed:
+    """An archive as `prepare_installation` makes it, of conda packages and of built software."""
+    texts = {
+        "conda-meta/libzmq.json": '{"name": "zeromq", "version": "4.3.5", "build": "h1_7",'
+        ' "license": "MPL-2.0"}',
+        "conda-meta/history": "==> 2026 <==\n",
+        "conda-meta/odd.json": "[1]",
+        "conda-meta/torn.json": '{"name": "x", "ver',
+        "lib/pkgconfig/flux-core.pc": "prefix=/opt/f\nv=0.66\nName: flux-core\nVersion: ${v}.0\n",
+        "lib/pkgconfig/empty.pc": "",
+        "share/flux.pc": "Version: 9\n",
+    }
+    archive = folder / "installation.tar"
+    with tarfile.open(archive, "w") as tar:
+        for name, text in texts.items():
+            member = tarfile.TarInfo(f"opt/flux/{name}")
+            member.size = len(text)
+            tar.addfile(member, io.BytesIO(text.encode()))
+    return Packed("flux", "0" * 64, archive, "1" * 64)
+
+
+def test_an_installation_that_a_user_gave_is_in_the_bill(tmp_path: Path) -> None:
+    bill = bill_of_materials(
+        "flux", SPECS["mmdebstrap"], "0" * 64, "", {}, [], installation(tmp_path)
+    )
+    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(bill) is None
+    (flux,) = json.loads(bill)["components"]
+    assert (flux["name"], flux["version"]) == ("flux", "0.66.0")
+    assert flux["hashes"] == [{"alg": "SHA-256", "content": "1" * 64}]
+    core, zeromq = sorted(flux["components"], key=lambda part: str(part["name"]))
+    assert (core["name"], core["version"]) == ("flux-core", "0.66.0")
+    assert core["properties"] == [{"name": LICENCE, "value": NOT_DECLARED}]
+    assert zeromq["purl"] == "pkg:conda/zeromq@4.3.5?build=h1_7"
+    assert zeromq["licenses"][0]["license"]["id"] == "MPL-2.0"
 
 
 def test_the_same_image_has_the_same_bill(tmp_path: Path) -> None:

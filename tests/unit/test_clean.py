@@ -105,3 +105,22 @@ def test_refuses_results_that_a_run_works_on(tmp_path: Path) -> None:
         done = CliRunner().invoke(main, ["clean", "--results", str(results)])
     assert done.exit_code == 1 and "a run works on it" in done.output
     assert (results / "report.html").exists()
+
+
+@pytest.mark.parametrize(("state", "said"), [("there", "doctor"), ("missing", "setup doctor")])
+def test_doctor_sets_up_only_what_is_missing(checkout: Path, state: str, said: str) -> None:
+    """A check must not install anything where it can run; it says what is missing."""
+    log = checkout / "log"
+    program = checkout / ".venv" / "bin" / "schedlab"
+    text = f'#!/bin/sh\n[ "$1" = --version ] || echo "$1" >> {log}\n'
+    setup = checkout / "scripts" / "setup"
+    setup.write_text(f"#!/bin/sh\necho setup >> {log}\ncp {checkout}/kept {program}\n")
+    for path in (checkout / "kept", program):
+        path.write_text(text)
+    for path in (checkout / "kept", program, setup):
+        path.chmod(0o755)
+    if state == "missing":
+        program.unlink()
+    done = subprocess.run(["make", "doctor"], cwd=checkout, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert log.read_text().split() == said.split()

@@ -23,6 +23,7 @@ def trials(values: object, **changes: object) -> pd.DataFrame:
             "block": "now",
             "makespan_s": makespans, "launch_median_s": makespans / 100,
             "ideal_makespan_s": 1.0,
+            "at_least": [[]] * n,
         }
         | changes
     )  # fmt: skip
@@ -119,6 +120,35 @@ def test_the_noise_floor_is_that_of_the_cell() -> None:
     assert makespan(a, b, noise_floor=floor).verdict == "no difference shown"
     assert makespan(a, b, noise_floor={("makespan", "poisson", 1): 0.2}).verdict == "larger"
     assert makespan(a, b, margin=0.2).verdict == "larger"
+
+
+OPEN = [["makespan_s"], *[[]] * 7]
+"""The first of eight trials had jobs that came to no end."""
+
+
+@pytest.mark.parametrize(
+    ("factor", "first", "second", "verdict"),
+    [
+        (2.0, OPEN, [[]] * 8, "larger"),
+        (0.5, [[]] * 8, OPEN, "smaller"),
+        # The true values of the side with bounds could turn each of these round.
+        (0.5, OPEN, [[]] * 8, "not comparable: jobs that had not ended"),
+        (2.0, [[]] * 8, OPEN, "not comparable: jobs that had not ended"),
+        (2.0, OPEN, OPEN, "not comparable: jobs that had not ended"),
+        (1.0, OPEN, [[]] * 8, "not comparable: jobs that had not ended"),
+    ],
+)
+def test_a_lower_bound_claims_only_what_the_true_value_would_strengthen(
+    factor: float, first: list[list[str]], second: list[list[str]], verdict: str
+) -> None:
+    a, b = trials(factor * NOISE[0], at_least=first), trials(NOISE[1], at_least=second)
+    found = makespan(a, b)
+    assert found.verdict == verdict
+    stands = verdict in ("larger", "smaller")
+    assert (found.p is not None, "had not ended" in found.effect.note) == (stands, stands)
+    # Another quantity of the same trials has no bounds.
+    (other,) = compare_groups([(a, b)], ["launch_median"])
+    assert "not comparable" not in other["launch_median"].verdict
 
 
 def in_blocks(values: object, blocks: str, **changes: object) -> pd.DataFrame:

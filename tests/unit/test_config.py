@@ -49,6 +49,44 @@ def test_shipped_experiments_load_on_a_small_host(name: str) -> None:
     assert load_experiment(ROOT / "config" / name, host, ROOT).clusters()
 
 
+@pytest.mark.parametrize("path", sorted((ROOT / "config/images").glob("*.yaml")), ids=str)
+def test_experiments_of_images_load_on_a_small_host(path: Path) -> None:
+    experiment = load_experiment(path, HostFacts(cores=2, memory_mib=8192), ROOT)
+    assert [workload.kind for workload in experiment.workloads] == ["burst"]
+
+
+def test_a_distribution_has_a_family_and_its_image_the_familys_variables(tmp_path: Path) -> None:
+    cloud = {"kind": "cloud", "url": "https://x/y", "sha256": "0" * 64, "os": "rocky"}
+    source = {"name": "slurm", "url": "https://x/el9/$basearch"}
+    experiment = load(tmp_path, image={**cloud, "repositories": [source]})
+    given = design.image_variables(experiment, "slurm")
+    assert (given["schedlab_os"], given["schedlab_os_family"]) == ("rocky", "RedHat")
+    assert given["schedlab_repositories"] == [{**source, "key": "", "key_sha256": ""}]
+    cluster = experiment.clusters()[0]
+    assert design.variables(cluster)["schedlab_os_family"] == "RedHat"
+    debian = load(tmp_path)
+    assert design.image_variables(debian, "slurm") == {
+        "schedlab_os": "debian", "schedlab_os_family": "Debian", "schedlab_repositories": [],
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("os", "source", "said"),
+    [
+        ("ubuntu", {"url": "https://x/y"}, "only for rocky"),
+        ("rocky", {"url": "http://x/y"}, "unprotected connection"),
+        ("rocky", {"url": "https://x/y", "key": "https://x/key"}, "belong together"),
+        ("rocky", {"url": "https://x/y", "key_sha256": "0" * 64}, "belong together"),
+    ],
+)
+def test_package_sources_that_cannot_be_trusted_or_used(
+    tmp_path: Path, os: str, source: dict[str, str], said: str
+) -> None:
+    cloud = {"kind": "cloud", "url": "https://x/y", "sha256": "0" * 64, "os": os}
+    (line,) = refusal(tmp_path, image={**cloud, "repositories": [{"name": "slurm", **source}]})
+    assert said in line and "image" in line
+
+
 def test_default_experiment_has_the_documented_cells() -> None:
     experiment = load_experiment(ROOT / "config/experiments.yaml", HOST, ROOT)
     assert [cluster.id for cluster in experiment.clusters()] == ["slurm-n1", "slurm-n2"]
@@ -129,7 +167,8 @@ def test_adding_cells_changes_no_spec_and_no_trace_of_the_others(tmp_path: Path)
 
 def test_specs_are_sorted_plain_json_and_separate_concerns(tmp_path: Path) -> None:
     plain = load(tmp_path)
-    tuned = load(tmp_path, settings={"slurm": {"minjobage": 10, "Extra": True}})
+    meant = {"unlisted": "Extra"}
+    tuned = load(tmp_path, settings={"slurm": {"minjobage": 10, "Extra": True, **meant}})
     spec = design.cluster_spec(plain, "slurm-n1")
     assert json.dumps(spec) == json.dumps(spec, sort_keys=True)
     assert design.cluster_spec(tuned, "slurm-n1") == spec, "settings act when it is configured"
@@ -137,8 +176,8 @@ def test_specs_are_sorted_plain_json_and_separate_concerns(tmp_path: Path) -> No
     assert settings["MinJobAge"] == "10"
     assert settings["Extra"] == "true"
     found = design.variables(tuned.cluster("slurm-n1"))
-    # The adapter's own setting does not reach slurm.conf.
-    assert found["slurm_settings"] | {"submission": "api"} == settings
+    # The adapter's own settings do not reach slurm.conf.
+    assert found["slurm_settings"] | {"submission": "api", **meant} == settings
     assert found["schedlab_roles"] == ["common", "slurm", "monitoring"]
     assert load(tmp_path, limits={"trial": 5}).trial_spec(plain.trials()[0]) == plain.trial_spec(
         plain.trials()[0]
@@ -291,7 +330,7 @@ def test_passthrough_forces_booting(tmp_path: Path) -> None:
             {"settings": {"kubernetes": {"schedulePeriod": "1s"}}},
             "settings.kubernetes.schedulePeriod = '1s'",
             "not a setting",
-            "use one of schedulerQps",
+            "did you mean schedulerQps?",
         ),
         (
             {"settings": {"slrum": {"MinJobAge": 5}}},

@@ -82,6 +82,26 @@ XML = domain("head")
         (
             "kernel",
             CONFIGURED,
+            realised("nodes", "head", "os", to="Debian GNU/Linux 12 (bookworm)"),
+            Change((HEAD,), "os", "Debian GNU/Linux 13 (trixie)", "Debian GNU/Linux 12 (bookworm)"),
+        ),
+        (
+            "kernel",
+            CONFIGURED,
+            realised(
+                "tuning",
+                to=[
+                    {
+                        "key": "vm.swappiness",
+                        "found": {"head": {"a": "60"}, "compute1": {"a": "10"}},
+                    }
+                ],
+            ),
+            Change((HEAD,), "vm.swappiness", "10", "60"),
+        ),
+        (
+            "kernel",
+            CONFIGURED,
             realised("nodes", "head", "cmdline", to="BOOT_IMAGE=/boot/vmlinuz quiet nosmt"),
             Change(
                 (HEAD,),

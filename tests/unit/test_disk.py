@@ -17,10 +17,12 @@ from schedlab.cli.main import main
 from schedlab.config import read_experiment
 from schedlab.paths import TOOL_MODULES
 from schedlab.results.records import file_digest
+from schedlab.schedulers import image_installation
 from schedlab.stages.base_disk import cache_inputs
 from schedlab.storage.usage import results_by_kind, usage
 from schedlab.testbed.supervisor import scratch_folder
 from schedlab.toolchain.cache import Cache
+from schedlab.toolchain.installation import given_digest
 
 MIB = 2**20
 TRIAL = {
@@ -319,3 +321,52 @@ def test_an_entry_that_is_being_built_stays(place: Place) -> None:
 
 def test_only_prune_asks(place: Place) -> None:
     assert place.run("--yes").exit_code == 1
+
+
+def decide(place: Place, cluster: str, repetition: int, stage: str = "decision") -> Path:
+    path = place.results / f"decisions/{cluster}/burst/{repetition}.record.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_record(path, place.results, stage, f"{cluster}.burst.{repetition}", decision={})
+    return path
+
+
+def test_decisions_about_trials_that_are_not_named_go(place: Place) -> None:
+    kept = decide(place, "slurm-n1", 2)
+    gone = [decide(place, "slurm-n1", 3), decide(place, "slurm-n4", 1)]
+    other = decide(place, "slurm-n5", 1, stage="trial")
+    link = other.with_name("2.record.json")
+    link.symlink_to(kept)
+    shown = place.run()
+    assert "decisions/slurm-n1/burst: 3\n" in shown.output
+    assert "decisions/slurm-n4/burst: 1\n" in shown.output
+    assert place.run("--prune", "--yes").exit_code == 0
+    assert kept.is_file() and other.is_file() and link.is_symlink()
+    assert not any(path.exists() for path in gone)
+    assert not gone[1].parent.parent.exists(), "empty folders go too"
+    assert "All of it is needed" in place.run().output
+
+
+def test_installations_that_the_settings_do_not_give_go(place: Place) -> None:
+    given = place.root / "flux"
+    (given / "bin").mkdir(parents=True)
+    (given / "bin/flux").write_text("flux")
+    installation = image_installation("flux")
+    assert installation
+    digest = given_digest(installation, {"prefix": str(given)})
+    needed = fill(place.cache, "installation", {"name": "flux", "given": digest})
+    old = fill(place.cache, "installation", {"name": "flux", "given": "0" * 64})
+    content = yaml.safe_load(place.experiments.read_text())
+    content |= {"schedulers": ["slurm", "flux"], "settings": {"flux": {"prefix": str(given)}}}
+    place.experiments.write_text(yaml.safe_dump(content))
+    (given / "bin/flux").rename(given / "moved")
+    given.rename(place.root / "away")
+    unneeded = place.run().output.partition("not needed")[2]
+    assert "MiB  installation" not in unneeded, "it cannot be told"
+    (place.root / "away").rename(given)
+    (given / "moved").rename(given / "bin/flux")
+    assert place.run("--prune", "--yes").exit_code == 0
+    assert needed.exists() and not old.exists()
+    content = {**content, "schedulers": ["slurm"], "settings": {}}
+    place.experiments.write_text(yaml.safe_dump(content))
+    assert place.run("--prune", "--yes").exit_code == 0
+    assert not needed.exists()

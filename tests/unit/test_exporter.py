@@ -238,15 +238,18 @@ def test_a_unit_that_ends_while_it_is_read_is_left_out(
     assert exporter.Units(["munge"], tmp_path).read() == {}
 
 
-def test_it_serves_over_http(tmp_path: Path) -> None:
+@pytest.mark.parametrize("address", ["", "127.0.0.2"])
+def test_it_serves_over_http(address: str) -> None:
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        probe.bind((address, 0))
         port = probe.getsockname()[1]
-    served = subprocess.Popen([sys.executable, PROGRAM, "--port", str(port), "--processes", "none"])
+    where = f"{address or '127.0.0.1'}:{port}"
+    words = [*(["--address", address] if address else []), "--port", str(port)]
+    served = subprocess.Popen([sys.executable, PROGRAM, *words, "--processes", "none"])
     try:
         for _ in range(1000):
             try:
-                answer = urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=60)
+                answer = urllib.request.urlopen(f"http://{where}/metrics", timeout=60)
                 break
             except urllib.error.URLError:
                 time.sleep(0.1)
@@ -255,7 +258,10 @@ def test_it_serves_over_http(tmp_path: Path) -> None:
             body = answer.read().decode()
         assert 'schedlab_process_cpu_seconds_total{process="none"} 0.0' in body
         with pytest.raises(urllib.error.HTTPError, match="404"):
-            urllib.request.urlopen(f"http://127.0.0.1:{port}/else", timeout=60)
+            urllib.request.urlopen(f"http://{where}/else", timeout=60)
+        if address:
+            with pytest.raises(ConnectionRefusedError):
+                socket.create_connection(("127.0.0.1", port), timeout=60)
     finally:
         served.terminate()
         served.wait()

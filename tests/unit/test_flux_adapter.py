@@ -234,8 +234,8 @@ def native(tmp_path: Path, facts: dict[str, Any]) -> Path:
 
 def test_settings_are_what_was_in_force(tmp_path: Path) -> None:
     assert FLUX.settings(native(tmp_path, FACTS)) == {
-        "flux-core": "0.88.0", "flux-sched": "0.54.0", "scheduler": "sched-simple",
-        "queue-policy": "fcfs", "queue-depth": "16",
+        "flux-core version": "flux-core 0.88.0", "flux-sched version": "flux-sched 0.54.0",
+        "scheduler": "sched-simple", "queue-policy": "fcfs", "queue-depth": "16",
     }  # fmt: skip
     found = FLUX.settings(native(tmp_path, FACTS | FLUXION))
     assert (found["scheduler"], found["queue-policy"]) == ("fluxion", "easy")
@@ -249,6 +249,17 @@ def test_the_parity_manifest_has_every_row(tmp_path: Path, facts: dict[str, Any]
     rows = FLUX.parity(native(tmp_path, facts))
     assert set(rows) == set(PARITY)
     assert all(rows.values())
+
+
+def test_the_report_gets_the_version_of_the_program_that_schedules(tmp_path: Path) -> None:
+    assert (
+        "sched-simple of flux-core 0.88.0"
+        in FLUX.parity(native(tmp_path, FACTS))["scheduling period"]
+    )
+    fluxion = FLUX.parity(native(tmp_path, FACTS | FLUXION))["scheduling period"]
+    assert "fluxion of flux-sched 0.54.0" in fluxion
+    # The methods section tells settings by this word.
+    assert sum("version" in key for key in FLUX.settings(native(tmp_path, FACTS))) == 2
 
 
 def test_back_fill_is_that_of_the_policy(tmp_path: Path) -> None:

@@ -19,10 +19,11 @@ import pytest
 from schedlab import processes
 from schedlab.errors import SchedlabError
 from schedlab.images import base, base_guest
-from schedlab.images.base import RoleParts, bootstrap_command, role_parts
+from schedlab.images.base import bootstrap_command
 from schedlab.images.cloud import download, fetch_cloud_image
+from schedlab.images.parts import RoleParts, role_parts
 from schedlab.images.payload import compile_program
-from schedlab.images.probe import boots, probe_accelerator
+from schedlab.images.probe import boot_options, boots, probe_accelerator
 from schedlab.paths import CHECKOUT
 from schedlab.privacy.package_mirrors import (
     MIRROR_VARIABLE,
@@ -134,7 +135,7 @@ def test_credentials_of_a_mirror_reach_apt_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(MIRROR_VARIABLE, "https://me:hush@mirror.example/debian")
-    words = bootstrap_command("trixie", RoleParts([], [], []), tmp_path)
+    words = bootstrap_command("trixie", RoleParts([], [], [], []), tmp_path)
     assert words[-1] == "-" and not [word for word in words if "hush" in word]
     # The list of sources comes to the new system by standard input, and stays there without them.
     listing = tmp_path / "etc/apt/sources.list"
@@ -147,7 +148,7 @@ def test_credentials_of_a_mirror_reach_apt_alone(
 
 
 def test_base_disk_has_the_packages_of_the_roles(tmp_path: Path) -> None:
-    parts = role_parts(stated_files(image_roles("slurm")))
+    parts = role_parts(stated_files(image_roles("slurm"), "Debian"))
     packages = parts.packages
     assert {"slurmctld", "slurmd", "munge", "chrony", "prometheus-node-exporter"} <= set(packages)
     assert packages == sorted(set(packages))
@@ -159,6 +160,8 @@ def test_base_disk_has_the_packages_of_the_roles(tmp_path: Path) -> None:
     assert {
         "slurmctld", "slurmd", "slurmrestd", "munge", "prometheus-node-exporter",
     } == set(parts.disabled_units)  # fmt: skip
+    masking = next(word for word in words if "systemctl --quiet mask" in word)
+    assert {"apt-daily.timer", "ufw.service"} & set(masking.split()) == {"apt-daily.timer"}
     disabling = next(word for word in words if "systemctl --quiet disable" in word)
     assert " ".join(parts.disabled_units) in disabling
 
@@ -167,8 +170,10 @@ def test_an_image_has_the_parts_of_all_schedulers_that_share_it() -> None:
     assert image_roles("kubernetes") == ("common", "monitoring", "kubernetes", "volcano")
     assert [group.name for group in image_programs("kubernetes")] == ["kubernetes", "volcano"]
     assert image_programs("slurm") == []
-    assert role_parts(stated_files(image_roles("slurm"))).secrets == ["/etc/munge/munge.key"]
-    assert role_parts(stated_files(image_roles("kubernetes"))).secrets == []
+    for family in ("Debian", "RedHat"):
+        slurm = role_parts(stated_files(image_roles("slurm"), family))
+        assert slurm.secrets == ["/etc/munge/munge.key"]
+        assert role_parts(stated_files(image_roles("kubernetes"), family)).secrets == []
 
 
 def test_removing_what_must_not_be_in_an_image(tmp_path: Path) -> None:
@@ -359,7 +364,7 @@ def emulator(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_without_kvm_auto_falls_back_and_says_why(emulator: None, tmp_path: Path) -> None:
-    finding = probe_accelerator(tmp_path, tmp_path, "auto", device=tmp_path / "absent")
+    finding = probe_accelerator(tmp_path, "auto", device=tmp_path / "absent")
     assert finding["accelerator"] == "tcg"
     assert "absent does not exist" in finding["reason"]
     assert finding["requested"] == "auto"
@@ -369,14 +374,25 @@ def test_without_kvm_auto_falls_back_and_says_why(emulator: None, tmp_path: Path
 def test_an_emulator_that_boots_nothing_falls_back(emulator: None, tmp_path: Path) -> None:
     device = tmp_path / "kvm"
     device.touch()
-    finding = probe_accelerator(tmp_path, tmp_path, "auto", device=device)
+    finding = probe_accelerator(tmp_path, "auto", device=device)
     assert finding["accelerator"] == "tcg"
     assert "is there, but" in finding["reason"]
 
 
+def test_a_cloud_image_is_probed_by_its_own_disk(tmp_path: Path) -> None:
+    folder = tmp_path / "a,b"
+    folder.mkdir()
+    options, mark = boot_options(folder)
+    # It is only read, and a comma does not end the path.
+    assert options[1].endswith("/a,,b/disk.qcow2,if=virtio,format=qcow2,snapshot=on")
+    assert mark in b"[    2.1] systemd[1]: systemd 252 running in system mode"
+    (folder / "vmlinuz").touch()
+    assert boot_options(folder)[0][:2] == ["-kernel", str(folder / "vmlinuz")]
+
+
 def test_kvm_that_was_asked_for_and_does_not_work_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(SchedlabError, match="kvm was requested") as caught:
-        probe_accelerator(tmp_path, tmp_path, "kvm", device=tmp_path / "absent")
+        probe_accelerator(tmp_path, "kvm", device=tmp_path / "absent")
     assert "accelerator: auto" in str(caught.value.remedy)
 
 

@@ -20,7 +20,9 @@ from schedlab.schedulers.installation import (
 from schedlab.toolchain.cache import Cache
 from schedlab.toolchain.installation import Packed, given_digest, prepare_installation
 
-TOOL = Installation("tool", Path(__file__), "bin/tool", "lib*/tool.pc", r"(?m)^prefix=(\S+)$")
+TOOL = Installation(
+    "tool", Path(__file__), ("tool",), "bin/tool", "lib*/tool.pc", r"(?m)^prefix=(\S+)$"
+)
 
 
 @pytest.fixture
@@ -161,6 +163,6 @@ def test_an_image_depends_on_the_digest_and_not_on_the_archives_name(prefix: Pat
     path, sha256 = archive_of(prefix, "tool.tar")
     given = {"prefix": str(path), "sha256": sha256, "other": "x"}
     assert shaping(given) == {"sha256": sha256}
-    assert given_digest(given) == sha256
+    assert given_digest(TOOL, given) == sha256
     assert shaping({"prefix": str(prefix), "sha256": ""}) == {"prefix": str(prefix)}
-    assert set(SETTINGS) == {"prefix", "sha256"}
+    assert set(SETTINGS) == {"channel", "lock", "prefix", "sha256"}

@@ -7,12 +7,17 @@ from typing import Any
 
 import pytest
 import yaml
+from channel_factory import make_flux_channel
 
 from schedlab import design
 from schedlab.config import Experiment, HostFacts, read_experiment, write_experiment
 from schedlab.design import load_experiment
 from schedlab.errors import SchedlabError
 from schedlab.privacy.identity import identity
+from schedlab.schedulers.flux.given import INSTALLATION
+from schedlab.toolchain.cache import Cache
+from schedlab.toolchain.channel import write_lock
+from schedlab.toolchain.installation import prepare_installation
 
 HOST = HostFacts(cores=8, memory_mib=16384, numa_nodes=frozenset({0}), hugepages_mib=0)
 
@@ -22,6 +27,13 @@ def load(folder: Path, **keys: Any) -> Experiment:
     workloads = [{"name": "burst", "kind": "burst", "jobs": 3}]
     path.write_text(yaml.safe_dump({"workloads": workloads, "nodes": [1], **keys}))
     return load_experiment(path, HOST, folder)
+
+
+@pytest.fixture(autouse=True)
+def _unlocked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The checkout has no lock file of conda-forge, and nothing is in the cache."""
+    monkeypatch.setattr(type(INSTALLATION), "lock", tmp_path / "flux.lock")
+    monkeypatch.setenv("SCHEDLAB_CACHE", str(tmp_path / "cache"))
 
 
 @pytest.fixture
@@ -38,7 +50,8 @@ def own(name: str, **settings: str) -> dict[str, Any]:
 def test_it_is_named_with_the_reason_and_the_remedy(tmp_path: Path) -> None:
     experiment = load(tmp_path, schedulers=["flux", "slurm"], aa=True)
     (why,) = experiment.left_out.values()
-    assert "no installation of flux is given; remedy: set settings.flux.prefix" in why
+    assert "no file pins the packages of conda-forge, flux.lock is missing; remedy: " in why
+    assert "`schedlab lock flux`" in why and "settings.flux.prefix" in why
     assert [cluster.id for cluster in experiment.clusters()] == ["slurm-n1", "slurm-again-n1"]
     assert {key.cluster for key in experiment.trials()} == {"slurm-n1", "slurm-again-n1"}
     assert design.images(experiment) == ["slurm"]
@@ -63,9 +76,56 @@ def test_the_copy_beside_the_results_tells_it_and_can_be_run(tmp_path: Path, pre
 
 
 def test_an_experiment_of_nothing_else_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(SchedlabError, match="no variant can run: flux: no installation") as caught:
+    with pytest.raises(SchedlabError, match="no variant can run: flux: no file pins") as caught:
         load(tmp_path, schedulers=["flux"])
     assert "settings.flux.prefix" in str(caught.value.remedy)
+
+
+def pinned(folder: Path) -> dict[str, str]:
+    """Settings of a channel and its lock file."""
+    channel, lock = make_flux_channel(folder / "channel"), folder / "site.lock"
+    (folder / "scratch").mkdir()
+    write_lock(INSTALLATION, str(channel), lock, folder / "scratch")
+    return {"channel": str(channel), "lock": str(lock)}
+
+
+def test_a_channel_out_of_reach_leaves_out_what_the_cache_does_not_have(tmp_path: Path) -> None:
+    settings = pinned(tmp_path)
+    entries = ["slurm", "flux", own("easy", scheduler="fluxion")]
+
+    def left_out() -> dict[str, str]:
+        experiment = load(tmp_path, schedulers=entries, settings={"flux": settings})
+        write_experiment(experiment, tmp_path / "kept.yaml")
+        assert read_experiment(tmp_path / "kept.yaml").left_out.keys() == experiment.left_out.keys()
+        assert len(experiment.clusters()) == 3 - len(experiment.left_out)
+        return experiment.left_out
+
+    assert left_out() == {}
+    package = tmp_path / "channel/linux-64/flux-core-0.85.0-0.tar.bz2"
+    package.rename(tmp_path / "away")
+    assert set(left_out()) == {"flux", "easy"}
+    assert "cannot be reached" in left_out()["flux"] and "no such file" in left_out()["flux"]
+    (tmp_path / "away").rename(package)
+    prepare_installation(INSTALLATION, settings, cache=Cache.default())
+    package.unlink()
+    assert left_out() == {}
+
+
+def test_a_lock_file_of_the_checkout_must_pin_everything(tmp_path: Path) -> None:
+    lock = Path(pinned(tmp_path)["lock"])
+    lock.rename(tmp_path / "flux.lock")
+    with pytest.raises(SchedlabError, match="flux.lock is a lock file of .*, not of conda-forge"):
+        load(tmp_path, schedulers=["slurm", "flux"])
+
+
+def test_the_image_of_a_channel_is_another_than_of_a_prefix(tmp_path: Path, prefix: str) -> None:
+    entries = ["flux", own("mine", prefix=prefix)]
+    experiment = load(tmp_path, schedulers=entries, settings={"flux": pinned(tmp_path)})
+    first, second = design.images(experiment)
+    assert (first, second.partition("-")[0]) == ("flux", "flux") and second != first
+    told = {one.variant: design.variant_facts(experiment, one) for one in experiment.clusters()}
+    assert "flux: lock" in told["flux"] and "flux: prefix" not in told["flux"]
+    assert "flux: prefix" in told["mine"] and "flux: channel" not in told["mine"]
 
 
 def test_an_image_is_named_by_what_is_installed_in_it(tmp_path: Path, prefix: str) -> None:

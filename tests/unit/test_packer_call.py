@@ -22,10 +22,11 @@ template = pathlib.Path(sys.argv[-1])
 seen = {{"variables": variables, "environment": dict(os.environ), "template": str(template)}}
 seen["absent"] = [
     name for name in ("base_disk", "seed", "private_key", "payload", "files_disk",
-                      "ansible_directory", "guest_directory", "facts_directory")
+                      "variables_file", "ansible_directory", "guest_directory", "facts_directory")
     if not os.path.exists(variables[name])
 ] + [name for name in json.loads(variables["verify_scripts"]) if not os.path.exists(name)]
 seen["template exists"] = template.is_file()
+seen["given"] = pathlib.Path(variables["variables_file"]).read_text()
 pathlib.Path({seen!r}).write_text(json.dumps(seen))
 build = pathlib.Path(variables["output_directory"])
 build.mkdir()
@@ -51,12 +52,15 @@ def test_any_path_of_checkout_and_results(tmp_path: Path) -> None:
     (results / "files.iso").touch()
     run_packer(
         ["common", "slurm"], base, results / "image", secrets=[], packer=program,
+        variables={"schedlab_os": "rocky"}, cloud=True,
         environment={"PACKER_PLUGIN_PATH": "/plugins"}, accelerator="tcg",
         scratch=results / "scratch", files=results / "files.iso",
     )  # fmt: skip
     called = json.loads(seen.read_text())
     assert called["absent"] == []
     assert called["template exists"]
+    assert json.loads(called["given"]) == {"schedlab_os": "rocky"}
+    assert called["variables"]["memory"] == "2048"
     paths = [value for value in called["variables"].values() if value.startswith("/")]
     paths += json.loads(called["variables"]["verify_scripts"])
     paths += [called["environment"][name] for name in ("TMPDIR", "ANSIBLE_HOME")]

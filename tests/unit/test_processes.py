@@ -6,6 +6,7 @@ import ast
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -269,6 +270,41 @@ def test_the_command_starts_again_where_the_interpreter_was_changed() -> None:
     assert done.stdout.split() == ["0", "UTF-8", "False"], done.stderr
 
 
+SNAKEFILE = """\
+import os, sys, tempfile
+from schedlab import processes
+from schedlab.invocation import is_snakemake
+processes.settle(again=is_snakemake())
+print("TOLD", sys.flags.optimize, "SNAKEMAKE_PROFILE" in os.environ, workflow.cores,
+      tempfile.gettempdir(), file=sys.stderr)
+rule all:
+    shell: "true"
+"""
+
+
+@pytest.mark.parametrize("program", [["-m", "snakemake"], ["snakemake"]])
+def test_snakemake_starts_again_where_the_environment_has_changed_it(
+    tmp_path: Path, program: list[str]
+) -> None:
+    """A profile of the user's, or PYTHON*, act before Snakemake reads the Snakefile."""
+    (tmp_path / "Snakefile").write_text(SNAKEFILE)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "config.yaml").write_text("cores: 7\n")
+    long = tmp_path / ("t" * 100)
+    long.mkdir()
+    words = [str(Path(sys.executable).with_name(program[0]))] if len(program) == 1 else program
+    done = subprocess.run(
+        [sys.executable, *words, "--dry-run", "--cores", "2"],
+        cwd=tmp_path, capture_output=True, text=True,
+        env=os.environ | {
+            "SNAKEMAKE_PROFILE": str(tmp_path / "mine"), "PYTHONOPTIMIZE": "2",
+            "TMPDIR": str(long), "PYTHONPATH": str(CHECKOUT / "workflow"),
+        },
+    )  # fmt: skip
+    told = [line for line in done.stderr.splitlines() if line.startswith("TOLD")]
+    assert told == ["TOLD 0 False 2 /tmp"], done.stderr
+
+
 def test_the_makefile_and_scripts_use_the_same_list(hostile: Path) -> None:
     """Programs of the shell, before Python is there: `make` and scripts/setup."""
     variables = {**os.environ, "https_proxy": "http://proxy.invalid", "ODD": "a\nPATH=b"}
@@ -281,6 +317,9 @@ def test_the_makefile_and_scripts_use_the_same_list(hostile: Path) -> None:
     allowed = {"LC_ALL", "SCHEDLAB_ENVIRONMENT", "TMPDIR"}
     assert set(names) - allowed <= set(processes.environment()) | {"https_proxy"}
     assert umask == str(0o022)
+    # The same bound for the paths of sockets.
+    text = script.read_text()
+    assert f"-gt {processes.LONGEST_TEMPORARY} ]]" in text
 
 
 def test_make_runs_its_recipes_with_the_list(hostile: Path, tmp_path: Path) -> None:
@@ -325,3 +364,18 @@ def test_a_program_that_takes_too_long_is_named(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(doctor_findings, "report_problems", late)
     done = CliRunner().invoke(main, ["doctor"])
     assert done.exit_code == 1 and "sleep did not end within 0.1 s" in done.output
+
+
+@pytest.mark.parametrize(
+    ("handler", "number"), [("SIG_DFL", signal.SIGTERM), ("SIG_IGN", signal.SIGKILL)]
+)
+def test_a_program_that_ignores_sigterm_is_killed(handler: str, number: int) -> None:
+    code = (
+        f"import signal, time; signal.signal(signal.SIGTERM, signal.{handler});"
+        "print('ready', flush=True); time.sleep(600)"
+    )
+    process = processes.start([sys.executable, "-c", code], stdout=subprocess.PIPE)
+    assert process.stdout and process.stdout.readline() == b"ready\n"
+    processes.end(process, 1)
+    assert process.returncode == -number
+    process.stdout.close()

@@ -66,7 +66,18 @@ def test_the_largest_of_several_is_named(trials: pd.DataFrame) -> None:
     assert verdicts["scheduling"] in ("no difference shown", "the same within 5 %")
 
 
-def test_nothing_is_taken_apart_without_a_claimed_difference(trials: pd.DataFrame) -> None:
+def test_a_part_is_found_where_the_whole_shows_nothing(trials: pd.DataFrame) -> None:
+    both = with_slower(trials, {"completion": 0.5})
+    both["wait_median_s"] = trials["wait_median_s"].iloc[0]
+    (row,) = rows_of(both)
+    assert row["part"] == "completion"
+    assert not any(
+        value["verdict"] in ("larger", "smaller")
+        for value in differences(both)["rows"][0]["values"]
+    )
+
+
+def test_rows_without_any_difference_are_left_out(trials: pd.DataFrame) -> None:
     assert rows_of(with_slower(trials, {})) == []
     assert sentences([]) == []
 

@@ -89,7 +89,7 @@ def test_written_and_read_again(tmp_path: Path) -> None:
         ("{min: 3, max: 9, until: 0.05}", "until = 0.05", "not a percentage", "such as 5 %"),
         ("{min: 3, max: 9, until: 0 %}", "until = '0 %'", "not between", "such as 5 %"),
         ("{min: 3, max: 9, until: 100 %}", "until = '100 %'", "not between", "such as 5 %"),
-        ("{min: 3, until: 5 %}", "repetitions.max = null", "missing", "config/README.md"),
+        ("{min: 3, until: 5 %}", "repetitions.max = null", "missing", "add it: Most trials"),
         ("{trials: 3, until: 5 %}", "repetitions.trials = 3", "unknown key", "min, max, until"),
         ("{min: 3, max: 9, until: 5 %, clusters: 2}", "clusters = 2", "unknown key", "min"),
     ],

@@ -14,8 +14,9 @@ import snakemake.cli  # noqa: F401  (before its parts: they import one another i
 from snakemake.settings.types import OutputSettings
 from snakemake_interface_logger_plugins.common import LogEvent
 
-from schedlab.cli.run_log import LogHandler, Progress
+from schedlab.cli.run_log import LogHandler
 from schedlab.lineage.durations import Estimate
+from schedlab.watch.run import Run, read_run
 
 WRITTEN = "started\nNOTICE: emulated\n  reason: none\nWARNING: x: invalid\ny\n"
 
@@ -28,17 +29,17 @@ class Recorded:
 
 
 def test_the_time_left_is_what_was_recorded_until_this_run_knows_better() -> None:
-    progress = Progress({"trial": 3, "all": 1, "total": 4}, Recorded())
-    assert progress.seconds_left() == (300.0, True)
+    progress = Run({"trial": 3, "all": 1, "total": 4}, Recorded())  # type: ignore[arg-type]
+    assert progress.state().time_left(10.0) == "about 5 min left"
     progress.start(7, "trial", 10.0)
+    assert progress.state().time_left(40.0) == "about 4 min left"
+    assert progress.state().time_left(9999.0) == "about 3 min left"
     progress.finish(7, 50.0)
-    assert progress.seconds_left() == (80.0, True)
     assert str(progress) == "1 of 4 finished, about 80 s left"
 
 
 def test_what_never_ran_makes_it_a_lower_bound() -> None:
-    progress = Progress({"trial": 1, "tables": 1, "total": 2}, Recorded())
-    assert progress.seconds_left() == (100.0, False)
+    progress = Run({"trial": 1, "tables": 1, "total": 2}, Recorded())  # type: ignore[arg-type]
     assert str(progress) == "0 of 2 finished, at least 100 s left"
 
 
@@ -53,8 +54,8 @@ def run(handler: LogHandler, log: Path) -> None:
     tell("Building DAG of jobs...")
     tell("Job stats", event=LogEvent.RUN_INFO, stats={"trial": 2, "total": 2})
     for number in (1, 2):
-        tell("", event=LogEvent.JOB_INFO, jobid=number, rule_name="trial",
-             rule_msg=f"Trial {number}", output=["a"], reason="Missing: a")  # fmt: skip
+        tell("", event=LogEvent.JOB_INFO, jobid=number, rule_name="trial", output=["a"],
+             rule_msg=f"Trial {number}", log=[str(log)], reason="Missing: a")  # fmt: skip
         if number == 1:
             tell("Finished", event=LogEvent.JOB_FINISHED, job_id=number)
     tell("Select jobs to execute...")
@@ -73,6 +74,22 @@ def said(
     log.write_text("the reason of the failure\n")
     run(LogHandler(OutputSettings(show_failed_logs=True, nocolor=True), None), log)
     return capsys.readouterr().err
+
+
+def test_the_state_of_the_run_is_kept_beside_the_results(said: str, tmp_path: Path) -> None:
+    state = read_run(tmp_path)
+    assert state is not None and state.alive
+    assert [(stage.rule, stage.total, stage.finished, stage.failed) for stage in state.stages] == [
+        ("trial", 2, 1, 1)
+    ]
+    assert state.at_work == []
+    assert state.finding == "FAILED: Trial 2 (trial.log)"
+
+
+def test_a_dry_run_leaves_no_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SCHEDLAB_RESULTS", str(tmp_path))
+    run(LogHandler(OutputSettings(dryrun=True, nocolor=True), None), tmp_path / "trial.log")
+    assert read_run(tmp_path) is None
 
 
 def test_a_job_is_one_line_and_a_failure_shows_its_log(said: str, tmp_path: Path) -> None:

@@ -454,3 +454,17 @@ def test_daemon_cost() -> None:
 def test_unknown_scheduler() -> None:
     with pytest.raises(SchedlabError, match="not registered"):
         get_scheduler("pbs")
+
+
+def test_the_log_of_slurm_26_05_has_a_further_id_of_the_job() -> None:
+    # Written by 26.05.5.
+    log = """\
+[2026-11-26T13:10:50.224] _slurm_rpc_submit_batch_job: JobId=2 SLUID=s481M8BZNV InitPrio=1 usec=9
+[2026-11-26T13:10:50.253] sched: Allocate JobId=2 NodeList=compute1 #CPUs=1 Partition=main
+[2026-11-26T13:10:51.511] _job_complete: JobId=2 WEXITSTATUS 0
+[2026-11-26T13:10:51.550] _job_complete: JobId=2 done
+"""
+    job = records.jobs(log, "")["2"]
+    assert None not in (job.accepted, job.allocated, job.completed)
+    assert job.allocated - job.accepted == 29_000_000  # type: ignore[operator]
+    assert (job.state, job.exit_code, job.placement) == ("COMPLETED", 0, ["compute1"])

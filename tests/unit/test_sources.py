@@ -8,14 +8,12 @@ from pathlib import Path
 import pytest
 from trial_factory import make_experiment
 
-from schedlab.errors import SchedlabError
 from schedlab.figures import FIGURES
 from schedlab.paths import ANSIBLE, CHECKOUT, GUEST_PROGRAMS, INFRASTRUCTURE, PACKAGE, ROLES
 from schedlab.schedulers import get_scheduler, image_programs, scheduler_names
 from schedlab.sources import stage_files
-from schedlab.sources.ansible import Playbook
 from schedlab.sources.exempt import EXEMPT, STAGES, is_exempt
-from schedlab.sources.imports import closure, module_file
+from schedlab.sources.imports import closure
 from schedlab.sources.infrastructure import packer_files, terraform_files
 from schedlab.sources.stages import (
     ENTRIES,
@@ -119,31 +117,6 @@ def test_only_the_registers_import_by_a_name_that_is_made_at_run_time() -> None:
     assert found == {"schedulers/register.py", "workloads/__init__.py", "figures/__init__.py"}
 
 
-def test_imports_in_functions_count_and_those_for_types_do_not(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    package = tmp_path / "madeup"
-    (package / "inner").mkdir(parents=True)
-    for name in ("used", "late", "typed", "plain"):
-        (package / f"{name}.py").write_text("X = 1\n")
-    (package / "__init__.py").write_text('"""Nothing but this."""\n')
-    (package / "inner" / "__init__.py").write_text("from ..plain import X\n")
-    (package / "inner" / "entry.py").write_text(
-        "from typing import TYPE_CHECKING\n"
-        "from importlib import import_module\n"
-        "import json, madeup.used\n"
-        "if TYPE_CHECKING:\n    from madeup import typed\n"
-        "def f():\n    return import_module('madeup.late')\n"
-    )
-    monkeypatch.syspath_prepend(str(tmp_path))
-    found = closure(["madeup.inner.entry"])
-    assert found == {
-        "madeup.inner.entry", "madeup.inner", "madeup.used", "madeup.late", "madeup.plain",
-    }  # fmt: skip
-    assert module_file("madeup.inner.entry") == package / "inner" / "entry.py"
-    assert "madeup.plain" not in closure(["madeup.inner.entry"], lambda m: m == "madeup.inner")
-
-
 def test_every_file_of_a_role_is_used() -> None:
     used: set[Path] = set()
     for about in SUBJECTS:
@@ -168,61 +141,6 @@ def test_every_file_of_terraform_is_used() -> None:
         if path.is_file() and ".terraform" not in str(path) and ".tfstate" not in path.name
     }
     assert terraform_files() == there
-
-
-@pytest.fixture
-def role(tmp_path: Path) -> Path:
-    """An invented Ansible folder with one role in two parts."""
-    texts = {
-        "playbooks/all.yml": "- hosts: all\n  roles: ['{{ role }}']\n",
-        "playbooks/image.yml": "- hosts: all\n"
-        "  tasks:\n    - import_role: {name: a, tasks_from: install}\n",
-        "roles/a/tasks/install.yml": "- include_vars: {file: packages.yml}\n"
-        "- copy: {src: one.conf, dest: /}\n",
-        "roles/a/tasks/main.yml": "- include_tasks: more.yml\n  notify: again\n"
-        "- template:\n    src: '{{ item.src }}'\n  loop: [{src: x.j2}]\n",
-        "roles/a/tasks/more.yml": "- script: run.sh\n",
-        "roles/a/tasks/unused.yml": "- debug:\n",
-        "roles/a/vars/packages.yml": "a_packages: []\n",
-        "roles/a/defaults/main.yml": "a_size: 1\n",
-        "roles/a/handlers/main.yml": "- name: again\n",
-        "roles/a/files/one.conf": "1\n",
-        "roles/a/files/run.sh": "true\n",
-        "roles/a/templates/x.j2": "{% include 'y.j2' %}\n",
-        "roles/a/templates/y.j2": "{% include 'x.j2' %}\n",
-    }
-    for name, text in texts.items():
-        path = tmp_path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-    return tmp_path
-
-
-def below(folder: Path, playbook: str, *roles: str) -> set[str]:
-    found = Playbook(playbook, roles, folder).files()
-    return {path.relative_to(folder).as_posix() for path in found}
-
-
-def test_a_role_is_followed_from_its_tasks(role: Path) -> None:
-    assert below(role, "image.yml") == {
-        "playbooks/image.yml", "roles/a/tasks/install.yml", "roles/a/vars/packages.yml",
-        "roles/a/files/one.conf",
-    }  # fmt: skip
-    parts = ("tasks/main.yml", "tasks/more.yml", "files/run.sh", "templates/x.j2",
-             "templates/y.j2", "defaults/main.yml", "handlers/main.yml")  # fmt: skip
-    assert below(role, "all.yml", "a") == {"playbooks/all.yml", *(f"roles/a/{p}" for p in parts)}
-
-
-def test_defaults_shape_an_image_whose_tasks_use_them(role: Path) -> None:
-    install = role / "roles/a/tasks/install.yml"
-    install.write_text(install.read_text() + "- debug: {msg: '{{ a_size }}'}\n")
-    assert "roles/a/defaults/main.yml" in below(role, "image.yml")
-
-
-def test_an_include_that_cannot_be_followed_is_refused(role: Path) -> None:
-    (role / "roles/a/tasks/main.yml").write_text("- include_tasks: '{{ part }}.yml'\n")
-    with pytest.raises(SchedlabError, match="cannot be determined"):
-        below(role, "all.yml", "a")
 
 
 def test_packer_names_its_scripts() -> None:

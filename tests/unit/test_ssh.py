@@ -124,6 +124,36 @@ def test_a_clock_that_does_not_answer_is_given_up(
     assert caught.value.node == "compute1"
 
 
+HOLDER = """\
+import pathlib, time
+for _ in range(600):
+    if pathlib.Path({release!r}).exists():
+        break
+    time.sleep(0.1)
+pathlib.Path({ended!r}).touch()
+"""
+
+
+def test_a_clock_is_given_up_while_a_child_of_ssh_holds_its_pipe(
+    node: Node, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As ssh's shared connection or a ProxyCommand may."""
+    release, ended = tmp_path / "release", tmp_path / "ended"
+    holder = HOLDER.format(release=str(release), ended=str(ended))
+    program = (
+        "import subprocess, sys, time\n"
+        f"subprocess.Popen([sys.executable, '-c', {holder!r}])\n"
+        "time.sleep(600)"
+    )
+    respond(monkeypatch, program)
+    try:
+        with pytest.raises(SchedlabError, match="did not answer within 1 s"):
+            measure_offset(node, timeout=1)
+        assert not ended.exists()
+    finally:
+        release.touch()
+
+
 @pytest.mark.parametrize("failing", [0, 1])
 def test_waiting_for_nodes_ends_with_the_first_failure(
     node: Node, broken_ssh: None, tmp_path: Path, failing: int

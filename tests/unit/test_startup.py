@@ -9,7 +9,7 @@ import pytest
 
 TABLES = {"numpy", "pandas", "pyarrow", "scipy"}
 DRAWING = {"jinja2", "matplotlib"}
-MACHINES = {"ansible_runner", "cryptography", "libvirt", "requests"}
+MACHINES = {"ansible_runner", "cryptography", "libvirt", "rattler", "requests"}
 SHARING = {"rocrate", "snakemake", "zstandard"}
 CONFIGURATION = {"pydantic", "yaml"}
 HEAVY = TABLES | DRAWING | MACHINES | SHARING | CONFIGURATION

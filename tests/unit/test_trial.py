@@ -11,6 +11,7 @@ import pytest
 
 from schedlab.errors import Interrupted, SchedlabError
 from schedlab.stages import trial as stage
+from schedlab.stages.live import Live
 from schedlab.stages.trial import (
     COMMAND_MIB,
     MOST_SUBMISSIONS,
@@ -42,7 +43,7 @@ def test_a_driver_that_failed_says_why_in_the_trials_reason(
     made, head = trial_of(tmp_path, f"import sys; print({said!r}, file=sys.stderr); sys.exit(4)",
                           monkeypatch)  # fmt: skip
     # Its records are fetched first, because they have the times of its begin and end.
-    status = made._drive(None, head, RESTORED, 2)  # type: ignore[arg-type]
+    status = made._drive(None, head, RESTORED, Live("slurm-n1.burst.1", 2))  # type: ignore[arg-type]
     with pytest.raises(SchedlabError) as caught:
         made._require_driver(head, status)
     assert said in str(caught.value)
@@ -59,7 +60,7 @@ def test_a_signal_is_no_reason_of_a_trial(tmp_path: Path, monkeypatch: pytest.Mo
 
     monkeypatch.setattr("builtins.print", stop)
     with pytest.raises(Interrupted):
-        made._drive(None, head, RESTORED, 2)  # type: ignore[arg-type]
+        made._drive(None, head, RESTORED, Live("slurm-n1.burst.1", 2))  # type: ignore[arg-type]
     assert made.reasons == []
 
 

@@ -230,7 +230,7 @@ def test_further_clusters_are_provisioned_anew(tmp_path: Path) -> None:
 def test_every_ready_made_experiment_is_well_formed() -> None:
     root = Path(__file__).resolve().parents[2]
     releases = read_experiment(root / "config/releases.yaml")
-    assert design.images(releases) == ["slurm", "slurm-bookworm"]
+    assert design.images(releases) == ["slurm", "slurm-bookworm", "slurm-forky"]
     assert releases.again() is not None
     comparison = read_experiment(root / "config/comparison.yaml")
     assert "slurm-again-n1" in ids(comparison)

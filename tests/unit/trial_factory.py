@@ -266,7 +266,9 @@ def make_trial(
     scheduler = get_scheduler(cluster.scheduler)
     translations = [asdict(one) for one in scheduler.submissions(trace)]
     write_json(folder / "translations.json", {"submissions": translations})
-    runs = simulate(trace, trace.seed)
+    carriers = cluster.carried()
+    # Virtual nodes have delays of their own.
+    runs = simulate(trace, trace.seed + 1000 * len(carriers))
     ran = runs[: len(runs) - unfinished]
     seconds = max(run.completed for run in ran) + (PATIENCE if unfinished else 0.2)
     start_ns = START + order * 100 * SECOND + 123_456_789
@@ -352,7 +354,8 @@ def make_trial(
                 "unfinished": [run.job.job for run in runs[len(ran) :]],
             },
         )
-        _write_guest_records(folder, ran, guests, start_ns)
+        carrier_of = {f"compute{n}": name for name, numbers in carriers.items() for n in numbers}
+        _write_guest_records(folder, ran, guests, start_ns, carrier_of)
         with (folder / "native" / "scontrol-jobs.txt").open("a") as handle:
             for run in runs[len(ran) :]:
                 handle.write(
@@ -374,6 +377,7 @@ def make_trial(
             "nodes": cluster.nodes,
             "cpus_per_node": cluster.node.vcpus,
             "order": order,
+            **({"carriers": len(carriers)} if carriers else {}),
         },
         "conditions": conditions,
         "verdict": {"valid": not failed, "reasons": reasons},
@@ -393,8 +397,10 @@ def make_trial(
     return folder
 
 
-def _write_guest_records(folder: Path, runs: list[Run], guests: Guests, start_ns: int) -> None:
-    """Native records and payload stamps."""
+def _write_guest_records(
+    folder: Path, runs: list[Run], guests: Guests, start_ns: int, carrier_of: dict[str, str]
+) -> None:
+    """Native records and payload stamps; those of virtual nodes lie on their carrier."""
 
     def at(node: str, second: float) -> int:
         return guests.at(node, start_ns + round(second * SECOND))
@@ -414,7 +420,7 @@ def _write_guest_records(folder: Path, runs: list[Run], guests: Guests, start_ns
     (native / "sdiag.txt").write_text(f"Jobs submitted: {len(runs)}\nJobs started: {len(runs)}\n")
     with (folder / "stamps.jsonl").open("w") as handle:
         for run in runs:
-            for rank, node in enumerate(run.placement):
+            for rank, node in enumerate(carrier_of.get(name, name) for name in run.placement):
                 for event, second in (("first", run.first[rank]), ("last", run.last[rank])):
                     stamp = {
                         "node": node,

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
 from conftest import MiniWorkflow
 
+sys.path.append(str(Path(__file__).resolve().parents[1] / "unit"))
+from channel_factory import make_flux_channel  # noqa: E402
+
+from schedlab.schedulers.flux.given import INSTALLATION  # noqa: E402
+from schedlab.toolchain.channel import write_lock  # noqa: E402
+
 pytestmark = pytest.mark.workflow
 
-WORDS = "flux is left out: no installation of flux is given; remedy: set settings.flux.prefix"
+WORDS = "flux is left out: no file pins the packages of conda-forge, flux.lock is missing; remedy: "
 
 
 def schedulers(workflow: MiniWorkflow, *entries: str, settings: str = "") -> None:
+    (workflow.root / "workflow/schedlab/schedulers/flux/flux.lock").unlink(missing_ok=True)
     added = f"seed: 1\nschedulers: [{', '.join(entries)}]\n"
     added += f"settings: {{flux: {{{settings}}}}}\n" if settings else ""
     workflow.edit(workflow.config, "seed: 1\n", added)
@@ -46,7 +54,7 @@ def test_with_nothing_else_the_experiment_is_refused(mini: MiniWorkflow) -> None
     done = mini.snakemake("--dry-run", check=False)
     told = done.stdout + done.stderr
     assert done.returncode != 0
-    assert "no variant can run: flux: no installation of flux is given" in told
+    assert "no variant can run: flux: no file pins the packages" in told
     assert "Traceback" not in told
 
 
@@ -97,3 +105,22 @@ def test_what_is_no_installation_is_refused_before_anything_starts(
     assert done.returncode != 0
     assert "settings.flux.prefix" in done.stdout + done.stderr
     assert "no such folder or archive" in done.stdout + done.stderr
+
+
+def test_a_channel_brings_its_cells_where_it_can_be_reached(
+    mini: MiniWorkflow, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    plain = sorted(mini.planned())
+    folder = tmp_path_factory.mktemp("site")
+    channel, lock = make_flux_channel(folder / "channel"), folder / "flux.lock"
+    write_lock(INSTALLATION, str(channel), lock, tmp_path_factory.mktemp("scratch"))
+    schedulers(mini, "slurm", "flux", settings=f"channel: {channel}, lock: {lock}")
+    assert "Building programs for the image flux" in mini.planned()
+    mini.run()
+    assert mini.planned() == []
+    lock.write_text(f"{lock.read_text()}# written again\n")
+    assert "Building programs for the image flux" in mini.planned()
+    channel.rename(folder / "elsewhere")
+    done = mini.snakemake("--dry-run")
+    assert "flux" not in " ".join(set(mini.planned()) - set(plain))
+    assert "Traceback" not in done.stdout + done.stderr

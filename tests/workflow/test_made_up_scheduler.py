@@ -34,10 +34,15 @@ FOR_PEOPLE = (
 )
 BUILT_ON = {"volcano": {"kubernetes"}}
 """A scheduler may name the one whose control plane it runs on."""
-FIELD_REFERENCES = re.compile(r"kubernetes/perf-tests|Flux throughput test")
+FIELD_REFERENCES = re.compile(r"kubernetes/perf-tests|Flux throughput test|slurm\.schedmd\.com")
 NAMED = {
     "workflow/schedlab/config/model.py": "the default experiment's scheduler",
     "workflow/schemas/experiments.schema.json": "made from the model",
+    ".github/workflows/kvm.yml": "an experiment of continuous integration",
+    "profiles/slurm/config.yaml": "Slurm runs the workflow's jobs, and is not benchmarked",
+    "envs/environment.txt": "as the profile",
+    "pyproject.toml": "the profile's executor plugin",
+    "uv.lock": "the profile's executor plugin",
 }
 
 

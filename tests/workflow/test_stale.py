@@ -30,7 +30,9 @@ workloads:
 """
 
 SCHEDULERS = ("slurm", "kubernetes")
-FIGURES = ("daemons", "lateness", "launch", "makespan", "throughput", "timeline", "wait")
+FIGURES = (
+    "daemons", "lateness", "launch", "makespan", "scale", "throughput", "timeline", "wait",
+)  # fmt: skip
 DRAWN = {*(f"figure {name}" for name in FIGURES), "report"}
 ANALYSED = {"tables", *DRAWN}
 
@@ -76,9 +78,10 @@ STALE: dict[str, set[str]] = {
     # Ansible and Packer.
     f"{ROLES}/slurm/templates/slurm.conf.j2": configured("slurm"),
     f"{ROLES}/slurm/tasks/install.yml": imaged("slurm"),
-    f"{ROLES}/slurm/vars/packages.yml": ALL_IMAGES - {"base kubernetes"},
+    f"{ROLES}/slurm/vars/Debian.yml": ALL_IMAGES - {"base kubernetes"},
     f"{ROLES}/common/templates/chrony.conf.j2": configured(*BOTH),
-    f"{ROLES}/common/files/etc/sysctl.d/90-schedlab.conf": imaged(*BOTH),
+    f"{ROLES}/slurm/vars/RedHat.yml": imaged("slurm"),
+    f"{ROLES}/common/vars/tuning.yml": imaged(*BOTH),
     f"{ROLES}/kubernetes/files/disk/etc/kubernetes/kubelet.yaml": imaged("kubernetes"),
     f"{INFRASTRUCTURE}/ansible/inventory/terraform.py": configured(*BOTH),
     f"{INFRASTRUCTURE}/packer/scripts/generalise.sh": imaged(*BOTH),

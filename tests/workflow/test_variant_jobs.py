@@ -85,3 +85,30 @@ def test_settings_of_one_variant_configure_no_other(built: MiniWorkflow) -> None
     }  # fmt: skip
     causes = {c["name"] for j in found["jobs"] if j["stage"] == "configure" for c in j["causes"]}
     assert any("MinJobAge" in name for name in causes), causes
+
+
+def virtual(workflow: MiniWorkflow) -> None:
+    keys = "virtual: {carriers: 1, real: [1, 2]}"
+    workflow.edit(workflow.config, "seed: 1\n", f"seed: 1\n{keys}\n")
+
+
+def test_virtual_nodes_leave_real_cells_as_they_are_and_share_machines(built: MiniWorkflow) -> None:
+    virtual(built)
+    jobs = planned(built)
+    assert (jobs["Provisioning"], jobs["Configuring"], jobs["Trial"]) == (1, NODES, CELLS)
+    # The traces are those of the real nodes.
+    assert images(built) == set() and "Writing" not in jobs
+    commands = built.run()
+    own = [c for c in commands if c.startswith(("configure", "trial "))]
+    assert all("--cluster=slurm-virtual-n" in command for command in own)
+    assert built.run() == []
+
+
+def test_a_further_size_runs_its_cells_alone(built: MiniWorkflow) -> None:
+    virtual(built)
+    built.run()
+    built.edit(built.config, "nodes: [1, 2]", "nodes: [1, 2, 300]")
+    jobs = planned(built)
+    assert (jobs["Provisioning"], jobs["Configuring"]) == (0, 1)
+    assert jobs["Trial"] == WORKLOADS * REPETITIONS
+    assert jobs["Writing"] == WORKLOADS * REPETITIONS

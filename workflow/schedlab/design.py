@@ -12,14 +12,15 @@ from typing import Any
 
 from schedlab.config import Cluster, Experiment, HostFacts
 from schedlab.config import load as _load
-from schedlab.config.clusters import copy_suffix
+from schedlab.config.cluster import copy_suffix
 from schedlab.config.model import plain_sorted
-from schedlab.config.sections import DebianImage, Guest, Placement
+from schedlab.config.sections import FAMILIES, DebianImage, Guest, Placement
 from schedlab.config.variants import LIFTED
 from schedlab.errors import SchedlabError
 from schedlab.privacy.identity import identity
 from schedlab.schedulers import Scheduler, get_scheduler, scheduler_names
-from schedlab.schedulers.installation import shaping
+from schedlab.schedulers.installation import SETTINGS, shaping
+from schedlab.toolchain.installation import unreachable
 
 
 def load_experiment(
@@ -57,15 +58,16 @@ def _lifted(experiment: Experiment, path: Path) -> dict[str, dict[str, str]]:
     """Variants that run again with their clients' limits lifted, and the settings that do it."""
     if not any(workload.confirms for workload in experiment.workloads):
         return {}
-    names = {variant.name for variant in experiment.schedulers}
+    names = [variant.name for variant in experiment.schedulers]
     found = {}
     for variant in experiment.present():
         written = {**experiment.settings.get(variant.adapter, {}), **variant.settings}
         if lifted := get_scheduler(variant.adapter, written).lifted():
             found[variant.name] = lifted
             if variant.name + LIFTED in names:
+                place = names.index(variant.name + LIFTED)
                 raise SchedlabError(
-                    f"{path}: schedulers: {variant.name + LIFTED} is the name under which"
+                    f"{path}: schedulers[{place}].name = '{names[place]}': the name under which"
                     f" {variant.name} runs with its limits lifted (confirm: true)",
                     remedy="give that variant another name, or leave out confirm",
                 )
@@ -77,9 +79,16 @@ def _left_out(experiment: Experiment) -> dict[str, str]:
     found = {}
     for variant in experiment.schedulers:
         written = {**experiment.settings.get(variant.adapter, {}), **variant.settings}
-        if why := get_scheduler(variant.adapter, written).unavailable():
+        scheduler = get_scheduler(variant.adapter, written)
+        if why := scheduler.unavailable() or _out_of_reach(scheduler):
             found[variant.name] = why
     return found
+
+
+def _out_of_reach(scheduler: Scheduler) -> str | None:
+    if scheduler.installation is None:
+        return None
+    return unreachable(scheduler.name, scheduler.installation, scheduler.in_force)
 
 
 def scheduler_of(cluster: Cluster) -> Scheduler:
@@ -132,12 +141,14 @@ def machines_of(experiment: Experiment, cluster: Cluster) -> str:
     """Id of the provisioned machines on which a cluster is configured.
 
     It contains everything that the machines depend on, so that clusters with equal machines share
-    them: the image, the number of compute nodes, the number of the equal cluster, and a digest if a
-    variant has other sizes or another placement than the experiment.
+    them: the image, the number of compute nodes or carriers, the number of the equal cluster, and a
+    digest if they are carriers, or if a variant has other sizes or another placement than the
+    experiment.
     """
-    shape = _shape(cluster.head, cluster.node, cluster.placement)
+    shape = _machines_shape(cluster)
     own = shape == _shape(experiment.head, experiment.node, experiment.placement)
-    parts = [image_of(experiment, cluster), f"n{cluster.nodes}", *([] if own else [_short(shape)])]
+    count = f"n{cluster.machines_beside_head}"
+    parts = [image_of(experiment, cluster), count, *([] if own else [_short(shape)])]
     return "-".join(parts) + copy_suffix(cluster.number)
 
 
@@ -166,6 +177,23 @@ def image_spec(experiment: Experiment, image: str) -> dict[str, Any]:
     return plain_sorted({"image": image, **_images(experiment)[image].image.model_dump()})
 
 
+def image_family(experiment: Experiment, image: str) -> str:
+    """Family of the distribution in an image; roles have what differs between families."""
+    return FAMILIES[_images(experiment)[image].image.os]
+
+
+def image_variables(experiment: Experiment, image: str) -> dict[str, Any]:
+    """Ansible variables with which an image is made, as sorted plain JSON."""
+    section = _images(experiment)[image].image
+    return plain_sorted(
+        {
+            "schedlab_os": section.os,
+            "schedlab_os_family": FAMILIES[section.os],
+            "schedlab_repositories": [one.model_dump() for one in section.repositories],
+        }
+    )
+
+
 def provision_spec(experiment: Experiment, machines_id: str) -> dict[str, Any]:
     """What provisioned machines depend on, as sorted plain JSON.
 
@@ -179,8 +207,10 @@ def cluster_spec(experiment: Experiment, cluster_id: str) -> dict[str, Any]:
     """What a cluster depends on besides its settings (`variables`), as sorted plain JSON."""
     cluster = experiment.cluster(cluster_id)
     machines_id = machines_of(experiment, cluster)
+    virtual = {"nodes": cluster.nodes, "node": cluster.node.model_dump()}
     return plain_sorted(
         {
+            **({"virtual": virtual} if cluster.virtual else {}),
             **_provision_spec(experiment, machines_id, cluster),
             "id": cluster.id,
             "machines": machines_id,
@@ -195,8 +225,8 @@ def _provision_spec(experiment: Experiment, machines_id: str, cluster: Cluster) 
     return plain_sorted(
         {
             "id": machines_id,
-            "nodes": cluster.nodes,
-            **_shape(cluster.head, cluster.node, cluster.placement),
+            "nodes": cluster.machines_beside_head,
+            **_machines_shape(cluster),
             "reset": cluster.reset,
             "network": experiment.network.model_dump(),
             "accelerator": experiment.accelerator,
@@ -204,6 +234,12 @@ def _provision_spec(experiment: Experiment, machines_id: str, cluster: Cluster) 
             "image": {"image": image, **cluster.image.model_dump()},
         }
     )
+
+
+def _machines_shape(cluster: Cluster) -> dict[str, Any]:
+    """Sizes and placement of a cluster's machines; those of carriers differ from those of nodes."""
+    shape = _shape(cluster.head, cluster.guest, cluster.placement)
+    return shape | ({"carriers": True} if cluster.virtual else {})
 
 
 def _shape(head: Guest, node: Guest, placement: Placement) -> dict[str, Any]:
@@ -243,6 +279,7 @@ def variant_facts(experiment: Experiment, cluster: Cluster) -> dict[str, str]:
         "image": {"image": image_of(experiment, cluster), **cluster.image.model_dump()},
         **_shape(cluster.head, cluster.node, cluster.placement),
         "metrics": cluster.metrics.model_dump(),
+        "virtual": {"carriers": cluster.machines_beside_head if cluster.virtual else "none"},
     }
     facts = {
         f"{section}.{key}": str(value)
@@ -250,14 +287,33 @@ def variant_facts(experiment: Experiment, cluster: Cluster) -> dict[str, str]:
         for key, value in content.items()
     }
     del facts["image.image"]
-    native = {f"{cluster.scheduler}: {key}": value for key, value in settings(cluster).items()}
-    return facts | native
+    found = settings(cluster)
+    if scheduler_of(cluster).installation:
+        # A channel, for example, is not in force beside a prefix.
+        rest = {key: value for key, value in found.items() if key not in SETTINGS}
+        found = rest | shaping(found)
+    return facts | {f"{cluster.scheduler}: {key}": value for key, value in found.items()}
 
 
 def variables(cluster: Cluster) -> dict[str, Any]:
-    """Ansible variables of a cluster's configuration: its roles, and the settings in force."""
+    """Ansible variables of a cluster's configuration: its roles, settings, and virtual nodes."""
     scheduler = scheduler_of(cluster)
     return {
         "schedlab_roles": list(scheduler.roles),
+        "schedlab_os_family": FAMILIES[cluster.image.os],
+        **_virtual_variables(cluster),
         **scheduler.variables(settings(cluster)),
+    }
+
+
+def _virtual_variables(cluster: Cluster) -> dict[str, Any]:
+    """Virtual nodes for the role: their shape, and the numbers of those on each carrier."""
+    if not cluster.virtual:
+        return {}
+    return {
+        f"{cluster.scheduler}_virtual": {
+            "cpus": cluster.node.vcpus,
+            "memory_mib": cluster.node.memory_mib,
+            "carriers": cluster.carried(),
+        }
     }

@@ -62,13 +62,18 @@ def chosen(
             )
         # Of `my #1` Snakemake keeps `my`.
         given = [word.partition("=")[2] for word in arguments if word.startswith(f"{key}=")]
-        if given and given[-1].strip("\"'") not in (value, _quoted(value), ""):
+        if given and given[-1].strip("\"'") not in (value, quoted(value), ""):
             raise SchedlabError(
                 f"--config {key}={given[-1]}: Snakemake reads it as {value!r}",
-                remedy="quote it for YAML and for the shell: "
-                f'--config "{key}={_quoted(given[-1])}"',
+                remedy=f'quote it for YAML and for the shell: --config "{key}={quoted(given[-1])}"',
             )
     return values
+
+
+def is_snakemake() -> bool:
+    """Whether Snakemake is the program that runs; `schedlab why` reads the Snakefile as well."""
+    program = Path(sys.argv[0])
+    return program.name == "snakemake" or program.parts[-2:] == ("snakemake", "__main__.py")
 
 
 def campaign() -> str:
@@ -79,7 +84,7 @@ def campaign() -> str:
     return os.environ.setdefault(CAMPAIGN, datetime.now(UTC).isoformat(timespec="seconds"))
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
     """Quote a text for YAML; Snakemake takes quotation marks at the ends away, but not blanks."""
     return " '" + text.replace("'", "''") + "' "
 

@@ -10,6 +10,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from schedlab.errors import SchedlabError
+from schedlab.printing import word
+
 CHECKOUT = Path(__file__).resolve().parents[2]
 """Root of the checkout that this package runs from."""
 
@@ -22,10 +25,15 @@ TERRAFORM = INFRASTRUCTURE / "terraform"
 GUEST_PROGRAMS = INFRASTRUCTURE / "guest"
 REPORT_TEMPLATES = CHECKOUT / "workflow" / "report"
 CITATION = CHECKOUT / "CITATION.cff"
+IMAGES = CHECKOUT / "config" / "images"
+"""Experiments of the images that `schedlab conformance` knows by name."""
 TOOL_MODULES = CHECKOUT / "envs" / "toolchain"
 """One folder for each tool of the controller, with its ``go.mod`` and ``go.sum``."""
 ENVIRONMENT = CHECKOUT / "envs" / "environment.txt"
 """Variables of the user that reach the programs that schedlab starts."""
+
+DASHBOARDS = CHECKOUT / "resources" / "dashboards"
+"""Dashboards for Grafana, made from `schedlab.dashboards.definition`."""
 
 SOURCES = (
     "Snakefile",
@@ -59,6 +67,8 @@ PACKED_SOURCE = "source"
 """Folder of a bundle with the checkout at its commit."""
 RUN_LOCK = ".lock"
 """File that a run locks, so that no other works on the same results."""
+RUN_STATE = ".run.json"
+"""How far a run is, for people who watch it (`schedlab.watch.run`)."""
 STATE = ".snakemake.json"
 """Copy of Snakemake's metadata of the results."""
 IDENTITY = ".identity"
@@ -143,9 +153,32 @@ def record_beside(path: str) -> str:
 
 
 def cache_root() -> Path:
-    """Return the folder of the cache: ``$SCHEDLAB_CACHE``, or ``schedlab`` in the user's cache."""
+    """Return the folder of the cache: ``$SCHEDLAB_CACHE``, or ``schedlab`` in the user's cache.
+
+    Raises
+    ------
+    SchedlabError
+        When ``$SCHEDLAB_CACHE`` names the home folder of a user who does not exist.
+    """
     explicit = os.environ.get("SCHEDLAB_CACHE")
     if explicit:
-        return Path(explicit).expanduser().absolute()
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "schedlab"
+        return expanded(explicit, "SCHEDLAB_CACHE").absolute()
+    base = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    # A relative name does not count (XDG Base Directory Specification).
+    return (base if base.is_absolute() else Path.home() / ".cache") / "schedlab"
+
+
+def expanded(text: str, what: str) -> Path:
+    """Return a path with ``~`` and ``~user`` at its beginning replaced by the home folder.
+
+    Raises
+    ------
+    SchedlabError
+        When there is no such user; it names `what`.
+    """
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        raise SchedlabError(
+            f"{what}: {word(text)}: there is no such user", remedy="write the whole path"
+        ) from None

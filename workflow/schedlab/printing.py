@@ -8,8 +8,11 @@ a name look like another one. Both are shown as their code numbers.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
 
+NOTICES = ("NOTICE: ", "WARNING: ")
+"""Beginnings of lines of a stage that are shown to people during a run."""
 _KEPT = "\n\t"
 _INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 """Unicode categories: control, format, surrogate, private, unassigned, line and paragraph end."""
@@ -69,3 +72,17 @@ def some(names: Sequence[str], most: int) -> str:
     """
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more
+
+
+def closest(word: str, known: Iterable[str]) -> str | None:
+    """Return the known word that an unknown one resembles most, without regard to case, or None."""
+    spelling = {name.lower(): name for name in known}
+    # Words of any length are compared in a time that grows with the square of it.
+    close = get_close_matches(word[:100].lower(), spelling, n=1, cutoff=0.6)
+    return spelling[close[0]] if close else None
+
+
+def did_you_mean(word: str, known: Sequence[str]) -> str:
+    """Remedy for an unknown word: the closest known one, or all of them."""
+    found = closest(word, known)
+    return f"did you mean {found}?" if found else f"use one of {', '.join(known)}"

@@ -15,6 +15,7 @@ import os
 import pwd
 import subprocess
 import sys
+import tempfile
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
@@ -249,6 +250,24 @@ def run_logged(
         process.stdout.close()
 
 
+def end(process: subprocess.Popen[bytes], seconds: float) -> None:
+    """End a program that was started: by SIGTERM, or by SIGKILL if it takes longer than that.
+
+    Parameters
+    ----------
+    process : subprocess.Popen
+        The program; it may have ended.
+    seconds : float
+        Time that it has after SIGTERM, s.
+    """
+    process.terminate()
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
 def become(command: list[str], added: Mapping[str, str] | None = None) -> NoReturn:
     """Replace this process by a program; `added` is as in `run`.
 
@@ -288,20 +307,26 @@ def settle(*, again: bool = False) -> None:
     Parameters
     ----------
     again : bool
-        Start the program again if the user's environment has already changed the interpreter: its
-        modules, its warnings or its encoding.
+        Start the program again if the user's environment has already changed the interpreter (its
+        modules, its warnings or its encoding) or Snakemake (its profile).
     """
     wanted = environment()
     strange = any(
-        value != wanted.get(name) for name, value in os.environ.items() if name[:6] == "PYTHON"
+        value != wanted.get(name)
+        for name, value in os.environ.items()
+        if name.startswith(("PYTHON", "SNAKEMAKE_"))
     )
     # Where a system lacks the locale, starting again with it would not help.
     utf8 = codecs.lookup(locale.getpreferredencoding(False)).name == "utf-8"
     foreign = not utf8 and os.environ.get("LC_ALL") != wanted["LC_ALL"]
     if again and (strange or foreign):
+        sys.stdout.flush()
+        sys.stderr.flush()
         os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], wanted)
     _replace(wanted)
     os.umask(UMASK)
+    # This process may have asked for it before.
+    tempfile.tempdir = None
 
 
 def _replace(content: Mapping[str, str]) -> None:

@@ -20,9 +20,10 @@ from schedlab.config import Cluster, Experiment, TrialKey
 from schedlab.doctor.findings import require_host
 from schedlab.errors import SchedlabError
 from schedlab.figures import FIGURES
-from schedlab.invocation import campaign, chosen, results_name
+from schedlab.invocation import campaign, chosen, is_snakemake, results_name
 from schedlab.lineage.state import keep, restore
 from schedlab.printing import printable
+from schedlab.results.digests import digest
 from schedlab.results.provenance import source
 from schedlab.results.records import forbids, is_stopped
 from schedlab.schedulers import has_programs, image_installation, image_roles
@@ -32,6 +33,8 @@ from schedlab.toolchain.cache import Cache
 from schedlab.toolchain.installation import given_digest
 
 _held: list[IO[str]] = []
+_BEYOND = 10_000
+"""Number of different priorities of trials beyond the experiment."""
 _ABOUT = ("image", "cluster", "workload", "figure")
 """Wildcards that may select different sources for jobs of the same rule."""
 SPECS: Mapping[str, Callable[..., Any]] = {
@@ -96,7 +99,7 @@ class Pipeline:
         SystemExit
             As for :meth:`load`, and for options that nothing reads.
         """
-        processes.settle()
+        processes.settle(again=is_snakemake())
         try:
             values = chosen(config, configfiles)
         except SchedlabError as error:
@@ -129,9 +132,9 @@ class Pipeline:
 
     def installation(self, image: str) -> str:
         """Digest of the installation that settings give for an image; empty without one."""
-        if image_installation(image) is None:
+        if (installation := image_installation(image)) is None:
             return ""
-        return given_digest(design.installation_settings(self.experiment, image))
+        return given_digest(installation, design.installation_settings(self.experiment, image))
 
     def roles(self, image: str) -> str:
         """Roles whose install parts make an image, in the order in which they are applied."""
@@ -256,13 +259,15 @@ class Pipeline:
         return self.experiment.trials()
 
     def priority(self, trial: Mapping[str, str]) -> int:
-        """Priority of a trial: the first of the order has the highest, the last has 2.
+        """Priority of a trial: the first of the order has the highest.
 
-        The decision on a trial has one more, so that it is made in the trial's turn.
+        The decision on a trial has one more, so that it is made in the trial's turn. Trials beyond
+        the experiment, which may be asked for by name, come last, and in a random order too.
         """
         key = (trial["cluster"], trial["workload"], trial["repetition"])
-        # A trial beyond the experiment may be asked for by name: it comes last.
-        return 2 * (1 + len(self.trials) - self.order.get(key, len(self.trials)))
+        if key not in self.order:
+            return 2 * (1 + int(digest([self.experiment.seed, *key]), 16) % _BEYOND)
+        return 2 * (1 + _BEYOND + len(self.trials) - self.order[key])
 
     def spec(self, kind: str, *names: Any) -> str:
         """Part of the configuration that a stage depends on, as canonical JSON for ``params``."""

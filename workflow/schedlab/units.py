@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+from typing import Annotated
+
+from pydantic import BeforeValidator
 
 _PERCENT = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,6})?) ?%")
 SIZE = re.compile(r"^([0-9]{1,9}) ?(MiB|GiB)$")
@@ -48,3 +51,7 @@ def percentage(value: object) -> object:
     """
     part(value if isinstance(value, str) else "")
     return value
+
+
+Percentage = Annotated[str, BeforeValidator(percentage)]
+"""A key of the experiment file whose value `part` reads."""

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Prometheus collector of a scheduler's daemons: cumulative processor time, memory, own counters.
 
-usage: schedlab_exporter.py --port 9101 --processes NAME,NAME [--units UNIT,UNIT]
+usage: schedlab_exporter.py [--address ADDRESS] --port 9101 --processes NAME,NAME
+           [--units UNIT,UNIT]
                             [--counters METRIC=COMMAND --counters-period SECONDS]
 
 At each scrape the figures of processes are read from /proc, and those of systemd services from the
@@ -210,7 +211,7 @@ def render(processes, counters, units=None):
     return "\n".join(lines) + "\n"
 
 
-def serve(port, processes, counters, units):
+def serve(address, port, processes, counters, units):
     """Answer scrapes until the process is ended."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -228,12 +229,13 @@ def serve(port, processes, counters, units):
         def log_message(self, *_arguments):
             pass
 
-    ThreadingHTTPServer(("", port), Handler).serve_forever()
+    ThreadingHTTPServer((address, port), Handler).serve_forever()
 
 
 def main():
     """Parse the command line and serve."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--address", default="", help="of this node; default: all of them")
     parser.add_argument("--port", type=int, default=9101)
     parser.add_argument("--processes", required=True)
     parser.add_argument("--units", default="", help="names of services, without the suffix")
@@ -246,7 +248,8 @@ def main():
         counters = Counters(metric, command, options.counters_period)
         counters.start()
     units = Units([name for name in options.units.split(",") if name])
-    serve(options.port, Processes(options.processes.split(",")), counters, units)
+    processes = Processes(options.processes.split(","))
+    serve(options.address, options.port, processes, counters, units)
 
 
 if __name__ == "__main__":

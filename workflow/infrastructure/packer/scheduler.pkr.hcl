@@ -100,6 +100,11 @@ variable "payload" {
   description = "The compiled payload."
 }
 
+variable "variables_file" {
+  type        = string
+  description = "JSON file with Ansible's variables of the base disk's distribution."
+}
+
 variable "facts_directory" {
   type        = string
   description = "Where the build's package list is written."
@@ -116,6 +121,12 @@ variable "cpus" {
   default = 2
 }
 
+variable "memory" {
+  type        = number
+  description = "Memory of the build's guest, MiB."
+  default     = 1024
+}
+
 source "qemu" "image" {
   disk_image       = true
   use_backing_file = true
@@ -130,7 +141,7 @@ source "qemu" "image" {
   machine_type = "q35"
   cpu_model    = var.accelerator == "kvm" ? "host" : "max"
   cpus         = var.cpus
-  memory       = 1024
+  memory       = var.memory
   headless     = true
   # The Debian cloud kernel has no driver for a CD drive: the seed is a virtio disk.
   disk_interface = "virtio"
@@ -178,6 +189,7 @@ build {
         "--extra-vars schedlab_payload_file='${var.payload}'",
         "--extra-vars schedlab_guest_directory='${var.guest_directory}'",
         "--extra-vars '${jsonencode({ schedlab_roles = var.roles })}'",
+        "--extra-vars '@${var.variables_file}'",
         "'${var.ansible_directory}/playbooks/image.yml'",
       ]),
     ]
@@ -189,8 +201,11 @@ build {
     execute_command = "chmod +x {{ .Path }}; sudo {{ .Vars }} {{ .Path }}"
   }
 
+  # As schedlab.stages.guests.PACKAGES does.
   provisioner "shell" {
-    inline = ["dpkg-query -W -f '$${Package}=$${Version}\\n' | sort > /tmp/packages.txt"]
+    inline = [
+      "if command -v dpkg-query >/dev/null; then dpkg-query -W -f '$${Package}=$${Version}\\n'; else rpm -qa --queryformat '%%{NAME}=%%{VERSION}-%%{RELEASE}\\n'; fi | sort > /tmp/packages.txt",
+    ]
   }
 
   provisioner "file" {

@@ -17,8 +17,8 @@ SAME, DIFFERENT, TROUBLE = 0, 1, 2
 
 
 @click.command(short_help="Compare two results folders or bundles.")
-@click.argument("a", type=click.Path(path_type=Path, exists=True))
-@click.argument("b", type=click.Path(path_type=Path, exists=True))
+@click.argument("a", type=click.Path(path_type=Path))
+@click.argument("b", type=click.Path(path_type=Path))
 @click.option("--infrastructure", "machines", is_flag=True, help="Compare only machines, software.")
 @click.option("--outcomes", is_flag=True, help="Compare only the outcomes of the trials.")
 @click.option("--full", is_flag=True, help="Do not shorten long lists and files.")

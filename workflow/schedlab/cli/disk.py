@@ -25,8 +25,8 @@ SHOWN = 20
 def disk(experiments: Path, results: Path, prune: bool, yes: bool) -> None:
     """Show what uses how much disk: the results by kind, the cache by entry.
 
-    It lists clusters, trials and images that the experiment does not name, and entries of the cache
-    that neither it nor any results use. --prune removes these, and nothing else.
+    It lists clusters, trials, decisions and images that the experiment does not name, and entries
+    of the cache that neither it nor any results use. --prune removes these, and nothing else.
     """
     from schedlab.config import read_experiment
     from schedlab.storage import prune as removal
@@ -54,7 +54,7 @@ def disk(experiments: Path, results: Path, prune: bool, yes: bool) -> None:
     if not yes:
         click.confirm("Remove this?", abort=True)
     with removal.undisturbed(results, cache):
-        if plan(results, cache, experiment).folders != found.folders:
+        if plan(results, cache, experiment).paths != found.paths:
             raise SchedlabError(
                 "nothing is removed: the files have changed since they were listed",
                 remedy="run the command again",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from schedlab.cli.options import with_paths
+from schedlab.cli.options import Folder, with_paths
 from schedlab.cli.output import echo
 
 MISMATCH = 3
@@ -16,7 +16,7 @@ MISMATCH = 3
 
 _results = click.option(
     "--results",
-    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    type=Folder(exists=True),
     default="results",
     envvar="SCHEDLAB_RESULTS",
     show_default=True,
@@ -35,7 +35,7 @@ def register(group: click.Group) -> None:
 @_results
 @click.option(
     "--source",
-    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    type=Folder(exists=True),
     help="Checkout to compare sources with.  [default: the bundle's, else this one]",
 )
 @_json

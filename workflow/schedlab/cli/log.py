@@ -10,12 +10,11 @@ import signal
 import sys
 from pathlib import Path
 
+from schedlab.printing import NOTICES
 from schedlab.privacy.identity import identity
 
 _LONGEST = 1 << 16
 """Largest number of bytes of a line that are read at once."""
-NOTICES = ("NOTICE: ", "WARNING: ")
-"""Beginnings of lines that are shown to people during a run."""
 
 
 def keep(file: Path, *, show: bool = False, notices: bool = False) -> None:

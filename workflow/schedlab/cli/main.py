@@ -15,12 +15,18 @@ from schedlab import processes
 from schedlab.cli import bundle as bundle_commands
 from schedlab.cli import lineage
 from schedlab.cli.analyse import analyse
+from schedlab.cli.bisect import bisect
 from schedlab.cli.clean import clean
+from schedlab.cli.conformance import conformance
+from schedlab.cli.dashboard import dashboard
 from schedlab.cli.diff import diff
 from schedlab.cli.disk import disk
+from schedlab.cli.export import export
+from schedlab.cli.lock import lock
 from schedlab.cli.options import with_paths as _paths
 from schedlab.cli.output import echo
 from schedlab.cli.trials import trials
+from schedlab.cli.watch import watch
 from schedlab.errors import Interrupted, SchedlabError
 
 
@@ -99,10 +105,16 @@ def main() -> None:
 
 
 main.add_command(analyse)
+main.add_command(bisect)
 main.add_command(clean)
+main.add_command(conformance)
+main.add_command(dashboard)
 main.add_command(diff)
 main.add_command(disk)
+main.add_command(export)
+main.add_command(lock)
 main.add_command(trials)
+main.add_command(watch)
 lineage.register(main)
 
 

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import logging
 import os
-import statistics
 import sys
 import time
-from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -19,71 +17,11 @@ from snakemake.logging import ColorizingTextHandler, DefaultFilter, DefaultForma
 from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent
 
-from schedlab.lineage.durations import STAGES, Durations, duration
+from schedlab.lineage.durations import Durations, duration
+from schedlab.watch.run import Run
 
 _KEPT = ("Nothing to be done", "Complete log", "Trying to restart", "Will exit after finishing")
 """Beginnings of Snakemake's own lines that are shown to people."""
-
-
-class Progress:
-    """Number of finished jobs, and time that the other jobs take.
-
-    Parameters
-    ----------
-    stats : dict of str to int
-        Number of jobs of each rule that will run, and ``total``.
-    recorded : Durations
-        Durations of earlier jobs.
-    """
-
-    def __init__(self, stats: dict[str, int], recorded: Durations) -> None:
-        self.total = stats.get("total", 0)
-        self.finished = 0
-        self._left = Counter({rule: n for rule, n in stats.items() if rule != "total"})
-        self._recorded = recorded
-        self._taken: dict[str, list[float]] = defaultdict(list)
-        self._running: dict[int, tuple[str, float]] = {}
-
-    def start(self, job: int, rule: str, now: float) -> None:
-        """Note that a job begins. `now` is a reading of a monotonic clock in s."""
-        self._running[job] = (rule, now)
-
-    def finish(self, job: int, now: float) -> None:
-        """Note that a job succeeded. `now` is a reading of a monotonic clock in s."""
-        self.finished += 1
-        if job in self._running:
-            rule, began = self._running.pop(job)
-            self._left[rule] -= 1
-            self._taken[rule].append(now - began)
-
-    def seconds_left(self) -> tuple[float, bool]:
-        """Return the time of the remaining jobs, and whether it is complete.
-
-        Returns
-        -------
-        float, bool
-            Time in s if the jobs run one after another, and whether a duration is known for every
-            remaining rule.
-        """
-        total, known = 0.0, True
-        for rule, count in self._left.items():
-            # Rules that only collect targets take no time.
-            if count > 0 and rule.partition("_")[0] != "all":
-                each = self._each(rule)
-                known = known and each is not None
-                total += count * (each or 0.0)
-        return total, known
-
-    def _each(self, rule: str) -> float | None:
-        if self._taken[rule]:
-            return statistics.median(self._taken[rule])
-        return self._recorded.of(STAGES.get(rule, rule), "", []).seconds
-
-    def __str__(self) -> str:
-        seconds, known = self.seconds_left()
-        about = "about" if known else "at least"
-        time_left = f", {about} {duration(seconds)} left" if seconds else ""
-        return f"{self.finished} of {self.total} finished{time_left}"
 
 
 class LogHandler(LogHandlerBase):
@@ -113,42 +51,55 @@ class LogHandler(LogHandlerBase):
             filter=chosen,
         )
         self._began = time.monotonic()
-        self._progress: Progress | None = None
+        self._results = Path()
+        self._run: Run | None = None
         self._messages: dict[int, str] = {}
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write a line for an event that people should see."""
-        if self._verbose:
-            self._own.handle(record)
-            return
         event = getattr(record, "event", None)
         fields = vars(record)
-        if event == LogEvent.RUN_INFO and "stats" in fields:
-            self._begin(fields["stats"])
+        if not self.common_settings.dryrun:
+            self._follow(event, record, fields)
+        if self._verbose:
+            self._own.handle(record)
         elif event == LogEvent.JOB_INFO:
-            self._start(fields)
-        elif event == LogEvent.JOB_FINISHED and self._progress:
-            self._progress.finish(fields["job_id"], time.monotonic())
-            if self._progress.finished == self._progress.total:
+            self._tell(fields)
+        elif event == LogEvent.JOB_FINISHED and self._run:
+            if self._run.finished == self._run.total:
                 took = duration(time.monotonic() - self._began)
-                self._say(record, f"{self._progress.total} of {self._progress.total} in {took}")
+                self._say(record, f"{self._run.total} of {self._run.total} in {took}")
         elif event == LogEvent.JOB_ERROR:
             self._say(record, "\n".join(self._failure(fields)))
         elif record.levelno >= logging.WARNING or str(record.msg).startswith(_KEPT):
             self._own.handle(record)
 
-    def _begin(self, stats: dict[str, int]) -> None:
-        results = Path(os.environ.get("SCHEDLAB_RESULTS", "results"))
-        self._progress = Progress(stats, Durations(results))
-
-    def _start(self, fields: dict[str, Any]) -> None:
-        what = fields["rule_msg"] or fields["rule_name"]
-        if self._progress is None or not fields["output"]:
+    def _follow(self, event: Any, record: logging.LogRecord, fields: dict[str, Any]) -> None:
+        """Keep the state of the run, which `schedlab watch` shows."""
+        now = time.time()
+        if event == LogEvent.RUN_INFO and "stats" in fields:
+            # The Snakefile sets it, after this handler was made.
+            self._results = Path(os.environ.get("SCHEDLAB_RESULTS", "results")).absolute()
+            self._run = Run(fields["stats"], Durations(self._results), self._results)
+        elif self._run is None:
             return
-        self._messages[fields["jobid"]] = what
-        self._progress.start(fields["jobid"], fields["rule_name"], time.monotonic())
-        line = f"{self._progress}: {what}"
-        self._say(None, line)
+        elif event == LogEvent.JOB_INFO and fields["output"]:
+            what = fields["rule_msg"] or fields["rule_name"]
+            self._messages[fields["jobid"]] = what
+            logs = [Path(str(name)).absolute() for name in fields.get("log") or ()]
+            log = next((os.path.relpath(name, self._results) for name in logs), "")
+            self._run.start(fields["jobid"], fields["rule_name"], now, what, log)
+        elif event == LogEvent.JOB_FINISHED:
+            self._run.finish(fields["job_id"], now)
+        elif event == LogEvent.JOB_ERROR:
+            self._run.fail(fields["jobid"])
+        elif record.levelno == logging.WARNING:
+            self._run.warn(record.getMessage())
+
+    def _tell(self, fields: dict[str, Any]) -> None:
+        """Write the line of a job that begins."""
+        if self._run is not None and fields["output"]:
+            self._say(None, f"{self._run}: {self._messages[fields['jobid']]}")
 
     def _failure(self, fields: dict[str, Any]) -> list[str]:
         """Return the lines about a failed job: its name, the path of its log, and the log."""

@@ -1,6 +1,6 @@
 """Configuration: the experiment's model, its checks and its reader."""
 
-from schedlab.config.clusters import Cluster
+from schedlab.config.cluster import Cluster
 from schedlab.config.host_facts import HostFacts
 from schedlab.config.load import read_experiment, write_experiment
 from schedlab.config.model import Experiment

@@ -11,15 +11,16 @@ from typing import Protocol
 from schedlab.addresses import addresses_needed
 from schedlab.config import machine_checks as machines
 from schedlab.config.host_facts import HostFacts
-from schedlab.config.messages import did_you_mean
 from schedlab.config.model import Experiment
-from schedlab.config.variants import AGAIN
+from schedlab.config.variants import AGAIN, Variant
+from schedlab.config.virtual_checks import virtual_problems
 from schedlab.config.workload_checks import (
     Translating,
     duration_problems,
     parameter_problems,
     translation_problems,
 )
+from schedlab.printing import did_you_mean
 from schedlab.workloads import Problem
 
 
@@ -33,6 +34,10 @@ class KnownScheduler(Translating, Protocol):
     @property
     def memory_floors(self) -> Mapping[str, int]:
         """Role (`head`, `compute`) -> memory (MiB) below which the scheduler does not work."""
+
+    @property
+    def virtual_node_mib(self) -> float | None:
+        """Memory of a carrier for each virtual node, MiB; None where it has no virtual nodes."""
 
     def settings_problems(self, overrides: Mapping[str, str]) -> list[Problem]:
         """Return the faults in an experiment's settings for this scheduler."""
@@ -65,7 +70,7 @@ def check(
         Keys whose values were in error and were replaced by defaults. Checks that read such a key
         are left out, because their messages would be about a value that the user did not write.
     """
-    shape = {"nodes", "node", "head", "schedulers"}
+    shape = {"nodes", "node", "head", "virtual", "schedulers"}
     floors = {name: one.memory_floors for name, one in known.items()}
     found: list[Problem] = []
     for reads, problems in (
@@ -81,10 +86,16 @@ def check(
         ({"placement.numa", "schedulers"}, machines.numa(experiment, host)),
         ({"node", "head", "schedulers"}, machines.memory_floors(experiment, floors)),
         ({"nodes", "placement.pci", "schedulers"}, machines.pci(experiment, host)),
+        (
+            {"nodes", "virtual", "schedulers"},
+            virtual_problems(
+                experiment, {name: one.virtual_node_mib for name, one in known.items()}
+            ),
+        ),
         ({"image", "limits.disk", "schedulers"}, machines.disk(experiment)),
         ({"image", "schedulers"}, machines.images(experiment, host)),
         ({"libvirt.uri"}, _libvirt(experiment, host)),
-        ({"nodes", "network.cidr"}, _network(experiment, known)),
+        ({"nodes", "virtual", "network.cidr"}, _network(experiment, known)),
         ({"nodes", "node", "schedulers"}, parameter_problems(experiment, root)),
         (
             {"nodes", "node", "schedulers", "settings"},
@@ -141,6 +152,14 @@ def _schedulers(experiment: Experiment, known: Known) -> Iterator[Problem]:
     named = {f"settings.{name}": name for name in experiment.settings}
     for index, variant in enumerate(experiment.schedulers):
         key = f"schedulers[{index}]" + (".scheduler" if variant.scheduler else "")
+        if not variant.scheduler and variant.name not in known and _own_keys(variant):
+            yield Problem(
+                f"{key}.scheduler",
+                None,
+                f"missing, and no scheduler has the variant's name, {variant.name}",
+                f"add it: one of {', '.join(sorted(known))}",
+            )
+            continue
         named[key] = variant.adapter
     for key, name in named.items():
         if name not in known:
@@ -160,6 +179,11 @@ def _schedulers(experiment: Experiment, known: Known) -> Iterator[Problem]:
                 if problem.key in variant.settings:
                     key = f"schedulers[{index}].settings.{problem.key}"
                     yield Problem(key, problem.value, problem.what, problem.remedy)
+
+
+def _own_keys(variant: Variant) -> bool:
+    """Whether a variant sets more than its name."""
+    return variant.model_fields_set > {"name"}
 
 
 _LIKE_A_CLUSTER = re.compile(r"(-n[0-9]+)(-c[0-9]+)?$")
@@ -214,7 +238,8 @@ def _libvirt(experiment: Experiment, host: HostFacts) -> Iterator[Problem]:
 
 
 def _network(experiment: Experiment, known: Known) -> Iterator[Problem]:
-    needed = addresses_needed(max(experiment.nodes))
+    largest = max(cluster.machines_beside_head for cluster in experiment.clusters())
+    needed = addresses_needed(largest)
     network = ipaddress.IPv4Network(experiment.network.cidr)
     if network.num_addresses < needed:
         yield Problem(

@@ -179,6 +179,8 @@ def _inherited(entry: Any, errors: Sequence[Any], data: dict[str, Any]) -> bool:
     if location[0] != "schedulers" or len(location) < 3 or location[2] not in SECTIONS:
         return False
     own = data["schedulers"][int(location[1])][location[2]]
+    if not isinstance(own, dict):
+        return False
     return location[-1] not in own and any(e["loc"] == location[2:] for e in errors)
 
 

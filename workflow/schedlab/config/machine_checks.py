@@ -1,6 +1,7 @@
 """Checks of every variant's machines and images against the host.
 
 A fault is reported at the variant's key if the variant has that section, else at the experiment's.
+Of virtual nodes only the carriers need the host.
 """
 
 from __future__ import annotations
@@ -10,12 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from schedlab.config.cluster import carriers
 from schedlab.config.host_facts import HostFacts
-from schedlab.config.messages import did_you_mean
 from schedlab.config.model import Experiment
 from schedlab.config.sections import CloudImage, DebianImage, Guest, Placement
 from schedlab.config.variants import Variant
-from schedlab.printing import brief
+from schedlab.printing import brief, did_you_mean
 from schedlab.workloads import Problem
 
 
@@ -28,7 +29,11 @@ class View:
     place : int
         The variant's place in the list of variants.
     largest : int
-        Number of compute nodes of the variant's largest cluster.
+        Number of machines beside the head in the variant's largest cluster.
+    node : Guest
+        Shape of each of them: a compute node, or a carrier of virtual nodes.
+    section : str
+        Key of that shape: `node`, or `virtual.carrier`.
     """
 
     place: int
@@ -38,6 +43,17 @@ class View:
     node: Guest
     placement: Placement
     image: DebianImage | CloudImage
+    section: str
+
+    @property
+    def told(self) -> str:
+        """What the machines beside the head are, in words."""
+        return "nodes" if self.section == "node" else "carriers"
+
+    @property
+    def fewer(self) -> str:
+        """Key with the number of these machines."""
+        return "nodes" if self.section == "node" else "virtual.carriers"
 
     def key(self, key: str) -> str:
         """Key of the experiment file that sets this key of the variant."""
@@ -47,17 +63,26 @@ class View:
 
 
 def views(experiment: Experiment) -> Iterator[View]:
-    """Yield every variant that the experiment file lists."""
+    """Yield every variant that the experiment file lists, with its real and its virtual nodes."""
     for place, variant in enumerate(experiment.schedulers):
-        yield View(
-            place,
-            variant,
-            max(experiment.nodes),
-            variant.head or experiment.head,
-            variant.node or experiment.node,
-            variant.placement or experiment.placement,
-            variant.image or experiment.image,
-        )
+        node = variant.node or experiment.node
+        virtual = experiment.virtual_of(variant)
+        real = [nodes for nodes in experiment.nodes if virtual is None or nodes in virtual.real]
+        shapes = [(max(real), node, "node")] if real else []
+        if virtual:
+            most = carriers(virtual, max(experiment.nodes))
+            shapes.append((most, virtual.carrier, "virtual.carrier"))
+        for largest, guest, section in shapes:
+            yield View(
+                place,
+                variant,
+                largest,
+                variant.head or experiment.head,
+                guest,
+                variant.placement or experiment.placement,
+                variant.image or experiment.image,
+                section,
+            )
 
 
 def processors(experiment: Experiment, host: HostFacts) -> Iterator[Problem]:
@@ -71,10 +96,10 @@ def _processors(view: View, host: HostFacts) -> Iterator[Problem]:
     if largest <= host.cores:
         return
     shape = (
-        f"{largest} vCPUs (head {view.head.vcpus} + {view.largest} nodes of "
+        f"{largest} vCPUs (head {view.head.vcpus} + {view.largest} {view.told} of "
         f"{view.node.vcpus}) on {host.cores} host cores"
     )
-    smaller = "lower nodes, node.vcpus or head.vcpus"
+    smaller = f"lower {view.fewer}, {view.section}.vcpus or head.vcpus"
     if view.placement.pinning == "exclusive":
         yield Problem(
             view.key("placement.pinning"),
@@ -104,11 +129,11 @@ def _memory(view: View, bounds: Sequence[tuple[str, int]]) -> Iterator[Problem]:
     for name, bound in bounds:
         if needed > bound:
             yield Problem(
-                view.key("node.memory"),
+                view.key(f"{view.section}.memory"),
                 view.node.memory,
-                f"the largest cluster ({view.largest} nodes and the head) needs {needed} MiB, "
-                f"more than {name} {bound} MiB",
-                "lower node.memory, head.memory or nodes"
+                f"the largest cluster ({view.largest} {view.told} and the head) needs {needed} "
+                f"MiB, more than {name} {bound} MiB",
+                f"lower {view.section}.memory, head.memory or {view.fewer}"
                 + {"limits.memory": ", or raise limits.memory", "the host's": ""}.get(
                     name, ", or reserve more (sysctl vm.nr_hugepages), or set hugepages: false"
                 ),
@@ -138,7 +163,7 @@ def memory_floors(
     for view in views(experiment):
         name = view.variant.adapter
         least = floors.get(name, {})
-        guests = {"head": ("head", view.head), "compute": ("node", view.node)}
+        guests = {"head": ("head", view.head), "compute": (view.section, view.node)}
         for role, (section, guest) in guests.items():
             if guest.memory_mib < least.get(role, 0):
                 key = view.key(f"{section}.memory")
@@ -166,12 +191,13 @@ def _pci(view: View, host: HostFacts) -> Iterator[Problem]:
                 "the host has no such PCI function",
                 "use one that lspci -D lists",
             )
+    one = "compute node" if view.section == "node" else "carrier"
     if 0 < len(addresses) < view.largest:
         yield Problem(
             view.key("placement.pci"),
             addresses,
-            f"{len(addresses)} PCI functions for {view.largest} compute nodes",
-            "give one for each compute node of the largest cluster, or none",
+            f"{len(addresses)} PCI functions for {view.largest} {one}s",
+            f"give one for each {one} of the largest cluster, or none",
         )
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from difflib import get_close_matches
 from typing import Any
 
 from schedlab.printing import LONGEST, brief
@@ -45,12 +43,3 @@ def together(lines: list[str]) -> str:
     """Return the first `MOST` lines, and a line with the number of the others."""
     more = [f"and {len(lines) - MOST} more faults"] if len(lines) > MOST else []
     return "\n".join([*lines[:MOST], *more])
-
-
-def did_you_mean(word: str, known: Sequence[str]) -> str:
-    """Remedy for an unknown word: the closest known one, or all of them."""
-    close = get_close_matches(word.lower(), {name.lower(): name for name in known}, n=1, cutoff=0.6)
-    spelling = {name.lower(): name for name in known}
-    if close:
-        return f"did you mean {spelling[close[0]]}?"
-    return f"use one of {', '.join(known)}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from schedlab import workloads as kinds
-from schedlab.config.clusters import Cluster
+from schedlab.config.cluster import Cluster
 from schedlab.config.sections import (
     DebianImage,
     Guest,
@@ -27,10 +28,12 @@ from schedlab.config.sections import (
     Network,
     Placement,
     Section,
+    Virtual,
 )
 from schedlab.config.trials import Cell, TrialKey, in_order
 from schedlab.config.variants import (
     LIFTED,
+    VIRTUAL,
     Again,
     Image,
     NamedVariant,
@@ -48,6 +51,9 @@ if TYPE_CHECKING:
     AnyWorkload = Workload
 else:
     AnyWorkload = kinds.workload_union()
+
+MOST_NODES = 10_000
+"""Most compute nodes of a cluster; `schedlab.config.virtual_checks` allows fewer real ones."""
 
 
 class Experiment(Section):
@@ -72,11 +78,14 @@ class Experiment(Section):
     bridge: Literal["auto", "none"] = Field(
         default="none", description="auto: finished trials run again beside cells added later."
     )
-    nodes: list[Annotated[int, Field(ge=1, le=128)]] = Field(
+    nodes: list[Annotated[int, Field(ge=1, le=MOST_NODES)]] = Field(
         default=[1, 2], min_length=1, description="Compute node counts."
     )
     node: Guest = Guest()
     head: Head = Head()
+    virtual: Virtual | None = Field(
+        default=None, description="Virtual nodes, many on a machine; null: every node is a machine."
+    )
     placement: Placement = Placement()
     image: Image = DebianImage()
     accelerator: Literal["auto", "kvm", "tcg"] = Field(
@@ -129,23 +138,36 @@ class Experiment(Section):
         if not self.lifted:
             return None
         cluster = self.cluster(cluster_id)
-        name = cluster.variant.removesuffix(LIFTED)
+        kind = VIRTUAL * bool(cluster.virtual)
+        name = cluster.variant.removesuffix(LIFTED + kind)
         if name == cluster.variant or name not in self.lifted:
             return None
-        return replace(cluster, variant=name).id
+        return replace(cluster, variant=name + kind).id
 
     def clusters(self) -> list[Cluster]:
         """Clusters by variant and node count, in the order of the file; then equal clusters."""
         return [
-            self._cluster(variant, nodes, number)
+            self._cluster(variant, nodes, number, virtual)
             for number in range(1, self.repetitions.clusters + 1)
             for variant in self.variants()
-            for nodes in self.nodes
+            for virtual, nodes in self._sizes(variant)
         ]
 
-    def _cluster(self, variant: Variant, nodes: int, number: int) -> Cluster:
+    def virtual_of(self, variant: Variant) -> Virtual | None:
+        """Virtual nodes of a variant; None where its nodes are real."""
+        return variant.virtual or self.virtual
+
+    def _sizes(self, variant: Variant) -> Iterator[tuple[Virtual | None, int]]:
+        """Node counts of a variant: those on real nodes, then those on virtual ones."""
+        virtual = self.virtual_of(variant)
+        yield from ((None, n) for n in self.nodes if virtual is None or n in virtual.real)
+        yield from ((virtual, n) for n in self.nodes if virtual)
+
+    def _cluster(
+        self, variant: Variant, nodes: int, number: int, virtual: Virtual | None
+    ) -> Cluster:
         return Cluster(
-            variant=variant.name,
+            variant=variant.name + VIRTUAL * bool(virtual),
             scheduler=variant.adapter,
             nodes=nodes,
             number=number,
@@ -155,6 +177,7 @@ class Experiment(Section):
             image=variant.image or self.image,
             metrics=variant.metrics or self.metrics,
             settings={**self.settings.get(variant.adapter, {}), **variant.settings},
+            virtual=virtual,
         )
 
     def cluster(self, cluster_id: str) -> Cluster:
@@ -319,6 +342,7 @@ class Experiment(Section):
             "nodes": cluster.nodes,
             "cpus_per_node": cluster.node.vcpus,
             "order": self.trials().index(key),
+            **({"carriers": cluster.machines_beside_head} if cluster.virtual else {}),
         }
 
     def trial_spec(self, key: TrialKey) -> dict[str, Any]:

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    model_validator,
+)
 
-from schedlab.units import SIZE, mib
+from schedlab.units import SIZE, Percentage, mib
 
 _PRIVATE = tuple(
     ipaddress.IPv4Network(cidr) for cidr in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
@@ -25,7 +32,13 @@ _LIBVIRT = re.compile(
 )
 
 
-def _checked_size(size: str) -> str:
+def _checked_size(size: Any) -> str:
+    if isinstance(size, int | float) and not isinstance(size, bool):
+        raise ValueError(
+            f"a size without its unit; write the unit: {size:.15g} MiB, or {size:.15g} GiB"
+        )
+    if not isinstance(size, str):
+        raise ValueError("not a size; write a whole number with its unit: 768 MiB, 2 GiB")
     mib(size)
     return size
 
@@ -66,6 +79,11 @@ def _checked_url(url: str) -> str:
     return url
 
 
+def _checked_key(url: str) -> str:
+    """Accept a URL, or nothing where packages are not signed."""
+    return _checked_url(url) if url else url
+
+
 def _checked_uri(uri: str) -> str:
     """Accept only URIs that name a host; libvirt runs commands that others contain (`ext`)."""
     if uri not in ("auto", "embedded") and not _LIBVIRT.fullmatch(uri):
@@ -97,7 +115,7 @@ def _checked_native(text: str) -> str:
 
 
 Size = Annotated[
-    str, Field(json_schema_extra={"pattern": SIZE.pattern}), AfterValidator(_checked_size)
+    str, Field(json_schema_extra={"pattern": SIZE.pattern}), BeforeValidator(_checked_size)
 ]
 Cidr = Annotated[str, AfterValidator(_checked_cidr)]
 PciAddress = Annotated[str, Field(pattern=r"^[0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]$")]
@@ -143,6 +161,36 @@ class Head(Guest):
     memory: Size = Field(default="1 GiB", description="Memory.")
 
 
+class Carrier(Guest):
+    """Shape of a machine that carries virtual nodes."""
+
+    memory: Size = Field(default="2 GiB", description="Memory.")
+
+
+class Virtual(Section):
+    """Virtual compute nodes: real node daemons, many of which share one machine, the carrier.
+
+    The scheduler sees nodes of the shape `node`; the host needs the processors and the memory of
+    the carriers alone.
+    """
+
+    carriers: int = Field(ge=1, le=128, description="Machines that carry the virtual nodes.")
+    per_carrier: int | None = Field(
+        default=None,
+        ge=1,
+        description="Most virtual nodes on one carrier; null: as many as its memory holds.",
+    )
+    carrier: Carrier = Carrier()
+    real: list[Annotated[int, Field(ge=1)]] = Field(
+        default=[],
+        description="Node counts that also run on real nodes, with which virtual ones are"
+        " compared.",
+    )
+    margin: Percentage = Field(
+        default="5 %", description="Relative error below which virtual nodes count as true."
+    )
+
+
 class Placement(Section):
     """Where guests' processors and memory go on the host."""
 
@@ -170,8 +218,44 @@ class Placement(Section):
     )
 
 
+FAMILIES: dict[str, str] = {"debian": "Debian", "ubuntu": "Debian", "rocky": "RedHat"}
+"""Distribution (``ID`` of its os-release) -> family, as Ansible names it: distributions of a family
+share the roles' lists of packages, names of services and paths (``vars/<family>.yml``)."""
+
+
+class Repository(Section):
+    """Package source beside the distribution's own."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,40}$")] = Field(
+        description="Name of the source: lower-case letters, digits, hyphens."
+    )
+    url: Annotated[str, AfterValidator(_checked_url)] = Field(
+        description="dnf's baseurl, such as https://host/el9/$basearch."
+    )
+    key: Annotated[str, AfterValidator(_checked_key)] = Field(
+        default="", description="Where the key is that signs its packages; none: not checked."
+    )
+    key_sha256: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")] = Field(
+        default="", description="Digest of the key's file, required with a key."
+    )
+
+    @model_validator(mode="after")
+    def _trusted(self) -> Self:
+        if bool(self.key) != bool(self.key_sha256):
+            raise ValueError("key and key_sha256 belong together; give both, or neither")
+        if not self.key and not self.url.startswith("https://"):
+            raise ValueError(
+                "packages without a signing key over an unprotected connection; use https://, or"
+                " give key and key_sha256"
+            )
+        return self
+
+
 class DebianImage(Section):
     """Base disk made by mmdebstrap from the host's own package sources."""
+
+    os: ClassVar[str] = "debian"
+    repositories: ClassVar[tuple[Repository, ...]] = ()
 
     kind: Literal["mmdebstrap"] = "mmdebstrap"
     suite: Annotated[str, Field(pattern=r"^[a-z]+$")] = Field(
@@ -193,8 +277,20 @@ class CloudImage(Section):
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] = Field(
         description="Digest of the file."
     )
-    os: Literal["ubuntu", "rocky", "debian"] = Field(description="Family of the distribution.")
+    os: Literal["ubuntu", "rocky", "debian"] = Field(
+        description="Distribution in the image. It decides which packages, services and paths the"
+        " roles use; an image of another distribution is refused when it is built."
+    )
+    repositories: list[Repository] = Field(
+        default=[], description="rocky: package sources beside its own and EPEL, before both."
+    )
     disk: Size = Field(default="6 GiB", description="Virtual size the disk is grown to.")
+
+    @model_validator(mode="after")
+    def _of_the_family(self) -> Self:
+        if self.repositories and FAMILIES[self.os] != "RedHat":
+            raise ValueError(f"repositories are only for rocky, not for {self.os}; remove them")
+        return self
 
     @property
     def disk_mib(self) -> int:

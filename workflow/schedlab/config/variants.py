@@ -32,17 +32,21 @@ from schedlab.config.sections import (
     NativeSettings,
     Placement,
     Section,
+    Virtual,
 )
-from schedlab.units import part, percentage
+from schedlab.units import Percentage, part
 from schedlab.workloads.registry import Name
 
-SECTIONS = ("image", "node", "head", "placement", "metrics")
+SECTIONS = ("image", "node", "head", "placement", "metrics", "virtual")
 """Sections of an experiment whose keys a variant may override."""
 
 LIFTED = "-lifted"
 """Suffix of a variant's name when it runs with limits lifted, to confirm what limits it."""
 AGAIN = "-again"
 """Suffix of a variant's name when it runs a second time."""
+
+VIRTUAL = "-virtual"
+"""Suffix of a variant's name where it runs on virtual nodes."""
 
 Image = Annotated[DebianImage | CloudImage, Field(discriminator="kind")]
 
@@ -76,6 +80,7 @@ class Variant(Section):
         default=None, description="Keys over the experiment's section."
     )
     metrics: Metrics | None = Field(default=None, description="Keys over the experiment's section.")
+    virtual: Virtual | None = Field(default=None, description="Keys over the experiment's section.")
 
     @property
     def adapter(self) -> str:
@@ -130,7 +135,7 @@ class Rounds(Section):
 
     min: int = Field(ge=3, le=100, description="Fewest trials: an interval needs 3.")
     max: int = Field(ge=3, le=100, description="Most trials; every one up to it is planned.")
-    until: Annotated[str, BeforeValidator(percentage)] = Field(
+    until: Percentage = Field(
         description="Half-width of the interval, as a part of the estimate, that is narrow enough."
     )
 

@@ -8,10 +8,10 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from schedlab.config.messages import did_you_mean
 from schedlab.config.model import Experiment
 from schedlab.config.sections import CloudImage, DebianImage
 from schedlab.config.variants import Repetitions, Rounds, Variant
+from schedlab.printing import brief, did_you_mean
 from schedlab.workloads import KINDS, Problem
 
 Location = tuple[str | int, ...]
@@ -76,7 +76,9 @@ def worded(entry: Any, data: Mapping[str, Any]) -> Problem:
     if kind == "union_tag_not_found":
         return Problem(f"{text}.kind", None, "missing", "say which kind it is")
     if kind == "missing":
-        return Problem(text, None, "missing", "add it; config/README.md says what it means")
+        meaning = _meaning(location)
+        remedy = f"add it: {meaning}" if meaning else "add it; config/README.md says what it means"
+        return Problem(text, None, "missing", remedy)
     if kind == "literal_error":
         known = re.findall(r"'([^']+)'", context["expected"])
         return Problem(text, value, "not a choice", did_you_mean(str(value)[:100], known))
@@ -95,8 +97,36 @@ def worded(entry: Any, data: Mapping[str, Any]) -> Problem:
         return Problem(text, value, what, remedy.format(number))
     if kind == "finite_number":
         return Problem(text, value, "not a finite number", "write a finite number")
+    wanted = kind.partition("_")[0]
     fallback = ("not what this key takes", "see config/README.md for what it takes")
-    return Problem(text, value, *_TYPES.get(kind.partition("_")[0], fallback))
+    what, remedy = _TYPES.get(wanted, fallback)
+    return Problem(text, value, what, _meant(wanted, value, _meaning(location)) or remedy)
+
+
+_SECONDS = {"ms": 0.001, "s": 1, "sec": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
+_TIME = re.compile(rf"([0-9]+(?:\.[0-9]+)?) ?({'|'.join(_SECONDS)})")
+_BOOLEANS = {
+    **dict.fromkeys(("yes", "on", "true", "y"), "true"),
+    **dict.fromkeys(("no", "off", "false", "n"), "false"),
+}
+
+
+def _meant(wanted: str, value: Any, meaning: str) -> str | None:
+    """Remedy with the value that a user meant, where a value of the wrong type says it clearly."""
+    if wanted in {"list", "tuple"} and isinstance(value, str | int | float):
+        return f"write a list: [{brief(str(value))}]"
+    if not isinstance(value, str):
+        return None
+    if wanted == "bool" and value.lower() in _BOOLEANS:
+        return f"write {_BOOLEANS[value.lower()]}, without quotes"
+    if wanted in {"int", "float"}:
+        number = r"[0-9]{1,18}" if wanted == "int" else r"[0-9]{1,18}(\.[0-9]{1,18})?"
+        if re.fullmatch(number, value, re.ASCII):
+            return f"remove the quotes: {value}"
+        time = _TIME.fullmatch(value)
+        if time and re.search(r"(^|, )s\b", meaning):
+            return f"the unit is s, and is not written: {float(time[1]) * _SECONDS[time[2]]:.15g}"
+    return None
 
 
 def _path(location: Location, data: Any) -> tuple[str, list[str | int]]:
@@ -127,21 +157,32 @@ def _value(steps: list[str | int], data: Any) -> Any:
     return data
 
 
+def _meaning(location: Location) -> str:
+    """Description of a key with its unit, without the last stop; empty for an item of a list."""
+    field = _model(location).model_fields.get(str(location[-1]))
+    return (field.description or "").rstrip(".") if field else ""
+
+
 def _known(location: Location) -> list[str]:
     """Keys that are allowed in the section where an unknown key was found."""
+    return list(_model(location).model_fields)
+
+
+def _model(location: Location) -> type[BaseModel]:
+    """Model of the section that has the last key of a location."""
     model: type[BaseModel] = Experiment
     if location[0] == "schedulers":
-        if len(location) == 3:
-            return list(Variant.model_fields)
+        if len(location) <= 3:
+            return Variant
         location = location[2:]
-    if location[0] == "workloads":
+    if location[0] == "workloads" and len(location) > 2:
         model = KINDS[str(location[2])]
-    elif location[0] == "image":
+    elif location[0] == "image" and len(location) > 1:
         model = CloudImage if location[1] == "cloud" else DebianImage
-    elif location[0] == "repetitions":
+    elif location[0] == "repetitions" and len(location) > 1:
         model = Rounds if location[1] == "rounds" else Repetitions
     elif len(location) > 1:
         annotation = Experiment.model_fields[str(location[0])].annotation
         if isinstance(annotation, type) and issubclass(annotation, BaseModel):
             model = annotation
-    return list(model.model_fields)
+    return model

@@ -16,7 +16,7 @@ from schedlab.diff.side import cluster_of
 
 TOPICS = {
     "packages": "Packages",
-    "kernel": "Kernel and command line",
+    "kernel": "Distribution, kernel and its settings",
     "processor": "Guests' processors (lscpu)",
     "domain": "Domain XML",
     "terraform": "Terraform outputs",
@@ -30,6 +30,7 @@ TOPICS = {
 _MEASURED = frozenset({"BogoMIPS", "CPU MHz", "CPU(s) scaling MHz"})
 """Fields of lscpu that come from a measurement at each boot."""
 
+_SYSTEM = ("os", "selinux", "kernel", "cmdline", "clocksource")
 _TREES = frozenset({"workflow", "envs", "resources"})
 """Folders of sources. Earlier stages made the other inputs of a stage."""
 
@@ -61,8 +62,9 @@ def record_facts(name: str, record: Mapping[str, Any]) -> Iterator[Fact]:
         yield "packages", name, packages(realised["packages"])
     for node, facts in (realised.get("nodes") or {}).items():
         place = f"{name}/{node}"
-        kernel = {key: facts[key] for key in ("kernel", "cmdline", "clocksource") if key in facts}
-        yield "kernel", place, {key: without_run_names(str(value)) for key, value in kernel.items()}
+        system = {key: facts[key] for key in _SYSTEM if key in facts}
+        system |= {row["key"]: _found(row, node) for row in realised.get("tuning") or ()}
+        yield "kernel", place, {key: without_run_names(str(value)) for key, value in system.items()}
         processor = facts.get("lscpu") or {}
         yield "processor", place, {k: str(v) for k, v in processor.items() if k not in _MEASURED}
     for node, xml in (realised.get("domain_xml") or {}).items():
@@ -79,6 +81,11 @@ def record_facts(name: str, record: Mapping[str, Any]) -> Iterator[Fact]:
         # The settings of a cluster contain those of its image.
         yield "experiment", name, dict(flatten(record.get("settings") or {}))
     yield "source", name, sources(record)
+
+
+def _found(setting: Mapping[str, Any], node: str) -> str:
+    """Values of a setting of the kernel on a node; empty where its kernel does not offer it."""
+    return ", ".join(dict.fromkeys((setting["found"].get(node) or {}).values()))
 
 
 def trial_facts(records: Mapping[str, Mapping[str, Any]]) -> Iterator[Fact]:

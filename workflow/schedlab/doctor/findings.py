@@ -43,7 +43,7 @@ def host_needs(experiment: Experiment, results: Path) -> HostNeeds:
         cache=Cache.default().root,
         disk_mib=experiment.limits.disk_mib,
         memory_mib=largest.memory_total_mib,
-        guests=largest.nodes + 1,
+        guests=largest.machines_beside_head + 1,
         cidr=experiment.network.cidr,
         embedded=resolve_uri(experiment.libvirt.uri) == "embedded",
     )

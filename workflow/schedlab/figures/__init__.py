@@ -99,6 +99,19 @@ FIGURES: dict[str, Figure] = {
         "Lines of processor use and memory of the scheduler's daemons over time, and points of"
         " processor time for each job against compute nodes.",
     ),
+    "scale": Figure(
+        "Growth with the size",
+        "Both axes are logarithmic. Left: against the number of compute nodes, for the workload"
+        " with the most jobs. Right: against the number of jobs that are submitted at once"
+        " (workloads of the kind burst), on each scheduler's largest cluster. Marks: geometric mean"
+        " over valid"
+        " trials with its 95 % interval; open where the nodes are virtual and no real ones ran at"
+        " that size: extrapolated. Lines: a power law fitted to the trials, from 3 sizes on, with"
+        " its exponent and the 95 % interval (n nodes, q jobs); 0 does not grow, 1 grows in"
+        " proportion. 'bends': the trials do not lie on one power law.",
+        "Throughput, scheduling latency, and the control plane's processor time and memory against"
+        " nodes and jobs on logarithmic axes, with fitted exponents.",
+    ),
     "lateness": Figure(
         "Lateness of the driver",
         f"How late jobs were submitted after they were due: the measurement's own error. {_ECDF}",

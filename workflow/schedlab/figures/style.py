@@ -195,6 +195,14 @@ def line_handles(names: Sequence[str]) -> list[Line2D]:
     return [Line2D([], [], label=name, **line_of(look(i), 1.4)) for i, name in enumerate(names)]
 
 
+def mark_handles(names: Sequence[str]) -> list[Line2D]:
+    """Legend of series drawn as marks on a line."""
+    return [
+        Line2D([], [], label=name, marker=look(i).marker, **line_of(look(i), 1.2))
+        for i, name in enumerate(names)
+    ]
+
+
 def legend(figure: Figure, handles: Sequence[Line2D], columns: int = 3) -> None:
     """Legend above all panels."""
     space: dict[str, Any] = {"columnspacing": 1.4, "handlelength": 2.4}

@@ -9,18 +9,15 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from schedlab import processes
 from schedlab.errors import SchedlabError
 from schedlab.images import base_guest
 from schedlab.images.base_disk import EPOCH, REPRODUCIBLE, make_disk, run
 from schedlab.images.licences import LICENCES, declared_licences
+from schedlab.images.parts import RoleParts
 from schedlab.last_words import last_words, network_remedy
 from schedlab.privacy.package_mirrors import debian_mirror
 from schedlab.results.records import write_json
@@ -32,49 +29,13 @@ LAST_LINES = 20
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 
 
-@dataclass(frozen=True)
-class RoleParts:
-    """What roles need of the base disk; each list is sorted and has each entry once.
-
-    Attributes
-    ----------
-    packages : list of str
-        Packages beside those that every base disk has.
-    disabled_units : list of str
-        Services of these packages that must not start before their role has configured them.
-    secrets : list of str
-        Absolute paths of files that these packages make, and that every machine must make itself.
-    """
-
-    packages: list[str]
-    disabled_units: list[str]
-    secrets: list[str]
-
-
-def role_parts(files: Iterable[Path]) -> RoleParts:
-    """Merge what roles need of the base disk.
-
-    Parameters
-    ----------
-    files : iterable of pathlib.Path
-        Files of roles with the keys ``<role>_<list>``, as
-        :func:`schedlab.sources.ansible.stated_files` names them.
-    """
-    found: dict[str, set[str]] = {"packages": set(), "disabled_units": set(), "secrets": set()}
-    for path in files:
-        role = path.parents[1].name
-        for key, entries in yaml.safe_load(path.read_text()).items():
-            found[key.removeprefix(f"{role}_")].update(entries)
-    return RoleParts(**{name: sorted(entries) for name, entries in found.items()})
-
-
 def bootstrap_command(suite: str, parts: RoleParts, root: Path) -> list[str]:
     """Command line of mmdebstrap.
 
     It runs in mount and process namespaces of its own and ends when the process that started it
     ends, so that an interrupted build leaves neither mounts nor processes of the new system.
     """
-    commands = base_guest.customise_commands(parts.disabled_units)
+    commands = base_guest.customise_commands(parts.disabled_units, parts.masked_units)
     options = [f"--customize-hook={line}" for line in commands]
     return [
         *("setpriv", "--pdeathsig", "KILL"),

@@ -67,22 +67,6 @@ FILES: dict[str, str] = {
 }
 """Path in the guest -> text."""
 
-MASKED = (
-    "apt-daily-upgrade.timer",
-    "apt-daily.timer",
-    "cloud-init-hotplugd.socket",
-    "dpkg-db-backup.timer",
-    "e2scrub_all.timer",
-    "e2scrub_reap.service",
-    "fstrim.timer",
-    "getty@tty1.service",
-    "serial-getty@ttyS0.service",
-    "systemd-binfmt.service",
-    "systemd-pstore.service",
-    "systemd-tmpfiles-clean.timer",
-)
-"""Units that take boot time or would start in the middle of a trial."""
-
 ENABLED = ("systemd-networkd.service",)
 
 # Secrets, identities, and files that depend on the time or the order of the build.
@@ -120,15 +104,16 @@ def write_files(root: Path) -> None:
         path.chmod(0o644)
 
 
-def customise_commands(disable: Sequence[str]) -> list[str]:
+def customise_commands(disable: Sequence[str], mask: Sequence[str]) -> list[str]:
     """Shell commands for mmdebstrap's customise hook; ``$1`` is the new file system.
 
-    Services in `disable` are not started at boot, as far as they are installed.
+    Services in `disable` are not started at boot, as far as they are installed. Units in `mask`
+    cannot be started at all.
 
     The initrd is made again, because its settings are written after its package was installed.
     """
     return [
-        f'chroot "$1" systemctl --quiet mask {" ".join(MASKED)}',
+        f'chroot "$1" systemctl --quiet mask {" ".join(mask)}',
         f'chroot "$1" systemctl --quiet enable {" ".join(ENABLED)}',
         f'for unit in {" ".join(disable)}; do if [ -e "$1/usr/lib/systemd/system/$unit.service" ];'
         ' then chroot "$1" systemctl --quiet disable "$unit"; fi; done',

@@ -11,12 +11,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from schedlab.config.sections import FAMILIES
 from schedlab.images.base_disk import EPOCH
 from schedlab.images.go_modules import linked_modules
+from schedlab.images.installed import parts
 from schedlab.results.digests import file_digest
 
 if TYPE_CHECKING:
     from cyclonedx.model.component import Component
+    from rattler import RepoDataRecord
+
+    from schedlab.toolchain.installation import Packed
 
 BILL = "sbom.cdx.json"
 """File beside an image."""
@@ -32,6 +37,7 @@ def bill_of_materials(
     packages: str,
     licences: Mapping[str, Sequence[str]],
     programs: Iterable[Path],
+    given: Packed | None = None,
 ) -> str:
     """Write the bill of materials of an image.
 
@@ -44,11 +50,14 @@ def bill_of_materials(
     sha256 : str
         Of the disk.
     packages : str
-        Lines ``name=version``, from dpkg.
+        Lines ``name=version``, from dpkg or rpm.
     licences : mapping of str to sequence of str
         Licences by package, as far as they are declared.
     programs : iterable of pathlib.Path
         Programs that were built for the image. Those of Go name the modules in them.
+    given : schedlab.toolchain.installation.Packed, optional
+        Installation for the image, as the user gave it or made from pinned packages of a channel,
+        which are listed one by one. Another one names its parts, as far as it tells them.
     """
     # Imported here, because their import is slow.
     from cyclonedx.model import HashAlgorithm, HashType
@@ -68,19 +77,29 @@ def bill_of_materials(
         metadata=BomMetaData(component=disk, timestamp=datetime.fromtimestamp(EPOCH, UTC)),
     )
     vendor = "debian" if spec["kind"] == "mmdebstrap" else str(spec["os"])
+    form = "deb" if FAMILIES[vendor] == "Debian" else "rpm"
     for line in packages.split():
         name, _, version = line.partition("=")
         bom.components.add(
-            _package(name, version, vendor, spec.get("suite"), licences.get(name, ()))
+            _package(name, version, (form, vendor), spec.get("suite"), licences.get(name, ()))
         )
     for program in programs:
         bom.components.add(_program(program))
+    if given and given.packages:
+        for package in given.packages:
+            bom.components.add(_conda_package(package))
+    elif given:
+        bom.components.add(_installation(given))
     bom.register_dependency(disk, bom.components)
     return JsonV1Dot6(bom).output_as_string(indent=1) + "\n"
 
 
 def _package(
-    name: str, version: str, vendor: str, suite: str | None, licences: Sequence[str]
+    name: str,
+    version: str,
+    of: tuple[str, str],
+    suite: str | None,
+    licences: Sequence[str],
 ) -> Component:
     from cyclonedx.model.component import Component, ComponentType
     from packageurl import PackageURL
@@ -89,9 +108,29 @@ def _package(
         name=name,
         version=version,
         type=ComponentType.LIBRARY,
-        bom_ref=f"deb/{name}",
-        purl=PackageURL("deb", vendor, name, version, {"distro": suite} if suite else None),
+        # rpm may have several versions of one package, such as kernels.
+        bom_ref=f"{of[0]}/{name}" if of[0] == "deb" else f"{of[0]}/{name}/{version}",
+        purl=PackageURL(*of, name, version, {"distro": suite} if suite else None),
         **_licensed(licences),
+    )
+
+
+def _conda_package(record: RepoDataRecord) -> Component:
+    from cyclonedx.model import HashAlgorithm, HashType
+    from cyclonedx.model.component import Component, ComponentType
+    from packageurl import PackageURL
+
+    name, version = record.name.normalized, str(record.version)
+    about = {"build": str(record.build), "subdir": record.subdir}
+    digest = record.sha256.hex() if record.sha256 else ""
+    return Component(
+        name=name,
+        version=version,
+        type=ComponentType.LIBRARY,
+        bom_ref=f"conda/{name}",
+        purl=PackageURL("conda", None, name, version, about),
+        hashes=[HashType(alg=HashAlgorithm.SHA_256, content=digest)],
+        **_licensed([record.license] if record.license else ()),
     )
 
 
@@ -117,6 +156,36 @@ def _program(program: Path) -> Component:
         bom_ref=f"program/{program.name}",
         hashes=[HashType(alg=HashAlgorithm.SHA_256, content=file_digest(program))],
         components=modules,
+        **_licensed(()),
+    )
+
+
+def _installation(given: Packed) -> Component:
+    from cyclonedx.model import HashAlgorithm, HashType
+    from cyclonedx.model.component import Component, ComponentType
+    from packageurl import PackageURL
+
+    found = [
+        Component(
+            name=part.name,
+            version=part.version,
+            type=ComponentType.LIBRARY,
+            bom_ref=f"installation/{given.name}/{number}",
+            purl=PackageURL("conda", None, part.name, part.version, {"build": part.build})
+            if part.build
+            else None,
+            **_licensed([part.licence] if part.licence else ()),
+        )
+        for number, part in enumerate(parts(given.archive))
+    ]
+    own = [part.version for part in found if part.name in {given.name, f"{given.name}-core"}]
+    return Component(
+        name=given.name,
+        version=own[0] if own else None,
+        type=ComponentType.APPLICATION,
+        bom_ref=f"installation/{given.name}",
+        hashes=[HashType(alg=HashAlgorithm.SHA_256, content=given.sha256)],
+        components=found,
         **_licensed(()),
     )
 

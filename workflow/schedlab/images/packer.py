@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from schedlab import processes
 from schedlab.errors import SchedlabError
@@ -15,6 +16,8 @@ from schedlab.last_words import packer_error
 from schedlab.paths import ANSIBLE, GUEST_PROGRAMS, PACKER, ROLES
 from schedlab.results.records import file_digest
 
+MEMORY, CLOUD_MEMORY = 1024, 2048
+"""Memory of a build's guest, MiB; dnf with EPEL's lists does not fit into the smaller one."""
 BACKING = "../base/disk.qcow2"
 """Where an image finds its base disk, from ``results/images/<image>/image``."""
 
@@ -31,13 +34,16 @@ disable_root: true
 ssh_pwauth: false
 ssh_genkeytypes: [ed25519]
 package_update: false
-growpart: {{mode: "off"}}
-resize_rootfs: false
+growpart: {{mode: "{grow}"}}
+resize_rootfs: {resize}
 """
 
 
-def make_seed(folder: Path) -> tuple[Path, Path]:
-    """Make a key and a cloud-init seed for one build; return the seed and the private key."""
+def make_seed(folder: Path, grow: bool) -> tuple[Path, Path]:
+    """Make a key and a cloud-init seed for one build; return the seed and the private key.
+
+    `grow` says whether the guest's file system fills its disk, as that of a cloud image does not.
+    """
     key = folder / "key"
     processes.run(
         ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "build", "-f", str(key)],
@@ -45,7 +51,9 @@ def make_seed(folder: Path) -> tuple[Path, Path]:
         capture_output=True,
     )
     public = key.with_suffix(".pub").read_text().strip()
-    (folder / "user-data").write_text(USER_DATA.format(key=public))
+    (folder / "user-data").write_text(
+        USER_DATA.format(key=public, grow="auto" if grow else "off", resize=str(grow).lower())
+    )
     (folder / "meta-data").write_text("instance-id: image-build\nlocal-hostname: image\n")
     seed = folder / "seed.iso"
     processes.run(
@@ -61,6 +69,8 @@ def run_packer(
     base: Path,
     output: Path,
     *,
+    variables: Mapping[str, Any],
+    cloud: bool,
     secrets: Sequence[str],
     packer: Path,
     environment: Mapping[str, str],
@@ -80,6 +90,11 @@ def run_packer(
     output : pathlib.Path
         Folder; gets ``disk.qcow2`` (an overlay of `base` by relative path), ``manifest.json`` and
         ``packages.txt``.
+    variables : mapping
+        Ansible variables that say which distribution the base disk has.
+    cloud : bool
+        Whether the base disk is a cloud image: its file system is grown to the size of the disk
+        first, and packages are installed in the guest.
     secrets : sequence of str
         Absolute paths of files in the guest that every machine must make itself; they are removed.
     packer : pathlib.Path
@@ -102,7 +117,8 @@ def run_packer(
     facts = work / "facts"
     facts.mkdir(parents=True)
     output.mkdir(parents=True, exist_ok=True)
-    seed, key = make_seed(work)
+    seed, key = make_seed(work, cloud)
+    (work / "variables.json").write_text(json.dumps(dict(variables)))
     payload = compile_program("schedlab_payload", work / "schedlab-payload")
     # Packer and OpenSSH make sockets, for which the path of the scratch folder may be too long. And
     # signs such as # and a comma in a path mean something in Packer's URLs, QEMU's options and the
@@ -116,7 +132,7 @@ def run_packer(
         plain = link("work", work)
         roles_folder = link("ansible", ANSIBLE) / ROLES.relative_to(ANSIBLE)
         scripts = [roles_folder / role / "files/verify.sh" for role in roles]
-        variables = {
+        given = {
             "roles": json.dumps(list(roles)),
             "verify_scripts": json.dumps([str(path) for path in scripts if path.exists()]),
             "secrets": json.dumps(list(secrets)),
@@ -132,9 +148,11 @@ def run_packer(
             "guest_directory": link("guest", GUEST_PROGRAMS),
             "payload": plain / payload.relative_to(work),
             "facts_directory": plain / "facts",
+            "variables_file": plain / "variables.json",
+            "memory": CLOUD_MEMORY if cloud else MEMORY,
         }
         command: list[str | Path] = [packer, "build", "-color=false"]
-        for name, value in variables.items():
+        for name, value in given.items():
             command += ["-var", f"{name}={value}"]
         command.append(link("packer", PACKER) / "scheduler.pkr.hcl")
         status, said = processes.run_logged(

@@ -1,4 +1,4 @@
-"""Find out whether hardware virtualisation works, by booting a guest kernel with it.
+"""Find out whether hardware virtualisation works, by booting a guest with it.
 
 That /dev/kvm exists is not enough: on some machines it can be opened, but no stock kernel boots.
 """
@@ -18,6 +18,9 @@ from schedlab.errors import SchedlabError
 
 MARK = b"(initramfs)"
 """Prompt of the initial RAM disk's shell; it shows that the kernel and its user space run."""
+
+MARK_OF_DISK = b"systemd[1]: "
+"""Start of lines that a cloud image's first process writes to the serial console."""
 
 TIMEOUT = 40.0
 MACHINE = ("-machine", "q35", "-m", "512", "-smp", "2")
@@ -71,6 +74,24 @@ def _last_line(output: bytes) -> str:
     return lines[-1][:200] if lines else "without a message"
 
 
+def boot_options(base: Path) -> tuple[list[str], bytes]:
+    """What QEMU boots of a base disk, and the mark that proves it.
+
+    Parameters
+    ----------
+    base : pathlib.Path
+        Folder of the disk: a kernel with its initial RAM disk is beside one that was built here. A
+        cloud image is booted itself, and not written to.
+    """
+    kernel = base / "vmlinuz"
+    if kernel.exists():
+        files = ["-kernel", str(kernel), "-initrd", str(base / "initrd.img")]
+        return [*files, "-append", COMMAND_LINE], MARK
+    # In this form of the option a comma in the path is doubled.
+    path = str(base / "disk.qcow2").replace(",", ",,")
+    return ["-drive", f"file={path},if=virtio,format=qcow2,snapshot=on"], MARK_OF_DISK
+
+
 def qemu_version() -> str:
     """Version of the emulator."""
     text = processes.run(
@@ -80,14 +101,14 @@ def qemu_version() -> str:
 
 
 def probe_accelerator(
-    kernel: Path, initrd: Path, requested: str, device: Path = Path("/dev/kvm")
+    base: Path, requested: str, device: Path = Path("/dev/kvm")
 ) -> dict[str, Any]:
     """Choose the accelerator.
 
     Parameters
     ----------
-    kernel, initrd : pathlib.Path
-        What to boot.
+    base : pathlib.Path
+        Folder of the base disk to boot.
     requested : {"auto", "kvm", "tcg"}
         Configuration key ``accelerator``.
     device : pathlib.Path
@@ -111,12 +132,14 @@ def probe_accelerator(
     elif not os.access(device, os.R_OK | os.W_OK):
         works, reason = False, f"{device} may not be opened by this user"
     else:
+        options, mark = boot_options(base)
         works, reason = boots(
             [
                 "qemu-system-x86_64", "-accel", "kvm", "-cpu", "host", *MACHINE, "-nodefaults",
                 "-no-user-config", "-no-reboot", "-display", "none", "-serial", "stdio",
-                "-kernel", str(kernel), "-initrd", str(initrd), "-append", COMMAND_LINE,
-            ]
+                *options,
+            ],
+            mark,
         )  # fmt: skip
         reason = reason if works else f"{device} is there, but {reason}"
     if requested == "kvm" and not works:

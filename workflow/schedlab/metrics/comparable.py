@@ -5,6 +5,10 @@ and trials of the blocks (runs of the workflow) in which both groups ran, as man
 Trials form pairs where the repetitions ran traces of their own: then the two that ran the same
 trace belong together. Where all trials of both groups ran one and the same trace, the number of a
 repetition means nothing (trials run in one random order), and all trials count.
+
+A value can be a lower bound, because jobs had not ended (`schedlab.metrics.bounds`). A verdict
+stands where the true values could only strengthen it: the side said to be larger may have bounds,
+the other one may not. Nothing else is claimed of values with bounds.
 """
 
 from __future__ import annotations
@@ -16,9 +20,13 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from schedlab.metrics.cells import named
 from schedlab.metrics.difference import (
     EQUAL,
+    LARGER,
+    LEVEL,
     MARGIN,
+    SMALLER,
     Block,
     cliffs_delta,
     judge,
@@ -35,6 +43,8 @@ from schedlab.metrics.statistics import (
 )
 
 NOT_COMPARABLE = "not comparable"
+UNFINISHED = f"{NOT_COMPARABLE}: jobs that had not ended"
+LOWER_BOUND = "jobs of the larger side had not ended: the true difference is this or larger"
 COMPUTED = f"{NOT_COMPARABLE}: computed from the trace, not measured"
 
 FloorKey = tuple[str, str, int]
@@ -155,6 +165,7 @@ def compare_groups(
     noise_floor: Mapping[FloorKey, float] | None = None,
     margin: float = MARGIN,
     across_blocks: bool = False,
+    level: float = LEVEL,
 ) -> list[dict[str, Comparison]]:
     """Compare pairs of groups of trials in some quantities: one table, judged as one.
 
@@ -171,6 +182,8 @@ def compare_groups(
         Relative difference below which two sides count as the same.
     across_blocks : bool
         Compare trials of different blocks too, for results that cannot have one in common.
+    level : float
+        Level of the tests, for who compares the same cells several times.
 
     Returns
     -------
@@ -180,6 +193,7 @@ def compare_groups(
     floors = noise_floor or {}
     found: list[dict[str, Comparison]] = []
     waiting: dict[tuple[Any, ...], list[tuple[str, Floats, Floats, float]]] = {}
+    bounded: dict[tuple[int, str], tuple[bool, bool]] = {}
     for place, (first, second) in enumerate(pairs):
         a, b = (side[side["valid"].astype(bool)] for side in (first, second))
         both = len(a) and len(b)
@@ -192,13 +206,33 @@ def compare_groups(
             x, y = _known(values_of(a, name), values_of(b, name), paired=paired)
             comparison = _untested(name, x, y, paired=paired, reason=reason)
             found[place][name] = comparison
+            bounded[place, name] = _bounded(a, name), _bounded(b, name)
             if not comparison.verdict:
                 key = (name, str(a["workload"].iloc[0]), int(a["nodes"].iloc[0]))
                 # Quantities with values in the same trials are permuted together.
                 group = (place, paired, x.size, y.size, *_missing(a, b, name))
                 waiting.setdefault(group, []).append((name, x, y, floors.get(key, 0.0)))
-    _test(found, waiting, margin)
+    _test(found, waiting, margin, level)
+    for (place, name), sides in bounded.items():
+        found[place][name] = _with_bounds(found[place][name], *sides)
     return found
+
+
+def _bounded(trials: pd.DataFrame, name: str) -> bool:
+    """Whether a value of a quantity is a lower bound in any of some trials."""
+    return bool(named(trials, "at_least", QUANTITIES[name].column).any())
+
+
+def _with_bounds(comparison: Comparison, first: bool, second: bool) -> Comparison:
+    """Claim of a comparison only what the true values behind lower bounds would strengthen."""
+    if not (first or second) or comparison.verdict == TOO_SMALL:
+        return comparison
+    if comparison.verdict.startswith(NOT_COMPARABLE):
+        return comparison
+    if comparison.verdict == (LARGER if first else SMALLER) and not (first and second):
+        notes = [note for note in (comparison.effect.note, LOWER_BOUND) if note]
+        return replace(comparison, effect=replace(comparison.effect, note="; ".join(notes)))
+    return replace(comparison, verdict=UNFINISHED, p=None)
 
 
 def _known(x: Floats, y: Floats, *, paired: bool) -> tuple[Floats, Floats]:
@@ -247,6 +281,7 @@ def _test(
     found: list[dict[str, Comparison]],
     waiting: Mapping[tuple[Any, ...], list[tuple[str, Floats, Floats, float]]],
     margin: float,
+    level: float,
 ) -> None:
     """Judge everything that waits for a verdict as one table."""
     blocks = [
@@ -261,7 +296,7 @@ def _test(
     ]
     if not blocks:
         return
-    table = judge(blocks, margin=margin)
+    table = judge(blocks, margin=margin, level=level)
     names = [(group[0], name) for group, columns in waiting.items() for name, *_ in columns]
     for column, (place, name) in enumerate(names):
         before = found[place][name]

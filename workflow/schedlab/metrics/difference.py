@@ -91,10 +91,9 @@ class Block:
     log: npt.NDArray[np.bool_]
     floor: Floats
 
-    @property
-    def testable(self) -> bool:
-        """Whether a permutation test of this number of trials can reach the level."""
-        return testable(self.a.shape[1], self.b.shape[1], paired=self.paired)
+    def testable(self, level: float) -> bool:
+        """Whether a permutation test of this number of trials can reach a level."""
+        return testable(self.a.shape[1], self.b.shape[1], paired=self.paired, level=level)
 
     @property
     def df(self) -> int:
@@ -163,9 +162,9 @@ class TableOfVerdicts(NamedTuple):
     verdict: Texts
 
 
-def testable(first: int, second: int, *, paired: bool) -> bool:
+def testable(first: int, second: int, *, paired: bool, level: float = LEVEL) -> bool:
     """Whether the numbers of trials allow a verdict: at least 6 pairs, or 4 on each side."""
-    return permutation.least_p(first, second, paired=paired) <= LEVEL
+    return permutation.least_p(first, second, paired=paired) <= level
 
 
 def contrast(block: Block, factor: float | Floats = 1.0) -> Contrast:
@@ -246,7 +245,9 @@ def _tests(block: Block, margin: float) -> _Tests:
     )
 
 
-def judge(blocks: Sequence[Block], *, margin: float = MARGIN) -> TableOfVerdicts:
+def judge(
+    blocks: Sequence[Block], *, margin: float = MARGIN, level: float = LEVEL
+) -> TableOfVerdicts:
     """Judge all comparisons of a table, or of many tables of one shape, each table as one.
 
     Parameters
@@ -255,14 +256,16 @@ def judge(blocks: Sequence[Block], *, margin: float = MARGIN) -> TableOfVerdicts
         All pairs of cells of the table.
     margin : float
         Relative difference below which two sides count as the same.
+    level : float
+        Level of the tests, for who judges several times.
     """
     shown = [effects(block) for block in blocks]
-    tested = [block for block in blocks if block.testable]
+    tested = [block for block in blocks if block.testable(level)]
     verdicts = [np.where(block.equal, EQUAL, TOO_SMALL).astype(object) for block in blocks]
     p = [np.full(verdict.shape, np.nan) for verdict in verdicts]
     if tested:
-        judged, values = _judged(tested, margin)
-        places = [place for place, block in enumerate(blocks) if block.testable]
+        judged, values = _judged(tested, margin, level)
+        places = [place for place, block in enumerate(blocks) if block.testable(level)]
         for place, block, verdict, value in zip(places, tested, judged, values, strict=True):
             verdicts[place] = np.where(block.equal, EQUAL, verdict)
             p[place] = value
@@ -273,14 +276,14 @@ def judge(blocks: Sequence[Block], *, margin: float = MARGIN) -> TableOfVerdicts
 
 
 def _judged(
-    blocks: Sequence[Block], margin: float
+    blocks: Sequence[Block], margin: float, level: float
 ) -> tuple[list[npt.NDArray[np.object_]], list[Floats]]:
     """Verdicts and corrected p-values of the blocks that can be tested."""
     tests = [_tests(block, margin) for block in blocks]
     ends = np.cumsum([block.log.size for block in blocks])[:-1]
     apart = np.concatenate([test.apart for test in tests], axis=1)
     p = holm(np.concatenate([test.p_difference for test in tests], axis=1))
-    differ = p <= LEVEL
+    differ = p <= level
     for table in map(int, np.flatnonzero(differ.any(axis=1))):
         cells = [
             _exchange(block, table, test.to_floor[table])
@@ -289,10 +292,10 @@ def _judged(
         wanted = np.split(differ[table], ends)
         exact = np.concatenate(permutation.adjusted(cells, wanted, two_sided=True))
         p[table] = np.maximum(p[table], exact)
-        differ[table] = p[table] <= LEVEL
+        differ[table] = p[table] <= level
     left = differ.shape[1] - differ.sum(axis=1, keepdims=True)
     p_same = np.concatenate([test.p_same for test in tests], axis=1) * left
-    same = (p_same <= LEVEL) & ~differ
+    same = (p_same <= level) & ~differ
     for table in map(int, np.flatnonzero(same.any(axis=1))):
         cells = [
             _exchange(block, table, test.to_margin[table], test.upwards[table])
@@ -300,7 +303,7 @@ def _judged(
         ]
         wanted = np.split(same[table], ends)
         exact = np.concatenate(permutation.adjusted(cells, wanted, two_sided=False))
-        same[table] &= exact <= LEVEL
+        same[table] &= exact <= level
     verdict = np.where(differ, np.where(apart > 0, LARGER, SMALLER), NO_DIFFERENCE).astype(object)
     verdict[same] = same_within(margin)
     return np.split(verdict, ends, axis=1), np.split(p, ends, axis=1)

@@ -52,6 +52,7 @@ QUANTITIES: dict[str, Quantity] = {
     # 0 for jobs that do nothing.
     "ideal_makespan": Quantity("ideal_makespan_s", "Ideal makespan", "s", "raw", measured=False),
     "wait_median": Quantity("wait_median_s", "Median wait", "s"),
+    "wait_p90": Quantity("wait_p90_s", "Wait, 90th percentile", "s"),
     "wait_mean": Quantity("wait_mean_s", "Mean wait", "s"),
     # The two instants have different sources: within their resolution it can be 0 or less.
     "launch_median": Quantity("launch_median_s", "Median launch latency", "s", "raw"),

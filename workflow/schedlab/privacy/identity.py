@@ -15,7 +15,7 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from schedlab.paths import CHECKOUT
+from schedlab.paths import CHECKOUT, cache_root
 from schedlab.privacy.machine_names import homes_and_users, host_names, mirror_hosts
 from schedlab.privacy.secrets import mapped, withhold
 
@@ -84,7 +84,7 @@ class Identity:
         """
         homes, users = homes_and_users()
         results = os.environ.get("SCHEDLAB_RESULTS")
-        cache = os.environ.get("SCHEDLAB_CACHE")
+        cache = str(cache_root()) if os.environ.get("SCHEDLAB_CACHE") else None
         folders: dict[str, str] = {}
         for path, name in (
             *((home, "$HOME") for home in homes),

@@ -12,6 +12,7 @@ import pandas as pd
 from schedlab.formatting import number
 from schedlab.metrics.cells import over_clusters
 from schedlab.metrics.comparable import Comparison, FloorKey, compare_groups
+from schedlab.metrics.fidelity import is_virtual
 from schedlab.metrics.noise import UNBOUNDED, compare_again, noise_floor
 from schedlab.metrics.quantities import QUANTITIES
 from schedlab.schedulers.base import PARITY
@@ -55,7 +56,9 @@ def differences(
         (workload, nodes, first, second)
         for workload, nodes in sorted({(workload, nodes) for workload, nodes, _ in groups})
         for first, second in combinations(names, 2)
-        if (workload, nodes, first) in groups and (workload, nodes, second) in groups
+        if (workload, nodes, first) in groups
+        and (workload, nodes, second) in groups
+        and _of_a_kind(groups[(workload, nodes, first)], groups[(workload, nodes, second)])
     ]
     pairs = [(groups[(w, n, first)], groups[(w, n, second)]) for w, n, first, second in keys]
     found = compare_groups(pairs, COMPARED, noise_floor=floors)
@@ -76,6 +79,14 @@ def differences(
         )
     ]
     return {"columns": _columns(), "rows": rows}
+
+
+def _of_a_kind(a: pd.DataFrame, b: pd.DataFrame) -> bool:
+    """Whether the nodes of both are real, or those of both virtual.
+
+    A difference between kinds is none of schedulers; `schedlab.metrics.fidelity` shows it.
+    """
+    return set(is_virtual(a)) == set(is_virtual(b))
 
 
 def _columns() -> list[dict[str, str]]:
@@ -168,6 +179,7 @@ def told(name: str, found: Comparison, floor: float | None = None) -> dict[str, 
     sign = "+" if found.kind == "difference" and (effect.estimate or 0) > 0 else ""
     trials = "pairs" if found.paired else "n"
     return {
+        "name": name,
         "effect": "" if effect.estimate is None else f"{sign}{number(effect.estimate)}",
         "interval": f"[{number(effect.low)}, {number(effect.high)}]" if effect.known else "",
         "n": f"{trials}={effect.n}" if effect.n else "",

@@ -82,12 +82,14 @@ def _machines(content: Facts) -> str:
     accelerators = ", ".join(facts["accelerators"]) or "not recorded"
     qemu = content["probe"]["qemu_version"]
     guests = _together((_sizes(one["machines"]), one["id"]) for one in content["clusters"])
+    virtual = [f"{one['id']}: {one['virtual']}" for one in content["clusters"] if one["virtual"]]
     emulated = " (software emulation, not the speed of hardware)" if content["emulated"] else ""
     return (
         f"Machines. Clusters of virtual machines. Host: {'; or: '.join(hosts) or 'not recorded'}."
         f" Accelerator: {accelerators}{emulated}{f'; QEMU {qemu}' if qemu else ''}."
         f" Virtual processors for each core of the host: {facts['oversubscription']}."
         f" Guests: {'; '.join(f'{ids}: {sizes}' for sizes, ids in guests)}."
+        + (f" Not every node is a guest: {'; '.join(virtual)}." if virtual else "")
     )
 
 
@@ -103,6 +105,11 @@ def _software(content: Facts) -> str:
         for one in content["clusters"]
     )
     told += [f"{names}: {versions}" for versions, names in packages]
+    distributions = sorted(
+        {guest["os"] for one in content["clusters"] for guest in one["guests"] if guest["os"]}
+    )
+    if distributions:
+        told.append(f"distribution in the guests: {', '.join(distributions)}")
     kernels = sorted({guest["kernel"] for one in content["clusters"] for guest in one["guests"]})
     if kernels:
         told.append(f"Linux in the guests: {', '.join(kernels)}")

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from schedlab.formatting import number
-from schedlab.metrics.comparable import Comparison, FloorKey, compare_groups
+from schedlab.metrics.comparable import NOT_COMPARABLE, Comparison, FloorKey, compare_groups
 from schedlab.metrics.difference import LARGER, SMALLER
 from schedlab.metrics.noise import compare_again, noise_floor
 from schedlab.metrics.quantities import PARTS, QUANTITIES
@@ -24,11 +24,12 @@ def arising(
     differences: Mapping[str, Any],
     again: tuple[str, str] | None = None,
 ) -> list[dict[str, Any]]:
-    """Take the claimed differences of time apart.
+    """Compare the parts of a job's time in every row that was compared.
 
-    Only rows of `differences` in which a difference of time is claimed are looked at, so that no
-    part is searched for where nothing was shown. The parts of all these rows are judged as one
-    table by the same rules. The part in which a difference arises is the largest claimed one.
+    The parts of all rows are a table of their own, judged as one by the same rules: a part that
+    differs can be shown where the whole, which has the noise of all parts, shows nothing. Rows in
+    which neither the whole nor a part differs are left out. The part in which a difference arises
+    is the largest claimed one.
 
     Parameters
     ----------
@@ -47,7 +48,7 @@ def arising(
         each part what `schedlab.report.comparison.told` returns. Effects are the first's mean
         minus the second's.
     """
-    rows = [row for row in differences["rows"] if _claims(row)]
+    rows = [row for row in differences["rows"] if _compared(row)]
     floors: Mapping[FloorKey, float] = (
         noise_floor(compare_again(trials, *again, PARTS)) if again else {}
     )
@@ -56,7 +57,8 @@ def arising(
         for row in rows
     ]
     found = compare_groups(pairs, PARTS, noise_floor=floors)
-    return [_row(row, values) for row, values in zip(rows, found, strict=True)]
+    told_of = [_row(row, values) for row, values in zip(rows, found, strict=True)]
+    return [one for row, one in zip(rows, told_of, strict=True) if one["part"] or _claims(row)]
 
 
 def sentences(rows: Collection[Mapping[str, Any]]) -> list[Sentence]:
@@ -84,6 +86,10 @@ def _sentence(slower: str, faster: str, part: str, rows: Sequence[Mapping[str, A
     size = " to ".join(dict.fromkeys(number(share) for share in (shares[0], shares[-1])))
     start = f"{slower}'s jobs spend more time in {part} than {faster}'s: {size} s a job on "
     return Sentence("ahead", [Piece(start), *places, Piece(".")])
+
+
+def _compared(row: Mapping[str, Any]) -> bool:
+    return any(not str(value["verdict"]).startswith(NOT_COMPARABLE) for value in row["values"])
 
 
 def _claims(row: Mapping[str, Any]) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -135,6 +135,7 @@ class Records:
             "id": cluster.id,
             "scheduler": cluster.scheduler,
             "nodes": cluster.nodes,
+            "virtual": _virtual(cluster),
             "machines": [
                 {"name": name, "vcpus": guest.vcpus, "memory": guest.memory_mib}
                 for name, guest in cluster.machines().items()
@@ -144,6 +145,8 @@ class Records:
                 for stage, path in paths.items()
             ],
             "guests": _guests(found),
+            "software": _realised(found, "configured", "software", {}),
+            "tuning": _tuning(_realised(found, "configured", "tuning", [])),
             "configuration": _realised(found, "configured", "configuration", {}),
             "domains": _realised(found, "provisioned", "domain_xml", {}),
             "terraform": _terraform(found),
@@ -217,6 +220,16 @@ def _realised(records: dict[str, dict[str, Any]], stage: str, key: str, default:
     return (records.get(stage, {}).get("realised") or {}).get(key) or default
 
 
+def _virtual(cluster: Cluster) -> str:
+    """Virtual nodes of a cluster, in words; empty where its nodes are real."""
+    if not cluster.virtual:
+        return ""
+    return (
+        f"{cluster.nodes} virtual nodes of {cluster.node.vcpus} processors and"
+        f" {cluster.node.memory_mib} MiB, carried by {cluster.machines_beside_head} of the machines"
+    )
+
+
 def _guests(records: dict[str, dict[str, Any]]) -> list[dict[str, str]]:
     """Facts that each node reported when it was configured, or else when it was provisioned."""
     nodes = _realised(records, "configured", "nodes", {}) or _realised(
@@ -225,6 +238,8 @@ def _guests(records: dict[str, dict[str, Any]]) -> list[dict[str, str]]:
     return [
         {
             "name": name,
+            "os": str(facts.get("os", "")),
+            "selinux": str(facts.get("selinux", "")).lower(),
             "kernel": str(facts.get("kernel", "")),
             "cmdline": str(facts.get("cmdline", "")),
             "clocksource": str(facts.get("clocksource", "")),
@@ -233,6 +248,61 @@ def _guests(records: dict[str, dict[str, Any]]) -> list[dict[str, str]]:
         }
         for name, facts in nodes.items()
     ]
+
+
+def systems(clusters: Iterable[Mapping[str, Any]]) -> list[dict[str, str]]:
+    """What runs on the nodes of each variant, as realised: equal systems together.
+
+    Returns
+    -------
+    list of dict
+        `schedulers` (names, separated by commas) and `told` (distribution, kernel, versions of
+        packages; empty ones are left out).
+    """
+    found: dict[str, list[str]] = {}
+    for cluster in clusters:
+        guests = cluster["guests"]
+        told = [
+            *dict.fromkeys(guest["os"] for guest in guests if guest["os"]),
+            *dict.fromkeys(f"Linux {guest['kernel']}" for guest in guests if guest["kernel"]),
+            *(f"{name} {version}" for name, version in cluster["software"].items()),
+        ]
+        if told:
+            found.setdefault("; ".join(told), []).append(str(cluster["scheduler"]))
+    return [
+        {"schedulers": ", ".join(dict.fromkeys(names)), "told": told}
+        for told, names in found.items()
+    ]
+
+
+def _tuning(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Settings of the kernel: what was asked for, and what the nodes have, equal ones together."""
+    return [
+        {
+            "key": row["key"],
+            "asked": row.get("value", ""),
+            "found": _found(row["found"]),
+            "reason": row["reason"],
+            "source": row["source"],
+        }
+        for row in rows
+    ]
+
+
+def _found(nodes: Mapping[str, Mapping[str, str]]) -> list[str]:
+    """Values of a setting with their places, and the nodes that have them if not all have."""
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for node, places in nodes.items():
+        if len(set(places.values())) == 1:
+            values = tuple(dict.fromkeys(places.values()))
+        else:
+            values = tuple(f"{at.rpartition('/')[2]}: {value}" for at, value in places.items())
+        groups.setdefault(values, []).append(node)
+    told = []
+    for values, names in groups.items():
+        text = "; ".join(value or "empty" for value in values) or "not offered"
+        told.append(text if len(groups) == 1 else f"{', '.join(names)}: {text}")
+    return told
 
 
 def _terraform(records: dict[str, dict[str, Any]]) -> str:

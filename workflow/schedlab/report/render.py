@@ -12,6 +12,7 @@ from markupsafe import Markup
 
 from schedlab.citation import read_citation
 from schedlab.config.model import Experiment
+from schedlab.config.variants import VIRTUAL
 from schedlab.design import variant_facts
 from schedlab.figures import FIGURES, SEARCHES
 from schedlab.formatting import number, seconds, short
@@ -25,7 +26,9 @@ from schedlab.report import blocks_section, comparison, method, paper, parts, ve
 from schedlab.report import cost_section as cost
 from schedlab.report import results_section as summary
 from schedlab.report import rounds_section as rounds
-from schedlab.report.records_section import Records, moment
+from schedlab.report import virtual_section as virtual
+from schedlab.report.embedded import embedded, script_text
+from schedlab.report.records_section import Records, moment, systems
 from schedlab.report.saturation_section import saturation
 from schedlab.report.svg import inline
 from schedlab.report.trace_cuts import trace_cuts
@@ -54,6 +57,7 @@ def render_report(
     drawn = [name for name in FIGURES if _file(figures, name).exists()]
     shown = _content(tables, results, experiment, drawn)
     shown["paper"] = _paper(shown)
+    data = shown.pop("data")
     content = without_places(shown)
     text = (
         _environment()
@@ -65,11 +69,19 @@ def render_report(
                 for name in FIGURES
                 if name != SEARCHES or content["saturation"]["rows"]
             ],
-            style=Markup((REPORT_TEMPLATES / "style.css").read_text(encoding="utf-8")),  # noqa: S704
+            style=_kept("uplot/uPlot.min.css", "style.css"),
+            data=script_text(data),
+            script=_kept("uplot/uPlot.iife.min.js", "interactive.js"),
         )
     )
     output.parent.mkdir(parents=True, exist_ok=True)
     output.write_text(text, encoding="utf-8")
+
+
+def _kept(*names: str) -> Markup:
+    """Return files of the report's folder as they are, one after another."""
+    texts = [(REPORT_TEMPLATES / name).read_text(encoding="utf-8") for name in names]
+    return Markup("\n".join(texts))  # noqa: S704
 
 
 def _environment() -> Environment:
@@ -124,10 +136,14 @@ def _content(
     results_table = summary.main_table(compared)
     blocks = blocks_section.blocks(trials)
     of_blocks = blocks_section.of_cells(trials, blocks)
+    fidelity = virtual.certificates(compared, loaded.jobs, sources)
+    of_sizes = virtual.of_clusters(trials, fidelity)
     for row in results_table["rows"]:
         row["blocks"] = of_blocks.get((row["workload"], row["cluster"]), "")
+        row["virtual"] = of_sizes.get(row["cluster"], "")
     probe = (records.accelerator or {}).get("accelerator", {})
     return {
+        "data": embedded(trials, loaded.jobs),
         "name": experiment.name,
         "date": records.newest,
         "lineage": digest(sorted(row["lineage"] for row in rows)),
@@ -145,7 +161,11 @@ def _content(
             again,
             arising,
             (facts["absent"], left_out, experiment.left_out),
-            [*rounds.sentences(ended), *blocks_section.sentences(blocks)],
+            [
+                *rounds.sentences(ended),
+                *blocks_section.sentences(blocks),
+                *virtual.sentences(fidelity),
+            ],
         ),
         "blocks": blocks,
         "rounds": ended,
@@ -153,6 +173,7 @@ def _content(
         "again": again,
         "parts": {"titles": parts.TITLES, "rows": arising},
         "spread": comparison.spread(compared),
+        "virtual": virtual.section(fidelity),
         "ceilings": cost.ceiling_rows(repeated),
         "saturation": saturation(trials),
         "behaviour": summary.behaviour_table(compared),
@@ -181,6 +202,7 @@ def _content(
         "cuts": trace_cuts((origin.results, origin.experiment) for origin in sources),
         "steps": _steps(loaded.trials),
         "clusters": clusters,
+        "systems": systems(clusters),
         "imported": [
             {
                 "name": origin.name,
@@ -243,7 +265,11 @@ def _sources(
 def _again(experiment: Experiment) -> tuple[str, str] | None:
     """Names of the variant that runs a second time, and of its second series."""
     again = experiment.again()
-    return (again.name, again.again().name) if again else None
+    if again is None:
+        return None
+    # Of the virtual nodes, because they have all sizes.
+    kind = VIRTUAL if experiment.virtual_of(again) else ""
+    return again.name + kind, again.again().name + kind
 
 
 def _declared(sources: list[Origin]) -> dict[str, dict[str, str]]:
@@ -259,8 +285,8 @@ def _factors(experiment: Experiment) -> dict[str, Any]:
     """Factors and levels."""
     return {
         "schedulers": [
-            one.name + (f" ({one.adapter})" if one.name != one.adapter else "")
-            for one in experiment.variants()
+            name + (f" ({adapter})" if name != adapter else "")
+            for name, adapter in {c.variant: c.scheduler for c in experiment.clusters()}.items()
         ],
         "nodes": [str(nodes) for nodes in experiment.nodes],
         "repetitions": experiment.repetitions.trials,

@@ -28,7 +28,7 @@ def behaviour_table(trials: pd.DataFrame) -> dict[str, Any]:
 def main_table(trials: pd.DataFrame, quantities: Sequence[str] = MAIN_QUANTITIES) -> dict[str, Any]:
     """Rows of workload and cluster, with an estimate and interval of each quantity."""
     columns = [
-        {"title": QUANTITIES[name].title, "unit": _unit(QUANTITIES[name].unit)}
+        {"name": name, "title": QUANTITIES[name].title, "unit": _unit(QUANTITIES[name].unit)}
         for name in quantities
     ]
     rows: dict[tuple[str, str], dict[str, Any]] = {}
@@ -195,6 +195,7 @@ def trial_rows(trials: pd.DataFrame) -> list[dict[str, Any]]:
             "trial": str(row["trial"]),
             "source": str(row["source"]),
             "cluster": str(row["cluster"]),
+            "workload": str(row["workload"]),
             "valid": bool(row["valid"]),
             "lineage": str(row["lineage"]),
             "parent": short(row["parent"]),

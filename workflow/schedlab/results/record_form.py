@@ -125,8 +125,8 @@ def _tools(value: Any) -> str | None:
 def _facts(value: Any) -> str | None:
     texts = dict.fromkeys(("cluster", "workload", "scheduler"), _text)
     numbers = dict.fromkeys(("repetition", "order", "nodes", "cpus_per_node"), _whole)
-    # Records of before there were variants have neither.
-    return _keys(value, texts | numbers, {"variant": _text, "number": _whole})
+    # Records of before there were variants have neither; those of real nodes have no carriers.
+    return _keys(value, texts | numbers, {"variant": _text, "number": _whole, "carriers": _whole})
 
 
 _COMMON: dict[str, FieldCheck] = {

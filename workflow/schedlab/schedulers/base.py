@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from schedlab.errors import SchedlabError
-from schedlab.schedulers.cost_metrics import COST_METRICS, UNIT_METRICS, picked
-from schedlab.schedulers.installation import Installation, installation_problems
+from schedlab.schedulers.exported import COST_METRICS, UNIT_METRICS, labelled
+from schedlab.schedulers.installation import Installation, installation_problems, unlocked
 from schedlab.schedulers.programs import ProgramGroup
 from schedlab.schedulers.settings import Setting, merged, problems
 from schedlab.schedulers.translation import (
@@ -111,11 +111,16 @@ class Scheduler(ABC):
     set up a cluster; a change of one makes the clusters of this scheduler stale."""
     cost_port: ClassVar[int]
     """TCP port, on every node, of the exporter of the daemons' costs (`daemon_cost`)."""
+    running_jobs: ClassVar[str] = ""
+    """Prometheus query for the number of jobs that run, as the scheduler itself counts them."""
     networks: ClassVar[Mapping[str, str]] = {}
     """Networks (CIDR -> what they are for) that the scheduler uses on its machines; no cluster's
     own network may overlap them."""
     memory_floors: ClassVar[Mapping[str, int]] = {}
     """Role (`head`, `compute`) -> memory (MiB) below which the scheduler does not work."""
+    virtual_node_mib: ClassVar[float | None] = None
+    """Memory of a carrier for each virtual node, its jobs among it (MiB); None where the scheduler
+    has no virtual nodes."""
     native_settings: ClassVar[Mapping[str, Setting]] = {}
     """Native settings that an experiment may change."""
     other_settings: ClassVar[Setting | None] = None
@@ -271,7 +276,7 @@ class Scheduler(ABC):
             `peak_memory_bytes` (bytes, including page cache that is charged to the unit).
         """
         names = {unit for units in self.cost_units().values() for unit in units}
-        return picked(samples, "unit", names, UNIT_METRICS)
+        return labelled(samples, "unit", names, UNIT_METRICS)
 
     def daemon_cost(self, samples: Iterable[Sample]) -> dict[str, dict[str, float]]:
         """Return the cost of this scheduler's processes on one node.
@@ -289,7 +294,7 @@ class Scheduler(ABC):
             that name now) and `starts` (number seen since the exporter began).
         """
         names = {name for processes in self.daemons().values() for name in processes}
-        return picked(samples, "process", names, COST_METRICS)
+        return labelled(samples, "process", names, COST_METRICS)
 
     @abstractmethod
     def settings(self, native: Path) -> dict[str, Any]:
@@ -313,7 +318,10 @@ class Scheduler(ABC):
 
     @abstractmethod
     def health(self, nodes: int) -> list[str]:
-        """Return shell commands for the head that succeed if all `nodes` nodes work."""
+        """Return shell commands for the head that succeed if all `nodes` nodes work.
+
+        Virtual nodes may be thousands: a command must not need a process for each of them.
+        """
 
     def variables(self, settings: Mapping[str, str]) -> dict[str, Any]:
         """Ansible variables that carry the settings in force (`merged_settings`) to the roles."""
@@ -356,14 +364,12 @@ class Scheduler(ABC):
     def unavailable(self) -> str | None:
         """Why clusters cannot have this scheduler with the settings in force, and what remedies it.
 
-        None where they can. Otherwise the experiment is run without its cells, which are named.
+        None where they can, as far as a look at files tells. Otherwise the experiment is run
+        without its cells, which are named.
         """
-        if self.installation is None or self.in_force.get("prefix"):
+        if self.installation is None:
             return None
-        return (
-            f"no installation of {self.installation.name} is given; remedy: set"
-            f" settings.{self.name}.prefix to its folder or archive"
-        )
+        return unlocked(self.name, self.installation, self.in_force)
 
     def check_programs(self, versions: Mapping[str, str]) -> None:
         """Refuse programs in the image whose versions do not go together; accept all by default.

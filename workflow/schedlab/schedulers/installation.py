@@ -1,7 +1,7 @@
-"""Software that a user gives for an image: an installed folder, or an archive of one.
+"""Software of an image from a Conda channel, or that a user gives: a folder, or an archive of one.
 
 An adapter says what it needs to find there (`Installation`). An experiment's settings say where it
-is: those of `SETTINGS`, which shape the image and not the configuration of a cluster.
+comes from: those of `SETTINGS`, which shape the image and not the configuration of a cluster.
 """
 
 from __future__ import annotations
@@ -10,11 +10,30 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 
+from schedlab.errors import SchedlabError
+from schedlab.paths import expanded
+from schedlab.schedulers.lockfile import Lock, channel_url, read_lock
 from schedlab.schedulers.settings import Setting
 from schedlab.workloads.registry import Problem
 
+CHANNEL = "conda-forge"
+
 SETTINGS: Mapping[str, Setting] = {
+    "channel": Setting(
+        CHANNEL,
+        "Conda channel that the packages are from where there is no prefix",
+        r"(?!\S+://[^/]*@)\S(.*\S)?",
+        "a channel's name, URL (without credentials), or folder, which begins with / . or ~",
+    ),
+    "lock": Setting(
+        "",
+        "lock file of the channel, which `schedlab lock` writes; by default that of the checkout,"
+        f" which is of {CHANNEL} alone",
+        r"(\S(.*\S)?)?",
+        "the name of a file",
+    ),
     "prefix": Setting(
         "",
         "folder with the installation, or an archive of it (tar, also compressed); relative names"
@@ -34,14 +53,17 @@ SETTINGS: Mapping[str, Setting] = {
 
 @dataclass(frozen=True)
 class Installation:
-    """What an installation must have, and where it is in guests.
+    """What an installation must have, where a channel has it, and where it is in guests.
 
     Attributes
     ----------
     name : str
         Of the software.
     source : pathlib.Path
-        File of the adapter's package that says this: what is packed depends on it.
+        File of the adapter's package that says this: what is packed depends on it. The lock file
+        of conda-forge is beside it.
+    packages : tuple of str
+        What makes it up in a channel, as Conda writes it: ``name >=1.2``.
     program : str
         Path below the prefix of the program that guests find under its own name.
     told : str
@@ -52,6 +74,7 @@ class Installation:
 
     name: str
     source: Path
+    packages: tuple[str, ...]
     program: str
     told: str
     pattern: str
@@ -61,11 +84,55 @@ class Installation:
         """Folder in guests of an installation that can be moved, or that does not tell its own."""
         return f"/opt/{self.name}"
 
+    @property
+    def lock(self) -> Path:
+        """Lock file of the default channel; it need not be there."""
+        return self.source.with_name(f"{self.name}.lock")
+
+    def command(self, channel: str = CHANNEL, lock: str = "") -> str:
+        """Command that pins the packages of a channel."""
+        own = channel == CHANNEL and not lock
+        options = "" if own else f" --channel {quote(channel)} --output {quote(lock or 'FILE')}"
+        return f"schedlab lock {self.name}{options}"
+
+
+def locked(installation: Installation, settings: Mapping[str, str]) -> Lock:
+    """Read the lock file that merged settings without a prefix name.
+
+    Raises
+    ------
+    SchedlabError
+        When it does not pin everything that the installation must have; see `read_lock`.
+    """
+    channel, lock = settings["channel"], settings["lock"]
+    remedy = f"write it: `{installation.command(channel, lock)}`"
+    return read_lock(lock_file(installation, settings), channel, installation.packages, remedy)
+
+
+def lock_file(installation: Installation, settings: Mapping[str, str]) -> Path:
+    """Lock file that merged settings name; by default that of the checkout."""
+    return Path(settings["lock"]).expanduser() if settings.get("lock") else installation.lock
+
+
+def unlocked(scheduler: str, installation: Installation, settings: Mapping[str, str]) -> str | None:
+    """Why a scheduler's merged settings give no installation, and what remedies it, or None."""
+    lock = lock_file(installation, settings)
+    if settings.get("prefix") or lock.is_file():
+        return None
+    return (
+        f"no file pins the packages of {settings['channel']}, {lock.name} is missing; remedy:"
+        f" where the channel can be reached, write it with `{installation.command()}`, or set"
+        f" settings.{scheduler}.prefix to an installation (docs/{scheduler}.md)"
+    )
+
 
 def shaping(settings: Mapping[str, str]) -> dict[str, str]:
     """Those of merged settings that shape the image; where a digest is given, the name does not."""
     found = {key: settings[key] for key in SETTINGS if settings.get(key)}
-    return {"sha256": found["sha256"]} if "sha256" in found else found
+    for key in ("sha256", "prefix"):
+        if key in found:
+            return {key: found[key]}
+    return found
 
 
 def installation_problems(
@@ -81,8 +148,14 @@ def installation_problems(
     if not prefix:
         what = "the digest of an archive, and there is none"
         remedy = "write its name under prefix, or remove this key"
-        return [Problem(written["sha256"], sha256, what, remedy)] if sha256 else []
-    key, path = written["prefix"], Path(prefix).expanduser()
+        if sha256:
+            return [Problem(written["sha256"], sha256, what, remedy)]
+        return _lock_problems(installation, values, written)
+    key = written["prefix"]
+    try:
+        path = expanded(prefix, key)
+    except SchedlabError as error:
+        return [Problem(key, prefix, "the home folder of no user", str(error.remedy))]
     if path.is_dir():
         if not (path / installation.program).is_file():
             what = f"a folder without {installation.program}"
@@ -100,4 +173,30 @@ def installation_problems(
     if not sha256:
         remedy = f"write its digest under sha256: sha256sum {prefix}"
         return [Problem(key, prefix, "an archive without sha256", remedy)]
+    return []
+
+
+def _lock_problems(
+    installation: Installation, values: Mapping[str, str], written: Mapping[str, str]
+) -> list[Problem]:
+    """What is wrong with the settings of a channel."""
+    channel, lock = values.get("channel", CHANNEL), values.get("lock", "")
+    try:
+        usual = channel == CHANNEL or channel_url(channel) == channel_url(CHANNEL)
+    except SchedlabError as error:
+        why = error.message.removeprefix(f"{channel} is ")
+        return [Problem(written["channel"], channel, why, error.remedy or "")]
+    if not lock:
+        remedy = f"pin its packages, and name the file: `{installation.command(channel)}`"
+        what = "a channel without lock"
+        return [] if usual else [Problem(written["channel"], channel, what, remedy)]
+    path = Path(lock).expanduser()
+    if not path.is_file():
+        remedy = f"correct the name, or write it: `{installation.command(channel, lock)}`"
+        return [Problem(written["lock"], lock, "no such file", remedy)]
+    try:
+        locked(installation, {"channel": channel, "lock": lock})
+    except SchedlabError as error:
+        why = error.message.removeprefix(f"{path} ")
+        return [Problem(written["lock"], lock, why, error.remedy or "")]
     return []

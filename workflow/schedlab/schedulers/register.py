@@ -116,7 +116,7 @@ def _load(name: str) -> ModuleType:
     """Import a scheduler's package, which may be anybody's."""
     try:
         return import_module(f"{package.__name__}.{name}")
-    except (SyntaxError, ImportError, NameError, TypeError, ValueError, AttributeError) as error:
+    except Exception as error:
         raise SchedlabError(
             f"the package of scheduler {name!r} cannot be loaded: {type(error).__name__}: {error}",
             remedy=f"correct it: {package_folder(name)}",

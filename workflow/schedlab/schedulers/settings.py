@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
+from schedlab.printing import did_you_mean
 from schedlab.workloads.registry import Problem
 
 
@@ -56,7 +57,7 @@ def problems(
     for key, text in overrides.items():
         setting = known.get(key.lower(), others)
         if setting is None:
-            yield Problem(key, text, "not a setting", f"use one of {', '.join(declared)}")
+            yield Problem(key, text, "not a setting", did_you_mean(key, list(declared)))
         elif not re.fullmatch(setting.form, text):
             yield Problem(
                 key, text, f"not {setting.allowed}", "correct it, or remove it for the default"

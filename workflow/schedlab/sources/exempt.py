@@ -88,10 +88,13 @@ EXEMPT = (
         "builds programs whose digests are in their own record, an input",
         frozenset({"image"}),
     ),
-    Exemption(
-        "toolchain.installation",
-        "packs what a user gives, whose digest is in the programs' record, an input",
-        frozenset({"image"}),
+    *(
+        Exemption(
+            name,
+            "packs what settings give, whose digest is in the programs' record, an input",
+            STAGES - {"programs"},
+        )
+        for name in ("schedulers.lockfile", "toolchain.channel", "toolchain.installation")
     ),
     Exemption(
         "testbed.supervisor",
@@ -99,7 +102,10 @@ EXEMPT = (
         PREPARATION,
     ),
     Exemption("schedulers", _NAMED, PREPARATION | {"provision"}),
-    Exemption("schedulers.base", _NAMED, PREPARATION | {"provision", "trace"}),
+    *(
+        Exemption(f"schedulers.{name}", _NAMED, PREPARATION | {"provision", "trace"})
+        for name in ("base", "exported")
+    ),
     *(
         Exemption(
             f"schedulers.{name}", _NAMED, STAGES - {"configure", "trial", "decision", "tables"}

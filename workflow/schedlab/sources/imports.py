@@ -90,8 +90,8 @@ def _read(module: str) -> _Read:
     waiting: list[ast.AST] = [tree]
     while waiting:
         node = waiting.pop()
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
-            waiting += node.orelse
+        if isinstance(node, ast.If) and (runs := _at_run_time(node.test)) is not None:
+            waiting += node.body if runs else node.orelse
             continue
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
@@ -105,9 +105,33 @@ def _read(module: str) -> _Read:
             if isinstance(first, ast.Constant) and isinstance(first.value, str):
                 calls.add((called, first.value))
         waiting += ast.iter_child_nodes(node)
-    names += [text for called, text in calls if called == "import_module"]
+    for called, text in calls:
+        if called in {"import_module", "__import__"}:
+            names.append(f"{package}{text}" if text.startswith(".") else text)
     docstring = len(tree.body) == 1 and isinstance(tree.body[0], ast.Expr)
     return _Read(tuple(names), frozenset(calls), docstring or not tree.body)
+
+
+def _at_run_time(test: ast.expr) -> bool | None:
+    """Value of a condition in a running program; None if it is known only there.
+
+    Type checkers set ``TYPE_CHECKING``; in a running program it is false.
+    """
+    if isinstance(test, ast.Name | ast.Attribute):
+        name = test.id if isinstance(test, ast.Name) else test.attr
+        return False if name == "TYPE_CHECKING" else None
+    if isinstance(test, ast.Constant):
+        return bool(test.value)
+    if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
+        value = _at_run_time(test.operand)
+        return None if value is None else not value
+    if isinstance(test, ast.BoolOp):
+        deciding = isinstance(test.op, ast.Or)
+        values = [_at_run_time(part) for part in test.values]
+        if deciding in values:
+            return deciding
+        return None if None in values else not deciding
+    return None
 
 
 def _from(node: ast.ImportFrom, package: str) -> list[str]:

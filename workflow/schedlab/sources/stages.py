@@ -18,15 +18,15 @@ from schedlab.paths import (
     ANSIBLE,
     CHECKOUT,
     CITATION,
-    GUEST_PROGRAMS,
     REPORT_TEMPLATES,
     TOOL_MODULES,
 )
 from schedlab.results.digests import digest, file_digest
 from schedlab.sources.ansible import Playbook, stated_files
 from schedlab.sources.exempt import is_exempt
+from schedlab.sources.folders import all_files
 from schedlab.sources.imports import closure, literal_arguments, module_file
-from schedlab.sources.infrastructure import packer_files, terraform_files
+from schedlab.sources.infrastructure import packer_files, program_files, terraform_files
 
 ENTRIES = {
     "toolchain": "schedlab.toolchain.assembly",
@@ -139,19 +139,20 @@ def _beside_python(about: Subject, used: frozenset[str]) -> set[Path]:
     if stage == "toolchain":
         return _pins(import_module("schedlab.toolchain.build").HOST_TOOLS)
     if stage == "base":
-        return set(stated_files(_schedulers().image_roles(about.image)))
+        # Only Debian's base disks are built here; cloud images are taken as they are.
+        return set(stated_files(_schedulers().image_roles(about.image), "Debian"))
     if stage == "programs":
         installation = _schedulers().image_installation(about.image)
         given = {installation.source} if installation else set()
-        return given | {path for folder in _programs(about.image) for path in _all(folder)}
+        return given | {path for folder in _programs(about.image) for path in all_files(folder)}
     if stage == "image":
         return _image_files(about.image, used)
     if stage == "provision":
         return terraform_files()
     if stage == "configure":
-        settings = {ANSIBLE / "ansible.cfg", *_all(ANSIBLE / "inventory")}
+        settings = {ANSIBLE / "ansible.cfg", *all_files(ANSIBLE / "inventory")}
         return Playbook(SETUP, _adapter(about.scheduler).roles).files() | settings
-    return {CITATION, *_all(REPORT_TEMPLATES)} if stage == "report" else set()
+    return {CITATION, *all_files(REPORT_TEMPLATES)} if stage == "report" else set()
 
 
 def _image_files(image: str, used: frozenset[str]) -> set[Path]:
@@ -160,7 +161,7 @@ def _image_files(image: str, used: frozenset[str]) -> set[Path]:
     return (
         packer_files()
         | _image_playbook(image).files()
-        | {GUEST_PROGRAMS / f"{name}.c" for name in compiled}
+        | program_files(compiled)
         | {ANSIBLE / "ansible.cfg"}
     )
 
@@ -169,12 +170,8 @@ def _image_playbook(image: str) -> Playbook:
     return Playbook(IMAGE, _schedulers().image_roles(image))
 
 
-def _all(folder: Path) -> set[Path]:
-    return {p for p in folder.rglob("*") if p.is_file() and "__pycache__" not in p.parts}
-
-
 def _pins(groups: Iterable[str]) -> set[Path]:
-    return {path for group in groups for path in _all(TOOL_MODULES / group)}
+    return {path for group in groups for path in all_files(TOOL_MODULES / group)}
 
 
 # Imported by name at run time, so that the schedulers' modules are not sources of every stage.

@@ -22,9 +22,7 @@ def probe(context: Context) -> None:
         parents={"base": base / RECORD},
         inputs=stage_files("accelerator"),
     )
-    finding = probe_accelerator(
-        base / "vmlinuz", base / "initrd.img", context.experiment.accelerator
-    )
+    finding = probe_accelerator(base, context.experiment.accelerator)
     record.write(context.results / ACCELERATOR, accelerator=finding)
     if finding["accelerator"] == "tcg":
         print(

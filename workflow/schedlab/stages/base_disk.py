@@ -8,8 +8,9 @@ from typing import Any
 
 from schedlab import design
 from schedlab.config import Experiment
-from schedlab.images.base import build_base, role_parts
+from schedlab.images.base import build_base
 from schedlab.images.cloud import fetch_cloud_image
+from schedlab.images.parts import role_parts
 from schedlab.paths import CHECKOUT, RECORD
 from schedlab.results.records import RecordWriter, digests, file_digest
 from schedlab.schedulers import image_roles
@@ -22,12 +23,14 @@ from schedlab.toolchain import Cache
 
 def cache_inputs(experiment: Experiment, image: str) -> dict[str, Any]:
     """Everything that determines a base disk, for the cache."""
-    lists = stated_files(image_roles(image))
+    lists = stated_files(image_roles(image), "Debian")
     # The entries of these lists are inputs (`parts`), not the text of their files.
     code = [path for path in stage_files("base", image=image) if path not in lists]
+    spec = design.image_spec(experiment, image)
     return {
-        "spec": design.image_spec(experiment, image),
-        **asdict(role_parts(lists)),
+        "spec": spec,
+        # A cloud image is taken as it is.
+        **(asdict(role_parts(lists)) if spec["kind"] == "mmdebstrap" else {}),
         "code": digests(code, CHECKOUT),
     }
 
@@ -37,7 +40,7 @@ def build_base_disk(context: Context, image: str) -> None:
     spec = design.image_spec(context.experiment, image)
     code = stage_files("base", image=image)
     record = RecordWriter("base", f"{image}/base", CHECKOUT, context.results, inputs=code)
-    parts = role_parts(stated_files(image_roles(image)))
+    parts = role_parts(stated_files(image_roles(image), "Debian"))
     facts: dict[str, Any] = {}
 
     def build(target: Path) -> None:

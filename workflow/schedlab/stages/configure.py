@@ -6,7 +6,7 @@ import contextlib
 import shlex
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,17 @@ import ansible_runner
 import psutil
 
 from schedlab import design, processes
+from schedlab.config import Cluster
+from schedlab.config.sections import FAMILIES
 from schedlab.errors import SchedlabError
+from schedlab.images.parts import role_parts
 from schedlab.last_words import ansible_failure, last_words, task_at_work
 from schedlab.paths import ANSIBLE, CHECKOUT, RECORD
 from schedlab.privacy.private_files import secret_folder
 from schedlab.results.records import RecordWriter, load_record, verify_outputs, write_json
 from schedlab.sources import stage_files
+from schedlab.sources.ansible import stated_files
+from schedlab.stages import tuning
 from schedlab.stages.context import Context
 from schedlab.stages.guests import all_facts, emulator_pids, liveness, resident_mib
 from schedlab.stages.health import clocks_agree, health_gate
@@ -228,8 +233,9 @@ def configure(context: Context, cluster_id: str) -> None:
                 experiment.limits.configure,
                 alive,
             )
-            health_gate(scheduler, nodes)
+            health_gate(scheduler, nodes, cluster.nodes)
             offsets = clocks_agree(nodes)
+            tuned = tuning.read_back(nodes)
             facts = all_facts(nodes)
             head = head_of(nodes)
             rendered = {
@@ -252,13 +258,26 @@ def configure(context: Context, cluster_id: str) -> None:
     record.write(
         folder / RECORD,
         outputs=[*files, folder / "ansible-timings.json"],
-        realised={**facts, "configuration": rendered},
+        realised={
+            **facts,
+            "configuration": rendered,
+            "tuning": tuned,
+            "software": software(cluster, facts["packages"]),
+        },
         clock={n: {"uncertainty_ns": o["uncertainty_ns"]} for n, o in offsets.items()},
         settings=design.cluster_spec(experiment, cluster_id),
         resident_mib=memory,
         tools={"ansible-core": version("ansible-core")},
         cluster=provisioned.get("cluster", {}),
     )
+
+
+def software(cluster: Cluster, installed: Iterable[str]) -> dict[str, str]:
+    """Versions of the packages that the roles of a cluster's scheduler ask for by name."""
+    roles = [role for role in design.scheduler_of(cluster).roles if role != "common"]
+    asked = role_parts(stated_files(roles, FAMILIES[cluster.image.os])).packages
+    found = dict(line.split("=", 1) for line in installed)
+    return {name: found[name] for name in asked if name in found}
 
 
 def rerun_changes(context: Context, cluster_id: str) -> list[dict[str, Any]]:

@@ -16,16 +16,21 @@ from schedlab.testbed.session import Testbed, domain_pid
 from schedlab.testbed.ssh import Node, head_of
 
 FACTS = r"""
+. /etc/os-release; echo "os $PRETTY_NAME"
+echo "selinux $(getenforce 2>/dev/null)"
 echo "kernel $(uname -r)"; echo "cmdline $(cat /proc/cmdline)"
 echo "clocksource $(cat /sys/devices/system/clocksource/clocksource0/current_clocksource)"
 lscpu --json | tr -d '\n' | sed 's/^/lscpu /'; echo
 """
 
-PACKAGES = "dpkg-query -W -f '${Package}=${Version}\\n'"
+PACKAGES = (
+    "if command -v dpkg-query >/dev/null; then dpkg-query -W -f '${Package}=${Version}\\n';"
+    " else rpm -qa --queryformat '%{NAME}=%{VERSION}-%{RELEASE}\\n'; fi"
+)
 
 
 def realised_facts(node: Node) -> dict[str, Any]:
-    """Read a node's kernel, command line, clock source and processors."""
+    """Read a node's distribution, SELinux mode (or nothing), kernel, clock source, processors."""
     facts: dict[str, Any] = {}
     for line in node.run(FACTS).stdout.splitlines():
         key, _, value = line.partition(" ")

@@ -37,8 +37,21 @@ def clocks_agree(nodes: dict[str, Node]) -> dict[str, dict[str, int]]:
     return offsets
 
 
-def health_gate(scheduler: Scheduler, nodes: dict[str, Node], timeout: float = 240.0) -> None:
+def health_gate(
+    scheduler: Scheduler, nodes: dict[str, Node], compute: int, timeout: float = 240.0
+) -> None:
     """Wait until the scheduler's own health commands succeed on the head.
+
+    Parameters
+    ----------
+    scheduler : Scheduler
+        The cluster's.
+    nodes : dict of str to Node
+        The cluster's machines.
+    compute : int
+        Compute nodes that the scheduler must have; virtual ones are more than the machines.
+    timeout : float
+        Time for each command to succeed, s.
 
     Raises
     ------
@@ -46,7 +59,6 @@ def health_gate(scheduler: Scheduler, nodes: dict[str, Node], timeout: float = 2
         When a command still fails after `timeout` seconds; the message has the last answer.
     """
     head = head_of(nodes)
-    compute = sum(node.role == "compute" for node in nodes.values())
     deadline = time.monotonic() + timeout
     for command in scheduler.health(compute):
         while True:

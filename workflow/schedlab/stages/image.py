@@ -7,13 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from schedlab import processes
+from schedlab import design, processes
 from schedlab.errors import SchedlabError
-from schedlab.images.base import role_parts
 from schedlab.images.bill import BILL, bill_of_materials
 from schedlab.images.files import make_files_disk
 from schedlab.images.licences import read_licences
 from schedlab.images.packer import run_packer
+from schedlab.images.parts import role_parts
 from schedlab.paths import ACCELERATOR, CHECKOUT, RECORD, ROLES, image_record
 from schedlab.results.records import (
     RecordWriter,
@@ -58,7 +58,10 @@ def build_image(context: Context, image: str) -> None:
     )
     toolchain = Toolchain.load(context.toolchain)
     accelerator = context.accelerator["accelerator"]
+    variables = design.image_variables(context.experiment, image)
+    family = design.image_family(context.experiment, image)
     inputs = {
+        "variables": variables,
         "base": base_record["outputs"]["disk.qcow2"],
         "code": digests(code, CHECKOUT),
         "accelerator": accelerator,
@@ -75,7 +78,9 @@ def build_image(context: Context, image: str) -> None:
                 roles,
                 base / "disk.qcow2",
                 target,
-                secrets=role_parts(stated_files(image_roles(image))).secrets,
+                variables=variables,
+                cloud=base_record["settings"]["kind"] == "cloud",
+                secrets=role_parts(stated_files(roles, family)).secrets,
                 packer=toolchain.path("packer"),
                 environment=toolchain.environment(),
                 accelerator=accelerator,
@@ -96,6 +101,7 @@ def build_image(context: Context, image: str) -> None:
             (folder / "packages.txt").read_text(),
             read_licences(base),
             [group.path(name) for group in programs.values() for name in group.programs],
+            given,
         )
     )
     record.write(

@@ -54,6 +54,7 @@ def build_programs(context: Context, image: str) -> None:
     digests = {name: sha for group in found.values() for name, sha in group.sha256.items()}
     if given:
         digests |= {given.archive.name: given.sha256, f"{given.name} as given": given.given}
+        digests |= {one.file_name: one.sha256.hex() for one in given.packages if one.sha256}
     record.write(
         context.results / image_record(image, "programs"),
         realised={"sha256": digests},

@@ -11,6 +11,9 @@ from schedlab.results.records import file_digest
 from schedlab.results.store import Store, record_of_trial
 from schedlab.stages.context import Context
 
+FINISHED = " trials finished, "
+"""Words by which a log's line with a verdict is known."""
+
 
 def report_progress(context: Context, trial: str, reasons: list[str]) -> None:
     """Print how many trials are finished and how long the rest will take.
@@ -23,7 +26,7 @@ def report_progress(context: Context, trial: str, reasons: list[str]) -> None:
     # Which cells end early is not known before.
     about = "at most about" if context.experiment.rounds else "about"
     print(
-        f"{'WARNING: ' * bool(reasons)}{trial}: {verdict}. {finished} of {total} trials finished, "
+        f"{'WARNING: ' * bool(reasons)}{trial}: {verdict}. {finished} of {total}{FINISHED}"
         f"{about} {seconds // 60} min {seconds % 60:02d} s left",
         flush=True,
     )

@@ -20,6 +20,7 @@ from schedlab.invocation import campaign
 from schedlab.paths import CHECKOUT, RECORD
 from schedlab.results.records import RecordWriter, beside, verify_outputs, write_json
 from schedlab.schedulers import Scheduler, get_scheduler
+from schedlab.schedulers.translation import jobs_of
 from schedlab.sources import stage_files
 from schedlab.stages.collect import OUTPUT, collect
 from schedlab.stages.context import Context
@@ -31,6 +32,7 @@ from schedlab.stages.guests import (
     resident_mib,
 )
 from schedlab.stages.health import health_gate
+from schedlab.stages.live import Live
 from schedlab.stages.pace import decision_parent, write_paced
 from schedlab.stages.progress import report_progress
 from schedlab.stages.timing import Phases
@@ -207,7 +209,7 @@ class Trial:
                 wait_until_reachable(nodes, limit, STAGE, alive=alive)
             head = head_of(nodes)
             with measure("health"):
-                health_gate(self.scheduler, nodes, limit)
+                health_gate(self.scheduler, nodes, self.cluster.nodes, limit)
                 self.conditions["machine"] = {"start": realised_machines(nodes)}
             with measure("clock"):
                 self._clock(nodes, "start")
@@ -217,11 +219,13 @@ class Trial:
                 if server:
                     wait_for_targets(server)
                 self._cost(restored["nodes"], "start")
+            total = sum(len(jobs_of(one)) for one in plan["submissions"])
+            live = Live(self.id, total, server, self.scheduler.running_jobs)
             before = host.sample(pids)
             self.conditions["start_ns"] = time.time_ns()
             try:
                 with measure("workload"):
-                    status = self._drive(testbed, head, restored, len(plan["submissions"]))
+                    status = self._drive(testbed, head, restored, live)
                 self.conditions["end_ns"] = time.time_ns()
                 self.conditions["resident_mib"] = resident_mib(pids)
                 self._host_load(before, host.sample(pids))
@@ -252,7 +256,7 @@ class Trial:
         self.conditions["machine"]["end"] = realised_machines(nodes)
         if all_ended:
             try:
-                health_gate(self.scheduler, nodes, HEALTH_AFTER)
+                health_gate(self.scheduler, nodes, self.cluster.nodes, HEALTH_AFTER)
                 self.conditions["health"] = {"after": []}
             except SchedlabError as error:
                 self.conditions["health"] = {"after": [error.message]}
@@ -320,7 +324,7 @@ class Trial:
             found = {node: cost_of(read) for node, read in samples.items()}
             self.conditions.setdefault(name, {})[moment] = found
 
-    def _drive(self, testbed: Testbed, head: Node, restored: Mapping[str, Any], total: int) -> int:
+    def _drive(self, testbed: Testbed, head: Node, restored: Mapping[str, Any], live: Live) -> int:
         """Run the guest driver; return its exit status, 0 if all jobs ended within the limit."""
         limit = self.context.experiment.limits.trial
         command = f"python3 -u {DRIVER} --plan {PLAN} --output {OUTPUT} --timeout {limit:g}"
@@ -355,12 +359,7 @@ class Trial:
             assert process.stdout
             for line in process.stdout:
                 if line.startswith("{"):
-                    state = json.loads(line)
-                    print(
-                        f"{self.id}: {state.get('submitted')} submitted, "
-                        f"{state.get('completed')} completed of {total}",
-                        flush=True,
-                    )
+                    print(live.line(json.loads(line)), flush=True)
             status = process.wait()
         finally:
             if process.poll() is None:

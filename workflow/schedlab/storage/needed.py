@@ -17,13 +17,16 @@ from schedlab.bundle.contents import stage_records, trial_folders
 from schedlab.config import Experiment
 from schedlab.errors import SchedlabError
 from schedlab.results.records import digests, file_digest, load_record
-from schedlab.schedulers import image_programs
+from schedlab.schedulers import image_installation, image_programs
+from schedlab.schedulers.installation import lock_file
 from schedlab.sources import stage_files
 from schedlab.stages.base_disk import cache_inputs
 from schedlab.storage.marks import is_plain_file, marks, no_marks
 from schedlab.storage.usage import Usage, usage
 from schedlab.toolchain.build import HOST_TOOLS
 from schedlab.toolchain.cache import Cache
+from schedlab.toolchain.installation import KIND as INSTALLATION
+from schedlab.toolchain.installation import given_digest
 
 _FOLDERS = {
     paths.image_folder("*", "*"): {"base": "base", "programs": "programs", "image": "image"},
@@ -41,14 +44,14 @@ class Item:
     ----------
     name : str
         For people.
-    folders : tuple of pathlib.Path
-        What is removed, in this order.
+    paths : tuple of pathlib.Path
+        Folders and files that are removed, in this order.
     usage : Usage
         Of these folders.
     """
 
     name: str
-    folders: tuple[Path, ...]
+    paths: tuple[Path, ...]
     usage: Usage
 
 
@@ -71,9 +74,9 @@ class Plan:
         return [*self.results, *self.cache]
 
     @property
-    def folders(self) -> list[Path]:
-        """The folders of all items."""
-        return [folder for item in self.items for folder in item.folders]
+    def paths(self) -> list[Path]:
+        """The folders and files of all items."""
+        return [path for item in self.items for path in item.paths]
 
     @property
     def freed(self) -> int:
@@ -112,9 +115,9 @@ def _together(items: Iterable[Item]) -> Usage:
 
 
 def of_results(results: Path, experiment: Experiment) -> list[Item]:
-    """List clusters, trials and images that an experiment does not name.
+    """List clusters, trials, decisions about trials, and images that an experiment does not name.
 
-    Trials of a workload on a cluster are one item.
+    Trials of a workload on a cluster are one item, and decisions too.
 
     Raises
     ------
@@ -132,18 +135,19 @@ def of_results(results: Path, experiment: Experiment) -> list[Item]:
             remedy="choose the experiment of these results: --experiments FILE, or make disk "
             "CONFIG=FILE; to remove all results: make clean",
         )
+    unneeded += [name for name, trial in _decisions(results) if trial not in named]
     groups: dict[str, list[Path]] = defaultdict(list)
     for name in unneeded:
         groups[str(PurePosixPath(name).parent)].append(results / name)
     return [_item(name, folders) for name, folders in groups.items()]
 
 
-def _item(name: str, folders: list[Path]) -> Item:
+def _item(name: str, found: list[Path]) -> Item:
     used = Usage()
-    for folder in folders:
-        used.include(usage(folder))
-    parts = ", ".join(folder.name for folder in folders)
-    return Item(f"{name}: {parts}", tuple(folders), used)
+    for path in found:
+        used.include(usage(path))
+    parts = ", ".join(path.name.removesuffix(f".{paths.RECORD}") for path in found)
+    return Item(f"{name}: {parts}", tuple(found), used)
 
 
 def _marked(results: Path) -> Iterator[str]:
@@ -151,17 +155,36 @@ def _marked(results: Path) -> Iterator[str]:
     for pattern, stages in _FOLDERS.items():
         for folder in sorted(results.glob(pattern)):
             name = folder.relative_to(results)
-            above = [results / parent for parent in (name, *name.parents)][:-1]
-            if any(path.is_symlink() for path in above) or not is_plain_file(folder / paths.RECORD):
-                continue
-            try:
-                record = load_record(folder / paths.RECORD)
-            except (SchedlabError, OSError):
+            record = _record(results, name / paths.RECORD)
+            if record is None:
                 continue
             stage = "trial" if stages is None else stages.get(folder.name)
             identifier = ("." if stages is None else "/").join(name.parts[1:])
             if (record["stage"], record["id"]) == (stage, identifier):
                 yield name.as_posix()
+
+
+def _decisions(results: Path) -> Iterator[tuple[str, str]]:
+    """Yield the records of decisions below `results`, each with the folder of its trial."""
+    for path in sorted(results.glob(paths.decision_record("*", "*", "*"))):
+        name = path.relative_to(results)
+        cluster, workload = name.parts[1:3]
+        repetition = name.name.removesuffix(f".{paths.RECORD}")
+        record = _record(results, name)
+        about = ("decision", f"{cluster}.{workload}.{repetition}")
+        if record is not None and (record["stage"], record["id"]) == about:
+            yield name.as_posix(), paths.trial_folder(cluster, workload, repetition)
+
+
+def _record(results: Path, name: Path) -> dict[str, Any] | None:
+    """Record below `results`; None if it cannot be read, or a link leads to it."""
+    above = [results / parent for parent in name.parents][:-1]
+    if any(path.is_symlink() for path in above) or not is_plain_file(results / name):
+        return None
+    try:
+        return load_record(results / name)
+    except (SchedlabError, OSError):
+        return None
 
 
 def entries(cache: Cache) -> list[Item]:
@@ -231,9 +254,25 @@ def _wanted(experiment: Experiment) -> dict[str, list[dict[str, Any]]]:
             {"code": digests(stage_files("image", image=image), paths.CHECKOUT)} for image in images
         ],
         "guest-binaries": [_pins(folder) for folder in programs],
+        INSTALLATION: [one for image in images for one in _given(experiment, image)],
         "go-tool": [_pins(folder) for folder in tools],
         "go": [{"requirements": file_digest(paths.TOOL_MODULES / "go" / "requirements.txt")}],
     }
+
+
+def _given(experiment: Experiment, image: str) -> Iterator[dict[str, Any]]:
+    """Yield the inputs of the installation that the settings give for an image, if they do."""
+    installation = image_installation(image)
+    if installation is None:
+        return
+    settings = design.installation_settings(experiment, image)
+    if settings.get("prefix"):
+        there = settings.get("sha256") or paths.expanded(settings["prefix"], "prefix").is_dir()
+    elif not (there := lock_file(installation, settings).is_file()):
+        return
+    # Where the given folder is no longer there, every entry may be the one that was made of it.
+    given = {"given": given_digest(installation, settings)} if there else {}
+    yield {"name": installation.name, **given}
 
 
 def _pins(folder: Path) -> dict[str, str]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from schedlab.errors import SchedlabError
-from schedlab.storage.marks import no_run
+from schedlab.storage.marks import is_plain_file, no_run
 from schedlab.storage.needed import Plan
 from schedlab.toolchain.cache import Cache
 
@@ -42,15 +42,18 @@ def prune(results: Path, cache: Cache, plan: Plan) -> Iterator[Path]:
     Folders of the results that are empty then go too. Entries of the cache that another process is
     building stay.
     """
-    for folder in (folder for item in plan.results for folder in item.folders):
-        # It does not follow links, also none that take the place of a folder meanwhile.
-        shutil.rmtree(folder)
-        yield folder
-        for above in folder.relative_to(results).parents:
+    for path in (path for item in plan.results for path in item.paths):
+        # Neither follows links, also none that take the place of a folder meanwhile.
+        if is_plain_file(path):
+            path.unlink()
+        else:
+            shutil.rmtree(path)
+        yield path
+        for above in path.relative_to(results).parents:
             if above.name:
                 with contextlib.suppress(OSError):
                     (results / above).rmdir()
-    for entry in (entry for item in plan.cache for entry in item.folders):
+    for entry in (entry for item in plan.cache for entry in item.paths):
         with contextlib.suppress(BlockingIOError):
             cache.remove(entry)
             yield entry

@@ -27,7 +27,9 @@ trials say whether payloads ran, and what bounded the submissions under way.
 
 Version 6: trials know their block, and what others took of the host meanwhile.
 
-Version 7: jobs carry their priority and the instant from which no other job held them back.
+Version 7: trials know whether their nodes were virtual, and have the 90th percentile of the wait.
+
+Version 8: jobs carry their priority and the instant from which no other job held them back.
 Trials tell how urgent jobs, wide jobs and users fared, and those of a search how it went.
 """
 
@@ -146,6 +148,7 @@ CONDITIONS = (
     Column("nodes", _N, "1", "compute nodes"),
     Column("cpus_per_node", _N, "1", "processors of a compute node"),
     Column("cores", _N, "1", "processors of all the compute nodes"),
+    Column("carriers", _N, "1", "machines that carry the nodes, which are virtual; null: real"),
     Column("lineage", pa.string(), "", "digest of the trial's record and of all before it"),
     Column("parent", pa.string(), "", "digest of the record of the cluster's configuration"),
     Column("trace", pa.string(), "", "digest of the jobs submitted and their machine's size"),
@@ -243,6 +246,7 @@ METRICS = (
     Column("fragmentation", _F, "1", "idle core time while a job that would fit waits / all"),
     Column("wait_mean_s", _F, "s", "started - intended"),
     Column("wait_median_s", _F, "s", "started - intended"),
+    Column("wait_p90_s", _F, "s", "started - intended; only from 10 jobs"),
     Column("wait_p99_s", _F, "s", "started - intended; only from 100 jobs"),
     Column("wait_max_s", _F, "s", "started - intended"),
     Column("submission_mean_s", _F, "s", "accepted - submit"),

@@ -321,6 +321,7 @@ def _conditions(record: Mapping[str, Any], clocks: Mapping[str, NodeClock]) -> d
         "order": facts["order"],
         "nodes": facts["nodes"],
         "cpus_per_node": facts["cpus_per_node"],
+        "carriers": facts.get("carriers"),
         "lineage": record["lineage"],
         "parent": record["parents"]["configured"]["lineage"],
         "duration_s": record["duration"],

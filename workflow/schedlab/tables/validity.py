@@ -44,13 +44,17 @@ RESOLUTION_NS = 1_000_000
 """Coarsest resolution of an instant (a scheduler's own log, 1 ms), for the order check."""
 
 _ORDER = ("submit", "allocated", "started", "finished", "completed")
-_WAITS = ("wait_mean_s", "wait_median_s", "wait_p99_s", "wait_max_s")
+_WAITS = ("wait_mean_s", "wait_median_s", "wait_p90_s", "wait_p99_s", "wait_max_s")
 _WHOLE = ("turnaround_mean_s", "turnaround_median_s", "bounded_slowdown_mean",
           "bounded_slowdown_median", "fairness_jain", "urgent_wait_s", "wide_wait_s")  # fmt: skip
 _SPANS = ("makespan_s", "throughput_jobs_per_s", "throughput_busy_jobs_per_s", "utilisation",
           "fragmentation")  # fmt: skip
 
-LATE = {"wait_median_s": _WAITS, "turnaround_median_s": _WHOLE, "makespan_s": _SPANS}
+LATE: dict[str, tuple[str, ...]] = {
+    "wait_median_s": _WAITS,
+    "turnaround_median_s": _WHOLE,
+    "makespan_s": _SPANS,
+}
 """Measure with which the driver's lateness is compared -> metrics that include the lateness."""
 ACROSS = {
     **LATE,

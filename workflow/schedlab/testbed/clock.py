@@ -8,8 +8,8 @@ before and after the workload, and the tables subtract it.
 from __future__ import annotations
 
 import os
+import select
 import subprocess
-import threading
 import time
 from dataclasses import asdict, dataclass
 
@@ -70,39 +70,55 @@ def measure_offset(node: Node, rounds: int = 20, timeout: float = 120.0) -> Offs
         When the node does not answer, or not all answers come within `timeout`.
     """
     exchanges = []
-    late = threading.Event()
+    deadline = time.monotonic() + timeout
     with processes.start(
         node.command(RESPONDER), stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as process:
         assert process.stdin and process.stdout
-
-        def give_up() -> None:
-            late.set()
-            process.kill()
-
-        timer = threading.Timer(timeout, give_up)
-        timer.daemon = True
-        timer.start()
         try:
             # The first exchange waits for the interpreter to start and is not used.
             for _ in range(rounds + 1):
                 sent = time.time_ns()
                 os.write(process.stdin.fileno(), b"\n")
-                answer = process.stdout.readline()
+                answer = _line(process.stdout.fileno(), deadline)
                 received = time.time_ns()
-                if not answer:
-                    raise BrokenPipeError
                 exchanges.append((sent, int(answer), received))
-        except BrokenPipeError as error:
-            within = f" within {timeout:g} s" if late.is_set() else ""
+        except (BrokenPipeError, ValueError) as error:
+            raise SchedlabError("the clock responder did not answer", node=node.name) from error
+        except TimeoutError as error:
             raise SchedlabError(
-                f"the clock responder did not answer{within}", node=node.name
+                f"the clock responder did not answer within {timeout:g} s", node=node.name
             ) from error
         finally:
-            timer.cancel()
             # Leaving the block waits for the process, so it must end, also after a signal.
             process.kill()
     return best_offset(exchanges[1:])
+
+
+def _line(pipe: int, deadline: float) -> bytes:
+    """Read one line from a pipe, until an instant of the monotonic clock.
+
+    Reading to the end of the pipe after ending the process would not do: a process that ssh started
+    (its shared connection, a ProxyCommand) may hold the pipe open for ever.
+
+    Raises
+    ------
+    TimeoutError
+        When the line is not there in time.
+    BrokenPipeError
+        When the pipe ends first.
+    """
+    waiting = select.poll()
+    waiting.register(pipe, select.POLLIN)
+    line = b""
+    while not line.endswith(b"\n"):
+        if not waiting.poll(1000 * max(0.0, deadline - time.monotonic())):
+            raise TimeoutError
+        part = os.read(pipe, 4096)
+        if not part:
+            raise BrokenPipeError
+        line += part
+    return line
 
 
 def measure_offsets(nodes: dict[str, Node]) -> dict[str, dict[str, int]]:

@@ -7,8 +7,10 @@ where libvirt expects it, so that every tool, Terraform's provider included, fin
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +22,9 @@ from schedlab import processes
 from schedlab.errors import SchedlabError
 
 URI = "qemu:///system"
+TEMPORARY = Path("/run/tmp")
+"""Folder for temporary files inside. Programs that are killed leave some, which then go with the
+job's scratch folder. The path is short, because that of a socket may have 107 bytes."""
 
 QEMU_CONF = """\
 user = "root"
@@ -47,6 +52,8 @@ def _bind(source: Path, target: Path) -> None:
 def prepare_namespace(state: Path, cache: Path, *, hugepages: bool = False) -> None:
     """Make the job's private view of the machine: /run, /sys, libvirt's folders, loopback.
 
+    This process and those that it starts have their temporary files in it.
+
     Parameters
     ----------
     state : pathlib.Path
@@ -59,6 +66,9 @@ def prepare_namespace(state: Path, cache: Path, *, hugepages: bool = False) -> N
     _mount("-t", "tmpfs", "-o", "mode=755", "tmpfs", "/run")
     for folder in ("lock", "libvirt"):
         (Path("/run") / folder).mkdir()
+    _bind(state / "tmp", TEMPORARY)
+    os.environ["TMPDIR"] = str(TEMPORARY)
+    tempfile.tempdir = None  # Python remembers the folder that it used first
     # sysfs shows the network devices of the namespace in which it was mounted.
     processes.run(["umount", "--lazy", "/sys"], capture_output=True)
     _mount("-t", "sysfs", "sysfs", "/sys")
@@ -101,12 +111,7 @@ def libvirt_daemon(state: Path, timeout: float = 60.0) -> Iterator[str]:
         _wait(daemon, timeout, log)
         yield URI
     finally:
-        daemon.terminate()
-        try:
-            daemon.wait(10)
-        except subprocess.TimeoutExpired:
-            daemon.kill()
-            daemon.wait()
+        processes.end(daemon, 10)
 
 
 def _wait(daemon: subprocess.Popen[bytes], timeout: float, log: Path) -> None:

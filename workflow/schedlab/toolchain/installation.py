@@ -1,4 +1,4 @@
-"""Packs the installation that a user gives so that a guest has it where it was made for.
+"""Packs what a channel has or a user gives so that a guest has it where it was made for.
 
 The result is a plain tar archive whose names start at the guest's root: unpacking it there is all
 that an image needs.
@@ -14,11 +14,17 @@ import tarfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from schedlab.errors import SchedlabError
+from schedlab.paths import expanded
 from schedlab.results.records import digest, file_digest
-from schedlab.schedulers.installation import Installation
+from schedlab.schedulers.installation import Installation, lock_file, locked
 from schedlab.toolchain.cache import Cache
+from schedlab.toolchain.channel import install, out_of_reach
+
+if TYPE_CHECKING:
+    from rattler import RepoDataRecord
 
 KIND = "installation"
 """Sort of cache entry."""
@@ -37,24 +43,33 @@ class Packed:
     name : str
         Of the software.
     given : str
-        Digest of what the user gave.
+        Digest of what settings give.
     archive : pathlib.Path
         The archive in the cache.
     sha256 : str
         Its digest.
+    packages : tuple of rattler.RepoDataRecord
+        Packages of a channel that it was made from.
     """
 
     name: str
     given: str
     archive: Path
     sha256: str
+    packages: tuple[RepoDataRecord, ...] = ()
 
 
-def given_digest(settings: Mapping[str, str]) -> str:
-    """Digest of what settings give: an archive's as it is written, a folder's of its contents."""
+def given_digest(installation: Installation, settings: Mapping[str, str]) -> str:
+    """Digest of what settings give.
+
+    An archive's is as it is written, a folder's is of its contents, a channel's that of its lock
+    file.
+    """
+    if not settings.get("prefix"):
+        return file_digest(lock_file(installation, settings))
     if settings.get("sha256"):
         return settings["sha256"]
-    folder = Path(settings["prefix"]).expanduser()
+    folder = expanded(settings["prefix"], "prefix")
     return digest({name: _identity(folder / name) for name in _names(folder)})
 
 
@@ -68,7 +83,7 @@ def prepare_installation(
     installation : Installation
         What it must have.
     settings : mapping of str to str
-        With `prefix`, and `sha256` of an archive.
+        With `prefix`, and `sha256` of an archive; or with `channel` and `lock`.
     cache : Cache, optional
         Default: the user's cache.
 
@@ -77,26 +92,74 @@ def prepare_installation(
     SchedlabError
         When it cannot be read, has another digest, or lacks what it must have.
     """
-    path, given = Path(settings["prefix"]).expanduser(), given_digest(settings)
     cache = cache or Cache.default()
+    given = given_digest(installation, settings)
+    lock = None if settings.get("prefix") else locked(installation, settings)
 
     def build(target: Path) -> None:
-        if path.is_dir():
-            _pack(installation, path, target / ARCHIVE)
-            return
-        if not path.is_file() or file_digest(path) != given:
-            raise SchedlabError(
-                f"{path} is not the archive with the digest {given[:12]}...",
-                stage=STAGE,
-                remedy="correct settings prefix and sha256: `sha256sum` prints the digest",
-            )
+        archive = target / ARCHIVE
         with cache.scratch(f"{KIND}-{given[:12]}") as scratch:
-            _unpack(path, scratch)
-            _pack(installation, _root(installation, scratch, path), target / ARCHIVE)
+            if lock:
+                prefix = scratch / "prefix"
+                install(lock, prefix, installation.place, scratch / "packages")
+                _pack(installation, prefix, archive, Path(installation.place))
+                return
+            path = expanded(settings["prefix"], "prefix")
+            prefix = path
+            if not path.is_dir():
+                _unpack(path, given, scratch)
+                prefix = _root(installation, scratch, path)
+            _pack(installation, prefix, archive, _place(installation, prefix))
 
-    inputs = {"name": installation.name, "given": given}
-    archive = cache.get_or_build(KIND, inputs, build) / ARCHIVE
-    return Packed(installation.name, given, archive, file_digest(archive))
+    archive = cache.get_or_build(KIND, _inputs(installation, given), build) / ARCHIVE
+    packages = lock.records if lock else ()
+    return Packed(installation.name, given, archive, file_digest(archive), packages)
+
+
+def unreachable(
+    scheduler: str,
+    installation: Installation,
+    settings: Mapping[str, str],
+    *,
+    cache: Cache | None = None,
+) -> str | None:
+    """Why pinned packages cannot be had now, and what remedies it; None where they can.
+
+    The channel is asked only where the cache does not have what was made from them.
+
+    Parameters
+    ----------
+    scheduler : str
+        Name of the scheduler whose settings these are.
+    installation : Installation
+        What is installed.
+    settings : mapping of str to str
+        Merged settings; they name a lock file that is there, or a prefix.
+    cache : Cache, optional
+        Default: the user's cache.
+
+    Raises
+    ------
+    SchedlabError
+        When the lock file does not pin everything.
+    """
+    if settings.get("prefix"):
+        return None
+    inputs = _inputs(installation, given_digest(installation, settings))
+    if (cache or Cache.default()).location(KIND, inputs).is_dir():
+        return None
+    url = locked(installation, settings).records[0].url
+    if (why := out_of_reach(url)) is None:
+        return None
+    return (
+        f"the channel {settings['channel']} cannot be reached, {url}: {why}; remedy: run again"
+        " where it can be reached, once, as the cache then has the packages; or set"
+        f" settings.{scheduler}.prefix to an installation (docs/{scheduler}.md)"
+    )
+
+
+def _inputs(installation: Installation, given: str) -> dict[str, str]:
+    return {"name": installation.name, "given": given}
 
 
 def _names(folder: Path) -> list[str]:
@@ -134,8 +197,14 @@ def _opened(path: Path) -> Iterator[tarfile.TarFile]:
         raise tarfile.ReadError(str(error)) from error
 
 
-def _unpack(path: Path, folder: Path) -> None:
+def _unpack(path: Path, sha256: str, folder: Path) -> None:
     """Unpack an archive; members that would leave the folder are refused by the library."""
+    if not path.is_file() or file_digest(path) != sha256:
+        raise SchedlabError(
+            f"{path} is not the archive with the digest {sha256[:12]}...",
+            stage=STAGE,
+            remedy="correct settings prefix and sha256: `sha256sum` prints the digest",
+        )
     try:
         with _opened(path) as tar:
             tar.extractall(folder, filter="tar")
@@ -183,9 +252,8 @@ def _place(installation: Installation, prefix: Path) -> Path:
     return Path(installation.place)
 
 
-def _pack(installation: Installation, prefix: Path, archive: Path) -> None:
+def _pack(installation: Installation, prefix: Path, archive: Path, place: Path) -> None:
     """Write an archive: all files, owned by root, and a link to the program."""
-    place = _place(installation, prefix)
     linked = Path("usr/local/bin") / Path(installation.program).name
 
     def owned(member: tarfile.TarInfo) -> tarfile.TarInfo:
@@ -193,6 +261,8 @@ def _pack(installation: Installation, prefix: Path, archive: Path) -> None:
         member.uname = member.gname = "root"
         # Others than the owner must read it: a folder of a user may be closed to them.
         member.mode = 0o755 if member.mode & 0o100 else 0o644
+        # The same contents give the same archive, whenever they were installed.
+        member.mtime = 0
         return member
 
     with tarfile.open(archive, "w", format=tarfile.GNU_FORMAT) as tar:

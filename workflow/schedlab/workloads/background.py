@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
-from schedlab.units import part, percentage
+from schedlab.units import Percentage, part
 from schedlab.workloads.trace import Job, Machine
 
 LASTS = 86_400.0
@@ -28,7 +28,7 @@ class Background(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
-    filled: Annotated[str, BeforeValidator(percentage)] = Field(
+    filled: Percentage = Field(
         description="Part of the processors that is taken, on every node alike."
     )
     pending: int = Field(default=0, ge=0, le=100_000, description="Jobs that wait all the time.")

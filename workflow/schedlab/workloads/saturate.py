@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import (
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     ValidationInfo,
@@ -17,7 +16,7 @@ from pydantic import (
 )
 
 from schedlab.errors import SchedlabError
-from schedlab.units import part, percentage
+from schedlab.units import Percentage, part
 from schedlab.workloads.ladder import most_steps
 from schedlab.workloads.registry import COMPOSITE, Problem, Workload, register
 from schedlab.workloads.trace import Job, Machine
@@ -57,9 +56,7 @@ class Saturate(Workload):
     kind: Literal["saturate"] = "saturate"
     workload: PartWorkload = Field(description="An open loop; its own rate does not matter.")
     rate: Rate = Field(description="Where the search looks.")
-    precision: Annotated[str, BeforeValidator(percentage)] = Field(
-        default="5 %", description="Of the rate: where the search ends."
-    )
+    precision: Percentage = Field(default="5 %", description="Of the rate: where the search ends.")
     confirm: bool = Field(
         default=False,
         description="Search again with a client's limits lifted, where they are the limiter.",

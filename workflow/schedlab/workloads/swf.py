@@ -242,6 +242,11 @@ class Swf(Workload):
             "dropped": dict(sorted(chosen.dropped.items())),
         } | ({"windows": [w._asdict() for w in chosen.windows]} if chosen.windows else {})
 
+    def _to_find(self, path: Path) -> str:
+        if self.file.startswith("~") or "$" in self.file:
+            return "write the whole path: ~ and $ are read as they stand, as no shell expands them"
+        return f"put the trace at {path}, or correct the name"
+
     def problems(self, machines: list[Machine], root: Path) -> list[Problem]:
         """A missing, malformed or too short file; jobs that are wider than the machine."""
         path = root / self.file
@@ -261,14 +266,8 @@ class Swf(Workload):
             return [Problem("file", self.file, "holds control characters", "rename the file")]
         try:
             if not path.is_file():
-                return [
-                    Problem(
-                        "file",
-                        self.file,
-                        "not a file" if path.exists() else "no such file",
-                        f"put the trace at {path}, or correct the name",
-                    )
-                ]
+                what = "not a file" if path.exists() else "no such file"
+                return [Problem("file", self.file, what, self._to_find(path))]
             size = self._size(path)
             chosen = self._slice(path).records
         except SchedlabError as error:

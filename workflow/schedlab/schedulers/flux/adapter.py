@@ -55,6 +55,7 @@ class Flux(Scheduler):
         jobspec.MOST - jobspec.NORMAL,
     )
     dependencies: ClassVar[bool] = True
+    running_jobs: ClassVar[str] = 'schedlab_flux_jobs{state="run"}'
     cost_port: ClassVar[int] = 9101
     native_settings: ClassVar[Mapping[str, Setting]] = {
         **SETTINGS,

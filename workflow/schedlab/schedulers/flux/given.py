@@ -1,4 +1,4 @@
-"""What an installation of Flux must have; a user gives it, as no distribution packages it."""
+"""What an installation of Flux must have: no distribution packages it, but conda-forge does."""
 
 from pathlib import Path
 
@@ -7,6 +7,7 @@ from schedlab.schedulers.installation import Installation
 INSTALLATION = Installation(
     name="flux",
     source=Path(__file__),
+    packages=("flux-core >=0.85", "flux-sched"),
     program="bin/flux",
     told="lib*/pkgconfig/flux-core.pc",
     pattern=r"(?m)^prefix=(\S+)$",

@@ -23,12 +23,14 @@ def settings(facts: Mapping[str, Any]) -> dict[str, str]:
     Returns
     -------
     dict
-        `flux-core`, `flux-sched` (where it is installed), `scheduler`, `queue-policy`,
-        `queue-depth`, and Fluxion's `match-policy`, `match-format`. Empty where nothing was told.
+        `flux-core version`, `flux-sched version` (where it is installed), each with the program's
+        name, `scheduler`, `queue-policy`, `queue-depth`, and Fluxion's `match-policy`,
+        `match-format`. Empty where nothing was told.
     """
     if not facts["versions"]:
         return {}
-    found = {name: str(version) for name, version in sorted(facts["versions"].items())}
+    versions = sorted(facts["versions"].items())
+    found = {f"{name} version": f"{name} {version}" for name, version in versions}
     configured = facts["configuration"]
     queue = within(facts["statistics"], "sched-fluxion-qmanager", "queues", "default")
     if queue is None:
@@ -65,7 +67,8 @@ def manifest(in_force: Mapping[str, str]) -> dict[str, str]:
         for name in ("match-policy", "match-format")
         if name in in_force
     )
-    version = in_force.get("flux-core" if scheduler == "sched-simple" else "flux-sched", "unknown")
+    program = "flux-core" if scheduler == "sched-simple" else "flux-sched"
+    version = in_force.get(f"{program} version", f"{program}, version unknown,")
     backfill = {
         "fcfs": "no: strictly in order of urgency and submission",
         "easy": "yes: easy, a reservation for the first job that waits",
@@ -75,8 +78,8 @@ def manifest(in_force: Mapping[str, str]) -> dict[str, str]:
     return {
         "gang": "yes: a job gets all its resources at once, then a shell starts on each node",
         "accounting": "none beside the event log that Flux keeps of every job",
-        "scheduling period": f"none: {scheduler} {version} acts on every submission and release, on"
-        f" up to {depth} pending jobs{match}",
+        "scheduling period": f"none: {scheduler} of {version} acts on every submission and release,"
+        f" on up to {depth} pending jobs{match}",
         "client limits": "none",
         "submission": "by the Python API, asynchronously in one process on the head, which the"
         " driver reaches over kept connections to its socket; each jobspec is validated",

@@ -1,7 +1,7 @@
 """Parsers of what Slurm writes: slurmctld's log, scontrol, sdiag.
 
-Formats as of Slurm 24.11; the log's are in its sources under src/slurmctld (proc_req.c, job_mgr.c,
-job_scheduler.c) and src/plugins/sched/backfill.
+Formats as of Slurm 24.11, and of 22.05 and 26.05 where these differ; the log's are in its sources
+under src/slurmctld (proc_req.c, job_mgr.c, job_scheduler.c) and src/plugins/sched/backfill.
 """
 
 from __future__ import annotations
@@ -31,7 +31,9 @@ ENDED = (
 
 _LINES = {
     "accepted": re.compile(
-        _STAMP + r"_slurm_rpc_submit_batch_job: " + _JOB + r" InitPrio=", re.ASCII
+        # From 26.05 on the job's further id stands between the two.
+        _STAMP + r"_slurm_rpc_submit_batch_job: " + _JOB + r"(?: SLUID=\w+)? InitPrio=",
+        re.ASCII,
     ),
     "main": re.compile(
         _STAMP + r"sched: Allocate " + _JOB + r" NodeList=(\S+) #CPUs=(\d{1,9})(?!\d)", re.ASCII

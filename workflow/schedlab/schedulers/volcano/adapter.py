@@ -41,7 +41,7 @@ class Volcano(KubernetesBase):
     version: ClassVar[str] = "v1alpha1"
     index: ClassVar[str] = "VC_TASK_INDEX"
     controllers: ClassVar[tuple[str, ...]] = ("vc-scheduler", "vc-controller-manager")
-    metrics: ClassVar[str] = "http://127.0.0.1:8080/metrics"
+    metrics: ClassVar[str] = "http://head:8080/metrics"
     configuration: ClassVar[Mapping[str, str]] = {
         "volcano-scheduler.conf": "/etc/kubernetes/volcano-scheduler.yaml"
     }
@@ -103,7 +103,6 @@ class Volcano(KubernetesBase):
         found["vc-scheduler"] += [
             f"--schedule-period={settings['schedulePeriod']}",
             "--enable-metrics",
-            "--listen-address=:8080",
         ]
         return found
 

@@ -292,9 +292,19 @@ def machine_size(path: Path) -> int | None:
     Raises
     ------
     SchedlabError
-        When the header's value is not a number; the message names line and key.
+        When the header's value is not a number, or there are two of it; the message names line and
+        key.
     """
-    comments = {key: (line, value) for line, key, value in [*header_lines(path)][::-1]}
+    comments: dict[str, tuple[int, str]] = {}
+    for line, key, value in header_lines(path):
+        _, before = comments.setdefault(key, (line, value))
+        if key in ("MaxProcs", "MaxNodes") and value.split()[:1] != before.split()[:1]:
+            raise line_error(
+                path,
+                line,
+                f"{key} = {brief(value)!r}, and {brief(before)!r} in a line before",
+                "set machine_size to the processors of the traced machine, or correct the header",
+            )
     for key in ("MaxProcs", "MaxNodes"):
         line, value = comments.get(key, (0, ""))
         word = (value.split() or ["-1"])[0]

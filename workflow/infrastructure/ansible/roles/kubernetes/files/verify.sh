@@ -17,7 +17,7 @@ done
 for unit in containerd etcd; do
     ! systemctl is-enabled --quiet "$unit" || fail "$unit starts before it is configured"
 done
-[ -x /usr/lib/cni/loopback ] || fail "the loopback network plugin is missing"
+[ -x /usr/local/lib/cni/loopback ] || fail "the loopback network plugin is missing"
 for image in localhost/pause:1 localhost/schedlab-payload:1; do
     # An import unpacks the content, so that the first pod need not wait for it.
     grep -q "$image" /usr/local/share/kubernetes/installed || fail "image $image was not imported"

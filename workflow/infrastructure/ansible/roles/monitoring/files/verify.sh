@@ -7,7 +7,12 @@ fail() {
     exit 1
 }
 
-prometheus-node-exporter --version >/dev/null 2>&1 || fail "the node exporter does not run"
-! systemctl is-enabled --quiet prometheus-node-exporter ||
-    fail "the node exporter starts before it is configured"
+# Families of distributions name it differently.
+program=$(command -v prometheus-node-exporter || command -v node_exporter) ||
+    fail "there is no node exporter"
+"$program" --version >/dev/null 2>&1 || fail "the node exporter does not run"
+for unit in schedlab-node-exporter prometheus-node-exporter node_exporter; do
+    ! systemctl is-enabled --quiet "$unit" 2>/dev/null ||
+        fail "$unit starts before it is configured"
+done
 echo "verify: monitoring is right"

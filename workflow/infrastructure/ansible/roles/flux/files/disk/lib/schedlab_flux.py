@@ -176,7 +176,8 @@ class Server:
         if metrics:
             stream = socket.socket()
             stream.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            self.listen(stream, ("", metrics), metrics=True)
+            # The node's own address in the cluster's network, as /etc/hosts has it.
+            self.listen(stream, (socket.gethostname(), metrics), metrics=True)
         self.watcher = handle.fd_watcher_create(self.waiting.fileno(), self.ready, FLUX_POLLIN)
         self.watcher.start()
 

@@ -1,0 +1,202 @@
+"""How true virtual nodes are: errors, intervals, verdicts, and what the report says of them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from trial_factory import make_experiment, make_results
+
+from schedlab.config import Experiment
+from schedlab.figures import draw
+from schedlab.metrics.fidelity import (
+    OF_TRIALS,
+    ORDER,
+    UNDECIDED,
+    Certificate,
+    fidelity,
+    swapped,
+    verdict,
+)
+from schedlab.metrics.statistics import TOO_SMALL, Interval
+from schedlab.report.render import render_report
+from schedlab.report.virtual_section import section, sentences
+from schedlab.tables.build import build_tables, load_tables
+
+SERIES = "slurm-virtual"
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Experiment]:
+    """Slurm on 2 real and on 2, 4 and 16 virtual nodes (SYNTHETIC)."""
+    root = tmp_path_factory.mktemp("fidelity")
+    experiment = make_experiment(
+        nodes=[2, 4, 16],
+        repetitions=4,
+        virtual={"carriers": 2, "real": [2]},
+        workloads=[
+            {"name": "burst", "kind": "burst", "jobs": 40, "runtime": 0.5},
+            {"name": "poisson", "kind": "poisson", "jobs": 15, "rate": 4.0, "runtime": 0.5},
+        ],
+    )
+    build_tables(make_results(root, experiment), root / "tables")
+    return root, experiment
+
+
+@pytest.fixture
+def trials(results: tuple[Path, Experiment]) -> pd.DataFrame:
+    return load_tables(results[0] / "tables").trials
+
+
+@pytest.fixture
+def jobs(results: tuple[Path, Experiment]) -> pd.DataFrame:
+    return load_tables(results[0] / "tables").jobs
+
+
+def certificate(trials: pd.DataFrame, jobs: pd.DataFrame, margin: float = 0.05) -> Certificate:
+    (found,) = fidelity(trials, jobs, {SERIES: margin})
+    return found
+
+
+def test_tables_say_which_nodes_were_virtual(trials: pd.DataFrame, jobs: pd.DataFrame) -> None:
+    carriers = dict(zip(trials["cluster"], trials["carriers"], strict=True))
+    assert carriers["slurm-virtual-n16"] == 2
+    assert pd.isna(carriers["slurm-n2"])
+    # Stamps lie on the carriers; jobs are placed on nodes.
+    placed = {node for row in jobs["placement"] for node in row}
+    assert "compute16" in placed
+    assert not {node for node in placed if node.startswith("carrier")}
+    assert trials["valid"].all(), list(trials["reasons"])
+
+
+def test_sizes_without_real_nodes_are_extrapolated(
+    trials: pd.DataFrame, jobs: pd.DataFrame
+) -> None:
+    found = certificate(trials, jobs)
+    assert (found.compared, found.extrapolated) == ((2,), (4, 16))
+    assert found.about(2) == "compared with real nodes"
+    assert found.about(16) == "extrapolated from 2 nodes"
+    assert {(one.workload, one.nodes) for one in found.found} == {("burst", 2), ("poisson", 2)}
+    assert set(found.found[0].errors) == {*OF_TRIALS, ORDER}
+
+
+def test_an_error_is_the_ratio_to_real_nodes(trials: pd.DataFrame, jobs: pd.DataFrame) -> None:
+    slow = trials.copy()
+    of_virtual = slow["carriers"].notna()
+    real = slow[slow["cluster"] == "slurm-n2"].set_index(["workload", "repetition"])
+    keys = pd.MultiIndex.from_frame(slow.loc[of_virtual, ["workload", "repetition"]])
+    slow.loc[of_virtual, "makespan_s"] = 1.2 * real["makespan_s"].reindex(keys).to_numpy()
+    one = certificate(slow, jobs).found[0]
+    error = one.errors["makespan"]
+    assert error.size.estimate == pytest.approx(0.2)
+    assert error.verdict == "off by more than 5 %"
+    assert certificate(slow, jobs, 0.25).found[0].errors["makespan"].verdict == "within 25 %"
+
+
+def test_trials_of_another_block_are_not_compared(trials: pd.DataFrame, jobs: pd.DataFrame) -> None:
+    other = trials.assign(block=np.where(trials["carriers"].notna(), "a", "b"))
+    found = certificate(other, jobs)
+    assert found.compared == ()
+    assert found.about(2) == "not compared with real ones"
+    assert found.found[0].errors["makespan"].verdict == "not comparable: other block"
+
+
+def test_few_trials_have_an_error_without_interval(
+    trials: pd.DataFrame, jobs: pd.DataFrame
+) -> None:
+    error = certificate(trials[trials["repetition"] < 3], jobs).found[0].errors["makespan"]
+    assert error.size.estimate is not None
+    assert (error.size.known, error.verdict) == (False, TOO_SMALL)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "wanted"),
+    [
+        (-0.05, 0.05, "within 5 %"),
+        (-0.01, 0.06, UNDECIDED),
+        (-0.2, 0.2, UNDECIDED),
+        (0.06, 0.1, "off by more than 5 %"),
+        (-0.3, -0.051, "off by more than 5 %"),
+    ],
+)
+def test_verdicts(low: float, high: float, wanted: str) -> None:
+    assert verdict(Interval(0.0, low, high, 4, "t"), 0.05, 0.05) == wanted
+
+
+def test_what_two_real_trials_differ_by_is_added_to_the_margin() -> None:
+    size = Interval(0.1, 0.09, 0.11, 4, "t")
+    assert verdict(size, 0.05, 0.05) == "off by more than 5 %"
+    assert verdict(size, 0.05, 0.05 + 0.1) == "within 5 %"
+
+
+def test_verdicts_within_the_margin_are_rarely_false(
+    trials: pd.DataFrame, jobs: pd.DataFrame
+) -> None:
+    """Virtual nodes that are off by exactly the margin count as true in at most 5 % of tables."""
+    rng = np.random.default_rng(5)
+    rows = trials[(trials["workload"] == "burst") & (trials["nodes"] == 2)]
+    factor = np.where(rows["carriers"].notna(), 1.05, 1.0)
+    within = 0
+    for _ in range(300):
+        noise = np.exp(rng.normal(0, 0.01, len(rows)))
+        drawn = rows.assign(makespan_s=10.0 * factor * noise)
+        error = certificate(drawn, jobs.head(0)).found[0].errors["makespan"]
+        within += error.verdict.startswith("within")
+    assert within <= 0.05 * 300
+
+
+def test_the_order_of_starts() -> None:
+    first = pd.Series([10, 20, 30, 40], index=[0, 1, 2, 3])
+    assert swapped(first, first + 5) == 0.0
+    assert swapped(first, -first) == 1.0
+    # One of six pairs.
+    assert swapped(first, pd.Series([20, 10, 30, 40], index=[0, 1, 2, 3])) == pytest.approx(1 / 6)
+    # Jobs that started in one alone do not count.
+    assert swapped(first, pd.Series([1, 2, 9], index=[0, 3, 7])) == 0.0
+    assert swapped(first, first.head(1)) is None
+
+
+def test_the_order_between_real_trials_of_one_trace_is_known(
+    trials: pd.DataFrame, jobs: pd.DataFrame
+) -> None:
+    burst, poisson = certificate(trials, jobs).found
+    assert burst.errors[ORDER].between_real is not None
+    # Each repetition has a trace of its own.
+    assert poisson.errors[ORDER].between_real is None
+
+
+def test_the_report_says_how_true_virtual_nodes_are(
+    results: tuple[Path, Experiment], tmp_path: Path
+) -> None:
+    root, experiment = results
+    (root / "figures").mkdir(exist_ok=True)
+    draw("scale", root / "tables", root / "figures/scale.svg")
+    render_report(root / "tables", root / "figures", root, experiment, tmp_path / "report.html")
+    text = re.sub(r"\s+", " ", (tmp_path / "report.html").read_text())
+    assert "The nodes of slurm-virtual are virtual. Of their errors against real nodes" in text
+    assert "What is shown at 4, 16 nodes is extrapolated from there." in text
+    assert "virtual nodes, extrapolated from 2 nodes" in text
+    carried = "16 virtual nodes of 2 processors and 768 MiB, carried by 2 of the machines"
+    assert text.count(carried) >= 2, "at the cluster, and in the text for a paper"
+    assert 'id="fidelity-slurm-virtual.burst.2"' in text
+    # Kinds of nodes are no schedulers that one compares.
+    assert 'id="difference-1"' not in text
+    svg = (root / "figures/scale.svg").read_text()
+    assert "slurm-virtual: n^" in svg
+
+
+def test_sentences_name_what_is_off(trials: pd.DataFrame, jobs: pd.DataFrame) -> None:
+    far = trials.assign(
+        throughput_jobs_per_s=trials["throughput_jobs_per_s"]
+        * np.where(trials["carriers"].notna(), 0.5, 1.0)
+    )
+    found = certificate(far, jobs)
+    (sentence,) = sentences([found])
+    assert sentence.kind == "alarm"
+    assert "2 are off by more than 5 %" in sentence.text or "are off by more" in sentence.text
+    assert any(value["off"] for row in section([found])["rows"] for value in row["values"])
+    alone = certificate(trials[trials["carriers"].notna()], jobs)
+    assert "how true they are is open" in sentences([alone])[0].text

@@ -1,0 +1,168 @@
+"""Virtual nodes: which machines carry them, what the scheduler sees, what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from test_config import HOST, ROOT, load, refusal
+
+from schedlab import design
+from schedlab.config import HostFacts, read_experiment, write_experiment
+from schedlab.design import load_experiment
+from schedlab.workloads import Machine
+
+TWO = {"carriers": 2}
+BIG = {"node": {"vcpus": 64, "memory": "256 GiB"}, "nodes": [2, 5]}
+SMALL = HostFacts(cores=5, memory_mib=8192)
+
+
+def test_the_scheduler_sees_nodes_and_the_host_runs_carriers(tmp_path: Path) -> None:
+    experiment = load(tmp_path, SMALL, virtual=TWO, **BIG)
+    cluster = experiment.cluster("slurm-virtual-n5")
+    assert cluster.machine == Machine(5, 64)
+    assert list(cluster.machines()) == ["head", "carrier1", "carrier2"]
+    assert (cluster.vcpus_total, cluster.memory_total_mib) == (5, 1024 + 2 * 2048)
+    assert cluster.carried() == {"carrier1": [1, 3, 5], "carrier2": [2, 4]}
+    assert design.variables(cluster)["slurm_virtual"] == {
+        "cpus": 64,
+        "memory_mib": 256 * 1024,
+        "carriers": cluster.carried(),
+    }
+    assert experiment.trial_facts(experiment.trials()[0])["carriers"] == 2
+
+
+def test_no_carrier_is_without_a_node(tmp_path: Path) -> None:
+    cluster = load(tmp_path, nodes=[2], virtual={"carriers": 3}).clusters()[0]
+    assert cluster.carried() == {"carrier1": [1], "carrier2": [2]}
+    assert list(cluster.machines()) == ["head", "carrier1", "carrier2"]
+
+
+def test_sizes_that_are_also_real_have_both_kinds_and_the_real_ones_are_as_without(
+    tmp_path: Path,
+) -> None:
+    plain = load(tmp_path, nodes=[2])
+    both = load(tmp_path, nodes=[2, 4], virtual=TWO | {"real": [2]})
+    assert [cluster.id for cluster in both.clusters()] == [
+        "slurm-n2",
+        "slurm-virtual-n2",
+        "slurm-virtual-n4",
+    ]
+    real = both.cluster("slurm-n2")
+    assert real == plain.cluster("slurm-n2")
+    assert real.carried() == {}
+    assert design.cluster_spec(both, "slurm-n2") == design.cluster_spec(plain, "slurm-n2")
+    assert design.variables(real) == design.variables(plain.cluster("slurm-n2"))
+    assert "carriers" not in both.trial_facts(plain.trials()[0])
+    # Both kinds run the same traces.
+    assert {both.machine_name(cluster) for cluster in both.clusters()} == {"2", "4"}
+
+
+def test_clusters_of_equal_carriers_share_machines_and_no_others_do(tmp_path: Path) -> None:
+    experiment = load(tmp_path, nodes=[2, 4, 40], virtual=TWO | {"real": [2]})
+    machines = {c.id: design.machines_of(experiment, c) for c in experiment.clusters()}
+    assert machines["slurm-virtual-n4"] == machines["slurm-virtual-n40"]
+    assert machines["slurm-n2"] == "slurm-n2" != machines["slurm-virtual-n2"]
+    shape = design.machines_spec(experiment, machines["slurm-virtual-n40"])
+    assert list(shape) == ["head", "carrier1", "carrier2"]
+    specs = [design.cluster_spec(experiment, f"slurm-virtual-n{n}") for n in (4, 40)]
+    assert specs[0] != specs[1]
+
+
+def test_a_variant_may_have_virtual_nodes_alone(tmp_path: Path) -> None:
+    entry = {"name": "many", "scheduler": "slurm", "virtual": {"per_carrier": 100}}
+    experiment = load(tmp_path, nodes=[1], schedulers=["slurm", entry | {"virtual": TWO}])
+    assert [c.id for c in experiment.clusters()] == ["slurm-n1", "many-virtual-n1"]
+    inherited = load(tmp_path, nodes=[1], schedulers=[entry], virtual=TWO)
+    virtual = inherited.clusters()[0].virtual
+    assert virtual is not None
+    assert (virtual.carriers, virtual.per_carrier) == (2, 100)
+
+
+def test_a_written_experiment_with_virtual_nodes_reads_the_same(tmp_path: Path) -> None:
+    experiment = load(tmp_path, nodes=[2, 4], virtual=TWO | {"real": [2]}, aa=True)
+    write_experiment(experiment, tmp_path / "kept.yaml")
+    kept = read_experiment(tmp_path / "kept.yaml")
+    assert kept == experiment
+    assert [key.id for key in kept.trials()] == [key.id for key in experiment.trials()]
+
+
+def test_a_carrier_gets_an_address_and_a_virtual_node_does_not(tmp_path: Path) -> None:
+    load(tmp_path, nodes=[300], virtual=TWO, network={"cidr": "10.0.100.0/28"})
+
+
+VOLCANO = {"schedulers": ["volcano"], "head": {"memory": "3 GiB"}}
+
+
+@pytest.mark.parametrize(
+    ("keys", "place", "what", "remedy"),
+    [
+        (
+            {"virtual": TWO, **VOLCANO},
+            "virtual = 'volcano'",
+            "volcano has no virtual nodes yet",
+            "slurm can have it",
+        ),
+        (
+            {"virtual": TWO | {"per_carrier": 10}, "nodes": [30]},
+            "virtual.per_carrier = 10",
+            "30 nodes on 2 carriers are 15 on one",
+            "virtual.carriers to 3 or more",
+        ),
+        (
+            {"virtual": TWO, "nodes": [1024]},
+            "virtual.carrier.memory = '2 GiB'",
+            "512 virtual nodes need 2816 MiB: 5 MiB each",
+            "2816 MiB or more",
+        ),
+        (
+            {"virtual": TWO | {"real": [3]}, "nodes": [2]},
+            "virtual.real[0] = 3",
+            "not one of the node counts",
+            "use some of 2",
+        ),
+        ({"nodes": [2, 129]}, "nodes[1] = 129", "more than 128 real nodes", "virtual nodes"),
+        (
+            {"virtual": TWO | {"real": [200]}, "nodes": [200]},
+            "nodes[0] = 200",
+            "more than 128 real nodes",
+            "lower it",
+        ),
+        (
+            {
+                "virtual": TWO,
+                "schedulers": ["slurm", {"name": "slurm-virtual", "scheduler": "slurm"}],
+            },
+            "schedulers[1].name = 'slurm-virtual'",
+            "the name under which slurm runs on virtual nodes",
+            "another name",
+        ),
+        (
+            {"virtual": TWO | {"carrier": {"vcpus": 8}}, "nodes": [2]},
+            "placement.oversubscribe",
+            "17 vCPUs (head 1 + 2 carriers of 8) on 8 host cores",
+            "lower virtual.carriers, virtual.carrier.vcpus",
+        ),
+        (
+            {"virtual": TWO | {"carrier": {"memory": "9 GiB"}}, "nodes": [2]},
+            "virtual.carrier.memory = '9 GiB'",
+            "the largest cluster (2 carriers and the head) needs 19456 MiB",
+            "lower virtual.carrier.memory",
+        ),
+        ({"virtual": {}}, "virtual.carriers", "missing", "add"),
+        ({"virtual": TWO | {"margin": "5"}}, "virtual.margin", "not a percentage", "such as 5 %"),
+    ],
+)
+def test_refusals(tmp_path: Path, keys: dict[str, Any], place: str, what: str, remedy: str) -> None:
+    lines = [line for line in refusal(tmp_path, **keys) if place in line]
+    assert lines, refusal(tmp_path, **keys)
+    assert what in lines[0]
+    assert remedy in lines[0]
+
+
+@pytest.mark.parametrize("name", ["scale.yaml", "tests/virtual.yaml"])
+def test_shipped_experiments_with_virtual_nodes_load_on_a_small_host(name: str) -> None:
+    host = HostFacts(cores=2, memory_mib=24 * 1024)
+    assert load_experiment(ROOT / "config" / name, host, ROOT).clusters()[-1].virtual
+    assert HOST.cores > host.cores

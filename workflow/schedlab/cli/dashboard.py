@@ -1,0 +1,72 @@
+"""``schedlab dashboard``: serves the kept metrics of trials, with dashboards."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from urllib.parse import urlencode
+
+import click
+
+from schedlab.cli.options import with_results
+from schedlab.cli.output import echo
+
+
+@click.command(short_help="Serve the kept metrics of trials on loopback, with dashboards.")
+@with_results
+@click.option("--no-grafana", is_flag=True, help="Serve Prometheus alone, also if Grafana is here.")
+@click.argument("trials", nargs=-1)
+def dashboard(results: Path, no_grafana: bool, trials: tuple[str, ...]) -> None:
+    """Serve the kept Prometheus blocks of TRIALS (default: all) until Ctrl-C.
+
+    Grafana shows them in the dashboards of resources/dashboards if grafana-server is installed;
+    otherwise Prometheus' own pages draw the same queries. Both listen on loopback only, on copies.
+    """
+    from schedlab.dashboards.emptiness import empty_panels
+    from schedlab.dashboards.panels import graph, names
+    from schedlab.dashboards.serve import (
+        chosen_trials,
+        grafana,
+        grafana_program,
+        programs,
+        serve,
+    )
+    from schedlab.outside.temporary import removed_on_signals, temporary_folder
+    from schedlab.results.store import Store
+    from schedlab.testbed.prometheus import USER
+
+    chosen = chosen_trials(Store(results), trials)
+    with (
+        contextlib.suppress(KeyboardInterrupt),
+        removed_on_signals(),
+        temporary_folder("schedlab-dashboard.") as folder,
+        ExitStack() as stack,
+    ):
+        served = stack.enter_context(serve(chosen, *programs(), folder))
+        count = len(served.trials)
+        echo(f"{count} trials, {_clock(served.first)} to {_clock(served.last)}")
+        if served.without_block:
+            echo(f"of {len(served.without_block)} of them only the jobs: no block was kept")
+        echo(f"Prometheus: {served.server.url}  (user {USER}, password {served.server.password})")
+        found = None if no_grafana else grafana_program()
+        if found:
+            url = stack.enter_context(grafana(found, served.server, folder / "grafana"))
+            span = {"from": round(served.first * 1000), "to": round(served.last * 1000)}
+            for name in names():
+                echo(f"Grafana, {name}: {url}/d/schedlab-{name}?{urlencode(span)}")
+        else:
+            for name in names():
+                echo(f"{name}: {served.server.url}{graph(name, served.first, served.last)}")
+        empty = {panel.partition(":")[0] for panel in empty_panels(served)}
+        if empty:
+            echo(f"panels with nothing to show: {', '.join(sorted(empty))}")
+        echo("Ctrl-C ends it.")
+        while True:
+            signal.pause()
+
+
+def _clock(instant: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(instant))

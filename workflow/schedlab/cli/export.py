@@ -1,0 +1,46 @@
+"""``schedlab export``: one trial as a file that a viewer of traces shows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from schedlab.cli.options import with_results
+from schedlab.cli.output import echo
+
+
+@click.command(short_help="Write one trial as a time line for Perfetto or speedscope.")
+@with_results
+@click.option("--perfetto", is_flag=True, help="For ui.perfetto.dev (Chrome's trace format).")
+@click.option("--speedscope", is_flag=True, help="For www.speedscope.app.")
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=".",
+    help="Folder to write to.  [default: this one]",
+)
+@click.argument("trial")
+def export(results: Path, perfetto: bool, speedscope: bool, output: Path, trial: str) -> None:
+    """Write TRIAL with its jobs, ranks, queue, counters and loads on one time line.
+
+    Both viewers are web pages that read the file in the browser and send it nowhere. The file is
+    packed (gzip), which both read.
+    """
+    from schedlab.results.store import Store
+    from schedlab.timeline import perfetto as of_perfetto
+    from schedlab.timeline import speedscope as of_speedscope
+    from schedlab.timeline.text import write_packed
+    from schedlab.timeline.trial import read_timeline
+
+    writers = {"perfetto": of_perfetto.parts} if perfetto else {}
+    if speedscope:
+        writers["speedscope"] = of_speedscope.parts
+    if not writers:
+        raise click.UsageError("choose --perfetto, --speedscope, or both")
+    timeline = read_timeline(Store(results), trial)
+    output.mkdir(parents=True, exist_ok=True)
+    for name, parts in writers.items():
+        path = output / f"{trial.replace(':', '-')}.{name}.json.gz"
+        write_packed(path, parts(timeline))
+        echo(str(path))

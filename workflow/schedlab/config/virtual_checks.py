@@ -1,0 +1,101 @@
+"""Checks of virtual nodes: who can have them, and whether the carriers can carry them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+
+from schedlab.config.cluster import carriers
+from schedlab.config.model import Experiment
+from schedlab.config.sections import Virtual
+from schedlab.config.variants import VIRTUAL
+from schedlab.workloads import Problem
+
+CARRIER_MIB = 256
+"""Memory of a carrier for its kernel and services, MiB; a guest of the image uses some 200."""
+MOST_REAL = 128
+"""Most real compute nodes of a cluster."""
+
+
+def virtual_problems(
+    experiment: Experiment, node_mib: Mapping[str, float | None]
+) -> Iterator[Problem]:
+    """Yield the faults in an experiment's virtual nodes, and real nodes that are too many.
+
+    Parameters
+    ----------
+    experiment : Experiment
+        Experiment whose types and forms are already checked.
+    node_mib : mapping of str to float or None
+        For each registered scheduler the memory of a carrier for each virtual node, MiB; None for
+        a scheduler without virtual nodes.
+    """
+    names = [variant.name for variant in experiment.schedulers]
+    for place, variant in enumerate(experiment.schedulers):
+        virtual = experiment.virtual_of(variant)
+        if virtual is None:
+            yield from _too_many_real(experiment, experiment.nodes)
+            continue
+        key = "virtual" if variant.virtual is None else f"schedulers[{place}].virtual"
+        if variant.adapter in node_mib:
+            each = node_mib[variant.adapter]
+            if each is None:
+                can = ", ".join(sorted(name for name, mib in node_mib.items() if mib is not None))
+                yield Problem(
+                    key,
+                    variant.name,
+                    f"{variant.adapter} has no virtual nodes yet",
+                    f"write virtual in the mappings of other variants only; {can} can have it",
+                )
+            else:
+                yield from _capacity(key, virtual, max(experiment.nodes), each)
+        for index, nodes in enumerate(virtual.real):
+            if nodes not in experiment.nodes:
+                yield Problem(
+                    f"{key}.real[{index}]",
+                    nodes,
+                    "not one of the node counts in nodes",
+                    f"use some of {', '.join(map(str, experiment.nodes))}, or add it to nodes",
+                )
+        yield from _too_many_real(experiment, virtual.real)
+        if variant.name + VIRTUAL in names:
+            other = names.index(variant.name + VIRTUAL)
+            yield Problem(
+                f"schedulers[{other}].name",
+                names[other],
+                f"the name under which {variant.name} runs on virtual nodes",
+                "give that variant another name",
+            )
+
+
+def _too_many_real(experiment: Experiment, counts: list[int]) -> Iterator[Problem]:
+    for nodes in counts:
+        if nodes > MOST_REAL and nodes in experiment.nodes:
+            yield Problem(
+                f"nodes[{experiment.nodes.index(nodes)}]",
+                nodes,
+                f"more than {MOST_REAL} real nodes, each a machine",
+                "lower it, or use virtual nodes (virtual: {carriers: 2})",
+            )
+
+
+def _capacity(key: str, virtual: Virtual, nodes: int, each: float) -> Iterator[Problem]:
+    """Carriers that would have too many nodes for their limit, or for their memory."""
+    count = carriers(virtual, nodes)
+    load = math.ceil(nodes / count)
+    if virtual.per_carrier is not None and load > virtual.per_carrier:
+        yield Problem(
+            f"{key}.per_carrier",
+            virtual.per_carrier,
+            f"{nodes} nodes on {count} carriers are {load} on one",
+            f"raise it, or set {key}.carriers to {math.ceil(nodes / virtual.per_carrier)} or more",
+        )
+    needed = math.ceil(CARRIER_MIB + load * each)
+    if needed > virtual.carrier.memory_mib:
+        yield Problem(
+            f"{key}.carrier.memory",
+            virtual.carrier.memory,
+            f"{load} virtual nodes need {needed} MiB: {each:g} MiB each, and {CARRIER_MIB} MiB for"
+            " the carrier itself",
+            f"set it to {needed} MiB or more, or raise {key}.carriers, or lower nodes",
+        )

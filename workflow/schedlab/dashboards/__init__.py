@@ -1,0 +1,1 @@
+"""Dashboards of trials: their definition, and how kept metrics are served for them."""

@@ -1,0 +1,335 @@
+"""How true virtual nodes are: trials on virtual nodes against trials on real ones.
+
+Both ran the same traces in one random order, so what differs is the kind of the nodes. The relative
+error of a quantity is virtual / real - 1, from the ratio of geometric means over trials, with the
+interval by Student's t on logarithms (paired where the repetitions ran traces of their own, by
+Welch otherwise; `schedlab.metrics.difference`). The error of the order of starts is the part of the
+pairs of jobs that started in the other order, (1 - tau) / 2 with Kendall's tau [1]_, over pairs of
+trials that ran the same trace. Two real trials have some error of order as well, which is added to
+the margin where it is known.
+
+A verdict looks at one interval of 95 %: *within x %* if all of it is within the margin, *off by
+more than x %* if all of it is outside, else *undecided*. That is stricter than two one-sided tests
+at 5 %. The verdicts of a table are not corrected for their number: the question is each one's
+error, not whether there is any.
+
+References
+----------
+.. [1] M. G. Kendall, "A New Measure of Rank Correlation", Biometrika 30, 1938.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from schedlab.config.variants import VIRTUAL
+from schedlab.metrics.comparable import NOT_COMPARABLE, matched, why_not
+from schedlab.metrics.difference import Block, effects
+from schedlab.metrics.quantities import values_of
+from schedlab.metrics.statistics import (
+    MINIMUM,
+    NOT_POSITIVE,
+    TOO_SMALL,
+    Floats,
+    Interval,
+    few,
+    t_interval,
+)
+
+OF_TRIALS = ("makespan", "throughput", "wait_median", "wait_p90", "utilisation")
+"""Quantities of trials whose errors are shown, keys of `schedlab.metrics.quantities.QUANTITIES`."""
+ORDER = "order_of_starts"
+"""Name of the error of the order of starts beside them."""
+UNDECIDED = "undecided"
+_FEWEST_JOBS = 2
+
+
+@dataclass(frozen=True)
+class Error:
+    """Error of one quantity of one workload at one node count.
+
+    Parameters
+    ----------
+    size : Interval
+        Relative error, 0.02 for 2 % more on virtual nodes; for `ORDER` the part of the pairs of
+        jobs, from 0 to 1.
+    verdict : str
+        See the module; or why there is none.
+    between_real : float or None
+        For `ORDER`: the same part between two real trials of one trace, the mean; None where no
+        two ran one.
+    """
+
+    size: Interval
+    verdict: str
+    between_real: float | None = None
+
+
+@dataclass(frozen=True)
+class Fidelity:
+    """Virtual nodes against real ones in one workload and node count.
+
+    Parameters
+    ----------
+    series : str
+        The virtual series.
+    workload : str
+        Its name.
+    nodes : int
+        Compute nodes.
+    margin : float
+        Relative error that counts as true.
+    errors : mapping of str to Error
+        By quantity: `OF_TRIALS`, and `ORDER`.
+    """
+
+    series: str
+    workload: str
+    nodes: int
+    margin: float
+    errors: Mapping[str, Error]
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """What is known of one virtual series.
+
+    Parameters
+    ----------
+    series : str
+        Its name.
+    compared, extrapolated : tuple of int
+        Node counts at which real nodes ran too, with an error of some quantity; and the others.
+    found : tuple of Fidelity
+        Of the first.
+    """
+
+    series: str
+    compared: tuple[int, ...]
+    extrapolated: tuple[int, ...]
+    found: tuple[Fidelity, ...]
+
+    @property
+    def range(self) -> str:
+        """Node counts with real nodes, in words: ``2 to 4 nodes``; empty where there are none."""
+        if not self.compared:
+            return ""
+        first, last = self.compared[0], self.compared[-1]
+        return f"{first} to {last} nodes" if first < last else f"{first} node{'s' * (first > 1)}"
+
+    def about(self, nodes: int) -> str:
+        """What holds at a node count: ``compared with real nodes``, or from where it is taken."""
+        if nodes in self.compared:
+            return "compared with real nodes"
+        return f"extrapolated from {self.range}" if self.compared else "not compared with real ones"
+
+
+def is_virtual(trials: pd.DataFrame) -> pd.Series:
+    """Tell of each trial whether its nodes were virtual."""
+    return trials["carriers"].notna()
+
+
+def fidelity(
+    trials: pd.DataFrame, jobs: pd.DataFrame, margins: Mapping[str, float]
+) -> list[Certificate]:
+    """Compare every virtual series with the real series of the same variant.
+
+    Parameters
+    ----------
+    trials, jobs : pandas.DataFrame
+        The tables.
+    margins : mapping of str to float
+        Virtual series -> relative error that counts as true; a series without one is left out.
+
+    Returns
+    -------
+    list of Certificate
+        In the order of the names of the series.
+    """
+    virtual = trials[is_virtual(trials)]
+    real = trials[~is_virtual(trials)]
+    starts = _starts(jobs)
+    return [
+        _certificate(
+            str(name),
+            rows,
+            real[real["scheduler"] == str(name).removesuffix(VIRTUAL)],
+            starts,
+            margins[str(name)],
+        )
+        for name, rows in virtual.groupby("scheduler", sort=True, observed=True)
+        if str(name) in margins
+    ]
+
+
+def _certificate(
+    name: str,
+    virtual: pd.DataFrame,
+    real: pd.DataFrame,
+    starts: Mapping[str, pd.Series],
+    margin: float,
+) -> Certificate:
+    found = tuple(_compared(name, virtual, real, starts, margin))
+    sizes = sorted({int(nodes) for nodes in virtual["nodes"]})
+    known = {
+        one.nodes
+        for one in found
+        if any(error.size.estimate is not None for error in one.errors.values())
+    }
+    compared = tuple(nodes for nodes in sizes if nodes in known)
+    return Certificate(name, compared, tuple(n for n in sizes if n not in known), found)
+
+
+def _compared(
+    name: str,
+    virtual: pd.DataFrame,
+    real: pd.DataFrame,
+    starts: Mapping[str, pd.Series],
+    margin: float,
+) -> Iterator[Fidelity]:
+    keys = ["workload", "nodes"]
+    others = dict(list(real.groupby(keys, observed=True)))
+    for key, rows in virtual.groupby(keys, sort=True, observed=True):
+        if key in others:
+            errors = _errors(rows, others[key], starts, margin)
+            workload, nodes = rows["workload"].iloc[0], rows["nodes"].iloc[0]
+            yield Fidelity(name, str(workload), int(nodes), margin, errors)
+
+
+def _errors(
+    virtual: pd.DataFrame, real: pd.DataFrame, starts: Mapping[str, pd.Series], margin: float
+) -> dict[str, Error]:
+    names = (*OF_TRIALS, ORDER)
+    a, b = (side[side["valid"].astype(bool)] for side in (virtual, real))
+    if not len(a) or not len(b):
+        return dict.fromkeys(names, _none(0, TOO_SMALL))
+    if reason := why_not(a, b):
+        return dict.fromkeys(names, _none(0, f"{NOT_COMPARABLE}: {reason}"))
+    among_real = b
+    a, b, paired = matched(a, b)
+    errors = {name: _error(name, a, b, margin, paired=paired) for name in OF_TRIALS}
+    return errors | {ORDER: _of_order(a, b, among_real, starts, margin)}
+
+
+def _none(n: int, verdict: str) -> Error:
+    return Error(Interval(None, None, None, n, "none", verdict), verdict)
+
+
+def _error(name: str, a: pd.DataFrame, b: pd.DataFrame, margin: float, *, paired: bool) -> Error:
+    x, y = values_of(a, name), values_of(b, name)
+    if paired:
+        both = ~np.isnan(x) & ~np.isnan(y)
+        x, y = x[both], y[both]
+    else:
+        x, y = x[~np.isnan(x)], y[~np.isnan(y)]
+    n = int(min(x.size, y.size))
+    if not n:
+        return _none(0, TOO_SMALL)
+    if np.any(x <= 0) or np.any(y <= 0):
+        return _none(n, f"{NOT_COMPARABLE}: {NOT_POSITIVE}")
+    if n < MINIMUM:
+        ratio = float(np.exp(np.log(x).mean() - np.log(y).mean()))
+        return Error(Interval(ratio - 1, None, None, n, "none", TOO_SMALL), TOO_SMALL)
+    block = Block(_column(x), _column(y), paired, np.array([True]), np.zeros(1))
+    ratio, low, high = (float(bound[0, 0]) for bound in effects(block))
+    method = ("paired t" if paired else "Welch's t") + " on logarithms"
+    size = Interval(ratio - 1, low - 1, high - 1, n, method, few(n))
+    return Error(size, verdict(size, margin, margin))
+
+
+def _column(values: Floats) -> Floats:
+    return values[None, :, None]
+
+
+def verdict(size: Interval, margin: float, limit: float) -> str:
+    """Verdict on an error by its interval; see the module.
+
+    Parameters
+    ----------
+    size : Interval
+        The error.
+    margin : float
+        What the verdict names.
+    limit : float
+        What the error is compared with: the margin, or more where equal trials differ too.
+    """
+    if size.low is None or size.high is None:
+        return TOO_SMALL
+    if -limit <= size.low and size.high <= limit:
+        return f"within {100 * margin:g} %"
+    if size.low > limit or size.high < -limit:
+        return f"off by more than {100 * margin:g} %"
+    return UNDECIDED
+
+
+def _starts(jobs: pd.DataFrame) -> dict[str, pd.Series]:
+    """Trial -> instants of the starts of its jobs, by number of the job."""
+    started = jobs[jobs["started"].notna()]
+    return {
+        str(trial): rows.set_index("job")["started"].astype("int64")
+        for trial, rows in started.groupby("trial", observed=True)
+    }
+
+
+def swapped(first: pd.Series, second: pd.Series) -> float | None:
+    """Part of the pairs of jobs that started in the other order, (1 - tau) / 2 [1]_.
+
+    Parameters
+    ----------
+    first, second : pandas.Series
+        Starts by number of the job; only jobs that started in both count.
+
+    Returns
+    -------
+    float or None
+        From 0, the same order, to 1, the reverse; None for fewer than two jobs.
+    """
+    from scipy.stats import kendalltau
+
+    both = first.index.intersection(second.index)
+    if len(both) < _FEWEST_JOBS:
+        return None
+    tau = float(kendalltau(first.loc[both], second.loc[both]).statistic)
+    return None if np.isnan(tau) else (1 - tau) / 2
+
+
+def _of_order(
+    a: pd.DataFrame,
+    b: pd.DataFrame,
+    real: pd.DataFrame,
+    starts: Mapping[str, pd.Series],
+    margin: float,
+) -> Error:
+    # Trials that all ran one trace have no partners of their own: each is in one pair all the same,
+    # so that the pairs are independent.
+    pairs = list(zip(a["trial"].astype(str), b["trial"].astype(str), strict=False))
+    size = t_interval(_parts(pairs, starts), "raw", limit=1.0)
+    if size.low is not None:
+        size = replace(size, low=max(0.0, size.low))
+    alone = _between_real(real, starts)
+    return Error(size, verdict(size, margin, margin + (alone or 0.0)), alone)
+
+
+def _parts(pairs: list[tuple[str, str]], starts: Mapping[str, pd.Series]) -> list[float]:
+    found = (
+        swapped(starts[first], starts[second])
+        for first, second in pairs
+        if first in starts and second in starts
+    )
+    return [part for part in found if part is not None]
+
+
+def _between_real(real: pd.DataFrame, starts: Mapping[str, pd.Series]) -> float | None:
+    """Mean error of order between real trials of one trace, over all such pairs."""
+    pairs = [
+        (first, second)
+        for _, rows in real.groupby("trace", observed=True)
+        for place, first in enumerate(rows["trial"].astype(str))
+        for second in rows["trial"].astype(str).iloc[place + 1 :]
+    ]
+    parts = _parts(pairs, starts)
+    return float(np.mean(parts)) if parts else None

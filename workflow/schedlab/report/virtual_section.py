@@ -1,0 +1,164 @@
+"""Virtual nodes in the report: how true they are, and up to which size that was looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import pandas as pd
+
+from schedlab.config.variants import VIRTUAL
+from schedlab.formatting import number
+from schedlab.metrics.fidelity import (
+    OF_TRIALS,
+    ORDER,
+    UNDECIDED,
+    Certificate,
+    Error,
+    Fidelity,
+    fidelity,
+    is_virtual,
+)
+from schedlab.metrics.quantities import QUANTITIES
+from schedlab.metrics.statistics import TOO_SMALL
+from schedlab.report.verdicts import Piece, Sentence
+from schedlab.results.imports import Origin
+from schedlab.units import part
+
+NAMES = {name: QUANTITIES[name].title for name in OF_TRIALS} | {ORDER: "Order of starts"}
+
+
+def certificates(
+    trials: pd.DataFrame, jobs: pd.DataFrame, sources: Iterable[Origin]
+) -> list[Certificate]:
+    """Certificates of all virtual series, each judged by the margin of its own experiment."""
+    margins = {
+        origin.label(variant.name + VIRTUAL): part(virtual.margin)
+        for origin in sources
+        for variant in origin.experiment.variants()
+        if (virtual := origin.experiment.virtual_of(variant))
+    }
+    return fidelity(trials, jobs, margins)
+
+
+def section(found: Sequence[Certificate]) -> dict[str, Any]:
+    """Rows of the table of errors, and a paragraph on each series.
+
+    Returns
+    -------
+    dict
+        `columns` (titles), `series` (`name`, `text`), and `rows` with `anchor`, `series`,
+        `workload`, `nodes`, and `values`: `error`, `interval`, `n`, `note`, `verdict` and
+        `between_real`, all text, and `off`.
+    """
+    rows = [
+        {
+            "anchor": _anchor(one),
+            "series": one.series,
+            "workload": one.workload,
+            "nodes": one.nodes,
+            "values": [_told(name, one.errors[name]) for name in NAMES],
+        }
+        for certificate in found
+        for one in certificate.found
+    ]
+    told = sentences(found)
+    return {
+        "columns": list(NAMES.values()),
+        "series": [
+            {"name": one.series, "text": sentence.text}
+            for one, sentence in zip(found, told, strict=True)
+        ],
+        "rows": rows,
+    }
+
+
+def of_clusters(trials: pd.DataFrame, found: Sequence[Certificate]) -> dict[str, str]:
+    """Virtual clusters, by id as in the tables, and what is known of their size, in words."""
+    known = {one.series: one for one in found}
+    rows = trials[is_virtual(trials)].drop_duplicates("cluster")
+    rows = rows[rows["scheduler"].isin(list(known))]
+    return {
+        str(row["cluster"]): f"virtual nodes, {known[row['scheduler']].about(int(row['nodes']))}"
+        for row in rows.to_dict("records")
+    }
+
+
+def sentences(found: Sequence[Certificate]) -> list[Sentence]:
+    """One sentence for each virtual series, for the first screen."""
+    return [_sentence(one) for one in found]
+
+
+def _sentence(certificate: Certificate) -> Sentence:
+    begin = f"The nodes of {certificate.series} are virtual"
+    if not certificate.compared:
+        end = ", and no real ones ran beside them: how true they are is open."
+        return Sentence("alarm", [Piece(begin + end)])
+    judged = [
+        (one, name, error)
+        for one in certificate.found
+        for name, error in one.errors.items()
+        if error.size.estimate is not None
+    ]
+    verdicts = sorted({error.verdict for _, _, error in judged}, key=_weight)
+    counts = ", ".join(
+        f"{sum(error.verdict == verdict for _, _, error in judged)} {_plainly(verdict)}"
+        for verdict in verdicts
+    )
+    one, name, error = max(judged, key=lambda entry: abs(entry[2].size.estimate or 0.0))
+    pieces = [
+        Piece(f"{begin}. Of their errors against real nodes at {certificate.range}, {counts}; "),
+        Piece(f"the largest is {_percent(error, signed=name != ORDER)}", _anchor(one)),
+        Piece(f" ({NAMES[name].lower()}, {one.workload}, {_nodes(one.nodes)})."),
+    ]
+    if certificate.extrapolated:
+        sizes = ", ".join(map(str, certificate.extrapolated))
+        pieces.append(Piece(f" What is shown at {sizes} nodes is extrapolated from there."))
+    off = any(_is_off(error) for _, _, error in judged)
+    return Sentence("alarm" if off else "estimate", pieces)
+
+
+def _plainly(verdict: str) -> str:
+    return "rest on too few trials" if verdict == TOO_SMALL else f"are {verdict}"
+
+
+def _weight(verdict: str) -> int:
+    order = ("within", "off", UNDECIDED)
+    return next((n for n, word in enumerate(order) if verdict.startswith(word)), len(order))
+
+
+def _is_off(error: Error) -> bool:
+    return error.verdict.startswith("off")
+
+
+def _anchor(one: Fidelity) -> str:
+    return f"fidelity-{one.series}.{one.workload}.{one.nodes}"
+
+
+def _nodes(count: int) -> str:
+    return f"{count} node{'s' * (count != 1)}"
+
+
+def _percent(error: Error, *, signed: bool = True) -> str:
+    estimate = error.size.estimate
+    if estimate is None:
+        return ""
+    return f"{'+' if signed and estimate > 0 else ''}{number(100 * estimate)} %"
+
+
+def _told(name: str, error: Error) -> dict[str, Any]:
+    size = error.size
+    interval = ""
+    if size.low is not None and size.high is not None:
+        interval = f"[{number(100 * size.low)}, {number(100 * size.high)}]"
+    return {
+        "error": _percent(error, signed=name != ORDER),
+        "interval": interval,
+        "n": f"n={size.n}" if size.n else "",
+        "note": size.note if size.known else "",
+        "verdict": error.verdict,
+        "between_real": ""
+        if error.between_real is None
+        else f"{number(100 * error.between_real)} % between real trials",
+        "off": _is_off(error),
+    }
