@@ -16,9 +16,8 @@ from schedlab.config.variants import AGAIN, Variant
 from schedlab.config.virtual_checks import virtual_problems
 from schedlab.config.workload_checks import (
     Translating,
-    duration_problems,
     parameter_problems,
-    translation_problems,
+    trace_problems,
 )
 from schedlab.printing import did_you_mean
 from schedlab.workloads import Problem
@@ -98,10 +97,9 @@ def check(
         ({"nodes", "virtual", "network.cidr"}, _network(experiment, known)),
         ({"nodes", "node", "schedulers"}, parameter_problems(experiment, root)),
         (
-            {"nodes", "node", "schedulers", "settings"},
-            translation_problems(experiment, known, root),
+            shape | {"seed", "repetitions", "limits.trial", "settings"},
+            trace_problems(experiment, known, root),
         ),
-        (shape | {"seed", "repetitions", "limits.trial"}, duration_problems(experiment, root)),
     ):
         if not any(_within(key, read) or _within(read, key) for key in broken for read in reads):
             # Variants that share a section share its faults.

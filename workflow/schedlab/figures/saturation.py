@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -53,7 +55,7 @@ def _panel(axis: Axes, rows: pd.DataFrame, here: list[Knee], order: list[str]) -
         good = own["sustained"].fillna(value=False).to_numpy(dtype=bool)
         x = own["offered_rate_jobs_per_s"].to_numpy(dtype=float)
         y = own["achieved_rate_jobs_per_s"].to_numpy(dtype=float)
-        common = {"color": look.colour, "marker": look.marker, "linestyle": "none"}
+        common: dict[str, Any] = {"color": look.colour, "marker": look.marker, "linestyle": "none"}
         axis.plot(x[good], y[good], **common)
         axis.plot(x[~good], y[~good], markerfacecolor="none", **common)
         if knee.low is not None and knee.high is not None:

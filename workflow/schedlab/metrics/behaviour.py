@@ -27,7 +27,8 @@ Chosen = npt.NDArray[np.bool_]
 def urgent(jobs: pd.DataFrame) -> Chosen:
     """Jobs (jobs,) of the highest priority; none where all have the same."""
     level = pd.to_numeric(jobs["priority"]).to_numpy(dtype=np.float64, na_value=0.0)
-    return (level == level.max(initial=0.0)) & (level > level.min(initial=0.0))
+    chosen: Chosen = (level == level.max(initial=0.0)) & (level > level.min(initial=0.0))
+    return chosen
 
 
 def wide(jobs: pd.DataFrame) -> Chosen:
@@ -36,7 +37,8 @@ def wide(jobs: pd.DataFrame) -> Chosen:
     known = size[~np.isnan(size)]
     if not known.size:
         return np.zeros(len(jobs), dtype=bool)
-    return (size == known.max()) & (size > known.min())
+    chosen: Chosen = (size == known.max()) & (size > known.min())
+    return chosen
 
 
 def median_wait(jobs: pd.DataFrame, chosen: Chosen, end: float | None = None) -> Bounded:

@@ -181,4 +181,5 @@ def of_cell(trials: pd.DataFrame) -> Limiter | None:
     ]
     if not len(failed):
         return None
-    return limiter(failed.sort_values("rate").iloc[0].to_dict())
+    first = failed.sort_values("rate").iloc[0].to_dict()
+    return limiter({str(name): value for name, value in first.items()})
