@@ -158,6 +158,12 @@ def test_who_overtakes_an_urgent_job() -> None:
     assert behaviour.overtaken(jobs, chosen) == 2.0
 
 
+def test_the_highest_priority_is_urgent_also_below_0() -> None:
+    assert behaviour.urgent(frame(ran(0, 1, priority=-2), ran(0, 1, priority=-1))).tolist() == [
+        False, True
+    ]  # fmt: skip
+
+
 def test_a_wide_job_that_never_starts_is_overtaken_by_all_and_waits_to_the_end() -> None:
     jobs = frame(ran(0, 1), ran(3, 4), ran(2, None, nodes=2))
     chosen = behaviour.wide(jobs)
@@ -165,8 +171,9 @@ def test_a_wide_job_that_never_starts_is_overtaken_by_all_and_waits_to_the_end()
     assert behaviour.median_wait(jobs, chosen, 50.0) == (48.0, True)
 
 
-def test_jobs_that_are_alike_are_neither_urgent_nor_wide() -> None:
-    jobs = frame(ran(0, 1, priority=0), ran(0, 1, priority=0))
+@pytest.mark.parametrize("level", [-1, 0, 1])
+def test_jobs_that_are_alike_are_neither_urgent_nor_wide(level: int) -> None:
+    jobs = frame(ran(0, 1, priority=level), ran(0, 1, priority=level))
     assert not behaviour.urgent(jobs).any() and not behaviour.wide(jobs).any()
     assert behaviour.overtaken(jobs, behaviour.wide(jobs)) is None
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from record_factory import make_records
 from trial_factory import make_trial
 
 from schedlab.config import Experiment, HostFacts
@@ -17,7 +18,7 @@ from schedlab.config.load import read_experiment, write_experiment
 from schedlab.config.trials import TrialKey
 from schedlab.design import load_experiment
 from schedlab.errors import SchedlabError
-from schedlab.figures import draw
+from schedlab.figures import FIGURES, draw
 from schedlab.metrics.confirmation import confirmations
 from schedlab.metrics.limiter import limiter
 from schedlab.metrics.saturation import trend
@@ -27,7 +28,10 @@ from schedlab.report.saturation_section import saturation
 from schedlab.results.records import load_record
 from schedlab.stages.context import Context
 from schedlab.stages.decision import unless_limited, write_decision
+from schedlab.stages.figure import draw_figure
+from schedlab.stages.report import write_report
 from schedlab.stages.stopped import stop_if_decided
+from schedlab.stages.tables import write_tables
 from schedlab.tables.build import build_tables, load_tables
 from schedlab.workloads import Machine, workload_from
 from schedlab.workloads.ladder import Bracket, Step, bracket, most_steps, next_rate
@@ -147,6 +151,7 @@ def test_all_steps_are_planned_one_after_the_other() -> None:
 def searched(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Results of a search on the simulated cluster, which runs two jobs of 0.5 s at a time."""
     root, made = tmp_path_factory.mktemp("searched"), experiment()
+    make_records(root, made)
     context, folders = Context(made, root), []
     for order, key in enumerate(made.trials()):
         write_decision(context, key.cluster, key.workload, key.repetition)
@@ -178,6 +183,17 @@ def test_the_report_shows_the_knee_and_the_limiter(searched: Path) -> None:
     assert row["limiter"] and row["evidence"]
     draw("saturation", searched / "tables", searched / "saturation.svg")
     assert "knee" in (searched / "saturation.svg").read_text()
+
+
+def test_a_report_of_searches_alone_is_whole(searched: Path) -> None:
+    """No trial repeats another, so there is nothing to estimate or compare."""
+    context = Context(experiment(), searched)
+    write_tables(context)
+    for name in FIGURES:
+        draw_figure(searched, name)
+    write_report(context, searched / "report.html")
+    text = (searched / "report.html").read_text()
+    assert 'id="saturation"' in text and 'id="figure-saturation"' in text
 
 
 PARTS = {f"{name}_mean_s": 0.1 for name in ("lateness", "submission", "scheduling", "launch")}
@@ -280,6 +296,21 @@ def test_a_search_is_confirmed_only_where_the_lifted_limit_is_the_limiter(tmp_pa
     ]  # fmt: skip
     again = read_experiment(write(made, tmp_path / "kept.yaml"))
     assert [key.id for key in again.trials()] == [key.id for key in made.trials()]
+
+
+def test_limits_are_also_lifted_on_virtual_nodes() -> None:
+    made = experiment(
+        workloads=[SPEC | {"confirm": True}],
+        virtual={"carriers": 1, "real": [1]},
+        lifted={"slurm": {"MaxJobCount": "9"}},
+    )
+    found = {cluster.id: made.lifted_from(cluster.id) for cluster in made.clusters()}
+    assert found == {
+        "slurm-n1": None,
+        "slurm-virtual-n1": None,
+        "slurm-lifted-n1": "slurm-n1",
+        "slurm-lifted-virtual-n1": "slurm-virtual-n1",
+    }
 
 
 def write(experiment: Experiment, path: Path) -> Path:

@@ -290,7 +290,9 @@ def test_an_array_that_slurm_does_not_take_is_refused_with_the_setting() -> None
     (problem,) = SLURM.cannot(trace)
     assert (problem.key, problem.value) == ("array", 1001)
     assert "settings.slurm.MaxArraySize to 1002" in problem.remedy
-    assert not list(get_scheduler("slurm", {"MaxArraySize": "1002"}).cannot(trace))
+    # Keys of slurm.conf ignore case; Slurm itself refuses what is no number.
+    for settings in ({"MaxArraySize": "1002"}, {"maxarraysize": "1002"}, {"MaxArraySize": "x"}):
+        assert not list(get_scheduler("slurm", settings).cannot(trace))
 
 
 ARRAY_LOG = """\

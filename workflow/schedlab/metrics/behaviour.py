@@ -27,7 +27,9 @@ Chosen = npt.NDArray[np.bool_]
 def urgent(jobs: pd.DataFrame) -> Chosen:
     """Jobs (jobs,) of the highest priority; none where all have the same."""
     level = pd.to_numeric(jobs["priority"]).to_numpy(dtype=np.float64, na_value=0.0)
-    chosen: Chosen = (level == level.max(initial=0.0)) & (level > level.min(initial=0.0))
+    chosen = np.zeros(len(jobs), dtype=bool)
+    if level.size:
+        chosen = (level == level.max()) & (level > level.min())
     return chosen
 
 
