@@ -44,6 +44,7 @@ def cells(
         for origin in sources
         if (rounds := origin.experiment.rounds)
         for workload in origin.experiment.workloads
+        if workload.steps == 1  # a search ends by its ladder
         for cluster in origin.experiment.clusters()
     ]
     rows.sort(key=lambda row: (row["workload"], row["cluster"]))
