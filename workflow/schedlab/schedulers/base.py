@@ -54,6 +54,7 @@ PARITY = (
     "priority",
     "preemption",
     "logging level",
+    "node daemons",
     "a job is translated to",
 )
 """Rows of the parity manifest, the same for every scheduler."""
@@ -318,6 +319,20 @@ class Scheduler(ABC):
     def variables(self, settings: Mapping[str, str]) -> dict[str, Any]:
         """Ansible variables that carry the settings in force (`merged_settings`) to the roles."""
         return {f"{self.name}_settings": dict(settings), **self.cost_variables()}
+
+    def virtual_variables(
+        self, virtual: Mapping[str, Any], own: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Ansible variables of a cluster with virtual nodes, put over those of `variables`.
+
+        Parameters
+        ----------
+        virtual : mapping
+            `cpus` and `memory_mib` of a node, and `carriers`: carrier -> numbers of its nodes.
+        own : mapping
+            What `variables` gave.
+        """
+        return {f"{self.name}_virtual": dict(virtual)}
 
     def cost_variables(self) -> dict[str, Any]:
         """Return Ansible variables of the cost exporter: what it measures, by the node's role."""

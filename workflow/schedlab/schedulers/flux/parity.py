@@ -90,6 +90,7 @@ def manifest(in_force: Mapping[str, str]) -> dict[str, str]:
         "priority": "urgency 16 with the priority of the job in the trace added",
         "preemption": "none",
         "logging level": "info (log-stderr-level=6)",
+        "node daemons": "a broker on each node",
         "a job is translated to": "a jobspec with a slot on each node, whose processors its task is"
         " bound to; its output goes nowhere; no prolog, epilog or housekeeping; no IMP, as all jobs"
         " are the instance owner's",
