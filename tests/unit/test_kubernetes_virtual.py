@@ -16,7 +16,13 @@ from schedlab.schedulers.kubernetes.virtual import heartbeat, told
 GROUP = {"kubernetes": "batch", "volcano": "batch.volcano.sh"}
 DONE = {"kubernetes": "Complete", "volcano": "Completed"}
 KWOK = "kwok/v0.8.0 (linux/amd64)"
-VIRTUAL = {"cpus": 1, "memory_mib": 768, "carriers": {"carrier1": [1, 3], "carrier2": [2]}}
+NO_DELAYS: dict[str, list[list[float]]] = {"start": [], "completion": []}
+VIRTUAL = {
+    "cpus": 1,
+    "memory_mib": 768,
+    "carriers": {"carrier1": [1, 3], "carrier2": [2]},
+    "delays": NO_DELAYS,
+}
 
 
 def reported(seconds: float, pod: str, phase: str, agent: str = KWOK) -> str:

@@ -278,8 +278,11 @@ def variables(cluster: Cluster) -> dict[str, Any]:
     scheduler = scheduler_of(cluster)
     own = scheduler.variables(settings(cluster))
     if cluster.virtual:
-        shape = {"cpus": cluster.node.vcpus, "memory_mib": cluster.node.memory_mib}
-        own |= scheduler.virtual_variables(shape | {"carriers": cluster.carried()}, own)
+        shape: dict[str, Any] = {"cpus": cluster.node.vcpus, "memory_mib": cluster.node.memory_mib}
+        virtual = {**shape, "carriers": cluster.carried()}
+        if scheduler.virtual_delays:
+            virtual["delays"] = cluster.virtual.delays.intervals()
+        own |= scheduler.virtual_variables(virtual, own)
     return {
         "schedlab_roles": list(scheduler.roles),
         "schedlab_os_family": FAMILIES[cluster.image.os],

@@ -7,7 +7,7 @@ name appears in Python. A new scheduler is a new package and an Ansible role.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
@@ -110,6 +110,11 @@ class Exporter(NamedTuple):
     port: int
 
 
+Measure = Callable[[Path, Sequence[Mapping[str, Any]]], tuple[list[float], list[float]]]
+"""From a trial's native records and stamps, s for each rank: from its allocation to its start, and
+from its end to the report of it."""
+
+
 def refuse_priority(job: Job, trace: Trace) -> None:
     """Refuse a job with a priority, which an adapter cannot translate.
 
@@ -158,6 +163,8 @@ class Scheduler(ABC):
     virtual_node_mib: ClassVar[float | None] = None
     """Memory of a carrier for each virtual node, its jobs among it (MiB); None where the scheduler
     has no virtual nodes."""
+    virtual_delays: ClassVar[Measure | None] = None
+    """Where virtual nodes run no payload: measures on real ones how late ranks start and end."""
     native_settings: ClassVar[Mapping[str, Setting]] = {}
     """Native settings that an experiment may change."""
     other_settings: ClassVar[Setting | None] = None
@@ -323,14 +330,10 @@ class Scheduler(ABC):
     def virtual_variables(
         self, virtual: Mapping[str, Any], own: Mapping[str, Any]
     ) -> dict[str, Any]:
-        """Ansible variables of a cluster with virtual nodes, put over those of `variables`.
+        """Ansible variables of a cluster with virtual nodes, put over `own` from `variables`.
 
-        Parameters
-        ----------
-        virtual : mapping
-            `cpus` and `memory_mib` of a node, and `carriers`: carrier -> numbers of its nodes.
-        own : mapping
-            What `variables` gave.
+        `virtual`: `cpus` and `memory_mib` of a node, `carriers` (carrier -> numbers of its nodes),
+        and `delays` where `virtual_delays` is set.
         """
         return {f"{self.name}_virtual": dict(virtual)}
 

@@ -16,12 +16,14 @@ from typing import Any, ClassVar
 from schedlab.schedulers.base import (
     STAMPS,
     Exporter,
+    Measure,
     Request,
     Scheduler,
     Submission,
     refuse_priority,
 )
 from schedlab.schedulers.kubernetes import manifest, records
+from schedlab.schedulers.kubernetes.latencies import latencies
 from schedlab.schedulers.kubernetes.network import SERVICE_NETWORK
 from schedlab.schedulers.kubernetes.records import JobKind
 from schedlab.schedulers.kubernetes.virtual import role_variables, told
@@ -112,6 +114,7 @@ class KubernetesBase(Scheduler):
     """Program -> regular expression that finds its version in the record of versions."""
     configuration: ClassVar[Mapping[str, str]] = {}
     virtual_node_mib: ClassVar[float | None] = 0.25
+    virtual_delays: ClassVar[Measure | None] = staticmethod(latencies)
 
     @abstractmethod
     def body(self, name: str, job: Job, stamps: str = STAMPS) -> dict[str, Any]:

@@ -122,6 +122,12 @@ VIRTUAL_AGENT = "kwok/"
 """Start of the name of the client that reports for virtual nodes."""
 
 
+def rank_of(pod: str) -> tuple[int, int] | None:
+    """Job and rank of a pod, by its name; None for a pod of no job of the trace."""
+    match = _POD.match(pod)
+    return (int(match[1].removeprefix("job")), int(match[2])) if match else None
+
+
 @dataclass
 class _Found:
     """What the records say about a job, and about its pods by rank and name.

@@ -41,7 +41,8 @@ def role_variables(
     Parameters
     ----------
     virtual : mapping
-        `cpus` and `memory_mib` of a node, and `carriers`: carrier -> numbers of its nodes.
+        `cpus` and `memory_mib` of a node, `carriers`: carrier -> numbers of its nodes, and
+        `delays`: `start` and `completion`, each a list of intervals (s) of equal probability.
     arguments : mapping of str to list of str
         Arguments of each component.
     api : mapping
@@ -55,12 +56,21 @@ def role_variables(
         "kubernetes_virtual": {
             **virtual,
             "lease": LEASE * period,
-            "annotations": {PERIOD: f"{period} s", DELAYS: NO_DELAYS},
-            "delays": {"start": [], "completion": []},
+            "annotations": {PERIOD: f"{period} s", DELAYS: _delays(virtual["delays"])},
         },
         "kubernetes_arguments": {**arguments, manager: [*arguments[manager], *own]},
         "kubernetes_api": dict(api),
     }
+
+
+def _delays(intervals: Mapping[str, list[list[float]]]) -> str:
+    """Delays in words."""
+    said = [
+        f"{kind} {pairs[0][0]:g} to {pairs[-1][1]:g} s (in {len(pairs)} equally likely intervals)"
+        for kind, pairs in intervals.items()
+        if pairs
+    ]
+    return ", ".join(said) or NO_DELAYS
 
 
 def told(objects: str) -> str:
