@@ -107,7 +107,6 @@ def virtual_node(name: str, carrier: str, virtual: Dict[str, Any]) -> Dict[str, 
         "pods": PODS,
     }
     labels = {
-        "kubernetes.io/arch": "amd64",
         "kubernetes.io/hostname": name,
         "kubernetes.io/os": "linux",
         CARRIER: carrier,
