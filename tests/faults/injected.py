@@ -41,6 +41,7 @@ from actions import (
     send_workflow,
     suspend,
 )
+from campaign import shape
 from footprint import footprint, stays
 
 HERE = Path(__file__).resolve().parent
@@ -48,8 +49,8 @@ ROOT = HERE.parents[1]
 EXPERIMENT = HERE / "injected.yaml"
 SEED = int(os.environ.get("SCHEDLAB_SEED") or time.time())
 CLUSTER, TRIAL = "hit-n1", "trials/hit-n1/burst/2"
-SIZE = "8G"
-"""Of the results' file system."""
+SIZE = "18G"
+"""Of the results' file system: what the experiment is checked to need at most, and some more."""
 ENDS = 1200.0
 """Within this time a run must end after a fault, s. The limits of its stages are below it."""
 
@@ -157,29 +158,6 @@ class Bench:
             if path.is_file()
         }
 
-    def shape(self) -> dict[str, Any]:
-        """Files of the results, columns and keys of their tables."""
-        kept = ("clusters", "trials", "tables", "figures", "traces")
-        files = {
-            str(path.relative_to(self.results)) for folder in kept
-            for path in (self.results / folder).rglob("*") if path.is_file()
-            # Prometheus names its blocks at random, and cuts them as it likes.
-            and "block" not in path.relative_to(self.results).parts
-        }  # fmt: skip
-        tables = {p.stem: pq.read_table(p) for p in (self.results / "tables").glob("*.parquet")}
-        keys = {
-            "trials": ("cluster", "workload", "repetition"),
-            "jobs": ("trial", "job"),
-        }
-        return {
-            "files": files,
-            "columns": {name: table.schema.names for name, table in tables.items()},
-            **{
-                name: set(zip(*(tables[name][c].to_pylist() for c in columns), strict=True))
-                for name, columns in keys.items()
-            },
-        }
-
 
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
@@ -201,7 +179,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
         made.other = folder / "other.yaml"
         made.other.write_text(yaml.safe_dump(other))
         made.finish("report", EXPERIMENT)
-        made.undisturbed = made.shape()
+        made.undisturbed = shape(results)
         yield made
         table = "\n".join(["stage\tfault\tat s\tstatus\tafter", *made.rows, f"seed {SEED}"])
         print(f"\n{table}")
@@ -293,5 +271,5 @@ def test_fault(bench: Bench, stage: str, name: str, fault: Fault) -> None:
         after = "valid" if row["valid"] else f"invalid: {'; '.join(row['reasons'])}"
         # What a guest that died could not hand over is missing in its trial alone.
         less = "" if row["valid"] else TRIAL
-        assert without(bench.shape(), less) == without(bench.undisturbed, less)
+        assert without(shape(bench.results), less) == without(bench.undisturbed, less)
     bench.rows.append(f"{stage}\t{name}\t{hit_at:.1f}\t{status}\t{after}")

@@ -9,6 +9,7 @@ from collections import Counter
 from html.parser import HTMLParser
 from pathlib import Path
 
+import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 from record_factory import SOURCE, make_records
@@ -16,6 +17,7 @@ from trial_factory import FAILED, make_experiment, make_results
 
 from schedlab.figures import FIGURES
 from schedlab.report.render import render_report
+from schedlab.report.results_section import invalid_trials
 from schedlab.report.trace_cuts import trace_cuts
 from schedlab.results.records import digest, write_json
 from schedlab.stages.context import Context
@@ -141,6 +143,14 @@ def test_invalid_trial_and_lost_jobs_are_named(page):
     assert FAILED in page.text
     assert "the guest compute1 died" in page.text
     assert "6 of 258 jobs did not complete: 3 lost, 3 not submitted" in page.text
+
+
+def test_an_invalid_trial_names_the_daemons_that_died_in_it():
+    died = "kube-apiserver was started again during the trial"
+    trial = {"trial": "volcano-n1/poisson/1", "workload": "poisson", "cluster": "volcano-n1"}
+    row = {**trial, "repetition": 1, "valid": False, "reasons": ["others took it"]}
+    (told,) = invalid_trials(pd.DataFrame([{**row, "daemons": [died]}]))
+    assert (told["reasons"], told["daemons"]) == (["others took it"], [died])
 
 
 def test_lineage_of_every_trial_and_record(report, page):

@@ -108,12 +108,13 @@ def fates(trials: pd.DataFrame) -> dict[str, Any]:
 
 
 def invalid_trials(trials: pd.DataFrame) -> list[dict[str, Any]]:
-    """Trials that did not pass their gate, with the reasons."""
+    """Trials that did not pass their gate, with the reasons and what else happened to daemons."""
     bad = trials[~trials["valid"].astype(bool)].sort_values(["workload", "cluster", "repetition"])
     return [
         {
             "trial": str(row["trial"]),
             "reasons": [str(reason) for reason in words(row["reasons"])] or ["no reason recorded"],
+            "daemons": list(words(row["daemons"])),
         }
         for row in bad.to_dict("records")
     ]
