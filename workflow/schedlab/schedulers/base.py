@@ -7,10 +7,10 @@ name appears in Python. A new scheduler is a new package and an Ansible role.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
 from schedlab.errors import SchedlabError
 from schedlab.schedulers.exported import COST_METRICS, UNIT_METRICS, labelled
@@ -110,9 +110,12 @@ class Exporter(NamedTuple):
     port: int
 
 
-Measure = Callable[[Path, Sequence[Mapping[str, Any]]], tuple[list[float], list[float]]]
-"""From a trial's native records and stamps, s for each rank: from its allocation to its start, and
-from its end to the report of it."""
+class Measure(Protocol):
+    """From a trial's native records and stamps to delays of ranks, s: of starts, and of reports."""
+
+    def __call__(
+        self, native: Path, stamps: Sequence[Mapping[str, Any]], /
+    ) -> tuple[list[float], list[float]]: ...
 
 
 def refuse_priority(job: Job, trace: Trace) -> None:

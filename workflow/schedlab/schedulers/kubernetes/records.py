@@ -209,7 +209,9 @@ def _event(found: dict[str, _Found], event: Mapping[str, Any], kind: JobKind) ->
         _pod_status(entry, pod[2], name, status)
         if str(event.get("userAgent", "")).startswith(VIRTUAL_AGENT):
             # The fields of a pod have the same instants, but only to 1 s.
-            reports = {"Running": entry.began, "Succeeded": entry.done}.get(status.get("phase"))
+            reports = {"Running": entry.began, "Succeeded": entry.done}.get(
+                str(status.get("phase"))
+            )
             if reports is not None:
                 reports.setdefault(pod[2], event["ns"])
 
