@@ -136,7 +136,7 @@ def shapes(folder: Path) -> tuple[list[Shape], list[Shape], list[Shape]]:
     return (
         of_trace(read_trace(folder / "trace.json")),
         of_translations(scheduler, translations),
-        of_records(rows, stamps, start),
+        of_records(rows, start),
     )
 
 

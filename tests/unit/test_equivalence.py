@@ -155,7 +155,7 @@ def test_records_tell_the_trace(name: str, tmp_path: Path) -> None:
     ]  # fmt: skip
     rows = scheduler.collect(native, stamps, entries, driver)
     assert {row["state"] for row in rows} == {"COMPLETED"}
-    ran = of_records(rows, stamps, at(0))
+    ran = of_records(rows, at(0))
     assert not differences(of_trace(TRACE), ran, tolerance=0.01)
     assert differences(of_trace(TRACE), ran), "runtimes of real payloads are never exact"
 

@@ -298,22 +298,15 @@ def variant_facts(experiment: Experiment, cluster: Cluster) -> dict[str, str]:
 def variables(cluster: Cluster) -> dict[str, Any]:
     """Ansible variables of a cluster's configuration: its roles, settings, and virtual nodes."""
     scheduler = scheduler_of(cluster)
+    own = scheduler.variables(settings(cluster))
+    if cluster.virtual:
+        shape: dict[str, Any] = {"cpus": cluster.node.vcpus, "memory_mib": cluster.node.memory_mib}
+        virtual = {**shape, "carriers": cluster.carried()}
+        if scheduler.virtual_delays:
+            virtual["delays"] = cluster.virtual.delays.intervals()
+        own |= scheduler.virtual_variables(virtual, own)
     return {
         "schedlab_roles": list(scheduler.roles),
         "schedlab_os_family": FAMILIES[cluster.image.os],
-        **_virtual_variables(cluster),
-        **scheduler.variables(settings(cluster)),
-    }
-
-
-def _virtual_variables(cluster: Cluster) -> dict[str, Any]:
-    """Virtual nodes for the role: their shape, and the numbers of those on each carrier."""
-    if not cluster.virtual:
-        return {}
-    return {
-        f"{cluster.scheduler}_virtual": {
-            "cpus": cluster.node.vcpus,
-            "memory_mib": cluster.node.memory_mib,
-            "carriers": cluster.carried(),
-        }
+        **own,
     }

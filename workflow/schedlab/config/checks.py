@@ -38,6 +38,10 @@ class KnownScheduler(Translating, Protocol):
     def virtual_node_mib(self) -> float | None:
         """Memory of a carrier for each virtual node, MiB; None where it has no virtual nodes."""
 
+    @property
+    def virtual_delays(self) -> object | None:
+        """Not None where virtual nodes run no payload, so that delays can be given."""
+
     def settings_problems(self, overrides: Mapping[str, str]) -> list[Problem]:
         """Return the faults in an experiment's settings for this scheduler."""
 
@@ -88,7 +92,9 @@ def check(
         (
             {"nodes", "virtual", "schedulers"},
             virtual_problems(
-                experiment, {name: one.virtual_node_mib for name, one in known.items()}
+                experiment,
+                {name: one.virtual_node_mib for name, one in known.items()},
+                {name for name, one in known.items() if one.virtual_delays},
             ),
         ),
         ({"image", "limits.disk", "schedulers"}, machines.disk(experiment)),

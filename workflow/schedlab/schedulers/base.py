@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from schedlab.errors import SchedlabError
+from schedlab.schedulers.delays import Latencies
 from schedlab.schedulers.exported import COST_METRICS, UNIT_METRICS, labelled
 from schedlab.schedulers.installation import Installation, installation_problems, unlocked
 from schedlab.schedulers.programs import ProgramGroup
@@ -66,6 +67,7 @@ PARITY = (
     "time limit",
     "preemption",
     "logging level",
+    "node daemons",
     "a job is translated to",
 )
 """Rows of the parity manifest, the same for every scheduler."""
@@ -119,8 +121,9 @@ class Scheduler(ABC):
     memory_floors: ClassVar[Mapping[str, int]] = {}
     """Role (`head`, `compute`) -> memory (MiB) below which the scheduler does not work."""
     virtual_node_mib: ClassVar[float | None] = None
-    """Memory of a carrier for each virtual node, its jobs among it (MiB); None where the scheduler
-    has no virtual nodes."""
+    """Memory of a carrier for each virtual node with its jobs (MiB); None: no virtual nodes."""
+    virtual_delays: ClassVar[Latencies | None] = None
+    """Where virtual nodes run no payload: measures on real ones how late ranks start and end."""
     native_settings: ClassVar[Mapping[str, Setting]] = {}
     """Native settings that an experiment may change."""
     other_settings: ClassVar[Setting | None] = None
@@ -326,6 +329,16 @@ class Scheduler(ABC):
     def variables(self, settings: Mapping[str, str]) -> dict[str, Any]:
         """Ansible variables that carry the settings in force (`merged_settings`) to the roles."""
         return {f"{self.name}_settings": dict(settings), **self.cost_variables()}
+
+    def virtual_variables(
+        self, virtual: Mapping[str, Any], own: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Ansible variables of a cluster with virtual nodes, put over `own` from `variables`.
+
+        `virtual`: `cpus` and `memory_mib` of a node, `carriers` (carrier -> numbers of its nodes),
+        and `delays` where `virtual_delays` is set.
+        """
+        return {f"{self.name}_virtual": dict(virtual)}
 
     def cost_variables(self) -> dict[str, Any]:
         """Return Ansible variables of the cost exporter: what it measures, by the node's role."""

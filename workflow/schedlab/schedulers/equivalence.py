@@ -77,31 +77,21 @@ def of_translations(scheduler: Scheduler, translations: Iterable[Mapping[str, An
     return sorted(shapes)
 
 
-def of_records(
-    rows: Iterable[Mapping[str, Any]], stamps: Iterable[Mapping[str, Any]], start_ns: int
-) -> list[Shape]:
+def of_records(rows: Iterable[Mapping[str, Any]], start_ns: int) -> list[Shape]:
     """Jobs as they ran.
 
     Parameters
     ----------
     rows : iterable of mapping
         From `Scheduler.collect`: nodes and processors are those of the native records, 0 for a
-        job without an allocation.
-    stamps : iterable of mapping
-        Rows of stamps.jsonl: a job's runtime is that of its longest rank, 0 without stamps.
+        job without an allocation. A job's runtime is that of its longest rank, 0 if none ended.
     start_ns : int
         The driver's start (driver.json), from which arrivals count.
     """
-    instants: dict[int, dict[tuple[int, str], int]] = {}
-    for stamp in stamps:
-        instants.setdefault(stamp["job"], {})[stamp["rank"], stamp["event"]] = stamp["clock_ns"]
     shapes = []
     for row in rows:
-        seen = instants.get(row["job"], {})
-        longest = max(
-            (seen[rank, "last"] - seen[rank, "first"] for rank, event in seen if event == "last"),
-            default=0,
-        )
+        ranks = zip(row["rank_started"], row["rank_finished"], strict=True)
+        longest = max((end - start for start, end in ranks), default=0)
         nodes = row["nodes"] or 0
         cpus = (row["cpus"] or 0) // max(nodes, 1)
         arrival = ((row["intended"] or start_ns) - start_ns) / 1e9

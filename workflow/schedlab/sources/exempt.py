@@ -122,6 +122,10 @@ EXEMPT = (
     Exemption("workloads", _NO_JOBS, frozenset({"configure"})),
     Exemption("workloads.*", _NO_JOBS, frozenset({"configure"})),
     Exemption(
+        "schedulers.*.latencies",
+        "measures delays for a user, who writes them into the experiment",
+    ),
+    Exemption(
         "schedulers.*.records",
         "reads a trial's records; there are none while a cluster is configured",
         frozenset({"configure"}),

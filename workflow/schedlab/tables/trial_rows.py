@@ -256,7 +256,7 @@ def _job_rows(
         rows = [{"job": job.job, "state": NOT_SUBMITTED} for job in trace.jobs]
     else:
         rows = scheduler.collect(
-            folder / "native", list(_stamps(folder, clocks)), translations, None
+            folder / "native", list(stamps_of(folder, clocks)), translations, None
         )
     start, jobs = int(conditions.get("start_ns", 0)), {job.job: job for job in trace.jobs}
     for row in rows:
@@ -299,7 +299,7 @@ def release(rows: list[dict[str, Any]], trace: Trace) -> None:
             row["intended"] = row["intended_source"] = None
 
 
-def _stamps(folder: Path, clocks: Mapping[str, NodeClock]) -> Iterator[dict[str, Any]]:
+def stamps_of(folder: Path, clocks: Mapping[str, NodeClock]) -> Iterator[dict[str, Any]]:
     """Payload stamps, converted from each node's clock to the head's."""
     path = folder / "stamps.jsonl"
     head = clocks["head"]

@@ -94,6 +94,7 @@ def manifest(in_force: Mapping[str, str]) -> dict[str, str]:
         "time limit": "in whole seconds, rounded up; from the start of the job",
         "preemption": "none",
         "logging level": "info (log-stderr-level=6)",
+        "node daemons": "a broker on each node",
         "a job is translated to": "a jobspec with a slot on each node, whose processors its task is"
         " bound to; its output goes nowhere; no prolog, epilog or housekeeping; no IMP, as all jobs"
         " are the instance owner's",

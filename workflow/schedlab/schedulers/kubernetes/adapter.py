@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from schedlab.schedulers.base import STAMPS
 from schedlab.schedulers.kubernetes.control_plane import KubernetesBase, client_settings
+from schedlab.schedulers.kubernetes.kwok import PROGRAMS as KWOK_PROGRAMS
 from schedlab.schedulers.kubernetes.pod import pod_template
 from schedlab.schedulers.kubernetes.programs import PROGRAMS
 from schedlab.schedulers.kubernetes.records import BATCH, JobKind
@@ -24,7 +25,7 @@ class Kubernetes(KubernetesBase):
     name: ClassVar[str] = "kubernetes"
     gang: ClassVar[bool] = False
     roles: ClassVar[tuple[str, ...]] = ("common", "monitoring", "kubernetes")
-    programs: ClassVar[tuple[ProgramGroup, ...]] = (PROGRAMS,)
+    programs: ClassVar[tuple[ProgramGroup, ...]] = (PROGRAMS, KWOK_PROGRAMS)
     kind: ClassVar[JobKind] = BATCH
     version: ClassVar[str] = "v1"
     index: ClassVar[str] = "JOB_COMPLETION_INDEX"

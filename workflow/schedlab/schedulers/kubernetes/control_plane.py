@@ -14,10 +14,13 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from schedlab.schedulers.base import STAMPS, Exporter, Scheduler
+from schedlab.schedulers.delays import Latencies
 from schedlab.schedulers.kubernetes import manifest, records
+from schedlab.schedulers.kubernetes.latencies import latencies
 from schedlab.schedulers.kubernetes.network import SERVICE_NETWORK
 from schedlab.schedulers.kubernetes.pod import MOST_PRIORITY, priority_class, priority_of
 from schedlab.schedulers.kubernetes.records import JobKind
+from schedlab.schedulers.kubernetes.virtual import role_variables, told
 from schedlab.schedulers.rows import assemble, driver_rows, text_of
 from schedlab.schedulers.settings import Setting
 from schedlab.schedulers.translation import Limit, Request, Submission
@@ -36,6 +39,9 @@ API = {
 """The API server's address on the head, and the credentials of the driver and the checks."""
 HEALTH_STAMPS = "/var/lib/schedlab/health.txt"
 """Stamps of the health check's job, kept apart from those of the trial's jobs."""
+HEALTH_NODES = 64
+"""Most nodes of the health check's job: thousands of virtual nodes are ready as real ones are, but
+a pod on each takes an emulated API server minutes."""
 
 _UNITS = "/etc/systemd/system"
 _CLIENT = ["python3", "/usr/local/lib/schedlab/schedlab_kubernetes.py", f"--api={json.dumps(API)}"]
@@ -105,6 +111,8 @@ class KubernetesBase(Scheduler):
     }
     """Program -> regular expression that finds its version in the record of versions."""
     configuration: ClassVar[Mapping[str, str]] = {}
+    virtual_node_mib: ClassVar[float | None] = 0.25
+    virtual_delays: ClassVar[Latencies | None] = staticmethod(latencies)
 
     @abstractmethod
     def body(self, name: str, job: Job, stamps: str = STAMPS) -> dict[str, Any]:
@@ -205,11 +213,14 @@ class KubernetesBase(Scheduler):
         ]
 
     def daemons(self) -> dict[str, list[str]]:
-        """Processes of the control plane; on compute nodes those that start and watch pods."""
+        """Processes of the control plane; on compute nodes those that start and watch pods.
+
+        On a carrier KWOK plays the kubelets of its virtual nodes.
+        """
         plane = ["etcd", "kube-apiserver", "kube-controller-manager"]
         return {
             "head": list(dict.fromkeys([*plane, *self.controllers])),
-            "compute": ["kubelet", "containerd", "containerd-shim-runc-v2"],
+            "compute": ["kubelet", "containerd", "containerd-shim-runc-v2", "kwok"],
         }
 
     def cost_units(self) -> dict[str, dict[str, list[str]]]:
@@ -219,6 +230,7 @@ class KubernetesBase(Scheduler):
             "compute": {
                 "kubelet": ["kubelet"],
                 "containerd": ["containerd", "containerd-shim-runc-v2"],
+                "kwok": ["kwok"],
             },
         }
 
@@ -249,6 +261,7 @@ class KubernetesBase(Scheduler):
             "arrays": "none: one Job for each job, as the ends of an Indexed Job's pods are not"
             " known one by one",
             "time limit": "of each pod, in whole minutes, rounded up; from when the kubelet has it",
+            "node daemons": told(text_of(native / "objects.json")),
             "logging level": manifest.log_levels(running),
         }
 
@@ -301,8 +314,11 @@ class KubernetesBase(Scheduler):
         }
 
     def health(self, nodes: int) -> list[str]:
-        """Wait for every node to be ready, run a job over all of them, and delete its objects."""
-        job = Job(job=0, arrival=0.0, nodes=nodes, cpus=1, runtime=0.0)
+        """Wait for every node to be ready, run a job over all of them, and delete its objects.
+
+        On a cluster of more than `HEALTH_NODES` nodes the job runs on that many.
+        """
+        job = Job(job=0, arrival=0.0, nodes=min(nodes, HEALTH_NODES), cpus=1, runtime=0.0)
         body = json.dumps(self.body("health", job, HEALTH_STAMPS))
         return [shlex.join([*_CLIENT, "health", f"--nodes={nodes}", f"--job={body}"])]
 
@@ -313,6 +329,15 @@ class KubernetesBase(Scheduler):
             "kubernetes_units": {"head": list(self.units), "compute": ["containerd", "kubelet"]},
             "kubernetes_job_group": self.kind.group,
             **self.cost_variables(),
+        }
+
+    def virtual_variables(
+        self, virtual: Mapping[str, Any], own: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Give KWOK on the carriers their nodes, in place of kubelets."""
+        return {
+            **role_variables(virtual, own["kubernetes_arguments"], API),
+            "kubernetes_units": {**own["kubernetes_units"], "compute": []},
         }
 
     def arguments(self, settings: Mapping[str, str]) -> dict[str, list[str]]:

@@ -236,9 +236,19 @@ def parity(settings: Mapping[str, str]) -> dict[str, str]:
         "priority": told("PriorityType"),
         "preemption": told("PreemptType"),
         "logging level": told("SlurmctldDebug"),
+        "node daemons": _node_daemons(value),
         "a job is translated to": "a batch script on its nodes; with more than one node, srun in"
         " it starts a rank on each",
     }
+
+
+def _node_daemons(value: Mapping[str, str]) -> str:
+    """What the nodes are; only virtual ones may have another shape than their machine."""
+    if not value:
+        return "unknown"
+    if "config_overrides" in value.get("slurmdparameters", ""):
+        return "a slurmd for each virtual node, many on a machine; jobs run their payload"
+    return "a slurmd on each node"
 
 
 _SDIAG_SECTIONS = {

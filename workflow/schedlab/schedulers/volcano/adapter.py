@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from schedlab.schedulers.base import STAMPS, Exporter
 from schedlab.schedulers.kubernetes.control_plane import KubernetesBase, client_settings
+from schedlab.schedulers.kubernetes.kwok import PROGRAMS as KWOK_PROGRAMS
 from schedlab.schedulers.kubernetes.pod import pod_template, priority_fields
 from schedlab.schedulers.kubernetes.programs import PROGRAMS as KUBERNETES_PROGRAMS
 from schedlab.schedulers.kubernetes.records import JobKind
@@ -32,7 +33,7 @@ class Volcano(KubernetesBase):
 
     name: ClassVar[str] = "volcano"
     roles: ClassVar[tuple[str, ...]] = ("common", "monitoring", "kubernetes", "volcano")
-    programs: ClassVar[tuple[ProgramGroup, ...]] = (KUBERNETES_PROGRAMS, PROGRAMS)
+    programs: ClassVar[tuple[ProgramGroup, ...]] = (KUBERNETES_PROGRAMS, KWOK_PROGRAMS, PROGRAMS)
     kind: ClassVar[JobKind] = JobKind(
         "batch.volcano.sh",
         volcano_end,
