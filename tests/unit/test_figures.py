@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -11,11 +12,11 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from trial_factory import FAILED, make_results
+from trial_factory import FAILED, make_experiment, make_results
 
 from schedlab.errors import SchedlabError
-from schedlab.figures import FIGURES, draw, style
-from schedlab.tables.build import build_tables, load_tables
+from schedlab.figures import FIGURES, draw, scale, style
+from schedlab.tables.build import Tables, build_tables, load_tables
 from schedlab.tables.schemas import JOBS_SCHEMA, SAMPLES_SCHEMA, TRIALS_SCHEMA
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -130,6 +131,54 @@ def test_unknown_name_is_refused(tmp_path):
     with pytest.raises(SchedlabError, match="no figure 'moon'") as error:
         draw("moon", tmp_path, tmp_path / "moon.svg")
     assert "throughput" in str(error.value.remedy)
+
+
+@pytest.fixture(scope="module")
+def of_many(tmp_path_factory) -> Tables:
+    """Twelve variants with the longest names, on two clusters each."""
+    root = tmp_path_factory.mktemp("many")
+    experiment = make_experiment(
+        schedulers=[
+            {"name": f"slurm-backfill-interval-30-s-{n:03d}", "scheduler": "slurm"}
+            for n in range(12)
+        ],
+        repetitions=1,
+        workloads=[{"name": "burst-of-many-jobs", "kind": "burst", "jobs": 3, "runtime": 0}],
+    )
+    build_tables(make_results(root, experiment), root / "tables")
+    return load_tables(root / "tables")
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_long_legend_takes_no_height_from_the_panels(of_many: Tables, name: str) -> None:
+    with style.applied():
+        figure = import_module(f"schedlab.figures.{name}").draw(of_many)
+        style.fit(figure)
+        figure.draw_without_rendering()
+    heights = [axis.get_window_extent().height / figure.dpi for axis in figure.axes]
+    # 48 cells share the height of the time line.
+    least = {"timeline": 0.28, "scale": 1.2, "daemons": 1.0}.get(name, 1.3)
+    assert min(heights) >= least
+    (legend,) = figure.legends
+    box = legend.get_window_extent()
+    assert box.y0 >= max(axis.get_tightbbox().y1 for axis in figure.axes)
+    assert box.x0 >= 0 and box.x1 <= figure.bbox.width and box.y1 <= figure.bbox.height
+
+
+def test_growth_within_a_power_of_ten_has_numbers_on_its_axes(of_many: Tables) -> None:
+    with style.applied():
+        figure = scale.draw(of_many)
+        style.fit(figure)
+        figure.draw_without_rendering()
+    for axis in figure.axes:
+        low, high = axis.get_ylim()
+        assert high > 1.1 * low
+        assert sum(low <= tick <= high for tick in axis.get_yticks()) >= 2, axis.get_ylabel()
+
+
+def test_twelve_series_look_different() -> None:
+    assert len({(style.look(n).colour, style.look(n).marker) for n in range(12)}) == 12
+    assert len({(style.look(n).colour, str(style.look(n).line)) for n in range(12)}) == 12
 
 
 def test_names_are_known_without_matplotlib():

@@ -16,8 +16,8 @@ from schedlab.metrics.jobs import Floats, rank_seconds, seconds
 from schedlab.metrics.machine import busy_cores, rank_intervals
 from schedlab.tables.build import Tables
 
-_TALLEST = 20.0
-"""Largest height of the figure in inches, 2400 px in the report, shared by all cells."""
+_CELL, _SHARED, _LEAST = 1.9, 14.0, 0.9
+"""Height of a cell's two panels in inches. Many cells share a height, each with a least one."""
 _WAIT, _RUN = style.COLOURS[1], style.COLOURS[0]
 _ALL: dict[str, Any] = {"color": style.INK, "linewidth": 1.0, "linestyle": (0, (4, 2))}
 _IDEAL: dict[str, Any] = {"color": style.COLOURS[3], "linewidth": 1.3, "linestyle": (0, (1, 1.2))}
@@ -31,8 +31,8 @@ def draw(tables: Tables) -> Figure:
     places = [(w, c) for w in style.workloads(trials) for c in style.clusters(trials)]
     columns = min(2, len(style.clusters(trials)))
     rows = -(-len(places) // columns)
-    tall = min(2.6, _TALLEST / rows)
-    figure = style.blank_figure(rows * tall + 0.6)
+    tall = max(_LEAST, min(_CELL, _SHARED / rows))
+    figure = style.blank_figure(rows * tall)
     grid = figure.add_gridspec(2 * rows, columns, height_ratios=[2, 1] * rows)
     for number, (workload, cluster) in enumerate(places):
         row, column = divmod(number, columns)
@@ -52,7 +52,6 @@ def draw(tables: Tables) -> Figure:
             Line2D([], [], label="all cores", **_ALL),
             Line2D([], [], label="ideal bound of the makespan", **_IDEAL),
         ],
-        columns=2,
     )
     return figure
 
