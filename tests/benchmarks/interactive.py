@@ -2,12 +2,13 @@
 
     .venv/bin/python tests/benchmarks/interactive.py [--jobs 120000] [--keep FOLDER]
 
-The tables are of SYNTHETIC trials (`tests/unit/trial_factory.py`): two workloads on two clusters,
-three repetitions each. The report is opened from its file in headless Chromium without a network,
-and everything that it offers is used by mouse and keyboard: values of trials, filters, time line
-with zoom, sorting and copying. Prints processor seconds of each figure and of the report, its size
-and where the size comes from, wall-clock seconds of each step in the browser, and the targets: at
-most 15 MB, nothing in the console, and no trial without its time line.
+The tables are of SYNTHETIC trials (`tests/unit/trial_factory.py`): two workloads of three variants
+on one and two nodes, one repetition each, because the time line draws the first one of each cell.
+The report is opened from its file in headless Chromium without a network, and everything that it
+offers is used by mouse and keyboard: values of trials, filters, time line with zoom, sorting and
+copying. Prints processor seconds of each figure and of the report, its size and where the size
+comes from, wall-clock seconds of each step in the browser, and the targets: at most 15 MB, nothing
+in the console, and no trial without its time line.
 Exit status 0: met, 1: missed, 2: no browser.
 """
 
@@ -58,10 +59,12 @@ def sweep(jobs: int) -> Experiment:
     """Experiment with so many jobs in all its trials together."""
     each: dict[str, Any] = {"jobs": jobs // TRIALS}
     return make_experiment(
+        repetitions=1,
+        schedulers=[{"name": name, "scheduler": "slurm"} for name in ("slurm", "other", "third")],
         workloads=[
             {"name": "burst", "kind": "burst", "runtime": 0} | each,
             {"name": "poisson", "kind": "poisson", "rate": 2.0, "runtime": 0.5} | each,
-        ]
+        ],
     )
 
 

@@ -8,6 +8,7 @@ from importlib import import_module
 from pathlib import Path
 from xml.etree import ElementTree
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -15,7 +16,7 @@ import pytest
 from trial_factory import FAILED, make_experiment, make_results
 
 from schedlab.errors import SchedlabError
-from schedlab.figures import FIGURES, draw, scale, style
+from schedlab.figures import FIGURES, distribution, draw, scale, style, timeline
 from schedlab.tables.build import Tables, build_tables, load_tables
 from schedlab.tables.schemas import JOBS_SCHEMA, SAMPLES_SCHEMA, TRIALS_SCHEMA
 
@@ -176,6 +177,25 @@ def test_growth_within_a_power_of_ten_has_numbers_on_its_axes(of_many: Tables) -
         assert sum(low <= tick <= high for tick in axis.get_yticks()) >= 2, axis.get_ylabel()
 
 
+def test_a_time_line_does_not_grow_with_the_number_of_jobs() -> None:
+    """Bars of 20,000 jobs are as few as those of 4,000, and cover the same times (SYNTHETIC)."""
+    counts = []
+    for jobs in (4_000, 20_000):
+        y = np.arange(jobs, dtype=float)
+        start = 1000 * y / jobs
+        end = start + 50
+        start[7] = np.nan
+        found, until, rows = timeline._thinned(start, end, y, 1050.0)
+        counts.append(len(found))
+        assert len(np.unique(rows)) == 400 and np.all(until > found)
+        assert (found.min(), until.max()) == (0.0, end.max())
+    assert counts == [400, 400]
+    # Two bars of one row that are apart stay apart.
+    start, row = np.tile([0.0, 500.0], 1000), np.repeat(np.arange(1000.0), 2)
+    found, until, _ = timeline._thinned(start, start + 1, row, 1000.0)
+    assert len(found) == 800 and set(until - found) == {1.0}
+
+
 def test_twelve_series_look_different() -> None:
     assert len({(style.look(n).colour, style.look(n).marker) for n in range(12)}) == 12
     assert len({(style.look(n).colour, str(style.look(n).line)) for n in range(12)}) == 12
@@ -275,7 +295,7 @@ def test_a_distribution_counts_the_jobs_without_a_value(tables: Path) -> None:
     jobs = loaded.jobs.copy()
     jobs.loc[jobs.index[::2], "started"] = pd.NA
     with style.applied():
-        figure = style.ecdf(loaded._replace(jobs=jobs), "submit", "started", "wait")
+        figure = distribution.ecdf(loaded._replace(jobs=jobs), "submit", "started", "wait")
     known = jobs["started"].notna().groupby(jobs["trial"].astype(str)).mean()
     drawn = sorted(line.get_ydata()[-1] for axis in figure.axes for line in axis.lines)
     valid = set(style.valid(loaded.trials)["trial"].astype(str))

@@ -13,24 +13,18 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import matplotlib as mpl
-import numpy as np
 import pandas as pd
-import seaborn as sns
 import seaborn.objects as so
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from schedlab.metrics.cells import cells, named
-from schedlab.metrics.jobs import seconds
+from schedlab.metrics.cells import cells
 from schedlab.metrics.quantities import QUANTITIES
-
-if TYPE_CHECKING:
-    from schedlab.tables.build import Tables
 
 INK, MUTED, GRID = "#1b1b1f", "#5f5f6b", "#dcdce3"
 COLOURS = ("#08519c", "#e08214", "#1b9e77", "#b2559b", "#56b4e9", "#8c6d31")
@@ -366,47 +360,3 @@ def dot_handles(trials: pd.DataFrame) -> list[Line2D]:
         Line2D([], [], label="open: one trial", **one),
         Line2D([], [], label="filled: estimate, 95 % interval", marker="o", color=MUTED),
     ]
-
-
-def ecdf(
-    tables: Tables, start: str, end: str, label: str, note: str = "", *, measure: str = ""
-) -> Figure:
-    """Draw the distribution of `end` minus `start` over jobs: a line for each valid trial.
-
-    Each workload has a panel. `label` is the x axis' label without the unit, `note` a line below
-    it. Trials whose value of `measure`, a column of the trials table, is withheld are left out.
-    """
-    trials, jobs = tables.trials, tables.jobs
-    if not len(trials):
-        return nothing()
-    delay = pd.Series(seconds(jobs, end) - seconds(jobs, start), index=jobs.index)
-    by_trial = {str(name): delay[rows] for name, rows in jobs.groupby("trial").groups.items()}
-    unit, factor = ("ms", 1e3) if delay.abs().max() < 1 else ("s", 1.0)
-    names = workloads(trials)
-    figure, axes = panels(len(names))
-    order = clusters(trials)
-    for axis, workload in zip(axes, names, strict=True):
-        rows = trials[trials["workload"] == workload]
-        good = valid(rows)
-        shown = good[~named(good, "withheld", measure)]
-        notes = [invalid_note(rows)]
-        if left_out := len(good) - len(shown):
-            notes.append(f"{left_out} withheld")
-        heading(axis, workload, "\n".join(filter(None, notes)))
-        for trial, cluster in shown[["trial", "cluster"]].itertuples(index=False):
-            values = by_trial.get(str(trial), pd.Series(dtype=float)) * factor
-            style = look(order.index(str(cluster)))
-            # The denominator counts all jobs, including those without a value.
-            part = np.full(len(values), 1 / max(1, len(values)))
-            sns.ecdfplot(x=values, weights=part, stat="count", ax=axis, **line_of(style, 1.1))
-        if not axis.lines:
-            blank(axis, "no value in any trial" if len(good) else "no valid trial")
-            continue
-        axis.set(xlabel="", ylabel="")
-        axis.set_ylim(0, 1.02)
-        axis.set_yticks([0, 0.5, 1])
-        axis.xaxis.set_major_locator(MaxNLocator(5))
-    figure.supylabel("part of jobs", fontsize=10)
-    figure.supxlabel(f"{label} ({unit}){note and chr(10) + note}", fontsize=10)
-    legend(figure, line_handles(order))
-    return figure
