@@ -219,7 +219,7 @@ def heading(axis: Axes, title: str, note: str = "") -> None:
     """Title of a panel with smaller lines below it, all broken to the width of the panel."""
     place = axis.get_subplotspec()
     half = place is not None and len(place.colspan) < place.get_gridspec().ncols
-    large, small = _LETTERS if half else (2 * size for size in _LETTERS)
+    large, small = (size if half else 2 * size for size in _LETTERS)
     lines = [part for line in note.splitlines() for part in _broken(line, small)]
     axis.set_title("\n".join(_broken(title, large)), pad=5 + 11.5 * len(lines))
     if note:

@@ -106,8 +106,9 @@ def download_grafana(cache: Cache, repository: str, key_sha256: str) -> Grafana:
         )
     # From version 9.4 on `grafana server` starts it; before, a program of its own.
     program = home / "bin" / "grafana"
-    command = (program, "server") if program.exists() else (home / "bin" / "grafana-server",)
-    return Grafana(command, home)
+    if program.exists():
+        return Grafana((program, "server"), home)
+    return Grafana((home / "bin" / "grafana-server",), home)
 
 
 def _run(command: list[str | Path], *, what: str, folder: Path) -> str:
