@@ -87,7 +87,8 @@ FIGURES: dict[str, Figure] = {
         "The first valid repetition of each workload on each cluster. Above: one row a job in"
         " order of number, pale while waiting (due to started), solid while running. Very short"
         " jobs are drawn with a minimum width, so that they can be seen. Below: busy cores, the"
-        " number of cores (dashed) and the ideal bound of the makespan (dotted).",
+        " number of cores (dashed) and the ideal bound of the makespan (dotted). From some hundred"
+        " jobs on, neighbours share a row, and busy cores are means over 600 equal times.",
         "Gantt charts of jobs and busy cores over time, one pair a workload and cluster.",
     ),
     "daemons": Figure(

@@ -310,14 +310,12 @@ def _factors(experiment: Experiment) -> dict[str, Any]:
 
 def _steps(trials: Any) -> list[dict[str, str]]:
     """Scheduling parameters in force of each scheduler, which set the steps of the waits."""
+    names = sorted(str(scheduler) for scheduler in trials["scheduler"].unique())
+    found = {name: summary.settings_of(trials, "scheduler", name) for name in names}
     return [
-        {
-            "scheduler": name,
-            "parameters": str(
-                summary.settings_of(trials, "scheduler", name).get("SchedulerParameters", "")
-            ),
-        }
-        for name in sorted(str(scheduler) for scheduler in trials["scheduler"].unique())
+        {"scheduler": name, "parameters": str(settings["SchedulerParameters"])}
+        for name, settings in found.items()
+        if settings.get("SchedulerParameters")
     ]
 
 

@@ -14,7 +14,7 @@ from schedlab.metrics.cells import cells
 from schedlab.metrics.quantities import BEHAVIOUR, MAIN_QUANTITIES, QUANTITIES
 from schedlab.schedulers.base import TIMESTAMPS
 from schedlab.tables.build import Tables
-from schedlab.tables.schemas import FAILED, FATES, JOBS, PASSED, UNKNOWN
+from schedlab.tables.schemas import FAILED, FATES, JOBS, PASSED, RUN_ORDER, UNKNOWN
 
 
 def behaviour_table(trials: pd.DataFrame) -> dict[str, Any]:
@@ -211,7 +211,7 @@ def trial_rows(trials: pd.DataFrame) -> list[dict[str, Any]]:
             "submission": number(row["submission_rate_jobs_per_s"]),
             "concurrency": count(row["concurrency"]),
         }
-        for row in trials.sort_values(["source", "order"]).to_dict("records")
+        for row in trials.sort_values(["source", *RUN_ORDER]).to_dict("records")
     ]
 
 

@@ -257,6 +257,21 @@ def _undecided(claims: Iterable[Claim]) -> Iterator[Sentence]:
             )
             end = Piece(f" ({_supports(group)}).")
             yield Sentence("unknown", [Piece(text), *_named(group), end])
+    apart = sum(_excludes_no_difference(c) for c in every if c.verdict == NO_DIFFERENCE)
+    if apart:
+        text = (
+            f"In {apart} of the comparisons without a shown difference, the interval alone suggests"
+            " one (it is without 1, or without 0 if it has a unit). That is no verdict: all"
+            " comparisons are judged together, and against the noise floor."
+        )
+        yield Sentence("unknown", [Piece(text)])
+
+
+def _excludes_no_difference(claim: Claim) -> bool:
+    """Whether the interval has neither 1, as a ratio, nor 0, as a difference."""
+    low, high = claim.value["low"], claim.value["high"]
+    same = 1.0 if claim.value["kind"] == "ratio" else 0.0
+    return low is not None and high is not None and not low <= same <= high
 
 
 def _not_compared(claims: Iterable[Claim]) -> Iterator[Sentence]:
@@ -354,9 +369,9 @@ def _supports(claims: Sequence[Claim]) -> str:
         ]
         if bounds:
             low, high = min(low for low, _ in bounds), max(high for _, high in bounds)
-            of = "ratio" if kind == "ratio" else f"difference in {unit}"
+            of, ending = ("ratio", "") if kind == "ratio" else ("difference", f" {unit}")
             told.append(f"all {PERCENT} intervals of the {of} within"
-                        f" [{number(low)}, {number(high)}]")  # fmt: skip
+                        f" [{number(low)}, {number(high)}]{ending}")  # fmt: skip
     sizes = sorted({int(claim.value["size"]) for claim in claims})
     told.append(f"n={_range([str(size) for size in sizes])}")
     told += [f"noise floor {_floors(claims)}"] if _floors(claims) else []

@@ -12,4 +12,6 @@ class Latencies(Protocol):
 
     def __call__(
         self, native: Path, stamps: Sequence[Mapping[str, Any]], /
-    ) -> tuple[list[float], list[float]]: ...
+    ) -> tuple[list[float], list[float]]:
+        """Read a trial's native records, and its stamps if it has a payload."""
+        ...

@@ -144,7 +144,7 @@ _N = pa.int32()
 CONDITIONS = (
     Column("kind", pa.string(), "", "kind of the workload"),
     Column("payload", pa.bool_(), "", "jobs ran their payload; false: the submitter's ceiling"),
-    Column("order", _N, "1", "place in the random order of trials, from 0"),
+    Column("order", _N, "1", "place in the random order of its campaign's trials, from 0"),
     Column("nodes", _N, "1", "compute nodes"),
     Column("cpus_per_node", _N, "1", "processors of a compute node"),
     Column("cores", _N, "1", "processors of all the compute nodes"),
@@ -178,6 +178,9 @@ CONDITIONS = (
     Column("counters", pa.string(), "", "the scheduler's own counters, as JSON"),
     Column("limits", pa.string(), "", "limits of the scheduler's clients, as JSON; see Limit"),
 )
+
+RUN_ORDER = ["campaign", "order"]
+"""Columns that sort trials as they ran: every run of the workflow counts its trials from 0."""
 
 PASSED, FAILED, UNKNOWN = "passed", "failed", "not measured"
 """Verdicts of a check."""
