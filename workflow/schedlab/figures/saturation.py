@@ -26,7 +26,7 @@ def draw(tables: Tables) -> Figure:
     names = style.workloads(trials)
     clusters = [knee.cluster for knee in found]
     order = list(dict.fromkeys(clusters))
-    figure, axes = style.panels(len(names), extra=0.5)
+    figure, axes = style.panels(len(names))
     for axis, workload in zip(axes, names, strict=True):
         here = [knee for knee in found if knee.workload == workload]
         rows = style.valid(trials[trials["workload"] == workload])
@@ -38,7 +38,7 @@ def draw(tables: Tables) -> Figure:
     handles.append(Line2D([], [], color=style.MUTED, linewidth=1, label=OFFERED))
     if any(knee.ceiling for knee in found):
         handles.append(Line2D([], [], color=style.MUTED, linestyle="--", label=CEILING))
-    style.legend(figure, handles, columns=2)
+    style.legend(figure, handles)
     return figure
 
 
