@@ -11,7 +11,7 @@ from schedlab.config.variants import Rounds
 from schedlab.formatting import number
 from schedlab.metrics.quantities import QUANTITIES
 from schedlab.metrics.stopping import CANNOT, NARROW, StopRule, standing
-from schedlab.report.verdicts import Piece, Sentence
+from schedlab.report.sentences import Piece, Sentence
 from schedlab.results.imports import Origin
 
 EARLY, REACHED, NOT_REACHED, UNDECIDED = "ended early", "reached", "not reached", "trials missing"

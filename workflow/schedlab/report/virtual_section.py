@@ -21,7 +21,7 @@ from schedlab.metrics.fidelity import (
 )
 from schedlab.metrics.quantities import QUANTITIES
 from schedlab.metrics.statistics import TOO_SMALL
-from schedlab.report.verdicts import Piece, Sentence
+from schedlab.report.sentences import Piece, Sentence
 from schedlab.results.imports import Origin
 from schedlab.units import part
 
