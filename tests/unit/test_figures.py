@@ -152,7 +152,7 @@ def of_many(tmp_path_factory) -> Tables:
     return load_tables(root / "tables")
 
 
-@pytest.mark.parametrize("name", FIGURES)
+@pytest.mark.parametrize("name", OF_TRIALS)
 def test_a_long_legend_takes_no_height_from_the_panels(of_many: Tables, name: str) -> None:
     with style.applied():
         figure = import_module(f"schedlab.figures.{name}").draw(of_many)

@@ -83,6 +83,7 @@ def named(claims: Sequence[Claim]) -> list[Piece]:
 
 
 def place_of(claim: Claim) -> Piece:
+    """Workload and node count of a claim, which link to its row."""
     nodes = claim.row["nodes"]
     text = f"{claim.row['workload']} with {nodes} node{'' if nodes == 1 else 's'}"
     return Piece(text, str(claim.row["anchor"]))

@@ -104,7 +104,7 @@ EXEMPT = (
     Exemption("schedulers", _NAMED, PREPARATION | {"provision"}),
     *(
         Exemption(f"schedulers.{name}", _NAMED, PREPARATION | {"provision", "trace"})
-        for name in ("base", "exported")
+        for name in ("base", "delays", "exported", "translation")
     ),
     *(
         Exemption(
