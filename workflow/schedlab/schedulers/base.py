@@ -111,11 +111,12 @@ class Exporter(NamedTuple):
 
 
 class Measure(Protocol):
-    """From a trial's native records and stamps to delays of ranks, s: of starts, and of reports."""
+    """Measures delays of a trial's ranks, from its native records and stamps."""
 
     def __call__(
         self, native: Path, stamps: Sequence[Mapping[str, Any]], /
-    ) -> tuple[list[float], list[float]]: ...
+    ) -> tuple[list[float], list[float]]:
+        """Return s from allocation to start, and from end to report."""
 
 
 def refuse_priority(job: Job, trace: Trace) -> None:
@@ -164,8 +165,7 @@ class Scheduler(ABC):
     memory_floors: ClassVar[Mapping[str, int]] = {}
     """Role (`head`, `compute`) -> memory (MiB) below which the scheduler does not work."""
     virtual_node_mib: ClassVar[float | None] = None
-    """Memory of a carrier for each virtual node, its jobs among it (MiB); None where the scheduler
-    has no virtual nodes."""
+    """Memory of a carrier for each virtual node, with its jobs (MiB); None: no virtual nodes."""
     virtual_delays: ClassVar[Measure | None] = None
     """Where virtual nodes run no payload: measures on real ones how late ranks start and end."""
     native_settings: ClassVar[Mapping[str, Setting]] = {}
