@@ -63,7 +63,7 @@ def test_kubernetes_reads_users_and_groups_from_the_names(credentials: Path) -> 
 def test_a_carrier_may_report_for_every_node_and_has_no_kubelet(credentials: Path) -> None:
     folder = credentials / "carrier1"
     names = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()}
-    assert names == {"kwok.conf", "pki/ca.crt"}
+    assert names == {"kwok.conf", "kwok.crt", "kwok.key", "pki/ca.crt"}
     data = json.loads((folder / "kwok.conf").read_text())["users"][0]["user"]
     certificate = base64.b64decode(data["client-certificate-data"])
     subject = x509.load_pem_x509_certificate(certificate).subject.rfc4514_string()

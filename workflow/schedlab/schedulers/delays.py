@@ -8,10 +8,10 @@ from typing import Any, Protocol
 
 
 class Latencies(Protocol):
-    """From a trial's native records and stamps to delays of ranks, s: of starts, and of reports."""
+    """Measures delays of a trial's ranks, from its native records and stamps."""
 
     def __call__(
         self, native: Path, stamps: Sequence[Mapping[str, Any]], /
     ) -> tuple[list[float], list[float]]:
-        """Read a trial's native records, and its stamps if it has a payload."""
+        """Return s from allocation to start, and from end to report."""
         ...

@@ -190,7 +190,11 @@ def write_credentials(folder: Path, nodes: Mapping[str, str], *, bench_group: in
         if node.startswith("carrier"):
             # It reports for many nodes, which the API server permits no kubelet.
             user = client(ca, f"kwok:{node}", "system:masters")
-            files[node] = {"kwok.conf": (access_file(ca, user, url), 0o600)}
+            files[node] = {
+                "kwok.conf": (access_file(ca, user, url), 0o600),
+                "kwok.crt": (user.certificate_pem(), 0o644),
+                "kwok.key": (user.key_pem(), 0o600),
+            }
         elif node != "head":
             user = client(ca, f"system:node:{node}", "system:nodes")
             files[node] = {"kubelet.conf": (access_file(ca, user, url), 0o600)}

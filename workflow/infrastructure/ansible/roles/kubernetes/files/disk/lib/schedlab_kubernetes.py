@@ -7,6 +7,7 @@ could do the same, but only to start takes it five to thirty seconds on an emula
     schedlab_kubernetes.py --api JSON get PATH [PATH ...]
     schedlab_kubernetes.py --api JSON health --nodes N --job JSON
     schedlab_kubernetes.py --api JSON register --virtual JSON
+    schedlab_kubernetes.py --api JSON release NODE [NODE ...]
 
 --api JSON
     As in the driver's plan: {url, certificate, key, authority}.
@@ -21,6 +22,8 @@ register
     Creates the virtual nodes that the API does not have, and waits until all are ready. Those that
     do not become ready are created again. The last line of its output is the number of nodes that
     it created. JSON: {cpus, memory_mib, annotations, carriers: {carrier: [number, ...]}}.
+release
+    Deletes the leases of nodes, so that another process can hold them at once.
 
 Exit status: 0 for success, 1 for a failure, with a line on standard error.
 """
@@ -42,6 +45,7 @@ JOB_LIMIT, DELETION_LIMIT, REQUEST_LIMIT = 60.0, 60.0, 30.0  # s
 POLL = 0.5  # s
 
 NODES = "/api/v1/nodes"
+LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
 CARRIER = "schedlab/carrier"  # label: which machine plays a virtual node
 PODS = "110"  # on a node, as a kubelet allows by default
 NODE_POLL = 2.0  # s
@@ -215,11 +219,16 @@ def main() -> int:
     checker.add_argument("--job", type=json.loads, required=True, help="the Job to run")
     registrar = commands.add_parser("register", help="create virtual nodes")
     registrar.add_argument("--virtual", type=json.loads, required=True, help="what they are")
+    releaser = commands.add_parser("release", help="delete the leases of nodes")
+    releaser.add_argument("nodes", nargs="+", metavar="NODE")
     arguments = parser.parse_args()
     try:
         client = Client(arguments.api)
         if arguments.command == "get":
             sys.stdout.buffer.write(get(client, arguments.paths))
+        elif arguments.command == "release":
+            for name in arguments.nodes:
+                client.ask("DELETE", "{}/{}".format(LEASES, name), allowed=404)
         elif arguments.command == "register":
             print(register(client, arguments.virtual))
         else:
