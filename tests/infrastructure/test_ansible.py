@@ -262,7 +262,11 @@ def test_slurm_conf_describes_the_cluster(environment: dict[str, str]) -> None:
     assert "LogTimeFormat=iso8601_ms" in lines
     assert any(re.match(r"NodeName=compute2 NodeAddr=10\.0\.100\.12 CPUs=2 ", x) for x in lines)
     assert any(x.startswith("PartitionName=main Nodes=compute1,compute2 ") for x in lines)
-    keys = [x.partition("=")[0].lower() for x in lines if x and not x.startswith(("#", "NodeName"))]
+    tiers = [int(x.rpartition("PriorityTier=")[2]) for x in lines if x.startswith("Partition")]
+    assert len(tiers) == len(set(tiers)) == 3
+    assert sum("Default=YES" in x for x in lines) == 1
+    own = ("#", "NodeName", "PartitionName")
+    keys = [x.partition("=")[0].lower() for x in lines if x and not x.startswith(own)]
     assert len(keys) == len(set(keys))
 
 
@@ -288,7 +292,8 @@ def test_slurm_conf_describes_virtual_nodes(environment: dict[str, str]) -> None
     assert len(own) == 3
     assert all("%n" in line for line in own)
     assert any(line.startswith("PartitionName=main Nodes=ALL ") for line in lines)
-    keys = [x.partition("=")[0].lower() for x in lines if x and not x.startswith(("#", "NodeName"))]
+    others = ("#", "NodeName", "PartitionName")
+    keys = [x.partition("=")[0].lower() for x in lines if x and not x.startswith(others)]
     assert len(keys) == len(set(keys))
 
 
@@ -377,7 +382,9 @@ STUBS = {
     " done",
     # Every node is idle once it was started, but compute3 only once it was started twice.
     "sinfo": "for a; do case $a in --nodes=*) list=${a#--nodes=};; esac; done;"
+    # It is in two partitions, and has a line for each.
     ' for n in $(echo "$list" | tr , " "); do if [ -e "$STATE/$n" ]; then echo "$n idle";'
+    ' echo "$n idle";'
     ' else echo "$n $LOST"; fi; done',
     "systemctl": 'word=$1; shift; echo "$word" "$@" >> "$STATE/calls"; for u; do'
     " n=${u#*@}; n=${n%.service}; case $word:$n in"

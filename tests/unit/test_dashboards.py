@@ -23,7 +23,7 @@ from click.testing import CliRunner
 from trial_factory import START, make_experiment, make_trial, samples
 
 from schedlab import processes
-from schedlab.config.model import TrialKey
+from schedlab.config import TrialKey
 from schedlab.dashboards import definition, panels, serve
 from schedlab.dashboards.emptiness import empty_panels
 from schedlab.dashboards.history import metrics, span
@@ -33,6 +33,7 @@ from schedlab.results.store import Store
 from schedlab.tables.trial_rows import read_trial
 from schedlab.testbed.prometheus import USER, Server
 from schedlab.toolchain.cache import Cache
+from schedlab.toolchain.grafana import Grafana
 
 TRIALS = ("slurm-n1.burst.1", "slurm-n1.gang.1")
 
@@ -165,7 +166,8 @@ def test_grafana_gets_the_dashboards_an_anonymous_viewer_and_no_account(tmp_path
     stand_in.write_text(f"#!{sys.executable}\n{GRAFANA}")
     stand_in.chmod(0o755)
     folder = tmp_path / "grafana"
-    with serve.grafana(stand_in, Server("http://127.0.0.1:1", "secret"), folder) as url:
+    stand_in_server = Grafana((stand_in,), None)
+    with serve.grafana(stand_in_server, Server("http://127.0.0.1:1", "secret"), folder) as url:
         assert requests.get(f"{url}/api/health", timeout=10).ok
         ini = (tmp_path / "started").read_text()
         for line in ("http_addr = 127.0.0.1", "disable_initial_admin_creation = true",

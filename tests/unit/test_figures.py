@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 from xml.etree import ElementTree
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from trial_factory import FAILED, make_results
+from trial_factory import FAILED, make_experiment, make_results
 
 from schedlab.errors import SchedlabError
-from schedlab.figures import FIGURES, draw, style
-from schedlab.tables.build import build_tables, load_tables
+from schedlab.figures import FIGURES, SEARCHES, distribution, draw, scale, style, timeline
+from schedlab.tables.build import Tables, build_tables, load_tables
 from schedlab.tables.schemas import JOBS_SCHEMA, SAMPLES_SCHEMA, TRIALS_SCHEMA
 
 SVG = "{http://www.w3.org/2000/svg}"
+OF_TRIALS = tuple(name for name in FIGURES if name != SEARCHES)
+"""Figures of trials that repeat one another, as all here do; `test_saturation` draws searches."""
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +55,7 @@ def texts(path: Path) -> str:
     return " | ".join("".join(node.itertext()) for node in tree.iter(f"{SVG}text"))
 
 
-@pytest.mark.parametrize("name", FIGURES)
+@pytest.mark.parametrize("name", OF_TRIALS)
 def test_every_figure_draws_the_same_bytes_and_names_the_invalid_trial(tables, tmp_path, name):
     draw(name, tables, tmp_path / "one.svg")
     draw(name, tables, tmp_path / "two.svg")
@@ -76,7 +80,7 @@ def test_bytes_do_not_depend_on_the_process_or_on_the_user_s_matplotlib(tables, 
     assert (tmp_path / "there.svg").read_bytes() == (tmp_path / "here.svg").read_bytes()
 
 
-@pytest.mark.parametrize("name", FIGURES)
+@pytest.mark.parametrize("name", OF_TRIALS)
 def test_text_is_text_without_a_font_of_this_machine_and_colours_are_sentinels(
     tables, tmp_path, name
 ):
@@ -90,13 +94,13 @@ def test_text_is_text_without_a_font_of_this_machine_and_colours_are_sentinels(
     assert style.INK in content
 
 
-@pytest.mark.parametrize("name", FIGURES)
+@pytest.mark.parametrize("name", OF_TRIALS)
 def test_empty_tables_give_a_labelled_empty_figure(tmp_path, name):
     draw(name, write_tables(tmp_path / "tables"), tmp_path / "figure.svg")
     assert "no trial in the tables" in texts(tmp_path / "figure.svg")
 
 
-@pytest.mark.parametrize("name", FIGURES)
+@pytest.mark.parametrize("name", OF_TRIALS)
 def test_cells_without_a_valid_trial_say_so(tables, tmp_path, name):
     trials = pq.read_table(tables / "trials.parquet").to_pylist()
     failed = next(row for row in trials if row["trial"] == FAILED)
@@ -130,6 +134,73 @@ def test_unknown_name_is_refused(tmp_path):
     with pytest.raises(SchedlabError, match="no figure 'moon'") as error:
         draw("moon", tmp_path, tmp_path / "moon.svg")
     assert "throughput" in str(error.value.remedy)
+
+
+@pytest.fixture(scope="module")
+def of_many(tmp_path_factory) -> Tables:
+    """Twelve variants with the longest names, on two clusters each."""
+    root = tmp_path_factory.mktemp("many")
+    experiment = make_experiment(
+        schedulers=[
+            {"name": f"slurm-backfill-interval-30-s-{n:03d}", "scheduler": "slurm"}
+            for n in range(12)
+        ],
+        repetitions=1,
+        workloads=[{"name": "burst-of-many-jobs", "kind": "burst", "jobs": 3, "runtime": 0}],
+    )
+    build_tables(make_results(root, experiment), root / "tables")
+    return load_tables(root / "tables")
+
+
+@pytest.mark.parametrize("name", OF_TRIALS)
+def test_a_long_legend_takes_no_height_from_the_panels(of_many: Tables, name: str) -> None:
+    with style.applied():
+        figure = import_module(f"schedlab.figures.{name}").draw(of_many)
+        style.fit(figure)
+        figure.draw_without_rendering()
+    heights = [axis.get_window_extent().height / figure.dpi for axis in figure.axes]
+    # 48 cells share the height of the time line.
+    least = {"timeline": 0.28, "scale": 1.2, "daemons": 1.0}.get(name, 1.3)
+    assert min(heights) >= least
+    (legend,) = figure.legends
+    box = legend.get_window_extent()
+    assert box.y0 >= max(axis.get_tightbbox().y1 for axis in figure.axes)
+    assert box.x0 >= 0 and box.x1 <= figure.bbox.width and box.y1 <= figure.bbox.height
+
+
+def test_growth_within_a_power_of_ten_has_numbers_on_its_axes(of_many: Tables) -> None:
+    with style.applied():
+        figure = scale.draw(of_many)
+        style.fit(figure)
+        figure.draw_without_rendering()
+    for axis in figure.axes:
+        low, high = axis.get_ylim()
+        assert high > 1.1 * low
+        assert sum(low <= tick <= high for tick in axis.get_yticks()) >= 2, axis.get_ylabel()
+
+
+def test_a_time_line_does_not_grow_with_the_number_of_jobs() -> None:
+    """Bars of 20,000 jobs are as few as those of 4,000, and cover the same times (SYNTHETIC)."""
+    counts = []
+    for jobs in (4_000, 20_000):
+        y = np.arange(jobs, dtype=float)
+        start = 1000 * y / jobs
+        end = start + 50
+        start[7] = np.nan
+        found, until, rows = timeline._thinned(start, end, y, 1050.0)
+        counts.append(len(found))
+        assert len(np.unique(rows)) == 400 and np.all(until > found)
+        assert (found.min(), until.max()) == (0.0, end.max())
+    assert counts == [400, 400]
+    # Two bars of one row that are apart stay apart.
+    start, row = np.tile([0.0, 500.0], 1000), np.repeat(np.arange(1000.0), 2)
+    found, until, _ = timeline._thinned(start, start + 1, row, 1000.0)
+    assert len(found) == 800 and set(until - found) == {1.0}
+
+
+def test_twelve_series_look_different() -> None:
+    assert len({(style.look(n).colour, style.look(n).marker) for n in range(12)}) == 12
+    assert len({(style.look(n).colour, str(style.look(n).line)) for n in range(12)}) == 12
 
 
 def test_names_are_known_without_matplotlib():
@@ -226,7 +297,7 @@ def test_a_distribution_counts_the_jobs_without_a_value(tables: Path) -> None:
     jobs = loaded.jobs.copy()
     jobs.loc[jobs.index[::2], "started"] = pd.NA
     with style.applied():
-        figure = style.ecdf(loaded._replace(jobs=jobs), "submit", "started", "wait")
+        figure = distribution.ecdf(loaded._replace(jobs=jobs), "submit", "started", "wait")
     known = jobs["started"].notna().groupby(jobs["trial"].astype(str)).mean()
     drawn = sorted(line.get_ydata()[-1] for axis in figure.axes for line in axis.lines)
     valid = set(style.valid(loaded.trials)["trial"].astype(str))

@@ -1,16 +1,14 @@
-"""Images: package sources of the host, cloud images by digest, the payload, the accelerator."""
+"""Images: package sources of the host, base disks, cloud images by digest."""
 
 from __future__ import annotations
 
 import hashlib
 import http.server
 import os
-import re
 import shutil
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,8 +20,6 @@ from schedlab.images import base, base_guest
 from schedlab.images.base import bootstrap_command
 from schedlab.images.cloud import download, fetch_cloud_image
 from schedlab.images.parts import RoleParts, role_parts
-from schedlab.images.payload import compile_program
-from schedlab.images.probe import boot_options, boots, probe_accelerator
 from schedlab.paths import CHECKOUT
 from schedlab.privacy.package_mirrors import (
     MIRROR_VARIABLE,
@@ -253,147 +249,6 @@ def test_an_image_that_cannot_be_read_is_said(
     with pytest.raises(SchedlabError, match="cannot be read"):
         download(url, "0" * 64, tmp_path / "download")
     assert not (tmp_path / "download").exists()
-
-
-@pytest.fixture(scope="module")
-def payload(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    if shutil.which("gcc") is None:
-        pytest.skip("gcc is not installed")
-    return compile_program(
-        "schedlab_payload", tmp_path_factory.mktemp("payload") / "schedlab-payload"
-    )
-
-
-def stamps(file: Path) -> list[list[str]]:
-    return [line.split() for line in file.read_text().splitlines()]
-
-
-@pytest.mark.parametrize("mode", ["sleep", "spin"])
-def test_payload_stamps_its_first_and_last_instant(
-    payload: Path, tmp_path: Path, mode: str
-) -> None:
-    file = tmp_path / "stamps.txt"
-    before = time.time_ns()
-    subprocess.run([payload, file, "12", "3", "0.2", mode], check=True)
-    after = time.time_ns()
-    first, last = stamps(file)
-    assert first[:3] == ["first", "12", "3"]
-    assert last[:3] == ["last", "12", "3"]
-    assert before <= int(first[3]) < int(last[3]) <= after
-    assert int(last[3]) - int(first[3]) >= 0.2e9 - 1e6
-    assert first[4:] == last[4:] == [os.uname().nodename, str(len(os.sched_getaffinity(0)))]
-
-
-def test_payload_lets_every_user_stamp_whatever_the_umask(payload: Path, tmp_path: Path) -> None:
-    file = tmp_path / "stamps.txt"
-    subprocess.run([payload, file, "1", "0", "0", "sleep"], check=True, umask=0o077)
-    assert file.stat().st_mode & 0o777 == 0o666
-
-
-def test_stamps_of_many_payloads_do_not_mix(payload: Path, tmp_path: Path) -> None:
-    file = tmp_path / "stamps.txt"
-    running = [subprocess.Popen([payload, file, str(job), "0", "0", "sleep"]) for job in range(100)]
-    assert all(process.wait() == 0 for process in running)
-    rows = stamps(file)
-    assert len(rows) == 200
-    assert {(row[0], row[1]) for row in rows} == {
-        (event, str(job)) for job in range(100) for event in ("first", "last")
-    }
-
-
-@pytest.mark.parametrize(
-    ("arguments", "status"),
-    [
-        (["f", "1", "0", "0"], 64),
-        (["f", "x", "0", "0", "sleep"], 64),
-        (["f", "1", "-1", "0", "sleep"], 64),
-        (["f", "1", "0", "-1", "sleep"], 64),
-        (["f", "1", "0", "nan", "sleep"], 64),
-        (["f", "1", "0", "0", "idle"], 64),
-        (["absent/f", "1", "0", "0", "sleep"], 74),
-    ],
-)
-def test_payload_refuses_nonsense(
-    payload: Path, tmp_path: Path, arguments: list[str], status: int
-) -> None:
-    done = subprocess.run([payload, *arguments], cwd=tmp_path, capture_output=True, text=True)
-    assert done.returncode == status
-    assert done.stderr
-    assert not (tmp_path / "f").exists()
-
-
-def test_payload_is_static_and_the_same_each_time(payload: Path, tmp_path: Path) -> None:
-    again = compile_program("schedlab_payload", tmp_path / "elsewhere" / "again")
-    assert again.read_bytes() == payload.read_bytes()
-    # A dynamic program names its loader.
-    assert not re.search(rb"/ld-linux[-\w]*\.so", payload.read_bytes())
-
-
-def shell(script: str) -> list[str]:
-    return ["/bin/sh", "-c", script]
-
-
-def test_a_guest_that_reaches_the_prompt_boots() -> None:
-    works, reason = boots(shell("printf '(initr'; sleep 0.1; echo 'amfs) '; exec sleep 60"))
-    assert works, reason
-
-
-def test_an_emulator_that_stops_is_quoted() -> None:
-    works, reason = boots(shell("echo 'failed to initialize kvm' >&2"))
-    assert not works
-    assert "failed to initialize kvm" in reason
-
-
-def test_a_guest_that_hangs_is_ended(tmp_path: Path) -> None:
-    pid_file = tmp_path / "pid"
-    works, reason = boots(shell(f"echo $$ > {pid_file}; exec sleep 3600"), timeout=5)
-    assert not works
-    assert "5 s" in reason
-    with pytest.raises(ProcessLookupError):
-        os.kill(int(pid_file.read_text()), 0)
-
-
-@pytest.fixture
-def emulator(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A stand-in for QEMU that only tells its version."""
-    program = tmp_path / "bin" / "qemu-system-x86_64"
-    program.parent.mkdir()
-    program.write_text(f"#!{sys.executable}\nprint('QEMU emulator version 7.2.0 (Debian)')\n")
-    program.chmod(0o755)
-    monkeypatch.setenv("PATH", str(program.parent), prepend=os.pathsep)
-
-
-def test_without_kvm_auto_falls_back_and_says_why(emulator: None, tmp_path: Path) -> None:
-    finding = probe_accelerator(tmp_path, "auto", device=tmp_path / "absent")
-    assert finding["accelerator"] == "tcg"
-    assert "absent does not exist" in finding["reason"]
-    assert finding["requested"] == "auto"
-    assert finding["qemu_version"] == "7.2.0"
-
-
-def test_an_emulator_that_boots_nothing_falls_back(emulator: None, tmp_path: Path) -> None:
-    device = tmp_path / "kvm"
-    device.touch()
-    finding = probe_accelerator(tmp_path, "auto", device=device)
-    assert finding["accelerator"] == "tcg"
-    assert "is there, but" in finding["reason"]
-
-
-def test_a_cloud_image_is_probed_by_its_own_disk(tmp_path: Path) -> None:
-    folder = tmp_path / "a,b"
-    folder.mkdir()
-    options, mark = boot_options(folder)
-    # It is only read, and a comma does not end the path.
-    assert options[1].endswith("/a,,b/disk.qcow2,if=virtio,format=qcow2,snapshot=on")
-    assert mark in b"[    2.1] systemd[1]: systemd 252 running in system mode"
-    (folder / "vmlinuz").touch()
-    assert boot_options(folder)[0][:2] == ["-kernel", str(folder / "vmlinuz")]
-
-
-def test_kvm_that_was_asked_for_and_does_not_work_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(SchedlabError, match="kvm was requested") as caught:
-        probe_accelerator(tmp_path, "kvm", device=tmp_path / "absent")
-    assert "accelerator: auto" in str(caught.value.remedy)
 
 
 def test_a_failing_mmdebstrap_ends_the_job_with_its_last_words(tmp_path: Path) -> None:

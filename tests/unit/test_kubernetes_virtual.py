@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,12 @@ from kubernetes_factory import at
 
 from schedlab.schedulers import get_scheduler
 from schedlab.schedulers.kubernetes.virtual import heartbeat, told
+from schedlab.workloads.trace import Job, Machine, Trace
 
 GROUP = {"kubernetes": "batch", "volcano": "batch.volcano.sh"}
 DONE = {"kubernetes": "Complete", "volcano": "Completed"}
 KWOK = "kwok/v0.8.0 (linux/amd64)"
+TRACE = Trace("gang", "gang", 1, Machine(2, 2), (Job(0, 0.0, 2, 1, 1.0),))
 NO_DELAYS: dict[str, list[list[float]]] = {"start": [], "completion": []}
 VIRTUAL = {
     "cpus": 1,
@@ -52,9 +55,8 @@ def gang(name: str, agent: str = KWOK) -> str:
 def row(folder: Path, name: str, audit: str, stamps: list[dict[str, Any]]) -> dict[str, Any]:
     (folder / "native").mkdir()
     (folder / "native/audit.log").write_text(audit)
-    entry = {"job": 0, "request": {"body": {"spec": {"completions": 2, "template": {"spec": {
-        "containers": [{"resources": {"requests": {"cpu": "1"}}, "args": ["", "", "", "1.0"]}]
-    }}}}}}  # fmt: skip
+    (translated,) = get_scheduler(name).submissions(TRACE)
+    entry = asdict(translated)
     driver = [{"job": 0, "returncode": 0, "native_id": "job0"}]
     (found,) = get_scheduler(name).collect(folder / "native", stamps, [entry], driver)
     return found

@@ -13,6 +13,7 @@ from trial_factory import make_experiment, make_results
 from schedlab.report.comparison import COMPARED, differences, parity
 from schedlab.report.method import DISTRIBUTIONS, rules
 from schedlab.report.render import render_report
+from schedlab.report.results_section import trial_rows
 from schedlab.schedulers.base import PARITY
 from schedlab.tables.build import build_tables, load_tables
 
@@ -112,6 +113,11 @@ def test_the_other_rules_are_told_as_the_data_keep_them(trials: pd.DataFrame) ->
     assert told(zero)[2][0] == "partly" and "makespan" in told(zero)[2][1]
     assert told(trials.assign(wait_p99_s=1.0))[5][0] == "not yet"
     assert told(trials.assign(order=pd.NA))[6][0] == "partly"
+    half = len(trials) // 2
+    twice = trials.assign(order=trials["order"] % half)
+    assert told(twice)[6][0] == "partly"
+    runs = np.where(trials["order"] < half, "2026-01-01", "2026-01-02")
+    assert told(twice.assign(campaign=runs))[6][0] == "satisfied"
     grouped = trials.sort_values(["cluster", "workload"]).assign(order=range(len(trials)))
     assert "not interleaved" in told(grouped)[6][1]
     assert told(trials.assign(clock_uncertainty_s=float("nan")))[7][0] == "partly"
@@ -155,11 +161,26 @@ def test_parity_shows_what_differs(trials: pd.DataFrame) -> None:
     assert gang["values"][1] == ["another way"]
 
 
-def test_the_report_has_the_manifest(tmp_path: Path) -> None:
-    build_tables(make_results(tmp_path), tmp_path / "tables")
+def test_the_report_has_the_manifest_with_one_text_where_all_are_the_same(tmp_path: Path) -> None:
+    experiment = make_experiment(
+        schedulers=[{"name": name, "scheduler": "slurm"} for name in ("slurm", "other")],
+        workloads=[{"name": "burst", "kind": "burst", "jobs": 3, "runtime": 0}],
+        nodes=[1],
+        repetitions=1,
+    )
+    build_tables(make_results(tmp_path, experiment), tmp_path / "tables")
     output = tmp_path / "report.html"
-    render_report(tmp_path / "tables", tmp_path / "figures", tmp_path, make_experiment(), output)
+    render_report(tmp_path / "tables", tmp_path / "figures", tmp_path, experiment, output)
     text = output.read_text()
     assert "Parity manifest" in text
     for name in PARITY:
         assert name in text
+    assert text.count('<td data-label="all" colspan="2">') == len(PARITY)
+
+
+def test_trials_of_several_runs_are_in_the_order_of_the_runs(trials: pd.DataFrame) -> None:
+    half = len(trials) // 2
+    runs = ["2026-01-02"] * half + ["2026-01-01"] * half
+    rows = trial_rows(trials.assign(order=[*range(half)] * 2, campaign=runs))
+    names = list(trials["trial"].astype(str))
+    assert [row["trial"] for row in rows] == names[half:] + names[:half]

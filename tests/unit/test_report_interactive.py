@@ -164,6 +164,25 @@ def test_the_time_line_zooms_by_keys_buttons_and_mouse_and_tells_of_a_job(page, 
     assert re.match(r"slurm-n2\.gang\.1, job \d on \d nodes?: due at [\d.]+ s, waited", told), told
 
 
+def test_arrow_keys_go_from_job_to_job_also_to_one_out_of_sight(page: webdriver.Chrome) -> None:
+    Select(page.find_element(By.ID, "explore-trial")).select_by_value("slurm-n2.gang.1")
+    plots = page.find_elements(By.CSS_SELECTOR, "#explore .plot")[1]
+    whole = zoomed(page)
+    told = []
+    for _ in range(3):
+        plots.send_keys(Keys.ARROW_DOWN)
+        told.append(text_of(page, "#explore output", 1))
+    assert len(set(told)) == 3 and all(", job " in text for text in told)
+    plots.send_keys(Keys.ARROW_UP)
+    assert text_of(page, "#explore output", 1) == told[1]
+    assert zoomed(page) == whole
+    plots.send_keys("++++")
+    far = zoomed(page)
+    plots.send_keys(*([Keys.ARROW_DOWN] * 9))
+    assert zoomed(page) != far
+    assert text_of(page, "#explore output", 1) != told[1]
+
+
 @pytest.mark.parametrize(("width", "dark"), [(1200, False), (1200, True), (360, False)])
 def test_it_is_accessible_and_fits_the_page(report, tmp_path, width, dark):
     with browser(tmp_path / "profile", width, dark=dark) as driver:

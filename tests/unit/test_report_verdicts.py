@@ -78,13 +78,25 @@ def test_no_sentence_claims_more_than_the_verdict() -> None:
     """For any effect, only the verdicts larger and smaller say that a scheduler is ahead."""
     for verdict in ("no difference shown", "the same within 5 %", "n too small", "equal",
                     "not comparable: other host"):  # fmt: skip
-        (text,) = told(row(1, value(verdict, 0.1)))
-        assert "ahead" not in text and "times" not in text
+        for text in told(row(1, value(verdict, 0.1))):
+            assert "ahead" not in text and "times" not in text
     assert "are the same within 5 %" in told(row(1, value("the same within 5 %", 1.0)))[0]
     assert "no difference shown in makespan" in told(row(1, value("no difference shown", 0.9)))[0]
     assert "n too small for a verdict on makespan" in told(row(1, value("n too small", 0.9)))[0]
     (text,) = told(row(1, value("n too small", n=0)))
     assert "no valid trial on one side" in text
+
+
+def test_an_interval_that_alone_suggests_a_difference_is_explained() -> None:
+    below = value("no difference shown", -0.2, kind="difference", low=-0.3, high=-0.1)
+    around = value("no difference shown", 1.0)
+    texts = told(row(1, around, below), row(2, around, value("no difference shown", 0.01)))
+    assert (
+        "intervals of the difference within [-0.300, -0.100] s, "
+        in told(row(1, around, below), row(2, around, below, nodes=2))[0]
+    )
+    assert texts[-1].startswith("In 2 of the comparisons without a shown difference, ")
+    assert len(told(row(1, around), row(2, around))) == 1
 
 
 def test_what_was_not_comparable_is_told_by_reason() -> None:

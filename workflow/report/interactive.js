@@ -127,7 +127,9 @@ function draw(parent, tag, attributes, text) {
 function dots() {
   const place = Number(quantity.value), unit = data.quantities[place].unit;
   const cells = unique(shown().map(trial => `${trial.cluster}.${trial.workload}`)).sort();
-  const wide = Math.max(320, field.clientWidth - 2), row = 22, left = Math.min(220, wide * 0.4), tall = cells.length * row + 34;
+  const wide = Math.max(320, field.clientWidth - 2), row = 22, tall = cells.length * row + 34;
+  // Names are cut only where they would leave too little room for the values; 7 px hold a letter.
+  const left = Math.min(7 * Math.max(0, ...cells.map(name => name.length)) + 7, wide * 0.5);
   const svg = document.createElementNS(SVG, "svg");
   svg.setAttribute("viewBox", `0 0 ${wide} ${tall}`);
   svg.setAttribute("aria-hidden", "true");
@@ -136,7 +138,7 @@ function dots() {
   current = -1;
   pick(-1);
   const values = points.map(trial => trial.values[place]);
-  const low = Math.min(0, ...values), high = Math.max(...values, low + 1e-9);
+  const low = Math.min(0, ...values), most = Math.max(low, ...values), high = most > low ? most : low + 1;
   const x = value => left + 8 + (value - low) / (high - low) * (wide - left - 24);
   const rough = (high - low) / 4, size = 10 ** Math.floor(Math.log10(rough));
   const gap = size * [1, 2, 5, 10].find(factor => factor * size >= rough);
@@ -179,9 +181,9 @@ field.addEventListener("keydown", event => {
 /* One trial over time: its jobs, and below them how many wait and run. */
 const line = make("select", {id: "explore-trial", onchange: () => timeline()});
 const plots = make("div", {class: "plot", tabindex: "0", role: "group",
-  "aria-label": "Time line: plus and minus zoom, arrow keys move, 0 shows everything"});
+  "aria-label": "Time line: plus and minus zoom, arrow keys to the side move, up and down go from job to job, 0 shows everything"});
 const seen = make("output", {class: "told"});
-let drawn = [], range = null, whole = [0, 1];
+let drawn = [], range = null, whole = [0, 1], listed = [], told_of = -1;
 function fill() {
   const before = line.value;
   const known = shown().filter(trial => trial.jobs && trial.jobs.number.length);
@@ -230,10 +232,19 @@ function move(by, factor) {
 }
 const KEYS = {"+": [0, 0.5], "=": [0, 0.5], "-": [0, 2], ArrowLeft: [-0.5, 1], ArrowRight: [0.5, 1], "0": [0, 1e9]};
 plots.addEventListener("keydown", event => {
-  if (!KEYS[event.key] || !drawn.length) return;
+  const step = {ArrowDown: 1, ArrowUp: -1}[event.key];
+  if (!(KEYS[event.key] || step) || !drawn.length) return;
   event.preventDefault();
-  move(...KEYS[event.key]);
+  if (step) pass(step);
+  else move(...KEYS[event.key]);
 });
+function pass(step) {
+  told_of = Math.max(0, Math.min(listed.length - 1, told_of + step));
+  const job = listed[told_of], half = (range[1] - range[0]) / 2;
+  tell(job);
+  if (job.due < range[0] || job.due > range[1]) zoom(job.due - half, job.due + half);
+  else drawn[0].redraw(false);
+}
 const buttons = make("div", {class: "buttons"}, ...[["Zoom in", "+"], ["Zoom out", "-"], ["Earlier", "ArrowLeft"], ["Later", "ArrowRight"], ["Show all", "0"]]
   .map(([name, key]) => make("button", {type: "button", onclick: () => drawn.length && move(...KEYS[key])}, name)));
 function axes() {
@@ -248,6 +259,8 @@ function timeline() {
   seen.textContent = trial ? "" : "No trial that is shown has a time line here.";
   if (!trial) return;
   const jobs = instants(trial.jobs), totals = counts(jobs);
+  listed = jobs;
+  told_of = -1;
   whole = [0, Math.max(...totals[0].slice(-1), 1e-3)];
   range = [...whole];
   const wide = Math.max(300, plots.clientWidth - 2);
@@ -277,7 +290,7 @@ function timeline() {
   drawn = [bars, queue];
   for (const plot of drawn) plot.root.querySelectorAll("canvas").forEach(canvas => canvas.setAttribute("aria-hidden", "true"));
   zoom(...whole);
-  seen.textContent = `${trial.trial}: ${jobs.length} jobs. Point at a job; drag to zoom, double click to show all.`;
+  seen.textContent = `${trial.trial}: ${jobs.length} jobs. Point at a job, or use the arrow keys up and down; drag to zoom, double click to show all.`;
 }
 function gantt(plot, jobs) {
   const {ctx} = plot, {left, top, width, height} = plot.bbox;
@@ -296,13 +309,19 @@ function gantt(plot, jobs) {
     ctx.fillRect(at(job.due), y + thick * 0.3, Math.max(at(begun) - at(job.due), 0.5), thick * 0.4);
     ctx.fillStyle = colours.run;
     if (job.wait !== null) ctx.fillRect(at(begun), y, Math.max(at(ended) - at(begun), 1), thick);
+    if (place === told_of) {
+      ctx.strokeStyle = colours.ink;
+      ctx.strokeRect(at(job.due) - 2, y - 2, at(ended) - at(job.due) + 4, thick + 4);
+    }
   });
   ctx.restore();
 }
 function point(plot, jobs) {
   if (plot.cursor.top === null || plot.cursor.top < 0) return;
   const job = jobs[Math.round(plot.posToVal(plot.cursor.top, "y"))];
-  if (!job) return;
+  if (job) tell(job);
+}
+function tell(job) {
   const word = (name, value) => `${name} ${value === null ? "no end" : `${digits(value)} s`}`;
   seen.textContent = `${line.value}, job ${job.number} on ${job.nodes} node${job.nodes === 1 ? "" : "s"}: due at ${digits(job.due)} s, ${word("waited", job.wait)}, ${word("ran", job.run)}`;
 }
@@ -310,6 +329,7 @@ const colours = {};
 function recolour() {
   colours.wait = css("--series-2");
   colours.run = css("--series-1");
+  colours.ink = css("--ink");
 }
 explore.append(
   make("div", {class: "filters"}, choices("variant"), choices("workload")), status,

@@ -46,7 +46,7 @@ def _load(jobs: Recorded) -> Figure:
             lambda: _kind(queue(jobs), 1),
         )
         panels += [("processors waited for", cores_waiting), ("waiting jobs", jobs_waiting)]
-    figure = style.blank_figure(1.5 * len(panels) + 0.4)
+    figure = style.blank_figure(1.0 * len(panels))
     edges = np.linspace(jobs.submit.min(), jobs.end.max(), _BINS + 1)
     axis = None
     for place, (title, function) in enumerate(panels, 1):
@@ -69,7 +69,7 @@ def _kind(function: Steps, kind: int) -> Steps:
 
 def _arrivals(jobs: Recorded, local: Floats) -> Figure:
     """Arrivals by hour of the day and by day of the week."""
-    figure, (hours, days) = style.panels(2, extra=0.0)
+    figure, (hours, days) = style.panels(2)
     by_hour = np.bincount((local % DAY // 3600).astype(int), minlength=24)
     by_day = np.bincount((local // DAY).astype(int), minlength=7)
     part = 100 / jobs.submit.size
@@ -85,7 +85,7 @@ def _arrivals(jobs: Recorded, local: Floats) -> Figure:
 
 def _distributions(jobs: Recorded) -> Figure:
     """Distribution functions, drawn at equally spaced quantiles."""
-    figure, axes = style.panels(4, extra=0.0)
+    figure, axes = style.panels(4)
     waited = jobs.waited
     quantities = (
         ("runtime (s)", jobs.end - jobs.start),

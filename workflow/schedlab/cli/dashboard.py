@@ -13,32 +13,58 @@ import click
 
 from schedlab.cli.options import with_results
 from schedlab.cli.output import echo
+from schedlab.errors import SchedlabError
 
 
 @click.command(short_help="Serve the kept metrics of trials on loopback, with dashboards.")
 @with_results
 @click.option("--no-grafana", is_flag=True, help="Serve Prometheus alone, also if Grafana is here.")
+@click.option(
+    "--grafana-repository",
+    metavar="'URL SUITE COMPONENT'",
+    help="Take Grafana from this Debian package repository, whose key is at URL/gpg.key.",
+)
+@click.option("--grafana-key-sha256", metavar="DIGEST", help="SHA-256 digest of that key.")
 @click.argument("trials", nargs=-1)
-def dashboard(results: Path, no_grafana: bool, trials: tuple[str, ...]) -> None:
+def dashboard(
+    results: Path,
+    no_grafana: bool,
+    grafana_repository: str | None,
+    grafana_key_sha256: str | None,
+    trials: tuple[str, ...],
+) -> None:
     """Serve the kept Prometheus blocks of TRIALS (default: all) until Ctrl-C.
 
-    Grafana shows them in the dashboards of resources/dashboards if grafana-server is installed;
-    otherwise Prometheus' own pages draw the same queries. Both listen on loopback only, on copies.
+    Grafana shows them in the dashboards of resources/dashboards if grafana-server is installed, or
+    if you name a repository of its package; the package is only unpacked, into the cache.
+    Otherwise Prometheus' own pages draw the same queries. Both listen on loopback only, on copies.
     """
     from schedlab.dashboards.emptiness import empty_panels
     from schedlab.dashboards.panels import graph, names
     from schedlab.dashboards.serve import (
         chosen_trials,
         grafana,
-        grafana_program,
         programs,
         serve,
     )
     from schedlab.outside.temporary import removed_on_signals, temporary_folder
     from schedlab.results.store import Store
     from schedlab.testbed.prometheus import USER
+    from schedlab.toolchain.cache import Cache
+    from schedlab.toolchain.grafana import download_grafana, installed_grafana
 
+    if bool(grafana_repository) != bool(grafana_key_sha256):
+        raise SchedlabError(
+            "--grafana-repository and --grafana-key-sha256 belong together",
+            remedy="give both, or neither",
+        )
     chosen = chosen_trials(Store(results), trials)
+    if no_grafana:
+        found = None
+    elif grafana_repository and grafana_key_sha256:
+        found = download_grafana(Cache.default(), grafana_repository, grafana_key_sha256)
+    else:
+        found = installed_grafana()
     with (
         contextlib.suppress(KeyboardInterrupt),
         removed_on_signals(),
@@ -51,7 +77,6 @@ def dashboard(results: Path, no_grafana: bool, trials: tuple[str, ...]) -> None:
         if served.without_block:
             echo(f"of {len(served.without_block)} of them only the jobs: no block was kept")
         echo(f"Prometheus: {served.server.url}  (user {USER}, password {served.server.password})")
-        found = None if no_grafana else grafana_program()
         if found:
             url = stack.enter_context(grafana(found, served.server, folder / "grafana"))
             span = {"from": round(served.first * 1000), "to": round(served.last * 1000)}

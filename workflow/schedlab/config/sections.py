@@ -16,7 +16,7 @@ from pydantic import (
     model_validator,
 )
 
-from schedlab.units import SIZE, mib
+from schedlab.units import SIZE, Percentage, mib
 
 _PRIVATE = tuple(
     ipaddress.IPv4Network(cidr) for cidr in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
@@ -114,21 +114,6 @@ def _checked_native(text: str) -> str:
     return text
 
 
-def _percentage(value: Any) -> Any:
-    found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?) ?%", value) if isinstance(value, str) else None
-    if found is None:
-        raise ValueError("not a percentage; write a number with its sign, such as 5 %")
-    if not 0 < float(found[1]) < 100:
-        raise ValueError("not between 0 and 100 %; write a width that can be reached, such as 5 %")
-    return value
-
-
-def part(percentage: str) -> float:
-    """Return a percentage as a part: 0.05 for 5 %."""
-    return float(percentage.rstrip("% ")) / 100
-
-
-Percentage = Annotated[str, BeforeValidator(_percentage)]
 Size = Annotated[
     str, Field(json_schema_extra={"pattern": SIZE.pattern}), BeforeValidator(_checked_size)
 ]

@@ -1,4 +1,4 @@
-"""Serves the kept metrics of trials on loopback: Prometheus, and Grafana where it is installed."""
+"""Serves the kept metrics of trials on loopback: Prometheus, and Grafana where there is one."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ from schedlab.tables.trial_rows import TrialRows, read_trial
 from schedlab.testbed.prometheus import USER, Server, free_port, prometheus
 from schedlab.toolchain.build import download_prometheus
 from schedlab.toolchain.cache import Cache
+from schedlab.toolchain.grafana import Grafana
 
 OPTIONS = (
     "--storage.tsdb.retention.time=100y",
@@ -33,8 +34,6 @@ OPTIONS = (
     "--query.lookback-delta=10s",
 )
 DAY = 86400
-HOME = ("/usr/share/grafana", "/usr/local/share/grafana")
-"""Folders in which packages of Grafana have what it serves."""
 
 
 @dataclass(frozen=True)
@@ -163,14 +162,10 @@ def serve(
         )
 
 
-def grafana_program() -> Path | None:
-    """Return the installed Grafana server; None where there is none."""
-    found = shutil.which("grafana-server", path=processes.search_path())
-    return Path(found) if found else None
-
-
 @contextlib.contextmanager
-def grafana(program: Path, served: Server, folder: Path, timeout: float = 120.0) -> Iterator[str]:
+def grafana(
+    program: Grafana, served: Server, folder: Path, timeout: float = 120.0
+) -> Iterator[str]:
     """Run Grafana with the dashboards on top of Prometheus; yield its URL.
 
     Everybody on this machine may look, and nobody may change anything: there is no account.
@@ -189,10 +184,9 @@ def grafana(program: Path, served: Server, folder: Path, timeout: float = 120.0)
         write_secret(target, yaml.safe_dump(content).encode())
     settings = folder / "grafana.ini"
     settings.write_text(_settings(folder, port))
-    command: list[str | Path] = [program, "--config", settings]
-    home = next((path for path in HOME if Path(path).is_dir()), None)
-    if home:
-        command += ["--homepath", home]
+    command = [*program.command, "--config", settings]
+    if program.home:
+        command += ["--homepath", program.home]
     with log.open("w") as output:
         process = processes.start(command, stdout=output, stderr=subprocess.STDOUT)
     url = f"http://127.0.0.1:{port}"

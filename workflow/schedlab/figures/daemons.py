@@ -18,6 +18,8 @@ CPU = "schedlab_process_cpu_seconds_total"
 MEMORY = "schedlab_process_resident_memory_bytes"
 HEAD = "head"
 MIB = 2**20
+_ROW = 1.1
+"""Height of a row of panels, inches."""
 
 
 def draw(tables: Tables) -> Figure:
@@ -28,9 +30,10 @@ def draw(tables: Tables) -> Figure:
     names, order = style.workloads(trials), style.clusters(trials)
     samples = _head_samples(tables.samples)
     processes = sorted(samples["process"].unique())
-    costs = -(-len(names) // 2)
+    beside = 1 if style.crowded(trials) else 2
+    costs = -(-len(names) // beside)
     rows = len(names) + costs
-    figure = style.blank_figure(1.85 * rows + 0.9)
+    figure = style.blank_figure(_ROW * rows)
     grid = figure.add_gridspec(rows, 2)
     for row, workload in enumerate(names):
         first = {
@@ -45,21 +48,22 @@ def draw(tables: Tables) -> Figure:
             _lines(axis, samples[samples["metric"] == metric], first, order, processes)
             if row == len(names) - 1:
                 axis.set_xlabel("time since the trial's start (s)", fontsize=style.SMALL)
-    axes = [
-        figure.add_subplot(grid[len(names) + number // 2, number % 2])
-        for number in range(len(names))
-    ]
+    axes = []
+    for number in range(len(names)):
+        row, column = divmod(number, beside)
+        place = grid[len(names) + row, column] if beside == 2 else grid[len(names) + row, :]
+        axes.append(figure.add_subplot(place))
     style.dot_panels(axes, trials, "scheduler_cpu_per_job")
     for number, axis in enumerate(axes):
-        axis.set_ylabel("CPU s per job" if number % 2 == 0 else "", fontsize=style.SMALL)
-        if number >= len(names) - 2:
+        axis.set_ylabel("CPU s per job" if number % beside == 0 else "", fontsize=style.SMALL)
+        if number >= len(names) - beside:
             axis.set_xlabel("compute nodes", fontsize=style.SMALL)
     widths = [
         Line2D([], [], color=style.INK, linewidth=_width(number), label=process)
         for number, process in enumerate(processes)
     ]
     handles = [*style.line_handles(order), *widths, *style.dot_handles(trials)]
-    style.legend(figure, handles, columns=2)
+    style.legend(figure, handles)
     return figure
 
 

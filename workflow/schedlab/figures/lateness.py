@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from matplotlib.figure import Figure
 
-from schedlab.figures import style
+from schedlab.figures.distribution import ecdf
 from schedlab.tables.build import Tables
 
 
 def draw(tables: Tables) -> Figure:
     """Draw the figure."""
-    return style.ecdf(tables, "intended", "submit", "lateness of the submission")
+    return ecdf(tables, "intended", "submit", "lateness of the submission")

@@ -6,7 +6,7 @@ import textwrap
 
 from matplotlib.figure import Figure
 
-from schedlab.figures import style
+from schedlab.figures.distribution import ecdf
 from schedlab.tables.build import Tables
 
 
@@ -15,6 +15,4 @@ def draw(tables: Tables) -> Figure:
     # The source's text ends with the resolution of the instant, for example "(1 ms)".
     sources = sorted({str(text) for text in tables.jobs["allocated_source"].dropna()})
     note = textwrap.fill("allocated: " + "; ".join(sources), 62) if sources else ""
-    return style.ecdf(
-        tables, "allocated", "started", "launch latency", note, measure="launch_median_s"
-    )
+    return ecdf(tables, "allocated", "started", "launch latency", note, measure="launch_median_s")

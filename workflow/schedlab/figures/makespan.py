@@ -20,7 +20,7 @@ def draw(tables: Tables) -> Figure:
     if not len(trials):
         return style.nothing()
     names = style.workloads(trials)
-    figure, axes = style.panels(len(names), extra=0.5)
+    figure, axes = style.panels(len(names), wide=style.crowded(trials))
     style.dot_panels(axes, trials, "makespan")
     bounds = cells(trials, "ideal_makespan")
     for axis, workload in zip(axes, names, strict=True):
@@ -37,5 +37,5 @@ def draw(tables: Tables) -> Figure:
     figure.supxlabel("compute nodes", fontsize=10)
     figure.supylabel("makespan (s)", fontsize=10)
     handle = Line2D([], [], label="ideal bound", **_BOUND)
-    style.legend(figure, [*style.dot_handles(trials), handle], columns=2)
+    style.legend(figure, [*style.dot_handles(trials), handle])
     return figure

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -10,7 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, NullLocator, StrMethodFormatter
+from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator, StrMethodFormatter
 
 from schedlab.config.variants import VIRTUAL
 from schedlab.figures import style
@@ -23,10 +22,8 @@ from schedlab.tables.build import Tables
 HEAD = "head"
 MIB = 2**20
 BURST = "burst"
-_ROW = 1.9
+_ROW = 1.3
 """Height of a row of panels, inches."""
-_NOTE = 32
-"""Characters of a line above a panel."""
 
 
 class Curve(NamedTuple):
@@ -60,7 +57,7 @@ def draw(tables: Tables) -> Figure:
         note = style.invalid_note(trials)
         return style.nothing(f"{told}\n{note}" if note else told)
     names = sorted({str(name) for name in trials["scheduler"]})
-    figure = style.blank_figure(_ROW * len(CURVES) + 0.9)
+    figure = style.blank_figure(_ROW * len(CURVES))
     grid = figure.add_gridspec(len(CURVES), 2)
     for row, curve in enumerate(CURVES):
         for column, (rows, size, symbol) in enumerate(
@@ -145,7 +142,7 @@ def _panel(
     note: str,
 ) -> None:
     """Draw one quantity against one size."""
-    told, sizes = ([textwrap.fill(note, _NOTE)] if note else []), set()
+    told, sizes = ([note] if note else []), set()
     for name, rows in _series(trials, size, curve, names):
         look = style.look(names.index(name))
         for at, cell in rows.groupby("_size"):
@@ -155,7 +152,7 @@ def _panel(
         if text := law.text(symbol):
             ends = np.array([rows["_size"].min(), rows["_size"].max()])
             axis.plot(ends, law.at(ends), **style.line_of(look, 1.2))
-            told.append(textwrap.fill(f"{name}: {text}", _NOTE))
+            told.append(f"{name}: {text}")
     if not sizes:
         style.blank(axis, "no value in any trial")
         return
@@ -166,7 +163,19 @@ def _panel(
     axis.yaxis.set_minor_locator(NullLocator())
     axis.xaxis.set_major_formatter(StrMethodFormatter("{x:.0f}"))
     axis.margins(x=0.12, y=0.15)
+    _values_axis(axis)
     style.heading(axis, "", "\n".join(told))
+
+
+def _values_axis(axis: Axes) -> None:
+    """Give the axis a range that is not empty, and ticks also within one power of ten."""
+    low, high = axis.get_ylim()
+    if high < 1.1 * low:
+        middle = float(np.sqrt(low * high))
+        low, high = axis.set_ylim(middle / 1.1, middle * 1.1)
+    if high < 10 * low:
+        axis.yaxis.set_major_locator(MaxNLocator(4))
+        axis.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
 
 
 def _mark(axis: Axes, at: float, cell: pd.DataFrame, look: style.Look) -> None:

@@ -13,24 +13,18 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import matplotlib as mpl
-import numpy as np
 import pandas as pd
-import seaborn as sns
 import seaborn.objects as so
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from schedlab.metrics.cells import cells, named
-from schedlab.metrics.jobs import seconds
+from schedlab.metrics.cells import cells
 from schedlab.metrics.quantities import QUANTITIES
-
-if TYPE_CHECKING:
-    from schedlab.tables.build import Tables
 
 INK, MUTED, GRID = "#1b1b1f", "#5f5f6b", "#dcdce3"
 COLOURS = ("#08519c", "#e08214", "#1b9e77", "#b2559b", "#56b4e9", "#8c6d31")
@@ -47,7 +41,13 @@ VARIABLES = {
 
 WIDTH = 6.0
 """Width in inches: 432 pt, so that 10 pt text has 15 px on a page and 8 px on a phone."""
+PANEL = 1.4
+"""Height of a panel in inches, 150 px on a page."""
+_ROOM = 100.0
+"""Height in inches at which panels have room beside every legend, while `fit` measures it."""
 SMALL = 9.0
+_LETTERS = (28, 36)
+"""Letters of a title, and of a note, that fit above a panel of half the width."""
 
 _SETTINGS: dict[str, Any] = {
     "font.family": "sans-serif",
@@ -96,6 +96,7 @@ def applied() -> Iterator[None]:
 
 def save(figure: Figure, output: Path, title: str) -> None:
     """Write a figure as SVG; leave out everything that changes from run to run."""
+    fit(figure)
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Title": title})
     text = re.sub(r"(&quot;|')?DejaVu Sans(&quot;|')?", "sans-serif", buffer.getvalue())
@@ -103,13 +104,38 @@ def save(figure: Figure, output: Path, title: str) -> None:
     output.write_text(text, encoding="utf-8")
 
 
+def fit(figure: Figure) -> None:
+    """Make a figure higher, so that legend, headings and labels take no height from its panels.
+
+    Their height depends on names, and is known only when they are laid out.
+
+    Parameters
+    ----------
+    figure : Figure
+        A finished figure of `blank_figure`, whose height is still that of its panels alone.
+    """
+    wanted = figure.get_figheight()
+    figure.set_figheight(_ROOM)
+    figure.get_layout_engine().execute(figure)  # type: ignore[union-attr]
+    rows = {
+        place.rowspan.start: axis.get_position().height * _ROOM
+        for axis in figure.axes
+        if (place := axis.get_subplotspec()) is not None
+    }
+    figure.set_figheight(wanted + _ROOM - sum(rows.values()))
+
+
 def look(number: int) -> Look:
-    """Look of series number 0, 1, 2, ...; repeats when there are more than six."""
-    place = number % len(COLOURS)
-    return Look(COLOURS[place], _LINES[place], _MARKERS[place])
+    """Look of series number 0, 1, 2, ...
+
+    After six, colours come again with the line style and the marker of another series.
+    """
+    again, place = divmod(number, len(COLOURS))
+    other = (place + again) % len(COLOURS)
+    return Look(COLOURS[place], _LINES[other], _MARKERS[other])
 
 
-_TRIAL, _ESTIMATE = ": one trial", ": estimate, 95 % interval"
+_TRIAL, _ESTIMATE = ": one trial", ": estimate"
 _NOTE: dict[str, Any] = {"fontsize": SMALL, "color": MUTED}
 
 
@@ -145,18 +171,25 @@ def invalid_note(trials: pd.DataFrame) -> str:
 
 
 def blank_figure(height: float) -> Figure:
-    """Figure of the common width and a height in inches, without panels."""
+    """Figure of the common width without panels.
+
+    Parameters
+    ----------
+    height : float
+        Height of all rows of panels together, inches. What is beside them is added by `save`.
+    """
     figure = Figure(figsize=(WIDTH, height), layout="constrained")
-    # Room between a panel's ticks and the title of the panel below it.
-    figure.get_layout_engine().set(h_pad=0.07, w_pad=0.05)  # type: ignore[union-attr,call-arg]
+    # Room between a panel's ticks and the title of the panel below it. Constrained layout would
+    # add a part of the figure's height, which `fit` could not measure at another height.
+    figure.get_layout_engine().set(h_pad=0.09, hspace=0.0, w_pad=0.05)  # type: ignore[union-attr,call-arg]
     return figure
 
 
-def panels(count: int, extra: float = 0.35) -> tuple[Figure, list[Axes]]:
-    """Figure with `count` panels, two side by side, and `extra` inches for the legend."""
-    columns, height = min(2, max(1, count)), 2.1
+def panels(count: int, *, wide: bool = False) -> tuple[Figure, list[Axes]]:
+    """Figure with `count` panels, two side by side, or each as `wide` as the figure."""
+    columns = 1 if wide else min(2, max(1, count))
     rows = -(-max(1, count) // columns)
-    figure = blank_figure(rows * height + extra)
+    figure = blank_figure(rows * PANEL)
     axes = [figure.add_subplot(rows, columns, place + 1) for place in range(max(1, count))]
     return figure, axes
 
@@ -171,18 +204,27 @@ def blank(axis: Axes, text: str) -> None:
 
 def nothing(text: str = "no trial in the tables") -> Figure:
     """Figure for empty tables."""
-    figure, axes = panels(1, extra=0.0)
+    figure, axes = panels(1)
     blank(axes[0], text)
     return figure
 
 
+def _broken(text: str, letters: int) -> list[str]:
+    """Lines of a text; names are broken, at hyphens, only if they fit on no line."""
+    longest = max(map(len, text.split()), default=0)
+    return textwrap.wrap(text, letters, break_on_hyphens=longest > letters)
+
+
 def heading(axis: Axes, title: str, note: str = "") -> None:
-    """Title of a panel with smaller lines below it; long names are broken to fit."""
-    lines = note.count("\n") + 1 if note else 0
-    axis.set_title(textwrap.fill(title, 26), pad=5 + 11.5 * lines)
+    """Title of a panel with smaller lines below it, all broken to the width of the panel."""
+    place = axis.get_subplotspec()
+    half = place is not None and len(place.colspan) < place.get_gridspec().ncols
+    large, small = (size if half else 2 * size for size in _LETTERS)
+    lines = [part for line in note.splitlines() for part in _broken(line, small)]
+    axis.set_title("\n".join(_broken(title, large)), pad=5 + 11.5 * len(lines))
     if note:
         above: dict[str, Any] = {"xytext": (0, 4), "textcoords": "offset points", **_NOTE}
-        axis.annotate(note, (0, 1), va="bottom", xycoords="axes fraction", **above)
+        axis.annotate("\n".join(lines), (0, 1), va="bottom", xycoords="axes fraction", **above)
 
 
 def line_of(style: Look, width: float) -> dict[str, Any]:
@@ -203,11 +245,15 @@ def mark_handles(names: Sequence[str]) -> list[Line2D]:
     ]
 
 
-def legend(figure: Figure, handles: Sequence[Line2D], columns: int = 3) -> None:
-    """Legend above all panels."""
+def legend(figure: Figure, handles: Sequence[Line2D]) -> None:
+    """Legend above all panels, with as many columns as its texts leave room for, at most three."""
     space: dict[str, Any] = {"columnspacing": 1.4, "handlelength": 2.4}
-    number = min(columns, len(handles))
-    figure.legend(handles=list(handles), loc="outside upper left", ncols=number, **space)
+    for columns in (3, 2, 1):
+        ncols = min(columns, len(handles))
+        drawn = figure.legend(handles=list(handles), loc="outside upper left", ncols=ncols, **space)
+        if columns == 1 or drawn.get_window_extent().width <= figure.bbox.width:
+            return
+        drawn.remove()
 
 
 class _SideBySide(so.Move):
@@ -219,8 +265,13 @@ class _SideBySide(so.Move):
         return data.assign(x=data["x"] + 0.6 * share * data["width"])
 
 
+def crowded(trials: pd.DataFrame) -> bool:
+    """Whether `dots` need the whole width: half of it has room for some 12 estimates."""
+    return int(trials["scheduler"].nunique() * trials["nodes"].nunique()) > 12
+
+
 def dot_looks(trials: pd.DataFrame) -> dict[str, Look]:
-    """Looks of the schedulers in `dots`, by their names in the legend."""
+    """Looks of the schedulers in `dots`: of their trials, and of their estimates."""
     looks = {}
     for number, name in enumerate(sorted(str(name) for name in trials["scheduler"].unique())):
         looks[name + _TRIAL] = look(number)._replace(marker="o")
@@ -297,53 +348,15 @@ def dot_panels(axes: Sequence[Axes], trials: pd.DataFrame, quantity: str) -> Non
 
 
 def dot_handles(trials: pd.DataFrame) -> list[Line2D]:
-    """Legend of `dots`: the meaning of open and filled marks for each scheduler."""
-    handles = []
-    for what, (colour, _, marker) in dot_looks(trials).items():
-        one: dict[str, Any] = {"mfc": "none", "ls": "none"} if what.endswith(_TRIAL) else {}
-        handles.append(Line2D([], [], marker=marker, color=colour, label=what, **one))
-    return handles
-
-
-def ecdf(
-    tables: Tables, start: str, end: str, label: str, note: str = "", *, measure: str = ""
-) -> Figure:
-    """Draw the distribution of `end` minus `start` over jobs: a line for each valid trial.
-
-    Each workload has a panel. `label` is the x axis' label without the unit, `note` a line below
-    it. Trials whose value of `measure`, a column of the trials table, is withheld are left out.
-    """
-    trials, jobs = tables.trials, tables.jobs
-    if not len(trials):
-        return nothing()
-    delay = pd.Series(seconds(jobs, end) - seconds(jobs, start), index=jobs.index)
-    by_trial = {str(name): delay[rows] for name, rows in jobs.groupby("trial").groups.items()}
-    unit, factor = ("ms", 1e3) if delay.abs().max() < 1 else ("s", 1.0)
-    names = workloads(trials)
-    figure, axes = panels(len(names))
-    order = clusters(trials)
-    for axis, workload in zip(axes, names, strict=True):
-        rows = trials[trials["workload"] == workload]
-        good = valid(rows)
-        shown = good[~named(good, "withheld", measure)]
-        notes = [invalid_note(rows)]
-        if left_out := len(good) - len(shown):
-            notes.append(f"{left_out} withheld")
-        heading(axis, workload, "\n".join(filter(None, notes)))
-        for trial, cluster in shown[["trial", "cluster"]].itertuples(index=False):
-            values = by_trial.get(str(trial), pd.Series(dtype=float)) * factor
-            style = look(order.index(str(cluster)))
-            # The denominator counts all jobs, including those without a value.
-            part = np.full(len(values), 1 / max(1, len(values)))
-            sns.ecdfplot(x=values, weights=part, stat="count", ax=axis, **line_of(style, 1.1))
-        if not axis.lines:
-            blank(axis, "no value in any trial" if len(good) else "no valid trial")
-            continue
-        axis.set(xlabel="", ylabel="")
-        axis.set_ylim(0, 1.02)
-        axis.set_yticks([0, 0.5, 1])
-        axis.xaxis.set_major_locator(MaxNLocator(5))
-    figure.supylabel("part of jobs", fontsize=10)
-    figure.supxlabel(f"{label} ({unit}){note and chr(10) + note}", fontsize=10)
-    legend(figure, line_handles(order))
-    return figure
+    """Legend of `dots`: each scheduler's mark, and the meaning of open and filled ones."""
+    handles = [
+        Line2D([], [], marker=marker, color=colour, ls="none", label=what.removesuffix(_ESTIMATE))
+        for what, (colour, _, marker) in dot_looks(trials).items()
+        if what.endswith(_ESTIMATE)
+    ]
+    one: dict[str, Any] = {"mfc": "none", "ls": "none", "marker": "o", "color": MUTED}
+    return [
+        *handles,
+        Line2D([], [], label="open: one trial", **one),
+        Line2D([], [], label="filled: estimate, 95 % interval", marker="o", color=MUTED),
+    ]

@@ -23,7 +23,7 @@ def draw(tables: Tables) -> Figure:
     if not len(trials):
         return style.nothing()
     bounds = ceilings(tables.trials)
-    figure, axes = style.panels(len(style.workloads(trials)))
+    figure, axes = style.panels(len(style.workloads(trials)), wide=style.crowded(trials))
     style.dot_panels(axes, trials, "throughput")
     for axis, workload in zip(axes, style.workloads(trials), strict=True):
         levels = sorted(trials.loc[trials["workload"] == workload, "nodes"].unique())
@@ -33,7 +33,7 @@ def draw(tables: Tables) -> Figure:
     handles = style.dot_handles(trials)
     if bounds:
         handles.append(Line2D([], [], color=style.MUTED, linestyle=_LINE, label=CEILING))
-    style.legend(figure, handles, columns=2)
+    style.legend(figure, handles)
     return figure
 
 

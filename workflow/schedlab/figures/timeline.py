@@ -12,12 +12,16 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from schedlab.figures import style
+from schedlab.metrics.intervals import Steps, means
 from schedlab.metrics.jobs import Floats, rank_seconds, seconds
 from schedlab.metrics.machine import busy_cores, rank_intervals
 from schedlab.tables.build import Tables
 
-_TALLEST = 20.0
-"""Largest height of the figure in inches, 2400 px in the report, shared by all cells."""
+_CELL, _SHARED, _LEAST = 1.9, 14.0, 0.9
+"""Height of a cell's two panels in inches. Many cells share a height, each with a least one."""
+_ROWS, _TIMES = 400, 600
+"""Most rows of jobs and times of busy cores in a panel. It has fewer pixels, so that nothing more
+would be seen, and the file does not grow with the number of jobs."""
 _WAIT, _RUN = style.COLOURS[1], style.COLOURS[0]
 _ALL: dict[str, Any] = {"color": style.INK, "linewidth": 1.0, "linestyle": (0, (4, 2))}
 _IDEAL: dict[str, Any] = {"color": style.COLOURS[3], "linewidth": 1.3, "linestyle": (0, (1, 1.2))}
@@ -31,8 +35,8 @@ def draw(tables: Tables) -> Figure:
     places = [(w, c) for w in style.workloads(trials) for c in style.clusters(trials)]
     columns = min(2, len(style.clusters(trials)))
     rows = -(-len(places) // columns)
-    tall = min(2.6, _TALLEST / rows)
-    figure = style.blank_figure(rows * tall + 0.6)
+    tall = max(_LEAST, min(_CELL, _SHARED / rows))
+    figure = style.blank_figure(rows * tall)
     grid = figure.add_gridspec(2 * rows, columns, height_ratios=[2, 1] * rows)
     for number, (workload, cluster) in enumerate(places):
         row, column = divmod(number, columns)
@@ -52,7 +56,6 @@ def draw(tables: Tables) -> Figure:
             Line2D([], [], label="all cores", **_ALL),
             Line2D([], [], label="ideal bound of the makespan", **_IDEAL),
         ],
-        columns=2,
     )
     return figure
 
@@ -85,16 +88,43 @@ def _cell(tables: Tables, workload: str, cluster: str, gantt: Axes, cores: Axes)
     thick = min(7.0, max(0.7, 60.0 / len(jobs)))
     butt: dict[str, Any] = {"solid_capstyle": "butt"}
     thin = max(0.25, 0.4 * thick)
-    gantt.plot(*_bars(due, until, number), color=_WAIT, alpha=0.55, linewidth=thin, **butt)
+    gantt.plot(
+        *_bars(*_thinned(due, until, number, span)), color=_WAIT, alpha=0.55, linewidth=thin, **butt
+    )
     begun, ended, _ = rank_intervals(jobs)
     begun, ended = begun - first, ended - first
     least = np.maximum(ended, begun + 0.006 * span)
     ranks = np.repeat(number, rank_seconds(jobs, "rank_started")[1])
-    gantt.plot(*_bars(begun, least, ranks), color=_RUN, linewidth=thick, **butt)
+    gantt.plot(*_bars(*_thinned(begun, least, ranks, span)), color=_RUN, linewidth=thick, **butt)
     gantt.set_ylim(number.max() + 0.7, number.min() - 0.7)
     gantt.yaxis.set_major_locator(MaxNLocator(4, integer=True))
     gantt.tick_params(labelbottom=False)
     _busy(cores, jobs, first, trial, span)
+
+
+def _thinned(start: Floats, end: Floats, y: Floats, span: float) -> tuple[Floats, Floats, Floats]:
+    """Bars in at most `_ROWS` rows; those of a row that meet, as far as can be seen, are one.
+
+    Parameters
+    ----------
+    start, end : numpy.ndarray
+        Of each bar, s; NaN where there is none.
+    y : numpy.ndarray
+        Its row.
+    span : float
+        What the panel shows, s.
+    """
+    if len(np.unique(y)) <= _ROWS:
+        return start, end, y
+    known = ~(np.isnan(start) | np.isnan(end))
+    start, end, y = start[known], end[known], y[known]
+    tall = (np.ptp(y) + 1) / _ROWS
+    y = y.min() + (np.floor((y - y.min()) / tall) + 0.5) * tall
+    order = np.lexsort((start, y))
+    start, end, y = start[order], end[order], y[order]
+    until = pd.Series(end).groupby(y).cummax().to_numpy()
+    first = np.append(True, (np.diff(y) > 0) | (start[1:] > until[:-1] + span / _TIMES))
+    return start[first], np.maximum.reduceat(end, np.flatnonzero(first)), y[first]
 
 
 def _bars(start: Floats, end: Floats, y: Floats) -> tuple[Floats, Floats]:
@@ -106,6 +136,9 @@ def _bars(start: Floats, end: Floats, y: Floats) -> tuple[Floats, Floats]:
 def _busy(axis: Axes, jobs: pd.DataFrame, first: float, trial: pd.Series, span: float) -> None:
     busy = busy_cores(jobs)
     x, y = busy["t"].to_numpy() - first, busy["cores"].to_numpy()
+    if len(x) > _TIMES:
+        edges = np.linspace(x[0], x[-1], _TIMES + 1)
+        x, y = edges, np.append(means(Steps(x, y), edges), 0.0)
     axis.fill_between(x, y, step="post", color=_RUN, alpha=0.4, linewidth=0)
     # Many outlines would fill the panel.
     axis.step(x, y, where="post", color=_RUN, linewidth=0.9 if len(x) < 200 else 0.3)

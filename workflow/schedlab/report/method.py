@@ -18,6 +18,7 @@ from schedlab.metrics.statistics import (
     ONE_MODE_BELOW,
     TOO_SMALL,
 )
+from schedlab.tables.schemas import RUN_ORDER
 
 YES, PARTLY, NOT_YET, EMPTY = "satisfied", "partly", "not yet", "does not apply"
 
@@ -205,8 +206,9 @@ def _order(trials: pd.DataFrame) -> tuple[str, str]:
     own = trials[trials["source"].fillna("") == ""]
     if not len(own):
         return EMPTY, "The tables hold no trial of this experiment."
-    runs = own.sort_values("order")
-    known = runs["order"].notna().all() and runs["order"].is_unique
+    # Each run of the workflow counts from 0.
+    runs = own.sort_values(RUN_ORDER)
+    known = runs["order"].notna().all() and not runs.duplicated(RUN_ORDER).any()
     told = "Factors and Order of trials, below."
     if not known:
         return PARTLY, f"{told} The order of some trials is not known."

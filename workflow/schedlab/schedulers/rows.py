@@ -14,6 +14,7 @@ from typing import Any
 
 from schedlab.outside.json_text import parse_json
 from schedlab.schedulers.base import DUPLICATED, LOST, NOT_SUBMITTED, REJECTED, TIMESTAMPS
+from schedlab.schedulers.translation import jobs_of
 
 
 @dataclass
@@ -100,7 +101,7 @@ def assemble(
         stamped.setdefault(int(stamp["job"]), []).append(stamp)
     return [
         _row(number, submitted.get(number), stamped.get(number, []), known)
-        for number in sorted(int(entry["job"]) for entry in translations)
+        for number in sorted(int(job) for entry in translations for job in jobs_of(entry))
     ]
 
 

@@ -61,8 +61,8 @@ EXEMPT = (
     Exemption("config", _CONFIG),
     Exemption("config.*", _CONFIG),
     Exemption("design", _CONFIG),
-    Exemption("workloads.duration", _CONFIG),
-    Exemption("units", _CONFIG, STAGES - {"base"}),
+    Exemption("workloads.duration", _CONFIG, STAGES - READING),
+    Exemption("units", _CONFIG, STAGES - {"base", "trace", "decision"}),
     Exemption("addresses", _CONFIG, STAGES - {"provision"}),
     Exemption("printing", "escapes what is printed"),
     Exemption("outside.*", _OUTSIDE),
@@ -104,7 +104,7 @@ EXEMPT = (
     Exemption("schedulers", _NAMED, PREPARATION | {"provision"}),
     *(
         Exemption(f"schedulers.{name}", _NAMED, PREPARATION | {"provision", "trace"})
-        for name in ("base", "exported")
+        for name in ("base", "delays", "exported", "translation")
     ),
     *(
         Exemption(

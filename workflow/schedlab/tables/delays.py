@@ -12,7 +12,7 @@ from schedlab.errors import SchedlabError
 from schedlab.outside.foreign import foreign
 from schedlab.paths import RECORD
 from schedlab.results.records import is_stopped, load_record
-from schedlab.schedulers.base import Measure
+from schedlab.schedulers.delays import Latencies
 from schedlab.tables.clocks import node_clocks
 from schedlab.tables.trial_rows import read_trial, stamps_of
 
@@ -31,7 +31,7 @@ class Found(NamedTuple):
     ranks: int
 
 
-def measured_delays(folders: Iterable[Path], measure: Measure) -> Found:
+def measured_delays(folders: Iterable[Path], measure: Latencies) -> Found:
     """Distributions of the delays over all ranks of the valid ones among some trials.
 
     Parameters

@@ -68,8 +68,9 @@ class Kubernetes(KubernetesBase):
             " something was freed (back-off 1 to 10 s); the job controller handles the ends of pods"
             " within 1 s together",
             "back-fill": "without reservation: any pod that fits starts, so large jobs can starve",
-            "priority": "none: all pods have priority 0, first come first tried",
-            "preemption": "on by default, without effect at equal priorities",
+            "priority": "of the trace: by PriorityClass of that value; within one, first come first"
+            " tried",
+            "preemption": "of no trace's jobs: their classes evict no pods (preemptionPolicy)",
             "a job is translated to": "a batch/v1 Job (Indexed) with a pod for each rank, at most"
             " one on a node at a time: two may have the same node one after the other",
             **self.shared_parity(native),
