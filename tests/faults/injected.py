@@ -44,11 +44,16 @@ from actions import (
 from campaign import shape
 from footprint import footprint, stays
 
+from schedlab.design import load_experiment, machines_of
+
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 EXPERIMENT = HERE / "injected.yaml"
 SEED = int(os.environ.get("SCHEDLAB_SEED") or time.time())
 CLUSTER, TRIAL = "hit-n1", "trials/hit-n1/burst/2"
+_HIT = load_experiment(EXPERIMENT)
+MACHINES = machines_of(_HIT, _HIT.cluster(CLUSTER))
+"""Name of the cluster's machines as they are before a scheduler is configured on them."""
 SIZE = "28G"
 """Of the results' file system: what the experiment is checked to need at most, and some more."""
 ENDS = 1200.0
@@ -59,8 +64,8 @@ STAGES = {
     # machines are emulated, s. Where it ends sooner, the fault comes sooner.
     "image": (["images/other"], "images/other/image/record.json", 180.0),
     "provision": (
-        [f"clusters/{CLUSTER}", "trials/hit-n1"],
-        f"clusters/{CLUSTER}/provisioned/record.json",
+        [f"clusters/{MACHINES}", f"clusters/{CLUSTER}", "trials/hit-n1"],
+        f"clusters/{MACHINES}/provisioned/record.json",
         80.0,
     ),
     "configure": (

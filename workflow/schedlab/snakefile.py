@@ -8,7 +8,7 @@ import os
 import re
 import shlex
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -143,6 +143,11 @@ class Pipeline:
     def images(self) -> list[str]:
         """Names of the images that the clusters start from."""
         return design.images(self.experiment)
+
+    @staticmethod
+    def one_of(names: Iterable[str]) -> str:
+        """Regular expression that these names match, and nothing else."""
+        return f"(?:{'|'.join(map(re.escape, names))})"
 
     def image_record(self, machines: str) -> str:
         """Record of the image that machines start from."""
