@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from pydantic import ValidationError
 from record_factory import make_records
 from trial_factory import make_trial
 
@@ -117,6 +118,18 @@ SPEC = {
 def experiment(**changes: Any) -> Experiment:
     content = {"name": "s", "nodes": [1], "repetitions": 1, "workloads": [SPEC]}
     return Experiment.model_validate(content | changes)
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        ({"rate": {"low": 5e-324, "high": 3.0}}, "rate.low"),
+        ({"precision": "0.00001 %"}, "six digits; write 0.01 % or more"),
+    ],
+)
+def test_a_search_that_rates_cannot_express_is_refused(change: dict[str, Any], what: str) -> None:
+    with pytest.raises(ValidationError, match=what):
+        workload_from({**SPEC, **change})
 
 
 def test_every_step_of_a_search_has_the_same_jobs() -> None:

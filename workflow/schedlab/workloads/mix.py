@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from schedlab.workloads.registry import COMPOSITE, Problem, Workload, register
+from schedlab.errors import SchedlabError
+from schedlab.workloads.registry import COMPOSITE, MOST_JOBS, Problem, Workload, register
 from schedlab.workloads.trace import Job, Machine, Trace
 
 if TYPE_CHECKING:
@@ -69,11 +70,15 @@ class Mix(Workload):
 
     def jobs_of(self, machine: Machine, seed: int, root: Path) -> list[Job]:
         """Jobs of all parts in order of arrival; at one instant in order of the parts."""
-        every = [
-            (job.arrival, index, job)
-            for index in range(len(self.parts))
-            for job in self._jobs(index, machine, seed, root)
-        ]
+        every: list[tuple[float, int, Job]] = []
+        for index in range(len(self.parts)):
+            every += [(job.arrival, index, job) for job in self._jobs(index, machine, seed, root)]
+            if len(every) > MOST_JOBS:
+                raise SchedlabError(
+                    f"the first {index + 1} of {len(self.parts)} parts of workload {self.name} make"
+                    f" {len(every)} jobs on {machine.cores} processors, more than {MOST_JOBS}",
+                    remedy="use fewer or smaller parts",
+                )
         every.sort(key=lambda entry: entry[:2])  # stable: a part's jobs keep their order
         number = {(index, job.job): place for place, (_, index, job) in enumerate(every)}
         arrays: dict[tuple[int, int], int] = {}

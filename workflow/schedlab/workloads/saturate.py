@@ -17,7 +17,7 @@ from pydantic import (
 
 from schedlab.errors import SchedlabError
 from schedlab.units import Percentage, part
-from schedlab.workloads.ladder import most_steps
+from schedlab.workloads.ladder import FINEST, most_steps
 from schedlab.workloads.registry import COMPOSITE, Problem, Workload, register
 from schedlab.workloads.trace import Job, Machine
 
@@ -30,8 +30,10 @@ class Rate(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
-    low: float = Field(gt=0, le=1e6, description="Arrivals per second that surely are sustained.")
-    high: float = Field(gt=0, le=1e6, description="Arrivals per second that surely are not.")
+    low: float = Field(
+        ge=1e-6, le=1e6, description="Arrivals per second that surely are sustained."
+    )
+    high: float = Field(ge=1e-6, le=1e6, description="Arrivals per second that surely are not.")
 
     @field_validator("high")
     @classmethod
@@ -76,6 +78,16 @@ class Saturate(Workload):
         if not isinstance(data, dict) or not isinstance(data.get("workload"), dict):
             return data
         return {**data, "workload": {"name": data.get("name"), **data["workload"]}}
+
+    @field_validator("precision")
+    @classmethod
+    def _of_written_rates(cls, value: str) -> str:
+        if part(value) < FINEST:
+            raise ValueError(
+                f"finer than {100 * FINEST:g} %, and rates have six digits; write"
+                f" {100 * FINEST:g} % or more"
+            )
+        return value
 
     @property
     def steps(self) -> int:
