@@ -19,6 +19,7 @@ from schedlab.workloads import Machine, Trace, workload_from
 from schedlab.workloads.background import Background
 from schedlab.workloads.burst import Burst
 from schedlab.workloads.constant import Constant
+from schedlab.workloads.duration import earliest_end
 from schedlab.workloads.fairness import Fairness
 from schedlab.workloads.gang import Gang
 from schedlab.workloads.priority import Priority
@@ -248,3 +249,17 @@ def test_parts_that_together_make_too_many_jobs_are_refused() -> None:
     ]
     with pytest.raises(SchedlabError, match="first 4 of 9 parts .* make 120000 jobs"):
         mix(*parts).generate(TWO, 1)
+
+
+@pytest.mark.parametrize("kind", ["daily", "fairness"])
+def test_kinds_with_other_facts_can_be_parts(kind: str) -> None:
+    trace = mix({"user": "ann", "workload": {"kind": kind}}, BOB).generate(TWO, 1)
+    assert trace.scale["bounded_slowdown_threshold"] == 10.0
+    assert set(trace.scale["shares"]) == {"ann", "bob"}
+
+
+def test_the_least_time_counts_what_the_background_leaves() -> None:
+    crowded = Burst(name="b", jobs=30, runtime=4.0, background=Background(filled="75 %", settle=5))
+    bound = earliest_end(crowded.generate(Machine(1, 4), 1))
+    assert bound.seconds == 5 + 30 * 4.0
+    assert "keeps 1 processors busy" in bound.why

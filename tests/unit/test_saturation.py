@@ -132,6 +132,12 @@ def test_a_search_that_rates_cannot_express_is_refused(change: dict[str, Any], w
         workload_from({**SPEC, **change})
 
 
+def test_a_search_of_too_few_jobs_is_refused() -> None:
+    few = {"kind": "poisson", "jobs": 19, "runtime": 0.5}
+    with pytest.raises(SchedlabError, match="fewer than 20 cannot say"):
+        workload_from({**SPEC, "workload": few}).generate(Machine(2, 2), 1)
+
+
 def test_every_step_of_a_search_has_the_same_jobs() -> None:
     made = experiment(repetitions=2)
     steps = made.workload("knee").steps

@@ -29,7 +29,7 @@ class Part(BaseModel):
     user: User = Field(description="User of its jobs.")
     share: float = Field(
         default=1.0,
-        gt=0,
+        ge=1e-6,
         le=1e6,
         description="The user's due part of the machine, relative to the other users' shares.",
     )
@@ -103,10 +103,11 @@ class Mix(Workload):
         """Shares, and the facts about scaling of each part."""
         facts = [part.workload.scale_of(machine, root) for part in self.parts]
         shares = {part.user: part.share for part in self.parts}
-        thresholds = [one["bounded_slowdown_threshold"] for one in facts if one]
+        scaled = "bounded_slowdown_threshold"
+        thresholds = [one[scaled] for one in facts if scaled in one]
         return {
             # Of the part whose times are scaled most: a larger one would hide its jobs' delays.
-            **({"bounded_slowdown_threshold": min(thresholds)} if thresholds else {}),
+            **({scaled: min(thresholds)} if thresholds else {}),
             "shares": {user: share / sum(shares.values()) for user, share in shares.items()},
             "parts": [
                 {"user": part.user, "kind": part.workload.kind, **one}

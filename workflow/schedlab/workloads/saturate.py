@@ -17,7 +17,7 @@ from pydantic import (
 
 from schedlab.errors import SchedlabError
 from schedlab.units import Percentage, part
-from schedlab.workloads.ladder import FINEST, most_steps
+from schedlab.workloads.ladder import FEWEST, FINEST, most_steps
 from schedlab.workloads.registry import COMPOSITE, Problem, Workload, register
 from schedlab.workloads.trace import Job, Machine
 
@@ -106,6 +106,12 @@ class Saturate(Workload):
     def jobs_of(self, machine: Machine, seed: int, root: Path) -> list[Job]:
         """Jobs of the workload, which arrive at the lowest rate; see `Trace.at_rate`."""
         jobs = self.workload.jobs_of(machine, seed, root)
+        if len(jobs) < FEWEST:
+            raise SchedlabError(
+                f"workload {self.name} has {len(jobs)} jobs, and fewer than {FEWEST} cannot say"
+                " whether a rate is sustained",
+                remedy=f"use {FEWEST} jobs or more, rather some hundred",
+            )
         first, last = jobs[0].arrival, jobs[-1].arrival
         if last <= first:
             raise SchedlabError(
