@@ -132,6 +132,14 @@ def test_a_search_that_rates_cannot_express_is_refused(change: dict[str, Any], w
         workload_from({**SPEC, **change})
 
 
+def test_a_step_is_decided_by_its_own_search() -> None:
+    made = experiment(repetitions=3)
+    steps = made.workload("knee").steps
+    read = made.decided_by("slurm-n1", "knee", 2 * steps + 3)
+    assert [key.repetition for key in read] == [2 * steps + 1, 2 * steps + 2]
+    assert made.decided_by("slurm-n1", "knee", 2 * steps + 1) == []
+
+
 def test_a_search_of_too_few_jobs_is_refused() -> None:
     few = {"kind": "poisson", "jobs": 19, "runtime": 0.5}
     with pytest.raises(SchedlabError, match="fewer than 20 cannot say"):
