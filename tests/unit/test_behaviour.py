@@ -18,9 +18,12 @@ from schedlab.tables.schemas import FAILED, PASSED
 from schedlab.workloads import Machine, Trace, workload_from
 from schedlab.workloads.background import Background
 from schedlab.workloads.burst import Burst
+from schedlab.workloads.constant import Constant
+from schedlab.workloads.duration import earliest_end
 from schedlab.workloads.fairness import Fairness
 from schedlab.workloads.gang import Gang
 from schedlab.workloads.priority import Priority
+from schedlab.workloads.registry import Workload
 from schedlab.workloads.starvation import Starvation
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -214,3 +217,49 @@ def test_the_metrics_of_a_trial_tell_how_urgent_jobs_fared() -> None:
     found = trial_metrics(jobs, trace, [], 5.0)
     assert (found["urgent_wait_s"], found["urgent_overtaken"]) == (3.0, 2.0)
     assert (found["wide_wait_s"], found["share_jain"], found["rate"]) == (None, None, None)
+
+
+LARGE = Machine(10_000, 64)
+
+
+@pytest.mark.parametrize(
+    ("workload", "machine", "key", "remedy"),
+    [
+        (Priority(name="w", depth=8), LARGE, "depth", "lower it, or urgent"),
+        (Fairness(name="w"), LARGE, "jobs", "lower it, or users"),
+        (Constant(name="w"), LARGE, "tasks", "leave out the large node counts"),
+        # Divisions by the smallest number give infinity, which is no number of jobs.
+        (Priority(name="w", runtime=5e-324), TWO, "depth", "raise runtime"),
+        (Priority(name="w", at=1e9), TWO, "depth", "raise runtime"),
+        (Starvation(name="w", runtime=5e-324), TWO, "length", "raise runtime"),
+        (Starvation(name="w", load=1e-9), TWO, "length", "raise load"),
+    ],
+)
+def test_numbers_of_jobs_that_no_trace_can_have_are_refused(
+    workload: Workload, machine: Machine, key: str, remedy: str
+) -> None:
+    (problem,) = workload.problems([machine], ROOT)
+    assert problem.key == key
+    assert remedy in problem.remedy
+
+
+def test_parts_that_together_make_too_many_jobs_are_refused() -> None:
+    parts = [
+        {"user": f"u{number}", "workload": {"kind": "burst", "jobs": 30_000}} for number in range(9)
+    ]
+    with pytest.raises(SchedlabError, match="first 4 of 9 parts .* make 120000 jobs"):
+        mix(*parts).generate(TWO, 1)
+
+
+@pytest.mark.parametrize("kind", ["daily", "fairness"])
+def test_kinds_with_other_facts_can_be_parts(kind: str) -> None:
+    trace = mix({"user": "ann", "workload": {"kind": kind}}, BOB).generate(TWO, 1)
+    assert trace.scale["bounded_slowdown_threshold"] == 10.0
+    assert set(trace.scale["shares"]) == {"ann", "bob"}
+
+
+def test_the_least_time_counts_what_the_background_leaves() -> None:
+    crowded = Burst(name="b", jobs=30, runtime=4.0, background=Background(filled="75 %", settle=5))
+    bound = earliest_end(crowded.generate(Machine(1, 4), 1))
+    assert bound.seconds == 5 + 30 * 4.0
+    assert "keeps 1 processors busy" in bound.why

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from pydantic import ValidationError
 from record_factory import make_records
 from trial_factory import make_trial
 
@@ -117,6 +118,32 @@ SPEC = {
 def experiment(**changes: Any) -> Experiment:
     content = {"name": "s", "nodes": [1], "repetitions": 1, "workloads": [SPEC]}
     return Experiment.model_validate(content | changes)
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        ({"rate": {"low": 5e-324, "high": 3.0}}, "rate.low"),
+        ({"precision": "0.00001 %"}, "six digits; write 0.01 % or more"),
+    ],
+)
+def test_a_search_that_rates_cannot_express_is_refused(change: dict[str, Any], what: str) -> None:
+    with pytest.raises(ValidationError, match=what):
+        workload_from({**SPEC, **change})
+
+
+def test_a_step_is_decided_by_its_own_search() -> None:
+    made = experiment(repetitions=3)
+    steps = made.workload("knee").steps
+    read = made.decided_by("slurm-n1", "knee", 2 * steps + 3)
+    assert [key.repetition for key in read] == [2 * steps + 1, 2 * steps + 2]
+    assert made.decided_by("slurm-n1", "knee", 2 * steps + 1) == []
+
+
+def test_a_search_of_too_few_jobs_is_refused() -> None:
+    few = {"kind": "poisson", "jobs": 19, "runtime": 0.5}
+    with pytest.raises(SchedlabError, match="fewer than 20 cannot say"):
+        workload_from({**SPEC, "workload": few}).generate(Machine(2, 2), 1)
 
 
 def test_every_step_of_a_search_has_the_same_jobs() -> None:

@@ -139,6 +139,12 @@ def test_schedulers_on_kubernetes_can_have_thousands_of_virtual_nodes(tmp_path: 
             "2816 MiB or more",
         ),
         (
+            {"virtual": TWO | {"real": [2, 2]}, "nodes": [2]},
+            "virtual.real[1] = 2",
+            "written twice",
+            "remove one",
+        ),
+        (
             {"virtual": TWO | {"real": [3]}, "nodes": [2]},
             "virtual.real[0] = 3",
             "not one of the node counts",

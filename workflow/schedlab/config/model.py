@@ -231,10 +231,15 @@ class Experiment(Section):
         return searching or (self.rounds is not None and repetition > self.rounds.min)
 
     def decided_by(self, cluster: str, workload: str, repetition: int) -> list[TrialKey]:
-        """Trials that a decision reads: those of its cell before it, and of that which it lifts."""
+        """Trials that a decision reads: those of its cell before it, and of that which it lifts.
+
+        A step of a search depends on the steps of the same search alone.
+        """
+        steps = self.workload(workload).steps
+        first = (repetition - 1) // steps * steps + 1 if steps > 1 else 1
         base = self.lifted_from(cluster)
         numbers = range(1, self.most(self.workload(workload)) + 1) if base else ()
-        before = [TrialKey(cluster, workload, number) for number in range(1, repetition)]
+        before = [TrialKey(cluster, workload, number) for number in range(first, repetition)]
         return [*(TrialKey(str(base), workload, number) for number in numbers), *before]
 
     def trials(self) -> list[TrialKey]:

@@ -59,6 +59,8 @@ def virtual_problems(
                 f"remove it, or write it in the mappings of {', '.join(sorted(delayed))}",
             )
         for index, nodes in enumerate(virtual.real):
+            if nodes in virtual.real[:index]:
+                yield Problem(f"{key}.real[{index}]", nodes, "written twice", "remove one")
             if nodes not in experiment.nodes:
                 yield Problem(
                     f"{key}.real[{index}]",

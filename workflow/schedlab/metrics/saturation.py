@@ -23,6 +23,7 @@ from schedlab.metrics.bounds import Floats, instants, times
 from schedlab.metrics.jobs import seconds
 from schedlab.schedulers.base import COMPLETED, UNFINISHED
 from schedlab.workloads import Trace
+from schedlab.workloads.ladder import FEWEST
 
 WARM_UP = 0.2
 """Part of the time of arrivals that is left out at its beginning."""
@@ -31,8 +32,6 @@ POINTS = 50
 """Instants of each batch at which the queue is read."""
 LEVEL = 0.95
 """One-sided confidence of the trend."""
-FEWEST = 20
-"""Fewest jobs from which a trend is judged."""
 
 
 class Rates(NamedTuple):

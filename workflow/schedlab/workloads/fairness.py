@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from schedlab.workloads.registry import LONGEST, Workload, register, walltime
+from schedlab.workloads.registry import LONGEST, MOST_JOBS, Problem, Workload, register, walltime
 from schedlab.workloads.trace import Job, Machine
 
 
@@ -43,6 +43,18 @@ class Fairness(Workload):
             for user in range(self.users)
             for number in range(of_each)
         ]
+
+    def problems(self, machines: list[Machine], root: Path) -> list[Problem]:
+        """More jobs than a trace may have."""
+        cores = max(machine.cores for machine in machines)
+        made = self.users * self.jobs * cores
+        if made <= MOST_JOBS:
+            return []
+        what = (
+            f"makes {made} jobs for {self.users} users on the {cores} processors of the largest"
+            f" cluster, more than {MOST_JOBS}"
+        )
+        return [Problem("jobs", self.jobs, what, "lower it, or users, or the node counts")]
 
     def scale_of(self, machine: Machine, root: Path) -> dict[str, Any]:
         """Shares of the users: equal."""

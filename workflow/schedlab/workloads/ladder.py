@@ -15,6 +15,12 @@ from typing import NamedTuple
 SPARE = 1
 """Steps beyond those of a search without a failed trial, one of which is then made again."""
 
+FINEST = 1e-4
+"""Smallest precision of a search: rates have six digits, and finer halvings would repeat one."""
+
+FEWEST = 20
+"""Fewest jobs of a trial that can say whether a rate is sustained."""
+
 
 class Step(NamedTuple):
     """One trial of a search: its rate (1/s), and whether it was sustained; None: unknown."""

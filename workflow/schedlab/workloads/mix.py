@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from schedlab.workloads.registry import COMPOSITE, Problem, Workload, register
+from schedlab.errors import SchedlabError
+from schedlab.workloads.registry import COMPOSITE, MOST_JOBS, Problem, Workload, register
 from schedlab.workloads.trace import Job, Machine, Trace
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ class Part(BaseModel):
     user: User = Field(description="User of its jobs.")
     share: float = Field(
         default=1.0,
-        gt=0,
+        ge=1e-6,
         le=1e6,
         description="The user's due part of the machine, relative to the other users' shares.",
     )
@@ -69,11 +70,15 @@ class Mix(Workload):
 
     def jobs_of(self, machine: Machine, seed: int, root: Path) -> list[Job]:
         """Jobs of all parts in order of arrival; at one instant in order of the parts."""
-        every = [
-            (job.arrival, index, job)
-            for index in range(len(self.parts))
-            for job in self._jobs(index, machine, seed, root)
-        ]
+        every: list[tuple[float, int, Job]] = []
+        for index in range(len(self.parts)):
+            every += [(job.arrival, index, job) for job in self._jobs(index, machine, seed, root)]
+            if len(every) > MOST_JOBS:
+                raise SchedlabError(
+                    f"the first {index + 1} of {len(self.parts)} parts of workload {self.name} make"
+                    f" {len(every)} jobs on {machine.cores} processors, more than {MOST_JOBS}",
+                    remedy="use fewer or smaller parts",
+                )
         every.sort(key=lambda entry: entry[:2])  # stable: a part's jobs keep their order
         number = {(index, job.job): place for place, (_, index, job) in enumerate(every)}
         arrays: dict[tuple[int, int], int] = {}
@@ -98,10 +103,11 @@ class Mix(Workload):
         """Shares, and the facts about scaling of each part."""
         facts = [part.workload.scale_of(machine, root) for part in self.parts]
         shares = {part.user: part.share for part in self.parts}
-        thresholds = [one["bounded_slowdown_threshold"] for one in facts if one]
+        scaled = "bounded_slowdown_threshold"
+        thresholds = [one[scaled] for one in facts if scaled in one]
         return {
             # Of the part whose times are scaled most: a larger one would hide its jobs' delays.
-            **({"bounded_slowdown_threshold": min(thresholds)} if thresholds else {}),
+            **({scaled: min(thresholds)} if thresholds else {}),
             "shares": {user: share / sum(shares.values()) for user, share in shares.items()},
             "parts": [
                 {"user": part.user, "kind": part.workload.kind, **one}

@@ -8,8 +8,10 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from schedlab.workloads.registry import LONGEST, Problem, Workload, register, walltime
+from schedlab.workloads.registry import LONGEST, MOST_JOBS, Problem, Workload, register, walltime
 from schedlab.workloads.trace import Job, Machine
+
+_DEEPEST = 10_000
 
 
 @register
@@ -25,7 +27,7 @@ class Priority(Workload):
     quantity: ClassVar[str] = "urgent_wait"
     causes: ClassVar[Mapping[str, str]] = {"priority": "level"}
     kind: Literal["priority"] = "priority"
-    depth: int = Field(default=8, ge=1, le=10_000, description="Normal jobs for each processor.")
+    depth: int = Field(default=8, ge=1, le=_DEEPEST, description="Normal jobs for each processor.")
     runtime: float = Field(default=2.0, gt=0, le=LONGEST, description="Runtime of each job, s.")
     urgent: int = Field(default=3, ge=1, le=10_000, description="Number of urgent jobs.")
     at: float = Field(default=3.0, ge=0, le=LONGEST, description="When the first comes, s.")
@@ -54,19 +56,31 @@ class Priority(Workload):
         return jobs
 
     def problems(self, machines: list[Machine], root: Path) -> list[Problem]:
-        """Urgent jobs that come when no normal job can wait any more."""
+        """Too many jobs, or urgent jobs that come when no normal job can wait any more."""
+        cores = max(machine.cores for machine in machines)
+        if self.depth * cores + self.urgent > MOST_JOBS:
+            what = (
+                f"makes {self.depth * cores} normal jobs on the {cores} processors of the largest"
+                f" cluster and {self.urgent} urgent ones, together more than {MOST_JOBS}"
+            )
+            return [Problem("depth", self.depth, what, "lower it, or urgent")]
         last = self.at + (self.urgent - 1) * self.interval
         # When the last normal job starts if nothing takes time but the jobs themselves.
         queue = (self.depth - 1) * self.runtime
         if last <= queue:
             return []
+        # Without an upper bound a tiny runtime makes the number infinite.
+        needed = min(last / self.runtime, MOST_JOBS) // 1 + 2
         return [
             Problem(
                 "depth",
                 self.depth,
                 f"the last urgent job comes at {last:g} s, and the queue may be empty at {queue:g}"
                 " s",
-                f"set depth to at least {int(last // self.runtime) + 2}, or let urgent jobs come"
-                " earlier",
+                (
+                    f"set depth to at least {needed:.0f}, or let urgent jobs come earlier"
+                    if needed * cores + self.urgent <= MOST_JOBS and needed <= _DEEPEST
+                    else "raise runtime, or let urgent jobs come earlier"
+                ),
             )
         ]

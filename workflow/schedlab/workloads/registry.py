@@ -160,6 +160,9 @@ def walltime(runtime: float) -> float:
 LONGEST = 1e9
 """Largest time (s) that a parameter may give; times that fit `limits.trial` are far smaller."""
 
+MOST_JOBS = 100_000
+"""Most jobs of a trace; making and checking that many takes about a second."""
+
 KINDS: dict[str, type[Workload]] = {}
 
 _W = TypeVar("_W", bound=Workload)

@@ -17,7 +17,7 @@ from pydantic import (
 
 from schedlab.errors import SchedlabError
 from schedlab.units import Percentage, part
-from schedlab.workloads.ladder import most_steps
+from schedlab.workloads.ladder import FEWEST, FINEST, most_steps
 from schedlab.workloads.registry import COMPOSITE, Problem, Workload, register
 from schedlab.workloads.trace import Job, Machine
 
@@ -30,8 +30,10 @@ class Rate(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
-    low: float = Field(gt=0, le=1e6, description="Arrivals per second that surely are sustained.")
-    high: float = Field(gt=0, le=1e6, description="Arrivals per second that surely are not.")
+    low: float = Field(
+        ge=1e-6, le=1e6, description="Arrivals per second that surely are sustained."
+    )
+    high: float = Field(ge=1e-6, le=1e6, description="Arrivals per second that surely are not.")
 
     @field_validator("high")
     @classmethod
@@ -77,6 +79,16 @@ class Saturate(Workload):
             return data
         return {**data, "workload": {"name": data.get("name"), **data["workload"]}}
 
+    @field_validator("precision")
+    @classmethod
+    def _of_written_rates(cls, value: str) -> str:
+        if part(value) < FINEST:
+            raise ValueError(
+                f"finer than {100 * FINEST:g} %, and rates have six digits; write"
+                f" {100 * FINEST:g} % or more"
+            )
+        return value
+
     @property
     def steps(self) -> int:
         """Most trials of one search."""
@@ -94,6 +106,12 @@ class Saturate(Workload):
     def jobs_of(self, machine: Machine, seed: int, root: Path) -> list[Job]:
         """Jobs of the workload, which arrive at the lowest rate; see `Trace.at_rate`."""
         jobs = self.workload.jobs_of(machine, seed, root)
+        if len(jobs) < FEWEST:
+            raise SchedlabError(
+                f"workload {self.name} has {len(jobs)} jobs, and fewer than {FEWEST} cannot say"
+                " whether a rate is sustained",
+                remedy=f"use {FEWEST} jobs or more, rather some hundred",
+            )
         first, last = jobs[0].arrival, jobs[-1].arrival
         if last <= first:
             raise SchedlabError(

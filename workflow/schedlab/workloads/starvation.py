@@ -7,10 +7,8 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from schedlab.workloads.registry import LONGEST, Problem, Workload, register, walltime
+from schedlab.workloads.registry import LONGEST, MOST_JOBS, Problem, Workload, register, walltime
 from schedlab.workloads.trace import Job, Machine
-
-_MOST = 100_000
 
 
 @register
@@ -34,12 +32,13 @@ class Starvation(Workload):
     at: float = Field(default=8.0, ge=0, le=LONGEST, description="When the wide job comes, s.")
     wide_runtime: float = Field(default=2.0, ge=0, le=LONGEST, description="Of the wide job, s.")
 
-    def _narrow(self, machine: Machine) -> int:
-        return max(1, round(self.length * self.load * machine.cores / self.runtime))
+    def _narrow(self, machine: Machine) -> float:
+        """Narrow jobs that give the load; a part of a job counts, and a tiny runtime gives inf."""
+        return self.length * self.load * machine.cores / self.runtime
 
     def jobs_of(self, machine: Machine, seed: int, root: Path) -> list[Job]:
         """Jobs in order of arrival; nothing is random."""
-        number = self._narrow(machine)
+        number = round(self._narrow(machine))
         gap = self.length / number
         narrow = [
             Job(0, round(place * gap, 6), 1, 1, self.runtime, walltime=walltime(self.runtime))
@@ -61,7 +60,7 @@ class Starvation(Workload):
         ]
 
     def problems(self, machines: list[Machine], root: Path) -> list[Problem]:
-        """A wide job after the narrow ones, one that is not wide, or too many narrow jobs."""
+        """A wide job after the narrow ones, one that is not wide, or no or too many narrow jobs."""
         found = []
         if self.at >= self.length:
             what = f"the narrow jobs end to come at {self.length:g} s"
@@ -70,8 +69,13 @@ class Starvation(Workload):
             what = "the smallest cluster has one processor, so no job is wide"
             remedy = "set node.vcpus to 2 or more, or leave out the small node counts"
             found.append(Problem("kind", self.kind, what, remedy))
+        if min(self._narrow(machine) for machine in machines) < 1:
+            what = "makes less than one narrow job on the smallest cluster"
+            remedy = "make it longer, raise load, or lower runtime"
+            found.append(Problem("length", self.length, what, remedy))
         most = max(self._narrow(machine) for machine in machines)
-        if most > _MOST:
-            what = f"makes {most} narrow jobs on the largest cluster, more than {_MOST}"
-            found.append(Problem("length", self.length, what, "make it shorter"))
+        if most > MOST_JOBS:
+            what = f"makes {most:.6g} narrow jobs on the largest cluster, more than {MOST_JOBS}"
+            remedy = "make it shorter, or raise runtime"
+            found.append(Problem("length", self.length, what, remedy))
         return found

@@ -17,7 +17,7 @@ from schedlab.printing import brief
 from schedlab.privacy.identity import identity
 from schedlab.workloads.archive.swf_feedback import Dependencies, with_dependencies
 from schedlab.workloads.archive.swf_file import SwfJob, machine_size
-from schedlab.workloads.registry import LONGEST, Problem, Workload, register
+from schedlab.workloads.registry import LONGEST, MOST_JOBS, Problem, Workload, register
 from schedlab.workloads.trace import BOUNDED_SLOWDOWN_THRESHOLD, Job, Machine
 
 if TYPE_CHECKING:
@@ -27,10 +27,6 @@ if TYPE_CHECKING:
 # Added to the scaled limit of every job (s). A launch takes seconds on an emulated guest; they do
 # not scale with the trace, and must not make a job exceed its limit.
 _GRACE = 60.0
-
-
-_MOST = 100_000
-"""Most jobs of a replay."""
 
 
 class _Section(BaseModel):
@@ -160,11 +156,11 @@ class Swf(Workload):
         found = _Slice([], [], Counter(), windows)
         for number, window in enumerate(windows):
             usable, place = table.within(window.first, window.first + window.length)
-            if len(found.records) + len(usable) > _MOST:
+            if len(found.records) + len(usable) > MOST_JOBS:
                 raise SchedlabError(
                     f"{name}: the window of {window.length:g} s from {window.first:g} s on brings "
-                    f"the replay to {len(found.records) + len(usable)} usable jobs, {_MOST} are "
-                    "the most",
+                    f"the replay to {len(found.records) + len(usable)} usable jobs, {MOST_JOBS} "
+                    "are the most",
                     remedy="choose fewer or shorter windows",
                 )
             found.dropped.update(table.dropped(place))
