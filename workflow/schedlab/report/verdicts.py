@@ -15,6 +15,7 @@ from schedlab.formatting import number
 from schedlab.metrics.comparable import NOT_COMPARABLE
 from schedlab.metrics.difference import EQUAL, LARGER, NO_DIFFERENCE, SMALLER
 from schedlab.metrics.statistics import CONFIDENCE, TOO_SMALL
+from schedlab.report.wording import any_of, extremes, listed
 
 Row = Mapping[str, Any]
 
@@ -126,7 +127,7 @@ def of_noise(again: Row) -> list[Sentence]:
     floors += f"; n too small in {few} more" if few else ""
     pieces = [
         Piece(f"{first} against itself (as {second}): no difference is claimed in "),
-        Piece(_any(told), str(told[0].row["anchor"])),
+        Piece(any_of(len(told)), str(told[0].row["anchor"])),
         Piece(f"{floors}."),
     ]
     return [Sentence("same", pieces)]
@@ -306,7 +307,7 @@ def _named(claims: Sequence[Claim]) -> list[Piece]:
         places.setdefault(tuple(str(c.row["anchor"]) for c in group), []).append(group)
     pieces: list[Piece] = []
     for groups in places.values():
-        titles = _and([group[0].title for group in groups])
+        titles = listed([group[0].title for group in groups])
         pieces += [Piece("; " if pieces else ""), Piece(f"{titles} on "), *_places(groups[0])]
     return pieces
 
@@ -344,7 +345,7 @@ def _worded(claim: Claim, size: str) -> str:
 
 def _effects(claims: Sequence[Claim]) -> str:
     sizes = sorted(abs(claim.value["estimate"]) for claim in claims)
-    return _worded(claims[0], _range([number(size) for size in sizes]))
+    return _worded(claims[0], extremes([number(size) for size in sizes]))
 
 
 def _support(claim: Claim) -> str:
@@ -373,7 +374,7 @@ def _supports(claims: Sequence[Claim]) -> str:
             told.append(f"all {PERCENT} intervals of the {of} within"
                         f" [{number(low)}, {number(high)}]{ending}")  # fmt: skip
     sizes = sorted({int(claim.value["size"]) for claim in claims})
-    told.append(f"n={_range([str(size) for size in sizes])}")
+    told.append(f"n={extremes([str(size) for size in sizes])}")
     told += [f"noise floor {_floors(claims)}"] if _floors(claims) else []
     return ", ".join(told)
 
@@ -381,22 +382,7 @@ def _supports(claims: Sequence[Claim]) -> str:
 def _floors(claims: Iterable[Claim]) -> str:
     """Range of the noise floors; floors that are words are named."""
     known = {(c.value["floor_size"], str(c.value["floor"])) for c in claims if c.value["floor"]}
-    return _range([text for _, text in sorted(known)])
-
-
-def _any(claims: Sequence[Claim]) -> str:
-    return f"any of {len(claims)} comparisons" if len(claims) > 1 else "the one comparison"
-
-
-def _range(texts: Sequence[str]) -> str:
-    """Least and greatest of some sorted texts."""
-    if not texts:
-        return ""
-    return texts[0] if texts[0] == texts[-1] else f"{texts[0]} to {texts[-1]}"
-
-
-def _and(words: Sequence[str]) -> str:
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+    return extremes([text for _, text in sorted(known)])
 
 
 def _joined(pieces: Sequence[Piece]) -> list[Piece]:
