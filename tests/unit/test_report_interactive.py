@@ -133,6 +133,20 @@ def test_a_number_of_the_main_table_is_copied_with_its_trace_command(page, repor
     assert "Copied: " in text_of(page, "#explore .status")
 
 
+def test_the_buttons_for_citations_cover_no_text(page: webdriver.Chrome) -> None:
+    covered = page.execute_script("""
+      return [...document.querySelectorAll('td > button.cite')].filter(button => {
+        const box = button.getBoundingClientRect(), range = document.createRange();
+        return [...button.parentElement.childNodes].filter(node => node !== button).some(node => {
+          range.selectNodeContents(node);
+          return [...range.getClientRects()].some(text => text.width && text.left < box.right - 1
+            && text.right > box.left && text.top < box.bottom - 2 && text.bottom > box.top + 2);
+        });
+      }).map(button => button.getAttribute('aria-label'));
+    """)
+    assert covered == []
+
+
 def zoomed(driver: webdriver.Chrome) -> tuple[float, float]:
     plots = driver.find_elements(By.CSS_SELECTOR, "#explore .plot")[1]
     return float(plots.get_attribute("data-from")), float(plots.get_attribute("data-to"))
