@@ -53,7 +53,8 @@ FIGURES: dict[str, Figure] = {
         " any job never finished. Open circles: one valid trial"
         " each. Filled marks: estimate over trials with its 95 % interval, drawn from 3 trials"
         " on. Dashed lines: ideal bound (the larger of the machine's area and the critical path),"
-        " below which no scheduler can get. Points are not joined.",
+        " below which no scheduler can get; where repetitions have different traces, the mean of"
+        " their bounds, which a single trial may be below. Points are not joined.",
         "Points of makespan in seconds against compute nodes, one panel a workload, with the"
         " ideal bound.",
     ),
