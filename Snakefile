@@ -24,11 +24,14 @@ envvars:
     "SCHEDLAB_RESULTS",
 
 
+# Names that the experiment has; Snakemake says of a target with another one that no rule makes it.
 wildcard_constraints:
-    image="[a-z0-9]+(-[a-z0-9]+)?",
-    machines="[a-z0-9-]+-n[0-9]+(-[0-9a-f]+)?(-c[0-9]+)?",
-    cluster="[a-z0-9-]+-n[0-9]+(-c[0-9]+)?",
-    workload="[a-z0-9-]+",
+    image=pipeline.one_of(pipeline.images()),
+    machines=pipeline.one_of(pipeline.machines),
+    cluster=pipeline.one_of(pipeline.clusters),
+    workload=pipeline.one_of(
+        workload.name for workload in pipeline.experiment.workloads
+    ),
     nodes="[0-9]+(x[0-9]+)?",
     repetition="[0-9]+",
     figure="[a-z_]+",

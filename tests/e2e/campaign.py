@@ -15,6 +15,7 @@ from typing import Any
 
 import pandas as pd
 import psutil
+import pyarrow.parquet as pq
 import yaml
 
 from schedlab.schedulers import get_scheduler
@@ -135,8 +136,29 @@ def shapes(folder: Path) -> tuple[list[Shape], list[Shape], list[Shape]]:
     return (
         of_trace(read_trace(folder / "trace.json")),
         of_translations(scheduler, translations),
-        of_records(rows, stamps, start),
+        of_records(rows, start),
     )
+
+
+def shape(results: Path) -> dict[str, Any]:
+    """Files of the results, and columns and keys of their tables: equal for equal runs."""
+    kept = ("clusters", "trials", "tables", "figures", "traces")
+    files = {
+        str(path.relative_to(results)) for folder in kept
+        for path in (results / folder).rglob("*") if path.is_file()
+        # Prometheus names its blocks at random, and cuts them as it likes.
+        and "block" not in path.relative_to(results).parts
+    }  # fmt: skip
+    tables = {path.stem: pq.read_table(path) for path in (results / "tables").glob("*.parquet")}
+    keys = {"trials": ("cluster", "workload", "repetition"), "jobs": ("trial", "job")}
+    return {
+        "files": files,
+        "columns": {name: table.schema.names for name, table in tables.items()},
+        **{
+            name: set(zip(*(tables[name][c].to_pylist() for c in columns), strict=True))
+            for name, columns in keys.items()
+        },
+    }
 
 
 def not_as_asked(trace: list[Shape], ran: list[Shape]) -> list[str]:

@@ -33,7 +33,7 @@ pytestmark = [
 def campaign(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Campaign]:
     """One complete run; it fails where KVM does not work, and never falls back to emulation."""
     assert os.geteuid() == 0, "run it as root: it needs network and mount namespaces"
-    assert Path("/dev/kvm").exists(), "this machine has no /dev/kvm; load the module kvm_amd"
+    assert Path("/dev/kvm").exists(), "no /dev/kvm; see make test-kvm NESTED="
     folder = tmp_path_factory.mktemp("kvm") / "results"
     given = os.environ.get("SCHEDLAB_TEST_CHANGES")
     changes = yaml.safe_load(Path(given).read_text(encoding="utf-8")) if given else {}

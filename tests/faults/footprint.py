@@ -61,4 +61,9 @@ def _mounts() -> Iterator[str]:
 def _files(temporary: Path) -> Iterator[str]:
     for folder in (*map(Path, FOLDERS), temporary):
         with contextlib.suppress(OSError):
-            yield from (f"file {path}" for path in folder.rglob("*"))
+            yield from (f"file {path}" for path in folder.rglob("*") if not _of_snakemake(path))
+
+
+def _of_snakemake(path: Path) -> bool:
+    """Whether it is the empty folder that each Snakemake makes, and leaves when it is killed."""
+    return path.name.startswith("snakemake") and path.is_dir() and not any(path.iterdir())

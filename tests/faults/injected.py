@@ -41,15 +41,22 @@ from actions import (
     send_workflow,
     suspend,
 )
+from campaign import shape
 from footprint import footprint, stays
+
+from schedlab.design import load_experiment, machines_of
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 EXPERIMENT = HERE / "injected.yaml"
 SEED = int(os.environ.get("SCHEDLAB_SEED") or time.time())
 CLUSTER, TRIAL = "hit-n1", "trials/hit-n1/burst/2"
-SIZE = "8G"
-"""Of the results' file system."""
+TRIALS = [f"trials/{c}/burst/{n}/record.json" for c in ("slurm-n1", CLUSTER) for n in (1, 2)]
+_HIT = load_experiment(EXPERIMENT)
+MACHINES = machines_of(_HIT, _HIT.cluster(CLUSTER))
+"""Name of the cluster's machines as they are before a scheduler is configured on them."""
+SIZE = "28G"
+"""Of the results' file system: what the experiment is checked to need at most, and some more."""
 ENDS = 1200.0
 """Within this time a run must end after a fault, s. The limits of its stages are below it."""
 
@@ -58,8 +65,8 @@ STAGES = {
     # machines are emulated, s. Where it ends sooner, the fault comes sooner.
     "image": (["images/other"], "images/other/image/record.json", 180.0),
     "provision": (
-        [f"clusters/{CLUSTER}", "trials/hit-n1"],
-        f"clusters/{CLUSTER}/provisioned/record.json",
+        [f"clusters/{MACHINES}", f"clusters/{CLUSTER}", "trials/hit-n1"],
+        f"clusters/{MACHINES}/provisioned/record.json",
         80.0,
     ),
     "configure": (
@@ -68,7 +75,7 @@ STAGES = {
         110.0,
     ),
     "trial": ([TRIAL], "report", 25.0),
-    "tables": (["tables"], "report", 3.0),
+    "tables": (["tables", "report.html"], "report", 3.0),
     "report": (["report.html"], "report", 3.0),
 }
 
@@ -118,11 +125,15 @@ class Bench:
     other: Path = EXPERIMENT
 
     def command(self, target: str, experiment: Path) -> list[str]:
-        """Snakemake as a user would call it."""
+        """Snakemake as a user would call it.
+
+        The report is asked for with all trials: Snakemake makes no file anew that is missing while
+        all that is made of it is there.
+        """
+        wanted = [*TRIALS, "report.html"] if target == "report" else [target]
         return [
             sys.executable, "-m", "snakemake", "--config", f"experiments={experiment}",
-            f"results={self.results}", "--", target if target == "report" else
-            str(self.results / target),
+            f"results={self.results}", "--", *(str(self.results / path) for path in wanted),
         ]  # fmt: skip
 
     def start(self, target: str, experiment: Path, output: Path) -> subprocess.Popen[bytes]:
@@ -157,29 +168,6 @@ class Bench:
             if path.is_file()
         }
 
-    def shape(self) -> dict[str, Any]:
-        """Files of the results, columns and keys of their tables."""
-        kept = ("clusters", "trials", "tables", "figures", "traces")
-        files = {
-            str(path.relative_to(self.results)) for folder in kept
-            for path in (self.results / folder).rglob("*") if path.is_file()
-            # Prometheus names its blocks at random, and cuts them as it likes.
-            and "block" not in path.relative_to(self.results).parts
-        }  # fmt: skip
-        tables = {p.stem: pq.read_table(p) for p in (self.results / "tables").glob("*.parquet")}
-        keys = {
-            "trials": ("cluster", "workload", "repetition"),
-            "jobs": ("trial", "job"),
-        }
-        return {
-            "files": files,
-            "columns": {name: table.schema.names for name, table in tables.items()},
-            **{
-                name: set(zip(*(tables[name][c].to_pylist() for c in columns), strict=True))
-                for name, columns in keys.items()
-            },
-        }
-
 
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
@@ -201,7 +189,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
         made.other = folder / "other.yaml"
         made.other.write_text(yaml.safe_dump(other))
         made.finish("report", EXPERIMENT)
-        made.undisturbed = made.shape()
+        made.undisturbed = shape(results)
         yield made
         table = "\n".join(["stage\tfault\tat s\tstatus\tafter", *made.rows, f"seed {SEED}"])
         print(f"\n{table}")
@@ -221,7 +209,7 @@ class TooLate(Exception):
     """The stage ended before the fault."""
 
 
-def hit(run: Run, fault: Fault, at: float) -> float:
+def hit(run: Run, fault: Fault, at: float, output: Path) -> float:
     """Inject a fault some seconds after the stage began, or as soon as it can be; return when.
 
     Raises
@@ -231,7 +219,7 @@ def hit(run: Run, fault: Fault, at: float) -> float:
     """
     deadline = time.monotonic() + ENDS
     while run.innermost() is None:
-        assert run.workflow.poll() is None, "the run ended before the stage began"
+        assert run.workflow.poll() is None, f"no stage: {output.read_text()[-3000:]}"
         assert time.monotonic() < deadline, "the stage did not begin"
         time.sleep(0.05)
     began = time.monotonic()
@@ -264,7 +252,7 @@ def test_fault(bench: Bench, stage: str, name: str, fault: Fault) -> None:
         bench.remove(removed)
         run = Run(bench.start(target, experiment, output), stage, bench.results)
         try:
-            hit_at = hit(run, fault, at)
+            hit_at = hit(run, fault, at, output)
             status = run.workflow.wait(ENDS)
             break
         except TooLate:
@@ -293,5 +281,5 @@ def test_fault(bench: Bench, stage: str, name: str, fault: Fault) -> None:
         after = "valid" if row["valid"] else f"invalid: {'; '.join(row['reasons'])}"
         # What a guest that died could not hand over is missing in its trial alone.
         less = "" if row["valid"] else TRIAL
-        assert without(bench.shape(), less) == without(bench.undisturbed, less)
+        assert without(shape(bench.results), less) == without(bench.undisturbed, less)
     bench.rows.append(f"{stage}\t{name}\t{hit_at:.1f}\t{status}\t{after}")

@@ -262,7 +262,11 @@ def test_slurm_conf_describes_the_cluster(environment: dict[str, str]) -> None:
     assert "LogTimeFormat=iso8601_ms" in lines
     assert any(re.match(r"NodeName=compute2 NodeAddr=10\.0\.100\.12 CPUs=2 ", x) for x in lines)
     assert any(x.startswith("PartitionName=main Nodes=compute1,compute2 ") for x in lines)
-    keys = [x.partition("=")[0].lower() for x in lines if x and not x.startswith(("#", "NodeName"))]
+    tiers = [int(x.rpartition("PriorityTier=")[2]) for x in lines if x.startswith("Partition")]
+    assert len(tiers) == len(set(tiers)) == 3
+    assert sum("Default=YES" in x for x in lines) == 1
+    own = ("#", "NodeName", "PartitionName")
+    keys = [x.partition("=")[0].lower() for x in lines if x and not x.startswith(own)]
     assert len(keys) == len(set(keys))
 
 
@@ -288,7 +292,8 @@ def test_slurm_conf_describes_virtual_nodes(environment: dict[str, str]) -> None
     assert len(own) == 3
     assert all("%n" in line for line in own)
     assert any(line.startswith("PartitionName=main Nodes=ALL ") for line in lines)
-    keys = [x.partition("=")[0].lower() for x in lines if x and not x.startswith(("#", "NodeName"))]
+    others = ("#", "NodeName", "PartitionName")
+    keys = [x.partition("=")[0].lower() for x in lines if x and not x.startswith(others)]
     assert len(keys) == len(set(keys))
 
 
@@ -305,12 +310,81 @@ def test_a_carrier_starts_the_daemons_of_its_own_nodes(environment: dict[str, st
     assert "ExecStart=/usr/sbin/slurmd -D -N %i\n" in unit
 
 
+def kwok_stages(environment: dict[str, str], **delays: list[list[float]]) -> dict[str, Any]:
+    """Stages and options that KWOK gets on a carrier, by name."""
+    virtual = VIRTUAL | {"lease": 40, "delays": {"start": [], "completion": []} | delays}
+    own = {"scheduler": "volcano", "kubernetes_virtual": virtual}
+    names = rendered(environment, "kubernetes", "kwok.env.j2", "compute1", **own)
+    assert "KWOK_NODES=compute1 compute3 compute5" in names.splitlines()
+    text = rendered(environment, "kubernetes", "kwok.yaml.j2", "compute1", **own)
+    return {one["metadata"]["name"]: one for one in yaml.safe_load_all(text)}
+
+
+def test_kwok_plays_the_nodes_of_its_carrier(environment: dict[str, str]) -> None:
+    found = kwok_stages(environment)
+    options = found.pop("kwok")["options"]
+    assert options["manageNodesWithLabelSelector"] == "schedlab/carrier=compute1"
+    assert (options["nodeIP"], options["nodeLeaseDurationSeconds"]) == ("10.0.100.11", 40)
+    assert list(found) == [
+        "node-initialize", "pod-start-1", "pod-complete-1", "pod-deadline", "pod-delete",
+    ]  # fmt: skip
+    assert "delay" not in found["pod-start-1"]["spec"]
+    delay = found["pod-complete-1"]["spec"]["delay"]
+    # The payload's time, without jitter.
+    assert list(delay) == ["durationFrom"]
+    pod = {"spec": {"containers": [{"args": ["", "0", "0", "2.500000", "sleep"]}]}}
+    assert jq(delay["durationFrom"]["expressionFrom"], pod) == "2500000us"
+    for name in ("pod-complete-1", "pod-deadline"):
+        rule = found[name]["spec"]["selector"]["matchExpressions"][-1]
+        for limit in (2, 60):
+            told = jq(rule["key"], {"spec": pod["spec"] | {"activeDeadlineSeconds": limit}})
+            assert (json.dumps(told) in rule["values"]) == (
+                (name == "pod-deadline") == (limit == 2)
+            )
+
+
+def test_delays_are_a_stage_for_each_interval_of_equal_probability(
+    environment: dict[str, str],
+) -> None:
+    found = kwok_stages(
+        environment, start=[[0.5, 1.25], [1.25, 4.0]], completion=[[0.1, 0.1], [0.1, 0.3]]
+    )
+    kinds = [name for name in found if name.startswith(("pod-start", "pod-complete"))]
+    assert kinds == ["pod-start-1", "pod-start-2", "pod-complete-1", "pod-complete-2"]
+    assert {found[name]["spec"]["weight"] for name in kinds} == {1}
+    pod = {"spec": {"containers": [{"args": ["", "0", "0", "2.500000", "sleep"]}]}}
+    told = [
+        [jq(delay[key]["expressionFrom"], pod) for key in ("durationFrom", "jitterDurationFrom")]
+        for delay in (found[name]["spec"]["delay"] for name in kinds)
+    ]
+    assert told == [
+        ["500000us", "1250000us"],
+        ["1250000us", "4000000us"],
+        ["2600000us", "2600000us"],
+        ["2600000us", "2800000us"],
+    ]
+
+
+def jq(expression: str, value: dict[str, Any]) -> Any:
+    """Result of a jq expression; KWOK evaluates them with a program of its own."""
+    done = subprocess.run(
+        [tool("jq"), expression],
+        input=json.dumps(value),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return json.loads(done.stdout)
+
+
 STUBS = {
     "scontrol": 'shift 2; for n in $(echo "$1" | tr -d "compute[]" | tr , " "); do echo compute$n;'
     " done",
     # Every node is idle once it was started, but compute3 only once it was started twice.
     "sinfo": "for a; do case $a in --nodes=*) list=${a#--nodes=};; esac; done;"
+    # It is in two partitions, and has a line for each.
     ' for n in $(echo "$list" | tr , " "); do if [ -e "$STATE/$n" ]; then echo "$n idle";'
+    ' echo "$n idle";'
     ' else echo "$n $LOST"; fi; done',
     "systemctl": 'word=$1; shift; echo "$word" "$@" >> "$STATE/calls"; for u; do'
     " n=${u#*@}; n=${n%.service}; case $word:$n in"

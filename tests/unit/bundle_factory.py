@@ -24,7 +24,7 @@ from trial_factory import make_experiment, make_trial
 from schedlab import design
 from schedlab.bundle.pack import pack
 from schedlab.config import Experiment
-from schedlab.config.model import TrialKey
+from schedlab.config.trials import TrialKey
 from schedlab.figures import FIGURES
 from schedlab.results.records import RecordWriter, beside, digest, load_record, write_json
 from schedlab.stages.context import Context

@@ -151,3 +151,21 @@ def test_an_unknown_metric_is_refused_with_those_there_are(tmp_path: Path) -> No
     words = ["bisect", "--good", "a", "--bad", "b", "speed"]
     done = CliRunner().invoke(main, words)
     assert done.exit_code == 1 and "makespan" in done.output
+
+
+def test_a_search_for_a_rate_cannot_be_bisected(tmp_path: Path) -> None:
+    """Its trials have different rates."""
+    from click.testing import CliRunner
+
+    from schedlab.cli.main import main
+
+    path = tmp_path / "e.yaml"
+    path.write_text(
+        "schedulers: [{name: a, scheduler: slurm}, {name: b, scheduler: slurm}]\nnodes: [1]\n"
+        "node: {vcpus: 1}\nplacement: {oversubscribe: true}\nworkloads:\n"
+        "  - {name: knee, kind: saturate, workload: {kind: poisson}, rate: {low: 1, high: 9}}\n"
+        "  - {name: rush, kind: burst}\n"
+    )
+    words = ["bisect", "--good", "a", "--bad", "b", "--experiments", str(path), "makespan"]
+    done = CliRunner().invoke(main, words)
+    assert done.exit_code == 1 and "--workload with rush" in done.output

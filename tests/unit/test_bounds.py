@@ -44,6 +44,16 @@ def test_the_parts_of_the_wait_add_up_to_it_exactly(seed: int) -> None:
     assert (whole["turnaround"] + whole["completion"] == jobs["completed"] - jobs["intended"]).all()
 
 
+def test_a_job_that_runs_after_others_waits_from_their_end() -> None:
+    """The parts before the release are 0, and all parts still add up."""
+    held = THREE[0] | {"intended": 0, "submit": 1, "accepted": 2, "released": 5 * SECOND}
+    held |= {"allocated": 6, "started": 8}
+    jobs = frame(held)
+    parts = of_jobs.durations(jobs)
+    assert parts["wait"].tolist() == [3.0]
+    assert [parts[name].iloc[0] for name in WAIT] == [0.0, 0.0, 1.0, 2.0]
+
+
 @pytest.mark.parametrize("state", ["UNFINISHED", "LOST", "REJECTED", "CANCELLED"])
 def test_a_job_that_never_started_waited_at_least_to_the_end(state: str) -> None:
     found = times(frame(*THREE, gone(intended=2, submit=2.5, state=state)), "wait", 50.0)

@@ -81,6 +81,15 @@ def test_what_runs_no_payload_is_compared_with_nothing(tmp_path: Path) -> None:
     assert found(tmp_path, experiment("slurm", "nullscheduler", nodes=[1])) == []
 
 
+def test_no_step_of_a_search_runs_again(tmp_path: Path) -> None:
+    """What searches find is not compared by pairs of trials."""
+    inner, rate = {"kind": "poisson"}, {"low": 1.0, "high": 9.0}
+    search = {"name": "burst", "kind": "saturate", "workload": inner, "rate": rate}
+    ran(tmp_path, "monday", *all_of("slurm-n1"))
+    planned = experiment("slurm", "kubernetes", nodes=[1], workloads=[search])
+    assert found(tmp_path, planned) == []
+
+
 def test_a_trial_that_was_stopped_is_finished(tmp_path: Path) -> None:
     ran(tmp_path, "monday", *all_of("slurm-n1"), *all_of("kubernetes-n1")[:2])
     path = tmp_path / trial_record("kubernetes-n1", "burst", 3)

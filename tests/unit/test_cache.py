@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import multiprocessing
 import os
+import shutil
 import time
 from pathlib import Path
 
@@ -128,6 +130,23 @@ def test_partial_of_a_running_build_is_left_alone(cache: Cache) -> None:
         assert cache.remove_partial() == []
 
     assert (cache.get_or_build("kind", {}, build) / "file").exists()
+
+
+@pytest.mark.parametrize("error", [errno.ENOENT, errno.ENOTEMPTY])
+def test_scratch_is_removed_though_others_still_work_in_it(
+    cache: Cache, error: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = shutil.rmtree
+
+    def disturbed(folder: Path) -> None:
+        monkeypatch.setattr(shutil, "rmtree", whole)
+        raise OSError(error, os.strerror(error))
+
+    with pytest.raises(KeyError), cache.scratch("made") as folder:
+        (folder / "file").touch()
+        monkeypatch.setattr(shutil, "rmtree", disturbed)
+        raise KeyError
+    assert not folder.exists()
 
 
 def test_scratch_is_removed_at_the_end(cache: Cache) -> None:

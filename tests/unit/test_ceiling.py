@@ -12,7 +12,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.colors import to_rgba
 from trial_factory import make_experiment, make_trial
 
-from schedlab.config.model import TrialKey
+from schedlab.config.trials import TrialKey
 from schedlab.figures import style, throughput
 from schedlab.metrics.ceiling import WANTED, ceilings, with_payload
 from schedlab.metrics.costs import agreement, daemon_costs, scheduler_cost

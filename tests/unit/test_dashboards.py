@@ -23,7 +23,7 @@ from click.testing import CliRunner
 from trial_factory import START, make_experiment, make_trial, samples
 
 from schedlab import processes
-from schedlab.config.model import TrialKey
+from schedlab.config import TrialKey
 from schedlab.dashboards import definition, panels, serve
 from schedlab.dashboards.emptiness import empty_panels
 from schedlab.dashboards.history import metrics, span

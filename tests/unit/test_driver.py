@@ -24,6 +24,7 @@ end() { sleep "$DELAY"; printf '[t] _job_complete: JobId=%s done\\n' $id >> "$LO
 [ "$FATE" = lost ] || end > /dev/null 2>&1 &
 printf '%s;cluster\\n' $id
 printf '%s|%s|%s\\n' "$id" "$script" "$PWD" >> "$LOG.calls"
+printf '%s\\n' "$*" >> "$LOG.words"
 """
 
 
@@ -38,7 +39,8 @@ def plan_of(folder: Path, *jobs: dict[str, Any], concurrency: int = 4) -> Path:
         {
             "job": number,
             "arrival": job.get("arrival", 0.0),
-            "argv": [str(folder / "sbatch"), f"--job={number}"],
+            "argv": [str(folder / "sbatch"), f"--job={number}", *job.get("more", ())],
+            **{key: job[key] for key in ("jobs", "after", "think", "background") if key in job},
             "stdin": f"payload {number}",
             "workdir": str(folder),
             "env": {
@@ -103,6 +105,63 @@ def test_refused_submission_counts_as_ended(tmp_path: Path) -> None:
     row = rows_of(output)[0]
     assert (row["returncode"], row["native_id"]) == (1, None)
     assert row["stderr"] == "sbatch: error: no such partition"
+
+
+def test_a_dependency_names_the_native_id_of_a_job_that_was_accepted(tmp_path: Path) -> None:
+    later = {"after": [0], "more": ["--dependency=afterany:{job:0}"]}
+    done, output = drive(plan_of(tmp_path, {}, later))
+    assert done.returncode == 0, done.stderr
+    words = (tmp_path / "slurmctld.log.words").read_text().splitlines()
+    assert words == ["--job=0", "--job=1 --dependency=afterany:100"]
+    rows = rows_of(output)
+    assert rows[1]["submit_ns"] >= rows[0]["accepted_ns"]
+
+
+def test_what_runs_after_a_refused_job_is_not_submitted(tmp_path: Path) -> None:
+    later = {"after": [0], "more": ["{job:0}"]}
+    done, output = drive(plan_of(tmp_path, {"fate": "refused"}, later, concurrency=2))
+    assert done.returncode == 0, done.stderr
+    row = rows_of(output)[1]
+    assert (row["native_id"], row["returncode"]) == (None, None)
+    assert "was not accepted" in row["stderr"]
+
+
+def test_a_user_who_waits_submits_after_the_end_and_the_time_to_think(tmp_path: Path) -> None:
+    done, output = drive(plan_of(tmp_path, {"delay": 0.8}, {"after": [0], "think": 0.5}))
+    assert done.returncode == 0, done.stderr
+    rows = rows_of(output)
+    assert rows[1]["intended_ns"] - rows[0]["submit_ns"] >= 1.3e9
+    assert rows[1]["submit_ns"] >= rows[1]["intended_ns"]
+
+
+def test_the_end_of_the_background_is_not_waited_for(tmp_path: Path) -> None:
+    done, output = drive(plan_of(tmp_path, {"fate": "lost", "background": True}, {"arrival": 0.2}))
+    assert done.returncode == 0, done.stderr
+    result = json.loads((output / "driver.json").read_text())
+    assert (result["timed_out"], result["unfinished"]) == (False, [])
+
+
+# Ends the two tasks of an array, as its scheduler writes them.
+ARRAYS = """\
+#!/bin/sh
+printf '[t] _job_complete: JobId=7_%s(8) done\\n' 0 1 >> "$LOG"
+echo 7
+"""
+
+
+def test_one_submission_of_an_array_is_a_row_for_each_of_its_jobs(tmp_path: Path) -> None:
+    plan = plan_of(tmp_path, {"jobs": [0, 1]})
+    (tmp_path / "sbatch").write_text(ARRAYS)
+    content = json.loads(plan.read_text())
+    content["completion"]["pattern"] = r"_job_complete: JobId=(\S+?)\(8\) done"
+    plan.write_text(json.dumps(content))
+    done, output = drive(plan)
+    assert done.returncode == 0, done.stderr
+    rows = rows_of(output)
+    assert [rows[job]["native_id"] for job in (0, 1)] == ["7_0", "7_1"]
+    assert json.loads(done.stdout.splitlines()[-1]) == {
+        "submitted": 2, "completed": 2, "total": 2
+    }  # fmt: skip
 
 
 def test_missing_command_counts_as_refused(tmp_path: Path) -> None:

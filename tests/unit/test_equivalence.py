@@ -7,7 +7,7 @@ leave them; the end-to-end tests make the same comparison on real ones.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,14 @@ from kubernetes_factory import at
 
 from schedlab.schedulers import get_scheduler, scheduler_names
 from schedlab.schedulers.base import Scheduler
-from schedlab.schedulers.equivalence import differences, of_records, of_trace, of_translations
+from schedlab.schedulers.equivalence import (
+    differences,
+    of_records,
+    of_trace,
+    of_translations,
+    wishes_of_trace,
+    wishes_of_translations,
+)
 from schedlab.workloads import Job, Machine, Trace
 
 SHAPES = [(1, 1, 0.0), (2, 2, 1.5), (1, 2, 0.25), (1, 2, 0.25), (2, 1, 1.0)]
@@ -123,7 +130,7 @@ def test_records_tell_the_trace(name: str, tmp_path: Path) -> None:
     asked = [scheduler.read_back(entry) for entry in entries]
     native = tmp_path / "native"
     native.mkdir()
-    ids = RECORDS[name](native, asked)
+    ids = RECORDS[name](native, [request[:3] for request in asked])
     driver = [
         {
             "job": entry["job"],
@@ -148,9 +155,48 @@ def test_records_tell_the_trace(name: str, tmp_path: Path) -> None:
     ]  # fmt: skip
     rows = scheduler.collect(native, stamps, entries, driver)
     assert {row["state"] for row in rows} == {"COMPLETED"}
-    ran = of_records(rows, stamps, at(0))
+    ran = of_records(rows, at(0))
     assert not differences(of_trace(TRACE), ran, tolerance=0.01)
     assert differences(of_trace(TRACE), ran), "runtimes of real payloads are never exact"
+
+
+WISHES = Trace(
+    "wishes",
+    "gang",
+    7,
+    Machine(2, 2),
+    (
+        Job(0, 0.0, 1, 1, 1.0, user="ann", walltime=61.0),
+        Job(1, 0.0, 1, 1, 1.0, user="bob", priority=1, walltime=120.0),
+        Job(2, 0.5, 1, 1, 1.0, priority=-1, walltime=59.0, array=0),
+        Job(3, 0.5, 1, 1, 1.0, priority=-1, walltime=59.0, array=0),
+        Job(4, 1.0, 1, 1, 1.0, after=(0,), think=2.0),
+    ),
+)
+
+
+@pytest.mark.parametrize("name", scheduler_names())
+def test_translations_ask_for_users_priorities_dependencies_arrays_and_limits(name: str) -> None:
+    scheduler, trace = get_scheduler(name), WISHES
+    if scheduler.dependencies:
+        held = Job(5, 1.0, 1, 1, 1.0, after=(0, 1))
+        trace = replace(WISHES, jobs=(*WISHES.jobs, held))
+    entries = [asdict(entry) for entry in scheduler.submissions(trace)]
+    assert len(entries) == len(trace.jobs) - scheduler.arrays
+    assert wishes_of_trace(trace) == wishes_of_translations(scheduler, entries)
+    assert not differences(of_trace(trace), of_translations(scheduler, entries))
+
+
+@pytest.mark.parametrize("name", scheduler_names())
+def test_what_a_scheduler_has_no_notion_of_is_refused(name: str) -> None:
+    scheduler = get_scheduler(name)
+    jobs = (Job(0, 0.0, 1, 1, 1.0), Job(1, 0.0, 1, 1, 1.0, after=(0,)))
+    trace = Trace("w", "gang", 1, Machine(1, 1), jobs)
+    found = scheduler.refusals(trace, {})
+    assert [problem.key for problem in found] == ([] if scheduler.dependencies else ["after"])
+    wanted = (Job(0, 0.0, 1, 1, 1.0, priority=scheduler.priorities[1] + 1),)
+    (problem,) = scheduler.refusals(Trace("w", "gang", 1, Machine(1, 1), wanted), {})
+    assert problem.key == "priority" and problem.remedy
 
 
 def test_differences_are_found() -> None:

@@ -158,3 +158,21 @@ def test_what_the_host_lacks(tmp_path: Path, text: str, facts: dict[str, Any], w
 )
 def test_libvirt_uris(tmp_path: Path, uri: str) -> None:
     assert load(tmp_path, f"{HEAD}libvirt: {{uri: '{uri}'}}\n{BURST}").libvirt.uri == uri
+
+
+SWF_LINES = "".join(
+    f"{number} {10 * number} -1 5 1 -1 -1 1 -1 -1 1 3 1 -1 1 -1 {before} 20\n"
+    for number, before in ((1, -1), (2, 1))
+)
+
+
+def test_dependencies_are_refused_where_a_scheduler_has_none(tmp_path: Path) -> None:
+    (tmp_path / "t.swf").write_text("; MaxProcs: 2\n" + SWF_LINES)
+    text = (
+        f"{HEAD}schedulers: [slurm, volcano]\nworkloads:\n  - {{name: s, kind: swf, jobs: 2, file:"
+        f" {tmp_path}/t.swf, dependencies: scheduler}}\n"
+    )
+    message = refusal(tmp_path, text)
+    assert "workloads[0].dependencies = 'scheduler': job 1 runs after job 0" in message
+    assert "volcano has no dependencies" in message and "slurm has" not in message
+    load(tmp_path, text.replace("dependencies: scheduler", "dependencies: users"))

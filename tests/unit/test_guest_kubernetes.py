@@ -39,6 +39,9 @@ class Server(TlsServer):
         self.jobs: dict[str, dict[str, Any]] = {}
         self.reads: dict[str, int] = {}
         self.deleted: list[Any] = []
+        # How often each virtual node was created, and at the how-manieth time it becomes ready.
+        self.created: dict[str, int] = {}
+        self.ready_at: dict[str, int] = {}
 
 
 class Handler(JsonHandler):
@@ -65,13 +68,24 @@ class Handler(JsonHandler):
     def do_POST(self) -> None:
         body = self.body()
         name = body["metadata"]["name"]
-        if name in self.server.jobs:
+        if self.path == "/api/v1/nodes":
+            times = self.server.created[name] = self.server.created.get(name, 0) + 1
+            status = "True" if times >= self.server.ready_at.get(name, 1) else "Unknown"
+            body["status"]["conditions"] = node(name, status)["status"]["conditions"]
+            self.server.nodes.append({"spec": {}, **body})
+            self.answer(201, body)
+        elif name in self.server.jobs:
             self.answer(409, {"kind": "Status", "message": f"{name} already exists"})
         else:
             self.server.jobs[name] = body
             self.answer(201, body)
 
     def do_DELETE(self) -> None:
+        if self.path.startswith("/api/v1/nodes/"):
+            name = self.path.rpartition("/")[2]
+            self.server.nodes = [n for n in self.server.nodes if n["metadata"]["name"] != name]
+            self.answer(200, {"kind": "Status"})
+            return
         self.server.deleted.append(self.body())
         gone = self.server.jobs.pop(self.path.rpartition("/")[2], None)
         self.answer(200 if gone else 404, {"kind": "Status"})
@@ -187,3 +201,50 @@ def test_a_refusal_and_a_server_that_is_gone_are_told(server: Server) -> None:
     assert gone.returncode == 1
     assert "ConnectionRefusedError" in gone.stderr
     assert len(gone.stderr.splitlines()) == 1
+
+
+VIRTUAL = {
+    "cpus": 64,
+    "memory_mib": 1000,
+    "annotations": {"schedlab/delays": "none"},
+    "carriers": {"carrier1": [1, 3], "carrier2": [2]},
+}
+
+
+def test_virtual_nodes_are_registered_once_with_their_shape_and_their_carrier(
+    server: Server,
+) -> None:
+    server.nodes = []
+    first, second = (call(server, "register", f"--virtual={json.dumps(VIRTUAL)}") for _ in "12")
+    assert (first.stdout, second.stdout) == ("3\n", "0\n"), first.stderr + second.stderr
+    found = {one["metadata"]["name"]: one for one in server.nodes}
+    assert {name: one["metadata"]["labels"]["schedlab/carrier"] for name, one in found.items()} == {
+        "compute1": "carrier1",
+        "compute3": "carrier1",
+        "compute2": "carrier2",
+    }
+    # Ranks of a job are kept apart by this label, which a kubelet would set.
+    assert found["compute2"]["metadata"]["labels"]["kubernetes.io/hostname"] == "compute2"
+    assert found["compute2"]["metadata"]["annotations"] == VIRTUAL["annotations"]
+    shape = {"cpu": "64", "memory": "1000Mi", "pods": "110"}
+    assert found["compute2"]["status"]["allocatable"] == shape
+
+
+@pytest.mark.parametrize(("at", "status"), [(2, 0), (9, 1)])
+def test_a_virtual_node_that_does_not_become_ready_is_created_again(
+    server: Server, monkeypatch: pytest.MonkeyPatch, at: int, status: int
+) -> None:
+    server.nodes, server.ready_at = [], {"compute3": at}
+    for folder in (INFRASTRUCTURE / "guest", PROGRAM.parent):
+        monkeypatch.syspath_prepend(folder)
+    import schedlab_kubernetes as program
+
+    monkeypatch.setattr(program, "NODE_POLL", 0.0)
+    client = program.Client(server.api())
+    if status:
+        with pytest.raises(program.Refused, match=r"created 6 times: compute3; .* of carrier1"):
+            program.register(client, VIRTUAL)
+        assert server.created["compute3"] == 6
+    else:
+        assert program.register(client, VIRTUAL) == 4
+    assert server.created["compute1"] == 1

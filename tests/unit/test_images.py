@@ -164,7 +164,8 @@ def test_base_disk_has_the_packages_of_the_roles(tmp_path: Path) -> None:
 
 def test_an_image_has_the_parts_of_all_schedulers_that_share_it() -> None:
     assert image_roles("kubernetes") == ("common", "monitoring", "kubernetes", "volcano")
-    assert [group.name for group in image_programs("kubernetes")] == ["kubernetes", "volcano"]
+    programs = [group.name for group in image_programs("kubernetes")]
+    assert programs == ["kubernetes", "kwok", "volcano"]
     assert image_programs("slurm") == []
     for family in ("Debian", "RedHat"):
         slurm = role_parts(stated_files(image_roles("slurm"), family))

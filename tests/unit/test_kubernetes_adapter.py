@@ -14,9 +14,8 @@ import kubernetes_factory as made
 import pytest
 from kubernetes_factory import at
 
-from schedlab.errors import SchedlabError
 from schedlab.schedulers import get_scheduler
-from schedlab.schedulers.base import TIMESTAMPS, Request
+from schedlab.schedulers.base import TIMESTAMPS
 from schedlab.schedulers.kubernetes.records import BATCH, clock_ns, events, jobs, processors
 from schedlab.workloads import Job, Machine, Trace
 
@@ -255,14 +254,26 @@ def test_a_job_is_one_request(name: str) -> None:
     assert pod["volumes"][0]["hostPath"]["path"] == "/var/lib/schedlab"
     (term,) = pod["affinity"]["podAntiAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
     assert term["labelSelector"]["matchLabels"] == spec["template"]["metadata"]["labels"]
-    assert get_scheduler(name).read_back(asdict(done)) == Request(3, 2, 1.0)
+    assert get_scheduler(name).read_back(asdict(done))[:3] == (3, 2, 1.0)
     assert "affinity" not in json.dumps(translate(name).request)
 
 
 @pytest.mark.parametrize("name", BOTH)
-def test_priorities_are_not_dropped_silently(name: str) -> None:
-    with pytest.raises(SchedlabError, match="priority 3"):
-        translate(name, priority=3)
+@pytest.mark.parametrize(("priority", "named"), [(3, "schedlab-above-3"), (-2, "schedlab-below-2")])
+def test_a_priority_is_a_class_that_is_made_before_the_first_job(
+    name: str, priority: int, named: str
+) -> None:
+    adapter = get_scheduler(name)
+    done = translate(name, priority=priority)
+    text = json.dumps(done.request)
+    # Volcano orders jobs by their own class, and pods by theirs.
+    assert text.count(f'"priorityClassName": "{named}"') == (2 if name == "volcano" else 1)
+    jobs = (Job(0, 0.0, 1, 1, 0.0), Job(1, 0.0, 1, 1, 0.0, priority=priority))
+    (made,) = adapter.preparation(Trace("w", "gang", 1, Machine(1, 2), jobs))
+    body = made["body"]
+    assert (body["metadata"]["name"], body["value"]) == (named, priority)
+    assert body["preemptionPolicy"] == "Never"
+    assert "priorityClassName" not in json.dumps(translate(name).request)
 
 
 @pytest.mark.parametrize("name", BOTH)

@@ -17,7 +17,7 @@ from schedlab.images.files import make_files_disk, write_container_images
 from schedlab.images.oci import Program, write_archive
 from schedlab.schedulers.kubernetes.pki import write_credentials
 
-NODES = {"head": "10.0.100.10", "compute1": "10.0.100.11"}
+NODES = {"head": "10.0.100.10", "compute1": "10.0.100.11", "carrier1": "10.0.100.12"}
 
 
 @pytest.fixture
@@ -58,6 +58,16 @@ def test_kubernetes_reads_users_and_groups_from_the_names(credentials: Path) -> 
     subject = x509.load_pem_x509_certificate(base64.b64decode(data)).subject.rfc4514_string()
     assert subject == "CN=system:node:compute1,O=system:nodes"
     assert kubelet["clusters"][0]["cluster"]["server"] == "https://10.0.100.10:6443"
+
+
+def test_a_carrier_may_report_for_every_node_and_has_no_kubelet(credentials: Path) -> None:
+    folder = credentials / "carrier1"
+    names = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()}
+    assert names == {"kwok.conf", "kwok.crt", "kwok.key", "pki/ca.crt"}
+    data = json.loads((folder / "kwok.conf").read_text())["users"][0]["user"]
+    certificate = base64.b64decode(data["client-certificate-data"])
+    subject = x509.load_pem_x509_certificate(certificate).subject.rfc4514_string()
+    assert subject == "CN=kwok:carrier1,O=system:masters"
 
 
 def test_compute_nodes_get_no_key_of_the_head(credentials: Path) -> None:

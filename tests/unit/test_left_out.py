@@ -75,6 +75,11 @@ def test_the_copy_beside_the_results_tells_it_and_can_be_run(tmp_path: Path, pre
     assert (again.left_out, len(again.clusters())) == ({}, 2)
 
 
+def test_what_a_user_writes_there_is_replaced(tmp_path: Path) -> None:
+    experiment = load(tmp_path, schedulers=["slurm"], left_out={"slurm": "no"})
+    assert (experiment.left_out, len(experiment.clusters())) == ({}, 1)
+
+
 def test_an_experiment_of_nothing_else_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SchedlabError, match="no variant can run: flux: no file pins") as caught:
         load(tmp_path, schedulers=["flux"])

@@ -9,13 +9,15 @@ from collections import Counter
 from html.parser import HTMLParser
 from pathlib import Path
 
+import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 from record_factory import SOURCE, make_records
 from trial_factory import FAILED, make_experiment, make_results
 
-from schedlab.figures import FIGURES
+from schedlab.figures import FIGURES, SEARCHES
 from schedlab.report.render import render_report
+from schedlab.report.results_section import invalid_trials
 from schedlab.report.trace_cuts import trace_cuts
 from schedlab.results.records import digest, write_json
 from schedlab.stages.context import Context
@@ -25,6 +27,8 @@ from schedlab.stages.tables import write_tables
 from schedlab.tables.build import build_tables
 from schedlab.tables.schemas import JOBS_SCHEMA, SAMPLES_SCHEMA, TRIALS_SCHEMA
 
+SHOWN = [figure for name, figure in FIGURES.items() if name != SEARCHES]
+"""Figures of a report in which nothing is searched for."""
 VOID = {"meta", "link", "br", "input", "img", "hr"}
 
 
@@ -99,7 +103,7 @@ def test_self_contained(report, page):
     assert "@import" not in text
     for reference in re.findall(r"url\(([^)]*)\)", text):
         assert reference.startswith("#")
-    assert page.elements["svg"] == len(FIGURES) == page.elements["figure"]
+    assert page.elements["svg"] == len(SHOWN) == page.elements["figure"]
 
 
 def test_ids_are_unique_and_references_lead_somewhere(report, page):
@@ -127,7 +131,8 @@ def test_the_first_screen_says_emulation_and_what_ran_on_what(page):
 
 
 def test_numbers_have_interval_and_n_or_say_why_not(report, page):
-    cells = re.findall(r"<td[^>]*><b>[^<]+</b><br><small>(.*?)</small>", report.read_text())
+    text = report.read_text()
+    cells = re.findall(r"<td data-cite=[^>]*><b>[^<]+</b><br><small>(.*?)</small>", text)
     assert len(cells) == 8 * 8
     for cell in cells:
         assert re.search(
@@ -137,10 +142,25 @@ def test_numbers_have_interval_and_n_or_say_why_not(report, page):
     assert sum("n=2" in cell for cell in cells) == 8
 
 
+def test_how_wide_jobs_fared_is_told_where_jobs_differ_in_width(report, page):
+    section = report.read_text().partition('id="behaviour"')[2].partition("</table>")[0]
+    assert "Wait of wide jobs" in section and "Wait of urgent jobs" not in section
+    rows = re.findall(r'<th scope="row">(.*?)<br>', section)
+    assert "gang" in rows and "burst" not in rows
+
+
 def test_invalid_trial_and_lost_jobs_are_named(page):
     assert FAILED in page.text
     assert "the guest compute1 died" in page.text
     assert "6 of 258 jobs did not complete: 3 lost, 3 not submitted" in page.text
+
+
+def test_an_invalid_trial_names_the_daemons_that_died_in_it():
+    died = "kube-apiserver was started again during the trial"
+    trial = {"trial": "volcano-n1/poisson/1", "workload": "poisson", "cluster": "volcano-n1"}
+    row = {**trial, "repetition": 1, "valid": False, "reasons": ["others took it"]}
+    (told,) = invalid_trials(pd.DataFrame([{**row, "daemons": [died]}]))
+    assert (told["reasons"], told["daemons"]) == (["others took it"], [died])
 
 
 def test_lineage_of_every_trial_and_record(report, page):
@@ -169,7 +189,7 @@ def test_every_row_and_figure_leads_to_the_commit_and_the_disk(report, page):
 
     rows = re.findall(r'<th scope="row"><a href="#(row-[^"]+)">', text)
     figures = re.findall(r'<figcaption>[^<]*<a href="#(record-figures[^"]+)">', text)
-    assert len(rows) == 8 and len(figures) == len(FIGURES)
+    assert len(rows) == 8 and len(figures) == len(SHOWN)
     commit = next(name for name, entry in entries.items() if SOURCE["commit"] in entry)
     assert commit.startswith("source-")
     for start in rows + figures:
@@ -229,8 +249,8 @@ def test_tables_and_language_are_accessible(report, page):
     assert page.elements["table"] == page.elements["caption"]
     assert page.elements["th"] == sum(1 for t, k, _ in page.attributes if (t, k) == ("th", "scope"))
     labels = [v for t, k, v in page.attributes if (t, k) == ("svg", "aria-label")]
-    assert labels == [figure.alt for figure in FIGURES.values()]
-    assert page.elements["figcaption"] == len(FIGURES)
+    assert labels == [figure.alt for figure in SHOWN]
+    assert page.elements["figcaption"] == len(SHOWN)
 
 
 def test_figures_take_their_colours_from_the_page(report):

@@ -45,7 +45,7 @@ def campaign(root: Path, until: str) -> Context:
     context = Context(experiment, root)
     make_stages(root, experiment)
     for order, key in enumerate(experiment.trials()):
-        if experiment.decided(key.repetition):
+        if experiment.decided(key.workload, key.repetition):
             write_decision(context, *CELL, key.repetition)
         if not stop_if_decided(context, key):
             adopt(root, make_trial(root, key, experiment, order=order))
@@ -123,6 +123,8 @@ def test_every_kind_of_workload_names_a_quantity() -> None:
     assert {kind: one.quantity for kind, one in KINDS.items()} == {
         "burst": "makespan", "gang": "makespan", "poisson": "wait_median", "swf": "wait_median",
         "constant": "makespan", "esp": "makespan", "lublin": "wait_median", "daily": "wait_median",
+        "array": "makespan", "mix": "wait_median", "priority": "urgent_wait",
+        "starvation": "wide_wait", "fairness": "share_jain", "saturate": "wait_median",
     }  # fmt: skip
     assert all(one.quantity in QUANTITIES for one in KINDS.values())
 

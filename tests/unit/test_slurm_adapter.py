@@ -199,7 +199,9 @@ def test_gang_runs_one_rank_a_node() -> None:
     assert '0 "$SLURM_PROCID" 0.000000 sleep\'' in done.stdin
 
 
-@pytest.mark.parametrize("fields", [{}, {"nodes": 3, "cpus": 1}, {"walltime": 61.0, "user": "u7"}])
+@pytest.mark.parametrize(
+    "fields", [{}, {"nodes": 3, "cpus": 1}, {"walltime": 61.0, "user": "u7"}, {"priority": -1}]
+)
 def test_the_api_is_asked_for_the_job_that_sbatch_is_asked_for(fields: dict[str, Any]) -> None:
     """Options are compared one by one; a real Slurm showed the same job for both ways."""
     by_command, by_request = translate(**fields), translate("api", **fields)
@@ -250,9 +252,74 @@ def test_no_unit_in_which_jobs_run_counts_as_a_daemons_cost() -> None:
     assert SLURM.client == ("slurmrestd",)
 
 
-def test_priorities_are_not_dropped_silently() -> None:
-    with pytest.raises(SchedlabError, match="priority 3"):
-        translate(priority=3)
+def test_a_priority_is_a_partition_that_the_role_writes() -> None:
+    """The tier of a partition orders jobs; one without priority is in the default partition."""
+    variables = SLURM.variables(SLURM.in_force)
+    tiers = {entry["name"]: entry["tier"] for entry in variables["slurm_partitions"]}
+    assert tiers["low"] < tiers["main"] < tiers["urgent"]
+    assert "--partition=urgent" in translate(priority=1).argv
+    assert translate("api", priority=-1).request["body"]["job"]["partition"] == "low"
+    assert "partition" not in translate("api").request["body"]["job"]
+    (problem,) = SLURM.cannot(trace_of(Job(0, 0.0, 1, 1, 0.0, priority=3)))
+    assert "only -1 to 1" in problem.what
+    with pytest.raises(SchedlabError, match="priority"):
+        SLURM.submissions(trace_of(Job(0, 0.0, 1, 1, 0.0, priority=3)))
+
+
+def trace_of(*jobs: Job) -> Trace:
+    return Trace("w", "gang", 1, Machine(4, 2), jobs)
+
+
+ARRAY = [Job(number, 0.0, 1, 1, 1.0, array=0 if number else None) for number in range(4)]
+
+
+@pytest.mark.parametrize("way", ["api", "cli"])
+def test_an_array_is_one_submission_whose_tasks_have_their_own_numbers(way: str) -> None:
+    single, array = get_scheduler("slurm", {"submission": way}).submissions(trace_of(*ARRAY))
+    assert (single.jobs, array.jobs) == ([], [1, 2, 3])
+    script = array.stdin or (array.request or {"body": {"job": {}}})["body"]["job"].get("script")
+    assert "stamps.txt $((1+SLURM_ARRAY_TASK_ID)) 0 1.000000 sleep" in script
+    if way == "cli":
+        assert "--array=0-2" in array.argv
+    else:
+        assert array.request is not None and array.request["body"]["job"]["array"] == "0-2"
+
+
+def test_an_array_that_slurm_does_not_take_is_refused_with_the_setting() -> None:
+    trace = trace_of(*(Job(number, 0.0, 1, 1, 0.0, array=0) for number in range(1001)))
+    (problem,) = SLURM.cannot(trace)
+    assert (problem.key, problem.value) == ("array", 1001)
+    assert "settings.slurm.MaxArraySize to 1002" in problem.remedy
+    # Keys of slurm.conf ignore case; Slurm itself refuses what is no number.
+    for settings in ({"MaxArraySize": "1002"}, {"maxarraysize": "1002"}, {"MaxArraySize": "x"}):
+        assert not list(get_scheduler("slurm", settings).cannot(trace))
+
+
+ARRAY_LOG = """\
+[2026-01-02T03:04:05.120] _slurm_rpc_submit_batch_job: JobId=9 InitPrio=5 usec=300
+[2026-01-02T03:04:05.220] sched: Allocate JobId=9_0(10) NodeList=compute1 #CPUs=1 Partition=main
+[2026-01-02T03:04:05.230] sched/backfill: _start_job: Started JobId=9_1(11) in main on compute2
+[2026-01-02T03:04:06.400] _job_complete: JobId=9_0(10) WEXITSTATUS 0
+[2026-01-02T03:04:06.401] _job_complete: JobId=9_0(10) done
+"""
+ARRAY_SCONTROL = """\
+JobId=10 ArrayJobId=9 ArrayTaskId=0 JobName=job1 JobState=COMPLETED ExitCode=0:0 NodeList=compute1 NumCPUs=1
+JobId=11 ArrayJobId=9 ArrayTaskId=1 JobName=job1 JobState=RUNNING NodeList=compute2 NumCPUs=1
+JobId=9 ArrayJobId=9 ArrayTaskId=2-3,5%1 JobName=job1 JobState=PENDING NodeList= NumCPUs=1
+"""  # noqa: E501
+
+
+def test_each_task_of_an_array_has_its_own_record() -> None:
+    found = records.jobs(ARRAY_LOG, ARRAY_SCONTROL)
+    assert [found[f"9_{task}"].state for task in (0, 1, 2, 3, 5)] == [
+        "COMPLETED", *["UNFINISHED"] * 4
+    ]  # fmt: skip
+    accepted = {found[f"9_{task}"].accepted for task in (0, 1, 2, 3, 5)}
+    assert accepted == {records.clock_ns("2026-01-02T03:04:05.120")}
+    assert found["9_0"].completed == records.clock_ns("2026-01-02T03:04:06.401")
+    pattern = re.compile(SLURM.completion()["pattern"])
+    ended = [m.group(1) for line in ARRAY_LOG.splitlines() if (m := pattern.search(line))]
+    assert ended == ["9_0"]
 
 
 @pytest.mark.parametrize(

@@ -39,11 +39,13 @@ def line(number: int, **fields: Any) -> str:
         "status": 1,
         "user": 3,
         "preceding": -1,
+        "think": -1,
     } | fields
     return (
         f"{number} {values['submit']} {values['wait']} {values['runtime']} {values['processors']}"
         f" -1 -1 {values['requested_processors']} {values['requested_time']} -1"
-        f" {values['status']} {values['user']} 1 -1 1 -1 {values['preceding']} -1\n"
+        f" {values['status']} {values['user']} 1 -1 1 -1 {values['preceding']}"
+        f" {values['think']}\n"
     )
 
 
@@ -95,6 +97,29 @@ def test_larger_jobs_than_the_machine_are_capped(tmp_path: Path) -> None:
     trace = workload.generate(Machine(2, 2), 1, tmp_path)
     assert trace.jobs[0].cores == 4
     assert (trace.scale["jobs_capped"], trace.scale["jobs_with_dependency_ignored"]) == (1, 1)
+
+
+def test_preceding_jobs_are_an_option(tmp_path: Path) -> None:
+    workload = write(
+        tmp_path,
+        line(1, submit=0, runtime=100),
+        line(2, submit=10, preceding=1, think=50),
+        line(3, submit=20, preceding=99),
+        line(4, submit=30, preceding=2),
+    )
+    told = workload.model_copy(update={"dependencies": "scheduler"})
+    trace = told.generate(Machine(2, 2), 1, tmp_path)
+    assert [(job.job, job.arrival, job.after, job.think) for job in trace.jobs] == [
+        (0, 0.0, (), None), (1, 1.0, (0,), None), (2, 2.0, (), None), (3, 3.0, (1,), None),
+    ]  # fmt: skip
+    assert trace.scale["jobs_with_dependency_ignored"] == 1
+    # Job 1 lasts 10 s, then its user thinks for 5 s; job 2 ends at 25 s at the earliest.
+    users = workload.model_copy(update={"dependencies": "users"})
+    trace = users.generate(Machine(2, 2), 1, tmp_path)
+    assert [(job.job, job.arrival, job.after, job.think) for job in trace.jobs] == [
+        (0, 0.0, (), None), (2, 2.0, (), None), (1, 15.0, (0,), 5.0), (3, 25.0, (1,), 0.0),
+    ]  # fmt: skip
+    assert not any(job.after for job in workload.generate(Machine(2, 2), 1, tmp_path).jobs)
 
 
 def test_status_rules(tmp_path: Path) -> None:

@@ -106,7 +106,7 @@ def test_a_window_of_too_many_jobs_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hours(tmp_path)
-    monkeypatch.setattr("schedlab.workloads.swf._MOST", 5)
+    monkeypatch.setattr("schedlab.workloads.swf.MOST_JOBS", 5)
     with pytest.raises(SchedlabError, match="brings the replay to 12 usable jobs, 5 are the most"):
         swf(select=Select(length=12 * HOUR)).generate(MACHINE, 1, tmp_path)
 

@@ -18,7 +18,7 @@ from trial_factory import (
     simulate,
 )
 
-from schedlab.config.model import TrialKey
+from schedlab.config.trials import TrialKey
 from schedlab.errors import SchedlabError
 from schedlab.results.records import write_json
 from schedlab.results.series import read_series, write_series

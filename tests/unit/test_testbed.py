@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import re
@@ -10,21 +11,22 @@ import sys
 import threading
 import time
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
+import libvirt
 import psutil
 import pytest
 
 from schedlab.errors import SchedlabError
 from schedlab.stages.collect import fetch_script, parse_stamps, unpack
+from schedlab.testbed import embedded, session, supervisor
 from schedlab.testbed import host_load as host
-from schedlab.testbed import supervisor
 from schedlab.testbed.prometheus import read_exporter, scrape_config
-from schedlab.testbed.session import domain_pid, identity_of
+from schedlab.testbed.session import domain_pid, identity_of, open_testbed
 from schedlab.testbed.snapshot import disk_files, redirect_devices
 from schedlab.testbed.supervisor import remove_abandoned, scratch_folder
 
@@ -166,7 +168,7 @@ def test_a_parallel_job_that_cleans_up_at_any_step_does_not_take_a_new_scratch_f
 JOB = """
 import subprocess, sys, time
 from pathlib import Path
-from schedlab.testbed import supervisor
+from schedlab.testbed import embedded, session, supervisor
 if supervisor.INSIDE in __import__("os").environ:
     child = subprocess.Popen(["sleep", "4711.25"], start_new_session=True)
     Path(sys.argv[1]).touch()
@@ -258,3 +260,33 @@ def test_a_folder_that_was_made_again_while_its_lock_was_waited_for_is_kept(
     monkeypatch.setattr(supervisor.locks, "lock", another_removes_and_a_third_makes)
     assert remove_abandoned(tmp_path) == []
     assert folder.is_dir()
+
+
+def dies_after(calls: int) -> Callable[..., list[str]]:
+    """Removal of libvirt's objects whose connection is lost after some calls."""
+    left = [calls]
+
+    def remove(*_: object) -> list[str]:
+        left[0] -= 1
+        if left[0] < 0:
+            raise libvirt.libvirtError("client socket is closed")
+        return []
+
+    return remove
+
+
+@pytest.mark.parametrize(("inside", "fails"), [("embedded", 2), ("embedded", 0), ("system", 1)])
+def test_a_libvirt_daemon_that_dies_is_told_and_is_no_traceback(
+    inside: str, fails: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All of an embedded one ends with the testbed, so that its end needs no daemon."""
+    monkeypatch.setenv(supervisor.INSIDE, inside)
+    monkeypatch.setenv(supervisor.SCRATCH, str(tmp_path))
+    monkeypatch.setattr(embedded, "prepare_namespace", lambda *_, **__: None)
+    uri = "test:///default"
+    monkeypatch.setattr(embedded, "libvirt_daemon", lambda _: contextlib.nullcontext(uri))
+    works = inside == "embedded" and fails
+    monkeypatch.setattr(session, "remove_objects", dies_after(1 if works else fails))
+    told = contextlib.nullcontext() if works else pytest.raises(SchedlabError, match="^libvirt: ")
+    with told, open_testbed(uri, tmp_path, "job"):
+        pass

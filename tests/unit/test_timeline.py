@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from trial_factory import FAILED, START, make_experiment, make_results, make_trial
 
 from schedlab.cli.main import main
-from schedlab.config.model import TrialKey
+from schedlab.config import TrialKey
 from schedlab.errors import SchedlabError
 from schedlab.results.store import Store
 from schedlab.tables.trial_rows import read_trial

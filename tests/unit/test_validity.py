@@ -14,7 +14,7 @@ from trial_factory import make_experiment, make_trial
 
 from schedlab.cli.main import main
 from schedlab.config import write_experiment
-from schedlab.config.model import TrialKey
+from schedlab.config.trials import TrialKey
 from schedlab.metrics.cells import cells
 from schedlab.metrics.statistics import NOT_POSITIVE
 from schedlab.results.records import write_json

@@ -95,14 +95,36 @@ def test_a_carrier_gets_an_address_and_a_virtual_node_does_not(tmp_path: Path) -
 VOLCANO = {"schedulers": ["volcano"], "head": {"memory": "3 GiB"}}
 
 
+def test_schedulers_on_kubernetes_can_have_thousands_of_virtual_nodes(tmp_path: Path) -> None:
+    experiment = load(
+        tmp_path,
+        schedulers=["volcano", "kubernetes"],
+        head={"memory": "3 GiB"},
+        nodes=[2000],
+        virtual=TWO | {"carrier": {"memory": "1 GiB"}},
+    )
+    for cluster in experiment.clusters():
+        found = design.variables(cluster)
+        assert found["kubernetes_virtual"]["carriers"] == cluster.carried()
+        assert found["kubernetes_virtual"]["cpus"] == 2
+        assert found["kubernetes_units"]["compute"] == []
+        assert found["kubernetes_units"]["head"]
+
+
 @pytest.mark.parametrize(
     ("keys", "place", "what", "remedy"),
     [
         (
-            {"virtual": TWO, **VOLCANO},
-            "virtual = 'volcano'",
-            "volcano has no virtual nodes yet",
-            "slurm can have it",
+            {"virtual": TWO, "schedulers": ["nullscheduler"]},
+            "virtual = 'nullscheduler'",
+            "nullscheduler has no virtual nodes yet",
+            "kubernetes, slurm, volcano can have it",
+        ),
+        (
+            {"virtual": TWO | {"carrier": {"memory": "1 GiB"}}, "nodes": [10000], **VOLCANO},
+            "virtual.carrier.memory = '1 GiB'",
+            "5000 virtual nodes need",
+            "or raise virtual.carriers",
         ),
         (
             {"virtual": TWO | {"per_carrier": 10}, "nodes": [30]},
@@ -115,6 +137,12 @@ VOLCANO = {"schedulers": ["volcano"], "head": {"memory": "3 GiB"}}
             "virtual.carrier.memory = '2 GiB'",
             "512 virtual nodes need 2816 MiB: 5 MiB each",
             "2816 MiB or more",
+        ),
+        (
+            {"virtual": TWO | {"real": [2, 2]}, "nodes": [2]},
+            "virtual.real[1] = 2",
+            "written twice",
+            "remove one",
         ),
         (
             {"virtual": TWO | {"real": [3]}, "nodes": [2]},
@@ -161,7 +189,7 @@ def test_refusals(tmp_path: Path, keys: dict[str, Any], place: str, what: str, r
     assert remedy in lines[0]
 
 
-@pytest.mark.parametrize("name", ["scale.yaml", "tests/virtual.yaml"])
+@pytest.mark.parametrize("name", ["scale.yaml", "tests/virtual.yaml", "tests/virtual-volcano.yaml"])
 def test_shipped_experiments_with_virtual_nodes_load_on_a_small_host(name: str) -> None:
     host = HostFacts(cores=2, memory_mib=24 * 1024)
     assert load_experiment(ROOT / "config" / name, host, ROOT).clusters()[-1].virtual

@@ -11,6 +11,7 @@ import pytest
 from schedlab.errors import SchedlabError
 from schedlab.workloads import KINDS, Job, Machine, Trace, read_trace
 from schedlab.workloads.burst import Burst
+from schedlab.workloads.duration import earliest_end
 from schedlab.workloads.gang import Gang
 from schedlab.workloads.poisson import Poisson
 
@@ -19,7 +20,8 @@ ONE, TWO, THREE = Machine(1, 2), Machine(2, 2), Machine(3, 4)
 
 def test_every_kind_is_registered_by_its_module() -> None:
     assert set(KINDS) == {
-        "burst", "constant", "daily", "esp", "gang", "lublin", "poisson", "swf",
+        "array", "burst", "constant", "daily", "esp", "fairness", "gang", "lublin", "mix",
+        "poisson", "priority", "saturate", "starvation", "swf",
     }  # fmt: skip
 
 
@@ -93,6 +95,32 @@ def test_trace_survives_its_file_in_the_same_bytes(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+def test_what_few_jobs_have_is_in_the_file_only_where_a_job_has_it(tmp_path: Path) -> None:
+    jobs = (
+        Job(0, 0, 1, 1, 1.0, array=3),
+        Job(1, 0, 1, 1, 1.0, array=3),
+        Job(2, 1.0, 1, 1, 1.0, after=(0, 1), think=0.5),
+        Job(3, 1.0, 1, 1, 1.0, background=True),
+    )
+    trace = Trace("w", "burst", 1, TWO, jobs)
+    trace.write(tmp_path / "t.json")
+    assert read_trace(tmp_path / "t.json") == trace
+    rows = json.loads((tmp_path / "t.json").read_text())["jobs"]
+    assert [row.get("after") for row in rows] == [None, None, [0, 1], None]
+    assert [row.get("array") for row in rows] == [3, 3, None, None]
+
+
+def test_a_chain_of_jobs_cannot_end_before_the_sum_of_its_runtimes() -> None:
+    jobs = (
+        Job(0, 0, 1, 1, 5.0),
+        Job(1, 0, 1, 1, 5.0, after=(0,)),
+        Job(2, 11.0, 1, 1, 1.0, after=(1,), think=3.0),
+    )
+    bound = earliest_end(Trace("w", "burst", 1, TWO, jobs))
+    assert bound.seconds == 14.0
+    assert "after job 1" in bound.why
+
+
 @pytest.mark.parametrize(
     ("jobs", "what"),
     [
@@ -106,6 +134,15 @@ def test_trace_survives_its_file_in_the_same_bytes(tmp_path: Path) -> None:
         ([Job(0, 0, 1, 1, 90)], "walltime 60.0 s for a runtime of 90"),
         ([Job(0, 0, 3, 1, 0)], "wants 3 of 2 nodes"),
         ([Job(0, 0, 1, 0, 0)], "wants 0 of 2 processors"),
+        ([Job(0, 0, 1, 1, 0, after=(1,)), Job(1, 0, 1, 1, 0)], "job 0 runs after job 1"),
+        ([Job(0, 0, 1, 1, 0, after=(0,))], "job 0 runs after job 0"),
+        ([Job(0, 0, 1, 1, 0, think=1.0)], "after the end of no job"),
+        ([Job(0, 0, 1, 1, 0, array=0), Job(1, 0, 1, 2, 0, array=0)], "job 1 differs from job 0"),
+        (
+            [Job(0, 0, 1, 1, 0, array=0), Job(1, 0, 1, 1, 0), Job(2, 0, 1, 1, 0, array=0)],
+            "job 2 does not follow",
+        ),
+        ([Job(0, 0, 1, 1, 0, background=True)], "no jobs"),
     ],
 )
 def test_unsound_traces_are_refused(jobs: list[Job], what: str) -> None:

@@ -21,11 +21,14 @@ from typing import Any
 
 from record_factory import write_record
 
-from schedlab.config.model import Experiment, TrialKey
+from schedlab.config.model import Experiment
+from schedlab.config.trials import TrialKey
 from schedlab.results.records import write_json
 from schedlab.results.series import write_series
 from schedlab.schedulers import get_scheduler
-from schedlab.workloads import Job, Trace
+from schedlab.stages.context import Context
+from schedlab.stages.pace import write_paced
+from schedlab.workloads import Job, Trace, read_trace
 
 ROOT = Path(__file__).resolve().parents[2]
 START = 1_790_000_000_000_000_000
@@ -257,8 +260,11 @@ def make_trial(
     folder.mkdir(parents=True)
     trace = experiment.trace(key.workload, cluster.nodes, key.repetition, ROOT, cluster.node.vcpus)
     trace.write(folder / "trace.json")
+    if experiment.workload(key.workload).steps > 1:
+        write_paced(Context(experiment, root), key, folder / "trace.json", folder / "trace.json")
+        trace = read_trace(folder / "trace.json")
     scheduler = get_scheduler(cluster.scheduler)
-    translations = [asdict(scheduler.translate(job, trace)) for job in trace.jobs]
+    translations = [asdict(one) for one in scheduler.submissions(trace)]
     write_json(folder / "translations.json", {"submissions": translations})
     carriers = cluster.carried()
     # Virtual nodes have delays of their own.

@@ -87,3 +87,21 @@ def test_another_working_folder_without_an_experiment_says_so(tmp_path: Path) ->
     )  # fmt: skip
     said = done.stdout + done.stderr
     assert done.returncode and "config/experiments.yaml" in said and "Traceback" not in said, said
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "images/other/image/record.json",
+        "clusters/other-n1/provisioned/record.json",
+        "clusters/other-n1/configured/record.json",
+        "trials/slurm-n1/other/1/record.json",
+    ],
+)
+def test_a_target_that_the_experiment_does_not_have_is_refused(
+    mini: MiniWorkflow, target: str
+) -> None:
+    done = mini.snakemake("--dry-run", "--", f"results/{target}", check=False)
+    assert done.returncode == 1
+    assert f"No rule to produce results/{target}" in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr

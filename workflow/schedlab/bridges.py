@@ -40,7 +40,9 @@ def bridges(experiment: Experiment, results: Path) -> frozenset[TrialKey]:
     clusters = {cluster.id: cluster for cluster in experiment.clusters()}
     for key in experiment.trials():
         cluster = clusters[key.cluster]
-        if scheduler_of(cluster).payload:
+        # Steps of searches are not compared, and the steps after them stand on them.
+        repeated = experiment.workload(key.workload).steps == 1
+        if repeated and scheduler_of(cluster).payload:
             record = _record(results, key)
             if record is None or not was_stopped(record):
                 cells = found[key.workload, experiment.machine_name(cluster)]

@@ -15,6 +15,7 @@ from schedlab.config import load as _load
 from schedlab.config.cluster import copy_suffix
 from schedlab.config.model import plain_sorted
 from schedlab.config.sections import FAMILIES, DebianImage, Guest, Placement
+from schedlab.config.variants import LIFTED
 from schedlab.errors import SchedlabError
 from schedlab.privacy.identity import identity
 from schedlab.schedulers import Scheduler, get_scheduler, scheduler_names
@@ -49,7 +50,28 @@ def load_experiment(
         raise SchedlabError(
             f"{path}: no variant can run: {told}", remedy=next(iter(left_out.values()))
         )
-    return experiment.model_copy(update={"left_out": left_out})
+    found = experiment.model_copy(update={"left_out": left_out})
+    return found.model_copy(update={"lifted": _lifted(found, path)})
+
+
+def _lifted(experiment: Experiment, path: Path) -> dict[str, dict[str, str]]:
+    """Variants that run again with their clients' limits lifted, and the settings that do it."""
+    if not any(workload.confirms for workload in experiment.workloads):
+        return {}
+    names = [variant.name for variant in experiment.schedulers]
+    found = {}
+    for variant in experiment.present():
+        written = {**experiment.settings.get(variant.adapter, {}), **variant.settings}
+        if lifted := get_scheduler(variant.adapter, written).lifted():
+            found[variant.name] = lifted
+            if variant.name + LIFTED in names:
+                place = names.index(variant.name + LIFTED)
+                raise SchedlabError(
+                    f"{path}: schedulers[{place}].name = '{names[place]}': the name under which"
+                    f" {variant.name} runs with its limits lifted (confirm: true)",
+                    remedy="give that variant another name, or leave out confirm",
+                )
+    return found
 
 
 def _left_out(experiment: Experiment) -> dict[str, str]:
@@ -276,22 +298,15 @@ def variant_facts(experiment: Experiment, cluster: Cluster) -> dict[str, str]:
 def variables(cluster: Cluster) -> dict[str, Any]:
     """Ansible variables of a cluster's configuration: its roles, settings, and virtual nodes."""
     scheduler = scheduler_of(cluster)
+    own = scheduler.variables(settings(cluster))
+    if cluster.virtual:
+        shape: dict[str, Any] = {"cpus": cluster.node.vcpus, "memory_mib": cluster.node.memory_mib}
+        virtual = {**shape, "carriers": cluster.carried()}
+        if scheduler.virtual_delays:
+            virtual["delays"] = cluster.virtual.delays.intervals()
+        own |= scheduler.virtual_variables(virtual, own)
     return {
         "schedlab_roles": list(scheduler.roles),
         "schedlab_os_family": FAMILIES[cluster.image.os],
-        **_virtual_variables(cluster),
-        **scheduler.variables(settings(cluster)),
-    }
-
-
-def _virtual_variables(cluster: Cluster) -> dict[str, Any]:
-    """Virtual nodes for the role: their shape, and the numbers of those on each carrier."""
-    if not cluster.virtual:
-        return {}
-    return {
-        f"{cluster.scheduler}_virtual": {
-            "cpus": cluster.node.vcpus,
-            "memory_mib": cluster.node.memory_mib,
-            "carriers": cluster.carried(),
-        }
+        **own,
     }

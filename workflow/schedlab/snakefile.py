@@ -8,7 +8,7 @@ import os
 import re
 import shlex
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -144,6 +144,11 @@ class Pipeline:
         """Names of the images that the clusters start from."""
         return design.images(self.experiment)
 
+    @staticmethod
+    def one_of(names: Iterable[str]) -> str:
+        """Regular expression that these names match, and nothing else."""
+        return f"(?:{'|'.join(map(re.escape, names))})"
+
     def image_record(self, machines: str) -> str:
         """Record of the image that machines start from."""
         image = design.image_of(self.experiment, self.machines[machines])
@@ -160,10 +165,12 @@ class Pipeline:
         return self.at(paths.trace_record(trial["workload"], machine, trial["repetition"]))
 
     def cell_records(self, trial: Mapping[str, str]) -> list[str]:
-        """Records of the trials of a cell that come before one of it."""
+        """Records of the trials by which the decision on a trial is made."""
         cell = trial["cluster"], trial["workload"]
-        before = range(1, int(trial["repetition"]))
-        return [self.at(paths.trial_record(*cell, repetition)) for repetition in before]
+        keys = self.experiment.decided_by(*cell, int(trial["repetition"]))
+        return [
+            self.at(paths.trial_record(key.cluster, key.workload, key.repetition)) for key in keys
+        ]
 
     def decision(self, trial: Mapping[str, str]) -> list[str]:
         """Decision that a trial waits for, or that it waited for when it ran."""
@@ -200,7 +207,7 @@ class Pipeline:
 
     def _due(self, cluster: str, workload: str, repetition: str) -> bool:
         key = (cluster, workload, repetition)
-        decided = self.experiment.decided(int(repetition)) and key in self.order
+        decided = key in self.order and self.experiment.decided(workload, int(repetition))
         return decided and not self._ran(*key)
 
     def _ran(self, cluster: str, workload: str, repetition: str) -> bool:
@@ -213,8 +220,7 @@ class Pipeline:
 
     def workload_files(self, workload: str) -> list[str]:
         """Files from which a workload's traces are made."""
-        spec = self.experiment.workload_spec(workload)
-        return [str(Path(spec["file"]))] if spec.get("file") else []
+        return [str(path) for path in self.experiment.workload(workload).files()]
 
     def figures(self) -> list[str]:
         """Names of the figures in the report."""

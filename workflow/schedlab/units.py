@@ -1,9 +1,13 @@
-"""Sizes with units, as users write them."""
+"""Sizes and percentages with their units, as users write them."""
 
 from __future__ import annotations
 
 import re
+from typing import Annotated
 
+from pydantic import BeforeValidator
+
+_PERCENT = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,6})?) ?%")
 SIZE = re.compile(r"^([0-9]{1,9}) ?(MiB|GiB)$")
 
 
@@ -19,3 +23,35 @@ def mib(size: str) -> int:
     if match is None or int(match[1]) == 0:
         raise ValueError("not a size; write a whole number with its unit: 768 MiB, 2 GiB")
     return int(match[1]) * (1024 if match[2] == "GiB" else 1)
+
+
+def part(percentage: str) -> float:
+    """Return a percentage, for example "5 %", as a part: 0.05.
+
+    Raises
+    ------
+    ValueError
+        The text has another form, or is not between 0 and 100 %.
+    """
+    match = _PERCENT.fullmatch(percentage)
+    if match is None:
+        raise ValueError("not a percentage; write a number with its sign, such as 5 %")
+    if not 0 < float(match[1]) < 100:
+        raise ValueError("not between 0 and 100 %; write a part that can be reached, such as 5 %")
+    return float(match[1]) / 100
+
+
+def percentage(value: object) -> object:
+    """Return a text that `part` reads; for the models of the experiment file.
+
+    Raises
+    ------
+    ValueError
+        As `part`, also for what is no text.
+    """
+    part(value if isinstance(value, str) else "")
+    return value
+
+
+Percentage = Annotated[str, BeforeValidator(percentage)]
+"""A key of the experiment file whose value `part` reads."""

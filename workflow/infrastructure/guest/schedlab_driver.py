@@ -7,7 +7,16 @@ Runs on the head of a cluster and needs only Python's standard library (3.9 or l
 
 plan.json (schema schedlab.plan/1)
     submissions   list of {job, arrival (s from the start)} and either {argv, stdin, workdir, env},
-                  a command, or {request: {method, path, body}}, an API call with a JSON body
+                  a command, or {request: {method, path, body}}, an API call with a JSON body. In
+                  order of arrival. Optional keys:
+                  jobs        numbers of the jobs of an array that this one submission makes; the
+                              native id of its n-th job is the array's, an underscore and n - 1
+                  after       numbers of earlier jobs; {job:N} in texts of the submission becomes
+                              the native id of job N, once that was accepted
+                  think       s between the end of the jobs in `after` and this submission, in place
+                              of its arrival
+                  background  true: its end is not waited for
+    prepare       list of requests that are answered before the start; optional
     api           server of the requests; see schedlab_submit.py. Only with requests
     completion    {log, pattern}: a line of `log` that matches `pattern` ends the job whose native
                   id is its first group; only lines that are written after the start are read
@@ -36,6 +45,7 @@ being submitted.
 from __future__ import annotations
 
 import argparse
+import heapq
 import json
 import os
 import re
@@ -45,13 +55,16 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Set
+from typing import Any, Dict, List, Optional, Set, Tuple
 
-from schedlab_submit import Api, run_command
+from schedlab_submit import Answer, Api, run_command
 
 # Seconds between two readings of the log. Reading costs processor time on the scheduler's node, and
 # need not be frequent, because the log itself holds the instants of completion.
 TICK = 0.1
+# Seconds between what is prepared and the start: components hear of new objects a little later.
+SETTLED = 2.0
+EXISTS = 409  # HTTP status: what is to be prepared is there already
 
 
 class Follower:
@@ -77,6 +90,22 @@ class Follower:
                 self.ended.add(match.group(1))
 
 
+def jobs_of(entry: Dict[str, Any]) -> List[int]:
+    """Numbers of the jobs that a submission makes."""
+    return entry.get("jobs") or [entry["job"]]
+
+
+def filled(value: Any, native: Dict[int, str]) -> Any:
+    """Submission whose texts name jobs by their native ids in place of {job:N}."""
+    if isinstance(value, dict):
+        return {key: filled(inner, native) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [filled(inner, native) for inner in value]
+    if isinstance(value, str):
+        return re.sub(r"\{job:(\d+)\}", lambda found: native[int(found.group(1))], value)
+    return value
+
+
 class Driver:
     """One run of a plan.
 
@@ -91,24 +120,43 @@ class Driver:
     """
 
     def __init__(self, plan: Dict[str, Any], output: Path, timeout: float) -> None:
+        # Sorting keeps the order of equal arrivals, in which a job comes before those after it.
         self.submissions: List[Dict[str, Any]] = sorted(
-            plan["submissions"], key=lambda entry: (entry["arrival"], entry["job"])
+            plan["submissions"], key=lambda entry: entry["arrival"]
         )
+        self.total = sum(len(jobs_of(entry)) for entry in self.submissions)
+        self.thinking = [entry for entry in self.submissions if entry.get("think") is not None]
+        self.coming: List[Tuple[float, int, Dict[str, Any]]] = [
+            (entry["arrival"], place, entry)
+            for place, entry in enumerate(self.submissions)
+            if entry.get("think") is None
+        ]
         self.follower = Follower(plan["completion"]["log"], plan["completion"]["pattern"])
         self.bound = int(plan["concurrency"])
         self.ready = min(int(plan["ready"]), self.bound)
         if "api" not in plan and any(entry.get("request") for entry in self.submissions):
             raise ValueError("requests without an api")
         self.api = Api(plan["api"], self.ready) if "api" in plan else None
+        self._prepare(plan.get("prepare") or [])
         self.output = output
         self.timeout = timeout
-        self.lock = threading.Lock()
+        self.lock = threading.Condition()
         self.native: Dict[int, Optional[str]] = {}  # job -> native id, None where refused
         self.stopped = False
         self.failure: Optional[str] = None  # first error of the driver's own
         self.begun = self.under_way = self.reached = self.backlog = 0  # submissions
         output.mkdir(parents=True, exist_ok=True)
         self.rows_path = output / "submissions.jsonl"
+
+    def _prepare(self, requests: List[Dict[str, Any]]) -> None:
+        for request in requests:
+            if self.api is None:
+                raise ValueError("requests without an api")
+            answer = self.api.submit(request, SETTLED * 10)
+            if answer.code not in (0, EXISTS):
+                raise ValueError("{}: {}".format(request["path"], answer.message))
+        if requests:
+            time.sleep(SETTLED)
 
     def run(self) -> int:
         """Run the plan; return the exit status."""
@@ -159,15 +207,16 @@ class Driver:
         next_progress = 0.0
         while True:
             now = time.monotonic() - self.start
-            while due < len(self.submissions) and self.submissions[due]["arrival"] <= now:
-                pool.submit(self._submit, self.submissions[due])
+            while self.coming and self.coming[0][0] <= now:
+                pool.submit(self._submit, heapq.heappop(self.coming)[2])
                 due += 1
             self.backlog = max(self.backlog, due - self.begun)
             self.follower.read()
+            self._release(now)
             if self.failure is not None:
                 self.stopped = True
                 return False
-            if due == len(self.submissions) and not self._unfinished():
+            if not self._unfinished():
                 return False
             if now >= self.timeout:
                 # Submissions that still wait in the pool's queue see this and return at once.
@@ -177,9 +226,36 @@ class Driver:
                 self._progress()
                 next_progress = now + 1
             wait = min(TICK, self.timeout - now)
-            if due < len(self.submissions):
-                wait = min(wait, self.submissions[due]["arrival"] - now)
+            if self.coming:
+                wait = min(wait, self.coming[0][0] - now)
             time.sleep(max(0.0, wait))
+
+    def _release(self, now: float) -> None:
+        """Let users who wait for jobs that have ended submit their next ones."""
+        if not self.thinking:
+            return
+        remaining = set(self._unfinished(background=True))
+        waiting = []
+        for entry in self.thinking:
+            if remaining.isdisjoint(entry["after"]):
+                due = now + entry["think"]
+                heapq.heappush(self.coming, (due, entry["job"], {**entry, "arrival": due}))
+            else:
+                waiting.append(entry)
+        self.thinking = waiting
+
+    def _known(self, entry: Dict[str, Any]) -> Optional[Dict[int, str]]:
+        """Native ids of the jobs that it runs after; None if one was not accepted, or time is up.
+
+        Such a job was handed out earlier, so it has a thread, and waiting for it has an end.
+        """
+        wanted = entry["after"] if entry.get("think") is None else []
+        with self.lock:
+            while not self.stopped and any(job not in self.native for job in wanted):
+                self.lock.wait(TICK)
+            found = {job: self.native.get(job) for job in wanted}
+        known = {job: native for job, native in found.items() if native is not None}
+        return known if len(known) == len(found) else None
 
     def _submit(self, entry: Dict[str, Any]) -> None:
         """Submit one job and write its row; keep an error for the loop, as the pool hides it."""
@@ -202,46 +278,59 @@ class Driver:
                 self.under_way -= 1
 
     def _submit_and_note(self, entry: Dict[str, Any]) -> None:
+        before = self._known(entry) if entry.get("after") else {}
         remaining = max(0.1, self.start + self.timeout - time.monotonic())
+        if before:
+            entry = {
+                **entry,
+                **filled({key: entry.get(key) for key in ("argv", "request")}, before),
+            }
         submit_ns = time.time_ns()
-        if self.api is not None and entry.get("request"):
+        if before is None:
+            answer = Answer(None, None, "a job that it runs after was not accepted", self.stopped)
+        elif self.api is not None and entry.get("request"):
             answer = self.api.submit(entry["request"], remaining)
         else:
             answer = run_command(entry, remaining)
         accepted_ns = time.time_ns()
+        numbers = jobs_of(entry)
+        native = dict.fromkeys(numbers, answer.native)
+        if answer.native is not None and entry.get("jobs"):
+            native = {
+                number: "{}_{}".format(answer.native, place) for place, number in enumerate(numbers)
+            }
         row = {
-            "job": entry["job"],
             "intended_ns": self.start_ns + round(entry["arrival"] * 1e9),
             "submit_ns": submit_ns,
             "accepted_ns": accepted_ns,
-            "native_id": answer.native,
             "returncode": answer.code,
             "stderr": answer.message[-2000:],
         }
         with self.lock, self.rows_path.open("a", encoding="utf-8") as rows:
-            rows.write(json.dumps(row) + "\n")
+            for number in numbers:
+                rows.write(json.dumps({"job": number, "native_id": native[number], **row}) + "\n")
             if not answer.late:
-                self.native[entry["job"]] = answer.native
+                self.native.update(native)
+                self.lock.notify_all()
 
-    def _unfinished(self) -> List[int]:
+    def _unfinished(self, *, background: bool = False) -> List[int]:
         """Numbers of jobs that are not submitted yet, or are submitted and have not ended."""
         with self.lock:
             native = dict(self.native)
         return [
-            entry["job"]
+            number
             for entry in self.submissions
-            if entry["job"] not in native
-            or (
-                native[entry["job"]] is not None and native[entry["job"]] not in self.follower.ended
-            )
+            if background or not entry.get("background")
+            for number in jobs_of(entry)
+            if number not in native
+            or (native[number] is not None and native[number] not in self.follower.ended)
         ]
 
     def _progress(self) -> None:
-        total = len(self.submissions)
         state = {
             "submitted": len(self.native),
-            "completed": total - len(self._unfinished()),
-            "total": total,
+            "completed": self.total - len(self._unfinished(background=True)),
+            "total": self.total,
         }
         print(json.dumps(state), flush=True)
 

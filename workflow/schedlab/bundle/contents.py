@@ -122,7 +122,7 @@ def trace_records(experiment: Experiment) -> Iterator[str]:
     """Yield the names of the records of all traces of an experiment."""
     for workload in experiment.workloads:
         for machine in experiment.machine_names():
-            for repetition in range(1, experiment.repetitions.trials + 1):
+            for repetition in range(1, experiment.most(workload) + 1):
                 yield trace_record(workload.name, machine, repetition)
 
 
@@ -242,9 +242,12 @@ def recorded(
         yield from _stage(results, below, name, choice)
     for folder in trial_folders(experiment):
         yield from _stage(results, below, f"{folder}/{RECORD}", choice)
-        # Of decisions only those by which a trial did not run: no other is named by a record.
-        if is_stopped(results / below / folder / RECORD):
-            yield Content(below + decision_record(*folder.split("/")[1:]))
+        # Of decisions only those that a record names: by which a trial did not run, or which gave a
+        # step of a search its rate.
+        cell = folder.split("/")[1:]
+        step = experiment.workload(cell[1]).steps > 1
+        if step or is_stopped(results / below / folder / RECORD):
+            yield Content(below + decision_record(*cell))
 
 
 def _stage(results: Path, below: str, name: str, choice: Choice) -> Iterator[Content]:

@@ -11,6 +11,7 @@ import click
 from schedlab.cli.options import with_paths
 from schedlab.cli.output import echo
 from schedlab.errors import SchedlabError
+from schedlab.printing import some
 
 
 @click.command(short_help="Find the first variant of a list that is worse.")
@@ -53,7 +54,12 @@ def bisect(
     names = between(experiment, good, bad)
     workload = workload or experiment.workloads[0].name
     nodes = nodes or experiment.nodes[0]
-    experiment.workload(workload)
+    if experiment.workload(workload).steps > 1:
+        others = [one.name for one in experiment.workloads if one.steps == 1]
+        raise SchedlabError(
+            f"{workload} searches for a rate, so its trials do not repeat one another",
+            remedy=f"use --workload with {some(others, 5)}" if others else "add another workload",
+        )
     for name in names:
         experiment.cluster(f"{name}-n{nodes}")
     trials = Trials(results, workload, nodes, snakemake(experiments, results, cores))

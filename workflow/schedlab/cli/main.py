@@ -16,6 +16,7 @@ from schedlab.cli import bundle as bundle_commands
 from schedlab.cli import lineage
 from schedlab.cli.analyse import analyse
 from schedlab.cli.bisect import bisect
+from schedlab.cli.calibrate import calibrate
 from schedlab.cli.clean import clean
 from schedlab.cli.conformance import conformance
 from schedlab.cli.dashboard import dashboard
@@ -106,6 +107,7 @@ def main() -> None:
 
 main.add_command(analyse)
 main.add_command(bisect)
+main.add_command(calibrate)
 main.add_command(clean)
 main.add_command(conformance)
 main.add_command(dashboard)

@@ -14,12 +14,16 @@ from schedlab.config.host_facts import HostFacts
 from schedlab.config.model import Experiment
 from schedlab.config.variants import AGAIN, Variant
 from schedlab.config.virtual_checks import virtual_problems
-from schedlab.config.workload_checks import duration_problems, parameter_problems
+from schedlab.config.workload_checks import (
+    Translating,
+    parameter_problems,
+    trace_problems,
+)
 from schedlab.printing import did_you_mean
 from schedlab.workloads import Problem
 
 
-class KnownScheduler(Protocol):
+class KnownScheduler(Translating, Protocol):
     """What the checks need to know about a scheduler that an experiment may name."""
 
     @property
@@ -33,6 +37,10 @@ class KnownScheduler(Protocol):
     @property
     def virtual_node_mib(self) -> float | None:
         """Memory of a carrier for each virtual node, MiB; None where it has no virtual nodes."""
+
+    @property
+    def virtual_delays(self) -> object | None:
+        """Not None where virtual nodes run no payload, so that delays can be given."""
 
     def settings_problems(self, overrides: Mapping[str, str]) -> list[Problem]:
         """Return the faults in an experiment's settings for this scheduler."""
@@ -84,7 +92,9 @@ def check(
         (
             {"nodes", "virtual", "schedulers"},
             virtual_problems(
-                experiment, {name: one.virtual_node_mib for name, one in known.items()}
+                experiment,
+                {name: one.virtual_node_mib for name, one in known.items()},
+                {name for name, one in known.items() if one.virtual_delays},
             ),
         ),
         ({"image", "limits.disk", "schedulers"}, machines.disk(experiment)),
@@ -92,7 +102,10 @@ def check(
         ({"libvirt.uri"}, _libvirt(experiment, host)),
         ({"nodes", "virtual", "network.cidr"}, _network(experiment, known)),
         ({"nodes", "node", "schedulers"}, parameter_problems(experiment, root)),
-        (shape | {"seed", "repetitions", "limits.trial"}, duration_problems(experiment, root)),
+        (
+            shape | {"seed", "repetitions", "limits.trial", "settings"},
+            trace_problems(experiment, known, root),
+        ),
     ):
         if not any(_within(key, read) or _within(read, key) for key in broken for read in reads):
             # Variants that share a section share its faults.

@@ -67,6 +67,8 @@ def load_experiment(
     ]
     experiment, problems, places = _validate(data)
     if experiment is not None:
+        # Written by an earlier run perhaps on another machine, and found again for this one.
+        experiment = experiment.model_copy(update={"left_out": {}, "lifted": {}})
         broken = {problem.key for problem in problems}
         found = check(experiment, known, host or HostFacts.detect(), root or Path(), broken)
         problems += [_at_original(problem, places) for problem in found]

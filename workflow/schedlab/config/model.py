@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import random
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -31,7 +30,9 @@ from schedlab.config.sections import (
     Section,
     Virtual,
 )
+from schedlab.config.trials import Cell, TrialKey, in_order
 from schedlab.config.variants import (
+    LIFTED,
     VIRTUAL,
     Again,
     Image,
@@ -53,20 +54,6 @@ else:
 
 MOST_NODES = 10_000
 """Most compute nodes of a cluster; `schedlab.config.virtual_checks` allows fewer real ones."""
-
-
-@dataclass(frozen=True)
-class TrialKey:
-    """One run of one workload on one cluster."""
-
-    cluster: str
-    workload: str
-    repetition: int
-
-    @property
-    def id(self) -> str:
-        """For example alpha-n1.burst.1."""
-        return f"{self.cluster}.{self.workload}.{self.repetition}"
 
 
 class Experiment(Section):
@@ -115,6 +102,10 @@ class Experiment(Section):
         default={},
         description="Written by the run, beside its results: variants without cells, and why.",
     )
+    lifted: dict[str, NativeSettings] = Field(
+        default={},
+        description="Written by the run: variants that run again with limits lifted, and how.",
+    )
     workloads: list[AnyWorkload] = Field(min_length=1, description="Workloads, by kind.")
 
     @model_validator(mode="before")
@@ -135,9 +126,23 @@ class Experiment(Section):
         return [one for one in self.schedulers if one.name not in self.left_out]
 
     def variants(self) -> list[Variant]:
-        """Variants in the order written, and after them the one that runs a second time."""
-        again = self.again()
-        return [*self.present(), *([again.again()] if again else [])]
+        """Variants in the order written, then that which runs a second time, then lifted ones."""
+        again, there = self.again(), self.present()
+        lifted = [
+            one.renamed(LIFTED, self.lifted[one.name]) for one in there if one.name in self.lifted
+        ]
+        return [*there, *([again.again()] if again else []), *lifted]
+
+    def lifted_from(self, cluster_id: str) -> str | None:
+        """Id of the cluster whose limits another one lifts; None for any other cluster."""
+        if not self.lifted:
+            return None
+        cluster = self.cluster(cluster_id)
+        kind = VIRTUAL * bool(cluster.virtual)
+        name = cluster.variant.removesuffix(LIFTED + kind)
+        if name == cluster.variant or name not in self.lifted:
+            return None
+        return replace(cluster, variant=name + kind).id
 
     def clusters(self) -> list[Cluster]:
         """Clusters by variant and node count, in the order of the file; then equal clusters."""
@@ -211,30 +216,48 @@ class Experiment(Section):
         """Rule that ends a cell early; None where every cell has the same number of trials."""
         return self.repetitions if isinstance(self.repetitions, Rounds) else None
 
-    def decided(self, repetition: int) -> bool:
+    def searches(self) -> int:
+        """Trials of each cell at least: searches of a workload that has several steps."""
+        return self.rounds.min if self.rounds else self.repetitions.trials
+
+    def most(self, workload: Workload) -> int:
+        """Most trials of each cell of a workload."""
+        searching = workload.steps > 1
+        return self.searches() * workload.steps if searching else self.repetitions.trials
+
+    def decided(self, workload: str, repetition: int) -> bool:
         """Whether a decision is due before a trial of this repetition."""
-        return self.rounds is not None and repetition > self.rounds.min
+        searching = self.workload(workload).steps > 1
+        return searching or (self.rounds is not None and repetition > self.rounds.min)
+
+    def decided_by(self, cluster: str, workload: str, repetition: int) -> list[TrialKey]:
+        """Trials that a decision reads: those of its cell before it, and of that which it lifts.
+
+        A step of a search depends on the steps of the same search alone.
+        """
+        steps = self.workload(workload).steps
+        first = (repetition - 1) // steps * steps + 1 if steps > 1 else 1
+        base = self.lifted_from(cluster)
+        numbers = range(1, self.most(self.workload(workload)) + 1) if base else ()
+        before = [TrialKey(cluster, workload, number) for number in range(first, repetition)]
+        return [*(TrialKey(str(base), workload, number) for number in numbers), *before]
 
     def trials(self) -> list[TrialKey]:
-        """Every trial, in the seeded random order in which they run, interleaving all cells.
-
-        With a rule that ends cells early, each repetition above its `min` is a round over all
-        cells, in a random order of its own: so cells that go on still interleave.
-        """
-        first = self.rounds.min if self.rounds else self.repetitions.trials
-        rounds = [range(1, first + 1)]
-        rounds += [range(n, n + 1) for n in range(first + 1, self.repetitions.trials + 1)]
-        chance, ordered = random.Random(self.seed), []
-        for repetitions in rounds:
-            keys = [
-                TrialKey(cluster.id, workload.name, repetition)
+        """Every trial, in the seeded random order in which they run (`trials.in_order`)."""
+        first = {
+            workload.name: 1 if workload.steps > 1 else self.searches()
+            for workload in self.workloads
+        }
+        return in_order(
+            self.seed,
+            [
+                Cell(cluster.id, workload.name, first[workload.name], self.most(workload))
                 for cluster in self.clusters()
                 for workload in self.workloads
-                for repetition in repetitions
-            ]
-            chance.shuffle(keys)
-            ordered += keys
-        return ordered
+                # A cluster with lifted limits runs only what confirms them.
+                if workload.confirms or not self.lifted_from(cluster.id)
+            ],
+        )
 
     def trace_seed(self, workload: str, repetition: int) -> int:
         """Seed of one trace, derived from its own key only, so that other cells cannot change it.
@@ -242,7 +265,9 @@ class Experiment(Section):
         Every node count gets the same arrivals and runtimes (common random numbers), so that
         differences between traces do not appear as differences between node counts.
         """
-        key = f"{self.seed}/{workload}/{repetition}"
+        # All steps of a search have the same jobs.
+        search = (repetition - 1) // self.workload(workload).steps + 1
+        key = f"{self.seed}/{workload}/{search}"
         return int.from_bytes(hashlib.sha256(key.encode()).digest()[:6], "big")
 
     def trace(
@@ -300,6 +325,8 @@ class Experiment(Section):
 
     def decision_spec(self, workload: str) -> dict[str, Any]:
         """What shapes the decisions on a workload's cells, as plain JSON; not the most trials."""
+        if self.workload(workload).steps > 1:
+            return self.workload_spec(workload)
         rule = self.rounds.model_dump(exclude={"max"}) if self.rounds else {}
         return {"quantity": self.workload(workload).quantity, **rule}
 

@@ -16,7 +16,7 @@ from pydantic import (
     model_validator,
 )
 
-from schedlab.units import SIZE, mib
+from schedlab.units import SIZE, Percentage, mib
 
 _PRIVATE = tuple(
     ipaddress.IPv4Network(cidr) for cidr in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
@@ -114,21 +114,6 @@ def _checked_native(text: str) -> str:
     return text
 
 
-def _percentage(value: Any) -> Any:
-    found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?) ?%", value) if isinstance(value, str) else None
-    if found is None:
-        raise ValueError("not a percentage; write a number with its sign, such as 5 %")
-    if not 0 < float(found[1]) < 100:
-        raise ValueError("not between 0 and 100 %; write a width that can be reached, such as 5 %")
-    return value
-
-
-def part(percentage: str) -> float:
-    """Return a percentage as a part: 0.05 for 5 %."""
-    return float(percentage.rstrip("% ")) / 100
-
-
-Percentage = Annotated[str, BeforeValidator(_percentage)]
 Size = Annotated[
     str, Field(json_schema_extra={"pattern": SIZE.pattern}), BeforeValidator(_checked_size)
 ]
@@ -182,8 +167,46 @@ class Carrier(Guest):
     memory: Size = Field(default="2 GiB", description="Memory.")
 
 
+def _checked_quantiles(values: list[float]) -> list[float]:
+    if len(values) == 1:
+        raise ValueError("one quantile is no distribution; write the smallest and the largest too")
+    if values != sorted(values):
+        raise ValueError("not in ascending order; write the quantiles from the smallest on")
+    return values
+
+
+Quantiles = Annotated[
+    list[Annotated[float, Field(ge=0, le=3600)]],
+    Field(max_length=101),
+    AfterValidator(_checked_quantiles),
+]
+"""Quantiles of a delay, s, from the smallest to the largest; delays are equally likely between any
+two neighbours."""
+
+
+class Delays(Section):
+    """Delays of virtual nodes that run no payload: those of real nodes (`schedlab calibrate`)."""
+
+    start: Quantiles = Field(
+        default=[],
+        description="From the allocation of a rank's node to the rank's start, s; []: no delay.",
+    )
+    completion: Quantiles = Field(
+        default=[],
+        description="From the end of a rank to the node's report of it, s; []: no delay.",
+    )
+
+    def intervals(self) -> dict[str, list[list[float]]]:
+        """Intervals (s) of equal probability by kind of delay; none where there is no delay."""
+        found = {"start": self.start, "completion": self.completion}
+        return {
+            kind: [[low, high] for low, high in zip(values, values[1:], strict=False)]
+            for kind, values in found.items()
+        }
+
+
 class Virtual(Section):
-    """Virtual compute nodes: real node daemons, many of which share one machine, the carrier.
+    """Virtual compute nodes, whose daemons share machines, the carriers.
 
     The scheduler sees nodes of the shape `node`; the host needs the processors and the memory of
     the carriers alone.
@@ -201,6 +224,7 @@ class Virtual(Section):
         description="Node counts that also run on real nodes, with which virtual ones are"
         " compared.",
     )
+    delays: Delays = Delays()
     margin: Percentage = Field(
         default="5 %", description="Relative error below which virtual nodes count as true."
     )

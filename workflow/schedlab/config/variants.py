@@ -6,6 +6,7 @@ leaves out have the experiment's values. A plain name is a variant that sets not
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from pydantic import (
@@ -29,17 +30,18 @@ from schedlab.config.sections import (
     Head,
     Metrics,
     NativeSettings,
-    Percentage,
     Placement,
     Section,
     Virtual,
-    part,
 )
+from schedlab.units import Percentage, part
 from schedlab.workloads.registry import Name
 
 SECTIONS = ("image", "node", "head", "placement", "metrics", "virtual")
 """Sections of an experiment whose keys a variant may override."""
 
+LIFTED = "-lifted"
+"""Suffix of a variant's name when it runs with limits lifted, to confirm what limits it."""
 AGAIN = "-again"
 """Suffix of a variant's name when it runs a second time."""
 
@@ -87,7 +89,19 @@ class Variant(Section):
 
     def again(self) -> Variant:
         """Return the same variant under another name."""
-        return self.model_copy(update={"name": self.name + AGAIN, "scheduler": self.adapter})
+        return self.renamed(AGAIN, {})
+
+    def renamed(self, suffix: str, settings: Mapping[str, str]) -> Variant:
+        """Return the variant under a name with a suffix, with further settings."""
+        changed = {key.lower() for key in settings}
+        kept = {key: text for key, text in self.settings.items() if key.lower() not in changed}
+        return self.model_copy(
+            update={
+                "name": self.name + suffix,
+                "scheduler": self.adapter,
+                "settings": {**kept, **settings},
+            }
+        )
 
     @model_serializer(mode="wrap")
     def _short(self, handler: SerializerFunctionWrapHandler) -> Any:

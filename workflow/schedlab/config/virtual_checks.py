@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from schedlab.config.cluster import carriers
 from schedlab.config.model import Experiment
-from schedlab.config.sections import Virtual
+from schedlab.config.sections import Delays, Virtual
 from schedlab.config.variants import VIRTUAL
 from schedlab.workloads import Problem
 
@@ -18,7 +18,7 @@ MOST_REAL = 128
 
 
 def virtual_problems(
-    experiment: Experiment, node_mib: Mapping[str, float | None]
+    experiment: Experiment, node_mib: Mapping[str, float | None], delayed: Collection[str]
 ) -> Iterator[Problem]:
     """Yield the faults in an experiment's virtual nodes, and real nodes that are too many.
 
@@ -29,6 +29,8 @@ def virtual_problems(
     node_mib : mapping of str to float or None
         For each registered scheduler the memory of a carrier for each virtual node, MiB; None for
         a scheduler without virtual nodes.
+    delayed : collection of str
+        Schedulers whose virtual nodes run no payload, so that delays can be given.
     """
     names = [variant.name for variant in experiment.schedulers]
     for place, variant in enumerate(experiment.schedulers):
@@ -49,7 +51,16 @@ def virtual_problems(
                 )
             else:
                 yield from _capacity(key, virtual, max(experiment.nodes), each)
+        if virtual.delays != Delays() and variant.adapter not in delayed:
+            yield Problem(
+                f"{key}.delays",
+                variant.name,
+                f"virtual nodes of {variant.adapter} run the payload and have its delays",
+                f"remove it, or write it in the mappings of {', '.join(sorted(delayed))}",
+            )
         for index, nodes in enumerate(virtual.real):
+            if nodes in virtual.real[:index]:
+                yield Problem(f"{key}.real[{index}]", nodes, "written twice", "remove one")
             if nodes not in experiment.nodes:
                 yield Problem(
                     f"{key}.real[{index}]",

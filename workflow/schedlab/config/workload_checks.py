@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Protocol
 
 from schedlab.config.model import Experiment
 from schedlab.errors import SchedlabError
-from schedlab.workloads import Machine, Problem, Workload
+from schedlab.workloads import Machine, Problem, Trace
 from schedlab.workloads.duration import Bound, earliest_end
 
 _JOBS = 50_000
 """Most jobs in the traces that this check makes, for all workloads together, so that it takes less
 than a second. The traces left out only have another seed, or a larger machine."""
+
+
+class Translating(Protocol):
+    """What the checks need to know about a scheduler that is given traces."""
+
+    def refusals(self, trace: Trace, settings: Mapping[str, str]) -> list[Problem]:
+        """Return what a trace wants that the scheduler, so set, cannot be given."""
 
 
 def parameter_problems(experiment: Experiment, root: Path) -> Iterator[Problem]:
@@ -25,26 +33,52 @@ def parameter_problems(experiment: Experiment, root: Path) -> Iterator[Problem]:
             yield Problem(key, problem.value, problem.what, problem.remedy)
 
 
-def duration_problems(experiment: Experiment, root: Path) -> Iterator[Problem]:
-    """Workloads whose trials cannot end within `limits.trial`, or whose traces cannot be made."""
+def trace_problems(
+    experiment: Experiment, known: Mapping[str, Translating], root: Path
+) -> Iterator[Problem]:
+    """Workloads whose traces cannot be made, cannot be given to a scheduler, or take too long.
+
+    Too long take those whose trials cannot end within `limits.trial`.
+    """
     machines = [cluster.machine for cluster in experiment.clusters()]
     for index, workload in enumerate(experiment.workloads):
         if workload.problems(machines, root):
             continue  # `parameter_problems` reports it
         try:
-            yield from _too_long(experiment, workload, root)
+            yield from _of_traces(experiment, known, index, root)
         except SchedlabError as error:
             remedy = error.remedy or "use other parameters"
             yield Problem(f"workloads[{index}]", workload.name, error.message, remedy)
 
 
-def _too_long(experiment: Experiment, workload: Workload, root: Path) -> Iterator[Problem]:
+def _refused(
+    experiment: Experiment, known: Mapping[str, Translating], index: int, trace: Trace
+) -> Iterator[Problem]:
+    """What a trace wants of a scheduler that cannot be given it, at the key that makes it so."""
+    workload = experiment.workloads[index]
+    for variant in experiment.present():
+        if variant.adapter not in known:
+            continue  # another check reports it
+        settings = experiment.settings.get(variant.adapter, {}) | variant.settings
+        for problem in known[variant.adapter].refusals(trace, settings):
+            key = workload.causes.get(problem.key, "kind")
+            value = getattr(workload, key, None)
+            yield Problem(f"workloads[{index}].{key}", value, problem.what, problem.remedy)
+
+
+def _of_traces(
+    experiment: Experiment, known: Mapping[str, Translating], index: int, root: Path
+) -> Iterator[Problem]:
+    workload = experiment.workloads[index]
     limit = experiment.limits.trial
     longest: dict[Machine, tuple[Bound, int]] = {}
     left = _JOBS // len(experiment.workloads)
-    for machine, repetition in _cells(experiment):
+    for number, (machine, repetition) in enumerate(_cells(experiment)):
         seed = experiment.trace_seed(workload.name, repetition)
         trace = workload.generate(machine, seed, root)
+        if number == 0:
+            # What jobs want besides processors does not depend on machine and repetition.
+            yield from _refused(experiment, known, index, trace)
         bound = earliest_end(trace)
         if bound.seconds >= limit and (
             machine not in longest or bound.seconds > longest[machine][0].seconds

@@ -47,6 +47,16 @@ FIGURES: dict[str, Figure] = {
         " counts are few and ordinal: points are not joined.",
         "Points of throughput in jobs per second against compute nodes, one panel a workload.",
     ),
+    "saturation": Figure(
+        "Saturation",
+        "Steps of the searches for the highest sustained rate: jobs that left the queue per second,"
+        " after the warm-up, against arrivals per second. Filled marks: sustained, the queue has no"
+        " trend; open ones: not. Vertical line and band: the knee and its interval (from 3 searches"
+        " on its 95 % interval, else the ends of the brackets). Diagonal: as many jobs leave as"
+        " arrive. Dashed, where measured: the rate that the null scheduler sustains.",
+        "Points of achieved against offered rate in jobs per second, one panel a workload, with the"
+        " knee of each cluster.",
+    ),
     "makespan": Figure(
         "Makespan",
         "Last instruction of all jobs minus first submission; at least to the trial's end if"
@@ -113,8 +123,10 @@ FIGURES: dict[str, Figure] = {
 }
 """Figures by name, in the order of the report."""
 
-WITH_BOUND = ("throughput",)
+WITH_BOUND = ("throughput", "saturation")
 """Figures that draw trials without payload, as a bound; the other figures leave them out."""
+SEARCHES = "saturation"
+"""Figure that draws steps of searches; the other figures leave them out, as their rates differ."""
 
 
 def draw(name: str, tables: Path, output: Path) -> None:
@@ -143,5 +155,8 @@ def draw(name: str, tables: Path, output: Path) -> None:
     if name not in WITH_BOUND:
         with_payload = import_module("schedlab.metrics.ceiling").with_payload
         loaded = loaded._replace(trials=with_payload(loaded.trials))
+    if name != SEARCHES:
+        without_searches = import_module("schedlab.metrics.searches").without_searches
+        loaded = loaded._replace(trials=without_searches(loaded.trials))
     with style.applied():
         style.save(module.draw(loaded), output, FIGURES[name].title)

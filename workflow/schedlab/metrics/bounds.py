@@ -38,6 +38,7 @@ DURATIONS = {
 """Duration of a job -> the instants between which it lies. The first four add up to the wait."""
 
 _RAN = ("started", "finished")
+_BEFORE_RELEASE = ("intended", "submit", "accepted")
 
 
 def nanoseconds(jobs: pd.DataFrame, column: str) -> Floats:
@@ -46,6 +47,18 @@ def nanoseconds(jobs: pd.DataFrame, column: str) -> Floats:
     Instants are since the trial's start, so a float holds each of them exactly (for 104 days).
     """
     return pd.to_numeric(jobs[column]).to_numpy(dtype=np.float64, na_value=np.nan)
+
+
+def instants(jobs: pd.DataFrame, column: str) -> Floats:
+    """As `nanoseconds`, but no wait begins before a job was `released`.
+
+    A job that runs after others is not due before they have ended. What comes before that instant
+    counts as of that instant, so that the parts of the wait add up to it.
+    """
+    found = nanoseconds(jobs, column)
+    if column not in _BEFORE_RELEASE or "released" not in jobs:
+        return found
+    return np.where(np.isnan(found), found, np.fmax(found, nanoseconds(jobs, "released")))
 
 
 class Times(NamedTuple):
@@ -105,8 +118,8 @@ def times(jobs: pd.DataFrame, part: str, end: float | None = None) -> Times:
         was not recorded. Jobs that were not due when the trial ended are not open either.
     """
     begins, ends = DURATIONS[part]
-    begun = nanoseconds(jobs, begins)
-    spent = (nanoseconds(jobs, ends) - begun) / 1e9
+    begun = instants(jobs, begins)
+    spent = (instants(jobs, ends) - begun) / 1e9
     if end is None:
         return Times(spent, np.zeros(len(jobs), dtype=bool))
     place = TIMESTAMPS.index(ends)

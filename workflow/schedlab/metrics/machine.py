@@ -127,7 +127,11 @@ def _first_of(preferred: Floats, other: Floats) -> Floats:
 
 
 def ideal_bounds(
-    arrival: Floats, processors_of: Floats, runtime: Floats, cores: int
+    arrival: Floats,
+    processors_of: Floats,
+    runtime: Floats,
+    cores: int,
+    ends: Floats | None = None,
 ) -> dict[str, float]:
     """Makespans that no scheduler can beat.
 
@@ -137,13 +141,15 @@ def ideal_bounds(
         Of each job (jobs,): arrival (s), processors, runtime (s), as the trace wants them.
     cores : int
         Cores P of all the compute nodes.
+    ends : numpy.ndarray, optional
+        Instant (s) before which each job cannot end; by default arrival + runtime.
 
     Returns
     -------
     dict
         `area`: max over arrivals t of (t - t0) + sum(p r of the jobs arriving at t or later) / P,
-        which for one common arrival is the sum(p r) / P of [2]_; `critical_path`: max(arrival +
-        runtime) - t0 [3]_; `ideal`: the larger. s; 0 without jobs.
+        which for one common arrival is the sum(p r) / P of [2]_; `critical_path`: max(ends) - t0
+        [3]_; `ideal`: the larger. s; 0 without jobs.
     """
     if not arrival.size:
         return {"area": 0.0, "critical_path": 0.0, "ideal": 0.0}
@@ -152,5 +158,5 @@ def ideal_bounds(
     area = (processors_of * runtime)[order]
     rest = np.cumsum(area[::-1])[::-1]
     bound = float(np.max(arrival[order] - first + rest / cores))
-    path = float(np.max(arrival + runtime)) - first
+    path = float(np.max(arrival + runtime if ends is None else ends)) - first
     return {"area": bound, "critical_path": path, "ideal": max(bound, path)}

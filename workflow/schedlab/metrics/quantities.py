@@ -63,6 +63,13 @@ QUANTITIES: dict[str, Quantity] = {
     "scheduler_cpu_per_job": Quantity(
         "scheduler_cpu_per_job_s", "Scheduler's processor time per job", "s"
     ),
+    "urgent_wait": Quantity("urgent_wait_s", "Wait of urgent jobs", "s"),
+    "urgent_overtaken": Quantity("urgent_overtaken", "Others before an urgent job", "jobs", "raw"),
+    "wide_wait": Quantity("wide_wait_s", "Wait of wide jobs", "s"),
+    "wide_overtaken": Quantity("wide_overtaken", "Others before a wide job", "jobs", "raw"),
+    "fairness": Quantity("fairness_jain", "Fairness of slowdowns (Jain)", "1", limit=1.0),
+    "share_jain": Quantity("share_jain", "Use against share (Jain)", "1", limit=1.0),
+    "share_gap": Quantity("share_gap", "Largest distance from a share", "1", "raw", limit=1.0),
     "lateness_median": Quantity("lateness_median_s", "Median submission lateness", "s", "raw"),
     "submission_rate": Quantity("submission_rate_jobs_per_s", "Submission rate", "jobs/s"),
     # Means and differences, because only these add up over the parts.
@@ -71,6 +78,17 @@ QUANTITIES: dict[str, Quantity] = {
 
 WITHOUT_PAYLOAD = "submission_rate"
 """Main quantity of a trial whose jobs run no payload, whatever its workload: all it measures."""
+
+BEHAVIOUR = (
+    "urgent_wait",
+    "urgent_overtaken",
+    "wide_wait",
+    "wide_overtaken",
+    "fairness",
+    "share_jain",
+    "share_gap",
+)
+"""Quantities of workloads whose jobs differ in priority, width or user."""
 
 MAIN_QUANTITIES = (
     "throughput",

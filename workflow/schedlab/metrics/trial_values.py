@@ -8,16 +8,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from schedlab.metrics import behaviour
 from schedlab.metrics import jobs as of_jobs
 from schedlab.metrics import machine as of_machine
 from schedlab.metrics.bounds import Bounded, largest, mean, quantile, times
 from schedlab.metrics.costs import scheduler_cost
 from schedlab.metrics.quantities import PARTS
+from schedlab.metrics.saturation import Rates, rates
 from schedlab.metrics.statistics import percentile
 from schedlab.workloads import Trace
+from schedlab.workloads.duration import earliest_ends
 
 OF_THE_PAYLOAD = ("makespan", "utilisation", "fragmentation", "wait", "scheduling", "launch",
-                  "completion", "turnaround", "bounded_slowdown_m", "fairness")  # fmt: skip
+                  "completion", "turnaround", "bounded_slowdown_m", "fairness", "share", "urgent",
+                  "wide")  # fmt: skip
 """Prefixes of the names of metrics that need the payloads' stamps."""
 
 
@@ -61,17 +65,21 @@ def trial_metrics(
     cores = trace.machine.cores
     threshold = float(trace.scale["bounded_slowdown_threshold"])
     skews = of_jobs.launch_skew(jobs)
+    ends = earliest_ends(trace)
     bounds = of_machine.ideal_bounds(
-        np.array([job.arrival for job in trace.jobs]),
-        np.array([float(job.cores) for job in trace.jobs]),
-        np.array([job.runtime for job in trace.jobs]),
+        np.array([job.arrival for job in trace.measured]),
+        np.array([float(job.cores) for job in trace.measured]),
+        np.array([job.runtime for job in trace.measured]),
         cores,
+        np.array([ends[job.job] for job in trace.measured]),
     )
-    total = scheduler_cost(costs, len(trace.jobs))
+    total = scheduler_cost(costs, len(trace.measured))
     bounded = {
         "makespan_s": of_jobs.makespan(jobs, end),
         "utilisation": of_machine.utilisation(jobs, cores, end),
         **_times(jobs, threshold, end),
+        "urgent_wait_s": behaviour.median_wait(jobs, behaviour.urgent(jobs), end),
+        "wide_wait_s": behaviour.median_wait(jobs, behaviour.wide(jobs), end),
     }
     return {
         **of_jobs.failures(jobs),
@@ -85,7 +93,11 @@ def trial_metrics(
         "launch_skew_median_s": percentile(skews, 0.5),
         "launch_skew_max_s": float(skews.max()) if skews.size else None,
         "fairness_jain": of_jobs.fairness(jobs, threshold, end),
+        **behaviour.sharing(jobs, trace.scale.get("shares", {})),
+        "urgent_overtaken": behaviour.overtaken(jobs, behaviour.urgent(jobs)),
+        "wide_overtaken": behaviour.overtaken(jobs, behaviour.wide(jobs)),
         "submission_rate_jobs_per_s": of_jobs.submission_rate(jobs),
+        **_searched(jobs, trace, end),
         "area_bound_s": bounds["area"],
         "critical_path_s": bounds["critical_path"],
         "ideal_makespan_s": bounds["ideal"],
@@ -93,6 +105,22 @@ def trial_metrics(
         "scheduler_cpu_per_job_s": total["cpu_per_job_s"],
         "scheduler_peak_rss_bytes": total["peak_rss_bytes"],
         "daemon_cost": costs,
+    }
+
+
+def _searched(jobs: pd.DataFrame, trace: Trace, end: float | None) -> dict[str, Any]:
+    """Columns of a step of a search; all None for other trials."""
+    found = Rates(None, None, None, None, None)
+    if "rate" in trace.scale:
+        found = rates(jobs, trace, end)
+    return {
+        "search": trace.scale.get("search"),
+        "rate": trace.scale.get("rate"),
+        "offered_rate_jobs_per_s": found.offered,
+        "achieved_rate_jobs_per_s": found.achieved,
+        "queue_slope_jobs_per_s": found.slope,
+        "queue_slope_low_jobs_per_s": found.slope_low,
+        "sustained": found.sustained,
     }
 
 

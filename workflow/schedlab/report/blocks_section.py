@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from schedlab.formatting import span
-from schedlab.report.verdicts import Piece, Sentence
+from schedlab.report.sentences import Piece, Sentence
 
 
 def blocks(trials: pd.DataFrame) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ from schedlab.metrics.difference import LARGER, SMALLER
 from schedlab.metrics.noise import compare_again, noise_floor
 from schedlab.metrics.quantities import PARTS, QUANTITIES
 from schedlab.report.comparison import COMPARED, told
-from schedlab.report.verdicts import Piece, Sentence
+from schedlab.report.sentences import Piece, Sentence
 
 OF_TIME = ("makespan", "wait_median", "launch_median")
 """Compared quantities whose differences are taken apart: processor time has no such parts."""

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from schedlab.config.model import Cluster, Experiment
+from schedlab.config import Cluster, Experiment
 from schedlab.design import image_of, machines_of
 from schedlab.figures import FIGURES
 from schedlab.lineage.chain import Link, anchor, chain, commits, disks, versions

@@ -14,10 +14,11 @@ from schedlab.citation import read_citation
 from schedlab.config.model import Experiment
 from schedlab.config.variants import VIRTUAL
 from schedlab.design import variant_facts
-from schedlab.figures import FIGURES
+from schedlab.figures import FIGURES, SEARCHES
 from schedlab.formatting import number, seconds, short
 from schedlab.lineage.chain import anchor
 from schedlab.metrics.ceiling import with_payload
+from schedlab.metrics.searches import without_searches
 from schedlab.metrics.statistics import MINIMUM
 from schedlab.paths import CITATION, REPORT_TEMPLATES, figure_record
 from schedlab.privacy.places import without_places
@@ -28,6 +29,7 @@ from schedlab.report import rounds_section as rounds
 from schedlab.report import virtual_section as virtual
 from schedlab.report.embedded import embedded, script_text
 from schedlab.report.records_section import Records, moment, systems
+from schedlab.report.saturation_section import saturation
 from schedlab.report.svg import inline
 from schedlab.report.trace_cuts import trace_cuts
 from schedlab.results.imports import Origin, origins
@@ -62,7 +64,11 @@ def render_report(
         .get_template("report.html.j2")
         .render(
             **content,
-            figures=[_figure(figures, name) for name in FIGURES],
+            figures=[
+                _figure(figures, name)
+                for name in FIGURES
+                if name != SEARCHES or content["saturation"]["rows"]
+            ],
             style=_kept("uplot/uPlot.min.css", "style.css"),
             data=script_text(data),
             script=_kept("uplot/uPlot.iife.min.js", "interactive.js"),
@@ -107,7 +113,8 @@ def _content(
     ended = rounds.cells(trials, sources, stopped)
     rows = summary.trial_rows(trials)
     # A scheduler that runs no payload only gives the ceiling, and is not compared.
-    compared = with_payload(trials)
+    repeated = without_searches(trials)
+    compared = with_payload(repeated)
     pair = _again(experiment)
     again = comparison.again(compared, pair)
     labels = {origin.label(twice[1]) for origin in sources if (twice := _again(origin.experiment))}
@@ -167,7 +174,9 @@ def _content(
         "parts": {"titles": parts.TITLES, "rows": arising},
         "spread": comparison.spread(compared),
         "virtual": virtual.section(fidelity),
-        "ceilings": cost.ceiling_rows(trials),
+        "ceilings": cost.ceiling_rows(repeated),
+        "saturation": saturation(trials),
+        "behaviour": summary.behaviour_table(compared),
         "agreement": cost.agreement_rows(trials),
         "parity": comparison.parity(trials, _declared(sources)),
         "fates": summary.fates(trials),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import pandas as pd
@@ -11,20 +11,28 @@ import pandas as pd
 from schedlab.config.model import Experiment
 from schedlab.formatting import count, number, seconds, short, span
 from schedlab.metrics.cells import cells
-from schedlab.metrics.quantities import MAIN_QUANTITIES, QUANTITIES
+from schedlab.metrics.quantities import BEHAVIOUR, MAIN_QUANTITIES, QUANTITIES
 from schedlab.schedulers.base import TIMESTAMPS
 from schedlab.tables.build import Tables
 from schedlab.tables.schemas import FAILED, FATES, JOBS, PASSED, RUN_ORDER, UNKNOWN
 
 
-def main_table(trials: pd.DataFrame) -> dict[str, Any]:
+def behaviour_table(trials: pd.DataFrame) -> dict[str, Any]:
+    """As `main_table`, of how urgent jobs, wide jobs and users fared, where any trial tells."""
+    names = [name for name in BEHAVIOUR if trials[QUANTITIES[name].column].notna().any()]
+    found = main_table(trials, names)
+    rows = [row for row in found["rows"] if any(value["known"] for value in row["values"])]
+    return {**found, "rows": rows}
+
+
+def main_table(trials: pd.DataFrame, quantities: Sequence[str] = MAIN_QUANTITIES) -> dict[str, Any]:
     """Rows of workload and cluster, with an estimate and interval of each quantity."""
     columns = [
         {"name": name, "title": QUANTITIES[name].title, "unit": _unit(QUANTITIES[name].unit)}
-        for name in MAIN_QUANTITIES
+        for name in quantities
     ]
     rows: dict[tuple[str, str], dict[str, Any]] = {}
-    for name in MAIN_QUANTITIES:
+    for name in quantities:
         for cell in cells(trials, name).to_dict("records"):
             key = (str(cell["workload"]), str(cell["cluster"]))
             row = rows.setdefault(
@@ -108,12 +116,13 @@ def fates(trials: pd.DataFrame) -> dict[str, Any]:
 
 
 def invalid_trials(trials: pd.DataFrame) -> list[dict[str, Any]]:
-    """Trials that did not pass their gate, with the reasons."""
+    """Trials that did not pass their gate, with the reasons and what else happened to daemons."""
     bad = trials[~trials["valid"].astype(bool)].sort_values(["workload", "cluster", "repetition"])
     return [
         {
             "trial": str(row["trial"]),
             "reasons": [str(reason) for reason in words(row["reasons"])] or ["no reason recorded"],
+            "daemons": list(words(row["daemons"])),
         }
         for row in bad.to_dict("records")
     ]

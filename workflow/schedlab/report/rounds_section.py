@@ -11,7 +11,7 @@ from schedlab.config.variants import Rounds
 from schedlab.formatting import number
 from schedlab.metrics.quantities import QUANTITIES
 from schedlab.metrics.stopping import CANNOT, NARROW, StopRule, standing
-from schedlab.report.verdicts import Piece, Sentence
+from schedlab.report.sentences import Piece, Sentence
 from schedlab.results.imports import Origin
 
 EARLY, REACHED, NOT_REACHED, UNDECIDED = "ended early", "reached", "not reached", "trials missing"
@@ -44,6 +44,7 @@ def cells(
         for origin in sources
         if (rounds := origin.experiment.rounds)
         for workload in origin.experiment.workloads
+        if workload.steps == 1  # a search ends by its ladder
         for cluster in origin.experiment.clusters()
     ]
     rows.sort(key=lambda row: (row["workload"], row["cluster"]))

@@ -6,68 +6,32 @@ to them. Rows with the same verdict become one sentence, so that there are few s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
-from typing import Any, NamedTuple
 
-from schedlab.formatting import number
 from schedlab.metrics.comparable import NOT_COMPARABLE
 from schedlab.metrics.difference import EQUAL, LARGER, NO_DIFFERENCE, SMALLER
-from schedlab.metrics.statistics import CONFIDENCE, TOO_SMALL
-
-Row = Mapping[str, Any]
+from schedlab.metrics.statistics import TOO_SMALL
+from schedlab.report.sentences import (
+    Claim,
+    Piece,
+    Row,
+    Sentence,
+    any_of,
+    effect,
+    effects,
+    floors,
+    grouped,
+    joined,
+    named,
+    place_of,
+    places_of,
+    support,
+    supports,
+)
 
 IN_FULL = 2
 """Up to this number of rows, a sentence has all their numbers; for more rows it has ranges."""
-PERCENT = f"{100 * CONFIDENCE:g} %"
-
-
-class Piece(NamedTuple):
-    """Part of a sentence, and the element of the page to which it links; empty for plain text."""
-
-    text: str
-    anchor: str = ""
-
-
-@dataclass
-class Sentence:
-    """One sentence of the first screen.
-
-    Parameters
-    ----------
-    kind : {"ahead", "same", "unknown", "estimate", "missing", "alarm"}
-        Its subject: a claimed difference; two sides that are the same; a question that the trials
-        do not decide; an estimate of one side; missing results; a reason to doubt the others.
-    pieces : list of Piece
-        Its text in parts.
-    """
-
-    kind: str
-    pieces: list[Piece] = field(default_factory=list)
-
-    @property
-    def text(self) -> str:
-        """The whole sentence as plain text."""
-        return "".join(piece.text for piece in self.pieces)
-
-
-class Claim(NamedTuple):
-    """One comparison with the row of the table that it is in."""
-
-    row: Row
-    title: str
-    value: Row
-
-    @property
-    def pair(self) -> tuple[str, str]:
-        """Names of both sides."""
-        return str(self.row["first"]), str(self.row["second"])
-
-    @property
-    def verdict(self) -> str:
-        """Verdict in the words of `schedlab.metrics`."""
-        return str(self.value["verdict"])
 
 
 def of_comparisons(differences: Row, *, floor: bool) -> list[Sentence]:
@@ -117,17 +81,17 @@ def of_noise(again: Row) -> list[Sentence]:
             f" {len(false)} of {len(told)} comparisons: "
         )
         end = ". Something else than the scheduler differs between trials: doubt small differences."
-        return [Sentence("alarm", [Piece(start), *_named(false), Piece(end)])]
+        return [Sentence("alarm", [Piece(start), *named(false), Piece(end)])]
     if not told:
         text = f"{first} ran a second time as {second}, but its noise floor was not tested: "
-        return [Sentence("unknown", [Piece(text), *_named(claims), Piece(".")])]
-    floors = f"; noise floor {_floors(told)}" if _floors(told) else ""
+        return [Sentence("unknown", [Piece(text), *named(claims), Piece(".")])]
+    limits = f"; noise floor {floors(told)}" if floors(told) else ""
     few = sum(claim.verdict == TOO_SMALL for claim in claims)
-    floors += f"; n too small in {few} more" if few else ""
+    limits += f"; n too small in {few} more" if few else ""
     pieces = [
         Piece(f"{first} against itself (as {second}): no difference is claimed in "),
-        Piece(_any(told), str(told[0].row["anchor"])),
-        Piece(f"{floors}."),
+        Piece(any_of(told), str(told[0].row["anchor"])),
+        Piece(f"{limits}."),
     ]
     return [Sentence("same", pieces)]
 
@@ -202,7 +166,7 @@ def of_missing(
                        (few, f"Fewer than {least} valid trials, so no interval: ")):  # fmt: skip
         if rows:
             named = [Piece(f"{row['workload']} on {row['cluster']}", row["anchor"]) for row in rows]
-            found.append(Sentence("missing", [Piece(text), *_joined(named), Piece(".")]))
+            found.append(Sentence("missing", [Piece(text), *joined(named), Piece(".")]))
     for names, anchor, text in (
         (left_out[0], "left-out", "Imports left out because they cannot be read: "),
         (left_out[1], "without-cells", "Variants left out because they could not run: "),
@@ -216,47 +180,47 @@ def of_missing(
 def _ahead(claims: Iterable[Claim]) -> Iterator[Sentence]:
     """Claimed differences: one sentence for each pair, quantity and direction."""
     wanted = [claim for claim in claims if claim.verdict in (LARGER, SMALLER)]
-    for group in _grouped(wanted, lambda c: (c.pair, c.title, c.verdict, c.value["kind"])):
+    for group in grouped(wanted, lambda c: (c.pair, c.title, c.verdict, c.value["kind"])):
         first, second = group[0].pair
         ahead, behind = (first, second) if group[0].verdict == SMALLER else (second, first)
         start = f"{ahead} is ahead of {behind} in {group[0].title}. {first}'s is "
         pieces = [Piece(start)]
         if len(group) <= IN_FULL:
             for place, claim in enumerate(group):
-                pieces += [Piece("; " if place else ""), Piece(_effect(claim) + " on ")]
-                pieces += [_place(claim), Piece(f" ({_support(claim)})")]
+                pieces += [Piece("; " if place else ""), Piece(effect(claim) + " on ")]
+                pieces += [place_of(claim), Piece(f" ({support(claim)})")]
         else:
-            pieces += [Piece(f"{_effects(group)} on "), *_places(group)]
-            pieces.append(Piece(f" ({_supports(group)})"))
+            pieces += [Piece(f"{effects(group)} on "), *places_of(group)]
+            pieces.append(Piece(f" ({supports(group)})"))
         yield Sentence("ahead", [*pieces, Piece(".")])
 
 
 def _same(claims: Iterable[Claim]) -> Iterator[Sentence]:
     """Quantities that are the same within the margin, or equal in all values."""
     wanted = [c for c in claims if c.verdict == EQUAL or c.verdict.startswith("the same within")]
-    for group in _grouped(wanted, lambda c: (c.pair, c.verdict)):
+    for group in grouped(wanted, lambda c: (c.pair, c.verdict)):
         first, second = group[0].pair
         words = "were equal in every trial" if group[0].verdict == EQUAL else (
             f"are {group[0].verdict}"
         )  # fmt: skip
         text = f"{first} and {second} {words} in "
-        end = Piece(f" ({_supports(group)}).")
-        yield Sentence("same", [Piece(text), *_named(group), end])
+        end = Piece(f" ({supports(group)}).")
+        yield Sentence("same", [Piece(text), *named(group), end])
 
 
 def _undecided(claims: Iterable[Claim]) -> Iterator[Sentence]:
     """Quantities for which no difference is shown, or for which there are too few trials."""
     every = list(claims)
     for verdict in (NO_DIFFERENCE, TOO_SMALL):
-        for group in _grouped([c for c in every if c.verdict == verdict], lambda c: c.pair):
+        for group in grouped([c for c in every if c.verdict == verdict], lambda c: c.pair):
             first, second = group[0].pair
             text = (
                 f"{first} and {second}: no difference shown in "
                 if verdict == NO_DIFFERENCE
                 else f"{first} and {second}: n too small for a verdict on "
             )
-            end = Piece(f" ({_supports(group)}).")
-            yield Sentence("unknown", [Piece(text), *_named(group), end])
+            end = Piece(f" ({supports(group)}).")
+            yield Sentence("unknown", [Piece(text), *named(group), end])
     apart = sum(_excludes_no_difference(c) for c in every if c.verdict == NO_DIFFERENCE)
     if apart:
         text = (
@@ -277,133 +241,14 @@ def _excludes_no_difference(claim: Claim) -> bool:
 def _not_compared(claims: Iterable[Claim]) -> Iterator[Sentence]:
     """Quantities that were not comparable, by reason."""
     wanted = [claim for claim in claims if _is_not_comparable(claim)]
-    for group in _grouped(wanted, lambda c: c.verdict):
+    for group in grouped(wanted, lambda c: c.verdict):
         reason = group[0].verdict.removeprefix(f"{NOT_COMPARABLE}: ")
         pieces: list[Piece] = []
-        for pair in _grouped(group, lambda c: c.pair):
+        for pair in grouped(group, lambda c: c.pair):
             pieces += [Piece("; " if pieces else ""), Piece(f"{pair[0].pair[0]} with "
-                       f"{pair[0].pair[1]} in "), *_named(pair)]  # fmt: skip
+                       f"{pair[0].pair[1]} in "), *named(pair)]  # fmt: skip
         yield Sentence("unknown", [Piece(f"Not compared ({reason}): "), *pieces, Piece(".")])
 
 
 def _is_not_comparable(claim: Claim) -> bool:
     return claim.verdict.startswith(NOT_COMPARABLE)
-
-
-def _grouped(claims: Sequence[Claim], key: Callable[[Claim], Any]) -> list[list[Claim]]:
-    """Claims with the same key together, in the order in which keys are first seen."""
-    found: dict[Any, list[Claim]] = {}
-    for claim in claims:
-        found.setdefault(key(claim), []).append(claim)
-    return list(found.values())
-
-
-def _named(claims: Sequence[Claim]) -> list[Piece]:
-    """Quantities with their places; places that several quantities share are named once."""
-    by_title = _grouped(claims, lambda c: c.title)
-    places: dict[tuple[str, ...], list[list[Claim]]] = {}
-    for group in by_title:
-        places.setdefault(tuple(str(c.row["anchor"]) for c in group), []).append(group)
-    pieces: list[Piece] = []
-    for groups in places.values():
-        titles = _and([group[0].title for group in groups])
-        pieces += [Piece("; " if pieces else ""), Piece(f"{titles} on "), *_places(groups[0])]
-    return pieces
-
-
-def _place(claim: Claim) -> Piece:
-    nodes = claim.row["nodes"]
-    text = f"{claim.row['workload']} with {nodes} node{'' if nodes == 1 else 's'}"
-    return Piece(text, str(claim.row["anchor"]))
-
-
-def _places(claims: Sequence[Claim]) -> list[Piece]:
-    """Workloads, each with its node counts; every node count links to its row."""
-    pieces: list[Piece] = []
-    for group in _grouped(claims, lambda c: c.row["workload"]):
-        pieces.append(Piece(", " if pieces else ""))
-        if len(group) == 1:
-            pieces.append(_place(group[0]))
-            continue
-        nodes = [Piece(str(c.row["nodes"]), str(c.row["anchor"])) for c in group]
-        pieces += [Piece(f"{group[0].row['workload']} with "), *_joined(nodes), Piece(" nodes")]
-    return pieces
-
-
-def _effect(claim: Claim) -> str:
-    """The effect as in the table: the first side divided by the second, or minus the second."""
-    return _worded(claim, number(abs(claim.value["estimate"])))
-
-
-def _worded(claim: Claim, size: str) -> str:
-    second = claim.pair[1]
-    if claim.value["kind"] == "ratio":
-        return f"{size} times {second}'s"
-    return f"{size} {claim.value['unit']} {claim.verdict} than {second}'s"
-
-
-def _effects(claims: Sequence[Claim]) -> str:
-    sizes = sorted(abs(claim.value["estimate"]) for claim in claims)
-    return _worded(claims[0], _range([number(size) for size in sizes]))
-
-
-def _support(claim: Claim) -> str:
-    """Interval, n and noise floor of one comparison."""
-    value = claim.value
-    told = [f"{PERCENT} interval {value['interval']}"] if value["interval"] else []
-    told += [str(value["n"])] if value["n"] else []
-    told += [f"noise floor {value['floor']}"] if value["floor"] else []
-    return ", ".join(told)
-
-
-def _supports(claims: Sequence[Claim]) -> str:
-    """Ranges of the intervals, n and noise floors of several comparisons."""
-    if len(claims) == 1:
-        return _support(claims[0]) or "no valid trial on one side"
-    told = []
-    for kind, unit in sorted({(c.value["kind"], c.value["unit"]) for c in claims}, reverse=True):
-        bounds = [
-            (c.value["low"], c.value["high"])
-            for c in claims
-            if (c.value["kind"], c.value["unit"]) == (kind, unit) and c.value["interval"]
-        ]
-        if bounds:
-            low, high = min(low for low, _ in bounds), max(high for _, high in bounds)
-            of, ending = ("ratio", "") if kind == "ratio" else ("difference", f" {unit}")
-            told.append(f"all {PERCENT} intervals of the {of} within"
-                        f" [{number(low)}, {number(high)}]{ending}")  # fmt: skip
-    sizes = sorted({int(claim.value["size"]) for claim in claims})
-    told.append(f"n={_range([str(size) for size in sizes])}")
-    told += [f"noise floor {_floors(claims)}"] if _floors(claims) else []
-    return ", ".join(told)
-
-
-def _floors(claims: Iterable[Claim]) -> str:
-    """Range of the noise floors; floors that are words are named."""
-    known = {(c.value["floor_size"], str(c.value["floor"])) for c in claims if c.value["floor"]}
-    return _range([text for _, text in sorted(known)])
-
-
-def _any(claims: Sequence[Claim]) -> str:
-    return f"any of {len(claims)} comparisons" if len(claims) > 1 else "the one comparison"
-
-
-def _range(texts: Sequence[str]) -> str:
-    """Least and greatest of some sorted texts."""
-    if not texts:
-        return ""
-    return texts[0] if texts[0] == texts[-1] else f"{texts[0]} to {texts[-1]}"
-
-
-def _and(words: Sequence[str]) -> str:
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
-
-
-def _joined(pieces: Sequence[Piece]) -> list[Piece]:
-    """The pieces with commas, and an *and* before the last."""
-    found: list[Piece] = []
-    for place, piece in enumerate(pieces):
-        if place:
-            found.append(Piece(" and " if place == len(pieces) - 1 else ", "))
-        found.append(piece)
-    return found

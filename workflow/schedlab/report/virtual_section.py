@@ -7,7 +7,6 @@ from typing import Any
 
 import pandas as pd
 
-from schedlab.config.sections import part
 from schedlab.config.variants import VIRTUAL
 from schedlab.formatting import number
 from schedlab.metrics.fidelity import (
@@ -22,8 +21,9 @@ from schedlab.metrics.fidelity import (
 )
 from schedlab.metrics.quantities import QUANTITIES
 from schedlab.metrics.statistics import TOO_SMALL
-from schedlab.report.verdicts import Piece, Sentence
+from schedlab.report.sentences import Piece, Sentence
 from schedlab.results.imports import Origin
+from schedlab.units import part
 
 NAMES = {name: QUANTITIES[name].title for name in OF_TRIALS} | {ORDER: "Order of starts"}
 

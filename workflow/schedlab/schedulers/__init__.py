@@ -1,6 +1,6 @@
 """Scheduler adapters, one package each; `register` loads a package when it is first used."""
 
-from schedlab.schedulers.base import Exporter, Scheduler, Submission
+from schedlab.schedulers.base import Exporter, Scheduler
 from schedlab.schedulers.register import (
     check_programs,
     get_scheduler,
@@ -16,7 +16,6 @@ from schedlab.schedulers.register import (
 __all__ = [
     "Exporter",
     "Scheduler",
-    "Submission",
     "check_programs",
     "get_scheduler",
     "has_programs",

@@ -7,16 +7,25 @@ name appears in Python. A new scheduler is a new package and an Ansible role.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from schedlab.errors import SchedlabError
+from schedlab.schedulers.delays import Latencies
 from schedlab.schedulers.exported import COST_METRICS, UNIT_METRICS, labelled
 from schedlab.schedulers.installation import Installation, installation_problems, unlocked
 from schedlab.schedulers.programs import ProgramGroup
 from schedlab.schedulers.settings import Setting, merged, problems
+from schedlab.schedulers.translation import (
+    Limit,
+    Request,
+    Submission,
+    cannot_prioritise,
+    cannot_wait,
+    for_driver,
+    groups,
+)
 from schedlab.workloads.registry import Problem
 from schedlab.workloads.trace import Job, Trace
 
@@ -51,51 +60,17 @@ PARITY = (
     "submission",
     "costs",
     "back-fill",
+    "users",
     "priority",
+    "dependencies",
+    "arrays",
+    "time limit",
     "preemption",
     "logging level",
+    "node daemons",
     "a job is translated to",
 )
 """Rows of the parity manifest, the same for every scheduler."""
-
-
-@dataclass(frozen=True)
-class Submission:
-    """What the guest driver executes on the head for one job.
-
-    Parameters
-    ----------
-    job : int
-        Number in the trace.
-    arrival : float
-        Intended submission, s from the driver's start.
-    argv : list of str
-        Command; its standard output's first word is the native job id.
-    request : dict or None
-        API call in place of a command: `method`, `path`, `body`; see the driver.
-    stdin : str or None
-        Standard input of the command.
-    workdir : str
-        Working folder of the command.
-    env : dict
-        Environment variables of the command, in addition to the driver's.
-    """
-
-    job: int
-    arrival: float
-    argv: list[str] = field(default_factory=list)
-    request: dict[str, Any] | None = None
-    stdin: str | None = None
-    workdir: str = "/tmp"
-    env: dict[str, str] = field(default_factory=dict)
-
-
-class Request(NamedTuple):
-    """What a native submission asks for: nodes, processors on each, seconds of the payload."""
-
-    nodes: int
-    cpus: int
-    runtime: float
 
 
 class Exporter(NamedTuple):
@@ -107,21 +82,6 @@ class Exporter(NamedTuple):
     job_name: str
     role: str
     port: int
-
-
-def refuse_priority(job: Job, trace: Trace) -> None:
-    """Refuse a job with a priority, which an adapter cannot translate.
-
-    Raises
-    ------
-    SchedlabError
-        When the job's priority is not 0.
-    """
-    if job.priority:
-        raise SchedlabError(
-            f"job {job.job} of {trace.workload} has priority {job.priority}: not translated",
-            remedy="use a workload whose jobs all have priority 0",
-        )
 
 
 class Scheduler(ABC):
@@ -140,6 +100,12 @@ class Scheduler(ABC):
     payload: ClassVar[bool] = True
     """Whether jobs run their payload. A scheduler that ends jobs without their payload measures the
     submitter's ceiling; it is not one of the compared schedulers."""
+    priorities: ClassVar[tuple[int, int]] = (0, 0)
+    """Least and largest priority of a trace that can be translated."""
+    dependencies: ClassVar[bool] = False
+    """Whether a job can be told to wait for the end of others."""
+    arrays: ClassVar[bool] = False
+    """Whether one submission can make an array of equal jobs. Otherwise each is submitted."""
     client: ClassVar[tuple[str, ...]] = ()
     """Names from `daemons` that submit jobs; their cost counts as the client's."""
     roles: ClassVar[tuple[str, ...]]
@@ -155,8 +121,9 @@ class Scheduler(ABC):
     memory_floors: ClassVar[Mapping[str, int]] = {}
     """Role (`head`, `compute`) -> memory (MiB) below which the scheduler does not work."""
     virtual_node_mib: ClassVar[float | None] = None
-    """Memory of a carrier for each virtual node, its jobs among it (MiB); None where the scheduler
-    has no virtual nodes."""
+    """Memory of a carrier for each virtual node with its jobs (MiB); None: no virtual nodes."""
+    virtual_delays: ClassVar[Latencies | None] = None
+    """Where virtual nodes run no payload: measures on real ones how late ranks start and end."""
     native_settings: ClassVar[Mapping[str, Setting]] = {}
     """Native settings that an experiment may change."""
     other_settings: ClassVar[Setting | None] = None
@@ -168,7 +135,43 @@ class Scheduler(ABC):
 
     @abstractmethod
     def translate(self, job: Job, trace: Trace) -> Submission:
-        """Return the native submission of a neutral job."""
+        """Return the native submission of a neutral job, of which `cannot` finds no fault."""
+
+    def submissions(self, trace: Trace) -> list[Submission]:
+        """Native submissions of a trace, in order of arrival: one for each job or array.
+
+        Raises
+        ------
+        SchedlabError
+            When the trace wants what the scheduler cannot be given.
+        """
+        for problem in self.cannot(trace):
+            raise SchedlabError(f"{trace.workload}: {problem.what}", remedy=problem.remedy)
+        found = []
+        for jobs in groups(trace, arrays=self.arrays):
+            array = jobs[0].array is not None and self.arrays
+            one = self.translate_array(jobs, trace) if array else self.translate(jobs[0], trace)
+            found.append(for_driver(one, jobs, array=array))
+        return found
+
+    def translate_array(self, jobs: Sequence[Job], trace: Trace) -> Submission:
+        """Return the native submission of an array, for a scheduler that has arrays."""
+        raise NotImplementedError(f"{self.name} has no arrays")
+
+    def cannot(self, trace: Trace) -> Iterator[Problem]:
+        """Yield what a trace wants that this scheduler, as set, cannot be given."""
+        remedy = f"use a workload without this priority, or leave out {self.name}"
+        yield from cannot_prioritise(trace, self.name, *self.priorities, remedy)
+        if not self.dependencies:
+            yield from cannot_wait(trace, self.name)
+
+    def refusals(self, trace: Trace, settings: Mapping[str, str]) -> list[Problem]:
+        """Return what `cannot` yields with an experiment's settings."""
+        return list(type(self)(settings).cannot(trace))
+
+    def preparation(self, trace: Trace) -> list[dict[str, Any]]:
+        """Return requests that the driver sends before the first submission; by default none."""
+        return []
 
     @abstractmethod
     def read_back(self, submission: Mapping[str, Any]) -> Request:
@@ -308,6 +311,14 @@ class Scheduler(ABC):
     def counters(self, native: Path) -> dict[str, float]:
         """Counters that the scheduler itself reports, such as cycles and their time."""
 
+    def limits(self, settings: Mapping[str, Any], counters: Mapping[str, float]) -> list[Limit]:
+        """Return limits on how often parts of the scheduler act; by default none is known."""
+        return []
+
+    def lifted(self) -> dict[str, str]:
+        """Return settings that lift the settings in `limits` far above those in force."""
+        return {}
+
     @abstractmethod
     def health(self, nodes: int) -> list[str]:
         """Return shell commands for the head that succeed if all `nodes` nodes work.
@@ -318,6 +329,16 @@ class Scheduler(ABC):
     def variables(self, settings: Mapping[str, str]) -> dict[str, Any]:
         """Ansible variables that carry the settings in force (`merged_settings`) to the roles."""
         return {f"{self.name}_settings": dict(settings), **self.cost_variables()}
+
+    def virtual_variables(
+        self, virtual: Mapping[str, Any], own: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Ansible variables of a cluster with virtual nodes, put over `own` from `variables`.
+
+        `virtual`: `cpus` and `memory_mib` of a node, `carriers` (carrier -> numbers of its nodes),
+        and `delays` where `virtual_delays` is set.
+        """
+        return {f"{self.name}_virtual": dict(virtual)}
 
     def cost_variables(self) -> dict[str, Any]:
         """Return Ansible variables of the cost exporter: what it measures, by the node's role."""

@@ -14,6 +14,7 @@ from typing import Any
 
 from schedlab.outside.json_text import parse_json
 from schedlab.schedulers.base import DUPLICATED, LOST, NOT_SUBMITTED, REJECTED, TIMESTAMPS
+from schedlab.schedulers.translation import jobs_of
 
 
 @dataclass
@@ -34,6 +35,10 @@ class NativeJob:
         State in the tables' words, and in the scheduler's words.
     exit_code : int or None
         128 + n after signal n.
+    ranks : dict
+        Rank -> instants of start and end as the nodes reported them, for jobs without a payload.
+    ranks_source : str or None
+        Record from which these were read, with its resolution.
     """
 
     accepted: int | None = None
@@ -48,6 +53,8 @@ class NativeJob:
     state: str | None = None
     native_state: str | None = None
     exit_code: int | None = None
+    ranks: dict[int, tuple[int | None, int | None]] = field(default_factory=dict)
+    ranks_source: str | None = None
 
 
 def text_of(path: Path) -> str:
@@ -94,7 +101,7 @@ def assemble(
         stamped.setdefault(int(stamp["job"]), []).append(stamp)
     return [
         _row(number, submitted.get(number), stamped.get(number, []), known)
-        for number in sorted(int(entry["job"]) for entry in translations)
+        for number in sorted(int(job) for entry in translations for job in jobs_of(entry))
     ]
 
 
@@ -132,6 +139,8 @@ def _row(
     whole = sorted(begun.keys() & ended.keys())
     row["rank_started"] = [begun[rank] for rank in whole]
     row["rank_finished"] = [ended[rank] for rank in whole]
+    if not stamps:
+        _as_reported(row, job)
     row["placement"] = job.placement or sorted({str(stamp["node"]) for stamp in firsts})
     row |= {"nodes": job.nodes, "cpus": job.cpus, "exit_code": job.exit_code}
     row["native_state"] = job.native_state
@@ -147,6 +156,18 @@ def _row(
     else:
         row["state"] = job.state or LOST
     return row
+
+
+def _as_reported(row: dict[str, Any], job: NativeJob) -> None:
+    """Take start and end from the nodes' reports, where no payload could stamp them."""
+    starts = [begun for begun, _ in job.ranks.values() if begun is not None]
+    ends = [ended for _, ended in job.ranks.values() if ended is not None]
+    _set(row, "started", min(starts, default=None), job.ranks_source)
+    _set(row, "finished", max(ends, default=None), job.ranks_source)
+    pairs = [job.ranks[rank] for rank in sorted(job.ranks)]
+    whole = [(begun, ended) for begun, ended in pairs if None not in (begun, ended)]
+    row["rank_started"] = [begun for begun, _ in whole]
+    row["rank_finished"] = [ended for _, ended in whole]
 
 
 def _by_rank(

@@ -61,8 +61,8 @@ EXEMPT = (
     Exemption("config", _CONFIG),
     Exemption("config.*", _CONFIG),
     Exemption("design", _CONFIG),
-    Exemption("workloads.duration", _CONFIG),
-    Exemption("units", _CONFIG, STAGES - {"base"}),
+    Exemption("workloads.duration", _CONFIG, STAGES - READING),
+    Exemption("units", _CONFIG, STAGES - {"base", "trace", "decision"}),
     Exemption("addresses", _CONFIG, STAGES - {"provision"}),
     Exemption("printing", "escapes what is printed"),
     Exemption("outside.*", _OUTSIDE),
@@ -104,7 +104,7 @@ EXEMPT = (
     Exemption("schedulers", _NAMED, PREPARATION | {"provision"}),
     *(
         Exemption(f"schedulers.{name}", _NAMED, PREPARATION | {"provision", "trace"})
-        for name in ("base", "exported")
+        for name in ("base", "delays", "exported", "translation")
     ),
     *(
         Exemption(
@@ -121,6 +121,10 @@ EXEMPT = (
     Exemption("workloads.*", _ONLY_TYPES, PREPARATION | {"provision"}),
     Exemption("workloads", _NO_JOBS, frozenset({"configure"})),
     Exemption("workloads.*", _NO_JOBS, frozenset({"configure"})),
+    Exemption(
+        "schedulers.*.latencies",
+        "measures delays for a user, who writes them into the experiment",
+    ),
     Exemption(
         "schedulers.*.records",
         "reads a trial's records; there are none while a cluster is configured",

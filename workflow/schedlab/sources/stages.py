@@ -108,7 +108,11 @@ def plug_ins(about: Subject) -> list[str]:
         # Imported trials may be of any scheduler.
         return [_module(name) for name in _schedulers().scheduler_names()]
     if about.stage == "trace":
-        return [import_module("schedlab.workloads").KINDS[about.kind].__module__]
+        workloads = import_module("schedlab.workloads")
+        kind = workloads.KINDS[about.kind]
+        # A kind with workloads of other kinds in it may use any of them.
+        used = workloads.KINDS.values() if kind in workloads.COMPOSITE else [kind]
+        return [one.__module__ for one in used]
     return [f"schedlab.figures.{about.figure}"] if about.stage == "figure" else []
 
 

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+import pandas as pd
+
 from schedlab.config.variants import Rounds
+from schedlab.metrics.limiter import of_cell
 from schedlab.metrics.stopping import NARROW, StopRule, standing
 from schedlab.paths import CHECKOUT, RECORD, decision_record
 from schedlab.results.records import RecordWriter, load_record, verify_outputs, was_stopped
 from schedlab.sources import stage_files
 from schedlab.stages.context import Context
 from schedlab.tables.trial_rows import read_trial
+from schedlab.units import part
+from schedlab.workloads.ladder import Step, bracket, next_rate
+from schedlab.workloads.saturate import Saturate
 
 STAGE = "decision"
 
@@ -27,24 +34,75 @@ def write_decision(context: Context, cluster: str, workload: str, repetition: in
     repetition : int
         Of the trial that it is about. The decision reads the records of those before it.
     """
-    folders = {n: context.trial(cluster, workload, n) for n in range(1, repetition)}
+    keys = context.experiment.decided_by(cluster, workload, repetition)
+    folders = {key: context.trial(key.cluster, key.workload, key.repetition) for key in keys}
     record = RecordWriter(
         STAGE,
         f"{cluster}.{workload}.{repetition}",
         CHECKOUT,
         context.results,
-        parents={f"{cluster}.{workload}.{n}": path / RECORD for n, path in folders.items()},
+        parents={key.id: path / RECORD for key, path in folders.items()},
         inputs=stage_files(STAGE, scheduler=context.experiment.cluster(cluster).scheduler),
     )
-    ran = [path for path in folders.values() if not was_stopped(load_record(path / RECORD))]
-    for path in ran:
+    ran = {
+        key: path for key, path in folders.items() if not was_stopped(load_record(path / RECORD))
+    }
+    for path in ran.values():
         verify_outputs(path / RECORD)
-    found = of_rows(
-        [read_trial(path).trial for path in ran],
-        context.experiment.workload(workload).quantity,
-        context.experiment.rounds,
-    )
+    rows = [read_trial(path).trial for key, path in ran.items() if key.cluster == cluster]
+    about = context.experiment.workload(workload)
+    if isinstance(about, Saturate):
+        found = of_search(rows, about, repetition)
+        if context.experiment.lifted_from(cluster):
+            base = [read_trial(path).trial for key, path in ran.items() if key.cluster != cluster]
+            found |= unless_limited(base, context.experiment.cluster(cluster).settings)
+    else:
+        found = of_rows(rows, about.quantity, context.experiment.rounds)
     record.write(context.results / decision_record(cluster, workload, repetition), decision=found)
+
+
+def of_search(rows: list[dict[str, Any]], search: Saturate, repetition: int) -> dict[str, Any]:
+    """Decision on a step of a search, by the rows of the trials before it in the same search.
+
+    Returns
+    -------
+    dict
+        `run` (whether the trial runs), `rate` (1/s; None where the search has ended), `search` and
+        `step` (from 1), `low` and `high` (the bracket so far, 1/s).
+    """
+    number, step = divmod(repetition - 1, search.steps)
+    first = number * search.steps + 1
+    steps = steps_of(row for row in rows if first <= row["repetition"] < repetition)
+    rate = next_rate(steps, search.rate.low, search.rate.high, part(search.precision))
+    return {
+        "run": rate is not None,
+        "rate": rate,
+        "search": number + 1,
+        "step": step + 1,
+        **bracket(steps)._asdict(),
+    }
+
+
+def unless_limited(base: list[dict[str, Any]], lifted: Mapping[str, str]) -> dict[str, Any]:
+    """Tell why a search with lifted limits is not made: another limiter was named without them.
+
+    Returns
+    -------
+    dict
+        `limiter` of the cell whose limits are lifted and, unless they are it, `run` false.
+    """
+    named = of_cell(pd.DataFrame(base)) if base else None
+    told = {"limiter": named.name if named else "none"}
+    return told if named and named.lift in lifted else {**told, "run": False, "rate": None}
+
+
+def steps_of(rows: Iterable[Mapping[str, Any]]) -> list[Step]:
+    """Steps that rows of the trials table tell; invalid trials tell nothing."""
+    return [
+        Step(float(row["rate"]), row["sustained"])
+        for row in rows
+        if row["valid"] and row["rate"] is not None
+    ]
 
 
 def of_rows(rows: list[dict[str, Any]], quantity: str, rounds: Rounds | None) -> dict[str, Any]:

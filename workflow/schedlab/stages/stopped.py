@@ -22,7 +22,7 @@ def stop_if_decided(context: Context, key: TrialKey) -> bool:
     """
     experiment = context.experiment
     path = context.results / decision_record(key.cluster, key.workload, key.repetition)
-    if not experiment.decided(key.repetition) or not forbids(path):
+    if not experiment.decided(key.workload, key.repetition) or not forbids(path):
         return False
     folder = context.trial(key.cluster, key.workload, key.repetition)
     record = RecordWriter(
@@ -42,5 +42,5 @@ def stop_if_decided(context: Context, key: TrialKey) -> bool:
         verdict={"valid": False, "reasons": [f"not run: {STOPPED}"]},
         not_run=STOPPED,
     )
-    print(f"{key.id}: not run: {STOPPED}, the interval of its cell is narrow enough", flush=True)
+    print(f"{key.id}: not run: {STOPPED}, its cell has trials enough", flush=True)
     return True

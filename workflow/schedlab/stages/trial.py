@@ -20,6 +20,7 @@ from schedlab.invocation import campaign
 from schedlab.paths import CHECKOUT, RECORD
 from schedlab.results.records import RecordWriter, beside, verify_outputs, write_json
 from schedlab.schedulers import Scheduler, get_scheduler
+from schedlab.schedulers.translation import jobs_of
 from schedlab.sources import stage_files
 from schedlab.stages.collect import OUTPUT, collect
 from schedlab.stages.context import Context
@@ -32,6 +33,7 @@ from schedlab.stages.guests import (
 )
 from schedlab.stages.health import health_gate
 from schedlab.stages.live import Live
+from schedlab.stages.pace import decision_parent, write_paced
 from schedlab.stages.progress import report_progress
 from schedlab.stages.timing import Phases
 from schedlab.testbed import host_load as host
@@ -141,12 +143,13 @@ class Trial:
                 "configured": self.configured / RECORD,
                 "trace": beside(self.trace_path),
                 "toolchain": self.context.toolchain,
+                **decision_parent(self.context, self.key),
             },
             inputs=stage_files("trial", scheduler=self.cluster.scheduler),
         )
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(parents=True)
-        shutil.copyfile(self.trace_path, self.folder / "trace.json")
+        write_paced(self.context, self.key, self.trace_path, self.folder / "trace.json")
         experiment = self.context.experiment
         with (
             open_testbed(
@@ -216,7 +219,8 @@ class Trial:
                 if server:
                     wait_for_targets(server)
                 self._cost(restored["nodes"], "start")
-            live = Live(self.id, len(plan["submissions"]), server, self.scheduler.running_jobs)
+            total = sum(len(jobs_of(one)) for one in plan["submissions"])
+            live = Live(self.id, total, server, self.scheduler.running_jobs)
             before = host.sample(pids)
             self.conditions["start_ns"] = time.time_ns()
             try:
@@ -271,14 +275,15 @@ class Trial:
             self.conditions["clock"][name][moment] = offset
 
     def _plan(self) -> dict[str, Any]:
-        trace = read_trace(self.trace_path)
+        trace = read_trace(self.folder / "trace.json")
         scheduler = get_scheduler(self.cluster.scheduler, design.settings(self.cluster))
-        submissions = [asdict(scheduler.translate(job, trace)) for job in trace.jobs]
+        submissions = [asdict(one) for one in scheduler.submissions(trace)]
         write_json(self.folder / "translations.json", {"submissions": submissions})
         return {
             "schema": "schedlab.plan/1",
             "submissions": submissions,
             "completion": scheduler.completion(),
+            "prepare": scheduler.preparation(trace),
             "concurrency": submissions_at_once(submissions, self.cluster.head.memory_mib),
             "ready": min(MOST_READY, most_due(trace)),
             **scheduler.plan_extra(),

@@ -28,6 +28,9 @@ trials say whether payloads ran, and what bounded the submissions under way.
 Version 6: trials know their block, and what others took of the host meanwhile.
 
 Version 7: trials know whether their nodes were virtual, and have the 90th percentile of the wait.
+
+Version 8: jobs carry their priority and the instant from which no other job held them back.
+Trials tell how urgent jobs, wide jobs and users fared, and those of a search how it went.
 """
 
 # Millions of rows repeat a few strings, so they are stored once, in a dictionary.
@@ -72,8 +75,8 @@ _INSTANTS = {
     "submit": "just before the submission command",
     "accepted": "the scheduler had the job",
     "allocated": "the scheduler gave it nodes",
-    "started": "first instruction of the first rank",
-    "finished": "last instruction of the last rank",
+    "started": "first instruction of the first rank; without a payload, its node's report",
+    "finished": "last instruction of the last rank; without a payload, its node's report",
     "completed": "the scheduler knew of its end",
 }
 
@@ -86,6 +89,8 @@ JOBS = (
     Column("cpus", pa.int32(), "1", "processors requested on each node"),
     Column("runtime_requested", pa.float64(), "s", "what the payload was told to last"),
     Column("walltime", pa.float64(), "s", "time limit requested"),
+    Column("priority", pa.int32(), "1", "priority in the trace; larger is more urgent"),
+    Column("released", pa.int64(), "ns", "the last job that it runs after had ended; null if none"),
     *(
         column
         for name in TIMESTAMPS
@@ -171,6 +176,7 @@ CONDITIONS = (
     Column("settings", pa.string(), "", "the scheduler's settings in force, as JSON"),
     Column("parity", pa.string(), "", "the scheduler's rows of the parity manifest, as JSON"),
     Column("counters", pa.string(), "", "the scheduler's own counters, as JSON"),
+    Column("limits", pa.string(), "", "limits of the scheduler's clients, as JSON; see Limit"),
 )
 
 RUN_ORDER = ["campaign", "order"]
@@ -262,11 +268,24 @@ METRICS = (
     Column("launch_skew_median_s", _F, "s", "over jobs of more than one rank"),
     Column("launch_skew_max_s", _F, "s", "over jobs of more than one rank"),
     Column("fairness_jain", _F, "1", "Jain's index over users of mean bounded slowdown"),
+    Column("share_jain", _F, "1", "Jain's index over users of use / share, while all have queues"),
+    Column("share_gap", _F, "1", "largest distance of a user's part of the use from its share"),
+    Column("urgent_wait_s", _F, "s", "median wait of jobs of the highest of several priorities"),
+    Column("urgent_overtaken", _F, "1", "others that started while such a job waited; mean"),
+    Column("wide_wait_s", _F, "s", "median wait of the widest jobs of several widths"),
+    Column("wide_overtaken", _F, "1", "others that started while such a job waited; mean"),
     Column("lateness_mean_s", _F, "s", "submit - intended"),
     Column("lateness_median_s", _F, "s", "submit - intended"),
     Column("lateness_p99_s", _F, "s", "submit - intended; only from 100 jobs"),
     Column("lateness_max_s", _F, "s", "submit - intended"),
     Column("submission_rate_jobs_per_s", _F, "1/s", "accepted / (last accepted - first submit)"),
+    Column("search", _N, "1", "which search of its cell the trial is a step of, from 1"),
+    Column("rate", _F, "1/s", "arrivals that the trial of a search was to offer"),
+    Column("offered_rate_jobs_per_s", _F, "1/s", "arrivals in a search"),
+    Column("achieved_rate_jobs_per_s", _F, "1/s", "jobs that left the queue in a search"),
+    Column("queue_slope_jobs_per_s", _F, "1/s", "growth of the queue in a search"),
+    Column("queue_slope_low_jobs_per_s", _F, "1/s", "lower one-sided 95 % bound of that growth"),
+    Column("sustained", pa.bool_(), "", "the rate of a search is sustained; null if unknown"),
     Column("area_bound_s", _F, "s", "least makespan for the machine's area"),
     Column("critical_path_s", _F, "s", "least makespan for the longest job after its arrival"),
     Column("ideal_makespan_s", _F, "s", "the larger of the two bounds"),

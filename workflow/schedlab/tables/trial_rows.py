@@ -23,6 +23,7 @@ from schedlab.results.series import read_series
 from schedlab.schedulers import Scheduler, get_scheduler
 from schedlab.schedulers.base import COMPLETED, NOT_SUBMITTED, TIMESTAMPS
 from schedlab.schedulers.rows import driver_rows, json_lines
+from schedlab.tables.background import background_check
 from schedlab.tables.clocks import NodeClock, node_clocks
 from schedlab.tables.schemas import FAILED, JOBS_SCHEMA, SAMPLES_SCHEMA
 from schedlab.tables.validity import measure_checks, taken_by_others, trial_checks
@@ -116,6 +117,10 @@ def _read_trial(folder: Path, origin: str) -> TrialRows:
         {**keys, "lineage": record["lineage"], **row}
         for row in _job_rows(folder, scheduler, trace, clocks, conditions)
     ]
+    release(jobs, trace)
+    background = {job.job for job in trace.jobs if job.background}
+    behind = [row for row in jobs if row["job"] in background]
+    jobs = [row for row in jobs if row["job"] not in background]
     frame = jobs_frame(jobs)
     costs = conditions.get("daemon_cost", {})
     driver = _json(folder / "driver" / "driver.json")
@@ -130,11 +135,16 @@ def _read_trial(folder: Path, origin: str) -> TrialRows:
     columns = _conditions(record, clocks)
     checks = trial_checks(record, driver, frame, clocks, daemons,
                           gang=scheduler.gang, payload=scheduler.payload)  # fmt: skip
+    if behind and scheduler.payload:
+        due = [row["intended"] for row in jobs if row.get("intended") is not None]
+        checks.append(background_check(behind, trace, min(due, default=None)))
     checks += measure_checks(metrics, columns["clock_uncertainty_s"])
     failed = [check for check in checks if check.verdict == FAILED]
     withheld = {name for check in failed for name in check.withholds}
     metrics["at_least"] = [name for name in metrics["at_least"] if name not in withheld]
     reasons = [check.reason for check in failed if not check.withholds]
+    native = folder / "native"
+    settings, counters = scheduler.settings(native), scheduler.counters(native)
     trial = {
         **keys,
         **columns,
@@ -142,9 +152,10 @@ def _read_trial(folder: Path, origin: str) -> TrialRows:
         "payload": scheduler.payload,
         "cores": trace.machine.cores,
         "trace": _same_jobs(trace),
-        "settings": json.dumps(scheduler.settings(folder / "native"), sort_keys=True),
+        "settings": json.dumps(settings, sort_keys=True),
         "parity": json.dumps(scheduler.parity(folder / "native"), sort_keys=True),
-        "counters": json.dumps(scheduler.counters(folder / "native"), sort_keys=True),
+        "counters": json.dumps(counters, sort_keys=True),
+        "limits": json.dumps([one._asdict() for one in scheduler.limits(settings, counters)]),
         "valid": not reasons,
         "reasons": reasons,
         "checks": [check.row() for check in checks],
@@ -245,7 +256,7 @@ def _job_rows(
         rows = [{"job": job.job, "state": NOT_SUBMITTED} for job in trace.jobs]
     else:
         rows = scheduler.collect(
-            folder / "native", list(_stamps(folder, clocks)), translations, None
+            folder / "native", list(stamps_of(folder, clocks)), translations, None
         )
     start, jobs = int(conditions.get("start_ns", 0)), {job.job: job for job in trace.jobs}
     for row in rows:
@@ -269,10 +280,26 @@ def _job_rows(
             "cpus": job.cpus,
             "runtime_requested": job.runtime,
             "walltime": job.walltime,
+            "priority": job.priority,
         }
 
 
-def _stamps(folder: Path, clocks: Mapping[str, NodeClock]) -> Iterator[dict[str, Any]]:
+def release(rows: list[dict[str, Any]], trace: Trace) -> None:
+    """Add to rows when the last of the jobs that each runs after had ended.
+
+    A job whose predecessor never ended was never due: it has no `intended`.
+    """
+    ends = {row["job"]: row.get("completed") or row.get("finished") for row in rows}
+    after = {job.job: job.held for job in trace.jobs if job.held}
+    for row in rows:
+        before = [ends.get(number) for number in after.get(row["job"], ())]
+        known = [end for end in before if end is not None]
+        row["released"] = max(known) if before and len(known) == len(before) else None
+        if len(known) < len(before):
+            row["intended"] = row["intended_source"] = None
+
+
+def stamps_of(folder: Path, clocks: Mapping[str, NodeClock]) -> Iterator[dict[str, Any]]:
     """Payload stamps, converted from each node's clock to the head's."""
     path = folder / "stamps.jsonl"
     head = clocks["head"]

@@ -46,7 +46,7 @@ RESOLUTION_NS = 1_000_000
 _ORDER = ("submit", "allocated", "started", "finished", "completed")
 _WAITS = ("wait_mean_s", "wait_median_s", "wait_p90_s", "wait_p99_s", "wait_max_s")
 _WHOLE = ("turnaround_mean_s", "turnaround_median_s", "bounded_slowdown_mean",
-          "bounded_slowdown_median", "fairness_jain")  # fmt: skip
+          "bounded_slowdown_median", "fairness_jain", "urgent_wait_s", "wide_wait_s")  # fmt: skip
 _SPANS = ("makespan_s", "throughput_jobs_per_s", "throughput_busy_jobs_per_s", "utilisation",
           "fragmentation")  # fmt: skip
 

@@ -128,6 +128,24 @@ def remove_objects(connection: libvirt.virConnect, identity: str) -> list[str]:
     return removed
 
 
+def _remove_at_end(connection: libvirt.virConnect, identity: str, *, own: bool) -> None:
+    try:
+        remove_objects(connection, identity)
+    except libvirt.libvirtError:
+        # All of an embedded libvirtd that died ends with the testbed's namespaces.
+        if not own:
+            raise
+
+
+@contextlib.contextmanager
+def _told() -> Iterator[None]:
+    """Say what libvirt says, in place of a traceback: its daemon may die, or refuse something."""
+    try:
+        yield
+    except libvirt.libvirtError as error:
+        raise SchedlabError(f"libvirt: {error}", stage="testbed") from error
+
+
 def ignore_error(_context: object, _error: object) -> None:
     """Keep libvirt from printing an error to stderr; the error is also raised as an exception."""
 
@@ -153,9 +171,11 @@ def open_testbed(
     """
     libvirt.registerErrorHandler(ignore_error, None)
     identity = identity_of(results, keep=True)
+    own = os.environ.get(supervisor.INSIDE) == "embedded"
     with contextlib.ExitStack() as stack:
         stack.enter_context(supervisor.interruptible())
-        if os.environ.get(supervisor.INSIDE) == "embedded":
+        stack.enter_context(_told())
+        if own:
             scratch = Path(os.environ[supervisor.SCRATCH])
             state = scratch / "libvirt"
             cache = Cache.default().root / "libvirt-capabilities"
@@ -167,5 +187,5 @@ def open_testbed(
         connection = libvirt.open(uri)
         stack.callback(connection.close)
         remove_objects(connection, identity)
-        stack.callback(remove_objects, connection, identity)
+        stack.callback(_remove_at_end, connection, identity, own=own)
         yield Testbed(connection, uri, scratch, identity)

@@ -16,11 +16,13 @@ manifest's digests tell whether the contents are still those that were built.
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import logging
 import os
 import shutil
 import stat
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -321,9 +323,21 @@ def _describe(content: Path) -> dict[str, dict[str, Any]]:
 
 
 def _remove(folder: Path) -> None:
-    """Remove a folder if it is there, read-only folders in it too."""
-    if not folder.exists():
-        return
-    for directory, _, _ in os.walk(folder):
-        Path(directory).chmod(0o755)
-    shutil.rmtree(folder)
+    """Remove a folder if it is there, read-only folders in it too.
+
+    Tasks of a library that failed may still remove their own files in it, or write some.
+    """
+    for attempt in range(10):
+        for directory, _, _ in os.walk(folder):
+            with contextlib.suppress(FileNotFoundError):
+                Path(directory).chmod(0o755)
+        try:
+            shutil.rmtree(folder)
+        except OSError as error:
+            if not folder.exists():
+                return
+            if attempt == 9 or error.errno not in (errno.ENOENT, errno.ENOTEMPTY):
+                raise
+            time.sleep(0.1)
+        else:
+            return

@@ -7,9 +7,11 @@ from importlib import import_module
 from pkgutil import iter_modules
 
 from schedlab.workloads.registry import (
+    COMPOSITE,
     KINDS,
     Problem,
     Workload,
+    complete_unions,
     register,
     workload_from,
     workload_union,
@@ -18,8 +20,10 @@ from schedlab.workloads.trace import Job, Machine, Trace, read_trace
 
 for _module in iter_modules(__path__):
     import_module(f"{__name__}.{_module.name}")
+complete_unions()
 
 __all__ = [
+    "COMPOSITE",
     "KINDS",
     "Job",
     "Machine",

@@ -7,10 +7,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from schedlab.workloads.registry import LONGEST, Problem, Workload, register, walltime
+from schedlab.workloads.registry import LONGEST, MOST_JOBS, Problem, Workload, register, walltime
 from schedlab.workloads.trace import Job, Machine
-
-_MOST = 100_000
 
 
 @register
@@ -29,7 +27,7 @@ class Constant(Workload):
     """
 
     kind: Literal["constant"] = "constant"
-    tasks: int = Field(default=4, ge=1, le=_MOST, description="Tasks for each processor, n.")
+    tasks: int = Field(default=4, ge=1, le=MOST_JOBS, description="Tasks for each processor, n.")
     runtime: float = Field(default=1.0, gt=0, le=LONGEST, description="Of each task, t, s.")
 
     def jobs_of(self, machine: Machine, seed: int, root: Path) -> list[Job]:
@@ -43,14 +41,18 @@ class Constant(Workload):
     def problems(self, machines: list[Machine], root: Path) -> list[Problem]:
         """More jobs than a trace may have."""
         cores = max(machine.cores for machine in machines)
-        if self.tasks * cores <= _MOST:
+        if self.tasks * cores <= MOST_JOBS:
             return []
         return [
             Problem(
                 "tasks",
                 self.tasks,
                 f"makes {self.tasks * cores} jobs on the {cores} processors of the largest "
-                f"cluster, more than {_MOST}",
-                f"at most {_MOST // cores}",
+                f"cluster, more than {MOST_JOBS}",
+                (
+                    f"at most {MOST_JOBS // cores}"
+                    if cores <= MOST_JOBS
+                    else "leave out the large node counts, or use another kind"
+                ),
             )
         ]

@@ -8,7 +8,7 @@ imports every module of its folder, so adding a kind takes one new file and no o
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, TypeVar, Union
@@ -16,6 +16,7 @@ from typing import Annotated, Any, ClassVar, TypeVar, Union
 from pydantic import BaseModel, ConfigDict, Field
 
 from schedlab.errors import SchedlabError
+from schedlab.workloads.background import Background
 from schedlab.workloads.trace import Job, Machine, Trace
 
 Name = Annotated[
@@ -56,8 +57,24 @@ class Workload(BaseModel, ABC):
     """Main quantity of the kind, which `repetitions: {until: ...}` looks at. A key of
     `schedlab.metrics.quantities.QUANTITIES`."""
 
+    causes: ClassVar[Mapping[str, str]] = {}
+    """What jobs may want (`priority`, `after`, `array`) -> parameter that makes them want it."""
+
     name: Name = Field(description="Unique name within the experiment.")
     kind: str
+    background: Background | None = Field(
+        default=None, description="Load that is there before the workload and stays."
+    )
+
+    @property
+    def steps(self) -> int:
+        """Trials that together make one repetition: 1, but more for a search."""
+        return 1
+
+    @property
+    def confirms(self) -> bool:
+        """Whether it also runs on clusters whose limits are lifted."""
+        return False
 
     @abstractmethod
     def jobs_of(self, machine: Machine, seed: int, root: Path) -> list[Job]:
@@ -103,10 +120,32 @@ class Workload(BaseModel, ABC):
             When an input file is malformed, or the trace does not fit the machine.
         """
         base = Path() if root is None else root
-        jobs = tuple(self.jobs_of(machine, seed, base))
-        trace = Trace(workload=self.name, kind=self.kind, seed=seed, machine=machine, jobs=jobs)
-        trace.scale.update(self.scale_of(machine, base))
+        jobs = self.jobs_of(machine, seed, base)
+        scale = self.scale_of(machine, base)
+        if self.background:
+            self._require_room(jobs, machine)
+            jobs = self.background.before(jobs, machine)
+            scale = scale | {"background": self.background.facts(machine)}
+        trace = Trace(self.name, self.kind, seed, machine, tuple(jobs))
+        trace.scale.update(scale)
         return trace
+
+    def _require_room(self, jobs: list[Job], machine: Machine) -> None:
+        assert self.background
+        if machine.cpus_per_node < 2:
+            raise SchedlabError(
+                f"workload {self.name} has a background, and the nodes have one processor: it"
+                " would take all",
+                remedy="set node.vcpus to 2 or more, or leave out background",
+            )
+        wide = self.background.too_wide(jobs, machine)
+        if wide is not None:
+            taken = self.background.cpus(machine)
+            raise SchedlabError(
+                f"job {wide.job} of workload {self.name} wants {wide.cpus} processors of a node, of"
+                f" whose {machine.cpus_per_node} {taken} are the background's: it can never start",
+                remedy="set background.filled lower, or make the jobs smaller",
+            )
 
 
 def walltime(runtime: float) -> float:
@@ -120,6 +159,9 @@ def walltime(runtime: float) -> float:
 
 LONGEST = 1e9
 """Largest time (s) that a parameter may give; times that fit `limits.trial` are far smaller."""
+
+MOST_JOBS = 100_000
+"""Most jobs of a trace; making and checking that many takes about a second."""
 
 KINDS: dict[str, type[Workload]] = {}
 
@@ -141,9 +183,21 @@ def register(kind: type[_W]) -> type[_W]:
     return kind
 
 
-def workload_union() -> Any:
-    """Type of one workload of any registered kind, discriminated by `kind`."""
-    members = tuple(KINDS[name] for name in sorted(KINDS))
+COMPOSITE: list[type[BaseModel]] = []
+"""Models with a workload of another kind in them, from the inside to the outside. Its type is
+written `PartWorkload`, and is known only when all kinds are."""
+
+
+def complete_unions() -> None:
+    """Give the models in `COMPOSITE` the type of their inner workload: any kind without one."""
+    plain = workload_union(kind for kind in KINDS.values() if kind not in COMPOSITE)
+    for model in COMPOSITE:
+        model.model_rebuild(force=True, _types_namespace={"PartWorkload": plain})
+
+
+def workload_union(kinds: Iterable[type[Workload]] | None = None) -> Any:
+    """Type of one workload of some kinds, by default of any, discriminated by `kind`."""
+    members = tuple(sorted(kinds or KINDS.values(), key=lambda kind: kind.__name__))
     return Annotated[Union[members], Field(discriminator="kind")]  # noqa: UP007  (made at run time)
 
 

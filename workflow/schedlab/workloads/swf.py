@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -14,8 +15,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from schedlab.errors import SchedlabError
 from schedlab.printing import brief
 from schedlab.privacy.identity import identity
+from schedlab.workloads.archive.swf_feedback import Dependencies, with_dependencies
 from schedlab.workloads.archive.swf_file import SwfJob, machine_size
-from schedlab.workloads.registry import LONGEST, Problem, Workload, register
+from schedlab.workloads.registry import LONGEST, MOST_JOBS, Problem, Workload, register
 from schedlab.workloads.trace import BOUNDED_SLOWDOWN_THRESHOLD, Job, Machine
 
 if TYPE_CHECKING:
@@ -25,10 +27,6 @@ if TYPE_CHECKING:
 # Added to the scaled limit of every job (s). A launch takes seconds on an emulated guest; they do
 # not scale with the trace, and must not make a job exceed its limit.
 _GRACE = 60.0
-
-
-_MOST = 100_000
-"""Most jobs of a replay."""
 
 
 class _Section(BaseModel):
@@ -79,11 +77,14 @@ class Swf(Workload):
       -`shake` to +`shake` seconds of the trace's own time. A result that depends on one exact
       interleaving of the recorded arrivals then shows as variance (Tsafrir, Ouaknine & Feitelson,
       MASCOTS 2007). Runtimes, sizes and job numbers stay those of the recorded jobs.
-    - Arrivals are an open loop: "preceding job" and "think time" are ignored.
+    - By default arrivals are an open loop: "preceding job" and "think time" are ignored. With
+      `dependencies: scheduler` the scheduler is told to start a job only after the preceding one
+      has ended; with `users` the job is submitted the scaled think time after that end.
     """
 
     # An open loop: its makespan is mostly that of the arrivals.
     quantity: ClassVar[str] = "wait_median"
+    causes: ClassVar[Mapping[str, str]] = {"after": "dependencies"}
     kind: Literal["swf"] = "swf"
     file: str = Field(min_length=1, description="Trace, plain or gzip, from the repository root.")
     start: int = Field(default=0, ge=0, le=10**9, description="Usable jobs to skip.")
@@ -101,6 +102,10 @@ class Swf(Workload):
         default=30.0, ge=0, le=LONGEST, description="Largest shift of an arrival, traced s."
     )
 
+    dependencies: Dependencies = Field(
+        default="ignore",
+        description="Preceding jobs: not heeded, told to the scheduler, or waited for by users.",
+    )
     select: Select | None = Field(
         default=None, description="Replay a window of time instead of a number of jobs."
     )
@@ -151,11 +156,11 @@ class Swf(Workload):
         found = _Slice([], [], Counter(), windows)
         for number, window in enumerate(windows):
             usable, place = table.within(window.first, window.first + window.length)
-            if len(found.records) + len(usable) > _MOST:
+            if len(found.records) + len(usable) > MOST_JOBS:
                 raise SchedlabError(
                     f"{name}: the window of {window.length:g} s from {window.first:g} s on brings "
-                    f"the replay to {len(found.records) + len(usable)} usable jobs, {_MOST} are "
-                    "the most",
+                    f"the replay to {len(found.records) + len(usable)} usable jobs, {MOST_JOBS} "
+                    "are the most",
                     remedy="choose fewer or shorter windows",
                 )
             found.dropped.update(table.dropped(place))
@@ -208,13 +213,16 @@ class Swf(Workload):
                     walltime=float(math.ceil(limit)),
                 )
             )
-        return sorted(jobs, key=lambda job: (job.arrival, job.job))
+        return with_dependencies(jobs, chosen.records, self.dependencies, self.time_scale)
 
     def scale_of(self, machine: Machine, root: Path) -> dict[str, Any]:
         """Return what was scaled, rounded and left out."""
         path = root / self.file
         size = self._size(path)
         chosen = self._slice(path)
+        followed = 0
+        if self.dependencies != "ignore":
+            followed = sum(bool(job.after) for job in self.jobs_of(machine, 0, root))
         exact = [record.processors * machine.cores / size for record in chosen.records]
         return {
             "bounded_slowdown_threshold": BOUNDED_SLOWDOWN_THRESHOLD * self.time_scale,
@@ -226,7 +234,7 @@ class Swf(Workload):
             "size_scale": machine.cores / size,
             "jobs_rounded_up": sum(not cores.is_integer() for cores in exact),
             "jobs_capped": sum(cores > machine.cores for cores in exact),
-            "jobs_with_dependency_ignored": sum(r.preceding > 0 for r in chosen.records),
+            "jobs_with_dependency_ignored": sum(r.preceding > 0 for r in chosen.records) - followed,
             "dropped": dict(sorted(chosen.dropped.items())),
         } | ({"windows": [w._asdict() for w in chosen.windows]} if chosen.windows else {})
 

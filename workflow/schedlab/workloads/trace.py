@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +92,18 @@ class Job:
         Larger is more urgent; 0 is normal.
     walltime : float
         Requested time limit, seconds.
+    after : tuple of int
+        Jobs that must have ended, however, before this one may start. Without `think` it is
+        submitted at its arrival, and the scheduler holds it back.
+    think : float or None
+        Seconds between the end of the jobs in `after` and the submission of this one, by a user who
+        waits for them (closed loop). The scheduler is not told. The arrival is then the earliest
+        instant at which this can come about.
+    array : int or None
+        Number of the array that the job is a part of; its jobs are equal.
+    background : bool
+        Part of the load beside which the workload is measured: the trial does not wait for its end,
+        and it is in no table.
     """
 
     job: int
@@ -101,11 +114,34 @@ class Job:
     user: str = "u1"
     priority: int = 0
     walltime: float = 60.0
+    after: tuple[int, ...] = ()
+    think: float | None = None
+    array: int | None = None
+    background: bool = False
 
     @property
     def cores(self) -> int:
         """Processors of the job on all its nodes."""
         return self.nodes * self.cpus
+
+    @property
+    def held(self) -> tuple[int, ...]:
+        """Jobs whose end the scheduler is told to wait for."""
+        return self.after if self.think is None else ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON form; what few jobs have is left out where a job does not have it."""
+        row = asdict(self)
+        return {key: value for key, value in row.items() if value != _RARE.get(key, row)}
+
+    def without_number(self) -> Job:
+        """Return the same job as number 0: jobs of an array differ in nothing else."""
+        return replace(self, job=0)
+
+
+_RARE: dict[str, Any] = {"after": (), "think": None, "array": None, "background": False}
+"""Keys that a job in a file may lack, with their defaults. Traces without them have the same bytes
+as before these keys existed, so their trials are not stale."""
 
 
 @dataclass(frozen=True)
@@ -149,17 +185,21 @@ class Trace:
     def _problems(self) -> list[str]:
         """List faults with which no scheduler could run the trace or no table could hold it."""
         found = []
-        if not self.jobs:
+        if not self.measured:
             found.append("it has no jobs")
         if sorted(job.job for job in self.jobs) != list(range(len(self.jobs))):
             found.append("job numbers are not 0 to n - 1, each once")
         if "bounded_slowdown_threshold" not in self.scale:
             found.append("scale lacks bounded_slowdown_threshold")
+        found += self._array_problems()
         previous = 0.0
+        earlier: set[int] = set()
         for job in self.jobs:
             if not (math.isfinite(job.arrival) and job.arrival >= previous):
                 found.append(f"job {job.job} arrives at {job.arrival} s, after one at {previous} s")
             previous = max(previous, job.arrival)
+            found += self._dependency_problems(job, earlier)
+            earlier.add(job.job)
             if not (math.isfinite(job.runtime) and job.runtime >= 0):
                 found.append(f"job {job.job} has runtime {job.runtime} s")
             if not (math.isfinite(job.walltime) and job.walltime >= max(1.0, job.runtime)):
@@ -175,6 +215,54 @@ class Trace:
                 )
         return found
 
+    @staticmethod
+    def _dependency_problems(job: Job, earlier: set[int]) -> list[str]:
+        found = [
+            f"job {job.job} runs after job {number}, which does not come before it"
+            for number in job.after
+            if number not in earlier
+        ]
+        think = job.think
+        if think is not None and not (job.after and math.isfinite(think) and think >= 0):
+            found.append(f"job {job.job} comes {job.think} s after the end of no job")
+        return found
+
+    def _array_problems(self) -> list[str]:
+        first: dict[int, Job] = {}
+        seen: Counter[int] = Counter()
+        found = []
+        for job in self.jobs:
+            if job.array is None:
+                continue
+            one = first.setdefault(job.array, job)
+            if job.without_number() != one.without_number() or job.think is not None:
+                found.append(f"job {job.job} differs from job {one.job} of the same array")
+            if job.job != one.job + seen[job.array]:
+                found.append(f"job {job.job} does not follow the job before it in its array")
+            seen[job.array] += 1
+        return found
+
+    @property
+    def measured(self) -> tuple[Job, ...]:
+        """Jobs that are not of the background."""
+        return tuple(job for job in self.jobs if not job.background)
+
+    def at_rate(self, rate: float, search: int) -> Trace:
+        """Return the same jobs at another rate of arrivals (1/s) than `scale` has.
+
+        The arrivals are scaled from the end of the background's on. `search` is the number of the
+        search that the trial is a step of; it is kept in `scale`, like the rate.
+        """
+        lead = float(self.scale.get("background", {}).get("lead_s", 0.0))
+        factor = float(self.scale["rate"]) / rate
+        jobs = tuple(
+            job
+            if job.background
+            else replace(job, arrival=round(lead + (job.arrival - lead) * factor, 6))
+            for job in self.jobs
+        )
+        return replace(self, jobs=jobs, scale={**self.scale, "rate": rate, "search": search})
+
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON form, as in the file."""
         return {
@@ -184,7 +272,7 @@ class Trace:
             "seed": self.seed,
             "machine": asdict(self.machine),
             "scale": self.scale,
-            "jobs": [asdict(job) for job in self.jobs],
+            "jobs": [job.to_dict() for job in self.jobs],
         }
 
     @classmethod
@@ -211,12 +299,12 @@ class Trace:
         names = {entry.name for entry in fields(Job)}
         jobs = []
         for index, row in enumerate(data.get("jobs", [])):
-            if set(row) != names:
-                different = ", ".join(sorted(set(row) ^ names))
+            if names - _RARE.keys() - set(row) or set(row) - names:
+                different = ", ".join(sorted((set(row) ^ names) - (_RARE.keys() - set(row))))
                 raise SchedlabError(
                     f"{source}: jobs[{index}]: missing or unknown keys: {different}", remedy=remedy
                 )
-            jobs.append(Job(**row))
+            jobs.append(Job(**{**row, "after": tuple(row.get("after", ()))}))
         try:
             return cls(
                 workload=data["workload"],

@@ -11,13 +11,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-from schedlab.schedulers.base import Exporter, Request, Scheduler, Submission
+from schedlab.schedulers.base import Exporter, Scheduler
 from schedlab.schedulers.flux import jobspec, parity, records
 from schedlab.schedulers.flux.given import INSTALLATION
 from schedlab.schedulers.installation import SETTINGS, Installation
 from schedlab.schedulers.register import register
 from schedlab.schedulers.rows import assemble, driver_rows, text_of
 from schedlab.schedulers.settings import Setting
+from schedlab.schedulers.translation import Request, Submission
 from schedlab.workloads.registry import Problem
 from schedlab.workloads.trace import Job, Trace
 
@@ -49,6 +50,11 @@ class Flux(Scheduler):
     roles: ClassVar[tuple[str, ...]] = ("common", "monitoring", "flux")
     installation: ClassVar[Installation | None] = INSTALLATION
     client: ClassVar[tuple[str, ...]] = ("schedlab-flux",)
+    priorities: ClassVar[tuple[int, int]] = (
+        jobspec.LEAST - jobspec.NORMAL,
+        jobspec.MOST - jobspec.NORMAL,
+    )
+    dependencies: ClassVar[bool] = True
     running_jobs: ClassVar[str] = 'schedlab_flux_jobs{state="run"}'
     cost_port: ClassVar[int] = 9101
     native_settings: ClassVar[Mapping[str, Setting]] = {
@@ -92,7 +98,7 @@ class Flux(Scheduler):
 
         All are submitted by the one guest user; the trace's user is in the jobspec.
         """
-        request = jobspec.request(job, trace)
+        request = jobspec.request(job)
         return Submission(job=job.job, arrival=job.arrival, request=request)
 
     def read_back(self, submission: Mapping[str, Any]) -> Request:

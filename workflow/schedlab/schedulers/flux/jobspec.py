@@ -7,9 +7,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from schedlab.errors import SchedlabError
-from schedlab.schedulers.base import PAYLOAD, STAMPS, Request
-from schedlab.workloads.trace import Job, Trace
+from schedlab.schedulers.base import PAYLOAD, STAMPS
+from schedlab.schedulers.translation import Request, native_id
+from schedlab.workloads.trace import Job
 
 SOCKET = "/run/schedlab-flux/socket"
 SERVER = {
@@ -23,24 +23,6 @@ NORMAL = 16
 """Urgency of a job of priority 0 (RFC 30)."""
 LEAST, MOST = 1, 30
 """Urgencies of jobs that wait for their turn: 0 holds a job, and 31 puts it before all others."""
-
-
-def urgency(job: Job, trace: Trace) -> int:
-    """Urgency for a priority of the trace: as far above or below the normal one.
-
-    Raises
-    ------
-    SchedlabError
-        When Flux has no such urgency; names the job and the remedy.
-    """
-    wanted = NORMAL + job.priority
-    if not LEAST <= wanted <= MOST:
-        raise SchedlabError(
-            f"job {job.job} of {trace.workload} has priority {job.priority}: Flux has"
-            f" {LEAST - NORMAL} to {MOST - NORMAL}",
-            remedy="use a workload whose priorities lie within",
-        )
-    return wanted
 
 
 def jobspec(job: Job) -> dict[str, Any]:
@@ -70,15 +52,22 @@ def jobspec(job: Job) -> dict[str, Any]:
                 "job": {"name": f"job{job.job}"},
                 # Else output is kept in the broker's store, a cost that the payload has no use for.
                 "shell": {"options": {"output": {"stdout": nowhere, "stderr": nowhere}}},
+                **dependencies(job),
             },
             "user": {"user": job.user},
         },
     }
 
 
-def request(job: Job, trace: Trace) -> dict[str, Any]:
-    """Request of the submitter."""
-    body = {"jobspec": jobspec(job), "urgency": urgency(job, trace)}
+def dependencies(job: Job) -> dict[str, Any]:
+    """Attribute of the system that lets a job wait for the end of others (RFC 26, afterany)."""
+    waits = [{"scheme": "afterany", "value": native_id(number)} for number in job.held]
+    return {"dependencies": waits} if waits else {}
+
+
+def request(job: Job) -> dict[str, Any]:
+    """Request of the submitter; the urgency is as far from the normal one as the priority."""
+    body = {"jobspec": jobspec(job), "urgency": NORMAL + job.priority}
     return {"method": "POST", "path": "/jobs", "body": body}
 
 
@@ -88,4 +77,14 @@ def asked(submission: Mapping[str, Any]) -> Request:
     node = spec["resources"][0]
     words = " ".join(spec["tasks"][0]["command"])
     runtime = float(re.findall(r"(\S+) sleep", words)[-1])
-    return Request(int(node["count"]), int(node["with"][0]["with"][0]["count"]), runtime)
+    attributes = spec["attributes"]
+    waits = attributes["system"].get("dependencies", [])
+    return Request(
+        int(node["count"]),
+        int(node["with"][0]["with"][0]["count"]),
+        runtime,
+        user=attributes["user"]["user"],
+        priority=submission["request"]["body"]["urgency"] - NORMAL,
+        after=tuple(int(re.sub(r"\D", "", entry["value"])) for entry in waits),
+        limit=float(attributes["system"]["duration"]),
+    )

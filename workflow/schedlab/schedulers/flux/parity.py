@@ -88,8 +88,13 @@ def manifest(in_force: Mapping[str, str]) -> dict[str, str]:
         " broker's unit: what a flux-shell used after it was last seen is missed",
         "back-fill": backfill.get(policy, "unknown"),
         "priority": "urgency 16 with the priority of the job in the trace added",
+        "users": "one guest user submits all jobs; an attribute names the trace's user",
+        "dependencies": "afterany: after the end of the other jobs, however they end",
+        "arrays": "none: one submission for each job",
+        "time limit": "in whole seconds, rounded up; from the start of the job",
         "preemption": "none",
         "logging level": "info (log-stderr-level=6)",
+        "node daemons": "a broker on each node",
         "a job is translated to": "a jobspec with a slot on each node, whose processors its task is"
         " bound to; its output goes nowhere; no prolog, epilog or housekeeping; no IMP, as all jobs"
         " are the instance owner's",

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from schedlab.schedulers.base import STAMPS
 from schedlab.schedulers.kubernetes.control_plane import KubernetesBase, client_settings
+from schedlab.schedulers.kubernetes.kwok import PROGRAMS as KWOK_PROGRAMS
 from schedlab.schedulers.kubernetes.pod import pod_template
 from schedlab.schedulers.kubernetes.programs import PROGRAMS
 from schedlab.schedulers.kubernetes.records import BATCH, JobKind
@@ -24,7 +25,7 @@ class Kubernetes(KubernetesBase):
     name: ClassVar[str] = "kubernetes"
     gang: ClassVar[bool] = False
     roles: ClassVar[tuple[str, ...]] = ("common", "monitoring", "kubernetes")
-    programs: ClassVar[tuple[ProgramGroup, ...]] = (PROGRAMS,)
+    programs: ClassVar[tuple[ProgramGroup, ...]] = (PROGRAMS, KWOK_PROGRAMS)
     kind: ClassVar[JobKind] = BATCH
     version: ClassVar[str] = "v1"
     index: ClassVar[str] = "JOB_COMPLETION_INDEX"
@@ -67,8 +68,9 @@ class Kubernetes(KubernetesBase):
             " something was freed (back-off 1 to 10 s); the job controller handles the ends of pods"
             " within 1 s together",
             "back-fill": "without reservation: any pod that fits starts, so large jobs can starve",
-            "priority": "none: all pods have priority 0, first come first tried",
-            "preemption": "on by default, without effect at equal priorities",
+            "priority": "of the trace: by PriorityClass of that value; within one, first come first"
+            " tried",
+            "preemption": "of no trace's jobs: their classes evict no pods (preemptionPolicy)",
             "a job is translated to": "a batch/v1 Job (Indexed) with a pod for each rank, at most"
             " one on a node at a time: two may have the same node one after the other",
             **self.shared_parity(native),

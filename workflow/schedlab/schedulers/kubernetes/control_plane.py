@@ -13,19 +13,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-from schedlab.schedulers.base import (
-    STAMPS,
-    Exporter,
-    Request,
-    Scheduler,
-    Submission,
-    refuse_priority,
-)
+from schedlab.schedulers.base import STAMPS, Exporter, Scheduler
+from schedlab.schedulers.delays import Latencies
 from schedlab.schedulers.kubernetes import manifest, records
+from schedlab.schedulers.kubernetes.latencies import latencies
 from schedlab.schedulers.kubernetes.network import SERVICE_NETWORK
+from schedlab.schedulers.kubernetes.pod import MOST_PRIORITY, priority_class, priority_of
 from schedlab.schedulers.kubernetes.records import JobKind
+from schedlab.schedulers.kubernetes.virtual import role_variables, told
 from schedlab.schedulers.rows import assemble, driver_rows, text_of
 from schedlab.schedulers.settings import Setting
+from schedlab.schedulers.translation import Limit, Request, Submission
 from schedlab.workloads.trace import Job, Trace
 
 AUDIT_LOG = "/var/log/kubernetes/audit.log"
@@ -41,11 +39,16 @@ API = {
 """The API server's address on the head, and the credentials of the driver and the checks."""
 HEALTH_STAMPS = "/var/lib/schedlab/health.txt"
 """Stamps of the health check's job, kept apart from those of the trial's jobs."""
+HEALTH_NODES = 64
+"""Most nodes of the health check's job: thousands of virtual nodes are ready as real ones are, but
+a pod on each takes an emulated API server minutes."""
 
 _UNITS = "/etc/systemd/system"
 _CLIENT = ["python3", "/usr/local/lib/schedlab/schedlab_kubernetes.py", f"--api={json.dumps(API)}"]
 
 
+LIFT = 10
+"""By how much a lifted limit exceeds that in force: so far that another limiter comes first."""
 _COUNT = r"[1-9]\d{0,5}"
 
 
@@ -83,6 +86,7 @@ class KubernetesBase(Scheduler):
     """What schedulers on Kubernetes have in common."""
 
     image: ClassVar[str] = "kubernetes"
+    priorities: ClassVar[tuple[int, int]] = (-MOST_PRIORITY, MOST_PRIORITY)
     cost_port: ClassVar[int] = 9101
     kind: ClassVar[JobKind]
     """Kind of the Jobs that this scheduler is given."""
@@ -107,20 +111,15 @@ class KubernetesBase(Scheduler):
     }
     """Program -> regular expression that finds its version in the record of versions."""
     configuration: ClassVar[Mapping[str, str]] = {}
+    virtual_node_mib: ClassVar[float | None] = 0.25
+    virtual_delays: ClassVar[Latencies | None] = staticmethod(latencies)
 
     @abstractmethod
     def body(self, name: str, job: Job, stamps: str = STAMPS) -> dict[str, Any]:
         """Return the API object that is created for a job."""
 
     def translate(self, job: Job, trace: Trace) -> Submission:
-        """One request that creates one object, whose name is the native id.
-
-        Raises
-        ------
-        SchedlabError
-            When the job has a priority: there are no priority classes.
-        """
-        refuse_priority(job, trace)
+        """One request that creates one object, whose name is the native id."""
         path = f"/apis/{self.kind.group}/{self.version}/namespaces/{records.NAMESPACE}/jobs"
         request = {"method": "POST", "path": path, "body": self.body(f"job{job.job}", job)}
         return Submission(job=job.job, arrival=job.arrival, request=request)
@@ -132,7 +131,21 @@ class KubernetesBase(Scheduler):
         container = task["template"]["spec"]["containers"][0]
         cpus = records.processors(container["resources"]["requests"]["cpu"])
         nodes = task.get("replicas") or task["completions"]
-        return Request(int(nodes), int(cpus), float(container["args"][3]))
+        pod = task["template"]["spec"]
+        return Request(
+            int(nodes),
+            int(cpus),
+            float(container["args"][3]),
+            user=task["template"]["metadata"]["annotations"]["schedlab/user"],
+            priority=priority_of(pod.get("priorityClassName")),
+            limit=float(pod["activeDeadlineSeconds"]),
+        )
+
+    def preparation(self, trace: Trace) -> list[dict[str, Any]]:
+        """Return the requests that create a class for each priority of the trace but 0."""
+        path = "/apis/scheduling.k8s.io/v1/priorityclasses"
+        levels = sorted({job.priority for job in trace.jobs if job.priority})
+        return [{"method": "POST", "path": path, "body": priority_class(level)} for level in levels]
 
     def plan_extra(self) -> dict[str, Any]:
         """Return the API's address and the driver's credentials."""
@@ -200,11 +213,14 @@ class KubernetesBase(Scheduler):
         ]
 
     def daemons(self) -> dict[str, list[str]]:
-        """Processes of the control plane; on compute nodes those that start and watch pods."""
+        """Processes of the control plane; on compute nodes those that start and watch pods.
+
+        On a carrier KWOK plays the kubelets of its virtual nodes.
+        """
         plane = ["etcd", "kube-apiserver", "kube-controller-manager"]
         return {
             "head": list(dict.fromkeys([*plane, *self.controllers])),
-            "compute": ["kubelet", "containerd", "containerd-shim-runc-v2"],
+            "compute": ["kubelet", "containerd", "containerd-shim-runc-v2", "kwok"],
         }
 
     def cost_units(self) -> dict[str, dict[str, list[str]]]:
@@ -214,6 +230,7 @@ class KubernetesBase(Scheduler):
             "compute": {
                 "kubelet": ["kubelet"],
                 "containerd": ["containerd", "containerd-shim-runc-v2"],
+                "kwok": ["kwok"],
             },
         }
 
@@ -239,6 +256,12 @@ class KubernetesBase(Scheduler):
             " opened when all are in use",
             "costs": "by systemd unit (control group): containerd's includes its shims and runc;"
             " pods have groups of their own and do not count",
+            "users": "one client creates all objects; annotations name the trace's user",
+            "dependencies": "none: a trace with dependencies is refused",
+            "arrays": "none: one Job for each job, as the ends of an Indexed Job's pods are not"
+            " known one by one",
+            "time limit": "of each pod, in whole minutes, rounded up; from when the kubelet has it",
+            "node daemons": told(text_of(native / "objects.json")),
             "logging level": manifest.log_levels(running),
         }
 
@@ -248,6 +271,28 @@ class KubernetesBase(Scheduler):
         return {
             name: (default[f"{kind}Qps"], default[f"{kind}Burst"])
             for name, kind in zip(self.controllers, ("scheduler", "controller"), strict=True)
+        }
+
+    def limits(self, settings: Mapping[str, Any], counters: Mapping[str, float]) -> list[Limit]:
+        """Requests per second of scheduler and controller, and those that the audit log counts.
+
+        The log has no reads, so the count is a lower bound.
+        """
+        found = []
+        defaults = self.client_defaults()
+        for program, kind in zip(self.controllers, ("scheduler", "controller"), strict=True):
+            qps = float(settings.get(f"{program} --kube-api-qps", defaults[program][0]))
+            asked = [n for name, n in counters.items() if name.startswith(f"audit.{program}.")]
+            words = f"requests of {program} to the API server (kube-api-qps)"
+            found.append(Limit(words, f"{kind}Qps", qps, sum(asked) if asked else None))
+        return found
+
+    def lifted(self) -> dict[str, str]:
+        """Return ten times the requests per second, and at once, of both clients."""
+        return {
+            f"{kind}{word}": str(min(999_999, round(LIFT * float(self.in_force[f"{kind}{word}"]))))
+            for kind in ("scheduler", "controller")
+            for word in ("Qps", "Burst")
         }
 
     @staticmethod
@@ -269,8 +314,11 @@ class KubernetesBase(Scheduler):
         }
 
     def health(self, nodes: int) -> list[str]:
-        """Wait for every node to be ready, run a job over all of them, and delete its objects."""
-        job = Job(job=0, arrival=0.0, nodes=nodes, cpus=1, runtime=0.0)
+        """Wait for every node to be ready, run a job over all of them, and delete its objects.
+
+        On a cluster of more than `HEALTH_NODES` nodes the job runs on that many.
+        """
+        job = Job(job=0, arrival=0.0, nodes=min(nodes, HEALTH_NODES), cpus=1, runtime=0.0)
         body = json.dumps(self.body("health", job, HEALTH_STAMPS))
         return [shlex.join([*_CLIENT, "health", f"--nodes={nodes}", f"--job={body}"])]
 
@@ -281,6 +329,15 @@ class KubernetesBase(Scheduler):
             "kubernetes_units": {"head": list(self.units), "compute": ["containerd", "kubelet"]},
             "kubernetes_job_group": self.kind.group,
             **self.cost_variables(),
+        }
+
+    def virtual_variables(
+        self, virtual: Mapping[str, Any], own: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Give KWOK on the carriers their nodes, in place of kubelets."""
+        return {
+            **role_variables(virtual, own["kubernetes_arguments"], API),
+            "kubernetes_units": {**own["kubernetes_units"], "compute": []},
         }
 
     def arguments(self, settings: Mapping[str, str]) -> dict[str, list[str]]:

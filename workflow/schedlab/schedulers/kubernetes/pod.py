@@ -12,6 +12,38 @@ from schedlab.workloads.trace import Job
 IMAGE = "localhost/schedlab-payload:1"
 
 
+MOST_PRIORITY = 1000
+"""Largest priority of a trace, up or down; far below the classes of Kubernetes' own pods."""
+_CLASS = "schedlab-"
+
+
+def priority_fields(job: Job) -> dict[str, str]:
+    """Field of a pod, or of a Job by gangs, for a job's priority; none for priority 0."""
+    level = "below-" if job.priority < 0 else "above-"
+    name = f"{_CLASS}{level}{abs(job.priority)}"
+    return {"priorityClassName": name} if job.priority else {}
+
+
+def priority_of(name: str | None) -> int:
+    """Priority of a trace for which a class of `priority_fields` stands; 0 for no class."""
+    if name is None:
+        return 0
+    level, _, number = name.removeprefix(_CLASS).partition("-")
+    return -int(number) if level == "below" else int(number)
+
+
+def priority_class(priority: int) -> dict[str, Any]:
+    """Return the class of a priority. Its pods go first, and evict no others to do so."""
+    name = priority_fields(Job(0, 0.0, 1, 1, 0.0, priority=priority))["priorityClassName"]
+    return {
+        "apiVersion": "scheduling.k8s.io/v1",
+        "kind": "PriorityClass",
+        "metadata": {"name": name},
+        "value": priority,
+        "preemptionPolicy": "Never",
+    }
+
+
 def pod_template(name: str, job: Job, index: str, stamps: str) -> dict[str, Any]:
     """Return the pod of one rank: its processors and the payload, in the host's network.
 
@@ -27,6 +59,7 @@ def pod_template(name: str, job: Job, index: str, stamps: str) -> dict[str, Any]
         File on the node that the payload writes to.
     """
     spec: dict[str, Any] = {
+        **priority_fields(job),
         "restartPolicy": "Never",
         "terminationGracePeriodSeconds": 1,
         # Whole minutes, as other schedulers count limits, from when the kubelet has the pod.

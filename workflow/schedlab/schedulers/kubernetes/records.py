@@ -35,6 +35,7 @@ _SOURCES = {
     "accepted": "audit.log: create of the Job answered (1 us)",
     "allocated": "audit.log: pods/binding of the last rank answered (1 us)",
     "completed": "audit.log: jobs/status with the end answered (1 us)",
+    "reported": "audit.log: pods/status of a virtual node answered (1 us); no payload ran",
 }
 
 _STATES = {
@@ -117,6 +118,16 @@ def events(audit: str) -> Iterator[dict[str, Any]]:
         yield event
 
 
+VIRTUAL_AGENT = "kwok/"
+"""Start of the name of the client that reports for virtual nodes."""
+
+
+def rank_of(pod: str) -> tuple[int, int] | None:
+    """Job and rank of a pod, by its name; None for a pod of no job of the trace."""
+    match = _POD.match(pod)
+    return (int(match[1].removeprefix("job")), int(match[2])) if match else None
+
+
 @dataclass
 class _Found:
     """What the records say about a job, and about its pods by rank and name.
@@ -129,6 +140,8 @@ class _Found:
     pods: dict[str, set[str]] = field(default_factory=dict)
     cpus: dict[str, Decimal] = field(default_factory=dict)
     exits: dict[str, set[int]] = field(default_factory=dict)
+    began: dict[str, int] = field(default_factory=dict)
+    done: dict[str, int] = field(default_factory=dict)
     reasons: set[str] = field(default_factory=set)
     waits: str = ""
 
@@ -192,7 +205,15 @@ def _event(found: dict[str, _Found], event: Mapping[str, Any], kind: JobKind) ->
         entry.bound.setdefault(pod[2], []).append((event["ns"], node))
         entry.pods.setdefault(pod[2], set()).add(name)
     elif what == ("pods", "status", "patch") and pod:
-        _pod_status(found.setdefault(pod[1], _Found()), pod[2], name, sent.get("status") or {})
+        entry, status = found.setdefault(pod[1], _Found()), sent.get("status") or {}
+        _pod_status(entry, pod[2], name, status)
+        if str(event.get("userAgent", "")).startswith(VIRTUAL_AGENT):
+            # The fields of a pod have the same instants, but only to 1 s.
+            reports = {"Running": entry.began, "Succeeded": entry.done}.get(
+                str(status.get("phase"))
+            )
+            if reports is not None:
+                reports.setdefault(pod[2], event["ns"])
 
 
 def _objects(found: dict[str, _Found], text: str, kind: JobKind) -> set[str] | None:
@@ -257,6 +278,12 @@ def _conclude(entry: _Found, ranks: int, *, lost: bool) -> None:
         job.allocated, job.allocated_source = max(times), _SOURCES["allocated"]
     if not replaced:
         job.placement = sorted({bound[-1][1] for bound in entry.bound.values() if bound[-1][1]})
+    if not replaced:
+        job.ranks = {
+            int(rank): (entry.began.get(rank), entry.done.get(rank))
+            for rank in {*entry.began, *entry.done}
+        }
+        job.ranks_source = _SOURCES["reported"] if job.ranks else None
     if entry.cpus:
         # Each rank had a node to itself while it ran; without gangs, two ranks may have had the
         # same node one after the other.

@@ -13,9 +13,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-from schedlab.schedulers.base import COMPLETED, PARITY, Exporter, Request, Scheduler, Submission
+from schedlab.schedulers.base import COMPLETED, PARITY, Exporter, Scheduler
 from schedlab.schedulers.register import register
 from schedlab.schedulers.rows import NativeJob, assemble, driver_rows, text_of
+from schedlab.schedulers.translation import Request, Submission, native_id
 from schedlab.workloads.trace import Job, Trace
 
 LOG = "/var/log/nullscheduler/jobs.log"
@@ -38,19 +39,30 @@ class NullScheduler(Scheduler):
     image: ClassVar[str] = "plain"
     roles: ClassVar[tuple[str, ...]] = ("common", "monitoring", "nullscheduler")
     payload: ClassVar[bool] = False
+    priorities: ClassVar[tuple[int, int]] = (-(10**9), 10**9)
+    dependencies: ClassVar[bool] = True
     cost_port: ClassVar[int] = 9101
 
     def translate(self, job: Job, trace: Trace) -> Submission:
-        """Return one request with the neutral job; the priority is ignored, as no job waits."""
+        """Return one request with the neutral job. No job waits, so most of it has no effect."""
         body = {"name": f"job{job.job}", "nodes": job.nodes, "cpus": job.cpus,
-                "runtime": round(job.runtime, 6)}  # fmt: skip
+                "runtime": round(job.runtime, 6), "user": job.user, "priority": job.priority,
+                "after": list(map(native_id, job.held)), "limit": job.walltime}  # fmt: skip
         request = {"method": "POST", "path": "/jobs", "body": body}
         return Submission(job=job.job, arrival=job.arrival, request=request)
 
     def read_back(self, submission: Mapping[str, Any]) -> Request:
         """Return what the fields of the request ask for."""
         body = submission["request"]["body"]
-        return Request(int(body["nodes"]), int(body["cpus"]), float(body["runtime"]))
+        return Request(
+            int(body["nodes"]),
+            int(body["cpus"]),
+            float(body["runtime"]),
+            user=body["user"],
+            priority=body["priority"],
+            after=tuple(int(re.sub(r"\D", "", text)) for text in body["after"]),
+            limit=body["limit"],
+        )
 
     def plan_extra(self) -> dict[str, Any]:
         """Return the API's address for the driver."""

@@ -9,29 +9,27 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
 from schedlab.privacy.private_files import write_secret
-from schedlab.schedulers.base import (
-    Exporter,
-    Request,
-    Scheduler,
-    Submission,
-    refuse_priority,
-)
+from schedlab.schedulers.base import Exporter, Scheduler
 from schedlab.schedulers.register import register
 from schedlab.schedulers.rows import assemble, driver_rows, text_of
 from schedlab.schedulers.settings import Setting
 from schedlab.schedulers.slurm import records
 from schedlab.schedulers.slurm import submission as ways
 from schedlab.schedulers.slurm.keys import UNLISTED, key_problems
+from schedlab.schedulers.translation import Request, Submission
 from schedlab.workloads.registry import Problem
 from schedlab.workloads.trace import Job, Trace
 
 LOG = "/var/log/slurm/slurmctld.log"
 CONFIGURATION = "/etc/slurm/slurm.conf"
+MAX_ARRAY_SIZE = "1001"
+"""Slurm's default of the setting (slurm.conf(5))."""
 COUNTERS_PERIOD = 5
 """Seconds between two readings of sdiag; each reading costs a process and a remote call."""
 
@@ -97,6 +95,9 @@ class Slurm(Scheduler):
     # and the kernel's part of their processes.
     virtual_node_mib: ClassVar[float | None] = 5.0
     client: ClassVar[tuple[str, ...]] = ("slurmrestd",)
+    priorities: ClassVar[tuple[int, int]] = (min(ways.PARTITIONS), max(ways.PARTITIONS))
+    dependencies: ClassVar[bool] = True
+    arrays: ClassVar[bool] = True
     running_jobs: ClassVar[str] = 'schedlab_slurm_sdiag{counter="jobs_running"}'
     other_settings: ClassVar[Setting | None] = Setting(
         "", "any other key of slurm.conf", _VALUE, _ALLOWED
@@ -156,22 +157,42 @@ class Slurm(Scheduler):
 
         A job on one node runs the payload itself in the batch step. On more nodes, the batch step
         starts one rank on each node with srun. One guest user submits all jobs; the comment names
-        the trace's user.
-
-        Raises
-        ------
-        SchedlabError
-            When the job has a priority: an unprivileged user cannot raise it.
+        the trace's user, and the partition stands for the priority.
         """
-        refuse_priority(job, trace)
+        return self._submission(job, 1)
+
+    def translate_array(self, jobs: Sequence[Job], trace: Trace) -> Submission:
+        """Return one job array; the script of a task has the number of its job."""
+        return self._submission(jobs[0], len(jobs))
+
+    def _submission(self, job: Job, tasks: int) -> Submission:
         if self.in_force["submission"] == ways.API:
-            return Submission(job=job.job, arrival=job.arrival, request=ways.request(job))
+            return Submission(job=job.job, arrival=job.arrival, request=ways.request(job, tasks))
         return Submission(
             job=job.job,
             arrival=job.arrival,
-            argv=ways.options(job),
+            argv=ways.options(job, tasks),
             stdin=ways.script(job),
         )
+
+    def cannot(self, trace: Trace) -> Iterator[Problem]:
+        """Also an array that is larger than Slurm takes."""
+        yield from super().cannot(trace)
+        written = {key.lower(): text for key, text in self.in_force.items()}
+        limit = written.get("maxarraysize", MAX_ARRAY_SIZE)
+        if not limit.isdecimal():
+            return
+        most = int(limit) - 1
+        sizes = Counter(job.array for job in trace.jobs if job.array is not None)
+        for size in sorted(sizes.values(), reverse=True)[:1]:
+            if size > most:
+                yield Problem(
+                    "array",
+                    size,
+                    f"an array of {size} jobs, and slurm takes at most {most} (MaxArraySize - 1)",
+                    f"set settings.slurm.MaxArraySize to {size + 1}, and MaxJobCount above it, or"
+                    " make the array smaller",
+                )
 
     def read_back(self, submission: Mapping[str, Any]) -> Request:
         """Read the request's fields or sbatch's options, and the payload's time in the script."""
@@ -266,7 +287,16 @@ class Slurm(Scheduler):
 
     def parity(self, native: Path) -> dict[str, str]:
         """Parity manifest."""
-        return records.parity(self.settings(native)) | {
+        partitions = ", ".join(f"{level} {name}" for level, name in ways.PARTITIONS.items())
+        in_force = self.settings(native)
+        rows = records.parity(in_force)
+        return rows | {
+            "users": "one guest user submits all jobs; a comment names the trace's user",
+            "priority": f"of the trace: by partition, whose PriorityTier rises ({partitions});"
+            f" within one: {rows['priority']}",
+            "dependencies": "afterany: after the end of the other jobs, however they end",
+            "arrays": "one job array",
+            "time limit": "in whole minutes, rounded up; from the start of the job",
             "submission": ways.told(text_of(native / "submission.txt")),
             "costs": "slurmctld, munge and slurmrestd by systemd unit (control group); slurmd and"
             " slurmstepd by process, because jobs run in slurmd's unit; this misses what a"
@@ -285,8 +315,10 @@ class Slurm(Scheduler):
         wide = min(nodes, HEALTH_NODES)
         return [
             ways.check(),
-            # sinfo prints a line a node; states such as idle* (no answer) or drained do not match.
-            f'test "$(sinfo --noheader --Node --format=%T | grep -cx idle)" -eq {nodes}',
+            # sinfo prints a line a node of a partition; states such as idle* (no answer) or drained
+            # do not match.
+            f'test "$(sinfo --noheader --Node --partition={ways.PARTITIONS[0]} --format=%T'
+            f' | grep -cx idle)" -eq {nodes}',
             f"srun --nodes={wide} --ntasks-per-node=1 --time=1 --immediate=60 /bin/true",
         ]
 
@@ -304,6 +336,10 @@ class Slurm(Scheduler):
         own = {key: text for key, text in settings.items() if key.lower() not in not_of_slurm}
         return super().variables(own) | {
             "slurm_submission": settings["submission"],
+            "slurm_partitions": [
+                {"name": name, "tier": level - min(ways.PARTITIONS)}
+                for level, name in ways.PARTITIONS.items()
+            ],
             "monitoring_counters": {
                 "metric": "schedlab_slurm_sdiag",
                 "command": "sdiag",

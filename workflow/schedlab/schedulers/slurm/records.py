@@ -17,14 +17,16 @@ from schedlab.schedulers.rows import NativeJob
 
 # The guests' time zone is UTC (role common), and so are the log's time stamps.
 _STAMP = r"^\[(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3})\] "
-_JOB = r"JobId=(\d{1,10})"
+# A task of an array is written JobId=123_4(127): array, place in it, and its own number.
+_ID = r"(\d{1,10}(?:_\d{1,10})?)"
+_JOB = rf"JobId={_ID}(?:\(\d{{1,10}}\))?"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 # `_job_complete: ... done` ends a job whose script ended. For a job over its time limit or a
 # cancelled job slurmctld does not write that line, only those of the other alternatives.
 ENDED = (
-    r"(?:_job_complete: (?=JobId=\d+ done)|Time limit exhausted for "
-    r"|_slurm_rpc_kill_job: REQUEST_KILL_JOB )JobId=(\d+)"
+    r"(?:_job_complete: (?=JobId=\S+ done)|Time limit exhausted for "
+    r"|_slurm_rpc_kill_job: REQUEST_KILL_JOB )JobId=(\d+(?:_\d+)?)"
 )
 
 _LINES = {
@@ -99,9 +101,15 @@ def jobs(log: str, scontrol: str) -> dict[str, NativeJob]:
                 break
     for number, fields in _scontrol_jobs(scontrol):
         _answered(found.setdefault(number, NativeJob()), fields)
+    for number, job in found.items():
+        array, task, _ = number.partition("_")
+        if task and array in found and job.accepted is None:
+            # The whole array is accepted at once.
+            job.accepted, job.accepted_source = found[array].accepted, found[array].accepted_source
     return found
 
 
+_MOST_TASKS = 1 << 20
 _LONGEST = 1 << 16
 """Most characters of a line: Slurm's lines are shorter, and patterns are slow on longer lines."""
 
@@ -168,8 +176,24 @@ def _scontrol_jobs(text: str) -> Iterator[tuple[str, dict[str, str]]]:
     for line in whole_lines(text):
         # Values may hold blanks (a comment); the keys read here never do.
         fields = dict(re.findall(r"(?:^|\s)(\w+)=(\S*)", line))
-        if re.fullmatch(r"[0-9]{1,10}", fields.get("JobId", "")):
+        if not re.fullmatch(r"[0-9]{1,10}", fields.get("JobId", "")):
+            continue
+        array = fields.get("ArrayJobId", "")
+        if not re.fullmatch(r"[0-9]{1,10}", array):
             yield fields["JobId"], fields
+        else:
+            for task in tasks_of(fields.get("ArrayTaskId", "")):
+                yield f"{array}_{task}", fields
+
+
+def tasks_of(text: str) -> list[int]:
+    """Places in an array that scontrol writes as `4`, or as `5-9,11%2` for those that wait."""
+    found: list[int] = []
+    for part in text.partition("%")[0].split(",")[:_MOST_TASKS]:
+        match = re.fullmatch(r"([0-9]{1,7})(?:-([0-9]{1,7}))?", part)
+        if match:
+            found += range(int(match[1]), int(match[2] or match[1]) + 1)
+    return found[:_MOST_TASKS]
 
 
 def key_values(text: str) -> dict[str, str]:
@@ -212,9 +236,19 @@ def parity(settings: Mapping[str, str]) -> dict[str, str]:
         "priority": told("PriorityType"),
         "preemption": told("PreemptType"),
         "logging level": told("SlurmctldDebug"),
+        "node daemons": _node_daemons(value),
         "a job is translated to": "a batch script on its nodes; with more than one node, srun in"
         " it starts a rank on each",
     }
+
+
+def _node_daemons(value: Mapping[str, str]) -> str:
+    """What the nodes are; only virtual ones may have another shape than their machine."""
+    if not value:
+        return "unknown"
+    if "config_overrides" in value.get("slurmdparameters", ""):
+        return "a slurmd for each virtual node, many on a machine; jobs run their payload"
+    return "a slurmd on each node"
 
 
 _SDIAG_SECTIONS = {

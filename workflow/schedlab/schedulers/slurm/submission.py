@@ -8,7 +8,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from schedlab.schedulers.base import PAYLOAD, STAMPS, Request
+from schedlab.schedulers.base import PAYLOAD, STAMPS
+from schedlab.schedulers.translation import Request, native_id
 from schedlab.workloads.trace import Job
 
 API, CLI = "api", "cli"
@@ -26,11 +27,20 @@ SERVER = {
 """slurmrestd's address for the driver. It identifies the driver by the user of the socket."""
 PATH = "/slurm/{version}/job/submit"
 ENVIRONMENT = "PATH=/usr/local/bin:/usr/bin:/bin"
+PARTITIONS = {-1: "low", 0: "main", 1: "urgent"}
+"""Priority of a job in the trace -> partition, written by the role. Their PriorityTier rises, which
+orders jobs whatever PriorityType is; with priority/basic a user cannot raise a job, and a job that
+is lowered lowers all that come later."""
+
+
+def number(job: Job) -> str:
+    """Number of the job as the script's shell has it: an array counts on from its first job."""
+    return str(job.job) if job.array is None else f"$(({job.job}+SLURM_ARRAY_TASK_ID))"
 
 
 def script(job: Job) -> str:
     """Return the batch script: the payload, or on several nodes srun with a rank on each."""
-    payload = f"exec {PAYLOAD} {STAMPS} {job.job}"
+    payload = f"exec {PAYLOAD} {STAMPS} {number(job)}"
     end = f"{job.runtime:.6f} sleep"
     if job.nodes == 1:
         command = f"{payload} 0 {end}"
@@ -48,8 +58,19 @@ def minutes(job: Job) -> int:
     return math.ceil(job.walltime / 60)
 
 
-def options(job: Job) -> list[str]:
-    """Command line of sbatch, which reads the script from its standard input."""
+def dependency(job: Job) -> str:
+    """Dependency on the end, however, of other jobs; empty without one."""
+    return ":".join(["afterany", *map(native_id, job.held)]) if job.held else ""
+
+
+def options(job: Job, tasks: int = 1) -> list[str]:
+    """Command line of sbatch, which reads the script from its standard input.
+
+    `tasks` is the size of the array whose first job it is.
+    """
+    rare = [f"--partition={PARTITIONS[job.priority]}"] if job.priority else []
+    rare += [f"--dependency={dependency(job)}"] if job.held else []
+    rare += [f"--array=0-{tasks - 1}"] if job.array is not None else []
     return [
         "sbatch",
         "--parsable",
@@ -65,11 +86,15 @@ def options(job: Job) -> list[str]:
         "--error=/dev/null",
         "--chdir=/tmp",
         f"--comment=user={job.user}",
+        *rare,
     ]
 
 
-def request(job: Job) -> dict[str, Any]:
-    """Request of slurmrestd's API (v0.0.40 and later) for the same job."""
+def request(job: Job, tasks: int = 1) -> dict[str, Any]:
+    """Request of slurmrestd's API (v0.0.40 and later) for the same job or array."""
+    rare = {"partition": PARTITIONS[job.priority]} if job.priority else {}
+    rare |= {"dependency": dependency(job)} if job.held else {}
+    rare |= {"array": f"0-{tasks - 1}"} if job.array is not None else {}
     wanted = {
         "name": f"job{job.job}",
         "script": script(job),
@@ -86,6 +111,7 @@ def request(job: Job) -> dict[str, Any]:
         "current_working_directory": "/tmp",
         "comment": f"user={job.user}",
         "environment": [ENVIRONMENT],
+        **rare,
     }
     return {"method": "POST", "path": PATH, "body": {"job": wanted}}
 
@@ -95,10 +121,23 @@ def asked(submission: Mapping[str, Any]) -> Request:
     if submission.get("request"):
         job = submission["request"]["body"]["job"]
         nodes, cpus, text = job["minimum_nodes"], job["cpus_per_task"], job["script"]
+        minutes_asked, comment = job["time_limit"]["number"], job["comment"]
+        partition, waits = job.get("partition"), job.get("dependency", "")
     else:
         found = dict(re.findall(r"--([a-z-]+)=(\S+)", " ".join(submission["argv"])))
         nodes, cpus, text = found["nodes"], found["cpus-per-task"], submission["stdin"]
-    return Request(int(nodes), int(cpus), float(re.findall(r"(\S+) sleep", text)[-1]))
+        minutes_asked, comment = found["time"], found["comment"]
+        partition, waits = found.get("partition"), found.get("dependency", "")
+    priority = {name: level for level, name in PARTITIONS.items()}
+    return Request(
+        int(nodes),
+        int(cpus),
+        float(re.findall(r"(\S+) sleep", text)[-1]),
+        user=comment.removeprefix("user="),
+        priority=priority[partition or PARTITIONS[0]],
+        after=tuple(map(int, re.findall(r"\{job:(\d+)\}", waits))),
+        limit=60.0 * int(minutes_asked),
+    )
 
 
 def check() -> str:

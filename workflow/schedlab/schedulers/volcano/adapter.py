@@ -9,7 +9,8 @@ from typing import Any, ClassVar
 
 from schedlab.schedulers.base import STAMPS, Exporter
 from schedlab.schedulers.kubernetes.control_plane import KubernetesBase, client_settings
-from schedlab.schedulers.kubernetes.pod import pod_template
+from schedlab.schedulers.kubernetes.kwok import PROGRAMS as KWOK_PROGRAMS
+from schedlab.schedulers.kubernetes.pod import pod_template, priority_fields
 from schedlab.schedulers.kubernetes.programs import PROGRAMS as KUBERNETES_PROGRAMS
 from schedlab.schedulers.kubernetes.records import JobKind
 from schedlab.schedulers.programs import ProgramGroup
@@ -32,7 +33,7 @@ class Volcano(KubernetesBase):
 
     name: ClassVar[str] = "volcano"
     roles: ClassVar[tuple[str, ...]] = ("common", "monitoring", "kubernetes", "volcano")
-    programs: ClassVar[tuple[ProgramGroup, ...]] = (KUBERNETES_PROGRAMS, PROGRAMS)
+    programs: ClassVar[tuple[ProgramGroup, ...]] = (KUBERNETES_PROGRAMS, KWOK_PROGRAMS, PROGRAMS)
     kind: ClassVar[JobKind] = JobKind(
         "batch.volcano.sh",
         volcano_end,
@@ -82,6 +83,7 @@ class Volcano(KubernetesBase):
             "metadata": {"name": name, "annotations": {"schedlab/user": job.user}},
             "spec": {
                 "schedulerName": "volcano",
+                **priority_fields(job),
                 "queue": "default",
                 "minAvailable": job.nodes,
                 "plugins": {"env": []},
@@ -130,7 +132,8 @@ class Volcano(KubernetesBase):
             " admitted to its queue and gets its pods, then they are bound, in different cycles",
             "back-fill": "without reservation: any job that fits starts; the action of that name"
             " concerns only pods without requests",
-            "priority": "none: all jobs have priority 0, first come first tried",
+            "priority": "of the trace: by PriorityClass of that value, for job and pods; within"
+            " one, first come first tried",
             "preemption": "on" if "preempt" in actions else "off",
             "a job is translated to": "a Volcano Job of one task with a pod for each rank, at most"
             " one on a node, in queue default",

@@ -43,10 +43,11 @@ FIELDS = (
     "think time",
 )
 
-USED = (0, 1, 2, 3, 4, 7, 8, 10, 11, 16)
+USED = (0, 1, 2, 3, 4, 7, 8, 10, 11, 16, 17)
 """Positions of the fields that are used; the contents of the others do not matter."""
-WAITED = 2
-"""Position of the wait, which no replay uses: whatever it is, the line is sound."""
+LOOSE = (2, 17)
+"""Positions of the wait, which no replay uses, and of the think time, which few files have.
+Whatever they are, the line is sound."""
 WHOLE = (0, 4, 7, 10, 11, 16)
 """Positions of fields that count or name something: whole numbers. Times may have fractions."""
 AMOUNTS = (3, 4, 7, 8)
@@ -113,6 +114,8 @@ class SwfJob:
         -1 unknown.
     preceding : int
         Job number that it waited for; -1 none.
+    think : float
+        s from the end of that job to this submission; -1 unknown.
     """
 
     number: int
@@ -123,6 +126,7 @@ class SwfJob:
     status: int
     user: int
     preceding: int
+    think: float
 
 
 def line_error(path: Path, line: int, what: str, remedy: str | None = None) -> SchedlabError:
@@ -230,7 +234,7 @@ def parse_line(path: Path, line: int, words: Sequence[bytes]) -> list[float]:
         shown = brief(word[:200].decode("utf-8", "backslashreplace"))
         place = f"field {index + 1} ({FIELDS[index]}) = '{shown}'"
         value = number(word)
-        if index == WAITED:
+        if index in LOOSE:
             values.append(value)
             continue
         if math.isnan(value) and not _NOT_FINITE.fullmatch(word):

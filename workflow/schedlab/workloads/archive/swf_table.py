@@ -39,7 +39,7 @@ from schedlab.workloads.archive.swf_file import (
     parse_line,
 )
 
-_FORMAT = "2"
+_FORMAT = "3"
 """Version of the arrays in the cache; to be changed when the same trace gives another array."""
 _KEPT = 2**22
 """Smallest size of a trace, bytes, whose array is kept in the cache for the next command."""
@@ -60,7 +60,8 @@ _TOLERATED = 1000
     STATUS,
     USER,
     PRECEDING,
-) = range(11)
+    THINK,
+) = range(12)
 """Columns of the array: the line in the file, and the `USED` fields in their order."""
 _COLUMN = {field: column for column, field in enumerate(USED, 1)}
 
@@ -134,9 +135,8 @@ class Table:
     def record(self, position: int) -> SwfJob:
         """Job at a position."""
         _, *values = self.rows[position].tolist()
-        job, submit, _, runtime, allocated, requested, requested_time, status, user, preceding = (
-            values
-        )
+        job, submit, _, runtime, allocated, requested, requested_time, *rest = values
+        status, user, preceding, think = rest
         return SwfJob(
             number=int(job),
             submit=submit,
@@ -146,6 +146,7 @@ class Table:
             status=int(status),
             user=int(user),
             preceding=int(preceding),
+            think=think if think >= 0 else -1.0,
         )
 
 

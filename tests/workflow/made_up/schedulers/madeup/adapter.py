@@ -8,11 +8,12 @@ from typing import Any, ClassVar
 
 from schedlab.schedulers.madeup.programs import PROGRAMS
 
-from schedlab.schedulers.base import PARITY, Exporter, Request, Scheduler, Submission
+from schedlab.schedulers.base import PARITY, Exporter, Scheduler
 from schedlab.schedulers.programs import ProgramGroup
 from schedlab.schedulers.register import register
 from schedlab.schedulers.rows import assemble, driver_rows
 from schedlab.schedulers.settings import Setting
+from schedlab.schedulers.translation import Request, Submission
 from schedlab.workloads.trace import Job, Trace
 
 

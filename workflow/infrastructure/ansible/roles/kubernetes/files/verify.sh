@@ -11,6 +11,8 @@ for program in kube-apiserver kube-controller-manager kube-scheduler kubelet; do
     "$program" --version || fail "$program does not run"
     ! systemctl is-enabled --quiet "$program" || fail "$program starts before it is configured"
 done
+kwok --version || fail "kwok does not run"
+! systemctl is-enabled --quiet kwok || fail "kwok starts before it is configured"
 for program in kubectl etcd containerd runc; do
     command -v "$program" >/dev/null || fail "$program is missing"
 done

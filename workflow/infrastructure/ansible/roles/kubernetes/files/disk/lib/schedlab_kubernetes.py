@@ -6,6 +6,8 @@ could do the same, but only to start takes it five to thirty seconds on an emula
 
     schedlab_kubernetes.py --api JSON get PATH [PATH ...]
     schedlab_kubernetes.py --api JSON health --nodes N --job JSON
+    schedlab_kubernetes.py --api JSON register --virtual JSON
+    schedlab_kubernetes.py --api JSON release NODE [NODE ...]
 
 --api JSON
     As in the driver's plan: {url, certificate, key, authority}.
@@ -16,6 +18,12 @@ get
 health
     Succeeds when N compute nodes are ready and the Job, run once, has succeeded. It then removes
     the Job. A Job that an interrupted check left makes the next check fail, which removes it.
+register
+    Creates the virtual nodes that the API does not have, and waits until all are ready. Those that
+    do not become ready are created again. The last line of its output is the number of nodes that
+    it created. JSON: {cpus, memory_mib, annotations, carriers: {carrier: [number, ...]}}.
+release
+    Deletes the leases of nodes, so that another process can hold them at once.
 
 Exit status: 0 for success, 1 for a failure, with a line on standard error.
 """
@@ -33,8 +41,16 @@ from typing import Any, Dict, List, Optional
 
 from schedlab_submit import connection_to, exchange
 
-JOB_LIMIT, DELETION_LIMIT, REQUEST_LIMIT = 60.0, 30.0, 30.0  # s
+JOB_LIMIT, DELETION_LIMIT, REQUEST_LIMIT = 60.0, 60.0, 30.0  # s
 POLL = 0.5  # s
+
+NODES = "/api/v1/nodes"
+LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
+CARRIER = "schedlab/carrier"  # label: which machine plays a virtual node
+PODS = "110"  # on a node, as a kubelet allows by default
+NODE_POLL = 2.0  # s
+PATIENCE = 30  # polls without progress
+ROUNDS = 5  # times that nodes are created again
 
 
 class Refused(Exception):
@@ -85,6 +101,61 @@ def ready_nodes(nodes: Dict[str, Any]) -> List[str]:
             for condition in node["status"].get("conditions") or []
         )
     ]
+
+
+def virtual_node(name: str, carrier: str, virtual: Dict[str, Any]) -> Dict[str, Any]:
+    """Node as a kubelet registers it, and by which machine it is played."""
+    resources = {
+        "cpu": str(virtual["cpus"]),
+        "memory": "{}Mi".format(virtual["memory_mib"]),
+        "pods": PODS,
+    }
+    labels = {
+        "kubernetes.io/hostname": name,
+        "kubernetes.io/os": "linux",
+        CARRIER: carrier,
+    }
+    return {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {"name": name, "labels": labels, "annotations": virtual["annotations"]},
+        "status": {"allocatable": resources, "capacity": resources},
+    }
+
+
+def register(client: Client, virtual: Dict[str, Any]) -> int:
+    """Create the virtual nodes that are missing, until all are ready; return how many."""
+    wanted = {
+        "compute{}".format(number): carrier
+        for carrier, numbers in virtual["carriers"].items()
+        for number in numbers
+    }
+    created = still = rounds = 0
+    best = -1
+    while True:
+        nodes = json.loads(client.ask("GET", NODES))
+        known = {node["metadata"]["name"] for node in nodes["items"]}
+        missing = [name for name in wanted if name not in known]
+        for name in missing:
+            client.ask("POST", NODES, virtual_node(name, wanted[name], virtual), allowed=409)
+        created += len(missing)
+        ready = set(ready_nodes(nodes))
+        late = [name for name in wanted if name not in ready]
+        if not late:
+            return created
+        still = 0 if missing or len(ready) > best else still + 1
+        best = max(best, len(ready))
+        if still >= PATIENCE:
+            rounds, still = rounds + 1, 0
+            if rounds > ROUNDS:
+                where = ", ".join(sorted({wanted[name] for name in late}))
+                raise Refused(
+                    "not ready, though created {} times: {}; KWOK's log is in the journal of"
+                    " {}".format(rounds, ", ".join(late), where)
+                )
+            for name in late:
+                client.ask("DELETE", "{}/{}".format(NODES, name), allowed=404)
+        time.sleep(NODE_POLL)
 
 
 def ended(status: Dict[str, Any]) -> Optional[str]:
@@ -146,11 +217,20 @@ def main() -> int:
         "--nodes", type=int, required=True, help="compute nodes that must be ready"
     )
     checker.add_argument("--job", type=json.loads, required=True, help="the Job to run")
+    registrar = commands.add_parser("register", help="create virtual nodes")
+    registrar.add_argument("--virtual", type=json.loads, required=True, help="what they are")
+    releaser = commands.add_parser("release", help="delete the leases of nodes")
+    releaser.add_argument("nodes", nargs="+", metavar="NODE")
     arguments = parser.parse_args()
     try:
         client = Client(arguments.api)
         if arguments.command == "get":
             sys.stdout.buffer.write(get(client, arguments.paths))
+        elif arguments.command == "release":
+            for name in arguments.nodes:
+                client.ask("DELETE", "{}/{}".format(LEASES, name), allowed=404)
+        elif arguments.command == "register":
+            print(register(client, arguments.virtual))
         else:
             health(client, arguments.nodes, arguments.job)
     except (Refused, OSError, http.client.HTTPException, ValueError, KeyError) as error:

@@ -1,0 +1,265 @@
+"""Mixes, backgrounds, and workloads that show how jobs and users are treated."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+from test_metrics import frame
+
+from schedlab.errors import SchedlabError
+from schedlab.metrics import behaviour
+from schedlab.metrics.trial_values import trial_metrics
+from schedlab.schedulers import get_scheduler, scheduler_names
+from schedlab.tables.background import background_check
+from schedlab.tables.schemas import FAILED, PASSED
+from schedlab.workloads import Machine, Trace, workload_from
+from schedlab.workloads.background import Background
+from schedlab.workloads.burst import Burst
+from schedlab.workloads.constant import Constant
+from schedlab.workloads.duration import earliest_end
+from schedlab.workloads.fairness import Fairness
+from schedlab.workloads.gang import Gang
+from schedlab.workloads.priority import Priority
+from schedlab.workloads.registry import Workload
+from schedlab.workloads.starvation import Starvation
+
+ROOT = Path(__file__).resolve().parents[2]
+TWO = Machine(2, 4)
+
+
+def mix(*parts: dict[str, Any]) -> Any:
+    return workload_from({"kind": "mix", "name": "m", "parts": list(parts)})
+
+
+ANN = {"user": "ann", "share": 3.0, "workload": {"kind": "burst", "jobs": 3, "runtime": 2.0}}
+BOB = {"user": "bob", "priority": 1, "workload": {"kind": "array", "jobs": 2, "runtime": 1.0}}
+
+
+def test_a_mix_has_the_jobs_of_all_users_in_order_of_arrival() -> None:
+    late = {"user": "cid", "workload": {"kind": "poisson", "jobs": 4, "rate": 1.0}}
+    trace = mix(late, ANN, BOB).generate(TWO, 1)
+    assert [job.job for job in trace.jobs] == list(range(9))
+    assert [job.user for job in trace.jobs[:6]] == ["cid", "ann", "ann", "ann", "bob", "bob"]
+    assert [job.user for job in trace.jobs[6:]] == ["cid"] * 3
+    assert {job.priority for job in trace.jobs if job.user == "bob"} == {1}
+    assert [job.array for job in trace.jobs if job.user == "bob"] == [0, 0]
+    assert trace.scale["shares"] == {"cid": 0.2, "ann": 0.6, "bob": 0.2}
+    assert trace.scale["asked"] == pytest.approx({"cid": 1 / 3, "ann": 0.5, "bob": 1 / 6})
+
+
+def test_a_part_of_a_mix_does_not_change_the_others() -> None:
+    one = {"user": "ann", "workload": {"kind": "poisson", "jobs": 9}}
+    two = {"user": "bob", "workload": {"kind": "poisson", "jobs": 5}}
+    alone = [job.arrival for job in mix(one).generate(TWO, 1).jobs]
+    both = [job.arrival for job in mix(one, two).generate(TWO, 1).jobs if job.user == "ann"]
+    assert alone == both
+
+
+def test_faults_of_parts_are_told_at_their_keys() -> None:
+    wide = {"user": "ann", "share": 2.0, "workload": {"kind": "poisson", "sizes": [99]}}
+    found = mix(ANN, wide).problems([TWO], ROOT)
+    assert [problem.key for problem in found] == [
+        "parts[1].workload.sizes[0]", "parts[1].share"
+    ]  # fmt: skip
+    with pytest.raises(ValueError):
+        mix({"user": "ann", "workload": {"kind": "mix", "parts": [ANN]}})
+
+
+def filled(**changes: Any) -> Burst:
+    return Burst(name="b", jobs=2, background=Background(filled="80 %", **changes))
+
+
+def test_a_background_is_there_before_the_workload() -> None:
+    trace = filled(pending=3, settle=10.0, rate=1.0).generate(TWO, 1)
+    filler, *waiting = [job for job in trace.jobs if job.background]
+    assert (filler.arrival, filler.nodes, filler.cpus) == (0.0, 2, 3)
+    assert [job.arrival for job in waiting] == [10.0, 11.0, 12.0]
+    # They want the whole machine, so they cannot start beside the filler.
+    assert {(job.nodes, job.cpus, job.priority) for job in waiting} == {(2, 4, -1)}
+    assert [(job.job, job.arrival) for job in trace.measured] == [(4, 23.0), (5, 23.0)]
+    assert trace.scale["background"]["filled"] == 0.75
+
+
+@pytest.mark.parametrize("name", scheduler_names())
+def test_every_scheduler_can_be_given_a_background(name: str) -> None:
+    trace = filled(pending=2).generate(TWO, 1)
+    entries = [asdict(entry) for entry in get_scheduler(name).submissions(trace)]
+    assert [entry["background"] for entry in entries] == [True] * 3 + [False] * 2
+
+
+def test_jobs_that_do_not_fit_beside_the_background_are_refused() -> None:
+    workload = Gang(name="g", background=Background(filled="50 %"))
+    with pytest.raises(SchedlabError, match="can never start") as caught:
+        workload.generate(TWO, 1)
+    assert "background.filled" in str(caught.value.remedy)
+    with pytest.raises(SchedlabError, match="one processor"):
+        filled().generate(Machine(2, 1), 1)
+
+
+@pytest.mark.parametrize(
+    ("filler", "waiting", "verdict", "words"),
+    [
+        ({"started": 5}, {}, PASSED, ""),
+        ({}, {}, FAILED, "1 of 2 jobs of the background did not run"),
+        ({"started": 50}, {}, FAILED, "did not run when the workload began"),
+        ({"started": 5, "finished": 60}, {}, FAILED, "ended before the workload"),
+        ({"started": 5}, {"started": 60}, FAILED, "should have waited"),
+    ],
+)
+def test_a_background_that_was_not_there_makes_the_trial_invalid(
+    filler: dict[str, int], waiting: dict[str, int], verdict: str, words: str
+) -> None:
+    trace = filled(pending=1).generate(TWO, 1)
+    check = background_check([{"job": 0, **filler}, {"job": 1, **waiting}], trace, 40)
+    assert check.verdict == verdict
+    assert words in check.reason
+
+
+def test_urgent_jobs_meet_a_full_queue() -> None:
+    workload = Priority(name="p", depth=4, runtime=2.0, urgent=2, at=3.0)
+    jobs = workload.generate(TWO, 1).jobs
+    assert len([job for job in jobs if job.priority == 0 and job.arrival == 0]) == 32
+    assert [(job.arrival, job.priority) for job in jobs[32:]] == [(3.0, 1), (4.0, 1)]
+    assert not workload.problems([TWO], ROOT)
+    (problem,) = workload.model_copy(update={"depth": 2}).problems([TWO], ROOT)
+    assert (problem.key, problem.remedy[:24]) == ("depth", "set depth to at least 4,")
+
+
+def test_a_wide_job_comes_among_narrow_ones_that_ask_for_more_than_the_machine() -> None:
+    workload = Starvation(name="s", length=40.0, load=1.25, runtime=4.0, at=8.0)
+    jobs = workload.generate(TWO, 1).jobs
+    wide = [job for job in jobs if job.cores > 1]
+    assert [(job.arrival, job.cores) for job in wide] == [(8.0, 8)]
+    assert len(jobs) - 1 == 40 * 1.25 * 8 / 4
+    assert [problem.key for problem in workload.problems([Machine(1, 1)], ROOT)] == ["kind"]
+
+
+def test_users_of_equal_shares_come_one_after_the_other() -> None:
+    trace = Fairness(name="f", users=2, jobs=1, interval=0.5).generate(TWO, 1)
+    assert [job.user for job in trace.jobs] == ["u1"] * 8 + ["u2"] * 8
+    assert trace.scale["shares"] == {"u1": 0.5, "u2": 0.5}
+
+
+def ran(due: float, started: float | None, length: float = 1.0, **more: Any) -> dict[str, Any]:
+    row = {"intended": due, "submit": due, "accepted": due, "started": started, **more}
+    if started is None:
+        return row | {"state": "UNFINISHED"}
+    end = started + length
+    return row | {"allocated": started, "finished": end, "completed": end}
+
+
+def test_who_overtakes_an_urgent_job() -> None:
+    # The urgent job is due at 1 and starts at 4: those that start at 2 and 3 overtake it.
+    normal = [ran(0, start, priority=0) for start in (0.5, 2, 3, 5)]
+    jobs = frame(*normal, ran(1, 4, priority=1))
+    chosen = behaviour.urgent(jobs)
+    assert chosen.tolist() == [False] * 4 + [True]
+    assert behaviour.median_wait(jobs, chosen) == (3.0, False)
+    assert behaviour.overtaken(jobs, chosen) == 2.0
+
+
+def test_the_highest_priority_is_urgent_also_below_0() -> None:
+    assert behaviour.urgent(frame(ran(0, 1, priority=-2), ran(0, 1, priority=-1))).tolist() == [
+        False, True
+    ]  # fmt: skip
+
+
+def test_a_wide_job_that_never_starts_is_overtaken_by_all_and_waits_to_the_end() -> None:
+    jobs = frame(ran(0, 1), ran(3, 4), ran(2, None, nodes=2))
+    chosen = behaviour.wide(jobs)
+    assert behaviour.overtaken(jobs, chosen) == 1.0
+    assert behaviour.median_wait(jobs, chosen, 50.0) == (48.0, True)
+
+
+@pytest.mark.parametrize("level", [-1, 0, 1])
+def test_jobs_that_are_alike_are_neither_urgent_nor_wide(level: int) -> None:
+    jobs = frame(ran(0, 1, priority=level), ran(0, 1, priority=level))
+    assert not behaviour.urgent(jobs).any() and not behaviour.wide(jobs).any()
+    assert behaviour.overtaken(jobs, behaviour.wide(jobs)) is None
+
+
+def shared(*starts: tuple[str, float]) -> dict[str, float | None]:
+    """Two processors; every job lasts 1 s and is due at 0."""
+    jobs = frame(*(ran(0, start, user=user) for user, start in starts))
+    return behaviour.sharing(jobs, {})
+
+
+def test_equal_use_by_equal_users_is_fair() -> None:
+    alternately = shared(*(("u1", n) for n in range(4)), *(("u2", n) for n in range(4)))
+    assert alternately == {"share_jain": 1.0, "share_gap": 0.0}
+
+
+def test_one_user_before_the_other_is_unfair() -> None:
+    first = shared(*(("u1", n) for n in range(4)), *(("u2", n + 4) for n in range(4)))
+    # Until the first user's last job starts at 3 s, the other has nothing.
+    assert first == {"share_jain": 0.5, "share_gap": 0.5}
+
+
+def test_use_is_compared_with_the_share() -> None:
+    starts = [("u1", n) for n in (0, 0.001, 1, 1.001, 2, 2.001)] + [("u2", n) for n in (0, 1, 2)]
+    jobs = frame(*(ran(0, start, user=user) for user, start in starts))
+    found = behaviour.sharing(jobs, {"u1": 2 / 3, "u2": 1 / 3})
+    assert found["share_jain"] == pytest.approx(1.0, abs=1e-3)
+    assert found["share_gap"] == pytest.approx(0.0, abs=1e-3)
+
+
+def test_a_single_user_has_no_share_to_compare() -> None:
+    assert shared(("u1", 0), ("u1", 1)) == {"share_jain": None, "share_gap": None}
+
+
+def test_the_metrics_of_a_trial_tell_how_urgent_jobs_fared() -> None:
+    workload = Priority(name="p", depth=1, runtime=1.0, urgent=1, at=0.0)
+    trace: Trace = workload.generate(Machine(1, 2), 1)
+    jobs = frame(ran(0, 1, priority=0), ran(0, 2, priority=0), ran(0, 3, priority=1))
+    found = trial_metrics(jobs, trace, [], 5.0)
+    assert (found["urgent_wait_s"], found["urgent_overtaken"]) == (3.0, 2.0)
+    assert (found["wide_wait_s"], found["share_jain"], found["rate"]) == (None, None, None)
+
+
+LARGE = Machine(10_000, 64)
+
+
+@pytest.mark.parametrize(
+    ("workload", "machine", "key", "remedy"),
+    [
+        (Priority(name="w", depth=8), LARGE, "depth", "lower it, or urgent"),
+        (Fairness(name="w"), LARGE, "jobs", "lower it, or users"),
+        (Constant(name="w"), LARGE, "tasks", "leave out the large node counts"),
+        # Divisions by the smallest number give infinity, which is no number of jobs.
+        (Priority(name="w", runtime=5e-324), TWO, "depth", "raise runtime"),
+        (Priority(name="w", at=1e9), TWO, "depth", "raise runtime"),
+        (Starvation(name="w", runtime=5e-324), TWO, "length", "raise runtime"),
+        (Starvation(name="w", load=1e-9), TWO, "length", "raise load"),
+    ],
+)
+def test_numbers_of_jobs_that_no_trace_can_have_are_refused(
+    workload: Workload, machine: Machine, key: str, remedy: str
+) -> None:
+    (problem,) = workload.problems([machine], ROOT)
+    assert problem.key == key
+    assert remedy in problem.remedy
+
+
+def test_parts_that_together_make_too_many_jobs_are_refused() -> None:
+    parts = [
+        {"user": f"u{number}", "workload": {"kind": "burst", "jobs": 30_000}} for number in range(9)
+    ]
+    with pytest.raises(SchedlabError, match="first 4 of 9 parts .* make 120000 jobs"):
+        mix(*parts).generate(TWO, 1)
+
+
+@pytest.mark.parametrize("kind", ["daily", "fairness"])
+def test_kinds_with_other_facts_can_be_parts(kind: str) -> None:
+    trace = mix({"user": "ann", "workload": {"kind": kind}}, BOB).generate(TWO, 1)
+    assert trace.scale["bounded_slowdown_threshold"] == 10.0
+    assert set(trace.scale["shares"]) == {"ann", "bob"}
+
+
+def test_the_least_time_counts_what_the_background_leaves() -> None:
+    crowded = Burst(name="b", jobs=30, runtime=4.0, background=Background(filled="75 %", settle=5))
+    bound = earliest_end(crowded.generate(Machine(1, 4), 1))
+    assert bound.seconds == 5 + 30 * 4.0
+    assert "keeps 1 processors busy" in bound.why

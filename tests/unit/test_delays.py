@@ -1,0 +1,146 @@
+"""Delays for virtual nodes: from records of real ones to the lines of an experiment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import kubernetes_factory as made
+import pytest
+import yaml
+from click.testing import CliRunner
+from kubernetes_factory import at
+from test_config import load, refusal
+from trial_factory import make_experiment, make_results
+
+from schedlab import design
+from schedlab.cli.main import main
+from schedlab.config import write_experiment
+from schedlab.errors import SchedlabError
+from schedlab.schedulers.kubernetes.latencies import latencies
+from schedlab.tables.delays import FEWEST, measured_delays
+
+
+def stamp(job: int, rank: int, event: str, seconds: float) -> dict[str, Any]:
+    return {"job": job, "rank": rank, "event": event, "clock_ns": at(seconds), "node": "compute1"}
+
+
+def test_latencies_are_from_the_binding_to_the_stamps_and_back(tmp_path: Path) -> None:
+    lines = [
+        made.bound(-5.0, "health-rank-0", "compute1"),
+        made.bound(0.5, "job0-rank-0", "compute1"),
+        made.bound(0.6, "job0-rank-1", "compute2"),
+        made.exited(3.0, "job0-rank-0", 0),
+        # The report of a failure is no report of an end that was meant.
+        made.exited(3.5, "job0-rank-1", 1),
+        # A rank whose pod was replaced: no record says which of the two pods ran.
+        made.bound(0.7, "job1-rank-0", "compute1"),
+        made.bound(0.9, "job1-rank-0", "compute2"),
+        made.exited(4.0, "job1-rank-0", 0),
+        # The clocks of two nodes do not agree so well.
+        made.bound(1.0, "job2-rank-0", "compute1"),
+        made.exited(2.0, "job2-rank-0", 0),
+    ]
+    (tmp_path / "audit.log").write_text("\n".join(lines))
+    stamps = [
+        stamp(0, 0, "first", 1.75),
+        stamp(0, 0, "last", 2.75),
+        stamp(0, 1, "first", 2.0),
+        stamp(0, 1, "last", 3.0),
+        stamp(1, 0, "first", 1.0),
+        stamp(1, 0, "last", 2.0),
+        stamp(2, 0, "first", 0.999),
+        stamp(2, 0, "last", 2.001),
+    ]
+    starts, completions = latencies(tmp_path, stamps)
+    assert starts == pytest.approx([1.25, 1.4])
+    assert completions == pytest.approx([0.25])
+    assert latencies(tmp_path / "none", stamps) == ([], [])
+
+
+def test_only_valid_trials_that_ran_are_measured(tmp_path: Path) -> None:
+    folders = make_results(tmp_path)
+    seen: list[Path] = []
+
+    def measure(native: Path, stamps: Any) -> tuple[list[float], list[float]]:
+        seen.append(native.parent)
+        assert stamps
+        return [0.1, 0.2, 0.3], [1.0, 2.0, 3.0]
+
+    found = measured_delays([*folders, tmp_path / "not-run"], measure)
+    # One trial of the synthetic results is invalid.
+    assert found.trials == len(seen) == len(folders) - 1
+    assert found.ranks == 3 * found.trials
+    assert (found.start[0], found.start[-1], len(found.start)) == (0.1, 0.3, 11)
+    assert found.start == sorted(found.start)
+    assert found.completion[5] == 2.0
+
+
+def test_too_few_ranks_are_no_distribution(tmp_path: Path) -> None:
+    folders = make_results(tmp_path)[:2]
+    with pytest.raises(SchedlabError, match=f"have 2 ranks; {FEWEST} describe a delay"):
+        measured_delays(folders, lambda _, __: ([0.1], [0.1]))
+
+
+def test_the_command_refuses_what_has_no_delays_to_measure(tmp_path: Path) -> None:
+    write_experiment(
+        make_experiment(placement={"oversubscribe": True}), tmp_path / "experiments.yaml"
+    )
+    paths = [f"--experiments={tmp_path / 'experiments.yaml'}", f"--results={tmp_path}"]
+    done = CliRunner().invoke(main, ["calibrate", *paths, "slurm"])
+    assert done.exit_code == 1
+    assert "virtual nodes of slurm run the payload" in done.output
+    done = CliRunner().invoke(main, ["calibrate", *paths, "other"])
+    assert "no cluster of other has real nodes" in done.output
+
+
+def test_what_the_command_prints_is_a_part_of_an_experiment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    experiment = make_experiment(
+        schedulers=[{"name": "volcano", "scheduler": "volcano"}],
+        head={"memory": "3 GiB"},
+        placement={"oversubscribe": True},
+    )
+    write_experiment(experiment, tmp_path / "experiments.yaml")
+    asked: list[Path] = []
+
+    def found(folders: Any, measure: Any) -> Any:
+        from schedlab.tables.delays import Found
+
+        asked.extend(folders)
+        return Found([0.5, 1.0, 4.0], [0.1, 0.2, 0.3], 9, 99)
+
+    monkeypatch.setattr("schedlab.tables.delays.measured_delays", found)
+    paths = [f"--experiments={tmp_path / 'experiments.yaml'}", f"--results={tmp_path}"]
+    done = CliRunner().invoke(main, ["calibrate", *paths, "volcano"])
+    assert done.exit_code == 0, done.output
+    assert "99 ranks of 9 trials" in done.output
+    assert len(asked) == len(experiment.trials())
+    keys = {"virtual": {"carriers": 1} | yaml.safe_load(done.output)["virtual"]}
+    cluster = load(
+        tmp_path, schedulers=["volcano"], head={"memory": "3 GiB"}, nodes=[2], **keys
+    ).clusters()[0]
+    virtual = design.variables(cluster)["kubernetes_virtual"]
+    assert virtual["delays"] == {
+        "start": [[0.5, 1.0], [1.0, 4.0]],
+        "completion": [[0.1, 0.2], [0.2, 0.3]],
+    }
+    assert virtual["annotations"]["schedlab/delays"].startswith("start 0.5 to 4 s (in 2 equally")
+
+
+@pytest.mark.parametrize(
+    ("scheduler", "delays", "place", "what"),
+    [
+        ("slurm", {"start": [0.1, 0.2]}, "virtual.delays", "run the payload and have its delays"),
+        ("volcano", {"start": [0.2, 0.1]}, "virtual.delays.start", "not in ascending order"),
+        ("volcano", {"completion": [0.2]}, "virtual.delays.completion", "no distribution"),
+        ("volcano", {"start": [-0.2, 0.1]}, "virtual.delays.start[0]", "0"),
+    ],
+)
+def test_delays_are_checked(
+    tmp_path: Path, scheduler: str, delays: dict[str, Any], place: str, what: str
+) -> None:
+    keys = {"virtual": {"carriers": 2, "delays": delays}, "schedulers": [scheduler]}
+    lines = refusal(tmp_path, head={"memory": "3 GiB"}, **keys)
+    assert any(place in line and what in line for line in lines), lines

@@ -1,0 +1,54 @@
+"""``schedlab calibrate``: delays for virtual nodes, from trials on real ones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from schedlab.cli.options import with_paths
+from schedlab.cli.output import echo
+from schedlab.errors import SchedlabError
+
+
+@click.command()
+@with_paths
+@click.argument("variant")
+def calibrate(experiments: Path, results: Path, variant: str) -> None:
+    """Print delays for the virtual nodes of VARIANT, as its real nodes had them in this campaign.
+
+    They are lines for the variant's mapping in the experiment file. The virtual clusters that get
+    other delays so are configured anew, and their trials run again; those on real nodes stay.
+    """
+    from schedlab.design import load_experiment, scheduler_of
+    from schedlab.paths import trial_folder
+    from schedlab.tables.delays import measured_delays
+
+    experiment = load_experiment(experiments)
+    real = {
+        cluster.id: cluster
+        for cluster in experiment.clusters()
+        if cluster.variant == variant and not cluster.virtual
+    }
+    if not real:
+        raise SchedlabError(
+            f"no cluster of {variant} has real nodes",
+            remedy="name a variant of the experiment, and list node counts in its virtual.real",
+        )
+    measure = scheduler_of(next(iter(real.values()))).virtual_delays
+    if measure is None:
+        raise SchedlabError(
+            f"virtual nodes of {variant} run the payload and have its delays",
+            remedy="name a variant whose virtual nodes run no payload",
+        )
+    folders = [
+        results / trial_folder(key.cluster, key.workload, key.repetition)
+        for key in experiment.trials()
+        if key.cluster in real
+    ]
+    found = measured_delays(folders, measure)
+    echo(f"# {variant}: {found.ranks} ranks of {found.trials} trials on real nodes")
+    echo("virtual:")
+    echo("  delays:                             # s, from the smallest to the largest")
+    echo(f"    start: {found.start}")
+    echo(f"    completion: {found.completion}")

@@ -1,0 +1,117 @@
+"""Whether a cluster sustains a rate of arrivals, from the jobs of one trial.
+
+The queue of a cluster that is offered more than it can do grows at the difference of the two rates;
+that of one that can do it has no trend [1]_. A trend is judged by the means of successive batches
+of time, whose correlation is small where batches are long [2]_. The first part of the arrivals is
+left out as warm-up.
+
+References
+----------
+.. [1] R. Jain, "The Art of Computer Systems Performance Analysis", Wiley 1991, sections 3.3, 30.2.
+.. [2] A. M. Law, "Simulation Modeling and Analysis", 5th ed., McGraw-Hill 2015, section 9.5.3.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from schedlab.metrics.bounds import Floats, instants, times
+from schedlab.metrics.jobs import seconds
+from schedlab.schedulers.base import COMPLETED, UNFINISHED
+from schedlab.workloads import Trace
+from schedlab.workloads.ladder import FEWEST
+
+WARM_UP = 0.2
+"""Part of the time of arrivals that is left out at its beginning."""
+BATCHES = 10
+POINTS = 50
+"""Instants of each batch at which the queue is read."""
+LEVEL = 0.95
+"""One-sided confidence of the trend."""
+
+
+class Rates(NamedTuple):
+    """Outcome of one step of a search; None where the records do not support it.
+
+    Attributes
+    ----------
+    offered : float or None
+        Arrivals, 1/s.
+    achieved : float or None
+        Jobs that left the queue after the warm-up, until the last arrival, 1/s.
+    slope, slope_low : float or None
+        Growth of the queue, jobs/s, and its lower one-sided 95 % bound.
+    sustained : bool or None
+        Whether the rate is sustained.
+    """
+
+    offered: float | None
+    achieved: float | None
+    slope: float | None
+    slope_low: float | None
+    sustained: bool | None
+
+
+def waiting(due: Floats, left: Floats, at: Floats) -> Floats:
+    """Number of jobs (at,) that are due and have not left the queue at each instant (s)."""
+    arrived = np.searchsorted(np.sort(due), at, "right")
+    gone = np.searchsorted(np.sort(left), at, "right")
+    return (arrived - gone).astype(np.float64)
+
+
+def trend(due: Floats, left: Floats, start: float, end: float) -> tuple[float, float]:
+    """Slope of the queue's length between two instants (s), jobs/s, and its lower bound.
+
+    Least squares over the means of `BATCHES` batches; bound by Student's t.
+    """
+    edges = np.linspace(start, end, BATCHES + 1)
+    middles = (edges[1:] + edges[:-1]) / 2
+    offsets = (np.arange(POINTS) + 0.5) / POINTS * (edges[1] - edges[0])
+    length = waiting(due, left, (edges[:-1, None] + offsets).ravel())
+    means = length.reshape(BATCHES, POINTS).mean(axis=1)
+    found = stats.linregress(middles, means)
+    margin = float(stats.t.ppf(LEVEL, BATCHES - 2)) * float(found.stderr)
+    return float(found.slope), float(found.slope) - margin
+
+
+def rates(jobs: pd.DataFrame, trace: Trace, end: float | None = None) -> Rates:
+    """Judge one trial of a search.
+
+    A rate is not sustained if a job came to no good end, if the queue grows, or if jobs wait longer
+    than the trace's `longest_wait_s`. The queue grows if its slope is above 0 with confidence
+    `LEVEL`, and is larger than half of the search's precision times the offered rate: less could
+    not be told apart by the search.
+
+    Parameters
+    ----------
+    jobs : pandas.DataFrame
+        Rows of the jobs table.
+    trace : Trace
+        Trace of the trial, with `rate`, `precision` and `longest_wait_s` in its `scale`.
+    end : float or None
+        Until when jobs were observed, s since the trial's start.
+    """
+    due = instants(jobs, "intended") / 1e9
+    if due.size < FEWEST or np.isnan(due).any() or due.max() <= due.min():
+        return Rates(None, None, None, None, None)
+    started = seconds(jobs, "started")
+    # Jobs without a payload leave the queue when they are done.
+    left = np.where(np.isnan(started), seconds(jobs, "completed"), started)
+    left = np.where(np.isnan(left), np.inf, left)
+    first, last = float(due.min()), float(due.max())
+    offered = (due.size - 1) / (last - first)
+    start = first + WARM_UP * (last - first)
+    achieved = float(((left > start) & (left <= last)).sum() / (last - start))
+    slope, low = trend(due, left, start, last)
+    grows = low > 0 and slope > float(trace.scale["precision"]) / 2 * offered
+    bad = bool((~jobs["state"].isin([COMPLETED, UNFINISHED])).any())
+    longest = trace.scale.get("longest_wait_s")
+    slow = False
+    if longest is not None:
+        wait = times(jobs, "wait", end).seconds[np.argsort(due, kind="stable")]
+        slow = bool(np.nanmean(wait[-(-3 * wait.size // 4) :]) > float(longest))
+    return Rates(offered, achieved, slope, low, not (grows or bad or slow))

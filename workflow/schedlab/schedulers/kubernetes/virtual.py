@@ -1,0 +1,104 @@
+"""Virtual nodes of Kubernetes: KWOK on the carriers plays their kubelets, and no payload runs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from schedlab.outside.json_text import parse_json
+
+KUBELET_PERIOD = 10
+"""s between two renewals of a kubelet's lease, by default."""
+RENEWALS = 5
+"""Most renewals of leases per second in a cluster; each is a write of the API server, of which an
+emulated head answers some dozens per second."""
+LEASE = 4
+"""A lease lasts as long as this many periods of its renewals, as a kubelet's does."""
+GRACE = 5
+"""Periods without a renewal after which a node counts as lost, as with kubelets: 50 s for 10 s."""
+
+DELAYS = "schedlab/delays"
+PERIOD = "schedlab/heartbeat"
+CARRIER = "schedlab/carrier"
+"""Annotations and label of a virtual node, by which its records tell what it is."""
+NO_DELAYS = "none"
+
+
+def heartbeat(nodes: int) -> int:
+    """Seconds between two heartbeats of a virtual node, in a cluster of this many nodes.
+
+    A kubelet's own period, as long as all nodes together renew at most `RENEWALS` leases a second.
+    """
+    return max(KUBELET_PERIOD, math.ceil(nodes / RENEWALS))
+
+
+def role_variables(
+    virtual: Mapping[str, Any], arguments: Mapping[str, list[str]], api: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Ansible variables of a cluster with virtual nodes.
+
+    Parameters
+    ----------
+    virtual : mapping
+        `cpus` and `memory_mib` of a node, `carriers`: carrier -> numbers of its nodes, and
+        `delays`: `start` and `completion`, each a list of intervals (s) of equal probability.
+    arguments : mapping of str to list of str
+        Arguments of each component.
+    api : mapping
+        The API server's address on the head, and credentials.
+    """
+    period = heartbeat(sum(len(numbers) for numbers in virtual["carriers"].values()))
+    manager = "kube-controller-manager"
+    # With a kubelet's period the manager's own default fits, as on real nodes.
+    own = [f"--node-monitor-grace-period={GRACE * period}s"] * (period > KUBELET_PERIOD)
+    return {
+        "kubernetes_virtual": {
+            **virtual,
+            "lease": LEASE * period,
+            "annotations": {PERIOD: f"{period} s", DELAYS: _delays(virtual["delays"])},
+        },
+        "kubernetes_arguments": {**arguments, manager: [*arguments[manager], *own]},
+        "kubernetes_api": dict(api),
+    }
+
+
+def _delays(intervals: Mapping[str, list[list[float]]]) -> str:
+    """Delays in words."""
+    said = [
+        f"{kind} {pairs[0][0]:g} to {pairs[-1][1]:g} s (in {len(pairs)} equally likely intervals)"
+        for kind, pairs in intervals.items()
+        if pairs
+    ]
+    return ", ".join(said) or NO_DELAYS
+
+
+def told(objects: str) -> str:
+    """What the nodes are, from the list of API objects: machines, or virtual and how.
+
+    Parameters
+    ----------
+    objects : str
+        List of API objects that includes the nodes; may be empty.
+    """
+    try:
+        found = [item for item in parse_json(objects)["items"] if item.get("kind") == "Node"]
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return "unknown"
+    virtual = [node for node in found if CARRIER in (node["metadata"].get("labels") or {})]
+    if not virtual:
+        return "a kubelet on each node"
+    carriers = {node["metadata"]["labels"][CARRIER] for node in virtual}
+    notes = [node["metadata"].get("annotations") or {} for node in virtual]
+    facts = [node.get("status", {}).get("nodeInfo", {}) for node in virtual]
+
+    def listed(values: list[str | None]) -> str:
+        return ", ".join(sorted({str(value) for value in values}))
+
+    return (
+        f"none: {len(virtual)} virtual nodes, played by KWOK"
+        f" ({listed([fact.get('kubeletVersion') for fact in facts])}) on carriers:"
+        f" {len(carriers)}; no payload runs, a pod ends when its time is over; leases renewed every"
+        f" {listed([note.get(PERIOD) for note in notes])};"
+        f" delays of start and end: {listed([note.get(DELAYS) for note in notes])}"
+    )

@@ -1,0 +1,149 @@
+"""Saturate: the highest rate of arrivals that a cluster sustains, found by a search."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+
+from schedlab.errors import SchedlabError
+from schedlab.units import Percentage, part
+from schedlab.workloads.ladder import FEWEST, FINEST, most_steps
+from schedlab.workloads.registry import COMPOSITE, Problem, Workload, register
+from schedlab.workloads.trace import Job, Machine
+
+if TYPE_CHECKING:
+    PartWorkload = Workload
+
+
+class Rate(BaseModel):
+    """Between which rates the search looks."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+    low: float = Field(
+        ge=1e-6, le=1e6, description="Arrivals per second that surely are sustained."
+    )
+    high: float = Field(ge=1e-6, le=1e6, description="Arrivals per second that surely are not.")
+
+    @field_validator("high")
+    @classmethod
+    def _above_low(cls, value: float, info: ValidationInfo) -> float:
+        low = info.data.get("low")
+        if low is not None and value <= low:
+            raise ValueError(f"not more than low, which is {low:g}; write a larger number")
+        return value
+
+
+@register
+class Saturate(Workload):
+    """A search for the highest sustained rate: the arrivals of `workload`, faster or slower.
+
+    Each trial of a cell is one step of a ladder (`workloads.ladder`): its rate follows from the
+    steps before it. All steps of a search have the same jobs, whose arrivals are only scaled; the
+    experiment's `repetitions` are searches, each with other jobs. Whether a rate is sustained says
+    `schedlab.metrics.saturation`.
+    """
+
+    quantity: ClassVar[str] = "wait_median"
+    kind: Literal["saturate"] = "saturate"
+    workload: PartWorkload = Field(description="An open loop; its own rate does not matter.")
+    rate: Rate = Field(description="Where the search looks.")
+    precision: Percentage = Field(default="5 %", description="Of the rate: where the search ends.")
+    confirm: bool = Field(
+        default=False,
+        description="Search again with a client's limits lifted, where they are the limiter.",
+    )
+    longest_wait: float | None = Field(
+        default=None,
+        gt=0,
+        le=1e9,
+        description="Mean wait (s) of the last quarter of jobs above which a rate counts as not"
+        " sustained; null: the queue alone decides.",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _named(cls, data: Any) -> Any:
+        """Let the workload have the search's name."""
+        if not isinstance(data, dict) or not isinstance(data.get("workload"), dict):
+            return data
+        return {**data, "workload": {"name": data.get("name"), **data["workload"]}}
+
+    @field_validator("precision")
+    @classmethod
+    def _of_written_rates(cls, value: str) -> str:
+        if part(value) < FINEST:
+            raise ValueError(
+                f"finer than {100 * FINEST:g} %, and rates have six digits; write"
+                f" {100 * FINEST:g} % or more"
+            )
+        return value
+
+    @property
+    def steps(self) -> int:
+        """Most trials of one search."""
+        return most_steps(self.rate.low, self.rate.high, part(self.precision))
+
+    @property
+    def confirms(self) -> bool:
+        """Whether limiters are confirmed."""
+        return self.confirm
+
+    def files(self) -> list[Path]:
+        """Files of the workload."""
+        return self.workload.files()
+
+    def jobs_of(self, machine: Machine, seed: int, root: Path) -> list[Job]:
+        """Jobs of the workload, which arrive at the lowest rate; see `Trace.at_rate`."""
+        jobs = self.workload.jobs_of(machine, seed, root)
+        if len(jobs) < FEWEST:
+            raise SchedlabError(
+                f"workload {self.name} has {len(jobs)} jobs, and fewer than {FEWEST} cannot say"
+                " whether a rate is sustained",
+                remedy=f"use {FEWEST} jobs or more, rather some hundred",
+            )
+        first, last = jobs[0].arrival, jobs[-1].arrival
+        if last <= first:
+            raise SchedlabError(
+                f"the jobs of workload {self.name} all arrive at one instant: they have no rate",
+                remedy="use an open loop, such as kind: poisson",
+            )
+        factor = (len(jobs) - 1) / (last - first) / self.rate.low
+        return [replace(job, arrival=round((job.arrival - first) * factor, 6)) for job in jobs]
+
+    def scale_of(self, machine: Machine, root: Path) -> dict[str, Any]:
+        """Facts of the workload, the rate, and what the search asks of a sustained rate."""
+        return self.workload.scale_of(machine, root) | {
+            "rate": self.rate.low,
+            "precision": part(self.precision),
+            "longest_wait_s": self.longest_wait,
+        }
+
+    def problems(self, machines: list[Machine], root: Path) -> list[Problem]:
+        """Faults of the workload; users who wait, whose arrivals are no rate."""
+        found = [
+            Problem(f"workload.{one.key}", one.value, one.what, one.remedy)
+            for one in self.workload.problems(machines, root)
+        ]
+        if self.workload.background:
+            what, remedy = "given for the inner workload", "give background beside workload"
+            value = self.workload.background.model_dump()
+            found.append(Problem("workload.background", value, what, remedy))
+        if getattr(self.workload, "dependencies", "") == "users":
+            what = "a closed loop: a slower scheduler gets fewer jobs, so there is no rate to find"
+            remedy = "use ignore or scheduler"
+            found.append(Problem("workload.dependencies", "users", what, remedy))
+        return found
+
+
+COMPOSITE.append(Saturate)
