@@ -112,6 +112,8 @@ def make_root(root: Path) -> None:
         )
         inside(root, "bash", "-c", script)
         inside(root, "systemctl", "enable", "schedlab-kvm.service")
+        # Results are made in /tmp, and need more than a part of the memory.
+        inside(root, "systemctl", "mask", "tmp.mount")
 
 
 def main(folder: Path) -> int:
