@@ -26,20 +26,20 @@ Chosen = npt.NDArray[np.bool_]
 
 def urgent(jobs: pd.DataFrame) -> Chosen:
     """Jobs (jobs,) of the highest priority; none where all have the same."""
-    level = pd.to_numeric(jobs["priority"]).to_numpy(dtype=np.float64, na_value=0.0)
-    chosen = np.zeros(len(jobs), dtype=bool)
-    if level.size:
-        chosen = (level == level.max()) & (level > level.min())
-    return chosen
+    return _highest(pd.to_numeric(jobs["priority"]).to_numpy(dtype=np.float64, na_value=0.0))
 
 
 def wide(jobs: pd.DataFrame) -> Chosen:
     """Jobs (jobs,) that want the most processors; none where all want the same."""
-    size = processors(jobs)
-    known = size[~np.isnan(size)]
+    return _highest(processors(jobs))
+
+
+def _highest(values: Floats) -> Chosen:
+    """Where values are the highest; nowhere if all that are known are equal."""
+    known = values[~np.isnan(values)]
     if not known.size:
-        return np.zeros(len(jobs), dtype=bool)
-    chosen: Chosen = (size == known.max()) & (size > known.min())
+        return np.zeros(len(values), dtype=bool)
+    chosen: Chosen = (values == known.max()) & (values > known.min())
     return chosen
 
 
