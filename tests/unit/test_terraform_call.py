@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from schedlab.errors import SchedlabError
 from schedlab.stages import provision, terraform
-from schedlab.stages.terraform import ATTEMPTS, SeedStuck, call
+from schedlab.stages.terraform import ATTEMPTS, InVain, call
 
 LOST = """\
 ╷
@@ -67,8 +68,26 @@ def test_a_seed_that_never_comes_ends_the_call(
     path = tmp_path / "terraform"
     path.write_text(f"#!/bin/sh\ntrap '' TERM\necho '{WAITS}'\nexec sleep 600\n")
     path.chmod(0o755)
-    with pytest.raises(SeedStuck):
+    with pytest.raises(InVain):
         call([str(path), "apply"], tmp_path, {})
+
+
+def test_a_guest_whose_kernel_panicked_ends_the_call(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(terraform, "_GRACE", 0.1)
+    console = tmp_path / "compute1.log"
+    console.write_text("[   1.0] Linux version 6.12\n")
+    provision.require_no_panic(tmp_path)
+    path = tmp_path / "terraform"
+    path.write_text(
+        "#!/bin/sh\necho '[   16.2] Kernel panic - not syncing: Fatal exception' >> compute1.log\n"
+        "echo 'node: Still creating... [10s elapsed]'\nexec sleep 600\n"
+    )
+    path.chmod(0o755)
+    with pytest.raises(InVain, match="compute1 stopped: Kernel panic - not syncing: Fatal") as told:
+        call([str(path), "apply"], tmp_path, {}, check=lambda: provision.require_no_panic(tmp_path))
+    assert (told.value.stage, told.value.node) == ("provision", "compute1")
 
 
 def test_what_does_not_end_is_ended_at_its_limit(tmp_path: Path) -> None:
@@ -83,13 +102,14 @@ def test_a_stuck_seed_begins_anew_with_nothing_left(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     removed: list[str] = []
-    made = iter([SeedStuck("stuck"), {"inventory": {}}])
+    made = iter([InVain("stuck"), {"inventory": {}}])
 
     class Fake:
         def __init__(self, _toolchain: object, folder: Path) -> None:
             folder.mkdir()
 
-        def apply(self, _variables: object, _limit: float) -> object:
+        def apply(self, _variables: object, _limit: float, check: Callable[[], None]) -> object:
+            check()
             outcome = next(made)
             if isinstance(outcome, Exception):
                 raise outcome
@@ -101,5 +121,11 @@ def test_a_stuck_seed_begins_anew_with_nothing_left(
     pool = tmp_path / "pool"
     pool.mkdir()
     (pool / "head.qcow2").touch()
-    _, outputs = provision.create(testbed, None, {"pool_directory": str(pool)}, 900, tmp_path)
+    consoles = tmp_path / "consoles"
+    consoles.mkdir()
+    (consoles / "head.log").touch()
+    folders = {"pool_directory": str(pool), "console_directory": str(consoles)}
+    _, outputs = provision.create(testbed, None, folders, 900, tmp_path)
     assert outputs == {"inventory": {}} and removed == ["0123abcd"] and not pool.exists()
+    # What an earlier boot said tells nothing of the next one.
+    assert not list(consoles.iterdir())

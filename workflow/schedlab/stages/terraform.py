@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,8 +48,12 @@ _GRACE = 10.0
 """Time that Terraform has to end after a signal, s."""
 
 
-class SeedStuck(SchedlabError):
-    """Terraform waits for a seed in vain. What it made must be removed and made again."""
+class InVain(SchedlabError):
+    """Terraform waits in vain. What it made must be removed and made again."""
+
+
+def _nothing() -> None:
+    pass
 
 
 def call(
@@ -59,6 +63,7 @@ def call(
     *,
     capture: bool = False,
     limit: float = 900,
+    check: Callable[[], None] = _nothing,
 ) -> str:
     """Run Terraform, and run it again after the fault that `SEED_LOST` describes.
 
@@ -74,16 +79,21 @@ def call(
         Return the output; by default it goes to the job's log.
     limit : float
         Seconds for one attempt.
+    check : callable
+        Is called at every line that Terraform prints while it waits, each 10 s; raises `InVain`
+        where what it waits for cannot come.
 
     Raises
     ------
-    SeedStuck
-        When it waits for a seed in vain.
+    InVain
+        When it waits for a seed in vain, or `check` said so.
     SchedlabError
         When Terraform fails, with its own message, or does not end within the limit.
     """
     for attempt in range(1, ATTEMPTS + 1):
-        status, output, errors = _run(command, folder, added, capture=capture, limit=limit)
+        status, output, errors = _run(
+            command, folder, added, capture=capture, limit=limit, check=check
+        )
         if not status:
             return output
         # Terraform wraps its messages and draws frames around them.
@@ -111,13 +121,14 @@ def _run(
     *,
     capture: bool,
     limit: float,
+    check: Callable[[], None],
 ) -> tuple[int, str, str]:
     """Run Terraform once; return its status, its output (where captured), and its errors.
 
     Raises
     ------
-    SeedStuck
-        When it waits for a seed.
+    InVain
+        When it waits for a seed, or `check` said so.
     SchedlabError
         When it did not end within its limit.
     """
@@ -157,9 +168,12 @@ def _run(
                     output.append(line)
                 else:
                     print(line, end="", flush=True)
-                waits = _SEED_WAITS.search(line)
-                if waits and int(waits[1] or 0) * 60 + int(waits[2]) >= SEED_LIMIT and not ended:
-                    end(SeedStuck(f"a seed was not made within {SEED_LIMIT} s", stage=STAGE))
+                try:
+                    _require_seed(line)
+                    check()
+                except InVain as error:
+                    if not ended:
+                        end(error)
             status = process.wait()
         except BaseException:
             # The testbed, which Terraform talks to, is removed next.
@@ -172,6 +186,13 @@ def _run(
     if ended:
         raise ended[0]
     return status, "".join(output), said
+
+
+def _require_seed(line: str) -> None:
+    """Raise `InVain` when a line of Terraform says that it waits too long for a seed."""
+    waits = _SEED_WAITS.search(line)
+    if waits and int(waits[1] or 0) * 60 + int(waits[2]) >= SEED_LIMIT:
+        raise InVain(f"a seed was not made within {SEED_LIMIT} s", stage=STAGE)
 
 
 class Terraform:
@@ -193,15 +214,29 @@ class Terraform:
             TERRAFORM, folder, ignore=shutil.ignore_patterns(".terraform*", "*.tfstate*")
         )
 
-    def run(self, *arguments: str, capture: bool = False, limit: float = 900) -> str:
+    def run(
+        self,
+        *arguments: str,
+        capture: bool = False,
+        limit: float = 900,
+        check: Callable[[], None] = _nothing,
+    ) -> str:
         """Run a subcommand; its output goes to the job's log unless captured (see `call`)."""
         command = [self._executable, *arguments]
-        return call(command, self.folder, self._environment, capture=capture, limit=limit)
+        return call(
+            command, self.folder, self._environment, capture=capture, limit=limit, check=check
+        )
 
-    def apply(self, variables: dict[str, Any], limit: float) -> dict[str, Any]:
-        """Initialise, apply, and return the outputs document; `limit` is for the apply, s."""
+    def apply(
+        self, variables: dict[str, Any], limit: float, check: Callable[[], None] = _nothing
+    ) -> dict[str, Any]:
+        """Initialise, apply, and return the outputs document.
+
+        `limit` is for the apply, s; `check` as in `call`.
+        """
         (self.folder / "terraform.tfvars.json").write_text(json.dumps(variables, indent=1))
         self.run("init", "-input=false", "-no-color")
-        self.run("apply", "-input=false", "-no-color", "-auto-approve", limit=limit)
+        apply = ("apply", "-input=false", "-no-color", "-auto-approve")
+        self.run(*apply, limit=limit, check=check)
         outputs: dict[str, Any] = json.loads(self.run("output", "-json", capture=True))
         return outputs
