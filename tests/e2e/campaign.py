@@ -87,6 +87,16 @@ class Campaign:
         wait_for(begun, 600, "the workload")
         return process
 
+    def on_guest(self, node: str, command: str) -> None:
+        """Run a command on a guest of the trial that is under way, as root."""
+        machine = next(p for p in guests() if f"-{node}" in " ".join(p.cmdline()))
+        (config,) = (self.results / "scratch").glob("*/ssh.conf")
+        subprocess.run(
+            ["nsenter", "--net", f"--target={machine.pid}", "ssh", "-F", str(config), "-o",
+             "ControlPath=none", node, f"sudo sh -c '{command}'"],
+            check=True, timeout=120,
+        )  # fmt: skip
+
     def verdict(self, folder: Path) -> dict[str, Any]:
         """Verdict in a trial's record."""
         verdict: dict[str, Any] = json.loads((folder / "record.json").read_text())["verdict"]

@@ -7,7 +7,6 @@ module with a message. `make test-all` builds the programs and also runs Kuberne
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Iterator
 
 import pyarrow.parquet as pq
@@ -98,13 +97,7 @@ def test_no_key_is_in_a_record_or_a_log_and_nothing_is_left_running(campaign: Ca
 
 def test_an_api_server_that_dies_is_an_outcome_that_the_report_tells(campaign: Campaign) -> None:
     process = campaign.start_again("volcano-n1", "poisson")
-    head = next(p for p in guests() if "-head" in " ".join(p.cmdline()))
-    config = next((campaign.results / "scratch").glob("*/ssh.conf"))
-    subprocess.run(
-        ["nsenter", "--net", f"--target={head.pid}", "ssh", "-F", str(config), "-o",
-         "ControlPath=none", "head", "sudo systemctl kill --signal=KILL kube-apiserver"],
-        check=True, timeout=120,
-    )  # fmt: skip
+    campaign.on_guest("head", "systemctl kill --signal=KILL kube-apiserver")
     assert process.wait(1800) == 0
     trials = pq.read_table(campaign.results / "tables/trials.parquet").to_pandas()
     row = trials.set_index("scheduler").loc["volcano"]
