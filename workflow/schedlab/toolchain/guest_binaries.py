@@ -104,14 +104,6 @@ def prepare_guest_binaries(group: ProgramGroup, *, cache: Cache | None = None) -
     return _describe(group, folder, module.version, read_sums(folder))
 
 
-def is_prepared(group: ProgramGroup, *, cache: Cache | None = None) -> bool:
-    """Tell whether a group's programs need no build: they are given, or in the cache."""
-    if os.environ.get(variable(group)):
-        return True
-    _, _, inputs = _pinned(group)
-    return (cache or Cache.default()).location(KIND, inputs).exists()
-
-
 def _pinned(group: ProgramGroup) -> tuple[GoModule, str, dict[str, Any]]:
     """A group's module, its linker flags, and everything that determines what is built."""
     module = GoModule.load(group.name, group.folder)
