@@ -27,6 +27,7 @@ from schedlab.schedulers.equivalence import (
     of_trace,
     of_translations,
 )
+from schedlab.schedulers.rows import collect
 from schedlab.workloads import read_trace
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -158,7 +159,7 @@ def shapes(folder: Path) -> tuple[list[Shape], list[Shape], list[Shape]]:
     translations = json.loads((folder / "translations.json").read_text())["submissions"]
     stamps = [json.loads(line) for line in (folder / "stamps.jsonl").read_text().splitlines()]
     start = json.loads((folder / "driver" / "driver.json").read_text())["start_ns"]
-    rows = scheduler.collect(folder / "native", stamps, translations)
+    rows = collect(scheduler, folder / "native", stamps, translations)
     return (
         of_trace(read_trace(folder / "trace.json")),
         of_translations(scheduler, translations),

@@ -12,6 +12,7 @@ from prometheus_client.samples import Sample
 
 from schedlab.schedulers import get_scheduler
 from schedlab.schedulers.base import TIMESTAMPS
+from schedlab.schedulers.rows import collect
 from schedlab.schedulers.slurm import records
 from schedlab.schedulers.slurm.records import clock_ns, sdiag
 
@@ -93,7 +94,7 @@ def rows(tmp_path: Path) -> dict[int, dict[str, Any]]:
         stamp("compute2", "first", 3, 0, 3.20),
         stamp("compute2", "first", 3, 0, 9.20),
     ]
-    found = SLURM.collect(native, stamps, [{"job": job} for job in range(9)], driver)
+    found = collect(SLURM, native, stamps, [{"job": job} for job in range(9)], driver)
     return {row["job"]: row for row in found}
 
 
@@ -153,12 +154,12 @@ def test_states_come_from_the_log_where_scontrol_has_forgotten(tmp_path: Path) -
         json.dumps(submission(0, "3")) + "\n" + json.dumps(submission(3, "6")) + '\n{"job": 4,'
     )
     translations = [{"job": 0}, {"job": 3}, {"job": 4}]
-    states = [row["state"] for row in SLURM.collect(native, [], translations)]
+    states = [row["state"] for row in collect(SLURM, native, [], translations)]
     assert states == ["COMPLETED", "TIMEOUT", "NOT_SUBMITTED"]
 
 
 def test_rows_without_any_record(tmp_path: Path) -> None:
-    (row,) = SLURM.collect(tmp_path / "native", [], [{"job": 0}])
+    (row,) = collect(SLURM, tmp_path / "native", [], [{"job": 0}])
     assert row["state"] == "NOT_SUBMITTED"
     assert all(row[name] is None for name in TIMESTAMPS)
 
