@@ -118,7 +118,7 @@ def test_a_virtual_node_that_does_not_register_is_started_again(
 def test_slurms_api_has_room_for_every_submission_and_listens_where_the_driver_looks() -> None:
     """Connections are kept, so a connection over slurmrestd's limit would wait for ever."""
     from schedlab.schedulers.slurm.submission import RECORD, SERVER
-    from schedlab.stages.trial import MOST_SUBMISSIONS
+    from schedlab.stages.submitting import MOST_SUBMISSIONS
 
     role = ANSIBLE / "roles/slurm"
     unit = (role / "templates/slurmrestd.service.j2").read_text()

@@ -23,6 +23,7 @@ from typing import Any
 
 from schedlab.errors import SchedlabError
 from schedlab.paths import expanded
+from schedlab.plain import plain
 from schedlab.results.records import file_digest
 from schedlab.schedulers.programs import ProgramGroup
 from schedlab.toolchain.build import GoBuilder, GoModule
@@ -132,7 +133,7 @@ def linker_flags(group: ProgramGroup, module: GoModule) -> str:
         facts = {name: release[name] for name in ("version", "commit", "date")}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise SchedlabError(
-            f"{path} must have version, commit and date of the release ({error!r})",
+            f"{path} must have version, commit and date of the release ({plain(error)})",
             stage="toolchain",
             remedy="restore it from version control",
         ) from error
@@ -160,7 +161,7 @@ def read_sums(folder: Path) -> dict[str, str]:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, ValueError) as error:
         raise SchedlabError(
-            f"{path} cannot be read: {error}", stage="toolchain", remedy=remedy
+            f"{path} cannot be read: {plain(error)}", stage="toolchain", remedy=remedy
         ) from error
     sums = {}
     for line in filter(None, lines):
