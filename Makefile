@@ -105,14 +105,14 @@ lint: ## Check the sources without running them
 	@scripts/lint
 
 .PHONY: test
-test: ## Check the sources and run the tests, one of them on a real cluster
+test: ## Check the sources and run the tests, also on two real clusters
 	@scripts/setup --test
 	@scripts/lint
 	@$(PYTEST_APART)
 	@$(PYTEST_REAL)
 
 .PHONY: test-all
-test-all: ## Like test, but run every test: this builds what is missing and takes longer
+test-all: ## Like test, but run every test, also of Kubernetes, Volcano and faults (hours)
 	@scripts/setup --test
 	@scripts/lint
 	@$(PYTEST_APART)

@@ -34,7 +34,7 @@ from targets import ROOT, Target, give_up, judge
 sys.path.insert(0, str(ROOT / "tests" / "unit"))
 
 import bundle_factory  # noqa: E402
-from test_report_browser import CHROMIUM, DRIVER, browser  # noqa: E402
+from browsing import CHROMIUM, DRIVER, browser, screen  # noqa: E402
 from trial_factory import make_experiment  # noqa: E402
 
 from schedlab.config import Experiment  # noqa: E402
@@ -169,7 +169,8 @@ def main() -> int:
         results.mkdir(exist_ok=True)
         report = build(results, sweep(options.jobs))
         parts(report)
-        with browser(Path(folder) / "profile", 1200) as driver:
+        with browser(Path(folder) / "profile") as driver:
+            screen(driver, 1200)
             measured = drive(driver, report)
             if options.keep:
                 driver.save_screenshot(str(results / "screen.png"))

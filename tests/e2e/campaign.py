@@ -11,11 +11,12 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pandas as pd
 import psutil
 import pyarrow.parquet as pq
+import pytest
 import yaml
 
 from schedlab.schedulers import get_scheduler
@@ -26,9 +27,22 @@ from schedlab.schedulers.equivalence import (
     of_trace,
     of_translations,
 )
+from schedlab.schedulers.rows import collect
 from schedlab.workloads import read_trace
 
 ROOT = Path(__file__).resolve().parents[2]
+ALL = os.environ.get("SCHEDLAB_TEST_ALL") == "1"
+NEEDS_ROOT = pytest.mark.skipif(
+    os.geteuid() != 0, reason="needs root: network and mount namespaces"
+)
+
+
+def only_test_all(minutes: int) -> pytest.MarkDecorator:
+    """Skip what takes too long for `make test`, however warm the cache is."""
+    return pytest.mark.skipif(
+        not ALL,
+        reason=f"takes {minutes} minutes: only make test-all (SCHEDLAB_TEST_ALL=1) runs it",
+    )
 
 
 @dataclass(frozen=True)
@@ -97,13 +111,26 @@ class Campaign:
             check=True, timeout=120,
         )  # fmt: skip
 
+    def configure_again(self, cluster: str) -> None:
+        """Run the playbook again on a configured cluster; it must change nothing."""
+        done = self.schedlab("configure", "--cluster", cluster, "--check-again")
+        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+
+    def left(self) -> list[str]:
+        """Guests that run, and scratch folders that are there: none once a run has ended."""
+        scratch = [str(path) for path in (self.results / "scratch").iterdir()]
+        return [f"guest {process.pid}" for process in guests()] + scratch
+
     def verdict(self, folder: Path) -> dict[str, Any]:
         """Verdict in a trial's record."""
         verdict: dict[str, Any] = json.loads((folder / "record.json").read_text())["verdict"]
         return verdict
 
 
-def complete(campaign: Campaign) -> Iterator[Campaign]:
+C = TypeVar("C", bound=Campaign)
+
+
+def complete(campaign: C) -> Iterator[C]:
     """Run a campaign to its end, hand it to a module's tests, and remove its results."""
     campaign.run()
     yield campaign
@@ -142,7 +169,7 @@ def shapes(folder: Path) -> tuple[list[Shape], list[Shape], list[Shape]]:
     translations = json.loads((folder / "translations.json").read_text())["submissions"]
     stamps = [json.loads(line) for line in (folder / "stamps.jsonl").read_text().splitlines()]
     start = json.loads((folder / "driver" / "driver.json").read_text())["start_ns"]
-    rows = scheduler.collect(folder / "native", stamps, translations)
+    rows = collect(scheduler, folder / "native", stamps, translations)
     return (
         of_trace(read_trace(folder / "trace.json")),
         of_translations(scheduler, translations),

@@ -1,41 +1,41 @@
 """Kubernetes and Volcano on real machines: the trace, the jobs that ran, the report.
 
-`make test` runs this with Volcano only, if the programs are in the cache; otherwise it skips this
-module with a message. `make test-all` builds the programs and also runs Kubernetes' own scheduler.
+`make test-all` runs this, and builds the programs where the cache has none.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 
 import pyarrow.parquet as pq
 import pytest
-from campaign import ROOT, Campaign, changed, complete, guests, measured, not_as_asked, shapes
+from campaign import (
+    NEEDS_ROOT,
+    Campaign,
+    complete,
+    guests,
+    measured,
+    not_as_asked,
+    only_test_all,
+    shapes,
+)
 
-from schedlab.schedulers import image_programs
 from schedlab.schedulers.equivalence import differences
-from schedlab.toolchain.guest_binaries import is_prepared
 
-ALL = os.environ.get("SCHEDLAB_TEST_ALL") == "1"
-EXPERIMENT = ROOT / "config/tests/kubernetes.yaml"
-SCHEDULERS = ("volcano", "kubernetes") if ALL else ("volcano",)
+SCHEDULERS = ("volcano", "kubernetes")
 
 pytestmark = [
     pytest.mark.e2e,
-    pytest.mark.skipif(os.geteuid() != 0, reason="needs root: network and mount namespaces"),
-    pytest.mark.skipif(
-        not ALL and not all(is_prepared(group) for group in image_programs("kubernetes")),
-        reason="the cache has no programs of Kubernetes and Volcano: make test-all builds them",
-    ),
+    NEEDS_ROOT,
+    only_test_all(15),
 ]
 
 
 @pytest.fixture(scope="module")
 def campaign(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Campaign]:
     """One complete run."""
-    results = tmp_path_factory.mktemp("e2e") / "results"
-    yield from complete(changed(EXPERIMENT, results, schedulers=list(SCHEDULERS)))
+    folder = tmp_path_factory.mktemp("e2e") / "results"
+    yield from complete(Campaign("config/tests/kubernetes.yaml", folder))
 
 
 @pytest.mark.parametrize("scheduler", SCHEDULERS)
@@ -64,7 +64,6 @@ def test_what_ran_is_what_the_trace_asked_for(campaign: Campaign, scheduler: str
     assert not_as_asked(trace, ran) == []
 
 
-@pytest.mark.skipif(len(SCHEDULERS) < 2, reason="one scheduler runs: make test-all compares two")
 def test_all_schedulers_got_the_same_trace(campaign: Campaign) -> None:
     first, second = (
         (campaign.trial(f"{name}-n1", "poisson") / "trace.json").read_bytes() for name in SCHEDULERS
@@ -81,8 +80,7 @@ def test_the_report_says_what_bounds_the_scheduler(campaign: Campaign, scheduler
 
 
 def test_a_second_run_of_the_playbook_changes_nothing(campaign: Campaign) -> None:
-    done = campaign.schedlab("configure", "--cluster", "volcano-n1", "--check-again")
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    campaign.configure_again("volcano-n1")
 
 
 def test_no_key_is_in_a_record_or_a_log_and_nothing_is_left_running(campaign: Campaign) -> None:
@@ -91,8 +89,7 @@ def test_no_key_is_in_a_record_or_a_log_and_nothing_is_left_running(campaign: Ca
             "secrets" not in path.parts
         ):
             assert b"PRIVATE KEY" not in path.read_bytes(), path
-    assert guests() == []
-    assert list((campaign.results / "scratch").iterdir()) == []
+    assert campaign.left() == []
 
 
 def test_an_api_server_that_dies_is_an_outcome_that_the_report_tells(campaign: Campaign) -> None:
@@ -103,5 +100,4 @@ def test_an_api_server_that_dies_is_an_outcome_that_the_report_tells(campaign: C
     row = trials.set_index("scheduler").loc["volcano"]
     assert any("kube-apiserver" in said for said in row["daemons"])
     assert "kube-apiserver was started again" in (campaign.results / "report.html").read_text()
-    for other in SCHEDULERS[1:]:
-        assert measured(trials[trials["scheduler"] == other])
+    assert measured(trials[trials["scheduler"] == "kubernetes"])

@@ -7,7 +7,6 @@ the cache lacks are built and put into it.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import signal
 from collections.abc import Iterator
@@ -15,7 +14,16 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from campaign import Campaign, complete, guests, measured, not_as_asked, shapes, wait_for
+from campaign import (
+    NEEDS_ROOT,
+    Campaign,
+    complete,
+    guests,
+    measured,
+    not_as_asked,
+    shapes,
+    wait_for,
+)
 
 from schedlab.dashboards.emptiness import empty_panels
 from schedlab.dashboards.serve import chosen_trials, programs, serve
@@ -26,7 +34,7 @@ TRIAL = ("slurm-n1", "burst")
 
 pytestmark = [
     pytest.mark.e2e,
-    pytest.mark.skipif(os.geteuid() != 0, reason="needs root: network and mount namespaces"),
+    NEEDS_ROOT,
 ]
 
 
@@ -39,8 +47,7 @@ def campaign(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Campaign]:
 
 def test_the_run_ends_in_a_report_and_leaves_nothing_running(campaign: Campaign) -> None:
     assert (campaign.results / "report.html").stat().st_size > 10_000
-    assert guests() == []
-    assert list((campaign.results / "scratch").iterdir()) == []
+    assert campaign.left() == []
 
 
 def test_every_job_ran_and_its_instants_are_in_order(campaign: Campaign) -> None:
@@ -101,8 +108,7 @@ def test_every_panel_of_the_dashboards_shows_something_of_the_trial(
 
 
 def test_a_second_run_of_the_playbook_changes_nothing(campaign: Campaign) -> None:
-    done = campaign.schedlab("configure", "--cluster", "slurm-n1", "--check-again")
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    campaign.configure_again("slurm-n1")
 
 
 def test_drawing_again_starts_no_machine(campaign: Campaign) -> None:

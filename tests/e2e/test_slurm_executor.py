@@ -2,7 +2,7 @@
 
 Slurm comes from the distribution (`apt-get install slurmctld slurmd slurm-client munge`). Its
 daemons run for this test only, on loopback, with their files in a temporary folder. The test is
-skipped where they are not installed.
+skipped where they are not installed, and `make test` leaves it out.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from campaign import ROOT, Campaign, changed, guests, shape, wait_for
+from campaign import NEEDS_ROOT, ROOT, Campaign, changed, guests, only_test_all, shape, wait_for
 
 CLUSTER, WORKLOAD = "slurm-n1", "burst"
 OTHER = {"name": "other", "scheduler": "slurm", "node": {"memory": "800 MiB"}}
@@ -31,7 +31,8 @@ MISSING = [name for name in PROGRAMS if shutil.which(name) is None]
 
 pytestmark = [
     pytest.mark.e2e,
-    pytest.mark.skipif(os.geteuid() != 0, reason="needs root: namespaces, and daemons of Slurm"),
+    NEEDS_ROOT,
+    only_test_all(17),
     pytest.mark.skipif(
         bool(MISSING),
         reason=f"{', '.join(MISSING)} not found: {INSTALL}",

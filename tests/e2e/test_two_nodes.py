@@ -6,14 +6,23 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from campaign import ROOT, Campaign, changed, guests, measured, not_as_asked, shapes
+from campaign import (
+    NEEDS_ROOT,
+    ROOT,
+    Campaign,
+    changed,
+    guests,
+    measured,
+    not_as_asked,
+    only_test_all,
+    shapes,
+)
 
 from schedlab.results.records import load_record, verify_outputs
 from schedlab.schedulers.equivalence import differences
@@ -24,10 +33,8 @@ BOOTED = ("slurm-n1", "gang")
 
 pytestmark = [
     pytest.mark.e2e,
-    pytest.mark.skipif(os.geteuid() != 0, reason="needs root: network and mount namespaces"),
-    pytest.mark.skipif(
-        os.environ.get("SCHEDLAB_TEST_ALL") != "1", reason="make test-all runs it: takes minutes"
-    ),
+    NEEDS_ROOT,
+    only_test_all(20),
 ]
 
 
@@ -54,11 +61,6 @@ def booted(results: Path) -> Campaign:
     made = changed(EXPERIMENT, results, nodes=[1], aa=False, placement=boot)
     made.run()
     return made
-
-
-def nothing_is_left(campaign: Campaign) -> bool:
-    """No guest runs, and no scratch folder is there."""
-    return guests() == [] and list((campaign.results / "scratch").iterdir()) == []
 
 
 def test_a_job_of_two_nodes_runs_on_both_at_once(campaign: Campaign) -> None:
@@ -101,7 +103,7 @@ def test_two_clusters_are_configured_on_machines_that_were_created_once(
 
 
 def test_the_run_leaves_nothing(campaign: Campaign) -> None:
-    assert nothing_is_left(campaign)
+    assert campaign.left() == []
 
 
 def test_a_guest_killed_in_a_trial_makes_it_invalid_by_name_and_leaves_nothing(
@@ -117,7 +119,7 @@ def test_a_guest_killed_in_a_trial_makes_it_invalid_by_name_and_leaves_nothing(
     assert not verdict["valid"]
     assert "the guest compute2 died" in verdict["reasons"][0]
     assert "compute2" in (campaign.results / "report.html").read_text()
-    assert nothing_is_left(campaign)
+    assert campaign.left() == []
 
 
 def test_a_trial_boots_its_cluster_from_frozen_disks(booted: Campaign) -> None:
@@ -133,4 +135,4 @@ def test_a_trial_boots_its_cluster_from_frozen_disks(booted: Campaign) -> None:
     jobs = pq.read_table(booted.results / "tables/jobs.parquet").to_pandas()
     assert set(jobs["state"]) == {"COMPLETED"}
     verify_outputs(configured / "record.json")  # the disks are unchanged
-    assert nothing_is_left(booted)
+    assert booted.left() == []

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from selenium import webdriver
 
 
 def openssl(folder: Path, words: str) -> None:
@@ -27,3 +34,32 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
             f" -extfile names -out {name}.crt",
         )
     return folder
+
+
+@pytest.fixture(scope="session")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Report of a results folder with everything; who changes the folder takes a copy.
+
+    It is made once for all processes of the tests, because that takes long.
+    """
+    from report_factory import make_report
+
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    made = folder / "report-made"
+    with (folder / "report-lock").open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        if not made.exists():
+            make_report(folder / "report")
+            made.touch()
+    return folder / "report" / "report.html"
+
+
+@pytest.fixture(scope="session")
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
+    """A browser; each test shows what it needs by `browsing.screen`."""
+    from browsing import browser
+
+    with browser(tmp_path_factory.mktemp("profile")) as driver:
+        yield driver

@@ -174,6 +174,7 @@ def make_results(results: Path, identity: str = "0a1b2c3d", run: str = "77", vne
         | {
             "domain_xml": {node: domain(node, identity, run, vnet) for node in nodes},
             "terraform_outputs": outputs,
+            "qemu": {"user": "root", "why": "the job's own libvirtd starts it so"},
         },
         settings=design.provision_spec(EXPERIMENT, CLUSTER),
         tools={"terraform": "1.12.6"},

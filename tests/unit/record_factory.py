@@ -146,7 +146,11 @@ def _make_cluster(
         "inventory": {"sensitive": False, "value": {"pool": "/srv/scratch/pool"}},
         "key": {"sensitive": True, "value": "topsecretvalue"},
     }
-    domains = {"domain_xml": dict.fromkeys(names, xml), "terraform_outputs": outputs}
+    domains = {
+        "domain_xml": dict.fromkeys(names, xml),
+        "terraform_outputs": outputs,
+        "qemu": {"user": "root", "why": "for a synthetic reason"},
+    }
     provisioned = write_record(
         folder / "provisioned" / "record.json", results, "provision", f"{cluster}/provisioned",
         parents, realised=realised | domains, tools={"tool-of-provision": "1.2.3"},

@@ -184,7 +184,7 @@ def test_a_server_that_is_not_there_is_told(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{taken.getsockname()[1]}/x"
-        assert out_of_reach(url) == "no connection"
+        assert out_of_reach(url) == "connection refused"
 
 
 def test_a_server_that_does_not_answer_holds_nothing_up(monkeypatch: pytest.MonkeyPatch) -> None:

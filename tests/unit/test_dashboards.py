@@ -20,7 +20,8 @@ import pytest
 import requests
 import yaml
 from click.testing import CliRunner
-from trial_factory import START, make_experiment, make_trial, samples
+from simulated_cluster import samples
+from trial_factory import START, make_experiment, make_trial
 
 from schedlab import processes
 from schedlab.config import TrialKey

@@ -175,6 +175,12 @@ XML = domain("head")
         ),
         (
             "host",
+            PROVISIONED,
+            realised("qemu", "user", to="libvirt-qemu"),
+            Change((PROVISIONED,), "user of QEMU", "root", "libvirt-qemu"),
+        ),
+        (
+            "host",
             TRIAL,
             changed("conditions", "host", "cores", to=64),
             Change((f"trials/{CLUSTER}",), "host cores", "2", "2; 64"),

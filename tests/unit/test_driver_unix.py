@@ -19,6 +19,7 @@ import pytest
 from tls_server import JsonHandler
 
 from schedlab.schedulers import Scheduler, get_scheduler
+from schedlab.schedulers.rows import collect
 from schedlab.workloads import Job, Machine, Trace
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -239,7 +240,7 @@ def test_the_null_scheduler_ends_every_job_at_once(null: Path) -> None:
     native.mkdir()
     (native / "jobs.log").write_bytes((null / "log").read_bytes())
     translations = [{"job": job} for job in range(200)]
-    found = scheduler.collect(native, [], translations, list(rows.values()))
+    found = collect(scheduler, native, [], translations, list(rows.values()))
     assert {row["state"] for row in found} == {"COMPLETED"}
     for row in found:
         assert row["submit"] <= row["accepted"] <= row["completed"]

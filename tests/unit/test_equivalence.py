@@ -26,6 +26,7 @@ from schedlab.schedulers.equivalence import (
     wishes_of_trace,
     wishes_of_translations,
 )
+from schedlab.schedulers.rows import collect
 from schedlab.workloads import Job, Machine, Trace
 
 SHAPES = [(1, 1, 0.0), (2, 2, 1.5), (1, 2, 0.25), (1, 2, 0.25), (2, 1, 1.0)]
@@ -153,7 +154,7 @@ def test_records_tell_the_trace(name: str, tmp_path: Path) -> None:
         for rank in range(request.nodes)
         for event in ("first", "last")
     ]  # fmt: skip
-    rows = scheduler.collect(native, stamps, entries, driver)
+    rows = collect(scheduler, native, stamps, entries, driver)
     assert {row["state"] for row in rows} == {"COMPLETED"}
     ran = of_records(rows, at(0))
     assert not differences(of_trace(TRACE), ran, tolerance=0.01)

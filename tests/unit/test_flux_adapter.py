@@ -18,6 +18,7 @@ from schedlab.schedulers import get_scheduler
 from schedlab.schedulers.base import PARITY, TIMESTAMPS
 from schedlab.schedulers.flux import jobspec, records
 from schedlab.schedulers.flux.adapter import JOURNAL
+from schedlab.schedulers.rows import collect
 from schedlab.workloads import Job, Machine, Trace
 
 DATA = Path(__file__).parent / "data"
@@ -78,7 +79,7 @@ def collected(
          "intended_ns": 1, "submit_ns": 2, "accepted_ns": 3, "stderr": "" if job else "too urgent"}
         for number, job in enumerate(ids)
     ]  # fmt: skip
-    return FLUX.collect(native, [], [{"job": n} for n in range(len(ids))], submissions)
+    return collect(FLUX, native, [], [{"job": n} for n in range(len(ids))], submissions)
 
 
 def test_instants_are_the_event_logs(tmp_path: Path) -> None:

@@ -22,7 +22,6 @@ from schedlab.toolchain.build import GoModule
 from schedlab.toolchain.cache import Cache
 from schedlab.toolchain.guest_binaries import (
     GuestBinaries,
-    is_prepared,
     linker_flags,
     prepare_guest_binaries,
 )
@@ -78,18 +77,6 @@ def prepare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         return prepare_guest_binaries(group, cache=Cache(tmp_path / "cache"))
 
     return run
-
-
-def test_programs_are_prepared_once_they_are_built_or_given(
-    prepare, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    cache = Cache(tmp_path / "cache")
-    assert not is_prepared(VOLCANO, cache=cache)
-    prepare(VOLCANO)
-    assert is_prepared(VOLCANO, cache=cache)
-    assert not is_prepared(KUBERNETES, cache=cache)
-    monkeypatch.setenv(guest_binaries.variable(KUBERNETES), str(tmp_path))
-    assert is_prepared(KUBERNETES, cache=cache)
 
 
 @pytest.mark.parametrize("group", GROUPS.values(), ids=GROUPS)

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from schedlab import processes
+from schedlab import design, processes
+from schedlab.config import HostFacts
 from schedlab.errors import SchedlabError
 from schedlab.images import base, base_guest
 from schedlab.images.base import bootstrap_command
@@ -30,6 +31,7 @@ from schedlab.privacy.package_mirrors import (
 )
 from schedlab.schedulers import image_programs, image_roles
 from schedlab.sources.ansible import stated_files
+from schedlab.stages.base_disk import cache_inputs
 
 DEB822 = """\
 # Comment
@@ -275,3 +277,21 @@ build_base_disk(context, context.experiment.clusters()[0].scheduler)
     assert done.returncode == 1
     assert "mmdebstrap ended with status 25: I: working\nE: no suite" in done.stderr
     assert done.stderr.startswith("I: working\n"), "the job's log has the output as it comes"
+
+
+def test_the_campaigns_of_make_test_share_one_image() -> None:
+    """Their base disks and images have equal keys in the cache, so both are built once."""
+    keys = []
+    for name in ("one-node", "virtual", "two-nodes"):
+        path = CHECKOUT / "config/tests" / f"{name}.yaml"
+        experiment = design.load_experiment(path, HostFacts(cores=8, memory_mib=16384), CHECKOUT)
+        (image,) = design.images(experiment)
+        keys.append(
+            (
+                image,
+                cache_inputs(experiment, image),
+                design.image_variables(experiment, image),
+                experiment.accelerator,
+            )
+        )
+    assert keys[0] == keys[1] == keys[2]

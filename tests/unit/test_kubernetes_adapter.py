@@ -17,6 +17,7 @@ from kubernetes_factory import at
 from schedlab.schedulers import get_scheduler
 from schedlab.schedulers.base import TIMESTAMPS
 from schedlab.schedulers.kubernetes.records import BATCH, clock_ns, events, jobs, processors
+from schedlab.schedulers.rows import collect
 from schedlab.workloads import Job, Machine, Trace
 
 BOTH = ["kubernetes", "volcano"]
@@ -130,7 +131,7 @@ def collected(name: str, folder: Path, *, objects: bool = True) -> dict[int, dic
         asdict(translate(name, job=number, nodes=count)) for number, count in enumerate(nodes)
     ]
     driver = [submitted(job) for job in range(6)] + [submitted(6, 500)]
-    rows = get_scheduler(name).collect(native, [], translations, driver)
+    rows = collect(get_scheduler(name), native, [], translations, driver)
     return {row["job"]: row for row in rows}
 
 
@@ -194,7 +195,7 @@ def test_the_audit_log_alone_tells_instants_and_ends(name: str, tmp_path: Path) 
 
 @pytest.mark.parametrize("name", BOTH)
 def test_rows_without_any_record(name: str, tmp_path: Path) -> None:
-    (row,) = get_scheduler(name).collect(tmp_path / "native", [], [{"job": 0}])
+    (row,) = collect(get_scheduler(name), tmp_path / "native", [], [{"job": 0}])
     assert row["state"] == "NOT_SUBMITTED"
     assert all(row[instant] is None for instant in TIMESTAMPS)
 

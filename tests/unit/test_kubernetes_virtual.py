@@ -13,6 +13,7 @@ from kubernetes_factory import at
 
 from schedlab.schedulers import get_scheduler
 from schedlab.schedulers.kubernetes.virtual import heartbeat, told
+from schedlab.schedulers.rows import collect
 from schedlab.workloads.trace import Job, Machine, Trace
 
 GROUP = {"kubernetes": "batch", "volcano": "batch.volcano.sh"}
@@ -58,7 +59,7 @@ def row(folder: Path, name: str, audit: str, stamps: list[dict[str, Any]]) -> di
     (translated,) = get_scheduler(name).submissions(TRACE)
     entry = asdict(translated)
     driver = [{"job": 0, "returncode": 0, "native_id": "job0"}]
-    (found,) = get_scheduler(name).collect(folder / "native", stamps, [entry], driver)
+    (found,) = collect(get_scheduler(name), folder / "native", stamps, [entry], driver)
     return found
 
 

@@ -95,7 +95,7 @@ def test_only_who_has_the_password_reaches_the_api(tmp_path: Path) -> None:
             for path in ("-/ready", "api/v1/admin/tsdb/snapshot", "metrics"):
                 answer = requests.post(f"{server.url}/{path}", auth=user, timeout=10)
                 assert answer.status_code == 401
-        found = prometheus._get(server, "query", query="up")
+        found = server.ask("query", query="up")
         # The folder of the trial is made under the user's umask.
         assert found["mode"] == 0o600
         secret = found["password"]
@@ -108,6 +108,49 @@ def test_only_who_has_the_password_reaches_the_api(tmp_path: Path) -> None:
     assert {path.name for path in folder.iterdir()} == {
         "block", "data", "prometheus.log", "prometheus.yml"
     }  # fmt: skip
+
+
+DIES = """\
+class Mortal(Handler):
+    def do_GET(self):
+        if not self.path.startswith("/-/ready"):
+            os.kill(os.getpid(), 9)
+        super().do_GET()
+"""
+
+
+def test_a_prometheus_that_dies_is_told_in_plain_words(tmp_path: Path) -> None:
+    """Of two questions the first meets the death, and the second a closed port."""
+    program, folder = tmp_path / "prometheus", tmp_path / "p"
+    head, serve = STAND_IN.rsplit("\nhost, _, port", 1)
+    program.write_text(
+        f"#!{sys.executable}\n{head}\n{DIES}\nhost, _, port{serve.replace('Handler', 'Mortal')}"
+    )
+    program.chmod(0o755)
+    with prometheus.prometheus(program, folder, {}) as server:
+        for ask in (
+            lambda: prometheus.scraped(server, 5.0),
+            lambda: prometheus.targets_down(server),
+            lambda: prometheus.snapshot_block(server, folder / "data", folder),
+        ):
+            with pytest.raises(SchedlabError) as caught:
+                ask()
+            assert server.process is not None
+            server.process.wait(60)
+            assert str(folder / "prometheus.log") in str(caught.value)
+            assert caught.value.message.startswith("Prometheus could not be asked: ")
+            assert "HTTPConnectionPool" not in str(caught.value)
+        said = "Prometheus could not be asked: its process was ended by SIGKILL"
+        assert caught.value.message == said
+
+
+def test_an_answer_that_is_none_is_told_in_plain_words(tmp_path: Path) -> None:
+    server = prometheus.Server("http://127.0.0.1:1", "secret", tmp_path / "prometheus.log")
+    with pytest.raises(SchedlabError) as caught:
+        server.ask("query", query="up")
+    assert caught.value.message == "Prometheus could not be asked: connection refused"
+    with pytest.raises(SchedlabError, match=r"text format: connection refused"):
+        prometheus.read_exporter("127.0.0.1", 1)
 
 
 def test_the_real_program_asks_for_the_password(tmp_path: Path) -> None:

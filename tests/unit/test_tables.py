@@ -8,15 +8,8 @@ from pathlib import Path
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from trial_factory import (
-    BEHIND,
-    FAILED,
-    PATIENCE,
-    make_experiment,
-    make_results,
-    make_trial,
-    simulate,
-)
+from simulated_cluster import BEHIND, simulate
+from trial_factory import FAILED, PATIENCE, make_experiment, make_results, make_trial
 
 from schedlab.config.trials import TrialKey
 from schedlab.errors import SchedlabError

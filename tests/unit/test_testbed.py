@@ -23,6 +23,7 @@ import pytest
 
 from schedlab.errors import SchedlabError
 from schedlab.stages.collect import fetch_script, parse_stamps, unpack
+from schedlab.stages.guests import emulator_user
 from schedlab.testbed import embedded, session, supervisor
 from schedlab.testbed import host_load as host
 from schedlab.testbed.prometheus import read_exporter, scrape_config
@@ -290,3 +291,14 @@ def test_a_libvirt_daemon_that_dies_is_told_and_is_no_traceback(
     told = contextlib.nullcontext() if works else pytest.raises(SchedlabError, match="^libvirt: ")
     with told, open_testbed(uri, tmp_path, "job"):
         pass
+
+
+def test_the_user_of_qemu_is_recorded_with_the_reason() -> None:
+    user = psutil.Process().username()
+    own = emulator_user({"head": os.getpid(), "compute1": os.getpid()}, own=True)
+    assert own == {"user": user, "why": embedded.WHY_ROOT}
+    # The reason is that of the configuration that the job's own libvirtd gets.
+    assert 'user = "root"' in embedded.QEMU_CONF and "root alone" in embedded.WHY_ROOT
+    other = emulator_user({"head": os.getpid()}, own=False)
+    assert other["user"] == user and "qemu.conf" in other["why"]
+    assert emulator_user({}, own=True) == {}

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 from record_factory import SOURCE
-from test_report import make_report
 from trial_factory import FAILED, ROOT
 
 from schedlab.cli.lineage import MISMATCH
@@ -18,10 +17,8 @@ from schedlab.results.records import digest, file_digest, write_json
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("made") / "results"
-    make_report(folder)
-    return folder
+def made(report: Path) -> Path:
+    return report.parent
 
 
 @pytest.fixture

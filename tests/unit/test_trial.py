@@ -12,13 +12,10 @@ import pytest
 from schedlab.errors import Interrupted, SchedlabError
 from schedlab.stages import trial as stage
 from schedlab.stages.live import Live
-from schedlab.stages.trial import (
-    COMMAND_MIB,
-    MOST_SUBMISSIONS,
-    Trial,
-    most_due,
-    submissions_at_once,
-)
+from schedlab.stages.submitting import COMMAND_MIB, MOST_SUBMISSIONS, most_due, submissions_at_once
+from schedlab.stages.timing import Phases
+from schedlab.stages.trial import Trial
+from schedlab.testbed.prometheus import Server
 from schedlab.workloads import Job, Machine, Trace
 
 RESTORED = {"cluster": "slurm-n1", "nodes": [{"name": "head"}]}
@@ -62,6 +59,21 @@ def test_a_signal_is_no_reason_of_a_trial(tmp_path: Path, monkeypatch: pytest.Mo
     with pytest.raises(Interrupted):
         made._drive(None, head, RESTORED, Live("slurm-n1.burst.1", 2))  # type: ignore[arg-type]
     assert made.reasons == []
+
+
+def test_the_cause_comes_before_what_follows_from_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The export fails too, as it does if what failed took Prometheus with it."""
+    made, _ = trial_of(tmp_path, "", monkeypatch)
+    made.conditions, made.phases = {"start_ns": 0}, Phases()
+    silent = Server("http://127.0.0.1:1", "", tmp_path / "prometheus.log")
+    with (
+        pytest.raises(SchedlabError, match="Prometheus could not be asked: connection refused"),
+        made._samples_kept(silent),
+    ):
+        raise SchedlabError("the guest compute1 died")
+    assert made.reasons == ["the guest compute1 died"]
 
 
 @pytest.mark.parametrize(

@@ -14,9 +14,9 @@ from typing import Any
 
 import psutil
 import pytest
-import requests
 from rich.console import Console
 
+from schedlab.errors import SchedlabError
 from schedlab.lineage.durations import Estimate
 from schedlab.paths import CHECKOUT, RUN_STATE
 from schedlab.results.records import write_json
@@ -176,7 +176,7 @@ def test_a_trial_asks_prometheus_for_the_largest_loads(monkeypatch: pytest.Monke
 
 def test_a_trial_goes_on_if_prometheus_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: Any) -> Any:
-        raise requests.ConnectionError
+        raise SchedlabError("Prometheus could not be asked")
 
     monkeypatch.setattr(stage, "evaluate", refuse)
     live = Live(TRIAL, 8, Server("", ""), "up")

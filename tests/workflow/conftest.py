@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,19 +35,19 @@ class MiniWorkflow:
         self, module: str, *arguments: str, check: bool = True
     ) -> subprocess.CompletedProcess[str]:
         """Run a Python module on the copy."""
-        environment = os.environ | {
+        done = run_module(module, self.root, self.variables(), *arguments)
+        if check:
+            assert done.returncode == 0, done.stdout + done.stderr
+        return done
+
+    def variables(self) -> dict[str, str]:
+        """Variables with which programs run on the copy."""
+        return os.environ | {
             "PATH": f"{SIMULATED}:{Path(sys.executable).parent}:{os.environ['PATH']}",
             # Rules' lists of sources must be those of the copy, and so must the package.
             "PYTHONPATH": str(self.root / "workflow"),
             **self.environment,
         }
-        done = subprocess.run(
-            [sys.executable, "-m", module, *arguments],
-            cwd=self.root, env=environment, capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        if check:
-            assert done.returncode == 0, done.stdout + done.stderr
-        return done
 
     def snakemake(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run Snakemake on the copy."""
@@ -57,13 +60,24 @@ class MiniWorkflow:
         content: dict[str, Any] = json.loads(done.stdout)
         return content
 
+    def one_cell(self) -> None:
+        """Leave one cluster, one workload and one repetition: every stage, in fewer jobs."""
+        self.edit(self.config, "nodes: [1, 2]", "nodes: [1]")
+        self.edit(self.config, "repetitions: 2", "repetitions: 1")
+        swf = "  - {name: swf, kind: swf, file: resources/traces/sample.swf, jobs: 3}\n"
+        self.edit(self.config, swf, "\n")
+
+    def commands(self) -> list[str]:
+        """Commands that the stages were called with in the last run."""
+        return (self.root / "results" / "commands.log").read_text().splitlines()
+
     def run(self, *arguments: str, check: bool = True) -> list[str]:
         """Run to the end; return the commands that the stages were called with."""
         log = self.root / "results" / "commands.log"
         log.parent.mkdir(exist_ok=True)
         log.write_text("")
         self.snakemake(*arguments, check=check)
-        return log.read_text().splitlines()
+        return self.commands()
 
     def planned(self) -> list[str]:
         """Messages of the jobs that a dry run would start."""
@@ -78,6 +92,42 @@ class MiniWorkflow:
         target.write_text((text.replace(old, new) if old else text) + append)
 
 
+@functools.cache
+def _server() -> subprocess.Popen[str]:
+    """Start the process that has Snakemake imported; it ends with this one."""
+    # Isolated, because it must import nothing of this checkout. No thread outlives a fork.
+    return subprocess.Popen(
+        [sys.executable, "-I", str(Path(__file__).parent / "imported_snakemake.py")],
+        env=os.environ | {"OPENBLAS_NUM_THREADS": "1"},
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
+
+
+def run_module(
+    module: str, folder: Path, environment: dict[str, str], *arguments: str
+) -> subprocess.CompletedProcess[str]:
+    """Run a Python module in a folder to its end, as `python -m` does."""
+    server = _server()
+    assert server.stdin and server.stdout
+    with tempfile.TemporaryDirectory() as said:
+        out, err = Path(said) / "out", Path(said) / "err"
+        request = {
+            "module": module, "arguments": arguments, "folder": str(folder),
+            "environment": environment, "stdout": str(out), "stderr": str(err),
+        }  # fmt: skip
+        try:
+            server.stdin.write(json.dumps(request) + "\n")
+            server.stdin.flush()
+            status = int(server.stdout.readline())
+        except BaseException:
+            # A test that takes too long is interrupted here.
+            os.killpg(server.pid, signal.SIGKILL)
+            server.wait()
+            _server.cache_clear()
+            raise
+        return subprocess.CompletedProcess(arguments, status, out.read_text(), err.read_text())
+
+
 def fresh(
     target: Path, checkout: Path = ROOT, copy: Callable[..., object] = shutil.copy2
 ) -> MiniWorkflow:
@@ -87,7 +137,8 @@ def fresh(
         if source.is_dir():
             shutil.copytree(
                 source, target / name,
-                ignore=shutil.ignore_patterns("__pycache__", ".terraform*", "*.tfstate*"),
+                # With the compiled modules: they fit where files keep their times.
+                ignore=shutil.ignore_patterns(".terraform*", "*.tfstate*"),
                 copy_function=copy,
             )  # fmt: skip
         else:

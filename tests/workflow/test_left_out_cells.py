@@ -40,6 +40,7 @@ def prefix(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_its_cells_are_left_out_by_name_and_the_rest_runs(mini: MiniWorkflow) -> None:
+    mini.one_cell()
     plain = sorted(mini.planned())
     schedulers(mini, "slurm", "flux")
     assert sorted(mini.planned()) == plain
@@ -88,6 +89,7 @@ def test_another_installation_is_another_image(mini: MiniWorkflow, prefix: Path)
 def test_other_contents_of_the_installation_make_its_image_stale(
     mini: MiniWorkflow, prefix: Path
 ) -> None:
+    mini.one_cell()
     schedulers(mini, "slurm", "flux", settings=f"prefix: {prefix}")
     mini.run()
     assert mini.planned() == []
@@ -110,6 +112,7 @@ def test_what_is_no_installation_is_refused_before_anything_starts(
 def test_a_channel_brings_its_cells_where_it_can_be_reached(
     mini: MiniWorkflow, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
+    mini.one_cell()
     plain = sorted(mini.planned())
     folder = tmp_path_factory.mktemp("site")
     channel, lock = make_flux_channel(folder / "channel"), folder / "flux.lock"

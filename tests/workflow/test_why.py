@@ -26,9 +26,8 @@ BURST = "name: burst, kind: burst, jobs: 3"
 def _built_once(tmp_path_factory: pytest.TempPathFactory) -> MiniWorkflow:
     """One cluster, one workload, two repetitions: every stage, in fewer jobs."""
     workflow = fresh(tmp_path_factory.mktemp("built"))
-    workflow.edit(workflow.config, "nodes: [1, 2]", "nodes: [1]")
-    swf = "  - {name: swf, kind: swf, file: resources/traces/sample.swf, jobs: 3}\n"
-    workflow.edit(workflow.config, swf, "\n")
+    workflow.one_cell()
+    workflow.edit(workflow.config, "repetitions: 1", "repetitions: 2")
     workflow.environment["SCHEDLAB_SIMULATED_SOURCES"] = json.dumps(listed_sources())
     workflow.run()
     return workflow

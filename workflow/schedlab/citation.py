@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from schedlab.errors import SchedlabError
+from schedlab.plain import plain
 
 
 def read_citation(content: bytes | None) -> dict[str, Any]:
@@ -29,7 +30,7 @@ def read_citation(content: bytes | None) -> dict[str, Any]:
         missing = [key for key in ("title", "version", "license", "authors") if not citation[key]]
     except (yaml.YAMLError, KeyError, TypeError) as error:
         raise SchedlabError(
-            f"CITATION.cff of the commit cannot be used: {error!r}", remedy=remedy
+            f"CITATION.cff of the commit cannot be used: {plain(error)}", remedy=remedy
         ) from error
     if missing:
         raise SchedlabError(f"CITATION.cff: {', '.join(missing)} is empty", remedy=remedy)

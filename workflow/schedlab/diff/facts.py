@@ -71,6 +71,8 @@ def record_facts(name: str, record: Mapping[str, Any]) -> Iterator[Fact]:
         yield "domain", f"{name}/{node}", domain_facts(xml, f"{name}/{node}")
     if realised.get("terraform_outputs"):
         yield "terraform", name, terraform(realised["terraform_outputs"])
+    if realised.get("qemu"):
+        yield "host", name, {"user of QEMU": str(realised["qemu"].get("user"))}
     yield "tools", name, tools(record)
     programs = realised.get("sha256") or {}
     yield "tools", name, {f"{program} (sha256)": value[:12] for program, value in programs.items()}

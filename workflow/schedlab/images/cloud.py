@@ -8,6 +8,7 @@ from typing import Any
 
 from schedlab import processes
 from schedlab.errors import SchedlabError
+from schedlab.plain import plain
 from schedlab.units import mib
 
 CHUNK = 2**20
@@ -40,7 +41,7 @@ def download(url: str, sha256: str, target: Path) -> None:
     except OSError as error:  # the errors of requests are OSErrors too
         target.unlink(missing_ok=True)
         raise SchedlabError(
-            f"image.url {url} cannot be read: {error}",
+            f"image.url {url} cannot be read: {plain(error)}",
             stage="base",
             remedy="check image.url and the network",
         ) from error

@@ -17,7 +17,6 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from schedlab.metrics.bounds import Floats, instants, times
 from schedlab.metrics.jobs import seconds
@@ -73,6 +72,9 @@ def trend(due: Floats, left: Floats, start: float, end: float) -> tuple[float, f
     offsets = (np.arange(POINTS) + 0.5) / POINTS * (edges[1] - edges[0])
     length = waiting(due, left, (edges[:-1, None] + offsets).ravel())
     means = length.reshape(BATCHES, POINTS).mean(axis=1)
+    # Not at the top: its import is slow, and only searches need it.
+    from scipy import stats
+
     found = stats.linregress(middles, means)
     margin = float(stats.t.ppf(LEVEL, BATCHES - 2)) * float(found.stderr)
     return float(found.slope), float(found.slope) - margin

@@ -149,6 +149,7 @@ class Records:
             "tuning": _tuning(_realised(found, "configured", "tuning", [])),
             "configuration": _realised(found, "configured", "configuration", {}),
             "domains": _realised(found, "provisioned", "domain_xml", {}),
+            "qemu": _realised(found, "provisioned", "qemu", {}),
             "terraform": _terraform(found),
             "packages": _realised(found, "configured", "packages", [])
             or _realised(found, "image", "packages", []),

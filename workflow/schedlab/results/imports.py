@@ -18,6 +18,7 @@ from schedlab.outside.foreign import foreign
 from schedlab.outside.json_text import read_json
 from schedlab.outside.names import import_name
 from schedlab.paths import EXPERIMENTS, IMPORT, IMPORTED, imported_folder, trial_folder
+from schedlab.plain import plain
 
 SCHEMA = "schedlab.import/1"
 
@@ -125,7 +126,7 @@ def _imported(folder: Path) -> Origin:
     except FileNotFoundError as error:
         raise SchedlabError(f"{path} is missing", remedy=remedy) from error
     except (OSError, ValueError) as error:
-        raise SchedlabError(f"{path} is damaged: {error}", remedy=remedy) from error
+        raise SchedlabError(f"{path} is damaged: {plain(error)}", remedy=remedy) from error
     schema = description.get("schema") if isinstance(description, dict) else None
     if schema != SCHEMA:
         raise SchedlabError(f"{path} has schema {schema!r}, expected {SCHEMA!r}", remedy=remedy)

@@ -21,6 +21,7 @@ from schedlab.errors import SchedlabError
 from schedlab.outside.json_text import read_json
 from schedlab.outside.names import inside
 from schedlab.paths import RESULTS, record_beside
+from schedlab.plain import plain
 from schedlab.privacy.identity import identity
 from schedlab.results import provenance
 from schedlab.results.digests import canonical, digest, file_digest
@@ -190,7 +191,8 @@ def load_record(path: Path) -> dict[str, Any]:
         ) from error
     except ValueError as error:
         raise SchedlabError(
-            f"record {path} is damaged: {error}", remedy=f"remove {path} and run the stage again"
+            f"record {path} is damaged: {plain(error)}",
+            remedy=f"remove {path} and run the stage again",
         ) from error
     found = record.get("schema") if isinstance(record, dict) else None
     if found != SCHEMA:

@@ -18,6 +18,7 @@ from typing import Any
 
 from schedlab.errors import SchedlabError
 from schedlab.outside.json_text import parse_json
+from schedlab.plain import plain
 
 _LONGEST = 64 << 20
 """Largest size of a line in bytes. A series of a week with one sample a second is smaller."""
@@ -89,7 +90,7 @@ def read_series(path: Path) -> Iterator[dict[str, Any]]:
         OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, zlib.error,
     ) as error:  # fmt: skip
         raise SchedlabError(
-            f"{path.name} cannot be read: {type(error).__name__}: {error}",
+            f"{path.name} cannot be read: {plain(error)}",
             remedy="run the trial again",
             log=path,
         ) from error

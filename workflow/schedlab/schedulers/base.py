@@ -32,6 +32,8 @@ from schedlab.workloads.trace import Job, Trace
 if TYPE_CHECKING:
     from prometheus_client.samples import Sample
 
+    from schedlab.schedulers.rows import NativeJob
+
 
 PAYLOAD = "/usr/local/bin/schedlab-payload"
 STAMPS = "/var/lib/schedlab/stamps.txt"
@@ -193,41 +195,19 @@ class Scheduler(ABC):
         """
 
     @abstractmethod
-    def collect(
-        self,
-        native: Path,
-        stamps: Sequence[Mapping[str, Any]],
-        translations: Sequence[Mapping[str, Any]],
-        submissions: Sequence[Mapping[str, Any]] | None = None,
-    ) -> list[dict[str, Any]]:
-        """Canonical job rows from a trial's records.
+    def native_jobs(
+        self, native: Path, translations: Sequence[Mapping[str, Any]]
+    ) -> dict[str, NativeJob]:
+        """What a trial's native records say of each job, by native id.
+
+        :func:`schedlab.schedulers.rows.collect` makes the canonical rows of it.
 
         Parameters
         ----------
         native : pathlib.Path
             Folder of native record files; any file may be missing or cut short.
-        stamps : sequence of mapping
-            Rows of stamps.jsonl.
         translations : sequence of mapping
             The `submissions` of translations.json.
-        submissions : sequence of mapping, optional
-            Rows of driver/submissions.jsonl; by default read from beside `native`.
-
-        Returns
-        -------
-        list of dict
-            One row per translated job, in order of job number. Keys: `job`, `native_id`, the
-            names in `TIMESTAMPS` (int ns of the head's CLOCK_REALTIME, or None), each with a
-            `<name>_source` (str, or None where the instant is None), `placement` (list of str, node
-            names), `nodes`, `cpus` (realised: nodes and processors of the allocation, or None),
-            `state`, `native_state`, `exit_code` (int or None), `ranks` (int, distinct ranks that
-            stamped their start), `launch_skew_ns` (int or None), `rank_started`, `rank_finished`
-            (lists of int: the instants of each rank that stamped both, in order of rank).
-
-            All instants are absolute; the tables later subtract the trial's start on the same
-            clock. `started`, `finished` and the instants of ranks are the stamps' `clock_ns` as
-            given: the caller first converts stamps of compute nodes to the head's clock (minus
-            the node's offset, plus the head's offset).
         """
 
     @abstractmethod

@@ -83,7 +83,7 @@ def of_records(rows: Iterable[Mapping[str, Any]], start_ns: int) -> list[Shape]:
     Parameters
     ----------
     rows : iterable of mapping
-        From `Scheduler.collect`: nodes and processors are those of the native records, 0 for a
+        From `rows.collect`: nodes and processors are those of the native records, 0 for a
         job without an allocation. A job's runtime is that of its longest rank, 0 if none ended.
     start_ns : int
         The driver's start (driver.json), from which arrivals count.

@@ -13,7 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from schedlab.outside.json_text import parse_json
-from schedlab.schedulers.base import DUPLICATED, LOST, NOT_SUBMITTED, REJECTED, TIMESTAMPS
+from schedlab.schedulers.base import (
+    DUPLICATED,
+    LOST,
+    NOT_SUBMITTED,
+    REJECTED,
+    TIMESTAMPS,
+    Scheduler,
+)
 from schedlab.schedulers.translation import jobs_of
 
 
@@ -39,6 +46,8 @@ class NativeJob:
         Rank -> instants of start and end as the nodes reported them, for jobs without a payload.
     ranks_source : str or None
         Record from which these were read, with its resolution.
+    absent : str or None
+        Why the job, which ran, has no instants of allocation and payload.
     """
 
     accepted: int | None = None
@@ -55,6 +64,7 @@ class NativeJob:
     exit_code: int | None = None
     ranks: dict[int, tuple[int | None, int | None]] = field(default_factory=dict)
     ranks_source: str | None = None
+    absent: str | None = None
 
 
 def text_of(path: Path) -> str:
@@ -76,25 +86,46 @@ def driver_rows(native: Path) -> list[dict[str, Any]]:
     return list(json_lines(native.parent / "driver" / "submissions.jsonl"))
 
 
-def assemble(
-    translations: Sequence[Mapping[str, Any]],
-    driver: Sequence[Mapping[str, Any]],
+def collect(
+    scheduler: Scheduler,
+    native: Path,
     stamps: Sequence[Mapping[str, Any]],
-    known: Mapping[str, NativeJob],
+    translations: Sequence[Mapping[str, Any]],
+    submissions: Sequence[Mapping[str, Any]] | None = None,
 ) -> list[dict[str, Any]]:
-    """Rows as `Scheduler.collect` describes them.
+    """Canonical job rows from a trial's records.
 
     Parameters
     ----------
-    translations : sequence of mapping
-        Submissions; each has `job`.
-    driver : sequence of mapping
-        Rows of submissions.jsonl.
+    scheduler : Scheduler
+        Adapter of the trial's scheduler.
+    native : pathlib.Path
+        Folder of native record files; any file may be missing or cut short.
     stamps : sequence of mapping
         Rows of stamps.jsonl.
-    known : mapping
-        Native id -> what the scheduler's records say.
+    translations : sequence of mapping
+        The `submissions` of translations.json.
+    submissions : sequence of mapping, optional
+        Rows of driver/submissions.jsonl; by default read from beside `native`.
+
+    Returns
+    -------
+    list of dict
+        One row per translated job, in order of job number. Keys: `job`, `native_id`, the names in
+        `TIMESTAMPS` (int ns of the head's CLOCK_REALTIME, or None), each with a `<name>_source`
+        (str; where the instant is None, why a job that ran has none, or None), `placement` (list of
+        str, node names), `nodes`, `cpus` (realised: nodes and processors of the allocation, or
+        None), `state`, `native_state`, `exit_code` (int or None), `ranks` (int, distinct ranks that
+        stamped their start), `launch_skew_ns` (int or None), `rank_started`, `rank_finished` (lists
+        of int: the instants of each rank that stamped both, in order of rank).
+
+        All instants are absolute; the tables later subtract the trial's start on the same clock.
+        `started`, `finished` and the instants of ranks are the stamps' `clock_ns` as given: the
+        caller first converts stamps of compute nodes to the head's clock (minus the node's offset,
+        plus the head's offset).
     """
+    driver = driver_rows(native) if submissions is None else submissions
+    known = scheduler.native_jobs(native, translations)
     submitted = {int(row["job"]): row for row in driver}
     stamped: dict[int, list[Mapping[str, Any]]] = {}
     for stamp in stamps:
@@ -141,6 +172,8 @@ def _row(
     row["rank_finished"] = [ended[rank] for rank in whole]
     if not stamps:
         _as_reported(row, job)
+    for name in ("allocated", "started", "finished"):
+        row[f"{name}_source"] = row[f"{name}_source"] or job.absent
     row["placement"] = job.placement or sorted({str(stamp["node"]) for stamp in firsts})
     row |= {"nodes": job.nodes, "cpus": job.cpus, "exit_code": job.exit_code}
     row["native_state"] = job.native_state

@@ -55,6 +55,7 @@ EXEMPT = (
     Exemption("schedlab", "says which release this is"),
     Exemption("errors", "says what went wrong; a stage that fails has no result"),
     Exemption("last_words", "says what went wrong; a stage that fails has no result"),
+    Exemption("plain", "says what went wrong; a stage that fails has no result"),
     Exemption("locks", "lets a stage wait until another one has ended"),
     Exemption("processes", _GIT, ANALYSIS | {"trace"}),
     Exemption("paths", "says where files are; a moved result is another output of its rule"),

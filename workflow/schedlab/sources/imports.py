@@ -19,6 +19,8 @@ from typing import NamedTuple
 from schedlab.paths import PACKAGE
 
 _ROOT = PACKAGE.name
+_LEAVES = (ast.Name, ast.Constant, ast.expr_context, ast.operator, ast.cmpop)
+"""Most nodes of a tree. They contain nothing that is looked for, so they are passed over."""
 _PLUG_INS = "schedulers"
 
 
@@ -104,7 +106,7 @@ def _read(module: str) -> _Read:
             )
             if isinstance(first, ast.Constant) and isinstance(first.value, str):
                 calls.add((called, first.value))
-        waiting += ast.iter_child_nodes(node)
+        waiting += (n for n in ast.iter_child_nodes(node) if not isinstance(n, _LEAVES))
     for called, text in calls:
         if called in {"import_module", "__import__"}:
             names.append(f"{package}{text}" if text.startswith(".") else text)

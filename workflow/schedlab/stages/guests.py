@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -12,6 +12,7 @@ import libvirt
 import psutil
 
 from schedlab.errors import SchedlabError
+from schedlab.testbed import embedded
 from schedlab.testbed.session import Testbed, domain_pid
 from schedlab.testbed.ssh import Node, head_of
 
@@ -88,6 +89,26 @@ def resident_mib(pids: dict[str, int]) -> int:
         with contextlib.suppress(psutil.NoSuchProcess):
             total += psutil.Process(pid).memory_info().rss
     return total >> 20
+
+
+def emulator_user(pids: Mapping[str, int], *, own: bool) -> dict[str, str]:
+    """User as whom QEMU runs, and why, for the record; empty where no process is known.
+
+    Parameters
+    ----------
+    pids : mapping
+        Process ids of the nodes' QEMU processes.
+    own : bool
+        Whether the job's own libvirtd started them.
+    """
+    users = set()
+    for pid in pids.values():
+        with contextlib.suppress(psutil.NoSuchProcess):
+            users.add(psutil.Process(pid).username())
+    if not users:
+        return {}
+    why = embedded.WHY_ROOT if own else "the machine's libvirtd starts it so (its qemu.conf)"
+    return {"user": ", ".join(sorted(users)), "why": why}
 
 
 def liveness(

@@ -9,8 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import requests
-
+from schedlab.errors import SchedlabError
 from schedlab.testbed.prometheus import Server, evaluate
 
 PERIOD = 5.0
@@ -106,7 +105,7 @@ class Live:
         return str(Progress(self.trial, submitted, completed, self.total, running, loads))
 
     def _ask(self, server: Server) -> tuple[int | None, dict[str, float]]:
-        with contextlib.suppress(requests.RequestException, KeyError, ValueError):
+        with contextlib.suppress(SchedlabError, KeyError, ValueError):
             found = evaluate(server, LOADS, TIMEOUT)
             loads = {labels.get("process", ""): load for labels, load in found if load >= SHOWN}
             ordered = dict(sorted(loads.items(), key=lambda item: -item[1]))

@@ -17,7 +17,14 @@ from schedlab.privacy.private_files import copy_secret, secret_folder
 from schedlab.results.records import RecordWriter, verify_outputs, write_json
 from schedlab.sources import stage_files
 from schedlab.stages.context import Context
-from schedlab.stages.guests import all_facts, emulator_pids, liveness, require_running, resident_mib
+from schedlab.stages.guests import (
+    all_facts,
+    emulator_pids,
+    emulator_user,
+    liveness,
+    require_running,
+    resident_mib,
+)
 from schedlab.stages.terraform import ATTEMPTS, InVain, Terraform
 from schedlab.testbed import snapshot
 from schedlab.testbed.nodes import terraform_nodes
@@ -157,7 +164,8 @@ def provision(context: Context, machines: str) -> None:
             keep_consoles(testbed, machines, context)
             raise
         backing = {node["name"]: image / "disk.qcow2" for node in described}
-        memory = resident_mib(emulator_pids(list(cluster.machines()), testbed, machines))
+        pids = emulator_pids(list(cluster.machines()), testbed, machines)
+        memory, qemu = resident_mib(pids), emulator_user(pids, own=testbed.own)
         files = snapshot.save(
             testbed, machines, described, backing, folder / "snapshot", reset=cluster.reset
         )
@@ -169,7 +177,7 @@ def provision(context: Context, machines: str) -> None:
     record.write(
         folder / RECORD,
         outputs=[*files, folder / "terraform-outputs.json"],
-        realised={**facts, "domain_xml": live, "terraform_outputs": shown},
+        realised={**facts, "domain_xml": live, "terraform_outputs": shown, "qemu": qemu},
         settings=design.provision_spec(experiment, machines),
         resident_mib=memory,
         cluster={"nodes": described},

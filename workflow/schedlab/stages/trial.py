@@ -7,8 +7,7 @@ import shutil
 import subprocess
 import threading
 import time
-from bisect import bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from typing import Any
@@ -18,6 +17,7 @@ from schedlab.config import Cluster, TrialKey
 from schedlab.errors import SchedlabError
 from schedlab.invocation import campaign
 from schedlab.paths import CHECKOUT, RECORD
+from schedlab.plain import plain
 from schedlab.results.records import RecordWriter, beside, verify_outputs, write_json
 from schedlab.schedulers import Scheduler, get_scheduler
 from schedlab.schedulers.translation import jobs_of
@@ -35,6 +35,7 @@ from schedlab.stages.health import health_gate
 from schedlab.stages.live import Live
 from schedlab.stages.pace import decision_parent, write_paced
 from schedlab.stages.progress import report_progress
+from schedlab.stages.submitting import MOST_READY, most_due, submissions_at_once
 from schedlab.stages.timing import Phases
 from schedlab.testbed import host_load as host
 from schedlab.testbed import snapshot
@@ -52,46 +53,17 @@ from schedlab.testbed.prometheus import (
 from schedlab.testbed.session import Testbed, open_testbed
 from schedlab.testbed.ssh import Node, connect, head_of, wait_until_reachable
 from schedlab.toolchain import Toolchain
-from schedlab.workloads import Trace, read_trace
+from schedlab.workloads import read_trace
 
 STAGE = "trial"
+FAILURES = (SchedlabError, OSError, ValueError, subprocess.SubprocessError)
+"""What makes a trial invalid if it is raised during the measurement."""
 DRIVER = "/usr/local/lib/schedlab/schedlab_driver.py"
 PLAN = "/var/lib/schedlab/plan.json"
 TIME_WAS_UP = 3
 """Exit status of the guest driver when it reached its time limit before all jobs ended."""
-MOST_SUBMISSIONS = 1000
-"""Most submissions under way at one time; a scheduler's server must allow as many connections."""
-COMMAND_MIB = 4
-"""Memory of the head that each submission by a command may need, MiB; sbatch needs 1.6."""
-MOST_READY = 200
-"""Most threads and open connections that the driver prepares before the first submission."""
 HEALTH_AFTER = 60.0
 """Time for the cluster to be healthy again after its last job, s; nodes clean up first."""
-
-
-def submissions_at_once(submissions: Sequence[Mapping[str, Any]], memory_mib: int) -> int:
-    """Return how many submissions may be under way at one time.
-
-    The driver is an open loop, so this number is limited only by the head's memory.
-
-    Parameters
-    ----------
-    submissions : sequence of mapping
-        Submissions of the plan; a command needs a process, a request only a connection.
-    memory_mib : int
-        Memory of the head, MiB.
-    """
-    commands = any(submission["argv"] for submission in submissions)
-    return min(MOST_SUBMISSIONS, memory_mib // COMMAND_MIB) if commands else MOST_SUBMISSIONS
-
-
-def most_due(trace: Trace) -> int:
-    """Return the largest number of jobs that are due within one second; at least 1."""
-    arrivals = sorted(job.arrival for job in trace.jobs)
-    return max(
-        (bisect_right(arrivals, first + 1.0) - place for place, first in enumerate(arrivals)),
-        default=1,
-    )
 
 
 class Trial:
@@ -165,8 +137,8 @@ class Trial:
                 restored = snapshot.restore(testbed, self.configured / "snapshot")
             try:
                 self._measure(testbed, restored, server)
-            except (SchedlabError, OSError, ValueError, subprocess.SubprocessError) as error:
-                self.reasons.append(str(error))
+            except FAILURES as error:
+                self.reasons.append(plain(error))
             self._keep_consoles(testbed)
         shutil.rmtree(self.folder / "prometheus" / "data", ignore_errors=True)
         record.write(
@@ -223,7 +195,7 @@ class Trial:
             live = Live(self.id, total, server, self.scheduler.running_jobs)
             before = host.sample(pids)
             self.conditions["start_ns"] = time.time_ns()
-            try:
+            with self._samples_kept(server):
                 with measure("workload"):
                     status = self._drive(testbed, head, restored, live)
                 self.conditions["end_ns"] = time.time_ns()
@@ -237,16 +209,26 @@ class Trial:
                 # Checked only after collecting, because the records of a failed driver still tell
                 # when it began and ended.
                 self._require_driver(head, status)
-            finally:
-                # Exported even after a failure, because the samples may show its cause.
-                with measure("export"):
-                    seconds = (time.time_ns() - self.conditions["start_ns"]) / 1e9 + 2
-                    self.conditions["observed_seconds"] = round(seconds, 3)
-                    if server:
-                        self._keep_samples(server, seconds)
+            if self.reasons:
+                return
             # Checked last: it may run a job, which must not appear in the records of the workload.
             with measure("health"):
                 self._look_again(nodes, all_ended=status == 0)
+
+    @contextmanager
+    def _samples_kept(self, server: Server | None) -> Iterator[None]:
+        """Export the samples at the end, also after a failure, because they may show its cause."""
+        try:
+            yield
+        except FAILURES as error:
+            # Before the reason of an export that fails because of it.
+            self.reasons.append(plain(error))
+        finally:
+            with self.phases.measure("export"):
+                seconds = (time.time_ns() - self.conditions["start_ns"]) / 1e9 + 2
+                self.conditions["observed_seconds"] = round(seconds, 3)
+                if server:
+                    self._keep_samples(server, seconds)
 
     def _look_again(self, nodes: dict[str, Node], *, all_ended: bool) -> None:
         """Read the machines again and, if all jobs ended, check health after the workload.

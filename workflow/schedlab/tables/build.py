@@ -16,6 +16,7 @@ from schedlab.errors import SchedlabError
 from schedlab.outside.foreign import foreign
 from schedlab.outside.json_text import parse_json
 from schedlab.paths import RECORD
+from schedlab.plain import plain
 from schedlab.results.imports import Origin, label
 from schedlab.results.records import is_stopped, load_record
 from schedlab.tables.schemas import JOBS_SCHEMA, SAMPLES_SCHEMA, TRIALS_SCHEMA, VERSION
@@ -151,7 +152,7 @@ def _opened(path: Path) -> Iterator[pq.ParquetFile]:
             _bounded(path, file.metadata)
             yield file
     except (OSError, pa.ArrowException) as error:
-        raise SchedlabError(f"{path} cannot be read: {error}", remedy=_REMEDY) from error
+        raise SchedlabError(f"{path} cannot be read: {plain(error)}", remedy=_REMEDY) from error
 
 
 _SCHEMAS = {"jobs": JOBS_SCHEMA, "samples": SAMPLES_SCHEMA, "trials": TRIALS_SCHEMA}

@@ -11,6 +11,7 @@ from schedlab.errors import SchedlabError
 from schedlab.outside.foreign import foreign
 from schedlab.outside.names import inside
 from schedlab.paths import RECORD
+from schedlab.plain import plain
 from schedlab.results.imports import Origin, Origins, origins, reason
 from schedlab.results.records import is_stopped, load_record, verify_outputs
 from schedlab.tables.schemas import TRIALS_SCHEMA
@@ -31,7 +32,7 @@ def sound_origins(results: Path, experiment: Experiment) -> Origins:
             with foreign(origin.results, f"remove {origin.results}"):
                 _read(origin)
         except (SchedlabError, OSError) as error:
-            told = error if isinstance(error, SchedlabError) else SchedlabError(str(error))
+            told = error if isinstance(error, SchedlabError) else SchedlabError(plain(error))
             left_out[origin.name] = reason(told, origin.name, origin.results)
         else:
             sound.append(origin)

@@ -22,7 +22,7 @@ from schedlab.results.records import load_record
 from schedlab.results.series import read_series
 from schedlab.schedulers import Scheduler, get_scheduler
 from schedlab.schedulers.base import COMPLETED, NOT_SUBMITTED, TIMESTAMPS
-from schedlab.schedulers.rows import driver_rows, json_lines
+from schedlab.schedulers.rows import collect, driver_rows, json_lines
 from schedlab.tables.background import background_check
 from schedlab.tables.clocks import NodeClock, node_clocks
 from schedlab.tables.schemas import FAILED, JOBS_SCHEMA, SAMPLES_SCHEMA
@@ -255,9 +255,8 @@ def _job_rows(
         # The trial ended before a clock was measured: nothing was submitted.
         rows = [{"job": job.job, "state": NOT_SUBMITTED} for job in trace.jobs]
     else:
-        rows = scheduler.collect(
-            folder / "native", list(stamps_of(folder, clocks)), translations, None
-        )
+        stamps = list(stamps_of(folder, clocks))
+        rows = collect(scheduler, folder / "native", stamps, translations)
     start, jobs = int(conditions.get("start_ns", 0)), {job.job: job for job in trace.jobs}
     for row in rows:
         job = jobs[row["job"]]

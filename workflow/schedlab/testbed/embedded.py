@@ -35,6 +35,12 @@ remember_owner = 0
 namespaces = []
 """
 
+WHY_ROOT = (
+    "the job's own libvirtd starts it so: disks, saved memory and sockets of guests are for root"
+    " alone, below folders of the results and of the cache that another user often may not enter"
+)
+"""Why QEMU does not run as another user, for the record."""
+
 LIBVIRT_USER = "libvirt-qemu:x:64055:64055:libvirt:/nonexistent:/usr/sbin/nologin\n"
 LIBVIRT_GROUP = "libvirt-qemu:x:64055:\n"
 

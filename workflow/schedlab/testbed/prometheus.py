@@ -22,6 +22,7 @@ from prometheus_client.samples import Sample
 
 from schedlab import processes
 from schedlab.errors import SchedlabError
+from schedlab.plain import ended, plain
 from schedlab.privacy.identity import identity
 from schedlab.privacy.private_files import write_secret
 from schedlab.results.series import write_series
@@ -41,16 +42,43 @@ class Server:
         Base URL, without the password.
     password : str
         Of the user :data:`USER`. It is in this process alone, in no file and no command line.
+    log : pathlib.Path or None
+        Where it writes what it has to say.
+    process : subprocess.Popen or None
+        Its process.
     """
 
     url: str
     password: str = field(repr=False)
+    log: Path | None = None
+    process: subprocess.Popen[bytes] | None = field(default=None, repr=False, compare=False)
 
     def session(self) -> requests.Session:
         """Start a session that has the password."""
         session = _session()
         session.auth = (USER, self.password)
         return session
+
+    def ask(self, path: str, timeout: float = 60.0, method: str = "GET", **parameters: str) -> Any:
+        """Return the data of an answer of its API.
+
+        Raises
+        ------
+        SchedlabError
+            When it does not answer within `timeout` seconds, or not well.
+        """
+        try:
+            answer = self.session().request(
+                method, f"{self.url}/api/v1/{path}", params=parameters, timeout=timeout
+            )
+            answer.raise_for_status()
+            return answer.json()["data"]
+        except (requests.RequestException, ValueError, KeyError, TypeError) as error:
+            status = self.process.poll() if self.process else None
+            why = plain(error) if status is None else f"its process {ended(status)}"
+            raise SchedlabError(
+                f"Prometheus could not be asked: {why}", stage="trial", log=self.log
+            ) from error
 
 
 def _session() -> requests.Session:
@@ -114,9 +142,8 @@ def prometheus(
     config_path = folder / "prometheus.yml"
     config_path.write_text(yaml.safe_dump(config, sort_keys=True))
     log = folder / "prometheus.log"
-    port = free_port()
-    server = Server(f"http://127.0.0.1:{port}", secrets.token_urlsafe(32))
-    hashed = bcrypt.hashpw(server.password.encode(), bcrypt.gensalt(COST)).decode()
+    port, password = free_port(), secrets.token_urlsafe(32)
+    hashed = bcrypt.hashpw(password.encode(), bcrypt.gensalt(COST)).decode()
     access = write_secret(
         folder / "web.yml", yaml.safe_dump({"basic_auth_users": {USER: hashed}}).encode()
     )
@@ -132,6 +159,7 @@ def prometheus(
     ]
     with log.open("w") as handle:
         process = processes.start(command, stdout=handle, stderr=subprocess.STDOUT)
+    server = Server(f"http://127.0.0.1:{port}", password, log, process)
     try:
         deadline = time.monotonic() + timeout
         while True:
@@ -162,12 +190,11 @@ def _ready(server: Server) -> bool:
 
 def targets_down(server: Server) -> dict[str, str]:
     """Tell for each target (``job/instance``) why its last scrape failed; nothing if it did not."""
-    answer = server.session().get(f"{server.url}/api/v1/targets", timeout=10).json()
     return {
         f"{t['labels']['job']}/{t['labels']['instance']}": ""
         if t["health"] == "up"
         else t.get("lastError") or "not scraped yet"
-        for t in answer["data"]["activeTargets"]
+        for t in server.ask("targets", 10)["activeTargets"]
     }
 
 
@@ -209,17 +236,11 @@ def read_exporter(address: str, port: int) -> list[Sample]:
         families = list(text_string_to_metric_families(answer.text))
     except (requests.RequestException, ValueError) as error:
         raise SchedlabError(
-            f"{url} does not answer in Prometheus' text format: {error!r}",
+            f"{url} does not answer in Prometheus' text format: {plain(error)}",
             stage="trial",
             remedy="check the exporter's unit on that node (role monitoring)",
         ) from error
     return [sample for family in families for sample in family.samples]
-
-
-def _get(server: Server, path: str, timeout: float = 60.0, **parameters: str) -> Any:
-    answer = server.session().get(f"{server.url}/api/v1/{path}", params=parameters, timeout=timeout)
-    answer.raise_for_status()
-    return answer.json()["data"]
 
 
 def evaluate(
@@ -229,10 +250,10 @@ def evaluate(
 
     Raises
     ------
-    requests.RequestException
+    SchedlabError
         Prometheus does not answer within `timeout` seconds, or not well.
     """
-    found = _get(server, "query", timeout, query=query)["result"]
+    found = server.ask("query", timeout, query=query)["result"]
     return [(item["metric"], float(item["value"][1])) for item in found]
 
 
@@ -259,7 +280,7 @@ def export_samples(server: Server, seconds: float, output: Path) -> int:
 def scraped(server: Server, seconds: float) -> dict[str, float]:
     """Number of scrapes of each target (``job/instance``) that succeeded in the last `seconds`."""
     window = f"{math.ceil(seconds * 1000)}ms"
-    found = _get(server, "query", query=f"sum_over_time(up[{window}])")["result"]
+    found = server.ask("query", query=f"sum_over_time(up[{window}])")["result"]
     return {
         f"{item['metric']['job']}/{item['metric']['instance']}": float(item["value"][1])
         for item in found
@@ -268,8 +289,8 @@ def scraped(server: Server, seconds: float) -> dict[str, float]:
 
 def _all_series(server: Server, window: str) -> Iterator[dict[str, Any]]:
     # One metric at a time, because the answer for all metrics would be in memory three times.
-    for name in sorted(_get(server, "label/__name__/values")):
-        found = _get(server, "query", query=f"{name}[{window}]")["result"]
+    for name in sorted(server.ask("label/__name__/values")):
+        found = server.ask("query", query=f"{name}[{window}]")["result"]
         for item in sorted(found, key=lambda row: sorted(row["metric"].items())):
             labels = {k: v for k, v in item["metric"].items() if k != "__name__"}
             yield {"metric": name, "labels": labels, "values": item["values"]}
@@ -277,6 +298,5 @@ def _all_series(server: Server, window: str) -> Iterator[dict[str, Any]]:
 
 def snapshot_block(server: Server, data: Path, target: Path) -> None:
     """Let Prometheus write its data as a block, and move the block to ``target/block``."""
-    answer = server.session().post(f"{server.url}/api/v1/admin/tsdb/snapshot", timeout=120)
-    answer.raise_for_status()
-    shutil.move(data / "snapshots" / answer.json()["data"]["name"], target / "block")
+    name = server.ask("admin/tsdb/snapshot", 120, "POST")["name"]
+    shutil.move(data / "snapshots" / name, target / "block")

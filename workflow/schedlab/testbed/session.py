@@ -14,6 +14,7 @@ import libvirt
 
 from schedlab import paths
 from schedlab.errors import SchedlabError
+from schedlab.plain import plain
 from schedlab.testbed import embedded, supervisor
 from schedlab.toolchain.cache import Cache
 
@@ -34,12 +35,15 @@ class Testbed:
         Folder for throw-away files, removed at the end of the job.
     identity : str
         Eight hexadecimal digits of the results; part of every libvirt name.
+    own : bool
+        Whether libvirtd is the job's own, and not that of a machine.
     """
 
     connection: libvirt.virConnect
     uri: str
     scratch: Path
     identity: str
+    own: bool = False
 
     def domain_name(self, cluster: str, node: str) -> str:
         """Name of a node's domain; no domain of a user or of another checkout has it."""
@@ -94,7 +98,7 @@ def domain_pid(domain: str, run: Path = Path("/run/libvirt/qemu")) -> int:
     try:
         return int(file.read_text())
     except FileNotFoundError as error:
-        raise SchedlabError(f"no process id of domain {domain}: {error}") from error
+        raise SchedlabError(f"no process id of domain {domain}: {plain(error)}") from error
 
 
 def remove_objects(connection: libvirt.virConnect, identity: str) -> list[str]:
@@ -188,4 +192,4 @@ def open_testbed(
         stack.callback(connection.close)
         remove_objects(connection, identity)
         stack.callback(_remove_at_end, connection, identity, own=own)
-        yield Testbed(connection, uri, scratch, identity)
+        yield Testbed(connection, uri, scratch, identity, own)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from schedlab.errors import SchedlabError
+from schedlab.plain import plain
 from schedlab.results.digests import file_digest
 from schedlab.schedulers.installation import Installation
 from schedlab.schedulers.lockfile import PLATFORM, Lock, channel_url, one_line, read_lock
@@ -68,10 +69,8 @@ def _ask(url: str) -> str | None:
             return None if answer.ok else f"the server answers {answer.status_code}"
     except requests.Timeout:
         return f"no answer within {REACH:g} s"
-    except requests.exceptions.SSLError:
-        return "the server's certificate is not accepted"
-    except (OSError, ValueError):  # the errors of requests are among these
-        return "no connection"
+    except (OSError, ValueError) as error:  # the errors of requests are among these
+        return plain(error)
 
 
 def write_lock(installation: Installation, channel: str, output: Path, scratch: Path) -> Lock:

@@ -23,6 +23,7 @@ from typing import Any
 
 from schedlab.errors import SchedlabError
 from schedlab.paths import expanded
+from schedlab.plain import plain
 from schedlab.results.records import file_digest
 from schedlab.schedulers.programs import ProgramGroup
 from schedlab.toolchain.build import GoBuilder, GoModule
@@ -104,14 +105,6 @@ def prepare_guest_binaries(group: ProgramGroup, *, cache: Cache | None = None) -
     return _describe(group, folder, module.version, read_sums(folder))
 
 
-def is_prepared(group: ProgramGroup, *, cache: Cache | None = None) -> bool:
-    """Tell whether a group's programs need no build: they are given, or in the cache."""
-    if os.environ.get(variable(group)):
-        return True
-    _, _, inputs = _pinned(group)
-    return (cache or Cache.default()).location(KIND, inputs).exists()
-
-
 def _pinned(group: ProgramGroup) -> tuple[GoModule, str, dict[str, Any]]:
     """A group's module, its linker flags, and everything that determines what is built."""
     module = GoModule.load(group.name, group.folder)
@@ -140,7 +133,7 @@ def linker_flags(group: ProgramGroup, module: GoModule) -> str:
         facts = {name: release[name] for name in ("version", "commit", "date")}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise SchedlabError(
-            f"{path} must have version, commit and date of the release ({error!r})",
+            f"{path} must have version, commit and date of the release ({plain(error)})",
             stage="toolchain",
             remedy="restore it from version control",
         ) from error
@@ -168,7 +161,7 @@ def read_sums(folder: Path) -> dict[str, str]:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, ValueError) as error:
         raise SchedlabError(
-            f"{path} cannot be read: {error}", stage="toolchain", remedy=remedy
+            f"{path} cannot be read: {plain(error)}", stage="toolchain", remedy=remedy
         ) from error
     sums = {}
     for line in filter(None, lines):

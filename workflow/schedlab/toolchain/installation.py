@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from schedlab.errors import SchedlabError
 from schedlab.paths import expanded
+from schedlab.plain import plain
 from schedlab.results.records import digest, file_digest
 from schedlab.schedulers.installation import Installation, lock_file, locked
 from schedlab.toolchain.cache import Cache
@@ -210,7 +211,7 @@ def _unpack(path: Path, sha256: str, folder: Path) -> None:
             tar.extractall(folder, filter="tar")
     except (tarfile.TarError, OSError, EOFError) as error:
         raise SchedlabError(
-            f"{path} cannot be unpacked: {error}",
+            f"{path} cannot be unpacked: {plain(error)}",
             stage=STAGE,
             remedy="make the archive again with tar, and correct sha256",
         ) from error

@@ -16,6 +16,7 @@ from typing import Any
 
 from schedlab.errors import SchedlabError
 from schedlab.outside.json_text import read_json
+from schedlab.plain import plain
 
 SCHEMA = "schedlab.trace/1"
 
@@ -315,7 +316,7 @@ class Trace:
                 scale=dict(data["scale"]),
             )
         except (KeyError, TypeError) as error:
-            raise SchedlabError(f"{source}: not a trace: {error!r}", remedy=remedy) from error
+            raise SchedlabError(f"{source}: not a trace: {plain(error)}", remedy=remedy) from error
 
     def write(self, path: Path) -> None:
         """Write the trace as JSON, one job per line; the same trace gives the same bytes."""
@@ -343,7 +344,9 @@ def read_trace(path: Path) -> Trace:
     try:
         data = read_json(path, _LARGEST)
     except (OSError, ValueError) as error:
-        raise SchedlabError(f"{path}: cannot be read as a trace: {error}", remedy=remedy) from error
+        raise SchedlabError(
+            f"{path}: cannot be read as a trace: {plain(error)}", remedy=remedy
+        ) from error
     if not isinstance(data, dict):
         raise SchedlabError(f"{path}: not a trace: no JSON object", remedy=remedy)
     return Trace.from_dict(data, source=str(path))

@@ -16,7 +16,7 @@ from schedlab.schedulers.flux import jobspec, parity, records
 from schedlab.schedulers.flux.given import INSTALLATION
 from schedlab.schedulers.installation import SETTINGS, Installation
 from schedlab.schedulers.register import register
-from schedlab.schedulers.rows import assemble, driver_rows, text_of
+from schedlab.schedulers.rows import NativeJob, text_of
 from schedlab.schedulers.settings import Setting
 from schedlab.schedulers.translation import Request, Submission
 from schedlab.workloads.registry import Problem
@@ -113,21 +113,15 @@ class Flux(Scheduler):
         """The last event of a job, however it ended."""
         return {"log": JOURNAL, "pattern": records.ENDED}
 
-    def collect(
-        self,
-        native: Path,
-        stamps: Sequence[Mapping[str, Any]],
-        translations: Sequence[Mapping[str, Any]],
-        submissions: Sequence[Mapping[str, Any]] | None = None,
-    ) -> list[dict[str, Any]]:
-        """Canonical rows; see `Scheduler.collect`."""
-        driver = driver_rows(native) if submissions is None else submissions
-        known = records.jobs(
+    def native_jobs(
+        self, native: Path, translations: Sequence[Mapping[str, Any]]
+    ) -> dict[str, NativeJob]:
+        """Jobs of the journal and of the event logs."""
+        return records.jobs(
             text_of(native / "journal.jsonl"),
             text_of(native / "eventlogs.jsonl"),
             answered=bool(self.settings(native)),
         )
-        return assemble(translations, driver, stamps, known)
 
     def native_commands(self) -> dict[str, list[str]]:
         """Event logs and resources of all jobs, and what the instance says of itself."""

@@ -21,7 +21,7 @@ from schedlab.schedulers.kubernetes.network import SERVICE_NETWORK
 from schedlab.schedulers.kubernetes.pod import MOST_PRIORITY, priority_class, priority_of
 from schedlab.schedulers.kubernetes.records import JobKind
 from schedlab.schedulers.kubernetes.virtual import role_variables, told
-from schedlab.schedulers.rows import assemble, driver_rows, text_of
+from schedlab.schedulers.rows import NativeJob, text_of
 from schedlab.schedulers.settings import Setting
 from schedlab.schedulers.translation import Limit, Request, Submission
 from schedlab.workloads.trace import Job, Trace
@@ -155,23 +155,17 @@ class KubernetesBase(Scheduler):
         """Return the audit log, and the form of the updates of a Job's status that end the Job."""
         return {"log": AUDIT_LOG, "pattern": records.ended_pattern(self.kind)}
 
-    def collect(
-        self,
-        native: Path,
-        stamps: Sequence[Mapping[str, Any]],
-        translations: Sequence[Mapping[str, Any]],
-        submissions: Sequence[Mapping[str, Any]] | None = None,
-    ) -> list[dict[str, Any]]:
-        """Canonical rows; see `Scheduler.collect`."""
-        driver = driver_rows(native) if submissions is None else submissions
+    def native_jobs(
+        self, native: Path, translations: Sequence[Mapping[str, Any]]
+    ) -> dict[str, NativeJob]:
+        """Jobs of the audit log and of the API's objects."""
         ranks = {
             f"job{entry['job']}": self.read_back(entry).nodes
             for entry in translations
             if entry.get("request")
         }
         audit, objects = text_of(native / "audit.log"), text_of(native / "objects.json")
-        known = records.jobs(audit, objects, self.kind, ranks)
-        return assemble(translations, driver, stamps, known)
+        return records.jobs(audit, objects, self.kind, ranks)
 
     def native_commands(self) -> dict[str, list[str]]:
         """Record file name -> command on the head."""

@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 
 from schedlab.schedulers.base import COMPLETED, PARITY, Exporter, Scheduler
 from schedlab.schedulers.register import register
-from schedlab.schedulers.rows import NativeJob, assemble, driver_rows, text_of
+from schedlab.schedulers.rows import NativeJob, text_of
 from schedlab.schedulers.translation import Request, Submission, native_id
 from schedlab.workloads.trace import Job, Trace
 
@@ -72,21 +72,11 @@ class NullScheduler(Scheduler):
         """Return the log, and the form of the lines that end a job."""
         return {"log": LOG, "pattern": r"^completed (\d+) "}
 
-    def collect(
-        self,
-        native: Path,
-        stamps: Sequence[Mapping[str, Any]],
-        translations: Sequence[Mapping[str, Any]],
-        submissions: Sequence[Mapping[str, Any]] | None = None,
-    ) -> list[dict[str, Any]]:
-        """Canonical rows; see `Scheduler.collect`. Nodes and processors are those of the log."""
-        driver = driver_rows(native) if submissions is None else submissions
-        rows = assemble(translations, driver, stamps, logged(text_of(native / "jobs.log")))
-        for row in rows:
-            if row["state"] == COMPLETED:
-                for name in ("allocated", "started", "finished"):
-                    row[f"{name}_source"] = row[f"{name}_source"] or NO_PAYLOAD
-        return rows
+    def native_jobs(
+        self, native: Path, translations: Sequence[Mapping[str, Any]]
+    ) -> dict[str, NativeJob]:
+        """Jobs of the log, with their nodes and processors."""
+        return logged(text_of(native / "jobs.log"))
 
     def native_commands(self) -> dict[str, list[str]]:
         """Return none: the null scheduler has no commands that report its state."""
@@ -170,4 +160,5 @@ def logged(log: str) -> dict[str, NativeJob]:
         else:
             job.completed, job.completed_source = int(match[3]), "jobs.log: completed (1 ns)"
             job.state = job.native_state = COMPLETED
+            job.absent = NO_PAYLOAD
     return found

@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 from schedlab.privacy.private_files import write_secret
 from schedlab.schedulers.base import Exporter, Scheduler
 from schedlab.schedulers.register import register
-from schedlab.schedulers.rows import assemble, driver_rows, text_of
+from schedlab.schedulers.rows import NativeJob, text_of
 from schedlab.schedulers.settings import Setting
 from schedlab.schedulers.slurm import records
 from schedlab.schedulers.slurm import submission as ways
@@ -207,19 +207,12 @@ class Slurm(Scheduler):
         """Return the controller's log, and the form of the lines that end a job for any reason."""
         return {"log": LOG, "pattern": records.ENDED}
 
-    def collect(
-        self,
-        native: Path,
-        stamps: Sequence[Mapping[str, Any]],
-        translations: Sequence[Mapping[str, Any]],
-        submissions: Sequence[Mapping[str, Any]] | None = None,
-    ) -> list[dict[str, Any]]:
-        """Canonical rows; see `Scheduler.collect`."""
-        driver = driver_rows(native) if submissions is None else submissions
-        known = records.jobs(
-            text_of(native / "slurmctld.log"), text_of(native / "scontrol-jobs.txt")
-        )
-        return assemble(translations, driver, stamps, known)
+    def native_jobs(
+        self, native: Path, translations: Sequence[Mapping[str, Any]]
+    ) -> dict[str, NativeJob]:
+        """Jobs of the controller's log and of scontrol."""
+        log, listed = native / "slurmctld.log", native / "scontrol-jobs.txt"
+        return records.jobs(text_of(log), text_of(listed))
 
     def native_commands(self) -> dict[str, list[str]]:
         """Record file name -> command on the head."""

@@ -11,7 +11,7 @@ from schedlab.schedulers.madeup.programs import PROGRAMS
 from schedlab.schedulers.base import PARITY, Exporter, Scheduler
 from schedlab.schedulers.programs import ProgramGroup
 from schedlab.schedulers.register import register
-from schedlab.schedulers.rows import assemble, driver_rows
+from schedlab.schedulers.rows import NativeJob
 from schedlab.schedulers.settings import Setting
 from schedlab.schedulers.translation import Request, Submission
 from schedlab.workloads.trace import Job, Trace
@@ -42,16 +42,11 @@ class MadeUp(Scheduler):
         """Where the ends of jobs are written."""
         return {"log": "/var/log/madeup.log", "pattern": r"ended (\S+)"}
 
-    def collect(
-        self,
-        native: Path,
-        stamps: Sequence[Mapping[str, Any]],
-        translations: Sequence[Mapping[str, Any]],
-        submissions: Sequence[Mapping[str, Any]] | None = None,
-    ) -> list[dict[str, Any]]:
-        """Rows without native records."""
-        driver = driver_rows(native) if submissions is None else submissions
-        return assemble(translations, driver, stamps, {})
+    def native_jobs(
+        self, native: Path, translations: Sequence[Mapping[str, Any]]
+    ) -> dict[str, NativeJob]:
+        """No records."""
+        return {}
 
     def native_commands(self) -> dict[str, list[str]]:
         """No records."""

@@ -1,0 +1,140 @@
+"""Slurm's role: slurm.conf, virtual nodes and their start, the API."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+from rendering import ANSIBLE, VIRTUAL, rendered
+
+pytestmark = pytest.mark.infrastructure
+
+
+def test_slurm_conf_describes_the_cluster() -> None:
+    lines = rendered("slurm", "slurm.conf.j2", "head").splitlines()
+    assert "ClusterName=slurm-n2" in lines
+    assert "SlurmctldHost=head(10.0.100.10)" in lines
+    assert "LogTimeFormat=iso8601_ms" in lines
+    assert any(re.match(r"NodeName=compute2 NodeAddr=10\.0\.100\.12 CPUs=2 ", x) for x in lines)
+    assert any(x.startswith("PartitionName=main Nodes=compute1,compute2 ") for x in lines)
+    tiers = [int(x.rpartition("PriorityTier=")[2]) for x in lines if x.startswith("Partition")]
+    assert len(tiers) == len(set(tiers)) == 3
+    assert sum("Default=YES" in x for x in lines) == 1
+    own = ("#", "NodeName", "PartitionName")
+    keys = [x.partition("=")[0].lower() for x in lines if x and not x.startswith(own)]
+    assert len(keys) == len(set(keys))
+
+
+def test_slurm_conf_describes_virtual_nodes() -> None:
+    text = rendered("slurm", "slurm.conf.j2", "head", slurm_virtual=VIRTUAL)
+    lines = text.splitlines()
+    assert [line for line in lines if line.startswith("NodeName=")] == [
+        "NodeName=compute[1,3,5] NodeHostname=compute1 NodeAddr=10.0.100.11 Port=[17001-17003]"
+        " CPUs=64 RealMemory=800 State=UNKNOWN",
+        "NodeName=compute[2] NodeHostname=compute2 NodeAddr=10.0.100.12 Port=17001"
+        " CPUs=64 RealMemory=800 State=UNKNOWN",
+    ]
+    assert "SlurmdParameters=config_overrides" in lines
+    # The daemons of a carrier share no folder and no file.
+    own = [line for line in lines if line.startswith(("SlurmdSpool", "SlurmdLog", "SlurmdPid"))]
+    assert len(own) == 3
+    assert all("%n" in line for line in own)
+    assert any(line.startswith("PartitionName=main Nodes=ALL ") for line in lines)
+    others = ("#", "NodeName", "PartitionName")
+    keys = [x.partition("=")[0].lower() for x in lines if x and not x.startswith(others)]
+    assert len(keys) == len(set(keys))
+
+
+def test_a_carrier_starts_the_daemons_of_its_own_nodes() -> None:
+    target = rendered("slurm", "schedlab-slurmds.target.j2", "compute1", slurm_virtual=VIRTUAL)
+    assert re.findall(r"^Wants=schedlab-slurmd@(.*)[.]service$", target, re.M) == [
+        "compute1",
+        "compute3",
+        "compute5",
+    ]
+    unit = rendered("slurm", "schedlab-slurmd@.service.j2", "compute1")
+    assert "ExecStart=/usr/sbin/slurmd -D -N %i\n" in unit
+
+
+STUBS = {
+    "scontrol": 'shift 2; for n in $(echo "$1" | tr -d "compute[]" | tr , " "); do echo compute$n;'
+    " done",
+    # Every node is idle once it was started, but compute3 only once it was started twice.
+    "sinfo": "for a; do case $a in --nodes=*) list=${a#--nodes=};; esac; done;"
+    # It is in two partitions, and has a line for each.
+    ' for n in $(echo "$list" | tr , " "); do if [ -e "$STATE/$n" ]; then echo "$n idle";'
+    ' echo "$n idle";'
+    ' else echo "$n $LOST"; fi; done',
+    "systemctl": 'word=$1; shift; echo "$word" "$@" >> "$STATE/calls"; for u; do'
+    " n=${u#*@}; n=${n%.service}; case $word:$n in"
+    ' is-active:*) if [ -e "$STATE/$n" ]; then echo active; else echo inactive; fi;;'
+    " start:compute3) ;; restart:compute3) [ $COMES = yes ] && touch $STATE/$n;;"
+    ' *) touch "$STATE/$n";; esac; done; true',
+    "sleep": "true",
+}
+
+
+@pytest.mark.parametrize("lost", ["unknown", "idle*", "down"])
+@pytest.mark.parametrize("comes", ["yes", "no"])
+def test_a_virtual_node_that_does_not_register_is_started_again(
+    tmp_path: Path, comes: str, lost: str
+) -> None:
+    for name, text in STUBS.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
+        (tmp_path / name).chmod(0o755)
+    state = tmp_path / "state"
+    state.mkdir()
+
+    def start(nodes: list[int]) -> subprocess.CompletedProcess[str]:
+        search = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
+        return subprocess.run(
+            ["sh", str(ANSIBLE / "roles/slurm/files/schedlab-slurmds"),
+             f"compute[{','.join(map(str, nodes))}]"],
+            env=os.environ
+            | {"PATH": search, "STATE": str(state), "COMES": comes, "LOST": lost},
+            capture_output=True, text=True, check=False, timeout=120,
+        )  # fmt: skip
+
+    done = start(list(range(1, 20)))
+    calls = (state / "calls").read_text().splitlines()
+    again = [call for call in calls if call.startswith("restart")]
+    assert set(again) == {"restart schedlab-slurmd@compute3.service"}
+    if comes == "yes":
+        assert (done.returncode, done.stdout.splitlines()[-1], len(again)) == (0, "19", 1)
+        # A batch is complete before the next begins.
+        begun = [call for call in calls if call.split()[0] in ("start", "restart")]
+        assert [call.split()[0] for call in begun] == ["start", "restart", "start"]
+        assert start(list(range(1, 20))).stdout.splitlines()[-1] == "0"
+    else:
+        assert done.returncode == 1
+        assert "the controller cannot use compute3 though" in done.stderr
+        assert len(again) == 5
+
+
+def test_slurms_api_has_room_for_every_submission_and_listens_where_the_driver_looks() -> None:
+    """Connections are kept, so a connection over slurmrestd's limit would wait for ever."""
+    from schedlab.schedulers.slurm.submission import RECORD, SERVER
+    from schedlab.stages.submitting import MOST_SUBMISSIONS
+
+    role = ANSIBLE / "roles/slurm"
+    unit = (role / "templates/slurmrestd.service.j2").read_text()
+    (start,) = [line for line in unit.splitlines() if line.startswith("ExecStart=")]
+    words = start.split()
+    assert words[-1] == SERVER["url"]
+    assert int(words[words.index("--max-connections") + 1]) > MOST_SUBMISSIONS
+    tasks = yaml.safe_load((role / "tasks/head.yml").read_text())
+    assert tasks[-1]["ansible.builtin.copy"]["dest"] == RECORD
+
+
+def test_no_key_of_slurm_conf_can_be_written_twice() -> None:
+    """A key is in the template and reserved, or is a default that experiments may override."""
+    from schedlab.schedulers.slurm.adapter import _RESERVED, Slurm
+
+    template = (ANSIBLE / "roles/slurm/templates/slurm.conf.j2").read_text()
+    written = set(re.findall(r"^([A-Za-z]+)=", template, re.M))
+    assert written <= set(_RESERVED)
+    assert not written & set(Slurm.native_settings)

@@ -1,0 +1,236 @@
+"""Experiments that are refused: the message names file, key, value and remedy."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from config_factory import BURST, HOST, ROOT, refusal
+
+from schedlab.design import load_experiment
+from schedlab.errors import SchedlabError
+
+
+@pytest.mark.parametrize(
+    ("keys", "key", "what", "remedy"),
+    [
+        ({"repetitons": 3}, "repetitons = 3", "unknown key", "did you mean repetitions?"),
+        (
+            {"node": {"vcpu": 1}},
+            "node.vcpu = 1",
+            "unknown key",
+            "did you mean vcpus?",
+        ),
+        (
+            {"workloads": [{"name": "a", "kind": "burst", "job": 1}]},
+            "workloads[0].job = 1",
+            "unknown key",
+            "did you mean jobs?",
+        ),
+        (
+            {"workloads": [{"name": "a", "kind": "bursty"}]},
+            "workloads[0].kind = 'bursty'",
+            "unknown kind",
+            "did you mean burst?",
+        ),
+        ({"workloads": [{"name": "a"}]}, "workloads[0].kind = null", "missing", "say which"),
+        ({"workloads": []}, "workloads = []", "at least 1 item", ""),
+        ({"workloads": [BURST, BURST]}, "workloads[1].name = 'burst'", "duplicate name", "own"),
+        ({"nodes": [1, 1]}, "nodes[1] = 1", "written twice", "remove one"),
+        ({"repetitions": "3"}, "repetitions = '3'", "valid integer", ""),
+        ({"repetitions": True}, "repetitions = true", "valid integer", ""),
+        ({"schedulers": ["slrum"]}, "schedulers[0] = 'slrum'", "not a registered", "slurm?"),
+        (
+            {"placement": {"pinning": "exclusive"}, "nodes": [4]},
+            "placement.pinning = 'exclusive'",
+            "9 vCPUs (head 1 + 4 nodes of 2) on 8 host cores",
+            "spread",
+        ),
+        (
+            {"placement": {"pinning": "exclusive", "oversubscribe": True}, "nodes": [4]},
+            "placement.pinning = 'exclusive'",
+            "needs a core for each",
+            "lower nodes",
+        ),
+        ({"nodes": [4]}, "placement.oversubscribe = false", "oversubscribe the host", "true"),
+        (
+            {"node": {"memory": "16 GiB"}, "limits": {"memory": "64 GiB"}},
+            "node.memory = '16 GiB'",
+            "more than the host's 16384 MiB",
+            "lower node.memory",
+        ),
+        (
+            {"node": {"memory": "3 GiB"}},
+            "node.memory = '3 GiB'",
+            "more than limits.memory 6144 MiB",
+            "raise limits.memory",
+        ),
+        ({"limits": {"memory": "6 GB"}}, "limits.memory = '6 GB'", "not a size", "768 MiB"),
+        (
+            {"placement": {"hugepages": True}},
+            "node.memory = '768 MiB'",
+            "huge pages",
+            "vm.nr_hugepages",
+        ),
+        ({"placement": {"numa": 1}}, "placement.numa = 1", "no such NUMA node", "use one of 0"),
+        (
+            {"placement": {"pci": ["03:00.0"]}},
+            "placement.pci[0] = '03:00.0'",
+            "does not have the form",
+            "lspci -D",
+        ),
+        (
+            {"placement": {"pci": ["0000:03:00.0"]}},
+            "placement.pci = ['0000:03:00.0']",
+            "1 PCI functions for 2 compute nodes",
+            "one for each",
+        ),
+        ({"network": {"cidr": "10.0.100.0"}}, "network.cidr = '10.0.100.0'", "addresses", "/24"),
+        (
+            {"network": {"cidr": "10.0.100.1/24"}},
+            "network.cidr = '10.0.100.1/24'",
+            "not an IPv4 network",
+            "10.0.100.0/24",
+        ),
+        ({"network": {"cidr": "8.8.8.0/24"}}, "network.cidr", "not a private network", "10/8"),
+        (
+            {"workloads": [{"name": "s", "kind": "swf", "file": "no/such.swf"}]},
+            "workloads[0].file = 'no/such.swf'",
+            "no such file",
+            "put the trace at",
+        ),
+        (
+            {"workloads": [{"name": "p", "kind": "poisson", "sizes": [1, 5]}]},
+            "workloads[0].sizes[1] = 5",
+            "larger than the smallest cluster",
+            "at most 2",
+        ),
+        (
+            {"image": {"kind": "cloud", "url": "https://x/y", "sha256": "0", "os": "ubuntu"}},
+            "image.sha256 = '0'",
+            "does not have the form",
+            "sha256sum",
+        ),
+        ({"image": {"disk": "20 GiB"}}, "image.disk = '20 GiB'", "outside 1 GiB to", "choose"),
+        (
+            {"settings": {"slurm": {"ClusterName": "x"}}},
+            "settings.slurm.ClusterName = 'x'",
+            "set by the workflow",
+            "",
+        ),
+        (
+            {"settings": {"slurm": {"LaunchParameters": ""}}},
+            "settings.slurm.LaunchParameters = ''",
+            "not one value without",
+            "remove it",
+        ),
+        (
+            {"settings": {"slurm": {"MinJobAge": "long"}}},
+            "settings.slurm.MinJobAge = 'long'",
+            "not a whole number",
+            "for the default",
+        ),
+        (
+            {"settings": {"volcano": {"logLevel": 11}}},
+            "settings.volcano.logLevel = '11'",
+            "not a level from 0 to 10",
+            "for the default",
+        ),
+        (
+            {"settings": {"kubernetes": {"schedulePeriod": "1s"}}},
+            "settings.kubernetes.schedulePeriod = '1s'",
+            "not a setting",
+            "did you mean schedulerQps?",
+        ),
+        (
+            {"settings": {"slrum": {"MinJobAge": 5}}},
+            "settings.slrum = 'slrum'",
+            "not a registered scheduler",
+            "did you mean slurm?",
+        ),
+        (
+            {"slurm": {"MinJobAge": 10}},
+            "slurm = {'MinJobAge': 10}",
+            "at the top level",
+            "write it under settings:",
+        ),
+        ({"volcano": {}}, "volcano = {}", "at the top level", "settings: {volcano: "),
+        ({"libvirt": {"uri": "local"}}, "libvirt.uri = 'local'", "form", "qemu:///system"),
+    ],
+)
+def test_refusals_name_file_key_value_and_remedy(
+    tmp_path: Path, keys: dict[str, Any], key: str, what: str, remedy: str
+) -> None:
+    if keys.get("image", {}).get("disk"):
+        keys["image"]["kind"] = "mmdebstrap"
+    lines = refusal(tmp_path, **keys)
+    place = re.escape(f"{tmp_path}/experiments.yaml") + r"(:\d+)?: " + re.escape(key)
+    matching = [line for line in lines if re.match(place, line)]
+    assert len(matching) == 1, lines
+    problem, _, advice = matching[0].partition(". Remedy: ")
+    assert what in problem
+    assert advice
+    assert remedy in advice
+
+
+def test_all_errors_are_reported_at_once(tmp_path: Path) -> None:
+    lines = refusal(
+        tmp_path,
+        repetitons=1,
+        nodes=[1, 40],
+        placement={"numa": 9, "pci": ["x"]},
+        network={"cidr": "nowhere"},
+        workloads=[
+            {"name": "a", "kind": "burst", "jobs": 0},
+            BURST,
+            BURST,
+            {"name": "s", "kind": "swf", "file": "none.swf"},
+        ],
+    )
+    keys = [line.split(": ")[1].split(" = ")[0] for line in lines]
+    assert sorted(keys) == [
+        "network.cidr",
+        "node.memory",
+        "node.memory",
+        "placement.numa",
+        "placement.oversubscribe",
+        "placement.pci[0]",
+        "repetitons",
+        "workloads[0].jobs",
+        "workloads[2].name",
+        "workloads[3].file",
+    ]
+    duplicate = next(line for line in lines if "duplicate" in line)
+    assert "already that of workloads[1]" in duplicate
+
+
+def test_checks_that_read_a_broken_key_stay_silent(tmp_path: Path) -> None:
+    # If the default replaced `pinning`, the message would be about another fault.
+    lines = refusal(tmp_path, nodes=[9], placement={"pinning": "exclusiv"})
+    assert [line for line in lines if "vCPUs" in line] == []
+    assert any("did you mean exclusive?" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("a: [", "experiments.yaml:1:"),
+        ("- a", "no mapping"),
+        ("", "no mapping"),
+        ("seed: 1\nseed: 2\n", "experiments.yaml:2: key 'seed' is written twice"),
+    ],
+)
+def test_files_that_are_no_experiment(tmp_path: Path, text: str, what: str) -> None:
+    path = tmp_path / "experiments.yaml"
+    path.write_text(text)
+    with pytest.raises(SchedlabError) as caught:
+        load_experiment(path, HOST, ROOT)
+    assert what in caught.value.message
+    assert caught.value.remedy
+
+
+def test_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(SchedlabError, match="no such file"):
+        load_experiment(tmp_path / "none.yaml", HOST)
