@@ -74,12 +74,13 @@ def trial_metrics(
         np.array([ends[job.job] for job in trace.measured]),
     )
     total = scheduler_cost(costs, len(trace.measured))
+    urgent, wide = behaviour.urgent(jobs), behaviour.wide(jobs)
     bounded = {
         "makespan_s": of_jobs.makespan(jobs, end),
         "utilisation": of_machine.utilisation(jobs, cores, end),
         **_times(jobs, threshold, end),
-        "urgent_wait_s": behaviour.median_wait(jobs, behaviour.urgent(jobs), end),
-        "wide_wait_s": behaviour.median_wait(jobs, behaviour.wide(jobs), end),
+        "urgent_wait_s": behaviour.median_wait(jobs, urgent, end),
+        "wide_wait_s": behaviour.median_wait(jobs, wide, end),
     }
     return {
         **of_jobs.failures(jobs),
@@ -94,8 +95,8 @@ def trial_metrics(
         "launch_skew_max_s": float(skews.max()) if skews.size else None,
         "fairness_jain": of_jobs.fairness(jobs, threshold, end),
         **behaviour.sharing(jobs, trace.scale.get("shares", {})),
-        "urgent_overtaken": behaviour.overtaken(jobs, behaviour.urgent(jobs)),
-        "wide_overtaken": behaviour.overtaken(jobs, behaviour.wide(jobs)),
+        "urgent_overtaken": behaviour.overtaken(jobs, urgent),
+        "wide_overtaken": behaviour.overtaken(jobs, wide),
         "submission_rate_jobs_per_s": of_jobs.submission_rate(jobs),
         **_searched(jobs, trace, end),
         "area_bound_s": bounds["area"],

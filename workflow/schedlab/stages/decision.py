@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -16,7 +16,7 @@ from schedlab.sources import stage_files
 from schedlab.stages.context import Context
 from schedlab.tables.trial_rows import read_trial
 from schedlab.units import part
-from schedlab.workloads.ladder import Step, bracket, next_rate
+from schedlab.workloads.ladder import bracket, next_rate, steps_of
 from schedlab.workloads.saturate import Saturate
 
 STAGE = "decision"
@@ -94,15 +94,6 @@ def unless_limited(base: list[dict[str, Any]], lifted: Mapping[str, str]) -> dic
     named = of_cell(pd.DataFrame(base)) if base else None
     told = {"limiter": named.name if named else "none"}
     return told if named and named.lift in lifted else {**told, "run": False, "rate": None}
-
-
-def steps_of(rows: Iterable[Mapping[str, Any]]) -> list[Step]:
-    """Steps that rows of the trials table tell; invalid trials tell nothing."""
-    return [
-        Step(float(row["rate"]), row["sustained"])
-        for row in rows
-        if row["valid"] and row["rate"] is not None
-    ]
 
 
 def of_rows(rows: list[dict[str, Any]], quantity: str, rounds: Rounds | None) -> dict[str, Any]:
