@@ -20,13 +20,19 @@ from schedlab.config.trials import TrialKey
 from schedlab.design import load_experiment
 from schedlab.errors import SchedlabError
 from schedlab.figures import FIGURES, draw
+from schedlab.lineage.targets import resolve
+from schedlab.metrics.cells import by_cell
 from schedlab.metrics.confirmation import confirmations
 from schedlab.metrics.limiter import limiter
 from schedlab.metrics.saturation import trend
 from schedlab.metrics.searches import knees, without_searches
 from schedlab.paths import decision_record
+from schedlab.report.embedded import embedded
+from schedlab.report.method import EMPTY, rules
+from schedlab.report.results_section import cell_trials
 from schedlab.report.saturation_section import saturation
 from schedlab.results.records import load_record
+from schedlab.results.store import Store
 from schedlab.stages.context import Context
 from schedlab.stages.decision import unless_limited, write_decision
 from schedlab.stages.figure import draw_figure
@@ -210,6 +216,17 @@ def test_the_report_shows_the_knee_and_the_limiter(searched: Path) -> None:
     assert row["limiter"] and row["evidence"]
     draw("saturation", searched / "tables", searched / "saturation.svg")
     assert "knee" in (searched / "saturation.svg").read_text()
+
+
+def test_steps_of_a_search_are_no_repetitions_of_a_cell(searched: Path) -> None:
+    tables = load_tables(searched / "tables")
+    assert not list(by_cell(tables.trials)) and not cell_trials(tables.trials)
+    assert rules(tables.trials, [], pooled=False, absent=False)[0]["status"] == EMPTY
+    told = [trial["cell"] for trial in embedded(tables.trials, tables.jobs)["trials"]]
+    assert len(set(told)) == len(told) > 2
+    assert {"slurm-n1.knee at 0.5/s", "slurm-n1.knee at 8/s"} <= set(told)
+    with pytest.raises(SchedlabError, match="nothing in .* is called"):
+        resolve(Store(searched), "slurm-n1.knee/makespan")
 
 
 def test_a_report_of_searches_alone_is_whole(searched: Path) -> None:
