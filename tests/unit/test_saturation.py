@@ -33,6 +33,7 @@ from schedlab.report.results_section import cell_trials
 from schedlab.report.saturation_section import saturation
 from schedlab.results.records import load_record
 from schedlab.results.store import Store
+from schedlab.schedulers.limits import Limit
 from schedlab.stages.context import Context
 from schedlab.stages.decision import unless_limited, write_decision
 from schedlab.stages.figure import draw_figure
@@ -328,15 +329,18 @@ def test_a_search_is_confirmed_only_where_the_lifted_limit_is_the_limiter(tmp_pa
     )
     (tmp_path / "e.yaml").write_text(text)
     made = load_experiment(tmp_path / "e.yaml", HostFacts(cores=8, memory_mib=16384), ROOT)
-    assert list(made.lifted) == ["volcano"]
-    cluster = made.cluster("volcano-lifted-n1")
+    assert {name: list(lifts) for name, lifts in made.lifted.items()} == {
+        "slurm": ["cycle"],
+        "volcano": ["requests", "cycle"],
+    }
+    cluster = made.cluster("volcano-requests-lifted-n1")
     assert cluster.settings["schedulerQps"] == "50" and cluster.settings["logLevel"] == "3"
     cells = {(key.cluster, key.workload) for key in made.trials()}
-    assert ("volcano-lifted-n1", "knee") in cells
-    assert ("volcano-lifted-n1", "b") not in cells and len(cells) == 5
-    read = made.decided_by("volcano-lifted-n1", "knee", 2)
+    assert ("volcano-requests-lifted-n1", "knee") in cells
+    assert ("volcano-requests-lifted-n1", "b") not in cells and len(cells) == 7
+    read = made.decided_by("volcano-requests-lifted-n1", "knee", 2)
     assert [key.cluster for key in read] == [
-        *["volcano-n1"] * made.workload("knee").steps, "volcano-lifted-n1"
+        *["volcano-n1"] * made.workload("knee").steps, "volcano-requests-lifted-n1"
     ]  # fmt: skip
     again = read_experiment(write(made, tmp_path / "kept.yaml"))
     assert [key.id for key in again.trials()] == [key.id for key in made.trials()]
@@ -346,14 +350,14 @@ def test_limits_are_also_lifted_on_virtual_nodes() -> None:
     made = experiment(
         workloads=[SPEC | {"confirm": True}],
         virtual={"carriers": 1, "real": [1]},
-        lifted={"slurm": {"MaxJobCount": "9"}},
+        lifted={"slurm": {"jobs": {"MaxJobCount": "9"}}},
     )
     found = {cluster.id: made.lifted_from(cluster.id) for cluster in made.clusters()}
     assert found == {
         "slurm-n1": None,
         "slurm-virtual-n1": None,
-        "slurm-lifted-n1": "slurm-n1",
-        "slurm-lifted-virtual-n1": "slurm-virtual-n1",
+        "slurm-jobs-lifted-n1": "slurm-n1",
+        "slurm-jobs-lifted-virtual-n1": "slurm-virtual-n1",
     }
 
 
@@ -364,9 +368,10 @@ def write(experiment: Experiment, path: Path) -> Path:
 
 def test_another_limiter_needs_no_confirmation() -> None:
     base = cell("a", 5.0, 2.5)
-    assert unless_limited(base, {"xQps": "50"}) == {"limiter": "limit of x"}
-    assert unless_limited(base, {"yQps": "50"})["run"] is False
-    assert unless_limited([], {"xQps": "50"})["run"] is False
+    told = unless_limited(base, [Limit("x", "xQps", 50.0, None)])
+    assert (told["limiter"], told["predicted"]) == ("limit of x", pytest.approx(10.0))
+    assert unless_limited(base, [Limit("y", "yQps", 50.0, None)])["run"] is False
+    assert unless_limited([], [Limit("x", "xQps", 50.0, None)])["run"] is False
 
 
 def test_ready_made_experiments_are_well_formed() -> None:

@@ -54,6 +54,12 @@ def without_searches(trials: pd.DataFrame) -> pd.DataFrame:
     return trials[trials["search"].isna()]
 
 
+def of_knee(trials: pd.DataFrame, knee: Knee) -> pd.DataFrame:
+    """Steps of the searches that a knee is of."""
+    own = searched(trials)
+    return own[(own["workload"] == knee.workload) & (own["cluster"] == knee.cluster)]
+
+
 def steps(trials: pd.DataFrame) -> list[Step]:
     """Steps that trials of one search tell."""
     return steps_of(trials.to_dict("records"))

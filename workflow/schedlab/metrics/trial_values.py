@@ -20,8 +20,8 @@ from schedlab.workloads import Trace
 from schedlab.workloads.duration import earliest_ends
 
 OF_THE_PAYLOAD = ("makespan", "utilisation", "fragmentation", "wait", "scheduling", "launch",
-                  "completion", "turnaround", "bounded_slowdown_m", "fairness", "share", "urgent",
-                  "wide")  # fmt: skip
+                  "completion", "held", "turnaround", "bounded_slowdown_m", "fairness", "share",
+                  "urgent", "wide")  # fmt: skip
 """Prefixes of the names of metrics that need the payloads' stamps."""
 
 
@@ -97,6 +97,7 @@ def trial_metrics(
         **behaviour.sharing(jobs, trace.scale.get("shares", {})),
         "urgent_overtaken": behaviour.overtaken(jobs, urgent),
         "wide_overtaken": behaviour.overtaken(jobs, wide),
+        "processors_mean": of_machine.processors_mean(jobs),
         "submission_rate_jobs_per_s": of_jobs.submission_rate(jobs),
         **_searched(jobs, trace, end),
         "area_bound_s": bounds["area"],
@@ -132,6 +133,7 @@ def _times(jobs: pd.DataFrame, threshold: float, end: float | None) -> dict[str,
     return {
         **{f"{name}_median_s": quantile(values, 0.5) for name, values in of.items()},
         **{f"{name}_mean_s": mean(of[name]) for name in PARTS},
+        "held_mean_s": mean(times(jobs, "held", end)),
         "lateness_p99_s": quantile(of["lateness"], 0.99),
         "lateness_max_s": largest(of["lateness"]),
         "wait_mean_s": mean(of["wait"]),
