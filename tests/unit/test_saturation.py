@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from record_factory import make_records
 from trial_factory import make_trial
 
-from schedlab.config import Experiment, HostFacts
+from schedlab.config import Cluster, Experiment, HostFacts
 from schedlab.config.load import read_experiment, write_experiment
 from schedlab.config.trials import TrialKey
 from schedlab.design import load_experiment
@@ -338,12 +338,54 @@ def test_a_search_is_confirmed_only_where_the_lifted_limit_is_the_limiter(tmp_pa
     cells = {(key.cluster, key.workload) for key in made.trials()}
     assert ("volcano-requests-lifted-n1", "knee") in cells
     assert ("volcano-requests-lifted-n1", "b") not in cells and len(cells) == 7
+    read = made.decided_by("volcano-requests-lifted-n1", "knee", 1)
+    assert {key.cluster for key in read} == {"volcano-n1"}
+    assert len(read) == made.workload("knee").steps
     read = made.decided_by("volcano-requests-lifted-n1", "knee", 2)
-    assert [key.cluster for key in read] == [
-        *["volcano-n1"] * made.workload("knee").steps, "volcano-requests-lifted-n1"
-    ]  # fmt: skip
+    assert [key.id for key in read] == ["volcano-requests-lifted-n1.knee.1"]
     again = read_experiment(write(made, tmp_path / "kept.yaml"))
     assert [key.id for key in again.trials()] == [key.id for key in made.trials()]
+
+
+LIFTED = {"slurm": {"cycle": {"SchedulerParameters": "sched_min_interval=10000"}}}
+
+
+def test_what_plans_read_grows_with_the_searches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each step would read all steps of all searches, which took a minute for 20 of them."""
+    read: list[int] = []
+    built: list[int] = []
+    clusters = Experiment.clusters
+
+    def counted(made: Experiment) -> list[Cluster]:
+        built.append(1)
+        return clusters(made)
+
+    monkeypatch.setattr(Experiment, "clusters", counted)
+    for searches in (10, 20):
+        spec = SPEC | {"confirm": True}
+        made = experiment(repetitions=searches, workloads=[spec], lifted=LIFTED)
+        built.clear()
+        trials = made.trials()
+        assert len(built) == 1
+        read.append(sum(len(made.decided_by(k.cluster, k.workload, k.repetition)) for k in trials))
+    assert read[1] < 2.1 * read[0]
+
+
+def test_no_search_of_a_cell_is_made_where_another_limiter_is_lifted(tmp_path: Path) -> None:
+    spec = SPEC | {"confirm": True, "precision": "90 %"}
+    made = experiment(repetitions=2, workloads=[spec], lifted=LIFTED)
+    make_records(tmp_path, made)
+    context, ran = Context(made, tmp_path), set()
+    # Snakemake runs a decision after the trials that it reads.
+    for order, key in enumerate(sorted(made.trials(), key=lambda key: "lifted" in key.cluster)):
+        write_decision(context, key.cluster, key.workload, key.repetition)
+        if not stop_if_decided(context, key):
+            ran.add(key.cluster)
+            make_trial(tmp_path, key, made, order=order)
+    assert ran == {"slurm-n1"}
+    path = decision_record("slurm-cycle-lifted-n1", "knee", 1)
+    decision = load_record(tmp_path / path)["decision"]
+    assert decision["run"] is False and decision["limiter"]
 
 
 def test_limits_are_also_lifted_on_virtual_nodes() -> None:

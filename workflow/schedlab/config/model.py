@@ -138,9 +138,9 @@ class Experiment(Section):
 
     def lifted_from(self, cluster_id: str) -> str | None:
         """Id of the cluster of which another one lifts a limit; None for any other cluster."""
-        if not self.lifted:
-            return None
-        cluster = self.cluster(cluster_id)
+        return self._base_of(self.cluster(cluster_id)) if self.lifted else None
+
+    def _base_of(self, cluster: Cluster) -> str | None:
         kind = VIRTUAL * bool(cluster.virtual)
         bases = {
             f"{name}-{lift}{LIFTED}": name for name, lifts in self.lifted.items() for lift in lifts
@@ -237,14 +237,19 @@ class Experiment(Section):
     def decided_by(self, cluster: str, workload: str, repetition: int) -> list[TrialKey]:
         """Trials that a decision reads: those of its cell before it, and of that which it lifts.
 
-        A step of a search depends on the steps of the same search alone.
+        A step of a search depends on the steps of the same search alone. Of a cell with a lifted
+        limit the first trial depends on all those of the other cell; whether it ran tells the first
+        steps of the further searches whether they do.
         """
         steps = self.workload(workload).steps
         first = (repetition - 1) // steps * steps + 1 if steps > 1 else 1
-        base = self.lifted_from(cluster)
-        numbers = range(1, self.most(self.workload(workload)) + 1) if base else ()
         before = [TrialKey(cluster, workload, number) for number in range(first, repetition)]
-        return [*(TrialKey(str(base), workload, number) for number in numbers), *before]
+        if before or steps == 1 or not (base := self.lifted_from(cluster)):
+            return before
+        if repetition > 1:
+            return [TrialKey(cluster, workload, 1)]
+        numbers = range(1, self.most(self.workload(workload)) + 1)
+        return [TrialKey(base, workload, number) for number in numbers]
 
     def trials(self) -> list[TrialKey]:
         """Every trial, in the seeded random order in which they run (`trials.in_order`)."""
@@ -259,7 +264,7 @@ class Experiment(Section):
                 for cluster in self.clusters()
                 for workload in self.workloads
                 # A cluster with a lifted limit runs only what confirms them.
-                if workload.confirms or not self.lifted_from(cluster.id)
+                if workload.confirms or not self._base_of(cluster)
             ],
         )
 

@@ -58,10 +58,13 @@ def write_decision(context: Context, cluster: str, workload: str, repetition: in
     if isinstance(about, Saturate):
         found = of_search(rows, about, repetition)
         if context.experiment.lifted_from(cluster):
-            base = [read_trial(path).trial for key, path in ran.items() if key.cluster != cluster]
-            lifted = context.experiment.cluster(cluster)
-            adapter = get_scheduler(lifted.scheduler, lifted.settings)
-            found |= unless_limited(base, adapter.limits(adapter.in_force, {}))
+            if repetition == 1:
+                base = [read_trial(path).trial for path in ran.values()]
+                lifted = context.experiment.cluster(cluster)
+                adapter = get_scheduler(lifted.scheduler, lifted.settings)
+                found |= unless_limited(base, adapter.limits(adapter.in_force, {}))
+            elif keys[0] not in ran:
+                found |= {"run": False, "rate": None}  # decided with the cell's first trial
     else:
         found = of_rows(rows, about.quantity, context.experiment.rounds)
     record.write(context.results / decision_record(cluster, workload, repetition), decision=found)
