@@ -417,6 +417,24 @@ def test_another_limiter_needs_no_confirmation() -> None:
 
 
 def test_ready_made_experiments_are_well_formed() -> None:
-    for name in ("saturation.yaml", "behaviour.yaml"):
-        found = load_experiment(ROOT / "config" / name, HostFacts(cores=8, memory_mib=32768), ROOT)
+    paths = list((ROOT / "config").glob("*.yaml"))
+    assert {"saturation.yaml", "saturation-slurm.yaml", "saturation-volcano.yaml"} <= {
+        path.name for path in paths
+    }
+    for path in paths:
+        found = load_experiment(path, HostFacts(cores=8, memory_mib=32768), ROOT)
         assert found.trials()
+
+
+@pytest.mark.parametrize(
+    ("name", "lifted"),
+    [
+        ("saturation", {"kubernetes": ["requests"], "volcano": ["requests", "cycle"]}),
+        ("saturation-slurm", {"main": ["cycle"], "backfill": ["cycle"]}),
+        ("saturation-volcano", {"volcano": ["requests", "cycle"]}),
+    ],
+)
+def test_showpieces_lift_the_limits_that_they_set(name: str, lifted: dict[str, list[str]]) -> None:
+    host = HostFacts(cores=8, memory_mib=32768)
+    found = load_experiment(ROOT / "config" / f"{name}.yaml", host, ROOT)
+    assert {of: list(lifts) for of, lifts in found.lifted.items()} == lifted
