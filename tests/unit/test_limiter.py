@@ -114,7 +114,7 @@ def test_slurms_periods_are_shortened_and_its_depths_increased() -> None:
     (lift,) = get_scheduler("slurm", {"SchedulerParameters": text}).lifts()
     assert lift.settings["SchedulerParameters"] == (
         "defer,sched_interval=2,batch_sched_delay=1,bf_continue,bf_max_job_test=1000000,"
-        "bf_interval=3,sched_min_interval=1,default_queue_depth=1000"
+        "sched_min_interval=1,default_queue_depth=1000,bf_interval=3"
     )
 
 

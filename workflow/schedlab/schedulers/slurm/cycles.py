@@ -27,7 +27,6 @@ _DEFAULTS = {
     "bf_max_job_start": 0,
 }
 _SHORTER = ("sched_interval", "batch_sched_delay", "bf_interval", "sched_min_interval")
-_DEEPER = tuple(name for name in _DEFAULTS if name not in _SHORTER)
 _DEEPEST = {"bf_max_job_test": 1_000_000, "bf_max_job_start": 10_000}
 _DEPTH = "default_queue_depth"
 _SHORTEST = 1e-6
@@ -69,22 +68,23 @@ def _main(of: Mapping[str, int], *, deferred: bool) -> Cycle:
 
 def lifts(text: str) -> list[Lift]:
     """Periods of SchedulerParameters a tenth as long, at least of one unit; depths ten times."""
-    found = []
+    found, left = [], dict(_DEFAULTS)
     for entry in text.split(","):
-        name, equals, number = entry.partition("=")
+        name, _, number = entry.partition("=")
         key = name.strip().lower()
-        if equals and number.strip().isdecimal() and (key in _SHORTER or key in _DEEPER):
-            old = int(number)
-            deeper = min(old * LIFT, max(old, _DEEPEST.get(key, 10**9)))
-            new = max(min(old, 1), round(old / LIFT)) if key in _SHORTER else deeper
-            found.append(f"{name}={new}")
-        else:
-            found.append(entry)
-    written = {entry.partition("=")[0].strip().lower() for entry in found}
-    # What is not written has its default.
-    found += [f"{key}={_DEFAULTS[key] // LIFT or 1}" for key in _SHORTER if key not in written]
+        if left.pop(key, None) is not None and number.strip().isdecimal():
+            entry = f"{name}={_lifted(key, int(number))}"
+        found.append(entry)
+    # What is not written has its default; 0 is no limit.
+    found += [f"{key}={_lifted(key, default)}" for key, default in left.items() if default]
     changed = ",".join(entry for entry in found if entry.strip())
     return [Lift("cycle", {PARAMETERS: changed})]
+
+
+def _lifted(key: str, number: int) -> int:
+    if key in _SHORTER:
+        return max(min(number, 1), round(number / LIFT))
+    return min(number * LIFT, max(number, _DEEPEST.get(key, 10**9)))
 
 
 def _numbers(text: str) -> dict[str, int]:
