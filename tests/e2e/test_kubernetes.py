@@ -13,7 +13,6 @@ from campaign import (
     NEEDS_ROOT,
     Campaign,
     complete,
-    guests,
     measured,
     not_as_asked,
     only_test_all,

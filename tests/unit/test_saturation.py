@@ -14,19 +14,26 @@ from pydantic import ValidationError
 from record_factory import make_records
 from trial_factory import make_trial
 
-from schedlab.config import Experiment, HostFacts
+from schedlab.config import Cluster, Experiment, HostFacts
 from schedlab.config.load import read_experiment, write_experiment
 from schedlab.config.trials import TrialKey
 from schedlab.design import load_experiment
 from schedlab.errors import SchedlabError
 from schedlab.figures import FIGURES, draw
+from schedlab.lineage.targets import resolve
+from schedlab.metrics.cells import by_cell
 from schedlab.metrics.confirmation import confirmations
 from schedlab.metrics.limiter import limiter
 from schedlab.metrics.saturation import trend
 from schedlab.metrics.searches import knees, without_searches
 from schedlab.paths import decision_record
+from schedlab.report.embedded import embedded
+from schedlab.report.method import EMPTY, rules
+from schedlab.report.results_section import cell_trials
 from schedlab.report.saturation_section import saturation
 from schedlab.results.records import load_record
+from schedlab.results.store import Store
+from schedlab.schedulers.limits import Limit
 from schedlab.stages.context import Context
 from schedlab.stages.decision import unless_limited, write_decision
 from schedlab.stages.figure import draw_figure
@@ -212,6 +219,17 @@ def test_the_report_shows_the_knee_and_the_limiter(searched: Path) -> None:
     assert "knee" in (searched / "saturation.svg").read_text()
 
 
+def test_steps_of_a_search_are_no_repetitions_of_a_cell(searched: Path) -> None:
+    tables = load_tables(searched / "tables")
+    assert not list(by_cell(tables.trials)) and not cell_trials(tables.trials)
+    assert rules(tables.trials, [], pooled=False, absent=False)[0]["status"] == EMPTY
+    told = [trial["cell"] for trial in embedded(tables.trials, tables.jobs)["trials"]]
+    assert len(set(told)) == len(told) > 2
+    assert {"slurm-n1.knee at 0.5/s", "slurm-n1.knee at 8/s"} <= set(told)
+    with pytest.raises(SchedlabError, match="nothing in .* is called"):
+        resolve(Store(searched), "slurm-n1.knee/makespan")
+
+
 def test_a_report_of_searches_alone_is_whole(searched: Path) -> None:
     """No trial repeats another, so there is nothing to estimate or compare."""
     context = Context(experiment(), searched)
@@ -311,32 +329,77 @@ def test_a_search_is_confirmed_only_where_the_lifted_limit_is_the_limiter(tmp_pa
     )
     (tmp_path / "e.yaml").write_text(text)
     made = load_experiment(tmp_path / "e.yaml", HostFacts(cores=8, memory_mib=16384), ROOT)
-    assert list(made.lifted) == ["volcano"]
-    cluster = made.cluster("volcano-lifted-n1")
+    assert {name: list(lifts) for name, lifts in made.lifted.items()} == {
+        "slurm": ["cycle"],
+        "volcano": ["requests", "cycle"],
+    }
+    cluster = made.cluster("volcano-requests-lifted-n1")
     assert cluster.settings["schedulerQps"] == "50" and cluster.settings["logLevel"] == "3"
     cells = {(key.cluster, key.workload) for key in made.trials()}
-    assert ("volcano-lifted-n1", "knee") in cells
-    assert ("volcano-lifted-n1", "b") not in cells and len(cells) == 5
-    read = made.decided_by("volcano-lifted-n1", "knee", 2)
-    assert [key.cluster for key in read] == [
-        *["volcano-n1"] * made.workload("knee").steps, "volcano-lifted-n1"
-    ]  # fmt: skip
+    assert ("volcano-requests-lifted-n1", "knee") in cells
+    assert ("volcano-requests-lifted-n1", "b") not in cells and len(cells) == 7
+    read = made.decided_by("volcano-requests-lifted-n1", "knee", 1)
+    assert {key.cluster for key in read} == {"volcano-n1"}
+    assert len(read) == made.workload("knee").steps
+    read = made.decided_by("volcano-requests-lifted-n1", "knee", 2)
+    assert [key.id for key in read] == ["volcano-requests-lifted-n1.knee.1"]
     again = read_experiment(write(made, tmp_path / "kept.yaml"))
     assert [key.id for key in again.trials()] == [key.id for key in made.trials()]
+
+
+LIFTED = {"slurm": {"cycle": {"SchedulerParameters": "sched_min_interval=10000"}}}
+
+
+def test_what_plans_read_grows_with_the_searches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each step would read all steps of all searches, which took a minute for 20 of them."""
+    read: list[int] = []
+    built: list[int] = []
+    clusters = Experiment.clusters
+
+    def counted(made: Experiment) -> list[Cluster]:
+        built.append(1)
+        return clusters(made)
+
+    monkeypatch.setattr(Experiment, "clusters", counted)
+    for searches in (10, 20):
+        spec = SPEC | {"confirm": True}
+        made = experiment(repetitions=searches, workloads=[spec], lifted=LIFTED)
+        built.clear()
+        trials = made.trials()
+        assert len(built) == 1
+        read.append(sum(len(made.decided_by(k.cluster, k.workload, k.repetition)) for k in trials))
+    assert read[1] < 2.1 * read[0]
+
+
+def test_no_search_of_a_cell_is_made_where_another_limiter_is_lifted(tmp_path: Path) -> None:
+    spec = SPEC | {"confirm": True, "precision": "90 %"}
+    made = experiment(repetitions=2, workloads=[spec], lifted=LIFTED)
+    make_records(tmp_path, made)
+    context, ran = Context(made, tmp_path), set()
+    # Snakemake runs a decision after the trials that it reads.
+    for order, key in enumerate(sorted(made.trials(), key=lambda key: "lifted" in key.cluster)):
+        write_decision(context, key.cluster, key.workload, key.repetition)
+        if not stop_if_decided(context, key):
+            ran.add(key.cluster)
+            make_trial(tmp_path, key, made, order=order)
+    assert ran == {"slurm-n1"}
+    path = decision_record("slurm-cycle-lifted-n1", "knee", 1)
+    decision = load_record(tmp_path / path)["decision"]
+    assert decision["run"] is False and decision["limiter"]
 
 
 def test_limits_are_also_lifted_on_virtual_nodes() -> None:
     made = experiment(
         workloads=[SPEC | {"confirm": True}],
         virtual={"carriers": 1, "real": [1]},
-        lifted={"slurm": {"MaxJobCount": "9"}},
+        lifted={"slurm": {"jobs": {"MaxJobCount": "9"}}},
     )
     found = {cluster.id: made.lifted_from(cluster.id) for cluster in made.clusters()}
     assert found == {
         "slurm-n1": None,
         "slurm-virtual-n1": None,
-        "slurm-lifted-n1": "slurm-n1",
-        "slurm-lifted-virtual-n1": "slurm-virtual-n1",
+        "slurm-jobs-lifted-n1": "slurm-n1",
+        "slurm-jobs-lifted-virtual-n1": "slurm-virtual-n1",
     }
 
 
@@ -347,12 +410,31 @@ def write(experiment: Experiment, path: Path) -> Path:
 
 def test_another_limiter_needs_no_confirmation() -> None:
     base = cell("a", 5.0, 2.5)
-    assert unless_limited(base, {"xQps": "50"}) == {"limiter": "limit of x"}
-    assert unless_limited(base, {"yQps": "50"})["run"] is False
-    assert unless_limited([], {"xQps": "50"})["run"] is False
+    told = unless_limited(base, [Limit("x", "xQps", 50.0, None)])
+    assert (told["limiter"], told["predicted"]) == ("limit of x", pytest.approx(10.0))
+    assert unless_limited(base, [Limit("y", "yQps", 50.0, None)])["run"] is False
+    assert unless_limited([], [Limit("x", "xQps", 50.0, None)])["run"] is False
 
 
 def test_ready_made_experiments_are_well_formed() -> None:
-    for name in ("saturation.yaml", "behaviour.yaml"):
-        found = load_experiment(ROOT / "config" / name, HostFacts(cores=8, memory_mib=32768), ROOT)
+    paths = list((ROOT / "config").glob("*.yaml"))
+    assert {"saturation.yaml", "saturation-slurm.yaml", "saturation-volcano.yaml"} <= {
+        path.name for path in paths
+    }
+    for path in paths:
+        found = load_experiment(path, HostFacts(cores=8, memory_mib=32768), ROOT)
         assert found.trials()
+
+
+@pytest.mark.parametrize(
+    ("name", "lifted"),
+    [
+        ("saturation", {"kubernetes": ["requests"], "volcano": ["requests", "cycle"]}),
+        ("saturation-slurm", {"main": ["cycle"], "backfill": ["cycle"]}),
+        ("saturation-volcano", {"volcano": ["requests", "cycle"]}),
+    ],
+)
+def test_showpieces_lift_the_limits_that_they_set(name: str, lifted: dict[str, list[str]]) -> None:
+    host = HostFacts(cores=8, memory_mib=32768)
+    found = load_experiment(ROOT / "config" / f"{name}.yaml", host, ROOT)
+    assert {of: list(lifts) for of, lifts in found.lifted.items()} == lifted

@@ -81,6 +81,25 @@ def test_preceding_jobs_are_an_option(tmp_path: Path) -> None:
     assert not any(job.after for job in workload.generate(Machine(2, 2), 1, tmp_path).jobs)
 
 
+@pytest.mark.parametrize("word", ["x", "nan", "1e300"])
+def test_think_times_are_checked_only_where_users_wait_for_them(tmp_path: Path, word: str) -> None:
+    lines = [
+        line(1, submit=0, think="y"),
+        line(2, submit=10, preceding=9, think="z"),
+        line(3, submit=20, preceding=1, think=word),
+    ]
+    workload = write(tmp_path, *lines)
+    told = workload.model_copy(update={"dependencies": "scheduler"})
+    assert not workload.problems([], tmp_path) and not told.problems([], tmp_path)
+    assert [job.after for job in told.generate(Machine(2, 2), 1, tmp_path).jobs] == [(), (), (0,)]
+    users = workload.model_copy(update={"dependencies": "users"})
+    (problem,) = users.problems([], tmp_path)
+    assert f"t.swf:8: field 18 (think time) = '{word}': not a number in range" in problem.what
+    assert "write -1 where it is unknown" in problem.remedy
+    with pytest.raises(SchedlabError, match="field 18"):
+        users.generate(Machine(2, 2), 1, tmp_path)
+
+
 def test_status_rules(tmp_path: Path) -> None:
     lines = [
         line(1, status=5, runtime=0),

@@ -126,7 +126,7 @@ function draw(parent, tag, attributes, text) {
 }
 function dots() {
   const place = Number(quantity.value), unit = data.quantities[place].unit;
-  const cells = unique(shown().map(trial => `${trial.cluster}.${trial.workload}`)).sort();
+  const cells = unique(shown().map(trial => trial.cell)).sort();
   const wide = Math.max(320, field.clientWidth - 2), row = 22, tall = cells.length * row + 34;
   // Names are cut only where they would leave too little room for the values; 7 px hold a letter.
   const left = Math.min(7 * Math.max(0, ...cells.map(name => name.length)) + 7, wide * 0.5);
@@ -153,7 +153,7 @@ function dots() {
   points.forEach((trial, number) => {
     const series = unique(data.trials.map(each => each.variant)).sort().indexOf(trial.variant) % 6 + 1;
     const circle = draw(svg, "circle", {
-      cx: x(trial.values[place]), cy: cells.indexOf(`${trial.cluster}.${trial.workload}`) * row + 16, r: 5,
+      cx: x(trial.values[place]), cy: cells.indexOf(trial.cell) * row + 16, r: 5,
       class: trial.valid ? "point" : "point invalid", style: `--own: var(--series-${series})`,
     });
     circle.addEventListener("pointerenter", () => pick(number));

@@ -20,6 +20,7 @@ from schedlab.errors import SchedlabError
 from schedlab.privacy.identity import identity
 from schedlab.schedulers import Scheduler, get_scheduler, scheduler_names
 from schedlab.schedulers.installation import SETTINGS, shaping
+from schedlab.schedulers.limits import Lift
 from schedlab.toolchain.installation import unreachable
 
 
@@ -54,23 +55,45 @@ def load_experiment(
     return found.model_copy(update={"lifted": _lifted(found, path)})
 
 
-def _lifted(experiment: Experiment, path: Path) -> dict[str, dict[str, str]]:
-    """Variants that run again with their clients' limits lifted, and the settings that do it."""
-    if not any(workload.confirms for workload in experiment.workloads):
+def _lifted(experiment: Experiment, path: Path) -> dict[str, dict[str, dict[str, str]]]:
+    """Variants that run again with a limit lifted: what lifts it -> the settings that do it."""
+    confirming = [at for at, one in enumerate(experiment.workloads) if one.confirms]
+    if not confirming:
         return {}
     names = [variant.name for variant in experiment.schedulers]
     found = {}
     for variant in experiment.present():
         written = {**experiment.settings.get(variant.adapter, {}), **variant.settings}
-        if lifted := get_scheduler(variant.adapter, written).lifted():
-            found[variant.name] = lifted
-            if variant.name + LIFTED in names:
-                place = names.index(variant.name + LIFTED)
+        lifts = _lifts(variant.adapter, written)
+        for lift in lifts:
+            name = f"{variant.name}-{lift.name}{LIFTED}"
+            if name in names:
                 raise SchedlabError(
-                    f"{path}: schedulers[{place}].name = '{names[place]}': the name under which"
-                    f" {variant.name} runs with its limits lifted (confirm: true)",
+                    f"{path}: schedulers[{names.index(name)}].name = '{name}': the name under"
+                    f" which {variant.name} runs with a limit lifted (confirm: true)",
                     remedy="give that variant another name, or leave out confirm",
                 )
+        if lifts:
+            found[variant.name] = {lift.name: dict(lift.settings) for lift in lifts}
+    if not found:
+        told = ", ".join(variant.name for variant in experiment.present())
+        raise SchedlabError(
+            f"{path}: workloads[{confirming[0]}].confirm = true: no variant has a limit that a"
+            f" setting lifts ({told}), so there is nothing to confirm",
+            remedy="leave out confirm, or add a variant of "
+            + ", ".join(name for name in scheduler_names() if _lifts(name, {})),
+        )
+    return found
+
+
+def _lifts(adapter: str, written: dict[str, str]) -> list[Lift]:
+    """Ways to lift a limit of a scheduler; without those that change no limit."""
+    before = get_scheduler(adapter, written)
+    found = []
+    for lift in before.lifts():
+        after = get_scheduler(adapter, {**before.in_force, **lift.settings})
+        if after.limits(after.in_force, {}) != before.limits(before.in_force, {}):
+            found.append(lift)
     return found
 
 

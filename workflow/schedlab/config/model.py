@@ -102,9 +102,10 @@ class Experiment(Section):
         default={},
         description="Written by the run, beside its results: variants without cells, and why.",
     )
-    lifted: dict[str, NativeSettings] = Field(
+    lifted: dict[str, dict[str, NativeSettings]] = Field(
         default={},
-        description="Written by the run: variants that run again with limits lifted, and how.",
+        description="Written by the run: variants that run again with a limit lifted, by what"
+        " lifts it, and its settings.",
     )
     workloads: list[AnyWorkload] = Field(min_length=1, description="Workloads, by kind.")
 
@@ -129,20 +130,23 @@ class Experiment(Section):
         """Variants in the order written, then that which runs a second time, then lifted ones."""
         again, there = self.again(), self.present()
         lifted = [
-            one.renamed(LIFTED, self.lifted[one.name]) for one in there if one.name in self.lifted
+            one.renamed(f"-{lift}{LIFTED}", settings)
+            for one in there
+            for lift, settings in self.lifted.get(one.name, {}).items()
         ]
         return [*there, *([again.again()] if again else []), *lifted]
 
     def lifted_from(self, cluster_id: str) -> str | None:
-        """Id of the cluster whose limits another one lifts; None for any other cluster."""
-        if not self.lifted:
-            return None
-        cluster = self.cluster(cluster_id)
+        """Id of the cluster of which another one lifts a limit; None for any other cluster."""
+        return self._base_of(self.cluster(cluster_id)) if self.lifted else None
+
+    def _base_of(self, cluster: Cluster) -> str | None:
         kind = VIRTUAL * bool(cluster.virtual)
-        name = cluster.variant.removesuffix(LIFTED + kind)
-        if name == cluster.variant or name not in self.lifted:
-            return None
-        return replace(cluster, variant=name + kind).id
+        bases = {
+            f"{name}-{lift}{LIFTED}": name for name, lifts in self.lifted.items() for lift in lifts
+        }
+        base = bases.get(cluster.variant.removesuffix(kind))
+        return None if base is None else replace(cluster, variant=base + kind).id
 
     def clusters(self) -> list[Cluster]:
         """Clusters by variant and node count, in the order of the file; then equal clusters."""
@@ -233,14 +237,19 @@ class Experiment(Section):
     def decided_by(self, cluster: str, workload: str, repetition: int) -> list[TrialKey]:
         """Trials that a decision reads: those of its cell before it, and of that which it lifts.
 
-        A step of a search depends on the steps of the same search alone.
+        A step of a search depends on the steps of the same search alone. Of a cell with a lifted
+        limit the first trial depends on all those of the other cell; whether it ran tells the first
+        steps of the further searches whether they do.
         """
         steps = self.workload(workload).steps
         first = (repetition - 1) // steps * steps + 1 if steps > 1 else 1
-        base = self.lifted_from(cluster)
-        numbers = range(1, self.most(self.workload(workload)) + 1) if base else ()
         before = [TrialKey(cluster, workload, number) for number in range(first, repetition)]
-        return [*(TrialKey(str(base), workload, number) for number in numbers), *before]
+        if before or steps == 1 or not (base := self.lifted_from(cluster)):
+            return before
+        if repetition > 1:
+            return [TrialKey(cluster, workload, 1)]
+        numbers = range(1, self.most(self.workload(workload)) + 1)
+        return [TrialKey(base, workload, number) for number in numbers]
 
     def trials(self) -> list[TrialKey]:
         """Every trial, in the seeded random order in which they run (`trials.in_order`)."""
@@ -254,8 +263,8 @@ class Experiment(Section):
                 Cell(cluster.id, workload.name, first[workload.name], self.most(workload))
                 for cluster in self.clusters()
                 for workload in self.workloads
-                # A cluster with lifted limits runs only what confirms them.
-                if workload.confirms or not self.lifted_from(cluster.id)
+                # A cluster with a lifted limit runs only what confirms them.
+                if workload.confirms or not self._base_of(cluster)
             ],
         )
 

@@ -41,7 +41,7 @@ SECTIONS = ("image", "node", "head", "placement", "metrics", "virtual")
 """Sections of an experiment whose keys a variant may override."""
 
 LIFTED = "-lifted"
-"""Suffix of a variant's name when it runs with limits lifted, to confirm what limits it."""
+"""Suffix of a variant's name when it runs with a limit lifted, to confirm what limits it."""
 AGAIN = "-again"
 """Suffix of a variant's name when it runs a second time."""
 

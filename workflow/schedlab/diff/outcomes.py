@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
 
 from schedlab.diff.side import Side
-from schedlab.metrics.cells import CELL, require_one_make, summary_interval
+from schedlab.metrics.cells import CELL, by_cell, require_one_make, summary_interval
 from schedlab.metrics.comparable import NOT_COMPARABLE, Comparison, compare_groups
 from schedlab.metrics.difference import ERROR_RATE, LARGER, LEVEL, SMALLER
 from schedlab.metrics.quantities import MAIN_QUANTITIES, QUANTITIES
+from schedlab.metrics.searches import searched
 from schedlab.metrics.statistics import CONFIDENCE, TOO_SMALL, Interval
 
 SAME = "the same trials"
@@ -105,11 +107,15 @@ class Outcomes:
         Cells that are in both.
     only_a, only_b : list of str
         Names of cells that are only in A, or only in B.
+    searched : list of str
+        Names of cells that are not compared: their trials are steps of searches, whose rates
+        differ.
     """
 
     cells: list[Cell]
     only_a: list[str]
     only_b: list[str]
+    searched: list[str] = field(default_factory=list)
 
     @property
     def differs(self) -> bool:
@@ -166,6 +172,7 @@ def compare_outcomes(a: Side, b: Side) -> Outcomes:
         sorted(cells, key=lambda cell: (cell.workload, cell.scheduler, cell.nodes)),
         [cell_name(*key) for key in sorted(first.keys() - second.keys())],
         [cell_name(*key) for key in sorted(second.keys() - first.keys())],
+        _searched(a, b),
     )
 
 
@@ -178,11 +185,22 @@ def cell_name(scheduler: str, cluster: str, workload: str, nodes: int) -> str:
 Key = tuple[str, str, str, int]
 
 
+def _key(names: Sequence[Any]) -> Key:
+    scheduler, cluster, workload, nodes = map(str, names)
+    return scheduler, cluster, workload, int(nodes)
+
+
+def _searched(*sides: Side) -> list[str]:
+    """Names of the cells of which a side has steps of searches."""
+    rows = [searched(side.trials)[CELL].drop_duplicates() for side in sides]
+    keys = {_key(row) for table in rows for row in table.itertuples(index=False)}
+    return [cell_name(*key) for key in sorted(keys)]
+
+
 def _groups(side: Side) -> dict[Key, pd.DataFrame]:
     groups: dict[Key, pd.DataFrame] = {}
-    for key, group in side.trials.groupby(CELL, sort=True, observed=True):
-        scheduler, cluster, workload, nodes = map(str, key if isinstance(key, tuple) else (key,))
-        name = (scheduler, cluster, workload, int(nodes))
+    for key, group in by_cell(side.trials):
+        name = _key(key)
         require_one_make(group, f"{side.label}: {cell_name(*name)}")
         groups[name] = group
     return groups
@@ -233,6 +251,7 @@ def outcome_facts(outcomes: Outcomes) -> dict[str, Any]:
         ],
         "only_a": outcomes.only_a,
         "only_b": outcomes.only_b,
+        "searched": outcomes.searched,
         "compared": outcomes.compared,
         "error_rate": ERROR_RATE,
         "level": LEVEL,

@@ -108,6 +108,8 @@ def _outcomes(found: Outcomes) -> Iterator[str]:
     for side, names in (("A", found.only_a), ("B", found.only_b)):
         for name in names:
             yield f"  only in {side}: {name}"
+    for name in found.searched:
+        yield f"  not compared: {name}, a search whose trials differ in their rates"
     for cell in found.cells:
         yield from ("", *_cell(cell))
     if not found.cells:

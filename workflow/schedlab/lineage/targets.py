@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from schedlab.errors import SchedlabError
-from schedlab.metrics.cells import summary_interval
+from schedlab.metrics.cells import by_cell, summary_interval
 from schedlab.metrics.quantities import MAIN_QUANTITIES, QUANTITIES
 from schedlab.paths import TABLES, TABLES_RECORD, figure_record
 from schedlab.results.store import Store
@@ -76,8 +76,7 @@ def resolve(store: Store, text: str) -> Target:
 
 
 def _cells(trials: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    rows = trials["cluster"].astype(str) + "." + trials["workload"].astype(str)
-    return {str(name): group for name, group in trials.groupby(rows, sort=True)}
+    return {".".join(key): group for key, group in by_cell(trials, ("cluster", "workload"))}
 
 
 def _cell(name: str, quantity: str, rows: pd.DataFrame) -> Target:

@@ -34,6 +34,7 @@ DURATIONS = {
     "wait": ("intended", "started"),
     "runtime": ("started", "finished"),
     "turnaround": ("intended", "finished"),
+    "held": ("allocated", "completed"),
 }
 """Duration of a job -> the instants between which it lies. The first four add up to the wait."""
 

@@ -6,6 +6,7 @@ estimates, and counted.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,9 +17,30 @@ import pandas as pd
 from schedlab.errors import SchedlabError
 from schedlab.metrics.levels import TwoLevels, two_levels
 from schedlab.metrics.quantities import QUANTITIES, values_of
+from schedlab.metrics.searches import without_searches
 from schedlab.metrics.statistics import Interval, t_interval
 
 CELL = ["scheduler", "cluster", "workload", "nodes"]
+
+
+def by_cell(
+    trials: pd.DataFrame, keys: Sequence[str] = CELL
+) -> Iterator[tuple[tuple[Any, ...], pd.DataFrame]]:
+    """Yield the trials of each cell that repeat one another, in order of its names.
+
+    Steps of searches are left out, because they differ in their rates. Whatever summarises,
+    compares or counts the replicates of cells groups them here.
+
+    Parameters
+    ----------
+    trials : pandas.DataFrame
+        The trials table.
+    keys : sequence of str
+        Columns that name a cell.
+    """
+    repeated = without_searches(trials)
+    for key, group in repeated.groupby(list(keys), sort=True, observed=True):
+        yield key if isinstance(key, tuple) else (key,), group
 
 
 def summary_interval(trials: pd.DataFrame, quantity: str) -> Interval:
@@ -96,13 +118,13 @@ def cells(trials: pd.DataFrame, quantity: str) -> pd.DataFrame:
         When trials of one cell ran on differently configured clusters.
     """
     rows: list[dict[str, Any]] = []
-    for key, group in trials.groupby(CELL, sort=False, observed=True):
+    for key, group in by_cell(trials):
         require_one_make(group, " ".join(map(str, key)))
         interval = summary_interval(group, quantity)
         good = group[group["valid"].astype(bool)]
         rows.append(
             {
-                **dict(zip(CELL, key if isinstance(key, tuple) else (key,), strict=True)),
+                **dict(zip(CELL, key, strict=True)),
                 "trials": len(group),
                 "valid": int(group["valid"].sum()),
                 "estimate": _number(interval.estimate),

@@ -6,13 +6,16 @@ at a higher value: from the first alone follows what rate the second should sust
 
 from __future__ import annotations
 
-import json
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import pandas as pd
 
-from schedlab.metrics.limiter import of_cell
-from schedlab.metrics.searches import Knee, knees, searched
+from schedlab.formatting import number
+from schedlab.metrics.cycles import Row, cycle_rate, limits_of, places_of, window
+from schedlab.metrics.limiter import first_failed, of_cell
+from schedlab.metrics.searches import Knee, knees, of_knee
+from schedlab.schedulers.limits import Limit
 
 WITHIN = 0.20
 """Largest relative distance from the prediction that counts as confirmed."""
@@ -49,57 +52,118 @@ class Confirmation(NamedTuple):
         return None if self.found is None else abs(self.found / self.predicted - 1) <= WITHIN
 
 
-def confirmations(trials: pd.DataFrame) -> list[Confirmation]:
-    """Every pair of cells in which the second lifts the limiter of the first."""
-    own = searched(trials)
-    found = knees(trials)
-    rows = {
-        (knee.workload, knee.cluster): own[
-            (own["workload"] == knee.workload) & (own["cluster"] == knee.cluster)
-        ]
-        for knee in found
-    }
-    pairs = []
-    for first in found:
-        cell = rows[first.workload, first.cluster]
-        named = of_cell(cell)
-        if named is None or not named.lift or first.estimate is None:
-            continue
-        for second in found:
-            other = rows[second.workload, second.cluster]
-            same = (
-                second.workload == first.workload
-                and second.nodes == first.nodes
-                and set(other["adapter"]) == set(cell["adapter"])
-            )
-            old, lifted = _limit(cell, named.lift), _limit(other, named.lift)
-            if same and old and lifted and lifted > old:
-                pairs.append(_confirmation(first, second, cell, named.lift, lifted / old))
-    return pairs
+class Prediction(NamedTuple):
+    """Rate (1/s) that a cell should sustain with its limiter lifted, and what bounds it."""
+
+    rate: float
+    why: str
 
 
-def _confirmation(
-    first: Knee, second: Knee, cell: pd.DataFrame, setting: str, ratio: float
-) -> Confirmation:
-    """Predict the second knee: by the ratio of the limits, or by the bound that comes before."""
-    assert first.estimate is not None
-    bounds = [(first.estimate * ratio, f"{setting} is {ratio:g} times as large")]
+def prediction(cell: pd.DataFrame, knee: Knee, after: Sequence[Limit]) -> Prediction | None:
+    """Predict a knee from the trials of a cell whose limiter is lifted.
+
+    The rate grows as the limit does: requests per second; what `cycles.cycle_rate` gives for cycles
+    with a period; and the depth, where a scheduler has at most so many jobs in hand and each for
+    the same time (Little's law). The next bound ends the growth: processors that are all busy or,
+    where cycles give them to jobs, all held; the submitter.
+
+    Parameters
+    ----------
+    cell : pandas.DataFrame
+        Steps of the searches of the cell.
+    knee : Knee
+        Its knee.
+    after : sequence of Limit
+        Limits that are in force when it is lifted.
+
+    Returns
+    -------
+    Prediction or None
+        None where the cell has no knee, no limiter is named that a setting lifts, or `after` does
+        not lift it.
+    """
+    row, named = first_failed(cell), of_cell(cell)
+    if row is None or named is None or not named.lift or knee.estimate is None:
+        return None
+    before = {limit.setting: limit for limit in limits_of(row)}[named.lift]
+    lifted = {limit.setting: limit for limit in after}.get(named.lift)
+    found = _growth(before, lifted, row) if lifted else None
+    if found is None or found[0] <= 1:
+        return None
+    bounds = [(knee.estimate * found[0], found[1])]
     used = pd.to_numeric(cell["utilisation_steady"]).max()
     if pd.notna(used) and used > 0:
-        bounds.append((first.estimate / float(used), "then the machine is full"))
-    if first.ceiling is not None:
-        bounds.append((first.ceiling, "then the submitter limits"))
-    predicted, why = min(bounds)
-    return Confirmation(
-        first.workload, first.cluster, second.cluster, setting, predicted, why, second.estimate
+        bounds.append((knee.estimate / float(used), "then the machine is full"))
+    places = places_of(row)
+    if before.cycles and places is not None:
+        bounds.append((places.rate, "then jobs hold all processors"))
+    if knee.ceiling is not None:
+        bounds.append((knee.ceiling, "then the submitter limits"))
+    return Prediction(*min(bounds))
+
+
+def _growth(before: Limit, after: Limit, row: Row) -> tuple[float, str] | None:
+    """How many times as many jobs per second a lifted limit allows, and why."""
+    if before.per_second and after.per_second:
+        ratio = after.per_second / before.per_second
+        return ratio, f"{before.setting} is {ratio:g} times as large"
+    shallow, deep = window(before.cycles), window(after.cycles)
+    if shallow and deep:
+        return deep / shallow, f"{before.setting} is {deep / shallow:g} times as large"
+    places = places_of(row)
+    if places is None:
+        return None
+    old, new = cycle_rate(before.cycles, places), cycle_rate(after.cycles, places)
+    if not old or not new:
+        return None
+    return new / old, (
+        f"cycles start {number(new)} jobs/s at most in place of {number(old)}, where a job holds"
+        f" its processors for {number(places.held)} s"
     )
 
 
-def _limit(trials: pd.DataFrame, setting: str) -> float | None:
-    """Value of a limit in the trials of a cell; None where it is not among them."""
-    for text in trials["limits"].dropna():
-        limits: list[dict[str, Any]] = json.loads(text)
-        for one in limits:
-            if one["setting"] == setting:
-                return float(one["per_second"])
-    return None
+def confirmations(trials: pd.DataFrame, found: Sequence[Knee] | None = None) -> list[Confirmation]:
+    """Every pair of cells in which the second lifts the limiter of the first.
+
+    Parameters
+    ----------
+    trials : pandas.DataFrame
+        The trials table.
+    found : sequence of Knee, optional
+        Its knees, where they are known.
+    """
+    found = knees(trials) if found is None else found
+    cells = {knee: of_knee(trials, knee) for knee in found}
+    pairs = []
+    for first in found:
+        named = of_cell(cells[first])
+        if named is None or not named.lift:
+            continue
+        for second in found:
+            same = (second.workload, second.nodes) == (first.workload, first.nodes)
+            if second is first or not same or not _same_adapter(cells[first], cells[second]):
+                continue
+            predicted = prediction(cells[first], first, _limits(cells[second]))
+            if predicted is not None:
+                pairs.append(
+                    Confirmation(
+                        first.workload,
+                        first.cluster,
+                        second.cluster,
+                        named.lift,
+                        predicted.rate,
+                        predicted.why,
+                        second.estimate,
+                    )
+                )
+    return pairs
+
+
+def _same_adapter(first: pd.DataFrame, second: pd.DataFrame) -> bool:
+    return set(first["adapter"]) == set(second["adapter"])
+
+
+def _limits(cell: pd.DataFrame) -> list[Limit]:
+    """Limits in force in the trials of a cell, by the first trial that tells."""
+    found = (limits_of(row) for row in cell.to_dict("records"))
+    return next((limits for limits in found if limits), [])

@@ -79,7 +79,8 @@ def durations(jobs: pd.DataFrame, end: float | None = None) -> pd.DataFrame:
     -------
     pandas.DataFrame
         Same index; s: `lateness` s - d, `submission` a - s, `scheduling` b - a, `launch` x - b,
-        which add up to `wait` x - d; `runtime` f - x, `turnaround` f - d [1]_, `completion` c - f.
+        which add up to `wait` x - d; `runtime` f - x, `turnaround` f - d [1]_, `completion` c - f,
+        `held` c - b.
         NaN where an instant is missing.
     """
     return pd.DataFrame(

@@ -6,16 +6,17 @@ read the trials at rates that were just not sustained: there the limiter works w
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import pandas as pd
 
 from schedlab.formatting import number
+from schedlab.metrics.cycles import Row, cycle_rate, limits_of, places_of, value_of, window
+from schedlab.schedulers.limits import Cycle
 
 BUSY = 0.9
-"""Part of the machine's cores in the steady state from which the machine is the limiter."""
+"""Part of the machine's cores from which they count as busy, or as held, all the time."""
 NEAR = 0.8
 """Part of a limit from which actions count as limited by it: counters include pauses at the ends of
 a trial and, for clients, leave out reads."""
@@ -48,9 +49,6 @@ class Limiter(NamedTuple):
     lift: str = ""
 
 
-Row = Mapping[str, Any]
-
-
 def limiter(row: Row) -> Limiter:
     """Name what limited a trial.
 
@@ -68,19 +66,14 @@ def limiter(row: Row) -> Limiter:
     return Limiter("", f"no rule holds; mean parts of the wait: {told or 'unknown'}")
 
 
-def _value(row: Row, column: str) -> float | None:
-    value = row.get(column)
-    return None if value is None or pd.isna(value) else float(value)
-
-
 def _parts(row: Row) -> dict[str, float]:
     """Mean parts of the wait (s) that are known."""
-    found = {name: _value(row, f"{name}_mean_s") for name in PARTS}
+    found = {name: value_of(row, f"{name}_mean_s") for name in PARTS}
     return {name: value for name, value in found.items() if value is not None}
 
 
 def _machine(row: Row) -> Limiter | None:
-    used = _value(row, "utilisation_steady")
+    used = value_of(row, "utilisation_steady")
     if used is None or used < BUSY:
         return None
     return Limiter("the machine", f"{100 * used:.0f} % of its cores are busy in the steady state")
@@ -100,30 +93,59 @@ def _submitter(row: Row) -> Limiter | None:
 
 def _client(row: Row) -> Limiter | None:
     """Clients of an API whose counted requests come near their limit."""
-    window = _value(row, "makespan_s")
-    text = row.get("limits")
-    if not window or not isinstance(text, str):
+    time = value_of(row, "makespan_s")
+    if not time:
         return None
     near = []
-    for one in json.loads(text):
-        if one["counted"] is None:
+    for one in limits_of(row):
+        if one.counted is None or one.per_second is None:
             continue
-        rate = one["counted"] / window
-        if rate >= NEAR * one["per_second"]:
-            near.append((rate / one["per_second"], rate, one))
+        rate = one.counted / time
+        if rate >= NEAR * one.per_second:
+            near.append((rate / one.per_second, rate, one))
     if not near:
         return None
     _, rate, one = max(near, key=lambda entry: entry[0])
     return Limiter(
-        f"limit of {one['name']}",
-        f"{number(rate)} requests/s were counted, {number(one['per_second'])} are allowed",
-        one["setting"],
+        f"limit of {one.name}",
+        f"{number(rate)} requests/s were counted, {number(one.per_second)} are allowed",
+        one.setting,
     )
+
+
+def _cycle(row: Row) -> Limiter | None:
+    """Cycles that start as many jobs as they can, while processors wait for the next one."""
+    places, achieved = places_of(row), value_of(row, "achieved_rate_jobs_per_s")
+    if places is None or achieved is None or not _scheduling(row):
+        return None
+    for one in limits_of(row):
+        allowed = cycle_rate(one.cycles, places)
+        if allowed is None or not NEAR <= achieved / allowed <= 1 / NEAR:
+            continue
+        if allowed > NEAR * places.rate:
+            continue
+        return Limiter(
+            one.name,
+            f"{number(achieved)} jobs/s start; a period of {_periods(one.cycles)} allows"
+            f" {number(allowed)}, and the processors {number(places.rate)}",
+            one.setting,
+        )
+    return None
+
+
+def _periods(cycles: Sequence[Cycle]) -> str:
+    return " and of ".join(f"{cycle.period:g} s" for cycle in cycles)
+
+
+def _scheduling(row: Row) -> bool:
+    """Whether scheduling is at least half of the wait."""
+    parts = _parts(row)
+    return parts.get("scheduling", 0.0) >= HALF * sum(parts.values()) > 0
 
 
 def _processor(row: Row) -> Limiter | None:
     """A daemon that has a core to itself all the time; it may have several threads, so more."""
-    window = _value(row, "makespan_s")
+    window = value_of(row, "makespan_s")
     costs = row.get("daemon_cost")
     if not window or costs is None or not len(costs):
         return None
@@ -138,6 +160,40 @@ def _processor(row: Row) -> Limiter | None:
         f"processor time of {most['process']}",
         f"it uses {number(cores)} cores on {most['node']} on average",
     )
+
+
+def _held(row: Row) -> Limiter | None:
+    """Processors that jobs hold all the time, though they do not run all the time."""
+    places, achieved = places_of(row), value_of(row, "achieved_rate_jobs_per_s")
+    launch, completion = value_of(row, "launch_mean_s"), value_of(row, "completion_mean_s")
+    if places is None or achieved is None or launch is None or completion is None:
+        return None
+    if achieved < BUSY * places.rate:
+        return None
+    name = "launcher" if launch >= completion else "completion"
+    return Limiter(
+        name,
+        f"jobs hold all processors for {number(places.held)} s each: {number(launch)} s until they"
+        f" run, {number(completion)} s after they ran",
+    )
+
+
+def _window(row: Row) -> Limiter | None:
+    """Jobs that a scheduler looks at on each event, while processors are free."""
+    places, achieved = places_of(row), value_of(row, "achieved_rate_jobs_per_s")
+    if places is None or achieved is None or not _scheduling(row):
+        return None
+    if achieved > NEAR * places.rate:
+        return None
+    for one in limits_of(row):
+        if (depth := window(one.cycles)) is not None:
+            return Limiter(
+                one.name,
+                f"{number(achieved)} jobs/s start and the processors allow {number(places.rate)},"
+                f" while jobs wait of which {depth} are looked at",
+                one.setting,
+            )
+    return None
 
 
 def _part(row: Row) -> Limiter | None:
@@ -162,7 +218,23 @@ RULES: tuple[tuple[str, Callable[[Row], Limiter | None]], ...] = (
     ),
     ("the submitter: lateness is at least half of the wait", _submitter),
     (f"a client's limit: the requests counted reach {100 * NEAR:.0f} % of it", _client),
+    (
+        f"scheduling cycles: scheduling is at least half of the wait, jobs start at {NEAR} to"
+        f" {1 / NEAR} times the rate that the periods allow, and that is at most {NEAR} times what"
+        " the processors would take without waiting for a cycle",
+        _cycle,
+    ),
     (f"a daemon's processor time: at least {NEAR} cores on average", _processor),
+    (
+        f"launcher or completion: jobs hold all processors for at least {100 * BUSY:.0f} % of the"
+        " time, and the longer of what comes before and after they run",
+        _held,
+    ),
+    (
+        "the depth of the queue: scheduling is at least half of the wait, jobs hold at most"
+        f" {100 * NEAR:.0f} % of the processors, and the scheduler looks at a fixed number of jobs",
+        _window,
+    ),
     ("the part that takes at least half of the wait", _part),
 )
 """What each rule says, and the rule, in the order in which they are tried."""
@@ -176,10 +248,16 @@ def of_cell(trials: pd.DataFrame) -> Limiter | None:
     trials : pandas.DataFrame
         Steps of the searches of one cell.
     """
+    row = first_failed(trials)
+    return None if row is None else limiter(row)
+
+
+def first_failed(trials: pd.DataFrame) -> dict[str, Any] | None:
+    """Row of a cell's valid trial at the lowest rate that was not sustained; None without one."""
     failed = trials[
         trials["valid"].astype(bool) & (trials["sustained"].fillna(value=True).astype(bool) == 0)
     ]
     if not len(failed):
         return None
     first = failed.sort_values("rate").iloc[0].to_dict()
-    return limiter({str(name): value for name, value in first.items()})
+    return {str(name): value for name, value in first.items()}

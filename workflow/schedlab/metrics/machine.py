@@ -29,6 +29,13 @@ def processors(jobs: pd.DataFrame) -> Floats:
     return product.to_numpy(dtype=np.float64, na_value=np.nan)
 
 
+def processors_mean(jobs: pd.DataFrame) -> float | None:
+    """Mean processors of a job; None where no job tells."""
+    known = processors(jobs)
+    known = known[~np.isnan(known)]
+    return float(known.mean()) if known.size else None
+
+
 def rank_intervals(jobs: pd.DataFrame) -> tuple[Floats, Floats, Floats]:
     """First and last instruction (s) of every rank of every job, and its processors: (ranks,)."""
     start, ranks = rank_seconds(jobs, "rank_started")

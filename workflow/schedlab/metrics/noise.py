@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from schedlab.metrics.cells import by_cell
 from schedlab.metrics.comparable import Comparison, FloorKey, compare_groups
 from schedlab.metrics.quantities import values_of
 
@@ -58,7 +59,7 @@ def compare_again(
     groups = [
         {
             (str(workload), int(str(nodes))): group
-            for (workload, nodes), group in side.groupby(["workload", "nodes"], observed=True)
+            for (workload, nodes), group in by_cell(side, ("workload", "nodes"))
         }
         for side in sides
     ]

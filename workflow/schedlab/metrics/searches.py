@@ -9,7 +9,7 @@ import pandas as pd
 
 from schedlab.metrics.ceiling import with_payload
 from schedlab.metrics.statistics import MINIMUM, t_interval
-from schedlab.workloads.ladder import Bracket, Step, bracket
+from schedlab.workloads.ladder import Bracket, Step, bracket, steps_of
 
 
 class Knee(NamedTuple):
@@ -54,12 +54,15 @@ def without_searches(trials: pd.DataFrame) -> pd.DataFrame:
     return trials[trials["search"].isna()]
 
 
+def of_knee(trials: pd.DataFrame, knee: Knee) -> pd.DataFrame:
+    """Steps of the searches that a knee is of."""
+    own = searched(trials)
+    return own[(own["workload"] == knee.workload) & (own["cluster"] == knee.cluster)]
+
+
 def steps(trials: pd.DataFrame) -> list[Step]:
-    """Steps that valid trials of one search tell."""
-    return [
-        Step(float(row["rate"]), None if pd.isna(row["sustained"]) else bool(row["sustained"]))
-        for row in trials[trials["valid"].astype(bool)].to_dict("records")
-    ]
+    """Steps that trials of one search tell."""
+    return steps_of(trials.to_dict("records"))
 
 
 def knees(trials: pd.DataFrame) -> list[Knee]:

@@ -20,8 +20,8 @@ from schedlab.workloads import Trace
 from schedlab.workloads.duration import earliest_ends
 
 OF_THE_PAYLOAD = ("makespan", "utilisation", "fragmentation", "wait", "scheduling", "launch",
-                  "completion", "turnaround", "bounded_slowdown_m", "fairness", "share", "urgent",
-                  "wide")  # fmt: skip
+                  "completion", "held", "turnaround", "bounded_slowdown_m", "fairness", "share",
+                  "urgent", "wide")  # fmt: skip
 """Prefixes of the names of metrics that need the payloads' stamps."""
 
 
@@ -74,12 +74,13 @@ def trial_metrics(
         np.array([ends[job.job] for job in trace.measured]),
     )
     total = scheduler_cost(costs, len(trace.measured))
+    urgent, wide = behaviour.urgent(jobs), behaviour.wide(jobs)
     bounded = {
         "makespan_s": of_jobs.makespan(jobs, end),
         "utilisation": of_machine.utilisation(jobs, cores, end),
         **_times(jobs, threshold, end),
-        "urgent_wait_s": behaviour.median_wait(jobs, behaviour.urgent(jobs), end),
-        "wide_wait_s": behaviour.median_wait(jobs, behaviour.wide(jobs), end),
+        "urgent_wait_s": behaviour.median_wait(jobs, urgent, end),
+        "wide_wait_s": behaviour.median_wait(jobs, wide, end),
     }
     return {
         **of_jobs.failures(jobs),
@@ -94,8 +95,9 @@ def trial_metrics(
         "launch_skew_max_s": float(skews.max()) if skews.size else None,
         "fairness_jain": of_jobs.fairness(jobs, threshold, end),
         **behaviour.sharing(jobs, trace.scale.get("shares", {})),
-        "urgent_overtaken": behaviour.overtaken(jobs, behaviour.urgent(jobs)),
-        "wide_overtaken": behaviour.overtaken(jobs, behaviour.wide(jobs)),
+        "urgent_overtaken": behaviour.overtaken(jobs, urgent),
+        "wide_overtaken": behaviour.overtaken(jobs, wide),
+        "processors_mean": of_machine.processors_mean(jobs),
         "submission_rate_jobs_per_s": of_jobs.submission_rate(jobs),
         **_searched(jobs, trace, end),
         "area_bound_s": bounds["area"],
@@ -131,6 +133,7 @@ def _times(jobs: pd.DataFrame, threshold: float, end: float | None) -> dict[str,
     return {
         **{f"{name}_median_s": quantile(values, 0.5) for name, values in of.items()},
         **{f"{name}_mean_s": mean(of[name]) for name in PARTS},
+        "held_mean_s": mean(times(jobs, "held", end)),
         "lateness_p99_s": quantile(of["lateness"], 0.99),
         "lateness_max_s": largest(of["lateness"]),
         "wait_mean_s": mean(of["wait"]),

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from schedlab.formatting import number
-from schedlab.metrics.cells import over_clusters
+from schedlab.metrics.cells import by_cell, over_clusters
 from schedlab.metrics.comparable import Comparison, FloorKey, compare_groups
 from schedlab.metrics.fidelity import is_virtual
 from schedlab.metrics.noise import UNBOUNDED, compare_again, noise_floor
@@ -47,8 +47,8 @@ def differences(
     """
     groups = {
         (str(workload), int(str(nodes)), str(scheduler)): group
-        for (workload, nodes, scheduler), group in trials.groupby(
-            ["workload", "nodes", "scheduler"], sort=True, observed=True
+        for (workload, nodes, scheduler), group in by_cell(
+            trials, ("workload", "nodes", "scheduler")
         )
     }
     names = sorted({name for _, _, name in groups} - set(left_out))
@@ -153,9 +153,7 @@ def spread(trials: pd.DataFrame) -> dict[str, Any]:
     """
     valid = trials[trials["valid"].astype(bool)]
     rows = []
-    for (workload, cluster), group in valid.groupby(
-        ["workload", "cluster"], sort=True, observed=True
-    ):
+    for (workload, cluster), group in by_cell(valid, ("workload", "cluster")):
         if group["snapshot"].nunique() < 2:
             continue
         shares = [over_clusters(group, name).share for name in COMPARED]

@@ -35,7 +35,8 @@ def embedded(trials: pd.DataFrame, jobs: pd.DataFrame, most: int = MOST_JOBS) ->
     Returns
     -------
     dict
-        `quantities` (each `name`, `title`, `unit`) and `trials`: for each its names, `valid`,
+        `quantities` (each `name`, `title`, `unit`) and `trials`: for each its names, `cell`
+        (what it is a repetition of), `valid`,
         `lineage`, `values` (of `quantities`, None where unknown) and `jobs`: None, or for each job
         in order of when it was due `number`, `due` (ms since the first one, as differences from
         the job before), `wait` and `run` (ms, or `UNKNOWN`) and `nodes`.
@@ -64,6 +65,7 @@ def embedded(trials: pd.DataFrame, jobs: pd.DataFrame, most: int = MOST_JOBS) ->
                 "cluster": str(row["cluster"]),
                 "variant": str(row["scheduler"]),
                 "workload": str(row["workload"]),
+                "cell": _cell(row),
                 "valid": bool(row["valid"]),
                 "lineage": str(row["lineage"]),
                 "values": [_number(row[QUANTITIES[name].column]) for name in names],
@@ -72,6 +74,12 @@ def embedded(trials: pd.DataFrame, jobs: pd.DataFrame, most: int = MOST_JOBS) ->
             for row in trials.sort_values(["cluster", "workload", "repetition"]).to_dict("records")
         ],
     }
+
+
+def _cell(row: dict[Any, Any]) -> str:
+    """Name of what a trial is a repetition of; steps of a search at other rates are others."""
+    name = f"{row['cluster']}.{row['workload']}"
+    return name if pd.isna(row["search"]) else f"{name} at {row['rate']:.4g}/s"
 
 
 def _number(value: Any) -> float | None:

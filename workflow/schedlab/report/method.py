@@ -8,9 +8,11 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from schedlab.metrics.ceiling import ceilings, with_payload
+from schedlab.metrics.cells import by_cell
 from schedlab.metrics.comparable import NOT_COMPARABLE
 from schedlab.metrics.difference import ERROR_RATE, LARGER, MARGIN, SMALLER
 from schedlab.metrics.quantities import MAIN_QUANTITIES, QUANTITIES, values_of
+from schedlab.metrics.searches import without_searches
 from schedlab.metrics.statistics import (
     CENTRES,
     CONFIDENCE,
@@ -128,7 +130,7 @@ def _replicates(valid: pd.DataFrame, cells: int) -> tuple[str, str]:
     else:
         told.append("All trials of a cluster start from one snapshot: only one was sampled.")
     if not len(valid):
-        return EMPTY, "No trial is valid: there is no number."
+        return EMPTY, "No valid trial is a repetition of a cell: there is no number."
     if small == cells:
         return NOT_YET, " ".join(told)
     return (PARTLY if small or few or snapshots.min() < 2 else YES), " ".join(told)
@@ -321,12 +323,13 @@ def rules(
         Names of the figures that the report shows.
     """
     valid = trials[trials["valid"].astype(bool)]
-    cells = trials.groupby(["workload", "cluster"], observed=True).ngroups
+    repeated = without_searches(valid)
+    cells = sum(1 for _ in by_cell(trials, ("workload", "cluster")))
     rows = [
         (
             "The replicate is the trial, and the cluster above it. Every number carries an interval"
             " and its n.",
-            *_replicates(valid, cells),
+            *_replicates(repeated, cells),
         ),
         (
             "Costs by mean or median, rates such that they agree with times, no arithmetic means of"

@@ -175,7 +175,15 @@ def _content(
         "spread": comparison.spread(compared),
         "virtual": virtual.section(fidelity),
         "ceilings": cost.ceiling_rows(repeated),
-        "saturation": saturation(trials),
+        "saturation": saturation(
+            trials,
+            {
+                workload.name
+                for origin in sources
+                for workload in origin.experiment.workloads
+                if workload.confirms
+            },
+        ),
         "behaviour": summary.behaviour_table(compared),
         "agreement": cost.agreement_rows(trials),
         "parity": comparison.parity(trials, _declared(sources)),

@@ -10,7 +10,7 @@ import pandas as pd
 
 from schedlab.config.model import Experiment
 from schedlab.formatting import count, number, seconds, short, span
-from schedlab.metrics.cells import cells
+from schedlab.metrics.cells import by_cell, cells
 from schedlab.metrics.quantities import BEHAVIOUR, MAIN_QUANTITIES, QUANTITIES
 from schedlab.schedulers.base import TIMESTAMPS
 from schedlab.tables.build import Tables
@@ -83,9 +83,7 @@ def cell_trials(trials: pd.DataFrame) -> list[dict[str, Any]]:
                 for row in group.sort_values("repetition").to_dict("records")
             ],
         }
-        for (workload, cluster), group in trials.groupby(
-            ["workload", "cluster"], sort=True, observed=True
-        )
+        for (workload, cluster), group in by_cell(trials, ("workload", "cluster"))
     ]
 
 

@@ -2,31 +2,45 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import pandas as pd
 
 from schedlab.formatting import number
 from schedlab.metrics.confirmation import WITHIN, confirmations
-from schedlab.metrics.limiter import RULES, of_cell
-from schedlab.metrics.searches import Knee, knees, searched
+from schedlab.metrics.limiter import RULES, Limiter, of_cell
+from schedlab.metrics.searches import Knee, knees, of_knee
 from schedlab.workloads.ladder import Bracket
 
 _VERDICTS = {True: "confirmed", False: "not confirmed", None: "unknown"}
 
 
-def saturation(trials: pd.DataFrame) -> dict[str, Any]:
+def saturation(trials: pd.DataFrame, confirming: Iterable[str] = ()) -> dict[str, Any]:
     """Rows of the section; `rows` is empty where nothing was searched.
+
+    Parameters
+    ----------
+    trials : pandas.DataFrame
+        The trials table.
+    confirming : iterable of str
+        Workloads whose limiters are to be confirmed.
 
     Returns
     -------
     dict
         `confirmations` of limiters that another variant lifts, and `within` what distance from the
-        prediction they count. `rules`: what names a limiter, in order. `rows`: `workload`,
-        `cluster`, `knee`, `interval`, `how` (what the interval is), `searches`, `brackets`,
-        `ceiling`, `limiter`, `evidence` and `lift`, all as text.
+        prediction they count. `not_lifted`: `workload`, `cluster` and `why` of the cells whose
+        limiter was to be confirmed and no other variant lifts. `rules`: what names a limiter, in
+        order. `rows`: `workload`, `cluster`, `knee`, `interval`, `how` (what the interval is),
+        `searches`, `brackets`, `ceiling`, `limiter`, `evidence` and `lift`, all as text.
     """
-    own = searched(trials)
+    found = knees(trials)
+    named = {knee: of_cell(of_knee(trials, knee)) for knee in found}
+    confirmed = confirmations(trials, found)
+    lifted = {(one.workload, one.cluster) for one in confirmed}
+    lifting = {(one.workload, one.other) for one in confirmed}
+    wanted = set(confirming)
     return {
         "confirmations": [
             {
@@ -39,19 +53,33 @@ def saturation(trials: pd.DataFrame) -> dict[str, Any]:
                 "found": number(one.found) if one.found is not None else "no knee",
                 "verdict": _VERDICTS[one.confirmed],
             }
-            for one in confirmations(trials)
+            for one in confirmed
+        ],
+        "not_lifted": [
+            {"workload": knee.workload, "cluster": knee.cluster, "why": _why(knee, named[knee])}
+            for knee in found
+            if knee.workload in wanted and (knee.workload, knee.cluster) not in lifted | lifting
         ],
         "within": f"{100 * WITHIN:g} %",
         "rules": [words for words, _ in RULES],
-        "rows": [
-            _row(knee, own[(own["workload"] == knee.workload) & (own["cluster"] == knee.cluster)])
-            for knee in knees(trials)
-        ],
+        "rows": [_row(knee, named[knee]) for knee in found],
     }
 
 
-def _row(knee: Knee, trials: pd.DataFrame) -> dict[str, str]:
-    found = of_cell(trials)
+def _why(knee: Knee, named: Limiter | None) -> str:
+    """Why no other variant lifts a cell's limiter."""
+    if named is None:
+        return "every rate was sustained, so nothing limited it"
+    if not named.name:
+        return "no rule names its limiter"
+    if not named.lift:
+        return f"schedlab knows no setting that lifts its limiter: {named.name}"
+    if knee.estimate is None:
+        return f"without a knee nothing can be predicted: {knee.bounded or 'unknown'}"
+    return f"no search with its limiter lifted ({named.lift}) has valid trials"
+
+
+def _row(knee: Knee, found: Limiter | None) -> dict[str, str]:
     complete = sum(one.middle is not None for one in knee.brackets)
     ends = [number(end) if end is not None else "unknown" for end in (knee.low, knee.high)]
     return {

@@ -15,10 +15,10 @@ from schedlab.errors import SchedlabError
 from schedlab.schedulers.delays import Latencies
 from schedlab.schedulers.exported import COST_METRICS, UNIT_METRICS, labelled
 from schedlab.schedulers.installation import Installation, installation_problems, unlocked
+from schedlab.schedulers.limits import Lift, Limit
 from schedlab.schedulers.programs import ProgramGroup
 from schedlab.schedulers.settings import Setting, merged, problems
 from schedlab.schedulers.translation import (
-    Limit,
     Request,
     Submission,
     cannot_prioritise,
@@ -292,12 +292,12 @@ class Scheduler(ABC):
         """Counters that the scheduler itself reports, such as cycles and their time."""
 
     def limits(self, settings: Mapping[str, Any], counters: Mapping[str, float]) -> list[Limit]:
-        """Return limits on how often parts of the scheduler act; by default none is known."""
+        """Limits by `settings` in force, recorded or to be; by default none is known."""
         return []
 
-    def lifted(self) -> dict[str, str]:
-        """Return settings that lift the settings in `limits` far above those in force."""
-        return {}
+    def lifts(self) -> list[Lift]:
+        """Return the ways to lift the `limits` in force, one at a time."""
+        return []
 
     @abstractmethod
     def health(self, nodes: int) -> list[str]:

@@ -81,27 +81,6 @@ class Request(NamedTuple):
     limit: float | None = None
 
 
-class Limit(NamedTuple):
-    """A setting that limits how often a part of a scheduler acts.
-
-    Attributes
-    ----------
-    name : str
-        Part and setting, in words.
-    setting : str
-        Native setting by which an experiment lifts it.
-    per_second : float
-        Most actions per second.
-    counted : float or None
-        Actions that were counted in the trial; None where no record counts them.
-    """
-
-    name: str
-    setting: str
-    per_second: float
-    counted: float | None
-
-
 def groups(trace: Trace, *, arrays: bool) -> list[list[Job]]:
     """Jobs that one submission makes: each alone or, with `arrays`, those of an array together."""
     found: list[list[Job]] = []

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 
 from schedlab.config.variants import Rounds
+from schedlab.metrics.confirmation import prediction
 from schedlab.metrics.limiter import of_cell
+from schedlab.metrics.searches import knees
 from schedlab.metrics.stopping import NARROW, StopRule, standing
 from schedlab.paths import CHECKOUT, RECORD, decision_record
 from schedlab.results.records import RecordWriter, load_record, verify_outputs, was_stopped
+from schedlab.schedulers import get_scheduler
+from schedlab.schedulers.limits import Limit
 from schedlab.sources import stage_files
 from schedlab.stages.context import Context
 from schedlab.tables.trial_rows import read_trial
 from schedlab.units import part
-from schedlab.workloads.ladder import Step, bracket, next_rate
+from schedlab.workloads.ladder import bracket, next_rate, steps_of
 from schedlab.workloads.saturate import Saturate
 
 STAGE = "decision"
@@ -54,8 +58,13 @@ def write_decision(context: Context, cluster: str, workload: str, repetition: in
     if isinstance(about, Saturate):
         found = of_search(rows, about, repetition)
         if context.experiment.lifted_from(cluster):
-            base = [read_trial(path).trial for key, path in ran.items() if key.cluster != cluster]
-            found |= unless_limited(base, context.experiment.cluster(cluster).settings)
+            if repetition == 1:
+                base = [read_trial(path).trial for path in ran.values()]
+                lifted = context.experiment.cluster(cluster)
+                adapter = get_scheduler(lifted.scheduler, lifted.settings)
+                found |= unless_limited(base, adapter.limits(adapter.in_force, {}))
+            elif keys[0] not in ran:
+                found |= {"run": False, "rate": None}  # decided with the cell's first trial
     else:
         found = of_rows(rows, about.quantity, context.experiment.rounds)
     record.write(context.results / decision_record(cluster, workload, repetition), decision=found)
@@ -83,26 +92,25 @@ def of_search(rows: list[dict[str, Any]], search: Saturate, repetition: int) -> 
     }
 
 
-def unless_limited(base: list[dict[str, Any]], lifted: Mapping[str, str]) -> dict[str, Any]:
-    """Tell why a search with lifted limits is not made: another limiter was named without them.
+def unless_limited(base: list[dict[str, Any]], lifted: Sequence[Limit]) -> dict[str, Any]:
+    """Tell what a search with a lifted limit should find, or that it is not made.
+
+    It is not made where another limiter was named without it.
 
     Returns
     -------
     dict
-        `limiter` of the cell whose limits are lifted and, unless they are it, `run` false.
+        `limiter` of the cell whose limit is lifted; `predicted` (1/s) from its trials alone, and
+        `why`; or `run` false.
     """
-    named = of_cell(pd.DataFrame(base)) if base else None
+    cell = pd.DataFrame(base)
+    found = knees(cell) if base else []
+    named = of_cell(cell) if base else None
+    expected = prediction(cell, found[0], lifted) if found else None
     told = {"limiter": named.name if named else "none"}
-    return told if named and named.lift in lifted else {**told, "run": False, "rate": None}
-
-
-def steps_of(rows: Iterable[Mapping[str, Any]]) -> list[Step]:
-    """Steps that rows of the trials table tell; invalid trials tell nothing."""
-    return [
-        Step(float(row["rate"]), row["sustained"])
-        for row in rows
-        if row["valid"] and row["rate"] is not None
-    ]
+    if expected is None:
+        return {**told, "run": False, "rate": None}
+    return {**told, "predicted": expected.rate, "why": expected.why}
 
 
 def of_rows(rows: list[dict[str, Any]], quantity: str, rounds: Rounds | None) -> dict[str, Any]:

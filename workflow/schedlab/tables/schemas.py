@@ -176,7 +176,7 @@ CONDITIONS = (
     Column("settings", pa.string(), "", "the scheduler's settings in force, as JSON"),
     Column("parity", pa.string(), "", "the scheduler's rows of the parity manifest, as JSON"),
     Column("counters", pa.string(), "", "the scheduler's own counters, as JSON"),
-    Column("limits", pa.string(), "", "limits of the scheduler's clients, as JSON; see Limit"),
+    Column("limits", pa.string(), "", "limits by the scheduler's settings, as JSON; see Limit"),
 )
 
 RUN_ORDER = ["campaign", "order"]
@@ -260,6 +260,8 @@ METRICS = (
     Column("launch_median_s", _F, "s", "started - allocated"),
     Column("completion_mean_s", _F, "s", "completed - finished"),
     Column("completion_median_s", _F, "s", "completed - finished"),
+    Column("held_mean_s", _F, "s", "completed - allocated"),
+    Column("processors_mean", _F, "1", "processors of a job"),
     Column("turnaround_mean_s", _F, "s", "finished - intended"),
     Column("turnaround_median_s", _F, "s", "finished - intended"),
     Column("bounded_slowdown_mean", _F, "1", "max(1, (wait + r) / max(r, threshold))"),

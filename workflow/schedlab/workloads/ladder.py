@@ -9,8 +9,8 @@ stage of decisions follows it, and the report reads it.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
 
 SPARE = 1
 """Steps beyond those of a search without a failed trial, one of which is then made again."""
@@ -39,6 +39,23 @@ class Bracket(NamedTuple):
     def middle(self) -> float | None:
         """Geometric mean; None without both ends."""
         return None if self.low is None or self.high is None else math.sqrt(self.low * self.high)
+
+
+def steps_of(rows: Iterable[Mapping[Any, Any]]) -> list[Step]:
+    """Steps that rows of the trials table tell; invalid trials tell nothing.
+
+    A row may be of a DataFrame, where what is missing is NaN. Planning reads this module, so it
+    does without pandas.
+    """
+    return [
+        Step(float(row["rate"]), bool(row["sustained"]) if _known(row["sustained"]) else None)
+        for row in rows
+        if row["valid"] and _known(row["rate"])
+    ]
+
+
+def _known(value: Any) -> bool:
+    return value is not None and value == value  # noqa: PLR0124 (NaN equals nothing)
 
 
 def most_steps(low: float, high: float, precision: float) -> int:

@@ -61,7 +61,7 @@ class Saturate(Workload):
     precision: Percentage = Field(default="5 %", description="Of the rate: where the search ends.")
     confirm: bool = Field(
         default=False,
-        description="Search again with a client's limits lifted, where they are the limiter.",
+        description="Search again with a limit by settings lifted, where it is the limiter.",
     )
     longest_wait: float | None = Field(
         default=None,

@@ -16,7 +16,7 @@ from schedlab.errors import SchedlabError
 from schedlab.printing import brief
 from schedlab.privacy.identity import identity
 from schedlab.workloads.archive.swf_feedback import Dependencies, with_dependencies
-from schedlab.workloads.archive.swf_file import SwfJob, machine_size
+from schedlab.workloads.archive.swf_file import SwfJob, machine_size, require_think_times
 from schedlab.workloads.registry import LONGEST, MOST_JOBS, Problem, Workload, register
 from schedlab.workloads.trace import BOUNDED_SLOWDOWN_THRESHOLD, Job, Machine
 
@@ -118,6 +118,12 @@ class Swf(Workload):
         return [Path(self.file)]
 
     def _slice(self, path: Path) -> _Slice:
+        found = self._chosen(path)
+        if self.dependencies == "users":
+            require_think_times(path, found.records)
+        return found
+
+    def _chosen(self, path: Path) -> _Slice:
         # Imported here because numpy takes a tenth of a second and only reading a trace needs it.
         from schedlab.workloads.archive.swf_table import read_table
 

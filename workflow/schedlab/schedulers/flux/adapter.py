@@ -15,6 +15,7 @@ from schedlab.schedulers.base import Exporter, Scheduler
 from schedlab.schedulers.flux import jobspec, parity, records
 from schedlab.schedulers.flux.given import INSTALLATION
 from schedlab.schedulers.installation import SETTINGS, Installation
+from schedlab.schedulers.limits import LIFT, Cycle, Lift, Limit
 from schedlab.schedulers.register import register
 from schedlab.schedulers.rows import NativeJob, text_of
 from schedlab.schedulers.settings import Setting
@@ -186,6 +187,29 @@ class Flux(Scheduler):
         """
         statistics = records.facts(text_of(native / "facts.json"))["statistics"]
         return records.counters(statistics) | records.phases(text_of(native / "eventlogs.jsonl"))
+
+    def limits(self, settings: Mapping[str, Any], counters: Mapping[str, float]) -> list[Limit]:
+        """Pending jobs that the scheduler looks at, on every submission and release."""
+        depth = self._depth(settings)
+        if depth is None:
+            return []
+        words = f"jobs that the scheduler looks at (queue-depth {depth})"
+        return [Limit(words, "queueDepth", None, None, (Cycle(None, depth),))]
+
+    def lifts(self) -> list[Lift]:
+        """Ten times the depth."""
+        depth = self._depth(self.in_force)
+        deeper = min(LIFT * depth, 9_999_999) if depth else 0
+        return [Lift("depth", {"queueDepth": str(deeper)})] if deeper else []
+
+    @staticmethod
+    def _depth(settings: Mapping[str, Any]) -> int | None:
+        """Depth by settings, recorded or as an experiment writes them."""
+        text = str(settings.get("queue-depth", settings.get("queueDepth", "unknown")))
+        if text == DEFAULT:
+            fluxion = settings["scheduler"] == FLUXION
+            text = parity.FLUXION_DEPTH if fluxion else parity.SIMPLE_DEPTH
+        return int(text) if text.isdecimal() else None
 
     def health(self, nodes: int) -> list[str]:
         """All brokers are there, jobs can be submitted, and one runs over all compute nodes."""

@@ -10,6 +10,8 @@ from schedlab.schedulers.flux.records import within
 
 SIMPLE_DEPTH = "8"
 """Pending jobs that sched-simple asks for by default (flux-core 0.85 to 0.88)."""
+FLUXION_DEPTH = "32"
+"""Pending jobs that Fluxion looks at by default (flux-config-sched-fluxion-qmanager(5))."""
 
 
 def settings(facts: Mapping[str, Any]) -> dict[str, str]:

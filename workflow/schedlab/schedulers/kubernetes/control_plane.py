@@ -21,9 +21,10 @@ from schedlab.schedulers.kubernetes.network import SERVICE_NETWORK
 from schedlab.schedulers.kubernetes.pod import MOST_PRIORITY, priority_class, priority_of
 from schedlab.schedulers.kubernetes.records import JobKind
 from schedlab.schedulers.kubernetes.virtual import role_variables, told
+from schedlab.schedulers.limits import LIFT, Lift, Limit
 from schedlab.schedulers.rows import NativeJob, text_of
 from schedlab.schedulers.settings import Setting
-from schedlab.schedulers.translation import Limit, Request, Submission
+from schedlab.schedulers.translation import Request, Submission
 from schedlab.workloads.trace import Job, Trace
 
 AUDIT_LOG = "/var/log/kubernetes/audit.log"
@@ -47,8 +48,6 @@ _UNITS = "/etc/systemd/system"
 _CLIENT = ["python3", "/usr/local/lib/schedlab/schedlab_kubernetes.py", f"--api={json.dumps(API)}"]
 
 
-LIFT = 10
-"""By how much a lifted limit exceeds that in force: so far that another limiter comes first."""
 _COUNT = r"[1-9]\d{0,5}"
 
 
@@ -275,19 +274,22 @@ class KubernetesBase(Scheduler):
         found = []
         defaults = self.client_defaults()
         for program, kind in zip(self.controllers, ("scheduler", "controller"), strict=True):
-            qps = float(settings.get(f"{program} --kube-api-qps", defaults[program][0]))
+            written = settings.get(f"{kind}Qps", defaults[program][0])
+            qps = float(settings.get(f"{program} --kube-api-qps", written))
             asked = [n for name, n in counters.items() if name.startswith(f"audit.{program}.")]
             words = f"requests of {program} to the API server (kube-api-qps)"
             found.append(Limit(words, f"{kind}Qps", qps, sum(asked) if asked else None))
         return found
 
-    def lifted(self) -> dict[str, str]:
-        """Return ten times the requests per second, and at once, of both clients."""
-        return {
-            f"{kind}{word}": str(min(999_999, round(LIFT * float(self.in_force[f"{kind}{word}"]))))
+    def lifts(self) -> list[Lift]:
+        """Ten times the requests per second, and at once, of both clients."""
+        most = 999_999
+        wanted = {
+            f"{kind}{word}": str(min(most, round(LIFT * float(self.in_force[f"{kind}{word}"]))))
             for kind in ("scheduler", "controller")
             for word in ("Qps", "Burst")
         }
+        return [Lift("requests", wanted)]
 
     @staticmethod
     def _fair(running: Mapping[str, Mapping[str, str]]) -> bool:

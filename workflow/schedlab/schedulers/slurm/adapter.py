@@ -16,10 +16,11 @@ from typing import Any, ClassVar
 
 from schedlab.privacy.private_files import write_secret
 from schedlab.schedulers.base import Exporter, Scheduler
+from schedlab.schedulers.limits import Lift, Limit
 from schedlab.schedulers.register import register
 from schedlab.schedulers.rows import NativeJob, text_of
 from schedlab.schedulers.settings import Setting
-from schedlab.schedulers.slurm import records
+from schedlab.schedulers.slurm import cycles, records
 from schedlab.schedulers.slurm import submission as ways
 from schedlab.schedulers.slurm.keys import UNLISTED, key_problems
 from schedlab.schedulers.translation import Request, Submission
@@ -299,6 +300,14 @@ class Slurm(Scheduler):
     def counters(self, native: Path) -> dict[str, float]:
         """Counters of sdiag since the controller's start; they include the health gate's job."""
         return records.sdiag(text_of(native / "sdiag.txt"))
+
+    def limits(self, settings: Mapping[str, Any], counters: Mapping[str, float]) -> list[Limit]:
+        """Periods and depths of the scheduling cycles."""
+        return cycles.limits(settings)
+
+    def lifts(self) -> list[Lift]:
+        """Shorter periods and larger depths of the scheduling cycles."""
+        return cycles.lifts(self.in_force[cycles.PARAMETERS])
 
     def health(self, nodes: int) -> list[str]:
         """Check that jobs can be submitted, that every node is idle, and that a job runs on all.

@@ -13,12 +13,19 @@ from schedlab.schedulers.kubernetes.kwok import PROGRAMS as KWOK_PROGRAMS
 from schedlab.schedulers.kubernetes.pod import pod_template, priority_fields
 from schedlab.schedulers.kubernetes.programs import PROGRAMS as KUBERNETES_PROGRAMS
 from schedlab.schedulers.kubernetes.records import JobKind
+from schedlab.schedulers.limits import LIFT, Cycle, Lift, Limit
 from schedlab.schedulers.programs import ProgramGroup
 from schedlab.schedulers.register import register
 from schedlab.schedulers.rows import text_of
 from schedlab.schedulers.settings import Setting
 from schedlab.schedulers.volcano.programs import PROGRAMS, require_supported_pair
 from schedlab.workloads.trace import Job
+
+
+def _seconds(period: str) -> float | None:
+    """Seconds of a period such as 500ms or 1s; None where it is none."""
+    found = re.fullmatch(r"(\d+)(ms|s)", period)
+    return int(found[1]) * (1e-3 if found[2] == "ms" else 1.0) if found else None
 
 
 def volcano_end(status: Mapping[str, Any]) -> str | None:
@@ -111,6 +118,38 @@ class Volcano(KubernetesBase):
         """Add the scheduler's actions."""
         return super().variables(settings) | {"volcano_actions": settings["actions"]}
 
+    def settings(self, native: Path) -> dict[str, Any]:
+        """Add the scheduler's actions, where the record has them."""
+        found = re.search(
+            r'^actions:\s*"?([^"\n]*)', text_of(native / "volcano-scheduler.conf"), re.M
+        )
+        return super().settings(native) | ({"actions": found[1].strip()} if found else {})
+
+    def limits(self, settings: Mapping[str, Any], counters: Mapping[str, float]) -> list[Limit]:
+        """Add the scheduling cycle.
+
+        With the action enqueue a job needs two cycles: one admits it, if it fits beside all jobs
+        that are admitted or hold processors, the next one binds its pods, which the controller
+        creates in between (pkg/scheduler/actions/enqueue; plugins/proportion, AddJobEnqueueableFn).
+        """
+        default = self.native_settings["schedulePeriod"].default
+        written = settings.get("schedulePeriod", default)
+        period = _seconds(str(settings.get("vc-scheduler --schedule-period", written)))
+        found = super().limits(settings, counters)
+        if not period:
+            return found
+        turns = 2 if "enqueue" in str(settings.get("actions", self.in_force["actions"])) else 1
+        cycle = Cycle(period, turns=turns)
+        words = "scheduling cycle of vc-scheduler (schedule-period)"
+        return [*found, Limit(words, "schedulePeriod", None, None, (cycle,))]
+
+    def lifts(self) -> list[Lift]:
+        """Add a tenth of the scheduling period."""
+        period = _seconds(self.in_force["schedulePeriod"])
+        shorter = round(1000 * period / LIFT) if period else 0
+        lift = Lift("cycle", {"schedulePeriod": f"{shorter}ms"})
+        return [*super().lifts(), *([lift] if shorter else [])]
+
     def check_programs(self, versions: Mapping[str, str]) -> None:
         """Refuse a version of Volcano that is not made for that of Kubernetes."""
         require_supported_pair(versions["kubernetes"], versions["volcano"])
@@ -121,10 +160,7 @@ class Volcano(KubernetesBase):
 
     def parity(self, native: Path) -> dict[str, str]:
         """Parity manifest."""
-        found = re.search(
-            r'^actions:\s*"?([^"\n]*)', text_of(native / "volcano-scheduler.conf"), re.M
-        )
-        actions = found[1].strip() if found else "unknown"
+        actions = self.settings(native).get("actions", "unknown")
         period = self.running(native).get("vc-scheduler", {}).get("schedule-period", "1s (default)")
         return {
             "gang": "yes: a job's pods are bound together or not at all (minAvailable)",

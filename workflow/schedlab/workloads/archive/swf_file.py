@@ -45,9 +45,10 @@ FIELDS = (
 
 USED = (0, 1, 2, 3, 4, 7, 8, 10, 11, 16, 17)
 """Positions of the fields that are used; the contents of the others do not matter."""
-LOOSE = (2, 17)
-"""Positions of the wait, which no replay uses, and of the think time, which few files have.
-Whatever they are, the line is sound."""
+_THINK = 17
+LOOSE = (2, _THINK)
+"""Positions of the wait, which no replay uses, and of the think time, which few replays do
+(`require_think_times`). Whatever they are, the line is sound."""
 WHOLE = (0, 4, 7, 10, 11, 16)
 """Positions of fields that count or name something: whole numbers. Times may have fractions."""
 AMOUNTS = (3, 4, 7, 8)
@@ -115,7 +116,9 @@ class SwfJob:
     preceding : int
         Job number that it waited for; -1 none.
     think : float
-        s from the end of that job to this submission; -1 unknown.
+        s from the end of that job to this submission; -1 unknown; NaN where the file has no number.
+    line : int
+        Line in the file.
     """
 
     number: int
@@ -127,6 +130,7 @@ class SwfJob:
     user: int
     preceding: int
     think: float
+    line: int
 
 
 def line_error(path: Path, line: int, what: str, remedy: str | None = None) -> SchedlabError:
@@ -215,6 +219,40 @@ def _lines_ended(block: bytes) -> bytes:
     if b"\r" in block:
         block = block.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     return block
+
+
+def require_think_times(path: Path, records: Sequence[SwfJob]) -> None:
+    """Refuse a think time that is no number, of a job whose preceding job is a record before it.
+
+    Only who waits for the users' think times needs them; so `parse_line` takes any word.
+
+    Raises
+    ------
+    SchedlabError
+        With line, field and value.
+    """
+    before: set[int] = set()
+    for record in records:
+        if record.preceding in before and not record.think <= LARGEST:
+            word = _word(path, record.line, _THINK)
+            shown = brief(word[:200].decode("utf-8", "backslashreplace"))
+            raise line_error(
+                path,
+                record.line,
+                f"field {_THINK + 1} ({FIELDS[_THINK]}) = '{shown}': not a number in range, and"
+                " dependencies: users waits that long",
+                "write -1 where it is unknown, or use dependencies: ignore or scheduler",
+            )
+        before.add(record.number)
+
+
+def _word(path: Path, line: int, field: int) -> bytes:
+    for first, block in chunks(path):
+        lines = block.split(b"\n")
+        words = lines[line - first].split() if line < first + len(lines) else []
+        if words:
+            return words[field]
+    return b"(the file has changed)"
 
 
 def parse_line(path: Path, line: int, words: Sequence[bytes]) -> list[float]:

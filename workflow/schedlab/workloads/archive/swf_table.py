@@ -134,7 +134,7 @@ class Table:
 
     def record(self, position: int) -> SwfJob:
         """Job at a position."""
-        _, *values = self.rows[position].tolist()
+        line, *values = self.rows[position].tolist()
         job, submit, _, runtime, allocated, requested, requested_time, *rest = values
         status, user, preceding, think = rest
         return SwfJob(
@@ -146,7 +146,8 @@ class Table:
             status=int(status),
             user=int(user),
             preceding=int(preceding),
-            think=think if think >= 0 else -1.0,
+            think=-1.0 if think < 0 else think,
+            line=int(line),
         )
 
 

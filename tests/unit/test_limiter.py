@@ -1,0 +1,323 @@
+"""What limits a cell, by the limits in force, and what comes when one is lifted (SYNTHETIC)."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from schedlab.config import HostFacts
+from schedlab.design import load_experiment
+from schedlab.errors import SchedlabError
+from schedlab.metrics.confirmation import confirmations
+from schedlab.metrics.cycles import Places, cycle_rate
+from schedlab.metrics.limiter import Limiter, limiter, of_cell
+from schedlab.metrics.searches import Knee, knees
+from schedlab.report.saturation_section import saturation
+from schedlab.schedulers import get_scheduler, scheduler_names
+from schedlab.schedulers.limits import Cycle, Limit
+from schedlab.stages.decision import unless_limited
+
+ROOT = Path(__file__).resolve().parents[2]
+PARTS = {"lateness_mean_s": 0.1, "submission_mean_s": 0.1, "launch_mean_s": 0.1}
+CORES = 4
+
+
+def started(period: float, jobs: int | None, places: int, held: float, turns: int) -> float:
+    """Jobs/s that a simulated scheduler starts, whose queue never ends.
+
+    A job's first cycle takes a place, its last one starts it; held times vary by half.
+    """
+    chance, cycles = random.Random(5), 4000
+    admitted: list[int] = []
+    free = [0.0] * places
+    count = 0
+    for number in range(cycles):
+        now, looked = number * period, 0
+        while admitted and (jobs is None or looked < jobs) and number >= admitted[0]:
+            admitted.pop(0)
+            looked += 1
+            count += 1
+            free.append(now + held * chance.uniform(0.5, 1.5))
+        there = [end for end in free if end <= now]
+        for end in there[: None if jobs is None else jobs - looked]:
+            free.remove(end)
+            if turns == 1:
+                count += 1
+                free.append(now + held * chance.uniform(0.5, 1.5))
+            else:
+                admitted.append(number + turns - 1)
+    return count / (cycles * period)
+
+
+@pytest.mark.parametrize(
+    ("period", "jobs", "places", "held", "turns"),
+    [
+        (10.0, None, 4, 1.0, 1),  # a cycle starts what the machine holds
+        (10.0, 2, 4, 1.0, 1),  # a cycle looks at two jobs
+        (1.0, None, 4, 8.0, 1),  # jobs outlast the cycles
+        (0.01, 500, 4, 2.0, 1),  # the period is no limit
+        (5.0, None, 4, 1.0, 2),  # admitted in one cycle, started in the next
+        (0.5, None, 4, 4.0, 2),
+    ],
+)
+def test_cycles_start_as_many_jobs_as_the_formula_says(
+    period: float, jobs: int | None, places: int, held: float, turns: int
+) -> None:
+    found = cycle_rate([Cycle(period, jobs, turns)], Places(places, held))
+    assert found == pytest.approx(started(period, jobs, places, held, turns), rel=0.1)
+
+
+def test_the_rates_of_loops_beside_one_another_add_up() -> None:
+    found = cycle_rate([Cycle(10.0), Cycle(30.0, 1)], Places(4, 0.1))
+    assert found == pytest.approx(4 / 10 + 1 / 30)
+    assert cycle_rate([Cycle(None, 8)], Places(4, 0.1)) is None
+
+
+DEFER = "defer,sched_min_interval=100000,"
+
+
+@pytest.mark.parametrize(
+    ("parameters", "cycles"),
+    [
+        ("sched_min_interval=3000000,default_queue_depth=50", [(3.0, 50), (30.0, 500)]),
+        # Ends of jobs begin no cycle: the background loop does, the whole queue's or the short one.
+        (DEFER + "sched_interval=10,batch_sched_delay=20", [(10.0, None), (30.0, 500)]),
+        (DEFER + "sched_interval=60,batch_sched_delay=5", [(5.0, 100), (30.0, 500)]),
+        (DEFER + "batch_sched_delay=0,bf_interval=-1", [(1.0, 100)]),
+        ("sched_interval=-1,bf_interval=7,bf_max_job_start=3", [(7.0, 3)]),
+        ("sched_max_job_start=2,partition_job_depth=9,bf_interval=-1", [(2e-6, 2)]),
+        ("sched_min_interval=x", [(2e-6, 100), (30.0, 500)]),
+    ],
+)
+def test_slurms_cycles_follow_its_parameters(parameters: str, cycles: list[Any]) -> None:
+    slurm = get_scheduler("slurm", {"SchedulerParameters": parameters})
+    (limit,) = slurm.limits(slurm.in_force, {})
+    assert [(one.period, one.jobs) for one in limit.cycles] == cycles
+    (recorded,) = slurm.limits({"schedulerparameters": parameters}, {})
+    assert recorded == limit
+
+
+def test_without_backfill_slurm_has_one_cycle() -> None:
+    slurm = get_scheduler("slurm", {"SchedulerType": "sched/builtin"})
+    assert len(slurm.limits(slurm.in_force, {})[0].cycles) == 1
+    assert slurm.limits({}, {}) == []
+
+
+def test_slurms_periods_are_shortened_and_its_depths_increased() -> None:
+    text = "defer,sched_interval=20,batch_sched_delay=4,bf_continue,bf_max_job_test=200000"
+    (lift,) = get_scheduler("slurm", {"SchedulerParameters": text}).lifts()
+    assert lift.settings["SchedulerParameters"] == (
+        "defer,sched_interval=2,batch_sched_delay=1,bf_continue,bf_max_job_test=1000000,"
+        "sched_min_interval=1,default_queue_depth=1000,bf_interval=3"
+    )
+
+
+def test_volcanos_cycle_is_needed_twice_where_it_admits_jobs() -> None:
+    volcano = get_scheduler("volcano", {"schedulePeriod": "5s"})
+    period = volcano.limits(volcano.in_force, {})[-1]
+    assert (period.setting, period.cycles) == ("schedulePeriod", (Cycle(5.0, turns=2),))
+    recorded = {"vc-scheduler --schedule-period": "500ms", "actions": "allocate"}
+    assert volcano.limits(recorded, {})[-1].cycles == (Cycle(0.5),)
+    assert [dict(lift.settings) for lift in volcano.lifts()][-1] == {"schedulePeriod": "500ms"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "depth", "lifted"),
+    [
+        ({}, 8, "80"),
+        ({"scheduler": "fluxion"}, 32, "320"),
+        ({"scheduler": "fluxion", "queueDepth": "5000000"}, 5_000_000, "9999999"),
+    ],
+)
+def test_fluxs_depth_is_a_limit_without_a_period(
+    settings: dict[str, str], depth: int, lifted: str
+) -> None:
+    flux = get_scheduler("flux", settings)
+    (limit,) = flux.limits(flux.in_force, {})
+    assert limit.cycles == (Cycle(None, depth),)
+    assert flux.limits({"queue-depth": str(depth)}, {}) == [limit]
+    assert flux.limits({"queue-depth": "unknown"}, {}) == []
+    assert [dict(lift.settings) for lift in flux.lifts()] == [{"queueDepth": lifted}]
+
+
+def row(limits: Sequence[Limit], rate: float, held: float, **changes: Any) -> dict[str, Any]:
+    """Step of a search in which jobs wait for their allocation."""
+    common = PARTS | {
+        "workload": "knee", "cluster": "a", "scheduler": "a", "adapter": "made", "nodes": 1,
+        "valid": True, "payload": True, "search": 1, "daemon_cost": [], "makespan_s": 100.0,
+        "limits": json.dumps([one._asdict() for one in limits]), "utilisation_steady": 0.05,
+        "scheduling_mean_s": 9.0, "completion_mean_s": 0.2, "held_mean_s": held, "cores": CORES,
+        "processors_mean": 1.0, "achieved_rate_jobs_per_s": rate, "rate": rate, "sustained": False,
+    }  # fmt: skip
+    return common | changes
+
+
+def cell(
+    limits: Sequence[Limit], knee: float, held: float, cluster: str = "a"
+) -> list[dict[str, Any]]:
+    return [
+        row(limits, knee / 1.02, held, sustained=True, cluster=cluster),
+        row(limits, knee * 1.02, held, cluster=cluster, achieved_rate_jobs_per_s=knee),
+    ]
+
+
+SLURM = {"SchedulerParameters": DEFER + "sched_interval=10,batch_sched_delay=10,bf_interval=-1"}
+BACKFILL = {"SchedulerParameters": "sched_interval=-1,bf_interval=10"}
+PLANTED = [
+    # 4 places a period; lifted, a place is held for 1 s and half a period: the next bound.
+    ("slurm", SLURM, "SchedulerParameters", 0.4, 4 / 1.5),
+    ("slurm", BACKFILL, "SchedulerParameters", 0.4, 4 / 1.5),
+    # Two cycles a job: 4 / 10; lifted, 4 places each 0.5 + (1 + 0.25) s.
+    ("volcano", {"schedulePeriod": "5s"}, "schedulePeriod", 0.4, 4 / 1.75),
+    # Ten times the depth; the processors would do 4 jobs/s.
+    ("flux", {}, "queueDepth", 0.3, 3.0),
+    ("flux", {}, "queueDepth", 1.0, 4.0),
+]
+
+
+@pytest.mark.parametrize(("name", "settings", "setting", "knee", "expected"), PLANTED)
+@pytest.mark.parametrize(("off", "confirmed"), [(1.1, True), (0.7, False)])
+def test_a_planted_limit_is_named_lifted_predicted_and_compared(
+    name: str,
+    settings: dict[str, str],
+    setting: str,
+    knee: float,
+    expected: float,
+    off: float,
+    confirmed: bool,
+) -> None:
+    before = get_scheduler(name, settings)
+    (lift,) = [lift for lift in before.lifts() if setting in lift.settings]
+    after = get_scheduler(name, {**before.in_force, **lift.settings})
+    assert not after.settings_problems(lift.settings)
+    old, new = (one.limits(one.in_force, {}) for one in (before, after))
+    base = cell(old, knee, 1.0)
+    named = of_cell(pd.DataFrame(base))
+    assert named is not None and named.lift == setting
+    told = unless_limited(base, new)
+    assert told["predicted"] == pytest.approx(expected) and told["limiter"] == named.name
+    other = cell(new, off * expected, 1.0, cluster="b")
+    (found,) = confirmations(pd.DataFrame([*base, *other]))
+    assert (found.cluster, found.other, found.setting) == ("a", "b", setting)
+    assert found.predicted == told["predicted"] and found.why == told["why"]
+    assert found.confirmed is confirmed
+
+
+CYCLE = [Limit("cycles", "period", None, None, (Cycle(10.0),))]
+DEPTH = [Limit("depth", "depth", None, None, (Cycle(None, 8),))]
+
+
+@pytest.mark.parametrize(
+    ("limits", "rate", "changes", "name"),
+    [
+        (CYCLE, 0.39, {}, "cycles"),
+        # Fewer jobs than cycles could start; something else holds them up.
+        (CYCLE, 0.2, {}, "scheduling"),
+        (CYCLE, 0.39, {"lateness_mean_s": 20.0}, "submitter"),
+        (CYCLE, 0.39, {"scheduling_mean_s": 0.1}, ""),
+        # Without cycles the processors would take hardly more jobs.
+        (CYCLE, 0.032, {"held_mean_s": 120.0, "launch_mean_s": 8.0}, "launcher"),
+        (CYCLE, 0.032, {"held_mean_s": 120.0, "completion_mean_s": 8.0}, "completion"),
+        (DEPTH, 1.0, {}, "depth"),
+        (DEPTH, 3.9, {}, "completion"),
+        (DEPTH, 1.0, {"held_mean_s": None}, "scheduling"),
+        (CYCLE, 0.39, {"processors_mean": 4.0}, "scheduling"),
+        (CYCLE, 0.09, {"processors_mean": 4.0}, "cycles"),
+    ],
+)
+def test_cycles_are_named_only_where_they_start_what_they_can(
+    limits: list[Limit], rate: float, changes: dict[str, Any], name: str
+) -> None:
+    assert limiter(row(limits, rate, 1.0, **changes)).name == name
+
+
+def test_a_search_is_not_made_where_a_lift_does_not_concern_the_limiter() -> None:
+    base = cell(CYCLE, 0.4, 1.0)
+    assert unless_limited(base, DEPTH) == {"limiter": "cycles", "run": False, "rate": None}
+    assert unless_limited(base, CYCLE)["run"] is False
+    assert unless_limited([], CYCLE) == {"limiter": "none", "run": False, "rate": None}
+
+
+@pytest.mark.parametrize("name", scheduler_names())
+def test_every_lift_raises_a_limit_and_may_be_written(name: str) -> None:
+    before = get_scheduler(name)
+    for lift in before.lifts():
+        after = get_scheduler(name, {**before.in_force, **lift.settings})
+        assert after.limits(after.in_force, {}) != before.limits(before.in_force, {})
+        assert not before.settings_problems(lift.settings)
+        assert {one.setting for one in before.limits(before.in_force, {})} & set(lift.settings)
+
+
+SEARCH = (
+    "name: s\nnodes: [1]\nrepetitions: 1\nhead: {memory: 3 GiB}\n"
+    "placement: {oversubscribe: true}\nschedulers: %s\n"
+    "workloads:\n  - {name: knee, kind: saturate, confirm: true,"
+    " workload: {kind: poisson}, rate: {low: 1, high: 9}, precision: 20 %%}\n"
+)
+
+
+def load(tmp_path: Path, schedulers: str) -> Any:
+    (tmp_path / "e.yaml").write_text(SEARCH % schedulers)
+    return load_experiment(tmp_path / "e.yaml", HostFacts(cores=8, memory_mib=16384), ROOT)
+
+
+def test_each_limit_is_lifted_alone(tmp_path: Path) -> None:
+    made = load(tmp_path, "[{name: slow, scheduler: volcano, settings: {schedulePeriod: 5s}}]")
+    lifted = {cluster.variant: cluster.settings for cluster in made.clusters()}
+    assert list(lifted) == ["slow", "slow-requests-lifted", "slow-cycle-lifted"]
+    assert lifted["slow-cycle-lifted"] == {"schedulePeriod": "500ms"}
+    assert lifted["slow-requests-lifted"]["schedulePeriod"] == "5s"
+
+
+def test_a_confirmation_that_can_lift_nothing_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SchedlabError, match=r"workloads\[0\].confirm = true: no variant") as error:
+        load(tmp_path, "[nullscheduler]")
+    assert "leave out confirm" in str(error.value.remedy)
+
+
+def test_the_name_of_a_lifted_variant_is_taken(tmp_path: Path) -> None:
+    with pytest.raises(SchedlabError, match=r"schedulers\[1\].name = 'slurm-cycle-lifted'"):
+        load(tmp_path, "[slurm, {name: slurm-cycle-lifted, scheduler: slurm}]")
+
+
+@pytest.mark.parametrize(
+    ("rows", "why"),
+    [
+        (cell([], 0.4, 1.0), "knows no setting that lifts its limiter: scheduling"),
+        (cell(CYCLE, 0.4, 1.0), "no search with its limiter lifted (period) has valid trials"),
+        (cell(CYCLE, 0.4, 1.0)[:1], "every rate was sustained"),
+        (cell(CYCLE, 0.4, 1.0)[1:], "without a knee nothing can be predicted"),
+        ([row([], 1.0, 1.0, **dict.fromkeys([*PARTS, "scheduling_mean_s"], 0.0))], "no rule"),
+    ],
+)
+def test_the_report_says_why_a_limiter_was_not_lifted(rows: list[Any], why: str) -> None:
+    (told,) = saturation(pd.DataFrame(rows), ["knee"])["not_lifted"]
+    assert (told["workload"], told["cluster"]) == ("knee", "a") and why in told["why"]
+    assert saturation(pd.DataFrame(rows))["not_lifted"] == []
+
+
+def test_the_knees_of_a_report_are_found_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    found: list[int] = []
+
+    def counted(trials: pd.DataFrame) -> list[Knee]:
+        found.append(len(trials))
+        return knees(trials)
+
+    monkeypatch.setattr("schedlab.report.saturation_section.knees", counted)
+    monkeypatch.setattr("schedlab.metrics.confirmation.knees", counted)
+    saturation(pd.DataFrame(cell(CYCLE, 0.4, 1.0)))
+    assert found == [2]
+
+
+def test_a_lifted_cell_is_not_listed() -> None:
+    deeper = [DEPTH[0]._replace(cycles=(Cycle(None, 80),))]
+    rows = [*cell(DEPTH, 0.4, 1.0), *cell(deeper, 3.0, 1.0, cluster="b")]
+    found = saturation(pd.DataFrame(rows), ["knee"])
+    assert found["not_lifted"] == [] and len(found["confirmations"]) == 1
+    assert isinstance(of_cell(pd.DataFrame(rows)), Limiter)

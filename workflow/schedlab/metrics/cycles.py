@@ -1,0 +1,93 @@
+"""The rate of jobs that the limits of a scheduler allow, and what a cell tells of its processors.
+
+A processor, or the group of them that a job wants, goes round: a cycle gives it a job, the job
+holds it for a time h, then it stands idle until the next cycle. A processor that becomes free at
+any instant waits half a period T on average, and no round is shorter than a period. So s such
+groups sustain at most ``s / max(T, h + T / 2)`` jobs/s [1]_. A cycle that looks at D jobs starts at
+most D, so all together sustain at most ``min(D, s) / T``. The rates of loops beside one another add
+up; T is then the time between two of all.
+
+References
+----------
+.. [1] S. M. Ross, "Introduction to Probability Models", 12th ed., Academic Press 2019, section 7.3:
+   the rate of a renewal process is one over its mean round.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from schedlab.schedulers.limits import Cycle, Limit
+
+Row = Mapping[Any, Any]
+
+
+class Places(NamedTuple):
+    """Where jobs run.
+
+    Attributes
+    ----------
+    number : float
+        Jobs of mean size that the machine holds at one time.
+    held : float
+        Mean time from a job's allocation until its processors are free, s.
+    """
+
+    number: float
+    held: float
+
+    @property
+    def rate(self) -> float:
+        """Most jobs per second if a job that waits gets free processors at once."""
+        return self.number / self.held if self.held > 0 else float("inf")
+
+
+def value_of(row: Row, column: str) -> float | None:
+    """Value of a column of the trials table; None where there is none."""
+    value = row.get(column)
+    return None if value is None or pd.isna(value) else float(value)
+
+
+def limits_of(row: Row) -> list[Limit]:
+    """Limits that were in force in a trial."""
+    text = row.get("limits")
+    if not isinstance(text, str):
+        return []
+    return [
+        Limit(**{**one, "cycles": tuple(Cycle(*cycle) for cycle in one.get("cycles", ()))})
+        for one in json.loads(text)
+    ]
+
+
+def places_of(row: Row) -> Places | None:
+    """Places for jobs in a trial; None where its records do not tell."""
+    cores, each = value_of(row, "cores"), value_of(row, "processors_mean")
+    held = value_of(row, "held_mean_s")
+    if not cores or not each or held is None:
+        return None
+    return Places(cores / each, max(held, 0.0))
+
+
+def cycle_rate(cycles: Sequence[Cycle], places: Places) -> float | None:
+    """Most jobs per second that cycles start; None where a period is not known."""
+    timed = [(cycle, cycle.period) for cycle in cycles if cycle.period]
+    if not timed or len(timed) < len(cycles):
+        return None
+    number, held = places
+    apart = 1 / sum(1 / period for _, period in timed)
+    turns = max(cycle.turns for cycle in cycles)
+    looked = sum(
+        min(number, number if cycle.jobs is None else cycle.jobs) / period
+        for cycle, period in timed
+    )
+    return min(looked, number / ((turns - 1) * apart + max(apart, held + apart / 2)))
+
+
+def window(cycles: Sequence[Cycle]) -> int | None:
+    """Most jobs that a scheduler looks at on each event; None where its cycles have periods."""
+    depths = [cycle.jobs for cycle in cycles if cycle.period is None and cycle.jobs is not None]
+    return min(depths, default=None)

@@ -1,0 +1,70 @@
+"""What limits how often a scheduler acts, by its settings, and the settings that lift it.
+
+An adapter states both; the metrics read them and know no scheduler.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+LIFT = 10
+"""By how much a lifted limit exceeds that in force: so far that another limiter comes first."""
+
+
+class Cycle(NamedTuple):
+    """A loop of a scheduler that starts jobs.
+
+    Attributes
+    ----------
+    period : float or None
+        s between two of them; None where events begin one, so that no setting gives a period.
+    jobs : int or None
+        Most jobs that one of them looks at; None where no setting limits them.
+    turns : int
+        How many of them a job needs, one after the other. From the first on it counts among those
+        that hold processors.
+    """
+
+    period: float | None
+    jobs: int | None = None
+    turns: int = 1
+
+
+class Limit(NamedTuple):
+    """Settings that limit how often a part of a scheduler acts: requests, or cycles.
+
+    Attributes
+    ----------
+    name : str
+        Part and setting, in words.
+    setting : str
+        Native setting by which an experiment lifts it.
+    per_second : float or None
+        Most requests per second; None for cycles.
+    counted : float or None
+        Requests that were counted in the trial; None where no record counts them.
+    cycles : tuple of Cycle
+        Loops that start jobs beside one another; empty for requests.
+    """
+
+    name: str
+    setting: str
+    per_second: float | None
+    counted: float | None
+    cycles: tuple[Cycle, ...] = ()
+
+
+class Lift(NamedTuple):
+    """A way to lift a limit: what a further variant sets.
+
+    Attributes
+    ----------
+    name : str
+        Ends the name of that variant, before `-lifted`.
+    settings : mapping of str to str
+        Native settings with values that lift the limit far above that in force.
+    """
+
+    name: str
+    settings: Mapping[str, str]
