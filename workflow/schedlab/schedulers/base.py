@@ -122,8 +122,10 @@ class Scheduler(ABC):
     """Role (`head`, `compute`) -> memory (MiB) below which the scheduler does not work."""
     virtual_node_mib: ClassVar[float | None] = None
     """Memory of a carrier for each virtual node with its jobs (MiB); None: no virtual nodes."""
+    virtual_head_mib: ClassVar[tuple[int, float]] = (0, 0.0)
+    """Memory of the head below which virtual nodes do not work (MiB): in any case, and for each."""
     virtual_delays: ClassVar[Latencies | None] = None
-    """Where virtual nodes run no payload: measures on real ones how late ranks start and end."""
+    """Where virtual nodes run no payload: measures on real ones how late jobs start and end."""
     native_settings: ClassVar[Mapping[str, Setting]] = {}
     """Native settings that an experiment may change."""
     other_settings: ClassVar[Setting | None] = None

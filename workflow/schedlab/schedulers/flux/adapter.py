@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from schedlab.schedulers.base import Exporter, Scheduler
+from schedlab.schedulers.delays import Latencies, delays_told
 from schedlab.schedulers.flux import jobspec, parity, records
 from schedlab.schedulers.flux.given import INSTALLATION
+from schedlab.schedulers.flux.latencies import latencies
 from schedlab.schedulers.installation import SETTINGS, Installation
 from schedlab.schedulers.register import register
 from schedlab.schedulers.rows import assemble, driver_rows, text_of
@@ -57,6 +59,9 @@ class Flux(Scheduler):
     dependencies: ClassVar[bool] = True
     running_jobs: ClassVar[str] = 'schedlab_flux_jobs{state="run"}'
     cost_port: ClassVar[int] = 9101
+    # The broker on the head has the virtual nodes, carriers run nothing of Flux.
+    virtual_node_mib: ClassVar[float | None] = 0.0
+    virtual_delays: ClassVar[Latencies | None] = staticmethod(latencies)
     native_settings: ClassVar[Mapping[str, Setting]] = {
         **SETTINGS,
         "scheduler": Setting(
@@ -209,6 +214,12 @@ class Flux(Scheduler):
         """What the instance is configured with; where it is installed from shapes the image."""
         own = {key: text for key, text in settings.items() if key not in SETTINGS}
         return super().variables(own)
+
+    def virtual_variables(
+        self, virtual: Mapping[str, Any], own: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Also the delays in words, which records tell."""
+        return {"flux_virtual": {**virtual, "told": delays_told(virtual["delays"])}}
 
     def settings_problems(self, overrides: Mapping[str, str]) -> list[Problem]:
         """Also what only Fluxion has."""
