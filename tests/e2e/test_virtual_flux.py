@@ -1,4 +1,4 @@
-"""Flux with eight virtual nodes, which its own mock execution plays, from the base disk to the report.
+"""Flux with eight virtual nodes, which it plays itself, from the base disk to the report.
 
 It runs where SCHEDLAB_FLUX_PREFIX names an installation of Flux, a folder or an archive of one, and
 SCHEDLAB_TEST_ALL is 1. The installation must have Fluxion.
@@ -83,9 +83,7 @@ def test_start_and_end_are_fluxs_own_and_have_the_delays(campaign: Campaign, var
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_the_tables_and_the_report_call_the_nodes_virtual(
-    campaign: Campaign, variant: str
-) -> None:
+def test_the_tables_and_the_report_call_the_nodes_virtual(campaign: Campaign, variant: str) -> None:
     trials = pq.read_table(campaign.results / "tables/trials.parquet").to_pandas()
     trials = trials[trials["scheduler"] == variant]
     assert len(trials) == len(WORKLOADS) and measured(trials), list(trials["reasons"])

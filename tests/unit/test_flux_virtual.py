@@ -15,10 +15,12 @@ from typing import Any
 
 import flux_factory as made
 import pytest
-from test_config import load, refusal
+import yaml
+from test_config import ROOT, load, refusal
 from test_guest_flux import PROGRAM
 
 from schedlab import design
+from schedlab.config import HostFacts
 from schedlab.schedulers import get_scheduler
 from schedlab.schedulers.equivalence import differences, of_records, of_trace
 from schedlab.schedulers.flux.latencies import latencies
@@ -29,7 +31,6 @@ BASE = round(made.BASE * 1e9)
 PLAYED = {"start": 0.25, "duration": 1.1}
 TABLE = {"nodes": 8, "carriers": 1, "delays": "none", "start": [], "completion": []}
 GANG = Job(0, 0.0, 2, 1, 0.85)
-GIVEN = {"prefix": "/opt/flux"}
 
 
 def at(seconds: float) -> int:
@@ -195,11 +196,30 @@ def test_latencies_are_all_that_a_job_takes_beside_its_payload(tmp_path: Path) -
     assert latencies(tmp_path / "none", stamps) == ([], [])
 
 
-def test_the_role_gets_nodes_shape_and_delays(tmp_path: Path) -> None:
+@pytest.fixture
+def given(tmp_path: Path) -> dict[str, Any]:
+    """Settings that name a folder which looks like an installation."""
+    for name, text in (("bin/flux", ""), ("lib/pkgconfig/flux-core.pc", "prefix=/opt/flux\n")):
+        path = tmp_path / "flux" / name
+        path.parent.mkdir(parents=True)
+        path.write_text(text)
+    return {"flux": {"prefix": str(tmp_path / "flux")}}
+
+
+def test_the_experiment_of_the_end_to_end_test_loads_on_a_small_host(
+    tmp_path: Path, given: dict[str, Any]
+) -> None:
+    text = (ROOT / "config/tests/virtual-flux.yaml").read_text()
+    path = tmp_path / "virtual-flux.yaml"
+    path.write_text(yaml.safe_dump(yaml.safe_load(text) | {"settings": given}))
+    host = HostFacts(cores=2, memory_mib=24 * 1024)
+    names = [cluster.id for cluster in design.load_experiment(path, host, ROOT).clusters()]
+    assert names == ["flux-virtual-n8", "easy-virtual-n8"]
+
+
+def test_the_role_gets_nodes_shape_and_delays(tmp_path: Path, given: dict[str, Any]) -> None:
     virtual = {"carriers": 2, "delays": {"start": [0.1, 0.2, 0.4]}}
-    experiment = load(
-        tmp_path, schedulers=["flux"], nodes=[5], virtual=virtual, settings={"flux": GIVEN}
-    )
+    experiment = load(tmp_path, schedulers=["flux"], nodes=[5], virtual=virtual, settings=given)
     (cluster,) = experiment.clusters()
     assert design.variables(cluster)["flux_virtual"] == {
         "cpus": 2,
@@ -210,8 +230,8 @@ def test_the_role_gets_nodes_shape_and_delays(tmp_path: Path) -> None:
     }
 
 
-def test_the_heads_memory_bounds_the_virtual_nodes(tmp_path: Path) -> None:
-    keys = {"schedulers": ["flux"], "virtual": {"carriers": 1}, "settings": {"flux": GIVEN}}
+def test_the_heads_memory_bounds_the_virtual_nodes(tmp_path: Path, given: dict[str, Any]) -> None:
+    keys = {"schedulers": ["flux"], "virtual": {"carriers": 1}, "settings": given}
     lines = refusal(tmp_path, nodes=[10_000], head={"memory": "600 MiB"}, **keys)
     (line,) = [line for line in lines if "head.memory" in line]
     assert "with 10000 virtual nodes" in line
@@ -224,7 +244,9 @@ def test_the_heads_memory_bounds_the_virtual_nodes(tmp_path: Path) -> None:
 def test_the_manifest_says_what_the_nodes_are(tmp_path: Path) -> None:
     facts: dict[str, Any] = {"versions": {"flux-core": "0.88.0"}}
     real = FLUX.parity(native(tmp_path, facts))
-    found = FLUX.parity(native(tmp_path, facts | {"configuration": {"schedlab": {"virtual": TABLE}}}))
+    found = FLUX.parity(
+        native(tmp_path, facts | {"configuration": {"schedlab": {"virtual": TABLE}}})
+    )
     assert real["node daemons"] == "a broker on each node"
     for words in ("8 virtual nodes", "no payload runs", "nothing of Flux: 1", "end: none"):
         assert words in found["node daemons"]

@@ -189,10 +189,7 @@ def test_refusals(tmp_path: Path, keys: dict[str, Any], place: str, what: str, r
     assert remedy in lines[0]
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["scale.yaml", "tests/virtual.yaml", "tests/virtual-volcano.yaml", "tests/virtual-flux.yaml"],
-)
+@pytest.mark.parametrize("name", ["scale.yaml", "tests/virtual.yaml", "tests/virtual-volcano.yaml"])
 def test_shipped_experiments_with_virtual_nodes_load_on_a_small_host(name: str) -> None:
     host = HostFacts(cores=2, memory_mib=24 * 1024)
     assert load_experiment(ROOT / "config" / name, host, ROOT).clusters()[-1].virtual

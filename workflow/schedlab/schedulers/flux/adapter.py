@@ -61,6 +61,7 @@ class Flux(Scheduler):
     cost_port: ClassVar[int] = 9101
     # The broker on the head has the virtual nodes, carriers run nothing of Flux.
     virtual_node_mib: ClassVar[float | None] = 0.0
+    virtual_head_mib: ClassVar[tuple[int, float]] = (512, 0.05)
     virtual_delays: ClassVar[Latencies | None] = staticmethod(latencies)
     native_settings: ClassVar[Mapping[str, Setting]] = {
         **SETTINGS,

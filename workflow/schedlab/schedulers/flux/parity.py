@@ -58,9 +58,9 @@ def _nodes(virtual: Any) -> str:
     """What the virtual nodes are, from their table of the configuration."""
     nodes, carriers, delays = (_told(virtual, key) for key in ("nodes", "carriers", "delays"))
     return (
-        f"{nodes} virtual nodes, of which Flux knows the resources alone; its mock execution, in the"
-        " broker on the head, plays their jobs, and no payload runs; carriers, which run nothing of"
-        f" Flux: {carriers}; delays of start and end: {delays}"
+        f"{nodes} virtual nodes, of which Flux knows the resources alone; its mock execution, in"
+        " the broker on the head, plays their jobs, and no payload runs; carriers, which run"
+        f" nothing of Flux: {carriers}; delays of start and end: {delays}"
     )
 
 
