@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import random
 import re
+import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -228,6 +230,22 @@ def test_the_role_gets_nodes_shape_and_delays(tmp_path: Path, given: dict[str, A
         "delays": {"start": [[0.1, 0.2], [0.2, 0.4]], "completion": []},
         "told": "start 0.1 to 0.4 s (in 2 equally likely intervals)",
     }
+
+
+@pytest.mark.parametrize("nodes", ["", "8"])
+def test_the_gates_job_is_played_on_virtual_nodes_alone(tmp_path: Path, nodes: str) -> None:
+    flux = tmp_path / "flux"
+    # In place of Flux: it tells how many virtual nodes it is configured with, and how it was called.
+    flux.write_text(f'#!/bin/sh\n[ "$1" = config ] && echo "{nodes}" || echo "$@" >&2\n')
+    flux.chmod(0o755)
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    command = FLUX.health(8)[-1]
+    done = subprocess.run(
+        ["sh", "-c", command], env={"PATH": path}, capture_output=True, text=True, check=True
+    )
+    words = done.stderr.split()
+    assert words[:2] == ["run", "--nodes=8"] and words[-1] == "/bin/true"
+    assert ("--setattr=system.exec.test.run_duration=1ms" in words) == bool(nodes)
 
 
 def test_the_heads_memory_bounds_the_virtual_nodes(tmp_path: Path, given: dict[str, Any]) -> None:
