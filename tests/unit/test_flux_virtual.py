@@ -235,7 +235,7 @@ def test_the_role_gets_nodes_shape_and_delays(tmp_path: Path, given: dict[str, A
 @pytest.mark.parametrize("nodes", ["", "8"])
 def test_the_gates_job_is_played_on_virtual_nodes_alone(tmp_path: Path, nodes: str) -> None:
     flux = tmp_path / "flux"
-    # In place of Flux: it tells how many virtual nodes it is configured with, and how it was called.
+    # In place of Flux: it tells how many virtual nodes there are, and how it was called.
     flux.write_text(f'#!/bin/sh\n[ "$1" = config ] && echo "{nodes}" || echo "$@" >&2\n')
     flux.chmod(0o755)
     path = f"{tmp_path}:{os.environ['PATH']}"
