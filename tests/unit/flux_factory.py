@@ -47,9 +47,15 @@ def ended(status: int = 0) -> list[dict[str, Any]]:
     ]
 
 
-def log_line(job: int, events: list[dict[str, Any]], found: Any = None, played: Any = None) -> str:
+def log_line(
+    job: int,
+    events: list[dict[str, Any]],
+    found: Any = None,
+    played: Any = None,
+    execution: list[dict[str, Any]] | None = None,
+) -> str:
     """Line of eventlogs.jsonl."""
-    row = {"id": job, "eventlog": events, "exec": [], "R": found}
+    row = {"id": job, "eventlog": events, "exec": execution or [], "R": found}
     return json.dumps(row | ({"played": played} if played else {})) + "\n"
 
 

@@ -176,9 +176,15 @@ def test_latencies_are_all_that_a_job_takes_beside_its_payload(tmp_path: Path) -
     native = tmp_path / "native"
     native.mkdir()
     (tmp_path / "driver").mkdir()
-    (native / "eventlogs.jsonl").write_text(
-        made.log_line(7, log()) + made.log_line(8, log(alloc=0.5)) + made.log_line(9, log())
-    )
+    lines = [
+        # What comes before and after is the instance's own, on virtual nodes too.
+        made.log_line(job, log(alloc=0.1, finish=1.6), execution=[
+            made.event(begun, "starting"), made.event(begun + 0.01, "shell.init"),
+            made.event(1.4, "complete"),
+        ])
+        for job, begun in ((7, 0.2), (8, 0.5), (9, 0.2))
+    ]  # fmt: skip
+    (native / "eventlogs.jsonl").write_text("".join(lines))
     (tmp_path / "driver/submissions.jsonl").write_text(
         "".join(json.dumps({"job": job, "native_id": str(job + 7)}) + "\n" for job in (0, 1))
     )

@@ -13,8 +13,9 @@ from schedlab.schedulers.rows import driver_rows, text_of
 def latencies(native: Path, stamps: Sequence[Mapping[str, Any]]) -> tuple[list[float], list[float]]:
     """Delays of the jobs of a trial on real nodes.
 
-    They are of jobs and not of ranks, for Flux plays a job as one whole. All that lies between
-    `alloc` and `finish` beside the payload's time is in one of the two.
+    They are of jobs and not of ranks, for Flux plays a job as one whole. All that the execution
+    takes beside the payload's time is in one of the two, and nothing that a played job takes too:
+    `starting` and `complete` are the ends of the part that is played.
 
     Parameters
     ----------
@@ -26,9 +27,9 @@ def latencies(native: Path, stamps: Sequence[Mapping[str, Any]]) -> tuple[list[f
     Returns
     -------
     tuple of list of float
-        For each job, s: from `alloc` to the payload's first instruction on the first rank; from the
-        payload's last instruction on the rank that ended first to `finish`. Differences below zero
-        are left out, which the error of two clocks makes of very small ones.
+        For each job, s: from `starting` to the payload's first instruction on the first rank; from
+        the payload's last instruction on the rank that ended first to `complete`. Differences below
+        zero are left out, which the error of two clocks makes of very small ones.
     """
     begun: dict[int, int] = {}
     ended: dict[int, int] = {}
@@ -39,9 +40,10 @@ def latencies(native: Path, stamps: Sequence[Mapping[str, Any]]) -> tuple[list[f
     numbers = {str(row.get("native_id")): int(row["job"]) for row in driver_rows(native)}
     starts, completions = [], []
     for row in objects(text_of(native / "eventlogs.jsonl")):
-        job, instants = numbers.get(str(row.get("id"))), instants_of(row.get("eventlog"))
-        if job in begun and "alloc" in instants:
-            starts.append((begun[job] - instants["alloc"]) / 1e9)
-        if job in ended and "finish" in instants:
-            completions.append((instants["finish"] - ended[job]) / 1e9)
+        # The second log of a job, of which these two events are of the head's clock.
+        job, instants = numbers.get(str(row.get("id"))), instants_of(row.get("exec"))
+        if job in begun and "starting" in instants:
+            starts.append((begun[job] - instants["starting"]) / 1e9)
+        if job in ended and "complete" in instants:
+            completions.append((instants["complete"] - ended[job]) / 1e9)
     return [late for late in starts if late >= 0], [late for late in completions if late >= 0]
