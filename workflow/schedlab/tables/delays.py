@@ -28,7 +28,7 @@ class Found(NamedTuple):
     start: list[float]
     completion: list[float]
     trials: int
-    count: int
+    delays: int
 
 
 def measured_delays(folders: Iterable[Path], measure: Latencies) -> Found:

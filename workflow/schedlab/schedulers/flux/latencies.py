@@ -35,8 +35,8 @@ def latencies(native: Path, stamps: Sequence[Mapping[str, Any]]) -> tuple[list[f
     ended: dict[int, int] = {}
     for stamp in stamps:
         found = begun if stamp["event"] == "first" else ended
-        job, instant = int(stamp["job"]), int(stamp["clock_ns"])
-        found[job] = min(found.get(job, instant), instant)
+        number, instant = int(stamp["job"]), int(stamp["clock_ns"])
+        found[number] = min(found.get(number, instant), instant)
     numbers = {str(row.get("native_id")): int(row["job"]) for row in driver_rows(native)}
     starts, completions = [], []
     for row in objects(text_of(native / "eventlogs.jsonl")):
