@@ -149,8 +149,8 @@ def _played(
 ) -> tuple[int | None, int | None]:
     """Start and end (ns) of a job that Flux played, which all its ranks share.
 
-    Flux sets its timer before it writes `start` down, by up to some ms where it has much to do. So
-    the mock execution of a job that came to its end began no later than its length before `finish`.
+    Flux sets its timer before it writes `start` down, by some 50 ms where it has much to do. So the
+    mock execution of a job that came to its end began no later than its length before `finish`.
     """
     begun, finished = instants.get("start"), instants.get("finish")
     late, length = (_nanoseconds(played.get(key)) for key in ("start", "duration"))
