@@ -225,6 +225,28 @@ def test_the_experiment_of_the_end_to_end_test_loads_on_a_small_host(
     assert names == ["flux-virtual-n8", "easy-virtual-n8"]
 
 
+def test_a_real_instance_writes_the_events_that_latencies_are_between(tmp_path: Path) -> None:
+    native = tmp_path / "native"
+    native.mkdir()
+    (tmp_path / "driver").mkdir()
+    text = (Path(__file__).parent / "data/flux-eventlogs.jsonl").read_text()
+    (native / "eventlogs.jsonl").write_text(text)
+    first = json.loads(text.splitlines()[0])
+    (tmp_path / "driver/submissions.jsonl").write_text(
+        json.dumps({"job": 0, "native_id": str(first["id"])}) + "\n"
+    )
+    shell = {event["name"]: event["timestamp"] for event in first["exec"]}
+    # Where the payload would have stamped: between its shell's start and the end of its task.
+    times = {"first": shell["shell.start"], "last": shell["shell.task-exit"]}
+    stamps = [
+        {"job": 0, "rank": 0, "event": event, "clock_ns": round(at * 1e9), "node": "compute1"}
+        for event, at in times.items()
+    ]
+    starts, completions = latencies(native, stamps)
+    assert starts == pytest.approx([shell["shell.start"] - shell["starting"]], abs=1e-5)
+    assert completions == pytest.approx([shell["complete"] - shell["shell.task-exit"]], abs=1e-5)
+
+
 def test_the_role_gets_nodes_shape_and_delays(tmp_path: Path, given: dict[str, Any]) -> None:
     virtual = {"carriers": 2, "delays": {"start": [0.1, 0.2, 0.4]}}
     experiment = load(tmp_path, schedulers=["flux"], nodes=[5], virtual=virtual, settings=given)
