@@ -6,14 +6,15 @@ import tomllib
 from typing import Any
 
 import pytest
-from rendering import ANSIBLE, rendered
+from rendering import ANSIBLE, VIRTUAL, rendered
 
 pytestmark = pytest.mark.infrastructure
 
 
-def flux_toml(**settings: str) -> dict[str, Any]:
+def flux_toml(virtual: dict[str, Any] | None = None, **settings: str) -> dict[str, Any]:
     """The instance's configuration with an experiment's settings, read as Flux reads it."""
-    return tomllib.loads(rendered("flux", "schedlab.toml.j2", "head", "flux", settings))
+    given = {"flux_virtual": virtual} if virtual else {}
+    return tomllib.loads(rendered("flux", "schedlab.toml.j2", "head", "flux", settings, **given))
 
 
 def test_fluxs_configuration_describes_the_cluster() -> None:
@@ -40,6 +41,30 @@ def test_fluxs_scheduler_is_what_the_settings_say() -> None:
     assert (queue["queue-policy"], queue["queue-params"]["queue-depth"]) == ("easy", 64)
     match = fluxion["sched-fluxion-resource"]
     assert (match["match-policy"], match["match-format"]) == ("first", "rv1_nosched")
+
+
+@pytest.mark.parametrize("scheduler", ["simple", "fluxion"])
+def test_one_broker_has_all_virtual_nodes(scheduler: str) -> None:
+    delays = {"start": [[0.05, 0.1], [0.1, 1.0]], "completion": []}
+    virtual = VIRTUAL | {"cpus": 64, "delays": delays, "told": "start 0.05 to 1 s"}
+    read = flux_toml(virtual, scheduler=scheduler)
+    # With the table, Flux would wait for brokers, and give ranks to the hosts of the table alone.
+    assert "bootstrap" not in read
+    resource = read["resource"]
+    assert (resource["exclude"], resource["noverify"]) == ("head", True)
+    assert resource["config"] == [
+        {"hosts": "head", "cores": "0"},
+        {"hosts": "compute[1-4]", "cores": "0-63"},
+    ]
+    assert read["modules"]["resource"]["args"] == ["monitor-force-up"]
+    assert read["schedlab"]["virtual"] == {
+        "nodes": 4, "carriers": 2, "delays": "start 0.05 to 1 s", **delays,
+    }  # fmt: skip
+    real = flux_toml(scheduler=scheduler)
+    assert "schedlab" not in real and "noverify" not in real["resource"]
+    assert "resource" not in real["modules"]
+    for table in set(real) - {"bootstrap", "resource", "modules"}:
+        assert read[table] == real[table]
 
 
 def test_fluxs_units_are_where_the_adapter_looks() -> None:

@@ -47,15 +47,25 @@ def ended(status: int = 0) -> list[dict[str, Any]]:
     ]
 
 
-def log_line(job: int, events: list[dict[str, Any]], found: Any = None) -> str:
+def log_line(
+    job: int,
+    events: list[dict[str, Any]],
+    found: Any = None,
+    played: Any = None,
+    execution: list[dict[str, Any]] | None = None,
+) -> str:
     """Line of eventlogs.jsonl."""
-    return json.dumps({"id": job, "eventlog": events, "exec": [], "R": found}) + "\n"
+    row = {"id": job, "eventlog": events, "exec": execution or [], "R": found}
+    return json.dumps(row | ({"played": played} if played else {})) + "\n"
 
 
-def journal_lines(job: int, events: list[dict[str, Any]], found: Any = None) -> str:
+def journal_lines(
+    job: int, events: list[dict[str, Any]], found: Any = None, played: Any = None
+) -> str:
     """Lines of journal.jsonl."""
     rows = []
     for entry in events:
         row = {"id": job, **entry, "context": entry.get("context", {})}
-        rows.append(row | ({"R": found} if entry["name"] == "alloc" and found else {}))
+        row |= {"R": found} if entry["name"] == "alloc" and found else {}
+        rows.append(row | ({"played": played} if entry["name"] == "submit" and played else {}))
     return "".join(json.dumps(row) + "\n" for row in rows)

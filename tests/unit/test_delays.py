@@ -70,15 +70,15 @@ def test_only_valid_trials_that_ran_are_measured(tmp_path: Path) -> None:
     found = measured_delays([*folders, tmp_path / "not-run"], measure)
     # One trial of the synthetic results is invalid.
     assert found.trials == len(seen) == len(folders) - 1
-    assert found.ranks == 3 * found.trials
+    assert found.delays == 3 * found.trials
     assert (found.start[0], found.start[-1], len(found.start)) == (0.1, 0.3, 11)
     assert found.start == sorted(found.start)
     assert found.completion[5] == 2.0
 
 
-def test_too_few_ranks_are_no_distribution(tmp_path: Path) -> None:
+def test_too_few_delays_are_no_distribution(tmp_path: Path) -> None:
     folders = make_results(tmp_path)[:2]
-    with pytest.raises(SchedlabError, match=f"have 2 ranks; {FEWEST} describe a delay"):
+    with pytest.raises(SchedlabError, match=f"have 2 delays; it takes {FEWEST}"):
         measured_delays(folders, lambda _, __: ([0.1], [0.1]))
 
 
@@ -115,7 +115,7 @@ def test_what_the_command_prints_is_a_part_of_an_experiment(
     paths = [f"--experiments={tmp_path / 'experiments.yaml'}", f"--results={tmp_path}"]
     done = CliRunner().invoke(main, ["calibrate", *paths, "volcano"])
     assert done.exit_code == 0, done.output
-    assert "99 ranks of 9 trials" in done.output
+    assert "99 delays of 9 trials" in done.output
     assert len(asked) == len(experiment.trials())
     keys = {"virtual": {"carriers": 1} | yaml.safe_load(done.output)["virtual"]}
     cluster = load(
@@ -134,6 +134,7 @@ def test_what_the_command_prints_is_a_part_of_an_experiment(
     [
         ("slurm", {"start": [0.1, 0.2]}, "virtual.delays", "run the payload and have its delays"),
         ("volcano", {"start": [0.2, 0.1]}, "virtual.delays.start", "not in ascending order"),
+        ("flux", {"start": [0.2, 0.1]}, "virtual.delays.start", "not in ascending order"),
         ("volcano", {"completion": [0.2]}, "virtual.delays.completion", "no distribution"),
         ("volcano", {"start": [-0.2, 0.1]}, "virtual.delays.start[0]", "0"),
     ],

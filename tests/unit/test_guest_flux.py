@@ -24,7 +24,9 @@ def program() -> ModuleType:
     specification = importlib.util.spec_from_file_location("schedlab_flux", PROGRAM)
     assert specification and specification.loader
     module = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(PROGRAM.parent)
+        specification.loader.exec_module(module)
     return module
 
 
@@ -90,6 +92,15 @@ def test_the_driver_finds_the_end_of_a_job_in_the_journals_line(program: ModuleT
     assert not re.search(
         records.ENDED, program.line_of(1, event | {"name": "exception", "context": note})
     )
+
+
+def test_the_journal_tells_what_is_played_of_a_job(program: ModuleType) -> None:
+    event = {"timestamp": 1795685473.161102, "name": "submit"}
+    played = {"start": 0.1, "duration": 1.0}
+    spec = {"attributes": {"system": {"duration": 60}, "user": {"user": "u1", "played": played}}}
+    assert json.loads(program.line_of(1, event, None, spec))["played"] == played
+    for other in (None, {}, {"attributes": {"user": {"user": "u1"}}}):
+        assert "played" not in json.loads(program.line_of(1, event, None, other))
 
 
 def test_metrics_are_prometheus_text(program: ModuleType) -> None:

@@ -209,8 +209,9 @@ def test_kubernetes_parsers_take_any_shape(data: st.DataObject) -> None:
 
 
 FLUX_R = flux_made.resources("compute[1-2]", "1-2", "0-1")
-FLUX_LOG = flux_made.log_line(7, flux_made.ended(3 << 8), FLUX_R)
-FLUX_JOURNAL = flux_made.journal_lines(7, flux_made.ended(3 << 8), FLUX_R)
+FLUX_PLAYED = {"start": 0.2, "duration": 1.1}
+FLUX_LOG = flux_made.log_line(7, flux_made.ended(3 << 8), FLUX_R, FLUX_PLAYED)
+FLUX_JOURNAL = flux_made.journal_lines(7, flux_made.ended(3 << 8), FLUX_R, FLUX_PLAYED)
 
 
 def test_every_cut_of_fluxs_records_is_right_or_null() -> None:
@@ -244,7 +245,10 @@ def test_fluxs_parsers_take_any_text(journal: str, logs: str, facts: str) -> Non
 
 FACTS = {
     "versions": {"flux-core": "0.88.0"},
-    "configuration": {"modules": {"sched-simple": {"args": ["queue-depth=16"]}}},
+    "configuration": {
+        "modules": {"sched-simple": {"args": ["queue-depth=16"]}},
+        "schedlab": {"virtual": {"nodes": 8, "carriers": 1, "delays": "none"}},
+    },
     "parameters": {"sched-fluxion-resource": {"params": {"policy": "first"}}},
     "statistics": {
         "sched-fluxion-qmanager": {"queues": {"default": {"policy": "easy", "queue_depth": 32}}}
@@ -270,6 +274,8 @@ def test_fluxs_parsers_take_any_shape(data: st.DataObject) -> None:
         for name in ("accepted", "allocated", "completed"):
             instant = getattr(job, name)
             assert instant is None or 0 < instant < 1 << 63
+        for times in job.ranks.values():
+            assert all(instant is None or 0 < instant < 1 << 63 for instant in times)
     found = flux.facts(json.dumps(torn(FACTS)))
     flux.counters(found["statistics"])
     flux_parity.manifest(flux_parity.settings(found))

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from swf_factory import HEADER, ROOT, line, records, write
 
+from schedlab.errors import SchedlabError
 from schedlab.workloads import Machine
 from schedlab.workloads.archive import swf_table
 from schedlab.workloads.archive.swf_file import header_lines, machine_size

@@ -47,7 +47,7 @@ def calibrate(experiments: Path, results: Path, variant: str) -> None:
         if key.cluster in real
     ]
     found = measured_delays(folders, measure)
-    echo(f"# {variant}: {found.ranks} ranks of {found.trials} trials on real nodes")
+    echo(f"# {variant}: {found.delays} delays of {found.trials} trials on real nodes")
     echo("virtual:")
     echo("  delays:                             # s, from the smallest to the largest")
     echo(f"    start: {found.start}")

@@ -39,6 +39,10 @@ class KnownScheduler(Translating, Protocol):
         """Memory of a carrier for each virtual node, MiB; None where it has no virtual nodes."""
 
     @property
+    def virtual_head_mib(self) -> tuple[int, float]:
+        """Least memory of the head with virtual nodes, MiB: in any case, and for each of them."""
+
+    @property
     def virtual_delays(self) -> object | None:
         """Not None where virtual nodes run no payload, so that delays can be given."""
 
@@ -74,7 +78,7 @@ def check(
         are left out, because their messages would be about a value that the user did not write.
     """
     shape = {"nodes", "node", "head", "virtual", "schedulers"}
-    floors = {name: one.memory_floors for name, one in known.items()}
+    floors = {name: (one.memory_floors, one.virtual_head_mib) for name, one in known.items()}
     found: list[Problem] = []
     for reads, problems in (
         (set(), _duplicates(experiment)),
@@ -87,7 +91,7 @@ def check(
         ),
         (shape | {"placement.hugepages", "limits.memory"}, machines.memory(experiment, host)),
         ({"placement.numa", "schedulers"}, machines.numa(experiment, host)),
-        ({"node", "head", "schedulers"}, machines.memory_floors(experiment, floors)),
+        (shape, machines.memory_floors(experiment, floors)),
         ({"nodes", "placement.pci", "schedulers"}, machines.pci(experiment, host)),
         (
             {"nodes", "virtual", "schedulers"},

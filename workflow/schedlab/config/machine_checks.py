@@ -6,6 +6,7 @@ Of virtual nodes only the carriers need the host.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -154,24 +155,31 @@ def numa(experiment: Experiment, host: HostFacts) -> Iterator[Problem]:
 
 
 def memory_floors(
-    experiment: Experiment, floors: Mapping[str, Mapping[str, int]]
+    experiment: Experiment, floors: Mapping[str, tuple[Mapping[str, int], tuple[int, float]]]
 ) -> Iterator[Problem]:
     """Machines that are too small for their scheduler.
 
-    `floors` has for each scheduler the mapping of role (`head`, `compute`) to least memory (MiB).
+    `floors` has for each scheduler the mapping of role (`head`, `compute`) to least memory (MiB),
+    and the head's with virtual nodes: in any case, and for each of them.
     """
     for view in views(experiment):
         name = view.variant.adapter
-        least = floors.get(name, {})
-        guests = {"head": ("head", view.head), "compute": (view.section, view.node)}
-        for role, (section, guest) in guests.items():
-            if guest.memory_mib < least.get(role, 0):
+        least, (any_case, each) = floors.get(name, ({}, (0, 0.0)))
+        nodes = max(experiment.nodes) if view.section != "node" else 0
+        heads = max(least.get("head", 0), math.ceil(any_case + nodes * each) if nodes else 0)
+        guests = (
+            ("head", view.head, heads, f" with {nodes} virtual nodes" if each and nodes else ""),
+            (view.section, view.node, least.get("compute", 0), ""),
+        )
+        for section, guest, needed, why in guests:
+            if guest.memory_mib < needed:
                 key = view.key(f"{section}.memory")
                 yield Problem(
                     key,
                     guest.memory,
-                    f"too small for {name}, which needs {least[role]} MiB there",
-                    f"set {key} to {least[role]} MiB or more, or leave out {view.variant.name}",
+                    f"too small for {name}, which needs {needed} MiB there{why}",
+                    f"set {key} to {needed} MiB or more, or leave out {view.variant.name}"
+                    + ", or lower nodes" * bool(why),
                 )
 
 

@@ -95,8 +95,7 @@ class Scheduler(ABC):
     programs: ClassVar[tuple[ProgramGroup, ...]] = ()
     """Programs built for the image (`schedlab.toolchain.guest_binaries`)."""
     installation: ClassVar[Installation | None] = None
-    """Software that settings of the experiment give for the image; `installation.SETTINGS` are then
-    among the native settings."""
+    """Software that settings give for the image; `installation.SETTINGS` are then among them."""
     gang: ClassVar[bool] = True
     """Whether a rank of a job starts only when all ranks of the job have a node."""
     payload: ClassVar[bool] = True
@@ -118,14 +117,15 @@ class Scheduler(ABC):
     running_jobs: ClassVar[str] = ""
     """Prometheus query for the number of jobs that run, as the scheduler itself counts them."""
     networks: ClassVar[Mapping[str, str]] = {}
-    """Networks (CIDR -> what they are for) that the scheduler uses on its machines; no cluster's
-    own network may overlap them."""
+    """Networks (CIDR -> what for) on the scheduler's machines, which no cluster's may overlap."""
     memory_floors: ClassVar[Mapping[str, int]] = {}
     """Role (`head`, `compute`) -> memory (MiB) below which the scheduler does not work."""
     virtual_node_mib: ClassVar[float | None] = None
     """Memory of a carrier for each virtual node with its jobs (MiB); None: no virtual nodes."""
+    virtual_head_mib: ClassVar[tuple[int, float]] = (0, 0.0)
+    """Least memory of the head with virtual nodes (MiB): in any case, and for each of them."""
     virtual_delays: ClassVar[Latencies | None] = None
-    """Where virtual nodes run no payload: measures on real ones how late ranks start and end."""
+    """Where virtual nodes run no payload: measures on real ones how late jobs start and end."""
     native_settings: ClassVar[Mapping[str, Setting]] = {}
     """Native settings that an experiment may change."""
     other_settings: ClassVar[Setting | None] = None

@@ -17,22 +17,22 @@ from schedlab.tables.clocks import node_clocks
 from schedlab.tables.trial_rows import read_trial, stamps_of
 
 PARTS = 10
-"""Intervals of equal probability: deciles, for which the ranks of a few trials suffice."""
+"""Intervals of equal probability: deciles, for which the jobs of a few trials suffice."""
 FEWEST = 20
-"""Ranks from which on a distribution is described, two for each interval."""
+"""Delays from which on a distribution is described, two for each interval."""
 
 
 class Found(NamedTuple):
-    """Quantiles (s) of both delays, and from how many trials and ranks they are."""
+    """Quantiles (s) of both delays, from how many trials, and from how many delays of each."""
 
     start: list[float]
     completion: list[float]
     trials: int
-    ranks: int
+    delays: int
 
 
 def measured_delays(folders: Iterable[Path], measure: Latencies) -> Found:
-    """Distributions of the delays over all ranks of the valid ones among some trials.
+    """Distributions of the delays of the valid ones among some trials.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ def measured_delays(folders: Iterable[Path], measure: Latencies) -> Found:
     Raises
     ------
     SchedlabError
-        When there are fewer than `FEWEST` ranks.
+        When there are fewer than `FEWEST` delays of a kind.
     """
     starts: list[float] = []
     completions: list[float] = []
@@ -60,13 +60,13 @@ def measured_delays(folders: Iterable[Path], measure: Latencies) -> Found:
         starts += own[0]
         completions += own[1]
         trials += 1
-    ranks = min(len(starts), len(completions))
-    if ranks < FEWEST:
+    count = min(len(starts), len(completions))
+    if count < FEWEST:
         raise SchedlabError(
-            f"{trials} valid trials on real nodes have {ranks} ranks; {FEWEST} describe a delay",
+            f"{trials} valid trials on real nodes have {count} delays; it takes {FEWEST}",
             remedy="run more trials of node counts that virtual.real lists, then calibrate again",
         )
-    return Found(_quantiles(starts), _quantiles(completions), trials, ranks)
+    return Found(_quantiles(starts), _quantiles(completions), trials, count)
 
 
 def _quantiles(values: list[float]) -> list[float]:

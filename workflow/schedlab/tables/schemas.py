@@ -75,8 +75,8 @@ _INSTANTS = {
     "submit": "just before the submission command",
     "accepted": "the scheduler had the job",
     "allocated": "the scheduler gave it nodes",
-    "started": "first instruction of the first rank; without a payload, its node's report",
-    "finished": "last instruction of the last rank; without a payload, its node's report",
+    "started": "first instruction of the first rank; without a payload, as it was reported",
+    "finished": "last instruction of the last rank; without a payload, as it was reported",
     "completed": "the scheduler knew of its end",
 }
 

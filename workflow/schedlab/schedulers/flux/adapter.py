@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from schedlab.schedulers.base import Exporter, Scheduler
+from schedlab.schedulers.delays import Latencies, delays_told
 from schedlab.schedulers.flux import jobspec, parity, records
 from schedlab.schedulers.flux.given import INSTALLATION
+from schedlab.schedulers.flux.latencies import latencies
 from schedlab.schedulers.installation import SETTINGS, Installation
 from schedlab.schedulers.limits import LIFT, Cycle, Lift, Limit
 from schedlab.schedulers.register import register
@@ -58,6 +60,10 @@ class Flux(Scheduler):
     dependencies: ClassVar[bool] = True
     running_jobs: ClassVar[str] = 'schedlab_flux_jobs{state="run"}'
     cost_port: ClassVar[int] = 9101
+    # The broker on the head has the virtual nodes, carriers run nothing of Flux.
+    virtual_node_mib: ClassVar[float | None] = 0.0
+    virtual_head_mib: ClassVar[tuple[int, float]] = (512, 0.05)
+    virtual_delays: ClassVar[Latencies | None] = staticmethod(latencies)
     native_settings: ClassVar[Mapping[str, Setting]] = {
         **SETTINGS,
         "scheduler": Setting(
@@ -212,7 +218,10 @@ class Flux(Scheduler):
         return int(text) if text.isdecimal() else None
 
     def health(self, nodes: int) -> list[str]:
-        """All brokers are there, jobs can be submitted, and one runs over all compute nodes."""
+        """All brokers are there, jobs can be submitted, and one runs over all compute nodes.
+
+        Over virtual nodes it is played, as the jobs of a trial are.
+        """
         server = json.dumps(jobspec.SERVER)
         ask = f"python3 /usr/local/lib/schedlab/schedlab_submit.py --api='{server}'"
         return [
@@ -220,13 +229,21 @@ class Flux(Scheduler):
             f'test "$({_URI} flux resource list --states=free --no-header --format={{nnodes}})"'
             f" -eq {nodes}",
             f"{ask} GET /",
-            f"{_URI} flux run --nodes={nodes} --tasks-per-node=1 --time-limit=1m /bin/true",
+            f"played=$({_URI} flux config get --default= schedlab.virtual.nodes)"
+            f" && {_URI} flux run --nodes={nodes} --tasks-per-node=1 --time-limit=1m"
+            " ${played:+--setattr=system.exec.test.run_duration=1ms} /bin/true",
         ]
 
     def variables(self, settings: Mapping[str, str]) -> dict[str, Any]:
         """What the instance is configured with; where it is installed from shapes the image."""
         own = {key: text for key, text in settings.items() if key not in SETTINGS}
         return super().variables(own)
+
+    def virtual_variables(
+        self, virtual: Mapping[str, Any], own: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Also the delays in words, which records tell."""
+        return {"flux_virtual": {**virtual, "told": delays_told(virtual["delays"])}}
 
     def settings_problems(self, overrides: Mapping[str, str]) -> list[Problem]:
         """Also what only Fluxion has."""

@@ -27,13 +27,15 @@ def settings(facts: Mapping[str, Any]) -> dict[str, str]:
     dict
         `flux-core version`, `flux-sched version` (where it is installed), each with the program's
         name, `scheduler`, `queue-policy`, `queue-depth`, and Fluxion's `match-policy`,
-        `match-format`. Empty where nothing was told.
+        `match-format`; with virtual nodes `virtual`, what they are. Empty where nothing was told.
     """
     if not facts["versions"]:
         return {}
     versions = sorted(facts["versions"].items())
     found = {f"{name} version": f"{name} {version}" for name, version in versions}
     configured = facts["configuration"]
+    if virtual := within(configured, "schedlab", "virtual"):
+        found["virtual nodes"] = _nodes(virtual)
     queue = within(facts["statistics"], "sched-fluxion-qmanager", "queues", "default")
     if queue is None:
         arguments = within(configured, "modules", "sched-simple", "args")
@@ -54,6 +56,16 @@ def settings(facts: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
+def _nodes(virtual: Any) -> str:
+    """What the virtual nodes are, from their table of the configuration."""
+    nodes, carriers, delays = (_told(virtual, key) for key in ("nodes", "carriers", "delays"))
+    return (
+        f"{nodes} virtual nodes, of which Flux knows the resources alone; its mock execution, in"
+        " the broker on the head, plays their jobs, and no payload runs; carriers, which run"
+        f" nothing of Flux: {carriers}; delays of start and end: {delays}"
+    )
+
+
 def _told(value: Any, key: str) -> str:
     found = within(value, key)
     return "unknown" if found is None else str(found)
@@ -69,6 +81,7 @@ def manifest(in_force: Mapping[str, str]) -> dict[str, str]:
         for name in ("match-policy", "match-format")
         if name in in_force
     )
+    virtual = in_force.get("virtual nodes")
     program = "flux-core" if scheduler == "sched-simple" else "flux-sched"
     version = in_force.get(f"{program} version", f"{program}, version unknown,")
     backfill = {
@@ -78,7 +91,8 @@ def manifest(in_force: Mapping[str, str]) -> dict[str, str]:
         "hybrid": "yes: hybrid, reservations for the first jobs that wait",
     }
     return {
-        "gang": "yes: a job gets all its resources at once, then a shell starts on each node",
+        "gang": "yes: a job gets all its resources at once"
+        + ("" if virtual else ", then a shell starts on each node"),
         "accounting": "none beside the event log that Flux keeps of every job",
         "scheduling period": f"none: {scheduler} of {version} acts on every submission and release,"
         f" on up to {depth} pending jobs{match}",
@@ -96,8 +110,8 @@ def manifest(in_force: Mapping[str, str]) -> dict[str, str]:
         "time limit": "in whole seconds, rounded up; from the start of the job",
         "preemption": "none",
         "logging level": "info (log-stderr-level=6)",
-        "node daemons": "a broker on each node",
+        "node daemons": f"none: {virtual}" if virtual else "a broker on each node",
         "a job is translated to": "a jobspec with a slot on each node, whose processors its task is"
         " bound to; its output goes nowhere; no prolog, epilog or housekeeping; no IMP, as all jobs"
-        " are the instance owner's",
+        " are the instance owner's" + "; the submitter adds the mock execution" * bool(virtual),
     }

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from schedlab.outside.json_text import parse_json
@@ -25,6 +25,8 @@ MOST_CORES = 4096
 
 _LATEST = 1 << 33
 """Largest instant (s since 1970): the year 2242."""
+_LONGEST = 1 << 26
+"""Longest time (s) for which Flux plays a job: two years."""
 
 _CAUSES = {"cancel": "CANCELLED", "timeout": "TIMEOUT", "alloc": REJECTED}
 """States after a fatal exception, by its type; after any other type a job failed."""
@@ -38,6 +40,8 @@ def sources(record: str) -> dict[str, str]:
         "accepted": f"{record}: submit (1 us)",
         "allocated": f"{record}: alloc (1 us)",
         "completed": f"{record}: clean (1 us)",
+        "played": f"{record}: start of mock execution with the job's delay, and finish (1 us);"
+        " no payload ran",
     }
 
 
@@ -75,14 +79,16 @@ def jobs(journal: str, logs: str, *, answered: bool = False) -> dict[str, Native
         if (number := _number(row.get("id"))) is not None:
             heard.setdefault(number, []).append(row)
     for number, events in heard.items():
-        resources = next((row["R"] for row in events if row.get("R")), None)
-        found[number] = _job(events, resources, sources("journal.jsonl"))
+        resources, played = (
+            next((row[key] for row in events if row.get(key)), None) for key in ("R", "played")
+        )
+        found[number] = _job(events, resources, played, sources("journal.jsonl"))
     kept: set[str] = set()
     for row in objects(logs):
         number, log = _number(row.get("id")), row.get("eventlog")
         if number is None or not isinstance(log, list):
             continue
-        job = _job(log, row.get("R"), sources("eventlogs.jsonl"))
+        job = _job(log, row.get("R"), row.get("played"), sources("eventlogs.jsonl"))
         kept.add(number)
         # A log that was read before its last events were kept says less than the journal.
         if job.completed is not None or number not in found:
@@ -97,7 +103,9 @@ def _number(value: Any) -> str | None:
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else None
 
 
-def _job(events: Iterable[Any], resources: Any, source: Mapping[str, str]) -> NativeJob:
+def _job(
+    events: Sequence[Any], resources: Any, played: Any, source: Mapping[str, str]
+) -> NativeJob:
     job = NativeJob(state=UNFINISHED, native_state="no event")
     cause: str | None = None
     lost = False
@@ -129,7 +137,43 @@ def _job(events: Iterable[Any], resources: Any, source: Mapping[str, str]) -> Na
             job.state = job.native_state = COMPLETED if job.exit_code == 0 else FAILED
     job.placement, job.cpus = placement(resources)
     job.nodes = len(job.placement) or None
+    if isinstance(played, dict):
+        times = _played(job, instants_of(events), played)
+        job.ranks = dict.fromkeys(range(job.nodes or 0), times)
+        job.ranks_source = source["played"]
     return job
+
+
+def _played(
+    job: NativeJob, instants: Mapping[str, int], played: Mapping[str, Any]
+) -> tuple[int | None, int | None]:
+    """Start and end (ns) of a job that Flux played, which all its ranks share.
+
+    Flux sets its timer before it writes `start` down, by some 50 ms where it has much to do. So the
+    mock execution of a job that came to its end began no later than its length before `finish`.
+    """
+    begun, finished = instants.get("start"), instants.get("finish")
+    late, length = (_nanoseconds(played.get(key)) for key in ("start", "duration"))
+    if begun is None or late is None or length is None:
+        return None, finished
+    if finished is not None and job.state == COMPLETED:
+        begun = min(begun, max(instants.get("alloc", begun), finished - length))
+    begun += late
+    # One that was ended before its payload would have started has no start.
+    return (begun if finished is None or begun <= finished else None), finished
+
+
+def _nanoseconds(seconds: Any) -> int | None:
+    """Nanoseconds, to the microsecond, of a time in s; None of what is none."""
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+        return None
+    return round(seconds * 1e6) * 1000 if 0 <= seconds < _LONGEST else None
+
+
+def instants_of(log: Any) -> dict[str, int]:
+    """Instants (ns since 1970) of an event log by event; of what is no event log none."""
+    named = map(_name_and_instant, log if isinstance(log, list) else [])
+    return {name: instant for name, instant in named if name is not None}
 
 
 def _name_and_instant(event: Any) -> tuple[str | None, int]:
@@ -182,9 +226,7 @@ def phases(logs: str) -> dict[str, float]:
     lengths: dict[str, list[float]] = {}
     for row in objects(logs):
         for log, parts in PHASES.items():
-            events = row.get(log)
-            named = map(_name_and_instant, events if isinstance(events, list) else [])
-            instants = {name: instant for name, instant in named if name is not None}
+            instants = instants_of(row.get(log))
             for first, last in parts:
                 if first in instants and last in instants:
                     seconds = (instants[last] - instants[first]) / 1e9

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from schedlab.outside.json_text import parse_json
+from schedlab.schedulers.delays import delays_told
 
 KUBELET_PERIOD = 10
 """s between two renewals of a kubelet's lease, by default."""
@@ -22,7 +23,6 @@ DELAYS = "schedlab/delays"
 PERIOD = "schedlab/heartbeat"
 CARRIER = "schedlab/carrier"
 """Annotations and label of a virtual node, by which its records tell what it is."""
-NO_DELAYS = "none"
 
 
 def heartbeat(nodes: int) -> int:
@@ -56,21 +56,11 @@ def role_variables(
         "kubernetes_virtual": {
             **virtual,
             "lease": LEASE * period,
-            "annotations": {PERIOD: f"{period} s", DELAYS: _delays(virtual["delays"])},
+            "annotations": {PERIOD: f"{period} s", DELAYS: delays_told(virtual["delays"])},
         },
         "kubernetes_arguments": {**arguments, manager: [*arguments[manager], *own]},
         "kubernetes_api": dict(api),
     }
-
-
-def _delays(intervals: Mapping[str, list[list[float]]]) -> str:
-    """Delays in words."""
-    said = [
-        f"{kind} {pairs[0][0]:g} to {pairs[-1][1]:g} s (in {len(pairs)} equally likely intervals)"
-        for kind, pairs in intervals.items()
-        if pairs
-    ]
-    return ", ".join(said) or NO_DELAYS
 
 
 def told(objects: str) -> str:

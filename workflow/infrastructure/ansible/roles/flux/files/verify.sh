@@ -19,8 +19,10 @@ lacking=$(find "$prefix" -type f \( -name '*.so*' -o -perm /111 \) -exec ldd {} 
 # An instance of one broker loads every module that a cluster's head has, and runs a job.
 runuser --user bench -- flux start flux run /bin/true || fail "an instance does not run a job"
 flux python -c 'import flux.job.journal, flux.job.list' || fail "Python cannot use Flux"
-python3 -c "import ast; ast.parse(open('/usr/local/lib/schedlab/schedlab_flux.py').read())" ||
-    fail "the submitter is no program"
+for program in schedlab_flux schedlab_flux_virtual; do
+    python3 -c "import ast; ast.parse(open('/usr/local/lib/schedlab/$program.py').read())" ||
+        fail "$program is no program"
+done
 for unit in flux schedlab-flux; do
     ! systemctl is-enabled --quiet "$unit" || fail "$unit starts before it is configured"
 done

@@ -17,6 +17,9 @@ After a restart of the broker the journal is heard from its beginning, so that e
 the file twice. With --metrics, GET /metrics at that TCP port tells Prometheus how many jobs are in
 each state, and what the broker and the queue count.
 
+On virtual nodes jobs are played (schedlab_flux_virtual.py); the event "submit" in the journal then
+also has {"played": {"start", "duration"}}, and so have the records.
+
 records: for each job a line of JSON {id, eventlog, exec, R}: its two event logs as Flux keeps them
 and its resources. facts: one JSON object {versions, configuration, parameters, statistics}.
 
@@ -32,6 +35,8 @@ import selectors
 import socket
 import sys
 from pathlib import Path
+
+from schedlab_flux_virtual import mocked, played, virtual
 
 NAME = "schedlab-flux"
 BACKLOG = 4096  # connections that wait to be accepted, up to net.core.somaxconn
@@ -113,12 +118,14 @@ def wanted(body):
         raise ValueError(f"no job: {type(error).__name__}: {error}") from error
 
 
-def line_of(job, entry, resources=None):
+def line_of(job, entry, resources=None, jobspec=None):
     """Line of the journal's file for one event."""
     row = {"id": int(job), "timestamp": entry["timestamp"], "name": entry["name"]}
     row["context"] = entry.get("context") or {}
     if resources:
         row["R"] = resources
+    if played(jobspec):
+        row["played"] = played(jobspec)
     return json.dumps(row) + "\n"
 
 
@@ -164,6 +171,7 @@ class Server:
         from flux.job.journal import JournalConsumer
 
         self.handle = handle
+        self.virtual = virtual(handle)
         self.log = os.open(journal, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         self.consumer = JournalConsumer(handle, full=True)
         self.consumer.set_callback(self.heard)
@@ -193,7 +201,7 @@ class Server:
             self.handle.reactor_stop_error()
             return
         entry = {"timestamp": event.timestamp, "name": event.name, "context": event.context}
-        os.write(self.log, line_of(event.jobid, entry, event.R).encode())
+        os.write(self.log, line_of(event.jobid, entry, event.R, event.jobspec).encode())
 
     def ready(self, *_):
         """Serve the sockets that have something to read."""
@@ -227,6 +235,8 @@ class Server:
 
         try:
             jobspec, urgency = wanted(body)
+            if self.virtual:
+                jobspec = mocked(jobspec, self.virtual)
             submit_async(self.handle, jobspec, urgency=urgency).then(self.accepted, connection)
         except (ValueError, OSError) as error:
             connection.answer(400, {"error": str(error)})
@@ -290,9 +300,9 @@ def records(_arguments):
     handle = flux.Flux()
     found = job_list(handle, max_entries=0, attrs=["state"]).get_jobs()
     ids = sorted({int(job["id"]) for job in found})
+    keys = ("eventlog", "guest.exec.eventlog", "R", *(("jobspec",) if virtual(handle) else ()))
     for first in range(0, len(ids), AT_ONCE):
         group = ids[first : first + AT_ONCE]
-        keys = ("eventlog", "guest.exec.eventlog", "R")
         asked = {
             (job, key): handle.rpc("job-info.lookup", {"id": job, "keys": [key], "flags": 0})
             for job in group
@@ -307,6 +317,8 @@ def records(_arguments):
             row = {"id": job, "eventlog": events(told.get("eventlog"))}
             row["exec"] = events(told.get("guest.exec.eventlog"))
             row["R"] = json.loads(told["R"]) if "R" in told else None
+            if "jobspec" in told:
+                row["played"] = played(json.loads(told["jobspec"]))
             print(json.dumps(row))
     return 0
 
