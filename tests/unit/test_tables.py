@@ -15,6 +15,7 @@ from schedlab.config.trials import TrialKey
 from schedlab.errors import SchedlabError
 from schedlab.results.records import write_json
 from schedlab.results.series import read_series, write_series
+from schedlab.schedulers import get_scheduler
 from schedlab.schedulers.base import TIMESTAMPS
 from schedlab.tables.build import Tables, build_tables, load_tables
 from schedlab.tables.clocks import NodeClock, node_clocks
@@ -142,7 +143,9 @@ def test_a_job_that_the_driver_never_came_to_was_due_all_the_same(tmp_path: Path
     assert "wait_median_s" in rows.trial["withheld"]
 
 
-def test_a_daemon_that_restarted_is_an_outcome(tmp_path: Path) -> None:
+def test_a_daemon_that_restarted_is_an_outcome(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = make_trial(tmp_path, KEY)
     path = folder / "record.json"
     record = json.loads(path.read_text())
@@ -156,6 +159,9 @@ def test_a_daemon_that_restarted_is_an_outcome(tmp_path: Path) -> None:
     trial = read_trial(folder).trial
     assert trial["valid"]
     assert trial["daemons"] == ["slurmctld was started again during the trial"]
+    # A process that ends when it has nothing to do has not died.
+    monkeypatch.setattr(type(get_scheduler("slurm")), "passing", frozenset({"slurmctld"}))
+    assert read_trial(folder).trial["daemons"] == []
 
 
 def test_the_record_says_how_many_submissions_were_under_way(tables: Tables) -> None:

@@ -109,6 +109,8 @@ class Scheduler(ABC):
     """Whether one submission can make an array of equal jobs. Otherwise each is submitted."""
     client: ClassVar[tuple[str, ...]] = ()
     """Names from `daemons` that submit jobs; their cost counts as the client's."""
+    passing: ClassVar[frozenset[str]] = frozenset()
+    """Names from `daemons` whose processes come and go, so that their end is no outcome."""
     roles: ClassVar[tuple[str, ...]]
     """Ansible roles, in the order in which their install parts make the image and their main parts
     set up a cluster; a change of one makes the clusters of this scheduler stale."""

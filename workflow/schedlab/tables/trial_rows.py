@@ -127,7 +127,8 @@ def _read_trial(folder: Path, origin: str) -> TrialRows:
     daemons: list[str] = []
     if "end" in costs:
         before, after = (costs[moment].get("head", {}) for moment in ("start", "end"))
-        daemons = daemon_failures(before, after, scheduler.daemons()["head"])
+        steady = [name for name in scheduler.daemons()["head"] if name not in scheduler.passing]
+        daemons = daemon_failures(before, after, steady)
     end = _observed_s(driver, clocks, conditions)
     metrics = trial_metrics(frame, trace, _costs(conditions, scheduler), end)
     if not scheduler.payload:

@@ -53,6 +53,8 @@ class Flux(Scheduler):
     roles: ClassVar[tuple[str, ...]] = ("common", "monitoring", "flux")
     installation: ClassVar[Installation | None] = INSTALLATION
     client: ClassVar[tuple[str, ...]] = ("schedlab-flux",)
+    # It ends after 5 s without a job, and is started for the next one (job-ingest/workcrew.c).
+    passing: ClassVar[frozenset[str]] = frozenset({"job-validator"})
     priorities: ClassVar[tuple[int, int]] = (
         jobspec.LEAST - jobspec.NORMAL,
         jobspec.MOST - jobspec.NORMAL,
