@@ -29,6 +29,9 @@ class Mine({base}):
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder with further packages, forgotten afterwards."""
+    # What is imported for the first time below would be forgotten too, but not imported again.
+    for name in register.scheduler_names():
+        register.get_scheduler(name)
     monkeypatch.setattr(register, "CHECKOUT", tmp_path)
     monkeypatch.setattr(register, "_adapters", dict(register._adapters))
     monkeypatch.setattr(package, "__path__", list(package.__path__))
