@@ -104,7 +104,7 @@ def trials(**changes: object) -> pd.DataFrame:
         "parent": "a", "snapshot": "s", "valid": [True, True, True, False],
         "throughput_jobs_per_s": [2.0, 4.0, 1.0, 99.0], "makespan_s": [1.0, 2.0, 4.0, 99.0],
         "launch_median_s": [0.2, -0.1, 0.2, 9.0], "utilisation": [0.5, 0.9, 0.99, 1.0],
-        "jobs": 5, "completed": 5, "at_least": [[]] * 4, "withheld": [[]] * 4,
+        "jobs": 5, "completed": 5, "at_least": [[]] * 4, "withheld": [[]] * 4, "search": None,
     }  # fmt: skip
     return pd.DataFrame(rows | changes)
 
