@@ -105,7 +105,7 @@ EXEMPT = (
     Exemption("schedulers", _NAMED, PREPARATION | {"provision"}),
     *(
         Exemption(f"schedulers.{name}", _NAMED, PREPARATION | {"provision", "trace"})
-        for name in ("base", "delays", "exported", "translation")
+        for name in ("base", "delays", "exported", "limits", "translation")
     ),
     *(
         Exemption(
