@@ -26,6 +26,7 @@ from schedlab.config import HostFacts
 from schedlab.schedulers import get_scheduler
 from schedlab.schedulers.equivalence import differences, of_records, of_trace
 from schedlab.schedulers.flux.latencies import latencies
+from schedlab.schedulers.rows import collect
 from schedlab.workloads.trace import Job, Machine, Trace
 
 FLUX = get_scheduler("flux")
@@ -114,7 +115,7 @@ def collected(
         (native / "eventlogs.jsonl").write_text(made.log_line(7, events, found, played))
     (translated,) = FLUX.submissions(Trace("w", "gang", 1, Machine(2, 2), (GANG,)))
     driver = [{"job": 0, "native_id": "7", "returncode": 0, "intended_ns": BASE, "submit_ns": BASE}]
-    (one,) = FLUX.collect(native, [], [asdict(translated)], driver)
+    (one,) = collect(FLUX, native, [], [asdict(translated)], driver)
     return one
 
 
