@@ -153,6 +153,11 @@ def numa(experiment: Experiment, host: HostFacts) -> Iterator[Problem]:
             )
 
 
+LEAST = 128
+"""Memory (MiB) below which no guest starts: the kernel and its first file system alone need more
+than half of that."""
+
+
 def memory_floors(
     experiment: Experiment, floors: Mapping[str, Mapping[str, int]]
 ) -> Iterator[Problem]:
@@ -162,15 +167,16 @@ def memory_floors(
     """
     for view in views(experiment):
         name = view.variant.adapter
-        least = floors.get(name, {})
+        least = {"head": LEAST, "compute": LEAST} | floors.get(name, {})
         guests = {"head": ("head", view.head), "compute": (view.section, view.node)}
         for role, (section, guest) in guests.items():
-            if guest.memory_mib < least.get(role, 0):
+            if guest.memory_mib < least[role]:
                 key = view.key(f"{section}.memory")
+                whom = name if role in floors.get(name, {}) else "a guest"
                 yield Problem(
                     key,
                     guest.memory,
-                    f"too small for {name}, which needs {least[role]} MiB there",
+                    f"too small for {whom}, which needs {least[role]} MiB there",
                     f"set {key} to {least[role]} MiB or more, or leave out {view.variant.name}",
                 )
 

@@ -210,9 +210,9 @@ class Flux(Scheduler):
         own = {key: text for key, text in settings.items() if key not in SETTINGS}
         return super().variables(own)
 
-    def settings_problems(self, overrides: Mapping[str, str]) -> list[Problem]:
+    def settings_problems(self, overrides: Mapping[str, str], release: str = "") -> list[Problem]:
         """Also what only Fluxion has."""
-        found = super().settings_problems(overrides)
+        found = super().settings_problems(overrides, release)
         values = self.merged_settings(overrides)
         if found or values["scheduler"] == FLUXION:
             return found
