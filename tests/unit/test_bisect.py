@@ -9,10 +9,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from click.testing import CliRunner
 
 from schedlab.bisection import search as s
 from schedlab.bisection.text import as_data, as_text
-from schedlab.bisection.trials import between
+from schedlab.bisection.trials import between, series
+from schedlab.cli.main import main
+from schedlab.config import Experiment
 from schedlab.errors import SchedlabError
 from schedlab.metrics.comparable import compare_groups
 from schedlab.metrics.difference import LEVEL
@@ -144,7 +147,6 @@ def test_ends_that_make_no_list_are_refused(good: str, bad: str, said: str) -> N
 
 
 def test_an_unknown_metric_is_refused_with_those_there_are(tmp_path: Path) -> None:
-    from click.testing import CliRunner
 
     from schedlab.cli.main import main
 
@@ -155,7 +157,6 @@ def test_an_unknown_metric_is_refused_with_those_there_are(tmp_path: Path) -> No
 
 def test_a_search_for_a_rate_cannot_be_bisected(tmp_path: Path) -> None:
     """Its trials have different rates."""
-    from click.testing import CliRunner
 
     from schedlab.cli.main import main
 
@@ -169,3 +170,44 @@ def test_a_search_for_a_rate_cannot_be_bisected(tmp_path: Path) -> None:
     words = ["bisect", "--good", "a", "--bad", "b", "--experiments", str(path), "makespan"]
     done = CliRunner().invoke(main, words)
     assert done.exit_code == 1 and "--workload with rush" in done.output
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--cores", "0"], "'--cores': 0 is not in the range"),
+        (["--nodes", "0"], "'--nodes': 0 is not in the range"),
+        (["--workload", ""], "no workload ''"),
+        (["--nodes", "7"], "remedy: use --nodes with one of 1, 2"),
+    ],
+)
+def test_values_that_mean_nothing_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], said: str
+) -> None:
+    path = tmp_path / "experiments.yaml"
+    path.write_text(
+        "nodes: [1, 2]\nplacement: {oversubscribe: true}\n"
+        "schedulers: [slurm, {name: b, scheduler: slurm}]\n"
+        "workloads: [{kind: burst, name: burst}]\n"
+    )
+    monkeypatch.setattr("schedlab.bisection.trials.snakemake", lambda *_: pytest.fail("it ran"))
+    search = ["bisect", "--experiments", str(path), "--results", str(tmp_path / "r")]
+    done = CliRunner().invoke(main, [*search, "--good", "slurm", "--bad", "b", "makespan", *words])
+    assert done.exit_code in (1, 2) and said in done.output
+
+
+def test_virtual_nodes_are_bisected_under_the_names_of_their_series() -> None:
+    virtual = {"carriers": 1, "real": [2]}
+    experiment = Experiment.model_validate(
+        {
+            "nodes": [2, 64],
+            "virtual": virtual,
+            "schedulers": ["slurm", {"name": "b", "scheduler": "slurm"}],
+            "workloads": [{"kind": "burst", "name": "burst"}],
+        }
+    )
+    assert series(experiment, ["slurm", "b"], 64) == ["slurm-virtual", "b-virtual"]
+    assert series(experiment, ["slurm", "b"], 2) == ["slurm", "b"]
+    with pytest.raises(SchedlabError) as caught:
+        series(experiment, ["slurm", "b"], 4)
+    assert caught.value.remedy == "use --nodes with one of 2, 64"

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 from pathlib import Path
 
 import pytest
 from trial_factory import make_experiment
 
-from schedlab.bridges import bridge_of, bridges
+from schedlab.bridges import bridge_of, bridges, require_known
 from schedlab.config import Experiment, TrialKey
+from schedlab.errors import SchedlabError
+from schedlab.lineage.snakemake_internals import write_metadata
 from schedlab.paths import trial_record
 from schedlab.results.records import write_json
 
@@ -103,3 +106,21 @@ def test_a_bridge_stays_one(tmp_path: Path) -> None:
     ran(tmp_path, "tuesday", "slurm-n1.burst.2")
     told = [bridge_of(tmp_path, TrialKey("slurm-n1", "burst", n)) for n in (1, 2, 3)]
     assert told == ["tuesday", "", ""]
+
+
+def test_bridges_of_results_that_snakemake_does_not_know_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    results = Path("results")
+    ran(results, "monday", *all_of("slurm-n1"))
+    again = bridges(experiment("slurm", "kubernetes", nodes=[1]), results)
+    assert len(again) == 3
+    with pytest.raises(SchedlabError, match="3 finished trials are to run again") as caught:
+        require_known(again, results)
+    assert "results/trials/slurm-n1/burst/1/record.json" in str(caught.value.remedy)
+    for key in again:
+        path = str(results / trial_record(key.cluster, key.workload, key.repetition))
+        write_metadata(base64.urlsafe_b64encode(path.encode()).decode(), {})
+    require_known(again, results)
+    require_known([], Path("absent"))

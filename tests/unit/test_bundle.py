@@ -217,7 +217,7 @@ def test_missing_records_are_all_named(results: Path, tmp_path: Path) -> None:
     with pytest.raises(SchedlabError) as caught:
         pack(results, tmp_path / "x", root=packed().checkout)
     assert all(name in caught.value.message for name in gone)
-    assert "make report" in (caught.value.remedy or "")
+    assert f"results={results}" in (caught.value.remedy or "")
     assert not (tmp_path / "x").exists()
 
 
@@ -225,7 +225,7 @@ def test_a_file_that_is_not_what_its_record_says(results: Path, tmp_path: Path) 
     (results / "trials/slurm-n1/burst/1/stamps.jsonl").write_text("")
     with pytest.raises(SchedlabError, match="stamps.jsonl is not the file") as caught:
         pack(results, tmp_path / "x", root=packed().checkout)
-    assert "make report" in (caught.value.remedy or "")
+    assert f"results={results}" in (caught.value.remedy or "")
     assert list(tmp_path.iterdir()) == [results], "nothing is left of the attempt"
 
 

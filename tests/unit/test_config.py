@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from config_factory import BURST, HOST, ROOT, load, refusal, write
@@ -53,6 +54,10 @@ def test_a_distribution_has_a_family_and_its_image_the_familys_variables(tmp_pat
         ("rocky", {"url": "http://x/y"}, "unprotected connection"),
         ("rocky", {"url": "https://x/y", "key": "https://x/key"}, "belong together"),
         ("rocky", {"url": "https://x/y", "key_sha256": "0" * 64}, "belong together"),
+        ("rocky", {"url": "https://me:pass@x/y"}, "guests get no credentials"),
+        ("rocky", {"url": "https://x/y", "name": "epel"}, "such as own-epel"),
+        ("rocky", {"url": "https://x/y", "name": "baseos"}, "such as own-baseos"),
+        ("debian", {"url": "https://x/y"}, "image.repositories = "),
     ],
 )
 def test_package_sources_that_cannot_be_trusted_or_used(
@@ -60,7 +65,67 @@ def test_package_sources_that_cannot_be_trusted_or_used(
 ) -> None:
     cloud = {"kind": "cloud", "url": "https://x/y", "sha256": "0" * 64, "os": os}
     (line,) = refusal(tmp_path, image={**cloud, "repositories": [{"name": "slurm", **source}]})
-    assert said in line and "image" in line
+    assert said in line and "image.repositories" in line
+
+
+def test_two_package_sources_do_not_share_a_file(tmp_path: Path) -> None:
+    cloud = {"kind": "cloud", "url": "https://x/y", "sha256": "0" * 64, "os": "rocky"}
+    twice = [{"name": "slurm", "url": f"https://x/{place}"} for place in "yz"]
+    (line,) = refusal(tmp_path, image={**cloud, "repositories": twice})
+    assert "image.repositories = " in line and "two have the name slurm" in line
+
+
+def test_the_kind_of_image_is_by_default_that_of_the_documents(tmp_path: Path) -> None:
+    assert load(tmp_path, image={"disk": "4 GiB"}).image.kind == "mmdebstrap"
+    (line,) = refusal(tmp_path, image={"url": "https://x/y"})
+    assert "image.kind = null: missing" in line
+
+
+ROCKY = {
+    "kind": "cloud",
+    "os": "rocky",
+    "sha256": "0" * 64,
+    "url": "https://x/Rocky-9-GenericCloud-Base-9.8.x86_64.qcow2",
+}
+SOURCE = {"name": "slurm", "url": "https://x/y"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "key"),
+    [
+        ({"image": {"suite": "bookworm"}}, "settings.slurm.submission = 'api'"),
+        (
+            {"schedulers": ["slurm", {"name": "b", "scheduler": "slurm", "image": {
+                "suite": "bookworm"}}]},
+            "settings.slurm.submission = 'api'",
+        ),
+        (
+            {"schedulers": [{"name": "b", "scheduler": "slurm", "image": ROCKY, "settings": {
+                "submission": "api"}}], "settings": {"slurm": {"submission": "cli"}}},
+            "schedulers[0].settings.submission = 'api'",
+        ),
+    ],
+)  # fmt: skip
+def test_a_release_whose_slurm_has_no_api_is_refused(
+    tmp_path: Path, changes: dict[str, Any], key: str
+) -> None:
+    (line,) = refusal(tmp_path, **changes)
+    assert key in line and "22.05" in line and "write submission: cli" in line
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"image": {"suite": "bookworm"}, "settings": {"slurm": {"Submission": "cli"}}},
+        {"image": {"suite": "bookworm"}, "schedulers": ["kubernetes"]},
+        {"image": {**ROCKY, "repositories": [SOURCE]}},
+        {"image": {"suite": "trixie"}},
+    ],
+)
+def test_other_releases_and_ways_of_submission_are_accepted(
+    tmp_path: Path, changes: dict[str, Any]
+) -> None:
+    load(tmp_path, **changes)
 
 
 def test_default_experiment_has_the_documented_cells() -> None:

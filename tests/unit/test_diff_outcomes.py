@@ -211,4 +211,5 @@ def test_tables_older_than_a_trial_are_refused(tmp_path: Path) -> None:
     write_json(record, load(a, "trials/slurm-n1/burst/2") | {"lineage": "later"})
     with pytest.raises(SchedlabError, match=r"slurm-n1\.burst\.2 ran again") as caught:
         compare(a, a)
-    assert "forcerun tables" in str(caught.value)
+    # Without them Snakemake would run the default experiment.
+    assert f"snakemake --forcerun tables --config experiments=FILE results={a}" in str(caught.value)

@@ -6,13 +6,14 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from snakemake.cli import parse_config
 
 from schedlab.errors import SchedlabError
-from schedlab.invocation import chosen, results_name
+from schedlab.invocation import chosen, is_dry_run, results_name
 from schedlab.paths import CHECKOUT
 
 
@@ -51,6 +52,26 @@ def test_the_remedy_keeps_a_name_as_written(word: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["mine/", "./mine", "mine", ".//mine//", "mine/."])
 def test_a_folder_has_one_name(text: str, tmp_path: Path) -> None:
     assert results_name(text, tmp_path) == "mine"
+
+
+@pytest.mark.parametrize("name", ["file", "file/below", "nowhere", "nowhere/below"])
+def test_a_file_is_no_results_folder(name: str, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "nowhere").symlink_to(tmp_path / "absent")
+    with pytest.raises(SchedlabError, match=f"results={tmp_path / name}: ") as error:
+        results_name(str(tmp_path / name), CHECKOUT)
+    assert "name a folder" in str(error.value.remedy)
+    assert results_name(str(tmp_path / "absent" / "below"), CHECKOUT)
+
+
+@pytest.mark.parametrize(
+    ("words", "dry"),
+    [(["-n"], True), (["-pn"], True), (["--dry-run"], True), (["--cores", "2"], False),
+     (["--config", "results=n"], False)],
+)  # fmt: skip
+def test_a_dry_run_is_known(words: list[str], dry: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["/bin/snakemake"])
+    assert is_dry_run(["snakemake", *words]) is dry
 
 
 @pytest.mark.parametrize("word", ["old results #1", "a #b", " a", "a "])

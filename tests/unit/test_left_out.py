@@ -8,13 +8,17 @@ from typing import Any
 import pytest
 import yaml
 from channel_factory import make_flux_channel
+from click.testing import CliRunner
 
 from schedlab import design
+from schedlab.cli.main import main
 from schedlab.config import Experiment, HostFacts, read_experiment, write_experiment
-from schedlab.design import load_experiment
+from schedlab.design import load_experiment, notices
 from schedlab.errors import SchedlabError
+from schedlab.paths import CHECKOUT
 from schedlab.privacy.identity import identity
 from schedlab.schedulers.flux.given import INSTALLATION
+from schedlab.snakefile import Pipeline
 from schedlab.toolchain.cache import Cache
 from schedlab.toolchain.channel import write_lock
 from schedlab.toolchain.installation import prepare_installation
@@ -159,3 +163,34 @@ def test_the_copy_beside_the_results_has_the_same_images(
         assert design.images(kept) == design.images(experiment)
     finally:
         identity.cache_clear()
+
+
+def test_the_run_says_which_variant_runs_a_second_time(tmp_path: Path) -> None:
+    second = load(tmp_path, schedulers=["flux", "slurm"], aa=True)
+    assert any("slurm runs a second time (aa: true): flux" in told for told in notices(second))
+    none = load(tmp_path, schedulers=["flux", "slurm"], aa="flux")
+    assert "no variant runs a second time: aa names flux" in " ".join(notices(none))
+    assert notices(load(tmp_path, schedulers=["slurm"], aa=True)) == []
+
+
+def test_a_dry_run_names_what_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    load(tmp_path, schedulers=["flux", "slurm"], placement={"oversubscribe": True})
+    for name in ("SCHEDLAB_CAMPAIGN", "SCHEDLAB_EXPERIMENTS", "SCHEDLAB_RESULTS"):
+        monkeypatch.setenv(name, "")
+    file, results = str(tmp_path / "experiments.yaml"), str(tmp_path / "r")
+    monkeypatch.setattr("schedlab.snakefile.is_dry_run", lambda: True)
+    Pipeline.load(file, results, str(CHECKOUT))
+    assert "schedlab: flux is left out: no file pins" in capsys.readouterr().err
+
+
+def test_trials_of_variants_that_the_run_left_out_are_not_awaited(tmp_path: Path) -> None:
+    experiment = load(tmp_path, schedulers=["flux", "slurm"], repetitions=1)
+    results = tmp_path / "r"
+    results.mkdir()
+    write_experiment(experiment, results / "experiments.yaml")
+    words = ["--experiments", str(tmp_path / "experiments.yaml"), "--results", str(results)]
+    done = CliRunner().invoke(main, ["trials", *words])
+    assert "0 of 0 trials valid; 1 have not run" in done.stdout
+    assert "flux was left out by the run: no file pins" in done.stderr

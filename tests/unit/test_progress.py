@@ -62,6 +62,14 @@ def test_a_missing_trial_takes_as_long_as_one_like_it(
     )
 
 
+def test_after_the_last_trial_nothing_is_left(
+    context: Context, capsys: pytest.CaptureFixture[str]
+) -> None:
+    total = campaign_progress(context)[2]
+    report_progress(context, "x", [])
+    assert capsys.readouterr().out == f"x: valid. {total} of {total} trials finished, none left\n"
+
+
 def test_a_trial_whose_sources_changed_runs_again(context: Context, tmp_path: Path) -> None:
     source = tmp_path / "checkout" / "stage.py"
     source.parent.mkdir()

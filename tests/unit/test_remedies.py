@@ -70,6 +70,36 @@ def refusals(folder: Path, text: str) -> str:
             "schedulers[0].settings.Zq = 'x': not a key of slurm.conf",
             "add unlisted: Zq",
         ),
+        (SLURM + "aa: yes\n", "aa = 'yes'", "write true, without quotes"),
+        (SLURM + "node: {memory: 1 MiB}\n", "node.memory = '1 MiB'", "to 128 MiB or more"),
+        (SLURM + "head: {memory: 1 MiB}\n", "head.memory = '1 MiB'", "to 128 MiB or more"),
+        (
+            SLURM + "nodes: [300]\nnetwork: {cidr: 10.0.0.0/24}\n",
+            "network.cidr = '10.0.0.0/24'",
+            "use the prefix /23",
+        ),
+        (
+            "schedulers: [volcano]\nsettings: {volcano: {schedulePeriod: 1h}}\n" + BURST,
+            "schedulePeriod = '1h': not a whole number of ms or s",
+            "correct it",
+        ),
+        (
+            "schedulers: [volcano]\nsettings: {volcano: {schedulerQps: 1e9}}\n" + BURST,
+            "schedulerQps = '1e9': not a number from 1 to below 1,000,000",
+            "correct it",
+        ),
+        (
+            SLURM + "image: {kind: cloud, os: debian, sha256: x, url: 'https://h:99999/x'}\n",
+            "image.url",
+            "use one from 1 to 65535",
+        ),
+        (
+            SLURM + "image: {kind: cloud, os: debian, sha256: x, url:"
+            " 'https://h/x?X-Amz-Signature=1'}\n",
+            "image.url",
+            "file:///folder/file",
+        ),
+        (SLURM + "libvirt: {uri: 'qemu+ssh://h:99999/system'}\n", "libvirt.uri", "to 65535"),
     ],
 )
 def test_the_remedy_has_what_was_meant(tmp_path: Path, text: str, key: str, remedy: str) -> None:
@@ -105,6 +135,11 @@ def test_every_scheduler_accepts_its_own_defaults_and_slurm_knows_those_of_its_r
         (["trace", "makespan", "--results", "absent"], "absent: no such folder"),
         (["trace", "makespan", "--source", "absent", "--results", "."], "absent: no such folder"),
         (["trials", "--results", "a-file"], "a-file: not a folder"),
+        (["trials", "--results", "absent"], "absent: no such folder"),
+        (["trials"], "results: no such folder"),
+        (["disk", "--results", "absent"], "absent: no such folder"),
+        (["export", "--perfetto", "x.y.1", "--results", "absent"], "absent: no such folder"),
+        (["dashboard", "--results", "absent"], "absent: no such folder"),
         (["diff", "absent", "."], "absent: no such file"),
     ],
 )

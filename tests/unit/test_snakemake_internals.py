@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import os
 from importlib.metadata import version
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -20,6 +22,22 @@ def test_this_snakemake_was_looked_at() -> None:
     """If it fails: review the module's uses of Snakemake, run the workflow tests, raise TESTED."""
     first, before = map(packaging.Version, internals.TESTED)
     assert first <= packaging.Version(version("snakemake")) < before
+
+
+def test_a_plan_may_contain_outputs_that_are_only_to_be_read(tmp_path: Path) -> None:
+    import snakemake.cli  # noqa: F401
+    from snakemake.exceptions import ProtectedOutputException
+    from snakemake.jobs import Job
+
+    class Output:
+        async def protected(self) -> bool:
+            return True
+
+    job = SimpleNamespace(output=[Output()], rule=None, jobid=1)
+    with internals.write_protection_ignored():
+        asyncio.run(Job.check_protected_output(job))
+    with pytest.raises((ProtectedOutputException, AttributeError)):
+        asyncio.run(Job.check_protected_output(job))
 
 
 def test_what_is_read_is_there() -> None:

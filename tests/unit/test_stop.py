@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import psutil
 import pytest
 
 from schedlab.errors import Interrupted, SchedlabError
+from schedlab.paths import CHECKOUT
 from schedlab.stages import configure
 
 COMMAND = """
@@ -89,3 +91,25 @@ def test_a_stopped_playbook_ends_its_ansible(
         configure.run_playbook(tmp_path / "o", tmp_path / "c", {}, tmp_path, 600, stopped)
     left = [child for child in psutil.Process().children() if child not in before]
     assert [child for child in left if child.status() != psutil.STATUS_ZOMBIE] == []
+
+
+BEGIN = """
+import os, signal, sys
+from schedlab import snakefile
+snakefile.require_host = lambda *_: os.kill(os.getpid(), signal.SIGTERM)
+snakefile.Pipeline.load(sys.argv[1], sys.argv[2], sys.argv[3]).begin()
+"""
+
+
+def test_sigterm_while_a_run_begins_gives_a_message_and_no_traceback(tmp_path: Path) -> None:
+    experiments = tmp_path / "experiments.yaml"
+    experiments.write_text(
+        "placement: {oversubscribe: true}\nworkloads: [{name: b, kind: burst}]\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", BEGIN, experiments, tmp_path / "r", CHECKOUT],
+        env=os.environ | {"SCHEDLAB_CACHE": str(tmp_path / "cache")},
+        capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert done.stderr.strip() == "schedlab: stopped by a signal before any job started"
+    assert done.returncode == 1

@@ -20,7 +20,8 @@ from schedlab.report.render import render_report
 from schedlab.tables.build import build_tables, load_tables
 
 SLOW = {"name": "slow", "scheduler": "slurm", "settings": {"MinJobAge": "5"}}
-OLD = {"name": "old", "scheduler": "slurm", "image": {"suite": "bookworm"}}
+CLI = {"submission": "cli"}
+OLD = {"name": "old", "scheduler": "slurm", "image": {"suite": "bookworm"}, "settings": CLI}
 BIG = {"name": "big", "scheduler": "slurm", "node": {"vcpus": 1}, "head": {"memory": "2 GiB"}}
 
 
@@ -213,7 +214,7 @@ def test_permissions_and_metrics_shape_no_machines(tmp_path: Path) -> None:
 
 
 def test_images_that_differ_in_more_than_the_release_have_a_digest(tmp_path: Path) -> None:
-    other = {"name": "other", "scheduler": "slurm", "image": {"suite": "bookworm", "disk": "4 GiB"}}
+    other = OLD | {"name": "other", "image": {"suite": "bookworm", "disk": "4 GiB"}}
     images = design.images(load(tmp_path, schedulers=["slurm", OLD, other]))
     assert len(set(images)) == 3 and images[:2] == ["slurm", "slurm-bookworm"]
     assert len(images[2]) == len("slurm-") + 6

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+import json
 import os
 import pty
 import signal
@@ -14,11 +16,13 @@ from typing import Any
 
 import psutil
 import pytest
+from click.testing import CliRunner
 from rich.console import Console
 
+from schedlab.cli.main import main
 from schedlab.errors import SchedlabError
 from schedlab.lineage.durations import Estimate
-from schedlab.paths import CHECKOUT, RUN_STATE
+from schedlab.paths import CHECKOUT, REPORT, RUN_STATE
 from schedlab.results.records import write_json
 from schedlab.stages import live as stage
 from schedlab.stages.live import Live, Progress, read_progress
@@ -118,8 +122,72 @@ def test_a_run_whose_process_is_gone_ended_early(results: Path) -> None:
     }  # fmt: skip
     write_json(results / RUN_STATE, content)
     assert "ended early" in plain(look(results))[0]
-    (results / RUN_STATE).write_text("{")
+    (results / RUN_STATE).unlink()
     assert "no run yet" in plain(look(results))[0]
+    (results / REPORT).touch()
+    assert "no run; it has a report" in plain(look(results))[0]
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        (("began",), 1e300),
+        (("began",), -1.0),
+        (("began",), None),
+        (("process",), []),
+        (("process",), [1e300, 0.0]),
+        (("finding",), ["x"]),
+        (("stages", 0, "total"), "x"),
+        (("stages", 0, "total"), -1),
+        (("stages", 0, "each"), 1e300),
+        (("stages", 0, "rule"), "[red]x[/foo]"),
+        (("stages", 0, "more"), 1),
+        (("at_work", 0, "since"), None),
+        (("at_work", 0, "rule"), 1),
+        (("at_work", 0, "log"), None),
+        (("stages",), {}),
+        ((), []),
+        ((), None),
+    ],
+)
+def test_a_state_that_others_wrote_is_told_and_not_obeyed(
+    results: Path, place: tuple[str | int, ...], value: Any
+) -> None:
+    content = json.loads((results / RUN_STATE).read_text())
+    if place:
+        inner: Any = content
+        for step in place[:-1]:
+            inner = inner[step]
+        inner[place[-1]] = value
+    else:
+        content = value
+    (results / RUN_STATE).write_text(json.dumps(content))
+    sight = look(results)
+    assert RUN_STATE in plain(sight)[0] and "remedy" in plain(sight)[0]
+    Console(file=io.StringIO(), force_terminal=True).print(view(sight))
+    done = CliRunner().invoke(main, ["watch", "--once", str(results)])
+    assert done.exit_code == 1 and RUN_STATE in done.output
+
+
+def test_words_of_a_state_are_no_markup(results: Path) -> None:
+    content = json.loads((results / RUN_STATE).read_text())
+    content["at_work"][0]["what"] = "[red]Trial[/foo]"
+    content["finding"] = "[/foo]"
+    (results / RUN_STATE).write_text(json.dumps(content))
+    log = results / "logs" / "trials" / f"{TRIAL}.log"
+    log.write_text(STATES.replace("slurmctld", "[/foo]"))
+    screen = Console(file=io.StringIO(), width=100, force_terminal=True, color_system=None)
+    screen.print(view(look(results)))
+    assert "[red]Trial[/foo]" in screen.file.getvalue()  # type: ignore[attr-defined]
+
+
+def test_nobody_waits_for_a_run_that_cannot_come(tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "file").touch()
+    for name, message in (("absent", "no such folder"), ("other", "is no folder of results")):
+        for more in ([], ["--once"]):
+            done = CliRunner().invoke(main, ["watch", str(tmp_path / name), *more])
+            assert done.exit_code == 1 and message in done.stderr
 
 
 def files(folder: Path) -> dict[str, tuple[int, bytes]]:
@@ -131,8 +199,12 @@ def files(folder: Path) -> dict[str, tuple[int, bytes]]:
 
 
 @pytest.mark.parametrize("terminal", [False, True])
-def test_the_command_ends_on_ctrl_c_and_changes_nothing(results: Path, terminal: bool) -> None:
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_the_command_ends_on_signals_and_changes_nothing(
+    results: Path, terminal: bool, name: str
+) -> None:
     before = files(results)
+    end = getattr(signal, name)
     shown, out = pty.openpty() if terminal else os.pipe()
     command = [sys.executable, "-m", "schedlab", "watch", str(results)]
     environment = os.environ | {"PYTHONPATH": str(CHECKOUT / "workflow"), "TERM": "xterm"}
@@ -148,13 +220,18 @@ def test_the_command_ends_on_ctrl_c_and_changes_nothing(results: Path, terminal:
         text = b""
         while b"burst.2: invalid" not in text:
             text += os.read(shown, 4096)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(end)
         try:
             _, errors = process.communicate(timeout=120)
         finally:
             process.kill()
+    if terminal:
+        with contextlib.suppress(OSError):  # the other end is closed
+            while more := os.read(shown, 4096):
+                text += more
+        assert text.rpartition(b"\x1b[?25l")[2].count(b"\x1b[?25h"), "the cursor is shown again"
     os.close(shown)
-    assert process.returncode == 0 and errors == b""
+    assert process.returncode == (0 if end == signal.SIGINT else 128 + end) and errors == b""
     assert files(results) == before
 
 

@@ -52,6 +52,12 @@ NATIVE = [
 @pytest.mark.parametrize("quote", ["", "'", '"'])
 def test_native_settings_are_the_text_as_written(tmp_path: Path, word: str, quote: str) -> None:
     text = f"{HEAD}settings:\n slurm:\n  PreemptMode: {quote}{word}{quote}  # a comment\n{BURST}"
+    if not quote and word in {"null", "~"}:
+        # In YAML these mean no value, so the scheduler must not get them as text.
+        message = refusal(tmp_path, text)
+        assert f"settings.slurm.PreemptMode = '{word}': means no value" in message
+        assert "leave the key out for the default" in message
+        return
     experiment = load(tmp_path, text)
     assert experiment.settings["slurm"]["PreemptMode"] == word
     again = tmp_path / "again.yaml"
@@ -100,6 +106,34 @@ def test_native_values_that_would_not_arrive_are_refused(
     assert what in message
     assert "experiments.yaml:5:" in message
     assert "PreemptMode" in message
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("SchedulerParameters", "bf_continue SlurmctldHost=evil"),
+        ("SchedulerParameters", "bf_interval=30 # x"),
+        ("SchedulerParameters", "bf_interval=30#x"),
+        ("SchedulerParameters", 'a"b'),
+        ("SchedulerParameters", "bf_continue, bf_interval=30"),
+        ("TaskPlugin", "task/none Include /x"),
+        ("taskplugin", r"task/none\x"),
+        ("SlurmdDebug", "info Include"),
+    ],
+)
+@pytest.mark.parametrize("variant", [False, True])
+def test_no_listed_setting_of_slurm_carries_a_second_key_or_a_comment(
+    tmp_path: Path, key: str, value: str, variant: bool
+) -> None:
+    own = yaml.safe_dump({key: value}, default_flow_style=True).strip()
+    where = (
+        f"schedulers: [{{name: a, scheduler: slurm, settings: {own}}}]"
+        if variant
+        else f"settings: {{slurm: {own}}}"
+    )
+    message = refusal(tmp_path, f"{HEAD}{where}\n{BURST}")
+    assert f"settings.{key if variant else f'slurm.{key}'} = " in message
+    assert "not one value without #" in message
 
 
 @pytest.mark.parametrize(

@@ -8,13 +8,17 @@ have finished. With `bridge: auto` these run again beside it.
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 from schedlab.config import Experiment, TrialKey
 from schedlab.design import scheduler_of
+from schedlab.errors import SchedlabError
+from schedlab.lineage.snakemake_internals import stored_metadata
 from schedlab.outside.json_text import read_json
 from schedlab.paths import trial_record
+from schedlab.printing import some
 from schedlab.results.records import was_stopped
 
 _Block = tuple[Any, Any]
@@ -69,6 +73,31 @@ def bridge_of(results: Path, key: TrialKey) -> str:
         return ""
     record = _record(results, key)
     return str(record["conditions"].get("bridge", "")) if record else ""
+
+
+def require_known(again: Collection[TrialKey], results: Path) -> None:
+    """Refuse bridge trials that Snakemake would not run.
+
+    What makes a finished trial run again is that its rule has another parameter, and Snakemake
+    compares that with its metadata of the trial. It has none of results that were moved or copied.
+
+    Raises
+    ------
+    SchedlabError
+        When Snakemake has no metadata of a trial that is to run again.
+    """
+    if not again:
+        return
+    known = {stored.output for stored in stored_metadata(results)}
+    needed = {results / trial_record(key.cluster, key.workload, key.repetition) for key in again}
+    if records := sorted(map(str, needed - known)):
+        raise SchedlabError(
+            f"bridge: auto: {len(records)} finished trials are to run again beside cells that were"
+            f" added, but Snakemake knows nothing of them, as {results} was moved or copied, and"
+            " would not run them",
+            remedy="remove their records, and they run like trials that are missing; or write"
+            f" bridge: none. The records: {some(records, 100)}",
+        )
 
 
 def _record(results: Path, key: TrialKey) -> dict[str, Any] | None:

@@ -55,6 +55,30 @@ def load_experiment(
     return found.model_copy(update={"lifted": _lifted(found, path)})
 
 
+def notices(experiment: Experiment, bridges: int = 0) -> list[str]:
+    """What of an experiment does not run as it is written, and how many trials are bridges.
+
+    Returns
+    -------
+    list of str
+        One line each.
+    """
+    found = []
+    if bridges:
+        found.append(
+            f"{bridges} finished trials run again beside cells that were added (bridge: auto)"
+        )
+    found += [f"{name} is left out: {why}" for name, why in experiment.left_out.items()]
+    first, again = experiment.schedulers[0].name, experiment.again()
+    if again is None and experiment.aa is not False:
+        found.append(f"no variant runs a second time: aa names {experiment.aa}, which is left out")
+    elif again is not None and experiment.aa is True and again.name != first:
+        found.append(
+            f"{again.name} runs a second time (aa: true): {first}, the first variant, is left out"
+        )
+    return found
+
+
 def _lifted(experiment: Experiment, path: Path) -> dict[str, dict[str, dict[str, str]]]:
     """Variants that run again with a limit lifted: what lifts it -> the settings that do it."""
     confirming = [at for at, one in enumerate(experiment.workloads) if one.confirms]

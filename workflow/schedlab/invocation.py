@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -76,6 +78,12 @@ def is_snakemake() -> bool:
     return program.name == "snakemake" or program.parts[-2:] == ("snakemake", "__main__.py")
 
 
+def is_dry_run(arguments: Sequence[str] = tuple(sys.argv)) -> bool:
+    """Whether Snakemake runs and only plans."""
+    short = any(re.fullmatch("-[a-zA-Z]*n[a-zA-Z]*", word) for word in arguments)
+    return is_snakemake() and (short or bool({"--dry-run", "--dryrun"} & set(arguments)))
+
+
 def campaign() -> str:
     """Return when this run of the workflow began; for a stage that runs alone, the present time.
 
@@ -87,6 +95,25 @@ def campaign() -> str:
 def quoted(text: str) -> str:
     """Quote a text for YAML; Snakemake takes quotation marks at the ends away, but not blanks."""
     return " '" + text.replace("'", "''") + "' "
+
+
+def command(results: Path, experiments: Path | None = None, *, again: str = "") -> str:
+    """Return the command that brings some results up to date, for a remedy.
+
+    Without ``--config`` Snakemake runs the default experiment in the default folder.
+
+    Parameters
+    ----------
+    results : pathlib.Path
+        The results folder.
+    experiments : pathlib.Path, optional
+        The experiment of these results; where it is not known, the command says so.
+    again : str
+        Rules whose files are made anew in any case.
+    """
+    words = ["snakemake", *(["--forcerun", again] if again else []), "--config"]
+    told = shlex.join([*words, f"experiments={experiments or 'FILE'}", f"results={results}"])
+    return told if experiments else f"{told} (FILE: the experiment that these results are of)"
 
 
 def usable(text: str, what: str) -> str:
@@ -124,7 +151,7 @@ def results_name(text: str, checkout: Path) -> str:
     Raises
     ------
     SchedlabError
-        When rules cannot use the name, or the folder contains the checkout.
+        When rules cannot use the name, the folder contains the checkout, or a file is in its place.
     """
     usable(text, "the results folder")
     usable(str(Path(text).resolve()), "the results folder")
@@ -133,4 +160,12 @@ def results_name(text: str, checkout: Path) -> str:
             f"the results folder {text!r} is the checkout or contains it",
             remedy="choose a folder of its own, for example results",
         )
-    return str(Path(text))
+    path = Path(text)
+    there = next((one for one in (path, *path.parents) if os.path.lexists(one)), Path())
+    if not there.is_dir():
+        what = "a link that leads nowhere" if there.is_symlink() else "no folder"
+        raise SchedlabError(
+            f"--config results={text}: {there} is {what}",
+            remedy="name a folder, which need not exist, for example results",
+        )
+    return str(path)

@@ -74,6 +74,11 @@ def some(names: Sequence[str], most: int) -> str:
     return ", ".join(names[:most]) + more
 
 
+def counted(number: int, noun: str) -> str:
+    """Write a number of things: ``1 trial``, ``2 trials``."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def closest(word: str, known: Iterable[str]) -> str | None:
     """Return the known word that an unknown one resembles most, without regard to case, or None."""
     spelling = {name.lower(): name for name in known}

@@ -8,6 +8,7 @@ import os
 import re
 import shlex
 import shutil
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,20 +16,20 @@ from pathlib import Path
 from typing import IO, Any
 
 from schedlab import design, locks, paths, processes
-from schedlab.bridges import bridge_of, bridges
+from schedlab.bridges import bridge_of, bridges, require_known
 from schedlab.config import Cluster, Experiment, TrialKey
 from schedlab.doctor.findings import require_host
 from schedlab.errors import SchedlabError
 from schedlab.figures import FIGURES
-from schedlab.invocation import campaign, chosen, is_snakemake, results_name
+from schedlab.invocation import campaign, chosen, is_dry_run, is_snakemake, results_name
 from schedlab.lineage.state import keep, restore
-from schedlab.printing import printable
+from schedlab.printing import counted, printable
 from schedlab.results.digests import digest
 from schedlab.results.provenance import source
 from schedlab.results.records import forbids, is_stopped
 from schedlab.schedulers import has_programs, image_installation, image_roles
 from schedlab.sources.stages import content, subject
-from schedlab.testbed.supervisor import end_jobs_on_sigterm, remove_abandoned
+from schedlab.testbed.supervisor import end_jobs_on_sigterm, remove_abandoned, told_when_stopped
 from schedlab.toolchain.cache import Cache
 from schedlab.toolchain.installation import given_digest
 
@@ -86,7 +87,13 @@ class Pipeline:
             os.environ["SCHEDLAB_RESULTS"] = str(Path(results).resolve())
             campaign()
             restore(Path(results))
-            return cls(design.load_experiment(Path(config)), config, results, Path(root))
+            found = cls(design.load_experiment(Path(config)), config, results, Path(root))
+            require_known(found.bridges, Path(results))
+            # Without a run there is no onstart, which tells these.
+            again = len(found.bridges)
+            for told in design.notices(found.experiment, again) if is_dry_run() else ():
+                print(printable(f"schedlab: {told}"), file=sys.stderr)
+            return found
         except (SchedlabError, OSError) as error:
             raise SystemExit(printable(f"schedlab: {error}")) from None
 
@@ -327,6 +334,7 @@ class Pipeline:
         tables = [self.at(f"{paths.TABLES}/{name}") for name in paths.TABLE_FILES]
         return [*tables, *(self.at(paths.figure_file(name)) for name in FIGURES)]
 
+    @told_when_stopped()
     def begin(self) -> None:
         """Take the lock of this results folder and print what the run needs.
 
@@ -335,7 +343,7 @@ class Pipeline:
         Raises
         ------
         SystemExit
-            When another run works on the same results, or the disk cannot hold them.
+            When another run works on the same results, the disk is too small, or a signal comes.
         """
         folder = Path(self.results)
         try:
@@ -360,19 +368,13 @@ class Pipeline:
             require_host(self.experiment, folder)
         except SchedlabError as error:
             raise SystemExit(printable(f"schedlab: {error}")) from None
-        if self.bridges:
-            print(
-                f"schedlab: {len(self.bridges)} finished trials run again beside cells that were"
-                " added (bridge: auto)",
-                flush=True,
-            )
-        for name, why in self.experiment.left_out.items():
-            print(printable(f"schedlab: {name} is left out: {why}"), flush=True)
+        for told in design.notices(self.experiment, len(self.bridges)):
+            print(printable(f"schedlab: {told}"), flush=True)
         memory = max(c.memory_total_mib for c in self.clusters.values())
         free = shutil.disk_usage(folder).free / 2**30
         print(
-            f"schedlab: {len(self.clusters)} clusters, "
-            f"{len(self.trials)} trials; the largest cluster needs "
+            f"schedlab: {counted(len(self.clusters), 'cluster')}, "
+            f"{counted(len(self.trials), 'trial')}; the largest cluster needs "
             f"{memory / 1024:.1f} GiB of memory, the results up to "
             f"{self.experiment.limits.disk_mib / 1024:.0f} GiB of disk ({free:.0f} GiB free)",
             flush=True,

@@ -11,12 +11,13 @@ import pandas as pd
 
 from schedlab import processes
 from schedlab.config import Experiment
+from schedlab.config.variants import VIRTUAL
 from schedlab.errors import SchedlabError
 from schedlab.invocation import quoted
 from schedlab.paths import CHECKOUT, trial_folder, trial_record
 from schedlab.printing import some
 from schedlab.results.records import is_stopped
-from schedlab.tables.trial_rows import read_trial
+from schedlab.tables.kept import kept_trial
 
 Run = Callable[[Sequence[str]], None]
 """Brings files below the results folder up to date."""
@@ -49,7 +50,7 @@ class Trials:
         Parameters
         ----------
         variants : sequence of str
-            Names of the variants.
+            Names of the variants' series.
         repetitions : range
             Repetitions of each.
         """
@@ -62,7 +63,7 @@ class Trials:
         # The stop rule of the experiment may have spared some.
         ran = [key for key in keys if not is_stopped(self.results / trial_record(*key))]
         return pd.DataFrame(
-            [read_trial(self.results / trial_folder(*key)).trial for key in ran],
+            [kept_trial(self.results / trial_folder(*key)).trial for key in ran],
             columns=None if ran else ["scheduler", "valid"],
         )
 
@@ -135,3 +136,30 @@ def between(experiment: Experiment, good: str, bad: str) -> list[str]:
             remedy="list the variants from the good to the bad one (schedulers of the experiment)",
         )
     return names[first : last + 1]
+
+
+def series(experiment: Experiment, variants: Sequence[str], nodes: int) -> list[str]:
+    """Return the series of variants on a number of nodes: real ones, or virtual ones.
+
+    Raises
+    ------
+    SchedlabError
+        When they do not all have that number of nodes of one kind.
+    """
+    sizes: dict[str, list[int]] = {}
+    for cluster in experiment.clusters():
+        if cluster.number == 1:
+            sizes.setdefault(cluster.variant, []).append(cluster.nodes)
+    kinds = [[name + kind for name in variants] for kind in ("", VIRTUAL)]
+    common = [set.intersection(*(set(sizes.get(name, ())) for name in names)) for names in kinds]
+    for names, there in zip(kinds, common, strict=True):
+        if nodes in there:
+            return names
+    known = sorted(common[0] | common[1])
+    raise SchedlabError(
+        f"--nodes {nodes}: {some(variants, 5)} do not all have clusters of {nodes} nodes, all real"
+        " or all virtual",
+        remedy=f"use --nodes with one of {', '.join(map(str, known))}"
+        if known
+        else "list a number of nodes that all of them have in the experiment (nodes, virtual.real)",
+    )

@@ -15,6 +15,7 @@ from schedlab import design
 from schedlab.config import Experiment, read_experiment
 from schedlab.errors import SchedlabError
 from schedlab.figures import FIGURES
+from schedlab.invocation import command
 from schedlab.paths import (
     ACCELERATOR,
     EXPERIMENTS,
@@ -144,7 +145,8 @@ def load_packed_experiment(results: Path) -> Experiment:
     path = results / EXPERIMENTS
     if not path.is_file():
         raise SchedlabError(
-            f"{path} is missing: these results have no report yet", remedy="run `make report` first"
+            f"{path} is missing: these results have no report yet",
+            remedy=f"make it first: {command(results)}",
         )
     return read_experiment(path)
 
@@ -180,7 +182,7 @@ def require_complete(results: Path, experiment: Experiment) -> None:
         raise SchedlabError(
             f"{results}: {len(missing)} files that a bundle must have are missing: "
             + some(missing, SHOWN),
-            remedy="run `make report` to the end with the configuration of these results",
+            remedy=f"run the experiment to the end: {command(results)}",
         )
 
 

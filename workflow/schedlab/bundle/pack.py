@@ -34,6 +34,7 @@ from schedlab.citation import read_citation, zenodo
 from schedlab.config import Experiment
 from schedlab.errors import SchedlabError
 from schedlab.figures import FIGURES
+from schedlab.invocation import command
 from schedlab.outside.names import require_writable
 from schedlab.paths import CHECKOUT, CRATE, PACKED_SOURCE, RECORD, RESULTS
 from schedlab.privacy.identity import identity
@@ -171,12 +172,12 @@ def _add(writer: BundleWriter, scanner: Scanner, results: Path, entry: Content) 
             f"{path} is missing, although its record names it"
             if entry.sha256
             else f"{path} is missing",
-            remedy="run `make report` to the end, then pack again",
+            remedy=f"run the experiment to the end, then pack again: {command(results)}",
         )
     if entry.sha256 and file_digest(path) != entry.sha256:
         raise SchedlabError(
             f"{path} is not the file that its record describes",
-            remedy=f"remove {path.parent / RECORD} and run `make report`: the stage runs again",
+            remedy=f"remove {path.parent / RECORD} and run the stage again: {command(results)}",
         )
     if not entry.opaque and path.suffix not in _SEARCHED_AT_THEIR_SOURCE:
         with path.open("rb") as handle:

@@ -19,8 +19,17 @@ from schedlab.printing import some
 @click.option("--good", required=True, help="A variant that is known to be good.")
 @click.option("--bad", required=True, help="A later one that is known to be bad.")
 @click.option("--workload", help="Workload to run.  [default: the experiment's first]")
-@click.option("--nodes", type=int, help="Compute nodes.  [default: the experiment's first]")
-@click.option("--cores", type=int, default=os.cpu_count() or 1, help="Cores for Snakemake.")
+@click.option(
+    "--nodes",
+    type=click.IntRange(min=1),
+    help="Compute nodes.  [default: the experiment's first]",
+)
+@click.option(
+    "--cores",
+    type=click.IntRange(min=1),
+    default=os.cpu_count() or 1,
+    help="Cores for Snakemake.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Write JSON at the end.")
 @click.argument("metric")
 def bisect(
@@ -42,7 +51,7 @@ def bisect(
     """
     from schedlab.bisection.search import metrics, search
     from schedlab.bisection.text import as_data, as_text, step_text
-    from schedlab.bisection.trials import Trials, between, snakemake
+    from schedlab.bisection.trials import Trials, between, series, snakemake
     from schedlab.design import load_experiment
     from schedlab.outside.temporary import removed_on_signals
 
@@ -52,16 +61,15 @@ def bisect(
         )
     experiment = load_experiment(experiments)
     names = between(experiment, good, bad)
-    workload = workload or experiment.workloads[0].name
-    nodes = nodes or experiment.nodes[0]
+    workload = experiment.workloads[0].name if workload is None else workload
+    nodes = experiment.nodes[0] if nodes is None else nodes
     if experiment.workload(workload).steps > 1:
         others = [one.name for one in experiment.workloads if one.steps == 1]
         raise SchedlabError(
             f"{workload} searches for a rate, so its trials do not repeat one another",
             remedy=f"use --workload with {some(others, 5)}" if others else "add another workload",
         )
-    for name in names:
-        experiment.cluster(f"{name}-n{nodes}")
+    names = series(experiment, names, nodes)
     trials = Trials(results, workload, nodes, snakemake(experiments, results, cores))
     with removed_on_signals():
         found = search(

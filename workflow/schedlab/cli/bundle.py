@@ -10,7 +10,7 @@ import click
 from schedlab.cli.options import with_results
 from schedlab.cli.output import echo
 from schedlab.outside.temporary import removed_on_signals
-from schedlab.printing import word
+from schedlab.printing import counted, word
 
 
 def _size(count: int) -> str:
@@ -103,7 +103,8 @@ def import_(results: Path, path: Path, name: str | None, force: bool) -> None:
 
     with removed_on_signals():
         folder, trials = import_bundle(path, results, name, force=force)
-    echo(f"{folder}: {trials} trials; `make report` shows them; to undo it, remove the folder")
+    told = counted(trials, "trial")
+    echo(f"{folder}: {told}; `make report` shows them; to undo it, remove the folder")
 
 
 @click.command()

@@ -11,9 +11,10 @@ from urllib.parse import urlencode
 
 import click
 
-from schedlab.cli.options import with_results
+from schedlab.cli.options import existing, with_results
 from schedlab.cli.output import echo
 from schedlab.errors import SchedlabError
+from schedlab.printing import counted
 
 
 @click.command(short_help="Serve the kept metrics of trials on loopback, with dashboards.")
@@ -58,7 +59,14 @@ def dashboard(
             "--grafana-repository and --grafana-key-sha256 belong together",
             remedy="give both, or neither",
         )
-    chosen = chosen_trials(Store(results), trials)
+    if no_grafana and grafana_repository:
+        raise SchedlabError(
+            "--no-grafana and --grafana-repository contradict each other",
+            remedy="leave out one of them",
+        )
+    chosen = chosen_trials(
+        Store(existing(results)), trials, lambda told: echo(f"schedlab: {told}", err=True)
+    )
     if no_grafana:
         found = None
     elif grafana_repository and grafana_key_sha256:
@@ -72,8 +80,8 @@ def dashboard(
         ExitStack() as stack,
     ):
         served = stack.enter_context(serve(chosen, *programs(), folder))
-        count = len(served.trials)
-        echo(f"{count} trials, {_clock(served.first)} to {_clock(served.last)}")
+        count = counted(len(served.trials), "trial")
+        echo(f"{count}, {_clock(served.first)} to {_clock(served.last)}")
         if served.without_block:
             echo(f"of {len(served.without_block)} of them only the jobs: no block was kept")
         echo(f"Prometheus: {served.server.url}  (user {USER}, password {served.server.password})")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from schedlab.cli.options import with_paths
+from schedlab.cli.options import existing, experiment_of, named, with_paths
 from schedlab.cli.output import echo
 from schedlab.errors import SchedlabError
 
@@ -27,6 +27,7 @@ def disk(experiments: Path, results: Path, prune: bool, yes: bool) -> None:
 
     It lists clusters, trials, decisions and images that the experiment does not name, and entries
     of the cache that neither it nor any results use. --prune removes these, and nothing else.
+    Without --experiments the experiment is that of which a named results folder has a copy.
     """
     from schedlab.config import read_experiment
     from schedlab.storage import prune as removal
@@ -36,6 +37,17 @@ def disk(experiments: Path, results: Path, prune: bool, yes: bool) -> None:
 
     if yes and not prune:
         raise SchedlabError("--yes answers what only --prune asks", remedy="add --prune")
+    if named("results"):
+        existing(results)
+    file = experiment_of(results, experiments)
+    if prune and file != experiments:
+        # The copy may be older than the experiment that the user goes on with.
+        raise SchedlabError(
+            f"{results} has an experiment of its own, {file}, and --prune removes what the"
+            " experiment does not name",
+            remedy=f"say which experiment goes on: --experiments {file}, or another file",
+        )
+    experiments = file
     experiment, cache = read_experiment(experiments), Cache.default()
     if results.is_dir():
         _show_results(results, results_by_kind(results))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
 
-from schedlab.cli.options import with_results
+from schedlab.cli.options import Folder, existing, with_results
 from schedlab.cli.output import echo
+from schedlab.errors import SchedlabError
 
 
 @click.command(short_help="Write one trial as a time line for Perfetto or speedscope.")
@@ -16,7 +18,7 @@ from schedlab.cli.output import echo
 @click.option("--speedscope", is_flag=True, help="For www.speedscope.app.")
 @click.option(
     "--output",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=Folder(),
     default=".",
     help="Folder to write to.  [default: this one]",
 )
@@ -38,9 +40,15 @@ def export(results: Path, perfetto: bool, speedscope: bool, output: Path, trial:
         writers["speedscope"] = of_speedscope.parts
     if not writers:
         raise click.UsageError("choose --perfetto, --speedscope, or both")
-    timeline = read_timeline(Store(results), trial)
+    paths = {name: output / f"{trial.replace(':', '-')}.{name}.json.gz" for name in writers}
+    for path in paths.values():
+        if os.path.lexists(path):
+            raise SchedlabError(
+                f"{path} is there already",
+                remedy="remove it, or name another folder: --output FOLDER",
+            )
+    timeline = read_timeline(Store(existing(results)), trial)
     output.mkdir(parents=True, exist_ok=True)
     for name, parts in writers.items():
-        path = output / f"{trial.replace(':', '-')}.{name}.json.gz"
-        write_packed(path, parts(timeline))
-        echo(str(path))
+        write_packed(paths[name], parts(timeline))
+        echo(str(paths[name]))

@@ -77,14 +77,18 @@ def why(experiments: Path, results: Path, as_json: bool, targets: tuple[str, ...
     TARGETS are files or rules of the workflow, for example results/report.html or all_trials. The
     default is everything.
     """
-    from schedlab.design import load_experiment
+    from schedlab.design import load_experiment, notices
+    from schedlab.invocation import command
     from schedlab.lineage.snakemake_internals import plan
     from schedlab.lineage.why import as_data, as_text, explain
     from schedlab.paths import CHECKOUT
 
     made = plan(CHECKOUT, experiments, results, targets)
-    explained = explain(made, results, load_experiment(experiments))
+    experiment = load_experiment(experiments)
+    explained = explain(made, results, experiment)
     if as_json:
         echo(json.dumps(as_data(explained, made.unknown), indent=1))
     else:
-        echo(as_text(explained, made.unknown))
+        echo(as_text(explained, made.unknown, command(results, experiments, again="RULES")))
+    for told in notices(experiment):
+        echo(f"schedlab: {told}", err=True)

@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from schedlab.errors import SchedlabError
+from schedlab.paths import EXPERIMENTS
 
 
 class Folder(click.Path):
@@ -65,3 +67,48 @@ def with_paths(function: Callable[..., None]) -> Callable[..., None]:
         show_default=True,
         help="Configuration of the sweep.",
     )(with_results(function))
+
+
+def named(option: str) -> bool:
+    """Whether the user chose the value of an option, on the command line or by its variable."""
+    context = click.get_current_context()
+    return context.get_parameter_source(option) is not ParameterSource.DEFAULT
+
+
+def existing(results: Path) -> Path:
+    """Return a results folder that a command reads.
+
+    Raises
+    ------
+    SchedlabError
+        When there is no such folder.
+    """
+    if results.is_dir():
+        return results
+    remedy = "name one that exists: --results FOLDER"
+    if not named("results"):
+        remedy += ", or run an experiment first (`make report`)"
+    raise SchedlabError(f"{results}: no such folder", remedy=remedy)
+
+
+def experiment_of(results: Path, experiments: Path) -> Path:
+    """Return the file of the experiment that a command which reads results is about.
+
+    It is the one that the user named. If none was named, it is the copy that a results folder has
+    of its own experiment, where the user named that folder, or where the default is an experiment
+    of another name; otherwise the default, which may have cells that the copy does not have yet.
+
+    Raises
+    ------
+    SchedlabError
+        When the folder's copy, or the default, cannot be read.
+    """
+    from schedlab.config import read_experiment
+
+    own = results / EXPERIMENTS
+    if named("experiments") or not own.is_file():
+        return experiments
+    if named("results") or not experiments.is_file():
+        return own
+    other = read_experiment(own).name != read_experiment(experiments).name
+    return own if other else experiments

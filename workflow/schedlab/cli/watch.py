@@ -9,7 +9,10 @@ from pathlib import Path
 
 import click
 
+from schedlab.cli.options import named
 from schedlab.cli.output import echo
+from schedlab.errors import SchedlabError
+from schedlab.paths import RUN_STATE
 
 PERIOD = 2.0
 """Seconds between two looks."""
@@ -26,19 +29,26 @@ PERIOD = 2.0
 def watch(results: Path, once: bool) -> None:
     """Show how far the run on RESULTS is: stages, the trial at work, loads, the last finding.
 
-    It waits for a run, and ends with it or by Ctrl-C. It reads files and changes nothing, so a run
-    goes on as if nobody watched. Without a terminal it writes plain lines when something changes.
+    It waits for a run to begin, and ends with it or by Ctrl-C. It reads files and changes nothing,
+    so a run goes on as if nobody watched. Without a terminal it writes plain lines when something
+    changes.
     """
+    from schedlab.outside.temporary import removed_on_signals
     from schedlab.watch.show import Changes, plain
     from schedlab.watch.sight import look
 
+    _require(results)
     if once:
-        echo("\n".join(plain(look(results))))
-        return
-    with contextlib.suppress(KeyboardInterrupt):
+        sight = look(results)
+        echo("\n".join(plain(sight)))
+        sys.exit(1 if sight.problem else 0)
+    with contextlib.suppress(KeyboardInterrupt), removed_on_signals():
         if sys.stdout.isatty():
             _draw(results)
             return
+        sight = look(results)
+        if sight.run is None or not sight.run.alive:
+            echo(f"{plain(sight)[0]}; waiting for a run")
         changes, seen = Changes(), False
         while True:
             sight = look(results)
@@ -49,6 +59,23 @@ def watch(results: Path, once: bool) -> None:
                 return
             seen = alive
             time.sleep(PERIOD)
+
+
+def _require(results: Path) -> None:
+    """Refuse a folder on which no run works or will work, for the user would wait for ever."""
+    from schedlab.storage.marks import marks, no_marks
+
+    if not results.exists():
+        if named("results"):
+            raise SchedlabError(
+                f"{results}: no such folder",
+                remedy="name the results folder of a run: schedlab watch RESULTS",
+            )
+    elif any(results.iterdir()) and not (marks(results) or (results / RUN_STATE).exists()):
+        raise SchedlabError(
+            f"{results} is no folder of results: {no_marks()}",
+            remedy="name the results folder of a run: schedlab watch RESULTS",
+        )
 
 
 def _draw(results: Path) -> None:

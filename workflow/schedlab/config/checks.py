@@ -12,8 +12,10 @@ from schedlab.addresses import addresses_needed
 from schedlab.config import machine_checks as machines
 from schedlab.config.host_facts import HostFacts
 from schedlab.config.model import Experiment
+from schedlab.config.sections import WIDEST
 from schedlab.config.variants import AGAIN, Variant
 from schedlab.config.virtual_checks import virtual_problems
+from schedlab.config.wording import boolean_meant
 from schedlab.config.workload_checks import (
     Translating,
     parameter_problems,
@@ -46,8 +48,8 @@ class KnownScheduler(Translating, Protocol):
     def virtual_delays(self) -> object | None:
         """Not None where virtual nodes run no payload, so that delays can be given."""
 
-    def settings_problems(self, overrides: Mapping[str, str]) -> list[Problem]:
-        """Return the faults in an experiment's settings for this scheduler."""
+    def settings_problems(self, overrides: Mapping[str, str], release: str = "") -> list[Problem]:
+        """Return the faults in an experiment's settings for this scheduler, on a release."""
 
 
 Known = Mapping[str, KnownScheduler]
@@ -181,12 +183,19 @@ def _schedulers(experiment: Experiment, known: Known) -> Iterator[Problem]:
                 yield Problem(key, problem.value, problem.what, problem.remedy)
     for index, variant in enumerate(experiment.schedulers):
         if variant.adapter in known:
-            together = experiment.settings.get(variant.adapter, {}) | variant.settings
-            for problem in known[variant.adapter].settings_problems(together):
-                # Faults in the experiment's own settings are reported at the experiment's key.
+            scheduler = known[variant.adapter]
+            general = experiment.settings.get(variant.adapter, {})
+            reported = {problem.key for problem in scheduler.settings_problems(general)}
+            release = (variant.image or experiment.image).release
+            for problem in scheduler.settings_problems(general | variant.settings, release):
                 if problem.key in variant.settings:
                     key = f"schedulers[{index}].settings.{problem.key}"
-                    yield Problem(key, problem.value, problem.what, problem.remedy)
+                elif problem.key in reported:
+                    continue
+                else:
+                    # What is written for all variants, or the default, does not go with this one.
+                    key = f"settings.{variant.adapter}.{problem.key}"
+                yield Problem(key, problem.value, problem.what, problem.remedy)
 
 
 def _own_keys(variant: Variant) -> bool:
@@ -223,7 +232,10 @@ def _again(experiment: Experiment) -> Iterator[Problem]:
     again = experiment.again()
     if experiment.aa is not False and again is None:
         yield Problem(
-            "aa", experiment.aa, "no variant has that name", did_you_mean(str(experiment.aa), names)
+            "aa",
+            experiment.aa,
+            "neither true nor false nor the name of a variant",
+            boolean_meant(experiment.aa) or did_you_mean(str(experiment.aa), names),
         )
     elif again is not None and again.name + AGAIN in names:
         index = names.index(again.name + AGAIN)
@@ -245,6 +257,14 @@ def _libvirt(experiment: Experiment, host: HostFacts) -> Iterator[Problem]:
         )
 
 
+def _wide_enough(needed: int) -> str:
+    """Remedy for a network that holds fewer than the needed addresses."""
+    prefix = 32 - (needed - 1).bit_length()
+    if prefix < WIDEST:
+        return "use fewer nodes: no network that is allowed holds as many addresses"
+    return f"use the prefix /{prefix}, or a shorter one down to /{WIDEST}"
+
+
 def _network(experiment: Experiment, known: Known) -> Iterator[Problem]:
     largest = max(cluster.machines_beside_head for cluster in experiment.clusters())
     needed = addresses_needed(largest)
@@ -254,7 +274,7 @@ def _network(experiment: Experiment, known: Known) -> Iterator[Problem]:
             "network.cidr",
             experiment.network.cidr,
             f"holds {network.num_addresses} addresses, {needed} are needed",
-            "use a shorter prefix, such as /24",
+            _wide_enough(needed),
         )
     # Check the networks of every scheduler, not only of those in the experiment. Otherwise adding a
     # scheduler to it could require another network for clusters that are finished already.

@@ -154,6 +154,11 @@ def numa(experiment: Experiment, host: HostFacts) -> Iterator[Problem]:
             )
 
 
+LEAST = 128
+"""Memory (MiB) below which no guest starts: the kernel and its first file system alone need more
+than half of that."""
+
+
 def memory_floors(
     experiment: Experiment, floors: Mapping[str, tuple[Mapping[str, int], tuple[int, float]]]
 ) -> Iterator[Problem]:
@@ -164,20 +169,23 @@ def memory_floors(
     """
     for view in views(experiment):
         name = view.variant.adapter
-        least, (any_case, each) = floors.get(name, ({}, (0, 0.0)))
+        stated, (any_case, each) = floors.get(name, ({}, (0, 0.0)))
+        least = {"head": LEAST, "compute": LEAST} | dict(stated)
         nodes = max(experiment.nodes) if view.section != "node" else 0
-        heads = max(least.get("head", 0), math.ceil(any_case + nodes * each) if nodes else 0)
+        heads = max(least["head"], math.ceil(any_case + nodes * each) if nodes else 0)
+        virtual = f" with {nodes} virtual nodes" if each and nodes else ""
         guests = (
-            ("head", view.head, heads, f" with {nodes} virtual nodes" if each and nodes else ""),
-            (view.section, view.node, least.get("compute", 0), ""),
+            ("head", "head", view.head, heads, virtual),
+            ("compute", view.section, view.node, least["compute"], ""),
         )
-        for section, guest, needed, why in guests:
+        for role, section, guest, needed, why in guests:
             if guest.memory_mib < needed:
                 key = view.key(f"{section}.memory")
+                whom = name if role in stated or why else "a guest"
                 yield Problem(
                     key,
                     guest.memory,
-                    f"too small for {name}, which needs {needed} MiB there{why}",
+                    f"too small for {whom}, which needs {needed} MiB there{why}",
                     f"set {key} to {needed} MiB or more, or leave out {view.variant.name}"
                     + ", or lower nodes" * bool(why),
                 )

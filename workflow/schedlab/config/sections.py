@@ -5,7 +5,6 @@ from __future__ import annotations
 import ipaddress
 import re
 from typing import Annotated, Any, ClassVar, Literal, Self
-from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -13,23 +12,27 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    ValidationInfo,
+    field_validator,
     model_validator,
 )
 
+from schedlab.config.urls import (
+    checked_key,
+    checked_source,
+    checked_source_name,
+    checked_uri,
+    checked_url,
+)
 from schedlab.units import SIZE, Percentage, mib
 
 _PRIVATE = tuple(
     ipaddress.IPv4Network(cidr) for cidr in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
 )
 """RFC 1918; Python's `is_private` also accepts loopback, link-local and reserved networks."""
-_WIDEST = 16
+WIDEST = 16
 """Shortest prefix: 65,534 addresses for at most 129 machines."""
 _YEAR = 366 * 86400
-_LIBVIRT = re.compile(
-    r"qemu(\+(unix|ssh|libssh2?|tls|tcp))?://"
-    r"(([A-Za-z0-9_][\w.-]*@)?[A-Za-z0-9][A-Za-z0-9.-]*(:[0-9]{1,5})?)?/(system|session)",
-    re.ASCII,
-)
 
 
 def _checked_size(size: Any) -> str:
@@ -57,9 +60,9 @@ def _checked_cidr(cidr: str) -> str:
         ) from None
     if not any(network.subnet_of(private) for private in _PRIVATE):
         raise ValueError("not a private network; use one of 10/8, 172.16/12 or 192.168/16")
-    if network.prefixlen < _WIDEST:
+    if network.prefixlen < WIDEST:
         raise ValueError(
-            f"wider than a cluster needs; use a prefix from /{_WIDEST} on, such as 10.0.100.0/24"
+            f"wider than a cluster needs; use a prefix from /{WIDEST} on, such as 10.0.100.0/24"
         )
     return cidr
 
@@ -68,30 +71,6 @@ def _checked_domain(domain: str) -> str:
     if any(len(label) > 63 for label in domain.split(".")):
         raise ValueError("a label of more than 63 characters; shorten it")
     return domain
-
-
-def _checked_url(url: str) -> str:
-    if not (url.isprintable() and re.fullmatch(r"(https?|file)://[^\s{}]+", url)):
-        raise ValueError("not a URL; write one that starts with https://, http:// or file://")
-    if "@" in urlsplit(url).netloc:
-        # Records, results, bundles and Snakemake's metadata have the experiment.
-        raise ValueError("a URL with a user name or password; put these into ~/.netrc")
-    return url
-
-
-def _checked_key(url: str) -> str:
-    """Accept a URL, or nothing where packages are not signed."""
-    return _checked_url(url) if url else url
-
-
-def _checked_uri(uri: str) -> str:
-    """Accept only URIs that name a host; libvirt runs commands that others contain (`ext`)."""
-    if uri not in ("auto", "embedded") and not _LIBVIRT.fullmatch(uri):
-        raise ValueError(
-            "does not have the form of a libvirt URI of QEMU without options; use auto, embedded, "
-            "or a URI such as qemu:///system or qemu+ssh://host/system"
-        )
-    return uri
 
 
 def _checked_native(text: str) -> str:
@@ -265,13 +244,13 @@ share the roles' lists of packages, names of services and paths (``vars/<family>
 class Repository(Section):
     """Package source beside the distribution's own."""
 
-    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,40}$")] = Field(
-        description="Name of the source: lower-case letters, digits, hyphens."
-    )
-    url: Annotated[str, AfterValidator(_checked_url)] = Field(
+    name: Annotated[
+        str, Field(pattern=r"^[a-z][a-z0-9-]{0,40}$"), AfterValidator(checked_source_name)
+    ] = Field(description="Name of the source: lower-case letters, digits, hyphens.")
+    url: Annotated[str, AfterValidator(checked_source)] = Field(
         description="dnf's baseurl, such as https://host/el9/$basearch."
     )
-    key: Annotated[str, AfterValidator(_checked_key)] = Field(
+    key: Annotated[str, AfterValidator(checked_key)] = Field(
         default="", description="Where the key is that signs its packages; none: not checked."
     )
     key_sha256: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")] = Field(
@@ -303,6 +282,11 @@ class DebianImage(Section):
     disk: Size = Field(default="3 GiB", description="Virtual size of the disk.")
 
     @property
+    def release(self) -> str:
+        """Release whose packages the image has."""
+        return self.suite
+
+    @property
     def disk_mib(self) -> int:
         """Virtual size of the disk, MiB."""
         return mib(self.disk)
@@ -312,7 +296,7 @@ class CloudImage(Section):
     """Base disk from a distribution's cloud image."""
 
     kind: Literal["cloud"] = "cloud"
-    url: Annotated[str, AfterValidator(_checked_url)] = Field(description="Where the image is.")
+    url: Annotated[str, AfterValidator(checked_url)] = Field(description="Where the image is.")
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] = Field(
         description="Digest of the file."
     )
@@ -325,11 +309,24 @@ class CloudImage(Section):
     )
     disk: Size = Field(default="6 GiB", description="Virtual size the disk is grown to.")
 
-    @model_validator(mode="after")
-    def _of_the_family(self) -> Self:
-        if self.repositories and FAMILIES[self.os] != "RedHat":
-            raise ValueError(f"repositories are only for rocky, not for {self.os}; remove them")
-        return self
+    @field_validator("repositories")
+    @classmethod
+    def _of_the_family(cls, value: list[Repository], info: ValidationInfo) -> list[Repository]:
+        system = info.data.get("os")
+        if value and system and FAMILIES[system] != "RedHat":
+            raise ValueError(f"repositories are only for rocky, not for {system}; remove them")
+        names = [one.name for one in value]
+        if twice := [name for name in names if names.count(name) > 1]:
+            # The second one would overwrite the file of the first.
+            raise ValueError(
+                f"two have the name {twice[0]}; give each repository a name of its own"
+            )
+        return value
+
+    @property
+    def release(self) -> str:
+        """Release whose packages the image has, as far as the file's name tells."""
+        return "" if self.repositories else self.url.rpartition("/")[2]
 
     @property
     def disk_mib(self) -> int:
@@ -340,7 +337,7 @@ class CloudImage(Section):
 class Libvirt(Section):
     """Which libvirt runs the guests."""
 
-    uri: Annotated[str, AfterValidator(_checked_uri)] = Field(
+    uri: Annotated[str, AfterValidator(checked_uri)] = Field(
         default="auto",
         description="auto: qemu:///system where it answers, else embedded; embedded: a libvirtd "
         "of the workflow's own; or a libvirt URI.",

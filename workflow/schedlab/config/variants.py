@@ -197,13 +197,22 @@ Again = Annotated[bool | str, BeforeValidator(_one_form)]
 """Which variant runs a second time: true for the first, or its name."""
 
 
+_OF_CLOUD = CloudImage.model_fields.keys() - DebianImage.model_fields.keys()
+
+
 def with_inherited(data: Any) -> Any:
     """Return an experiment's data with the experiment's keys added to its variants' sections.
 
     It works on the data as written, because after validation a written value cannot be told from a
-    default. An image of another kind than the experiment's gets no keys.
+    default. An image of another kind than the experiment's gets no keys. The experiment's image
+    has the default kind where it names none and has no key of another.
     """
-    if not isinstance(data, dict) or not isinstance(data.get("schedulers"), list):
+    if not isinstance(data, dict):
+        return data
+    image = data.get("image")
+    if isinstance(image, dict) and "kind" not in image and not _OF_CLOUD & image.keys():
+        data = {**data, "image": {"kind": DebianImage().kind, **image}}
+    if not isinstance(data.get("schedulers"), list):
         return data
     return {**data, "schedulers": [_filled(entry, data) for entry in data["schedulers"]]}
 

@@ -33,7 +33,7 @@ _BOUNDS = {
     "greater_than_equal": ("ge", "less than {}", "write {} or more"),
     "less_than": ("lt", "not less than {}", "write a number below {}"),
     "less_than_equal": ("le", "more than {}", "write {} or less"),
-    "too_short": ("min_length", "needs at least {} item", "add one"),
+    "too_short": ("min_length", "needs at least {} item", "write {} or more"),
     "too_long": ("max_length", "more than {} items", "remove some"),
     "string_too_short": ("min_length", "shorter than {} character", "write a longer text"),
     "string_too_long": ("max_length", "longer than {} characters", "write a shorter text"),
@@ -62,9 +62,10 @@ def worded(entry: Any, data: Mapping[str, Any]) -> Problem:
         Data that was validated.
     """
     location: Location = entry["loc"]
-    text, steps = _path(location, data)
-    value = _value(steps, data)
     kind, context = entry["type"], entry.get("ctx", {})
+    # What is wrong with a section as a whole ends with the tag of its kind.
+    text, steps = _path(location, data, whole=kind == "value_error")
+    value = _value(steps, data)
     if kind == "extra_forbidden":
         return Problem(
             text, value, "unknown key", did_you_mean(str(location[-1])[:100], _known(location))
@@ -111,14 +112,20 @@ _BOOLEANS = {
 }
 
 
+def boolean_meant(value: Any) -> str | None:
+    """Remedy where a word of older YAML stands for true or false."""
+    meant = _BOOLEANS.get(value.lower()) if isinstance(value, str) else None
+    return f"write {meant}, without quotes" if meant else None
+
+
 def _meant(wanted: str, value: Any, meaning: str) -> str | None:
     """Remedy with the value that a user meant, where a value of the wrong type says it clearly."""
     if wanted in {"list", "tuple"} and isinstance(value, str | int | float):
         return f"write a list: [{brief(str(value))}]"
     if not isinstance(value, str):
         return None
-    if wanted == "bool" and value.lower() in _BOOLEANS:
-        return f"write {_BOOLEANS[value.lower()]}, without quotes"
+    if wanted == "bool":
+        return boolean_meant(value)
     if wanted in {"int", "float"}:
         number = r"[0-9]{1,18}" if wanted == "int" else r"[0-9]{1,18}(\.[0-9]{1,18})?"
         if re.fullmatch(number, value, re.ASCII):
@@ -129,7 +136,7 @@ def _meant(wanted: str, value: Any, meaning: str) -> str | None:
     return None
 
 
-def _path(location: Location, data: Any) -> tuple[str, list[str | int]]:
+def _path(location: Location, data: Any, *, whole: bool = False) -> tuple[str, list[str | int]]:
     """Key path as the user wrote it, without the tags that pydantic inserts for unions."""
     text = ""
     steps: list[str | int] = []
@@ -139,7 +146,7 @@ def _path(location: Location, data: Any) -> tuple[str, list[str | int]]:
         if isinstance(step, int):
             text += f"[{step}]"
             here = here[step] if isinstance(here, list) and step < len(here) else None
-        elif isinstance(here, dict) and (step in here or last):
+        elif isinstance(here, dict) and (step in here or (last and not whole)):
             text += f".{step}" if text else step
             here = here.get(step)
         else:

@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 
 from schedlab.config.messages import fault, shown, together
-from schedlab.config.yaml_scalars import Ambiguous, plain_value
+from schedlab.config.yaml_scalars import Ambiguous, means_nothing, plain_value
 from schedlab.config.yaml_text import text_of
 from schedlab.errors import SchedlabError
 from schedlab.printing import brief
@@ -321,6 +321,15 @@ class _Values:
                 return plain_value(node.text)
             except Ambiguous as error:
                 self._fault(node, key, error.what, error.remedy)
+        elif node.plain and node.text and means_nothing(node.text):
+            # Nothing is not a value of a setting; the scheduler would get the word.
+            self._fault(
+                node,
+                key,
+                "means no value, and a setting has one",
+                f"leave the key out for the default, or write '{node.text}' if the scheduler is to"
+                " get that word",
+            )
         return node.text
 
     def _fault(self, node: _Scalar, key: str, what: str, remedy: str) -> None:

@@ -36,6 +36,11 @@ class Ambiguous(ValueError):
         self.remedy = remedy
 
 
+def means_nothing(text: str) -> bool:
+    """Whether an unquoted word is YAML's null."""
+    return _WORDS.get(text, text) is None
+
+
 def plain_value(text: str) -> str | int | float | bool | None:
     """Value of an unquoted word.
 

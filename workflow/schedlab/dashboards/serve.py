@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +22,8 @@ from schedlab.paths import DASHBOARDS
 from schedlab.printing import some
 from schedlab.privacy.private_files import write_secret
 from schedlab.results.store import Store, origin_of
-from schedlab.tables.trial_rows import TrialRows, read_trial
+from schedlab.tables.kept import check_block, kept_trial
+from schedlab.tables.trial_rows import TrialRows
 from schedlab.testbed.prometheus import USER, Server, free_port, prometheus
 from schedlab.toolchain.build import download_prometheus
 from schedlab.toolchain.cache import Cache
@@ -59,13 +60,24 @@ class Served:
     last: float
 
 
-def chosen_trials(store: Store, wanted: Sequence[str]) -> list[TrialRows]:
-    """Read some trials of a results folder, or all that ran.
+def chosen_trials(
+    store: Store, wanted: Sequence[str], tell: Callable[[str], None] = lambda _: None
+) -> list[TrialRows]:
+    """Read some trials of a results folder, or all that ran and are not damaged.
+
+    Parameters
+    ----------
+    store : Store
+        The results folder.
+    wanted : sequence of str
+        Ids of trials; none for all.
+    tell : callable
+        Called with a line on each damaged trial that is left out.
 
     Raises
     ------
     SchedlabError
-        There is no such trial, or none ran.
+        There is no such trial, none ran, or one that is wanted by name is damaged.
     """
     known = store.trials()
     unknown = [name for name in wanted if name not in known]
@@ -76,10 +88,19 @@ def chosen_trials(store: Store, wanted: Sequence[str]) -> list[TrialRows]:
         )
     found = []
     for name, path in known.items():
-        record = store.record(path)
-        # A trial that the stop rule spared has a record too, without conditions.
-        if (not wanted or name in wanted) and record and "conditions" in record:
-            found.append(read_trial((store.results / path).parent, origin_of(path)))
+        if wanted and name not in wanted:
+            continue
+        folder, origin = (store.results / path).parent, origin_of(path)
+        try:
+            # A trial that the stop rule spared has a record too, without conditions.
+            if "conditions" not in store.checked(path):
+                continue
+            check_block(folder, origin)
+            found.append(kept_trial(folder, origin))
+        except SchedlabError as error:
+            if wanted:
+                raise
+            tell(f"{name} is left out: {error.message}; remedy: {error.remedy}")
     if not found:
         raise SchedlabError(
             f"no chosen trial of {store.results} ran", remedy="see `schedlab trials`"
@@ -152,7 +173,16 @@ def serve(
         )
         text.unlink()
     spans = [span(rows) for rows in trials]
-    with prometheus(program, folder, {}, options=OPTIONS) as server:
+    with contextlib.ExitStack() as stack:
+        try:
+            server = stack.enter_context(prometheus(program, folder, {}, options=OPTIONS))
+        except SchedlabError as error:
+            # Its log is in the folder of the copies, which is removed, and no stage is at work.
+            names = some([str(rows.trial["trial"]) for rows in trials], 5)
+            raise SchedlabError(
+                f"{error.message}; it was given the blocks of {names}",
+                remedy="name the trials to serve, and leave out that whose block it cannot open",
+            ) from error
         yield Served(
             server,
             [str(rows.trial["trial"]) for rows in trials],

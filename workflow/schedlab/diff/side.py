@@ -12,6 +12,7 @@ from schedlab import design
 from schedlab.config.load import read_experiment
 from schedlab.config.model import Experiment
 from schedlab.errors import SchedlabError
+from schedlab.invocation import command
 from schedlab.outside.names import inside
 from schedlab.paths import (
     ACCELERATOR,
@@ -107,9 +108,16 @@ class Side:
             raise SchedlabError(
                 f"{self.label}: the tables were not made from the present trials: "
                 f"{', '.join(stale[:5])}{', ...' * (len(stale) > 5)} ran again since",
-                remedy="make the tables again: snakemake --forcerun tables",
+                remedy="make the tables again: "
+                + command(self.results, self._own_experiments, again="tables"),
             )
         return table
+
+    @property
+    def _own_experiments(self) -> Path | None:
+        """The user's file of the experiment; the one within the results is only a copy."""
+        known = self._experiments.is_file() and self._experiments.parent != self.results
+        return self._experiments if known else None
 
     def _trial_record(self, row: dict[Any, Any]) -> Path:
         return inside(self.results, record_of_trial(str(row["trial"])))

@@ -148,6 +148,27 @@ def structure_errors() -> Iterator[None]:
 
 
 @contextmanager
+def write_protection_ignored() -> Iterator[None]:
+    """Let Snakemake plan jobs whose outputs the user may not write: a plan writes none of them.
+
+    Otherwise nobody could ask about results that are only to be read.
+    """
+    with structure_errors():
+        from snakemake.jobs import Job
+
+        kept = Job.check_protected_output
+
+    async def accepted(_job: Any) -> None:
+        return None
+
+    Job.check_protected_output = accepted
+    try:
+        yield
+    finally:
+        Job.check_protected_output = kept
+
+
+@contextmanager
 def _planned(
     root: Path, experiments: Path, results: Path, targets: tuple[str, ...]
 ) -> Iterator[Any]:
@@ -162,7 +183,7 @@ def _planned(
     with redirect_stderr(io.StringIO()):
         _, arguments = parse_args(["--snakefile", str(snakefile), "--dry-run", "--", *targets])
     quiet = types.OutputSettings(dryrun=True, nocolor=True, log_level_override=logging.ERROR)
-    with SnakemakeApi(quiet) as api:
+    with write_protection_ignored(), SnakemakeApi(quiet) as api:
         try:
             workflow = api.workflow(
                 resource_settings=types.ResourceSettings(

@@ -272,7 +272,7 @@ def _known(jobs: Iterable[ExplainedJob]) -> list[float]:
     return [job.estimate.seconds for job in jobs if job.estimate.seconds is not None]
 
 
-def as_text(jobs: list[ExplainedJob], unknown: list[str]) -> str:
+def as_text(jobs: list[ExplainedJob], unknown: list[str], command: str) -> str:
     """Return the explanation as text. Jobs of one stage with the same causes are shown together.
 
     Parameters
@@ -281,6 +281,8 @@ def as_text(jobs: list[ExplainedJob], unknown: list[str]) -> str:
         Jobs that would run.
     unknown : list of str
         Outputs of which Snakemake has no metadata.
+    command : str
+        Command that makes them again.
     """
     data = as_data(jobs, unknown)
     lines = []
@@ -314,6 +316,6 @@ def as_text(jobs: list[ExplainedJob], unknown: list[str]) -> str:
             "",
             f"Of {len(unknown)} files Snakemake knows only the modification times, so it does not"
             f" see changes of their sources and settings: {some(unknown, _MANY)}.",
-            "Make them again with `snakemake --forcerun` and the names of their rules.",
+            f"Make them again, with the names of their rules: {command}",
         ]
     return "\n".join(lines)

@@ -237,7 +237,9 @@ def forbids(path: Path) -> bool:
     return isinstance(found, dict) and found.get("run") is False
 
 
-def verify_outputs(record_path: Path, names: Iterable[str] | None = None) -> None:
+def verify_outputs(
+    record_path: Path, names: Iterable[str] | None = None, *, remedy: str | None = None
+) -> None:
     """Check that the outputs that a record names exist and did not change.
 
     A file with the size and modification time of its last full check is not read again. These are
@@ -249,6 +251,9 @@ def verify_outputs(record_path: Path, names: Iterable[str] | None = None) -> Non
         The record.
     names : iterable of str, optional
         Outputs to check. The default is all.
+    remedy : str, optional
+        What the user can do about a file that is missing or changed; by default, run the stage
+        again.
 
     Raises
     ------
@@ -259,7 +264,7 @@ def verify_outputs(record_path: Path, names: Iterable[str] | None = None) -> Non
     folder = record_path.parent
     memory_path = folder / ".verified.json"
     memory = _remembered(memory_path)
-    remedy = f"remove {record_path} and run snakemake again: it runs the stage again"
+    remedy = remedy or f"remove {record_path} and run snakemake again: it runs the stage again"
     changed = False
     for name in names if names is not None else record["outputs"]:
         path, expected = inside(folder, name), record["outputs"][name]

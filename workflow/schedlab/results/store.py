@@ -5,6 +5,7 @@ The folder may come from an unpacked bundle, which has the same layout without t
 
 from __future__ import annotations
 
+import re
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,12 @@ def origin_of(path: str) -> str:
     """Return the name of the import whose record is at a path; empty if it is not imported."""
     parts = path.split("/")
     return parts[1] if parts[0] == IMPORTED and len(parts) > 2 else ""
+
+
+def _numbers_last(name: str) -> list[tuple[bool, int, str]]:
+    """Key that sorts names by the numbers in them, and else by their letters."""
+    parts = re.split(r"([0-9]{1,18})", name)
+    return [(part.isdecimal(), int(part) if part.isdecimal() else 0, part) for part in parts]
 
 
 def record_of_trial(trial: str) -> str:
@@ -66,6 +73,19 @@ class Store:
         found = self._load(path)
         return found.message if isinstance(found, SchedlabError) else ""
 
+    def checked(self, path: str) -> dict[str, Any]:
+        """Return a record.
+
+        Raises
+        ------
+        SchedlabError
+            It is missing, damaged or of another release; the error has the remedy.
+        """
+        found = self._load(path)
+        if isinstance(found, SchedlabError):
+            raise found
+        return found
+
     def digest(self, path: str) -> str | None:
         """Return the SHA-256 of a record's file, or None if there is no such file."""
         try:
@@ -86,10 +106,12 @@ class Store:
             for pattern in ("*.*.*", "*:*.*.*")
             for path in sorted(self.results.glob(record_of_trial(pattern)))
         ]
-        return {
+        named = {
             label(origin_of(path.as_posix()), ".".join(path.parts[-4:-1])): path.as_posix()
             for path in found
         }
+        # Repetition 10 comes after 2, and 16 nodes after 2.
+        return dict(sorted(named.items(), key=lambda item: _numbers_last(item[0])))
 
     @cached_property
     def shared(self) -> bool:

@@ -349,8 +349,8 @@ class Scheduler(ABC):
         """Default settings with an experiment's overrides, sorted; keys ignore case."""
         return merged(self.native_settings, overrides)
 
-    def settings_problems(self, overrides: Mapping[str, str]) -> list[Problem]:
-        """What is wrong with an experiment's overrides."""
+    def settings_problems(self, overrides: Mapping[str, str], release: str = "") -> list[Problem]:
+        """What is wrong with an experiment's overrides, on a release (`DebianImage.release`)."""
         found = list(problems(self.native_settings, overrides, others=self.other_settings))
         if self.installation and not found:
             found += installation_problems(self.installation, overrides)

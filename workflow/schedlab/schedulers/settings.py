@@ -20,15 +20,16 @@ class Setting(NamedTuple):
     meaning : str
         One line for config/README.md, with the unit.
     form : str
-        Regular expression that a whole value must match.
+        Regular expression that a whole value must match. It must refuse whatever the scheduler's
+        configuration file would read as more than one value: values are written there as they are.
     allowed : str
         What a value must be, in words.
     """
 
     default: str
     meaning: str
-    form: str = r"\S(.*\S)?"
-    allowed: str = "text on one line"
+    form: str
+    allowed: str
 
 
 def merged(declared: Mapping[str, Setting], overrides: Mapping[str, str]) -> dict[str, str]:

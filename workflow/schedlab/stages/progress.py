@@ -25,9 +25,10 @@ def report_progress(context: Context, trial: str, reasons: list[str]) -> None:
     verdict = "invalid: " + "; ".join(r.splitlines()[0] for r in reasons) if reasons else "valid"
     # Which cells end early is not known before.
     about = "at most about" if context.experiment.rounds else "about"
+    left = f"{about} {seconds // 60} min {seconds % 60:02d} s" if finished < total else "none"
     print(
         f"{'WARNING: ' * bool(reasons)}{trial}: {verdict}. {finished} of {total}{FINISHED}"
-        f"{about} {seconds // 60} min {seconds % 60:02d} s left",
+        f"{left} left",
         flush=True,
     )
 

@@ -13,12 +13,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from schedlab.errors import SchedlabError
+from schedlab.invocation import command
 from schedlab.outside.foreign import foreign
 from schedlab.outside.json_text import parse_json
 from schedlab.paths import RECORD
 from schedlab.plain import plain
 from schedlab.results.imports import Origin, label
 from schedlab.results.records import is_stopped, load_record
+from schedlab.results.store import Store
 from schedlab.tables.schemas import JOBS_SCHEMA, SAMPLES_SCHEMA, TRIALS_SCHEMA, VERSION
 from schedlab.tables.trial_rows import read_trial, to_pandas
 
@@ -114,14 +116,14 @@ def load_trials(folder: Path) -> pd.DataFrame:
 def load_left_out(folder: Path) -> dict[str, str]:
     """Imports that the tables leave out, with the reason; errors as those of `load_tables`."""
     path = folder / "trials.parquet"
-    with foreign(path, _REMEDY):
+    with foreign(path, _remedy(path)):
         return {str(name): str(why) for name, why in _told(path, LEFT_OUT, "{}").items()}
 
 
 def load_stopped(folder: Path) -> list[str]:
     """Ids of the trials that did not run because their cell had ended; errors as above."""
     path = folder / "trials.parquet"
-    with foreign(path, _REMEDY):
+    with foreign(path, _remedy(path)):
         return [str(identifier) for identifier in _told(path, STOPPED, "[]")]
 
 
@@ -130,7 +132,11 @@ def _told(path: Path, key: bytes, default: str) -> Any:
         return parse_json((file.schema_arrow.metadata or {}).get(key, default.encode()))
 
 
-_REMEDY = "make the tables anew: snakemake --forcerun tables"
+def _remedy(path: Path) -> str:
+    results = path.parent.parent
+    if Store(results).shared:
+        return "pack the bundle again from the results that it was made from"
+    return f"make the tables anew: {command(results, again='tables')}"
 
 
 @contextmanager
@@ -145,14 +151,18 @@ def _opened(path: Path) -> Iterator[pq.ParquetFile]:
             version = metadata.get(b"schema", b"").decode("utf-8", "replace")
             if version != VERSION:
                 raise SchedlabError(
-                    f"{path} has schema {version!r}, expected {VERSION!r}", remedy=_REMEDY
+                    f"{path} has schema {version!r}, expected {VERSION!r}", remedy=_remedy(path)
                 )
             if not file.schema_arrow.equals(expected):
-                raise SchedlabError(f"{path} has other columns than {VERSION!r}", remedy=_REMEDY)
+                raise SchedlabError(
+                    f"{path} has other columns than {VERSION!r}", remedy=_remedy(path)
+                )
             _bounded(path, file.metadata)
             yield file
     except (OSError, pa.ArrowException) as error:
-        raise SchedlabError(f"{path} cannot be read: {plain(error)}", remedy=_REMEDY) from error
+        raise SchedlabError(
+            f"{path} cannot be read: {plain(error)}", remedy=_remedy(path)
+        ) from error
 
 
 _SCHEMAS = {"jobs": JOBS_SCHEMA, "samples": SAMPLES_SCHEMA, "trials": TRIALS_SCHEMA}

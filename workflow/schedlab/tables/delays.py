@@ -14,7 +14,8 @@ from schedlab.paths import RECORD
 from schedlab.results.records import is_stopped, load_record
 from schedlab.schedulers.delays import Latencies
 from schedlab.tables.clocks import node_clocks
-from schedlab.tables.trial_rows import read_trial, stamps_of
+from schedlab.tables.kept import kept_trial
+from schedlab.tables.trial_rows import stamps_of
 
 PARTS = 10
 """Intervals of equal probability: deciles, for which the jobs of a few trials suffice."""
@@ -52,7 +53,7 @@ def measured_delays(folders: Iterable[Path], measure: Latencies) -> Found:
     for folder in folders:
         if not (folder / RECORD).is_file() or is_stopped(folder / RECORD):
             continue
-        if not read_trial(folder).trial["valid"]:
+        if not kept_trial(folder).trial["valid"]:
             continue
         with foreign(folder, f"remove {folder / RECORD} and run the trial again"):
             clocks = node_clocks(load_record(folder / RECORD)["conditions"])

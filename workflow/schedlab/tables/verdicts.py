@@ -9,12 +9,13 @@ import textwrap
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from schedlab.errors import SchedlabError
 from schedlab.formatting import number
 from schedlab.paths import RECORD
 from schedlab.results.imports import Origin
 from schedlab.results.records import is_stopped
+from schedlab.tables.kept import kept_trial
 from schedlab.tables.schemas import FAILED, FATES
-from schedlab.tables.trial_rows import read_trial
 
 _COPIED = ("trial", "valid", "reasons", "checks", "withheld", "at_least", "timed_out", "limit_s",
            "daemons", "told", "concurrency", "lateness_p99_s", "lateness_max_s",
@@ -29,11 +30,13 @@ def verdicts(sources: Iterable[Origin]) -> dict[str, Any]:
     dict
         `trials`: columns of the trials table of each, with `jobs` (fate -> number, and `all`);
         `missing`: ids of those that have no record; `stopped`: of those that did not run because
-        their cell had ended.
+        their cell had ended; `damaged`: `trial`, `problem` and `remedy` of those whose record or
+        files are not as schedlab wrote them.
     """
     found: list[dict[str, Any]] = []
     missing: list[str] = []
     stopped: list[str] = []
+    damaged: list[dict[str, str | None]] = []
     for origin in sources:
         for key, folder in zip(origin.experiment.trials(), origin.trial_folders(), strict=True):
             if not (folder / RECORD).is_file():
@@ -42,10 +45,16 @@ def verdicts(sources: Iterable[Origin]) -> dict[str, Any]:
             if is_stopped(folder / RECORD):
                 stopped.append(origin.label(key.id))
                 continue
-            row = read_trial(folder, origin.name).trial
+            try:
+                row = kept_trial(folder, origin.name).trial
+            except SchedlabError as error:
+                # One of many must not hide the others.
+                told = {"problem": error.message, "remedy": error.remedy}
+                damaged.append({"trial": origin.label(key.id), **told})
+                continue
             jobs = {"all": row["jobs"], **{fate: row[fate] for fate in FATES}}
             found.append({name: row[name] for name in _COPIED} | {"jobs": jobs})
-    return {"trials": found, "missing": missing, "stopped": stopped}
+    return {"trials": found, "missing": missing, "stopped": stopped, "damaged": damaged}
 
 
 def as_text(found: dict[str, Any], width: int = 100) -> str:
@@ -57,6 +66,8 @@ def as_text(found: dict[str, Any], width: int = 100) -> str:
     told = f"{valid} of {len(trials)} trials valid; {len(found['missing'])} have not run"
     if found["stopped"]:
         told += f"; {len(found['stopped'])} are not to run, for their cells were measured enough"
+    if damaged := found["damaged"]:
+        told += f"; {len(damaged)} cannot be read"
     lines.append(told)
     return "\n".join(lines)
 

@@ -177,6 +177,21 @@ def end_jobs_on_sigterm() -> None:
     signal.signal(signal.SIGTERM, stop)
 
 
+@contextlib.contextmanager
+def told_when_stopped() -> Iterator[None]:
+    """End the workflow with a message where a signal comes before its scheduler handles it.
+
+    Raises
+    ------
+    SystemExit
+        With the message, instead of KeyboardInterrupt.
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise SystemExit("schedlab: stopped by a signal before any job started") from None
+
+
 def _stop_when_orphaned(parent: psutil.Process) -> None:
     """End this job when the workflow that started it dies, even by ``kill -9``."""
 

@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from schedlab.errors import SchedlabError
+from schedlab.printing import some
 from schedlab.results.series import read_series
 from schedlab.results.store import Store, origin_of
 from schedlab.schedulers.base import COST_METRICS, TIMESTAMPS, UNIT_METRICS
 from schedlab.schedulers.rows import json_lines
 from schedlab.tables.clocks import node_clocks
-from schedlab.tables.trial_rows import read_trial
+from schedlab.tables.kept import kept_trial
 
 QUEUE = "queue"
 SCHEDULER = "scheduler"
@@ -127,18 +128,16 @@ def read_timeline(store: Store, trial: str) -> Timeline:
     if trial not in trials:
         raise SchedlabError(
             f"{store.results} has no trial {trial!r}",
-            remedy=f"use one of {', '.join(trials) or 'none: no trial has run'}",
+            remedy=f"use one of {some(list(trials), 50)}" if trials else "run an experiment first",
         )
     path = trials[trial]
-    record = store.record(path)
-    if record is None:
-        raise SchedlabError(store.problem(path), remedy="run the trial again")
+    record = store.checked(path)
     if "conditions" not in record:
         raise SchedlabError(
             f"{trial} did not run, because its cell had been measured enough",
             remedy="use a trial that `schedlab trials` lists",
         )
-    rows = read_trial((store.results / path).parent, origin_of(path))
+    rows = kept_trial((store.results / path).parent, origin_of(path))
     conditions = record["conditions"]
     start = int(conditions.get("start_ns", 0))
     clocks = node_clocks(conditions)

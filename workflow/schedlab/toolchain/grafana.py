@@ -71,8 +71,9 @@ def download_grafana(cache: Cache, repository: str, key_sha256: str) -> Grafana:
     """
     if not re.fullmatch(r"(https?|file)://[^\s\[\]@]+( [\w./-]+){2}", repository):
         raise SchedlabError(
-            f"--grafana-repository is {repository!r}",
-            remedy="write URL, suite and component, as in 'https://apt.grafana.com stable main'",
+            f"--grafana-repository is {re.sub('//.*@', '//...@', repository)!r}",
+            remedy="write URL, suite and component, without a user name and password, as in"
+            " 'https://apt.grafana.com stable main'",
         )
     if not re.fullmatch(r"[0-9a-f]{64}", key_sha256):
         raise SchedlabError(

@@ -10,19 +10,26 @@ import contextlib
 import statistics
 import time
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Literal
 
 import psutil
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from schedlab.errors import SchedlabError
 from schedlab.lineage.durations import STAGES, Durations, duration
 from schedlab.outside.json_text import read_json
 from schedlab.paths import RUN_STATE
 from schedlab.results.records import write_json
 
 SCHEMA = "schedlab.run/1"
+_Time = Annotated[float, Field(ge=0, le=2**32)]
+"""An instant or a duration, s: what programs for dates and durations can write."""
+_Count = Annotated[int, Field(ge=0, le=10**9)]
+_Rule = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=100)]
+_Words = Annotated[str, Field(max_length=1 << 20)]
 ORDER = (
     "toolchain", "accelerator", "base_disk", "programs", "image", "provision", "configure", "trace",
     "decision", "trial", "tables", "figure", "report", "bundle",
@@ -210,30 +217,71 @@ class Run:
         return f"{self.finished} of {self.total} finished" + (f", {left}" if left else "")
 
 
+class _Form(BaseModel):
+    """A part of the file; others may have written it, as results are copied and shared."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class _StageForm(_Form):
+    rule: _Rule
+    total: _Count
+    finished: _Count
+    failed: _Count
+    each: _Time | None
+
+
+class _JobForm(_Form):
+    rule: _Rule
+    what: _Words
+    log: _Words
+    since: _Time
+
+
+class _RunForm(_Form):
+    schema_: Literal["schedlab.run/1"] = Field(alias="schema")
+    process: Annotated[list[_Time], Field(min_length=2, max_length=2)]
+    began: _Time
+    stages: list[_StageForm]
+    at_work: list[_JobForm]
+    finding: _Words
+
+
 def read_run(results: Path) -> RunState | None:
-    """Read the state of the last run on a results folder; None if there is none that can be read.
+    """Read the state of the last run on a results folder; None if there is none.
 
     It only reads, and takes no lock.
+
+    Raises
+    ------
+    SchedlabError
+        When the file does not have the form in which a run writes it.
     """
+    path = results / RUN_STATE
     try:
-        content = read_json(results / RUN_STATE)
-        if content["schema"] != SCHEMA:
-            return None
-        return RunState(
-            float(content["began"]),
-            [Stage(**stage) for stage in content["stages"]],
-            [AtWork(**job) for job in content["at_work"]],
-            str(content["finding"]),
-            _alive(content["process"]),
-        )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        found = _RunForm.model_validate(read_json(path))
+    except FileNotFoundError:
         return None
+    except (OSError, ValueError) as error:
+        told = error.errors()[0]["loc"] if isinstance(error, ValidationError) else error
+        where = ".".join(map(str, told)) if isinstance(told, tuple) else str(told)
+        where = where or "not a mapping"
+        raise SchedlabError(
+            f"{path}: does not have the form in which a run writes it: {where}",
+            remedy=f"remove {path}; the next run writes it again",
+        ) from error
+    return RunState(
+        found.began,
+        [Stage(**stage.model_dump()) for stage in found.stages],
+        [AtWork(**job.model_dump()) for job in found.at_work],
+        found.finding,
+        _alive(int(found.process[0]), found.process[1]),
+    )
 
 
-def _alive(process: Sequence[Any]) -> bool:
+def _alive(number: int, began: float) -> bool:
     """Whether a process runs; another one that got its number later began later."""
-    number, began = int(process[0]), float(process[1])
     try:
         return abs(psutil.Process(number).create_time() - began) < 1.0
-    except psutil.Error:
+    except (psutil.Error, ValueError, OverflowError):
         return False

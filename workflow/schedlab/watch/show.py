@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from schedlab.lineage.durations import duration
+from schedlab.paths import REPORT
 from schedlab.printing import printable
 from schedlab.stages.live import Progress
 from schedlab.watch.run import RunState
@@ -22,8 +23,12 @@ BAR = 30
 def headline(sight: Sight) -> str:
     """Tell in one line how far the run is."""
     run = sight.run
+    if sight.problem:
+        return sight.problem
     if run is None:
-        return f"{sight.results}: no run yet"
+        done = (sight.results / REPORT).is_file()
+        told = f"no run; it has a report, {REPORT}" if done else "no run yet"
+        return f"{sight.results}: {told}"
     ended = run.finished == run.total
     state = "works" if run.alive and not ended else ("finished" if ended else "ended early")
     began = time.strftime("%H:%M", time.localtime(run.began))
@@ -114,7 +119,7 @@ def _stages(sight: Sight, run: RunState) -> Table:
         if stage.failed:
             done += f" ({stage.failed} failed)"
         style = "bold" if working else "dim" if stage.finished == stage.total else ""
-        table.add_row(stage.rule, done, str(working or ""), left, style=style)
+        table.add_row(Text(stage.rule), done, str(working or ""), left, style=style)
     return table
 
 
@@ -133,7 +138,7 @@ def _jobs(sight: Sight) -> Iterator[RenderableType]:
         if progress.loads:
             table = Table(box=None, pad_edge=False, show_header=False)
             for daemon, load in progress.loads.items():
-                table.add_row(f"  {printable(daemon)}", f"{load:.2f} cores")
+                table.add_row(Text(f"  {printable(daemon)}"), f"{load:.2f} cores")
             yield Text("  load of the daemons", style="dim")
             yield table
 

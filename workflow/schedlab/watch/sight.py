@@ -65,7 +65,9 @@ class Sight:
     results : pathlib.Path
         The results folder.
     run : RunState or None
-        The last run; None if there was none.
+        The last run; None if there was none, or its state cannot be read.
+    problem : str
+        Why its state cannot be read, and what to do; else empty.
     progress : dict
         Job at work -> how far its trial is, and else the last line of its log.
     finding : str
@@ -77,6 +79,7 @@ class Sight:
     now: float
     results: Path
     run: RunState | None
+    problem: str
     progress: dict[AtWork, Progress | str]
     finding: str
     host: Host
@@ -84,14 +87,18 @@ class Sight:
 
 def look(results: Path) -> Sight:
     """Look at a results folder and at this machine now."""
-    run = read_run(results)
+    problem = ""
+    try:
+        run = read_run(results)
+    except SchedlabError as error:
+        run, problem = None, f"{error.message}; remedy: {error.remedy}"
     progress: dict[AtWork, Progress | str] = {}
     for job in run.at_work if run and run.alive else []:
         lines = _last_lines(results, job.log)
         found = [one for line in reversed(lines) if (one := read_progress(line))]
         progress[job] = found[0] if found else (lines[-1] if lines else "")
     finding = (run.finding if run else "") or _verdict(results)
-    return Sight(time.time(), results, run, progress, finding, _host())
+    return Sight(time.time(), results, run, problem, progress, finding, _host())
 
 
 def _host() -> Host:

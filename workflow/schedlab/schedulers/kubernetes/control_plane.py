@@ -67,13 +67,13 @@ def client_settings(
             str(qps),
             f"requests per second of {program} to the API server",
             rf"{_COUNT}(\.\d+)?",
-            "a positive number",
+            "a number from 1 to below 1,000,000, such as 50",
         )
         found[f"{kind}Burst"] = Setting(
             str(burst),
             f"requests at once of {program} to the API server",
             _COUNT,
-            "a positive whole number",
+            "a whole number from 1 to 999,999",
         )
     found["logLevel"] = Setting(
         "2", "verbosity of the control plane's processes", r"\d|10", "a level from 0 to 10"

@@ -62,6 +62,12 @@ step on each takes an emulated carrier minutes."""
 _VALUE = r'[^\s"#\\]+|"[^"#\\]+"'
 _ALLOWED = "one value without #, quote or backslash; one with blanks in double quotes"
 
+
+def _text(default: str, meaning: str) -> Setting:
+    """Setting whose value is not a number or a choice that schedlab knows."""
+    return Setting(default, meaning, _VALUE, _ALLOWED)
+
+
 # Keys that only say where something is; they do not bound a result.
 _PLACE = re.compile(r"(File|Dir|Location|Port|Host|Name|User|Addr|Key)$")
 
@@ -100,9 +106,7 @@ class Slurm(Scheduler):
     dependencies: ClassVar[bool] = True
     arrays: ClassVar[bool] = True
     running_jobs: ClassVar[str] = 'schedlab_slurm_sdiag{counter="jobs_running"}'
-    other_settings: ClassVar[Setting | None] = Setting(
-        "", "any other key of slurm.conf", _VALUE, _ALLOWED
-    )
+    other_settings: ClassVar[Setting | None] = _text("", "any other key of slurm.conf")
     native_settings: ClassVar[Mapping[str, Setting]] = {
         "submission": Setting(
             ways.API,
@@ -111,11 +115,11 @@ class Slurm(Scheduler):
             f"{ways.API}|{ways.CLI}",
             f"{ways.API} or {ways.CLI}",
         ),
-        "AccountingStorageType": Setting(
+        "AccountingStorageType": _text(
             "accounting_storage/none", "plugin that stores accounting records"
         ),
-        "JobAcctGatherType": Setting("jobacct_gather/none", "plugin that samples what jobs use"),
-        "JobCompType": Setting("jobcomp/none", "plugin that stores a record of finished jobs"),
+        "JobAcctGatherType": _text("jobacct_gather/none", "plugin that samples what jobs use"),
+        "JobCompType": _text("jobcomp/none", "plugin that stores a record of finished jobs"),
         # Guides for high throughput recommend 10 s; then Slurm would forget jobs before the trial's
         # end, when their records are collected.
         "MinJobAge": Setting(
@@ -125,12 +129,12 @@ class Slurm(Scheduler):
             r"\d+",
             "a whole number",
         ),
-        "MpiDefault": Setting("none", "default MPI plugin"),
-        "ProctrackType": Setting(
+        "MpiDefault": _text("none", "default MPI plugin"),
+        "ProctrackType": _text(
             "proctrack/linuxproc",
             "plugin that finds a job's processes: by descent, as guests are single-purpose",
         ),
-        "TaskPlugin": Setting("task/none", "plugin that binds tasks to processors"),
+        "TaskPlugin": _text("task/none", "plugin that binds tasks to processors"),
         # A node does not answer while a snapshot is taken or restored. It must be used again at
         # once afterwards, and a message must wait that long for its answer.
         "ReturnToService": Setting(
@@ -142,15 +146,15 @@ class Slurm(Scheduler):
         "SlurmdTimeout": Setting(
             "300", "s without an answer after which a node is down", r"\d+", "a whole number"
         ),
-        "SlurmdDebug": Setting("info", "verbosity of slurmd's log"),
-        "SchedulerParameters": Setting(
+        "SlurmdDebug": _text("info", "verbosity of slurmd's log"),
+        "SchedulerParameters": _text(
             "batch_sched_delay=1,sched_min_interval=100000,bf_interval=30,bf_continue,"
             "sched_interval=1,default_queue_depth=500,partition_job_depth=500",
             "periods and depths of scheduling, set for high throughput",
         ),
-        "SchedulerType": Setting("sched/backfill", "scheduling plugin"),
-        "SelectType": Setting("select/cons_tres", "plugin that allocates parts of nodes"),
-        "SelectTypeParameters": Setting("CR_Core", "what is allocated: processor cores"),
+        "SchedulerType": _text("sched/backfill", "scheduling plugin"),
+        "SelectType": _text("select/cons_tres", "plugin that allocates parts of nodes"),
+        "SelectTypeParameters": _text("CR_Core", "what is allocated: processor cores"),
     }
 
     def translate(self, job: Job, trace: Trace) -> Submission:
@@ -349,8 +353,11 @@ class Slurm(Scheduler):
             },
         }
 
-    def settings_problems(self, overrides: Mapping[str, str]) -> list[Problem]:
-        """Also refuse keys that slurm.conf does not have, and those that the workflow sets."""
+    def settings_problems(self, overrides: Mapping[str, str], release: str = "") -> list[Problem]:
+        """Also refuse keys that slurm.conf does not have, and those that the workflow sets.
+
+        And a way of submission that the Slurm of a release does not have.
+        """
         reserved = {key.lower() for key in _RESERVED}
         found = [
             Problem(
@@ -365,4 +372,5 @@ class Slurm(Scheduler):
         unknown = list(key_problems(overrides, self.native_settings))
         other = reserved | {UNLISTED, *(problem.key.lower() for problem in unknown)}
         free = {key: text for key, text in overrides.items() if key.lower() not in other}
-        return found + unknown + super().settings_problems(free)
+        found += [*unknown, *super().settings_problems(free, release)]
+        return found + list(ways.problems(self.merged_settings(overrides)["submission"], release))

@@ -5,13 +5,20 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from schedlab.schedulers.base import PAYLOAD, STAMPS
 from schedlab.schedulers.translation import Request, native_id
+from schedlab.workloads.registry import Problem
 from schedlab.workloads.trace import Job
 
+_WITHOUT_API = (
+    (r"^bullseye$|debian-11", "Debian bullseye", "20.11"),
+    (r"^bookworm$|debian-12", "Debian bookworm", "22.05"),
+    (r"^Rocky-9", "EPEL for Rocky Linux 9", "22.05"),
+)
+"""Releases whose Slurm is older, as `DebianImage.release` or the file of a cloud image has them."""
 API, CLI = "api", "cli"
 """Values of the setting: slurmrestd's API, or sbatch."""
 RECORD = "/etc/schedlab/slurm-submission"
@@ -148,6 +155,18 @@ def check() -> str:
         f"grep -qx {CLI} {RECORD} || {ask} GET /slurm/{{version}}/ping/"
         f" || {{ echo '{remedy}' >&2; false; }}"
     )
+
+
+def problems(way: str, release: str) -> Iterator[Problem]:
+    """Yield the fault of a way of submission that the Slurm of a release does not have."""
+    found = next((old for old in _WITHOUT_API if re.search(old[0], release)), None)
+    if way == API and found:
+        yield Problem(
+            "submission",
+            way,
+            f"Slurm has no API for it before 23.11, and {found[1]} has Slurm {found[2]}",
+            f"write submission: {CLI}, for all variants that are compared",
+        )
 
 
 def told(record: str) -> str:

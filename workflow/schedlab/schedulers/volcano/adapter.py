@@ -64,7 +64,7 @@ class Volcano(KubernetesBase):
             "1s",
             "time between two scheduling cycles",
             r"[1-9]\d*(ms|s)",
-            "a duration such as 500ms or 1s",
+            "a whole number of ms or s, such as 500ms or 60s",
         ),
         "actions": Setting(
             "enqueue, allocate, backfill",
