@@ -134,7 +134,8 @@ def test_an_archive_that_leaves_its_folder_is_refused(prefix: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "told", ["/", "relative", "/opt/../etc", "/etc", "/etc/x", "/usr", "/tmp/x", "/opt/a b", "/o/$x"]
+    "told",
+    ["/", "relative", "/opt/../etc", "/etc", "/etc/x", "/usr", "/tmp/x", "/opt/a b", "/o/$x"],
 )
 def test_a_folder_that_no_guest_can_have_is_refused(prefix: Path, told: str) -> None:
     (prefix / "lib/tool.pc").write_text(f"prefix={told}\n")

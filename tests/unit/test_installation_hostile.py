@@ -213,9 +213,7 @@ def test_a_program_that_nobody_may_execute_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content", [b"", b"no archive", bytes(range(256)) * 100])
 @pytest.mark.parametrize("name", ["x.tar", "x.tar.zst", "x.tar.xz"])
-def test_what_is_no_archive_is_told_at_the_start(
-    tmp_path: Path, content: bytes, name: str
-) -> None:
+def test_what_is_no_archive_is_told_at_the_start(tmp_path: Path, content: bytes, name: str) -> None:
     path = tmp_path / name
     path.write_bytes(content)
     told = refused(path, hashlib.sha256(content).hexdigest(), tmp_path / "cache")

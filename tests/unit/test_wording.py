@@ -83,8 +83,6 @@ def test_a_priority_that_a_scheduler_does_not_have_is_told_at_its_part(tmp_path:
         {"user": "a", "workload": {"kind": "burst", "jobs": 2}},
         {"user": "b", "priority": 5, "workload": {"kind": "burst", "jobs": 2}},
     ]
-    text = "\n".join(
-        refusal(tmp_path, workloads=[{"name": "m", "kind": "mix", "parts": parts}])
-    )
+    text = "\n".join(refusal(tmp_path, workloads=[{"name": "m", "kind": "mix", "parts": parts}]))
     assert "workloads[0].parts[1].priority = 5: " in text
     assert "Part(" not in text

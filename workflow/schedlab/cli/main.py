@@ -330,9 +330,7 @@ def reap(experiments: Path, results: Path) -> None:
 @_paths
 @click.option("--cluster", required=True)
 @click.option("--state", type=click.Choice(["provisioned", "configured"]), default="configured")
-@click.option(
-    "--timing", type=Output(), help="File to write the time of the restore to, s."
-)
+@click.option("--timing", type=Output(), help="File to write the time of the restore to, s.")
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 def execute(
     experiments: Path,

@@ -128,11 +128,13 @@ def crowded(
 def at_once(trace: Trace) -> int:
     """Most ranks of a trace that run at one time if each job starts as it arrives.
 
-    A job of no runtime still takes a moment to launch: a second is counted.
+    A job of no runtime still takes a moment to launch: a second is counted. Pending jobs of a
+    background never run.
     """
     steps = [
         step
         for job in trace.jobs
+        if not (job.background and job.priority < 0)
         for step in (
             (job.arrival, 1, job.nodes),
             (job.arrival + max(job.runtime, 1.0), 0, -job.nodes),

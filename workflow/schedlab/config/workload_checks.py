@@ -66,7 +66,11 @@ def trace_problems(
 
 
 def _refused(
-    experiment: Experiment, known: Mapping[str, Translating], index: int, trace: Trace
+    experiment: Experiment,
+    known: Mapping[str, Translating],
+    index: int,
+    trace: Trace,
+    root: Path,
 ) -> Iterator[Problem]:
     """What a trace wants of a scheduler that cannot be given it, at the key that makes it so."""
     workload = experiment.workloads[index]
@@ -130,7 +134,7 @@ def _of_traces(
         trace = workload.generate(machine, seed, root)
         if number == 0:
             # What jobs want besides processors does not depend on machine and repetition.
-            yield from _refused(experiment, known, index, trace)
+            yield from _refused(experiment, known, index, trace, root)
         if repetition == 1:
             yield from crowded(experiment, mib, index, trace)
         bound = earliest_end(trace)

@@ -15,8 +15,8 @@ COUNTS = {
     "jobs_capped": "wider than the traced machine, and cut to the whole cluster",
     "jobs_rounded_up": "rounded up to whole processors",
     "jobs_with_dependency_ignored": "started without waiting for the job that the trace names",
-    "jobs_with_dependency_on_no_earlier_job": "of these, named themselves or a job that is submitted"
-    " later, in a circle for example",
+    "jobs_with_dependency_on_no_earlier_job": "of these, named themselves or a job that is"
+    " submitted later, in a circle for example",
 }
 """Counts of jobs of a trace, each with what was done to them."""
 

@@ -42,7 +42,11 @@ _SPECIAL = (
     (stat.S_ISFIFO, "a named pipe"),
     (stat.S_ISSOCK, "a socket"),
 )
-_SYSTEM = ("bin", "boot", "dev", "etc", "lib", "lib32", "lib64", "proc", "run", "sbin", "sys", "tmp")
+_TYPES = {tarfile.CHRTYPE: "a character device", tarfile.BLKTYPE: "a block device"}
+_TYPES[tarfile.FIFOTYPE] = "a named pipe"
+_SYSTEM = re.compile(
+    r"((s?bin|boot|dev|etc|lib(32|64)?|proc|run|sys|tmp)|usr(?!/local(/|$)))(/.*)?|"
+)
 """Folders of guests that the system has, or empties at its start."""
 
 HOSTILE = "do not use it unless you know who made it and why; no installation needs such a member"
@@ -182,7 +186,7 @@ class Contents:
             both = " and ".join(shown(posixpath.join(one, program)) for one in upper[:2])
             raise Refused(f"it has {both}", f"make an archive with one installation of {name}")
         if self._target(posixpath.join(upper[0], program)) != PROGRAM:
-            raise Refused(f"its {program} cannot be executed", f"chmod +x {program}, and pack again")
+            raise Refused(f"its {program} cannot be executed", f"chmod +x {program}, pack again")
         return upper[0]
 
     def _target(self, name: str) -> str:
@@ -237,12 +241,11 @@ def _below(name: str, folder: str) -> bool:
 
 def _unfit(place: str) -> str | None:
     """Why guests cannot have an installation in a folder, or None."""
-    parts = place.strip("/").split("/")
-    if not place.startswith("/") or ".." in parts:
+    if not place.startswith("/") or ".." in place.split("/"):
         return "which is no absolute path"
     if not re.fullmatch(r"[\w.+@=,~/-]+", place, re.ASCII):
         return "which has a blank or a sign that shells read"
-    system = parts[0] in (*_SYSTEM, "") or (parts[0] == "usr" and parts[1:2] != ["local"])
+    system = _SYSTEM.fullmatch(posixpath.normpath(place).strip("/"))
     return "which the system of guests has" if system else None
 
 
@@ -271,7 +274,7 @@ def read_folder(folder: Path, told: str) -> Contents:
             if special := next((kind for test, kind in _SPECIAL if test(mode)), None):
                 raise Refused(f"{shown(below)} in it is {special}", "remove it from the folder")
             if stat.S_ISLNK(mode):
-                found.add(below, LINK, link=os.readlink(path))
+                found.add(below, LINK, link=str(path.readlink()))
                 continue
             # Its size is on this machine already: only an archive's is bounded.
             found.add(below, PROGRAM if mode & 0o100 else FILE)
@@ -349,8 +352,8 @@ def _checked(member: tarfile.TarInfo, found: Contents) -> tarfile.TarInfo:
         target = posixpath.normpath(member.linkname)
         # A later member of this name would be written through the link.
         if member.linkname.startswith("/") or found.kinds.get(target) not in (FILE, PROGRAM):
-            to = shown(member.linkname)
-            raise Refused(f"{shows} is a hard link to {to}, no file before it in the archive", HOSTILE)
+            what = f"is a hard link to {shown(member.linkname)}, no file before it in the archive"
+            raise Refused(f"{shows} {what}", HOSTILE)
         found.add(name, found.kinds[target])
         return _plain(member, name, 0o644, linkname=target)
     if member.issym():
@@ -360,12 +363,7 @@ def _checked(member: tarfile.TarInfo, found: Contents) -> tarfile.TarInfo:
         found.add(name, FOLDER)
         return _plain(member, name or ".", 0o755)
     if not member.isreg():
-        kinds = {
-            tarfile.CHRTYPE: "a character device",
-            tarfile.BLKTYPE: "a block device",
-            tarfile.FIFOTYPE: "a named pipe",
-        }
-        kind = kinds.get(member.type, f"of the unknown kind {member.type!r}")
+        kind = _TYPES.get(member.type, f"of the unknown kind {member.type!r}")
         raise Refused(f"{shows} is {kind}", HOSTILE)
     program = bool(member.mode & 0o100)
     found.add(name, PROGRAM if program else FILE, size=member.size)

@@ -87,11 +87,7 @@ _PARITY = (
 
 
 def _too_many(trace: Trace, written: Mapping[str, str]) -> Iterator[Problem]:
-    """More jobs than the controller knows at one time; it knows finished ones for MinJobAge.
-
-    Later jobs would be refused, or wait in the client (slurm.conf(5)). `written` has the settings
-    by their lower-case names.
-    """
+    """More jobs than the controller knows at one time; `written` has settings in lower case."""
     limit, age = written.get("maxjobcount", MAX_JOB_COUNT), written["minjobage"]
     if not (limit.isdecimal() and age.isdecimal()):
         return
