@@ -194,6 +194,8 @@ def test_a_channel_beside_a_prefix_is_refused(prefix: Path) -> None:
     told = refusal(prefix=str(prefix), Channel="bioconda")
     assert told == "Channel: not used where prefix gives an installation"
     assert refusal(prefix=str(prefix), lock="x").startswith("lock: not used")
+    both = installation_problems(TOOL, {"prefix": str(prefix / "no"), "channel": "bioconda"})
+    assert [one.key for one in both] == ["channel", "prefix"]
 
 
 def test_an_empty_prefix_is_refused() -> None:

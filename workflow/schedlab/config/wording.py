@@ -198,4 +198,4 @@ def _tags(model: type[BaseModel]) -> set[str]:
     return {model.__name__, _BRANCHES.get(model, ""), str(kind.default) if kind else ""}
 
 
-_BRANCHES = {Rounds: "rounds", Repetitions: "number"}
+_BRANCHES: Mapping[type[BaseModel], str] = {Rounds: "rounds", Repetitions: "number"}

@@ -19,7 +19,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, Self
 
 from schedlab.outside.names import has_control
 from schedlab.results.digests import file_digest
@@ -35,7 +35,7 @@ _PATH = 4096
 _LINKS = 40
 """Most links on the way to a file, as in Linux."""
 
-FILE, PROGRAM, FOLDER, LINK = "a file", "a program", "a folder", "a symbolic link"
+FILE, FOLDER, LINK = "a file", "a folder", "a symbolic link"
 _SPECIAL = (
     (stat.S_ISCHR, "a character device"),
     (stat.S_ISBLK, "a block device"),
@@ -65,8 +65,8 @@ class _Info(tarfile.TarInfo):
     """A header. What belongs to headers is read as a whole, so its size is bounded."""
 
     @classmethod
-    def frombuf(cls, buf: bytes, encoding: str, errors: str) -> _Info:  # type: ignore[override]
-        info = super().frombuf(buf, encoding, errors)  # type: ignore[arg-type]
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+        info = super().frombuf(buf, encoding, errors)
         if not info.isreg() and info.size > _HEADER:
             raise tarfile.ReadError(f"a header of {info.size} bytes")
         return info
@@ -79,7 +79,7 @@ class Contents:
     Attributes
     ----------
     kinds : dict of str to str
-        `FILE`, `PROGRAM` (a file that its owner may execute), `FOLDER` or `LINK`, by name.
+        `FILE`, `FOLDER` or `LINK`, by name.
     links : dict of str to str
         Targets of symbolic links, as they are written.
     texts : dict of str to str
@@ -185,17 +185,12 @@ class Contents:
         if len(upper) > 1:
             both = " and ".join(shown(posixpath.join(one, program)) for one in upper[:2])
             raise Refused(f"it has {both}", f"make an archive with one installation of {name}")
-        if self._target(posixpath.join(upper[0], program)) != PROGRAM:
-            raise Refused(f"its {program} cannot be executed", f"chmod +x {program}, pack again")
         return upper[0]
-
-    def _target(self, name: str) -> str:
-        target = self.resolved(name)
-        return self.kinds.get(target, "") if target is not None else ""
 
     def has_file(self, name: str) -> bool:
         """Tell whether a name is a file, or leads to one."""
-        return self._target(name) in (FILE, PROGRAM)
+        target = self.resolved(name)
+        return target is not None and self.kinds.get(target) == FILE
 
     def made_for(self, root: str, told: str, pattern: str, name: str) -> str | None:
         """Folder that the installation tells it was made for; None where it does not tell.
@@ -277,7 +272,7 @@ def read_folder(folder: Path, told: str) -> Contents:
                 found.add(below, LINK, link=str(path.readlink()))
                 continue
             # Its size is on this machine already: only an archive's is bounded.
-            found.add(below, PROGRAM if mode & 0o100 else FILE)
+            found.add(below, FILE)
             if name == posixpath.basename(told):
                 with path.open(errors="replace") as text:
                     found.texts[below] = text.read(_TEXT)
@@ -351,10 +346,10 @@ def _checked(member: tarfile.TarInfo, found: Contents) -> tarfile.TarInfo:
     if member.islnk():
         target = posixpath.normpath(member.linkname)
         # A later member of this name would be written through the link.
-        if member.linkname.startswith("/") or found.kinds.get(target) not in (FILE, PROGRAM):
+        if member.linkname.startswith("/") or found.kinds.get(target) != FILE:
             what = f"is a hard link to {shown(member.linkname)}, no file before it in the archive"
             raise Refused(f"{shows} {what}", HOSTILE)
-        found.add(name, found.kinds[target])
+        found.add(name, FILE)
         return _plain(member, name, 0o644, linkname=target)
     if member.issym():
         found.add(name, LINK, link=member.linkname)
@@ -365,9 +360,8 @@ def _checked(member: tarfile.TarInfo, found: Contents) -> tarfile.TarInfo:
     if not member.isreg():
         kind = _TYPES.get(member.type, f"of the unknown kind {member.type!r}")
         raise Refused(f"{shows} is {kind}", HOSTILE)
-    program = bool(member.mode & 0o100)
-    found.add(name, PROGRAM if program else FILE, size=member.size)
-    return _plain(member, name, 0o755 if program else 0o644)
+    found.add(name, FILE, size=member.size)
+    return _plain(member, name, 0o755 if member.mode & 0o100 else 0o644)
 
 
 def _plain(

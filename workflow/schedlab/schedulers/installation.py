@@ -181,11 +181,21 @@ def installation_problems(
             return [Problem(written["sha256"], sha256, what, remedy)]
         return _lock_problems(installation, values, written)
     key = written["prefix"]
-    for other in ("channel", "lock"):
-        if other in written and values[other]:
-            what = f"not used where {key} gives an installation"
-            remedy = f"remove it, or give {key} only to the variants that shall have that one"
-            return [Problem(written[other], redacted(values[other]), what, remedy)]
+    what = f"not used where {key} gives an installation"
+    remedy = f"remove it, or give {key} only to the variants that shall have that one"
+    beside = [
+        Problem(written[other], redacted(values[other]), what, remedy)
+        for other in ("channel", "lock")
+        if values.get(other)
+    ]
+    return beside + _prefix_problems(installation, values, written)
+
+
+def _prefix_problems(
+    installation: Installation, values: Mapping[str, str], written: Mapping[str, str]
+) -> list[Problem]:
+    """What is wrong with a folder or an archive."""
+    key, prefix, sha256 = written["prefix"], values["prefix"], values.get("sha256", "")
     try:
         path = expanded(prefix, key)
     except SchedlabError as error:
