@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import http.server
+import io
 import json
 import shutil
 import socket
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from channel_factory import BINARY, PLACEHOLDER, make_flux_channel, put_package
+from channel_factory import BINARY, PLACEHOLDER, index, make_flux_channel, put_package
 from click.testing import CliRunner
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
@@ -23,6 +24,7 @@ from rattler import LockFile
 from schedlab.cli.main import main
 from schedlab.errors import SchedlabError
 from schedlab.images.bill import bill_of_materials
+from schedlab.schedulers import get_scheduler
 from schedlab.schedulers.flux.given import INSTALLATION
 from schedlab.schedulers.installation import (
     CHANNEL,
@@ -42,6 +44,7 @@ from schedlab.toolchain.installation import (
     unreachable,
 )
 
+FLUX = get_scheduler("flux")
 SCHED = "linux-64/flux-sched-0.50.0-0.tar.bz2"
 
 
@@ -154,6 +157,37 @@ def test_a_downloaded_package_with_another_digest_is_refused(
     put_package(channel, "flux-sched", "0.50.0", ["flux-core"], {"lib/x": "other"}, "linux-64")
     with pytest.raises(SchedlabError, match="flux-sched.*hash mismatch"):
         packed(settings, tmp_path / "cache")
+
+
+@pytest.mark.parametrize("kind", [tarfile.LNKTYPE, tarfile.SYMTYPE])
+@pytest.mark.parametrize("up", [False, True])
+@pytest.mark.parametrize("again", [False, True])
+def test_a_package_gets_no_file_of_the_host_and_writes_none(
+    channel: Path, tmp_path: Path, kind: bytes, up: bool, again: bool
+) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("the host's own")
+    files: dict[str, str | bytes] = {"lib/x": "evil", "lib/flux/modules/sched.so": "module"}
+    path = put_package(channel, "flux-sched", "0.51.0", ["flux-core"], files, "linux-64")
+    with tarfile.open(path) as tar:
+        read = [(one, tar.extractfile(one)) for one in tar]
+        members = [(one, stream.read() if stream else b"") for one, stream in read]
+    with tarfile.open(path, "w:bz2") as tar:
+        for member, content in members:
+            if member.name == "lib/x":
+                link = tarfile.TarInfo("lib/x")
+                link.type, link.linkname = kind, f"{'../' * 20 if up else ''}{victim}"
+                tar.addfile(link)
+                if not again:
+                    continue
+            tar.addfile(member, io.BytesIO(content))
+    index(channel)
+    try:
+        found = contents(packed(pin(channel, tmp_path / "flux.lock"), tmp_path / "cache"))
+    except SchedlabError:
+        found = {}
+    assert (victim.read_text(), victim.stat().st_nlink) == ("the host's own", 1)
+    assert b"the host's own" not in found.values()
 
 
 def test_what_is_in_the_cache_needs_no_channel(
@@ -318,6 +352,30 @@ def test_names_urls_and_folders_are_channels(
         channel_url("http://[")
     (problem,) = installation_problems(INSTALLATION, {"Channel": "http://["})
     assert (problem.key, problem.what[:11]) == ("Channel", "no channel:")
-    for channel in ("http://[", "https://user:password@host/x"):
-        status, told = run("flux", "--channel", channel, "--output", str(tmp_path / "flux.lock"))
-        assert (status, channel in told) == (1, True)
+    status, told = run("flux", "--channel", "http://[", "--output", str(tmp_path / "flux.lock"))
+    assert (status, "http://[" in told) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("channel", "shown", "what"),
+    [
+        ("https://user:secret@host/x", "https://***@host/x", "a URL with credentials"),
+        ("https://host/t/secret/x", "https://host/t/***/x", "a URL with credentials"),
+        ("https://host/x?token=secret", "https://host/x?***", "a URL with credentials"),
+        ("ftp://user:secret@host/x", "ftp://***@host/x", "neither an http, an https nor a file"),
+        ("conda forge", "conda forge", "no channel's name"),
+    ],
+)
+def test_what_is_no_channel_is_refused_and_no_secret_is_shown(
+    tmp_path: Path, channel: str, shown: str, what: str
+) -> None:
+    for written in ({"channel": channel}, {"channel": channel, "lock": "x"}):
+        (problem,) = FLUX.settings_problems(written)
+        assert (problem.key, problem.value) == ("channel", shown)
+        assert problem.what.startswith(what) and "secret" not in problem.remedy
+    status, told = run("flux", "--channel", channel, "--output", str(tmp_path / "flux.lock"))
+    assert (status, shown in told, "secret" in told) == (1, True, False)
+
+
+def test_a_label_of_a_channel_is_a_channel() -> None:
+    assert channel_url("conda-forge/label/dev").endswith("/conda-forge/label/dev/")

@@ -17,11 +17,12 @@ from schedlab.schedulers.installation import (
     installation_problems,
     shaping,
 )
+from schedlab.schedulers.settings import problems
 from schedlab.toolchain.cache import Cache
 from schedlab.toolchain.installation import Packed, given_digest, prepare_installation
 
 TOOL = Installation(
-    "tool", Path(__file__), ("tool",), "bin/tool", "lib*/tool.pc", r"(?m)^prefix=(\S+)$"
+    "tool", Path(__file__), ("tool",), "bin/tool", "lib*/tool.pc", r"(?m)^prefix=(.*)$"
 )
 
 
@@ -112,9 +113,9 @@ def test_a_folder_of_other_contents_is_another(prefix: Path) -> None:
 
 def test_another_digest_is_refused(prefix: Path) -> None:
     path, _ = archive_of(prefix, "tool.tar")
-    with pytest.raises(SchedlabError, match="is not the archive with the digest") as caught:
+    with pytest.raises(SchedlabError, match="has another digest") as caught:
         packed(path, "0" * 64)
-    assert "sha256sum" in str(caught.value.remedy)
+    assert "write its digest under sha256" in str(caught.value.remedy)
 
 
 def test_an_archive_without_the_program_is_refused(prefix: Path) -> None:
@@ -127,16 +128,28 @@ def test_an_archive_without_the_program_is_refused(prefix: Path) -> None:
 def test_an_archive_that_leaves_its_folder_is_refused(prefix: Path) -> None:
     path, _ = archive_of(prefix, "tool.tar", "../../outside")
     sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
-    with pytest.raises(SchedlabError, match="cannot be unpacked"):
+    with pytest.raises(SchedlabError, match=r"'../../outside/?' has .. in its name"):
         packed(path, sha256)
     assert not (prefix.parent / "outside").exists()
 
 
-@pytest.mark.parametrize("told", ["/", "relative", "/opt/../etc"])
+@pytest.mark.parametrize(
+    "told",
+    ["/", "relative", "/opt/../etc", "/etc", "/etc/x", "/usr", "/tmp/x", "/opt/a b", "/o/$x"],
+)
 def test_a_folder_that_no_guest_can_have_is_refused(prefix: Path, told: str) -> None:
     (prefix / "lib/tool.pc").write_text(f"prefix={told}\n")
     with pytest.raises(SchedlabError, match="the folder that it was made for"):
         packed(prefix)
+    assert "the folder that it was made for" in refusal(prefix=str(prefix))
+    path, sha256 = archive_of(prefix, "tool.tar")
+    assert "the folder that it was made for" in refusal(prefix=str(path), sha256=sha256)
+
+
+@pytest.mark.parametrize("told", ["/usr/local", "/home/x/flux", "/sw/tool-1.2_x86+a@b=c,d~e/"])
+def test_a_folder_that_a_guest_can_have_is_where_it_is(prefix: Path, told: str) -> None:
+    (prefix / "lib/tool.pc").write_text(f"prefix={told}\n")
+    assert f"{told.strip('/')}/bin/tool" in members(packed(prefix))
 
 
 def refusal(**written: str) -> str:
@@ -153,6 +166,7 @@ def test_what_settings_give_is_looked_at_before_anything_runs(prefix: Path) -> N
     assert refusal(prefix=str(prefix / "no")) == "prefix: no such folder or archive"
     assert refusal(prefix=str(prefix / "lib")) == "prefix: a folder without bin/tool"
     assert refusal(prefix=str(path)) == "prefix: an archive without sha256"
+    assert refusal(prefix="/dev/zero", sha256=sha256) == "prefix: neither a folder nor a file"
     assert refusal(prefix=str(prefix / "bin/tool")) == "prefix: neither a folder nor a tar archive"
     assert refusal(sha256=sha256) == "sha256: the digest of an archive, and there is none"
     folder = refusal(prefix=str(prefix), SHA256=sha256)
@@ -166,3 +180,24 @@ def test_an_image_depends_on_the_digest_and_not_on_the_archives_name(prefix: Pat
     assert given_digest(TOOL, given) == sha256
     assert shaping({"prefix": str(prefix), "sha256": ""}) == {"prefix": str(prefix)}
     assert set(SETTINGS) == {"channel", "lock", "prefix", "sha256"}
+
+
+def test_a_digest_may_be_in_capitals(prefix: Path) -> None:
+    path, sha256 = archive_of(prefix, "tool.tar")
+    capitals = sha256.upper()
+    assert installation_problems(TOOL, {"prefix": str(path), "sha256": capitals}) == []
+    assert packed(path, capitals) == packed(path, sha256)
+    assert shaping({"prefix": str(path), "sha256": capitals}) == {"sha256": sha256}
+
+
+def test_a_channel_beside_a_prefix_is_refused(prefix: Path) -> None:
+    told = refusal(prefix=str(prefix), Channel="bioconda")
+    assert told == "Channel: not used where prefix gives an installation"
+    assert refusal(prefix=str(prefix), lock="x").startswith("lock: not used")
+    both = installation_problems(TOOL, {"prefix": str(prefix / "no"), "channel": "bioconda"})
+    assert [one.key for one in both] == ["channel", "prefix"]
+
+
+def test_an_empty_prefix_is_refused() -> None:
+    found = list(problems(SETTINGS, {"prefix": "", "sha256": "", "lock": ""}, others=None))
+    assert [one.key for one in found] == ["prefix", "sha256", "lock"]

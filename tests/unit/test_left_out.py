@@ -137,6 +137,16 @@ def test_the_image_of_a_channel_is_another_than_of_a_prefix(tmp_path: Path, pref
     assert "flux: prefix" in told["mine"] and "flux: channel" not in told["mine"]
 
 
+def test_a_channel_of_a_variant_beside_the_prefix_of_all_is_refused(
+    tmp_path: Path, prefix: str
+) -> None:
+    entries = ["flux", own("other", channel="bioconda", lock="x")]
+    with pytest.raises(SchedlabError) as caught:
+        load(tmp_path, schedulers=entries, settings={"flux": {"prefix": prefix}})
+    told = "schedulers[1].settings.channel = 'bioconda': not used where prefix gives"
+    assert told in caught.value.message
+
+
 def test_an_image_is_named_by_what_is_installed_in_it(tmp_path: Path, prefix: str) -> None:
     general = {"flux": {"prefix": prefix}}
     experiment = load(tmp_path, schedulers=["flux", own("easy", scheduler="fluxion")],

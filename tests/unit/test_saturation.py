@@ -173,6 +173,33 @@ def test_jobs_that_come_at_once_have_no_rate() -> None:
         workload_from(SPEC | {"rate": {"low": 3.0, "high": 2.0}})
 
 
+@pytest.mark.parametrize("kind", ["priority", "fairness", "starvation"])
+def test_kinds_whose_arrivals_make_a_situation_are_refused(kind: str) -> None:
+    made = workload_from(SPEC | {"workload": {"kind": kind}})
+    (problem,) = made.problems([Machine(2, 2)], ROOT)
+    assert (problem.key, problem.value) == ("workload.kind", kind)
+
+
+def test_jobs_most_of_which_come_at_once_have_no_rate() -> None:
+    daily = {"kind": "daily", "jobs": 100, "burst": 50}
+    with pytest.raises(SchedlabError, match="50 of the 100 jobs of workload knee arrive at one"):
+        workload_from(SPEC | {"workload": daily}).generate(Machine(1, 2), 1)
+
+
+def test_a_rate_that_the_search_replaces_is_refused() -> None:
+    inner = {"kind": "poisson", "jobs": 150, "rate": 5.0}
+    (problem,) = workload_from(SPEC | {"workload": inner}).problems([Machine(2, 2)], ROOT)
+    assert (problem.key, problem.value) == ("workload.rate", 5.0)
+    assert not workload_from(SPEC).problems([Machine(2, 2)], ROOT)
+
+
+def test_ends_within_the_precision_leave_nothing_to_search() -> None:
+    close = SPEC | {"rate": {"low": 1.0, "high": 1.2}}
+    (problem,) = workload_from(close).problems([Machine(2, 2)], ROOT)
+    assert problem.key == "rate.high" and "1.2" in problem.remedy
+    assert not workload_from(close | {"precision": "10 %"}).problems([Machine(2, 2)], ROOT)
+
+
 def test_all_steps_are_planned_one_after_the_other() -> None:
     made = experiment(nodes=[1, 2])
     steps = made.workload("knee").steps

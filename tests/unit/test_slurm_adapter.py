@@ -139,6 +139,25 @@ def test_an_array_that_slurm_does_not_take_is_refused_with_the_setting() -> None
         assert not list(get_scheduler("slurm", settings).cannot(trace))
 
 
+def jobs_refused(*jobs: Job, **settings: str) -> list[str]:
+    found = get_scheduler("slurm", settings).cannot(trace_of(*jobs))
+    return [f"{one.key} {one.value}: {one.remedy}" for one in found]
+
+
+def test_more_jobs_than_slurm_takes_are_refused_with_the_setting() -> None:
+    jobs = [Job(number, 0.0, 1, 1, 0.0) for number in range(10_000)]
+    assert jobs_refused(*jobs[:9_999]) == []
+    (told,) = jobs_refused(*jobs)
+    assert told.startswith("jobs 10000: set settings.slurm.MaxJobCount to 10001 or more")
+    assert jobs_refused(*jobs, maxjobcount="10001") == []
+    # Finished jobs are forgotten after MinJobAge, unless it is 0.
+    apart = [Job(number, number * 1.0, 1, 1, 0.0) for number in range(10_000)]
+    assert jobs_refused(*apart) == [] != jobs_refused(*apart, MinJobAge="0")
+    waiting = [Job(number, 0.0, 4, 2, 9.0, background=True) for number in range(10_001)]
+    (told,) = jobs_refused(*waiting, Job(10_001, 1.0, 1, 1, 0.0))
+    assert told.startswith("background.pending 10002: ")
+
+
 @pytest.mark.parametrize(
     ("text", "names"),
     [

@@ -59,6 +59,30 @@ def test_larger_jobs_than_the_machine_are_capped(tmp_path: Path) -> None:
     assert (trace.scale["jobs_capped"], trace.scale["jobs_with_dependency_ignored"]) == (1, 1)
 
 
+@pytest.mark.parametrize("of", ["scheduler", "users"])
+def test_dependencies_on_no_earlier_job_are_told(tmp_path: Path, of: str) -> None:
+    workload = write(
+        tmp_path,
+        line(1, submit=0, preceding=2),
+        line(2, submit=10, preceding=1),
+        line(3, submit=20, preceding=3),
+        line(4, submit=30, preceding=99),
+    )
+    asked = workload.model_copy(update={"dependencies": of})
+    scale = asked.generate(Machine(2, 2), 1, tmp_path).scale
+    assert scale["jobs_with_dependency_ignored"] == 3
+    assert scale["jobs_with_dependency_on_no_earlier_job"] == 2
+    ignored = workload.generate(Machine(2, 2), 1, tmp_path).scale
+    assert "jobs_with_dependency_on_no_earlier_job" not in ignored
+
+
+def test_what_is_no_plain_file_is_refused_with_the_true_reason(tmp_path: Path) -> None:
+    (folder,) = Swf(name="s", file=".").problems([Machine(2, 2)], tmp_path)
+    (device,) = Swf(name="s", file="/dev/null").problems([Machine(2, 2)], tmp_path)
+    assert (folder.what, device.what) == ("a folder", "no plain file, but a device or a pipe")
+    assert folder.remedy == device.remedy == "name a trace: a file in SWF"
+
+
 def test_preceding_jobs_are_an_option(tmp_path: Path) -> None:
     workload = write(
         tmp_path,

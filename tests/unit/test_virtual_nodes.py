@@ -178,7 +178,30 @@ def test_schedulers_on_kubernetes_can_have_thousands_of_virtual_nodes(tmp_path: 
             "the largest cluster (2 carriers and the head) needs 19456 MiB",
             "lower virtual.carrier.memory",
         ),
+        (
+            {
+                "virtual": TWO,
+                "nodes": [256],
+                "node": {"vcpus": 256},
+                "workloads": [{"name": "b", "kind": "burst", "jobs": 9_000}],
+            },
+            "virtual.carrier.memory = '2 GiB'",
+            "workload b can run 4500 jobs at one time on a carrier with 128 virtual nodes",
+            "14012 MiB or more",
+        ),
+        (
+            {"head": {"memory": "256 MiB"}, "schedulers": ["kubernetes"], "nodes": [1]},
+            "head.memory = '256 MiB'",
+            "too small for kubernetes, which needs 1024 MiB",
+            "1024 MiB or more",
+        ),
         ({"virtual": {}}, "virtual.carriers", "missing", "add"),
+        (
+            {"virtual": TWO | {"delays": {"start": [0.0, 1.0]}}},
+            "virtual.delays = {'start': [0.0, 1.0]}",
+            "virtual nodes of slurm run the payload",
+            "remove it",
+        ),
         ({"virtual": TWO | {"margin": "5"}}, "virtual.margin", "not a percentage", "such as 5 %"),
     ],
 )

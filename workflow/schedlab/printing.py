@@ -83,6 +83,9 @@ def closest(word: str, known: Iterable[str]) -> str | None:
     """Return the known word that an unknown one resembles most, without regard to case, or None."""
     spelling = {name.lower(): name for name in known}
     # Words of any length are compared in a time that grows with the square of it.
+    begun = [name for name in spelling if len(word) > 2 and name.startswith(word.lower())]
+    if len(begun) == 1:
+        return spelling[begun[0]]
     close = get_close_matches(word[:100].lower(), spelling, n=1, cutoff=0.6)
     return spelling[close[0]] if close else None
 

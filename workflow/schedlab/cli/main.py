@@ -24,6 +24,7 @@ from schedlab.cli.diff import diff
 from schedlab.cli.disk import disk
 from schedlab.cli.export import export
 from schedlab.cli.lock import lock
+from schedlab.cli.options import Output, known_or_refused
 from schedlab.cli.options import with_paths as _paths
 from schedlab.cli.output import echo
 from schedlab.cli.trials import trials
@@ -78,15 +79,25 @@ def _remedy(error: OSError) -> str:
     return f"\n  remedy: {remedy}" if remedy else ""
 
 
-def _enter(experiments: Path, results: Path, name: str, *, alone: bool = True) -> Any:
-    """Load the context and enter a testbed.
+def _load(experiments: Path, results: Path, **given: str | int) -> Any:
+    """Load the context of a stage, and check the options that name something in it."""
+    from schedlab.stages.context import Context
+
+    context = Context.load(experiments, results)
+    known_or_refused(experiments, context.experiment, **given)
+    return context
+
+
+def _enter(
+    experiments: Path, results: Path, name: str, *, alone: bool = True, **given: str | int
+) -> Any:
+    """Load the context, check the options, and enter a testbed.
 
     A job that needs a testbed of its own runs in a child process. The process then ends here.
     """
-    from schedlab.stages.context import Context
     from schedlab.testbed.supervisor import in_testbed
 
-    context = Context.load(experiments, results)
+    context = _load(experiments, results, **given)
     status = in_testbed(
         sys.argv[1:],
         uri=context.experiment.libvirt.uri,
@@ -121,7 +132,7 @@ lineage.register(main)
 
 
 @main.command()
-@click.option("--output", type=click.Path(path_type=Path), required=True)
+@click.option("--output", type=Output(), required=True)
 def toolchain(output: Path) -> None:
     """Find or build the tools that the stages call."""
     from schedlab.toolchain import prepare_toolchain
@@ -145,9 +156,8 @@ def doctor(experiments: Path, results: Path) -> None:
 def base(experiments: Path, results: Path, image: str) -> None:
     """Build an image's base disk."""
     from schedlab.stages.base_disk import build_base_disk
-    from schedlab.stages.context import Context
 
-    build_base_disk(Context.load(experiments, results), image)
+    build_base_disk(_load(experiments, results, image=image), image)
 
 
 @main.command()
@@ -165,10 +175,9 @@ def accelerator(experiments: Path, results: Path) -> None:
 @click.option("--image", required=True)
 def programs(experiments: Path, results: Path, image: str) -> None:
     """Build the programs of an image that no distribution offers as packages."""
-    from schedlab.stages.context import Context
     from schedlab.stages.programs import build_programs
 
-    build_programs(Context.load(experiments, results), image)
+    build_programs(_load(experiments, results, image=image), image)
 
 
 @main.command()
@@ -176,7 +185,7 @@ def programs(experiments: Path, results: Path, image: str) -> None:
 @click.option("--image", "name", required=True)
 def image(experiments: Path, results: Path, name: str) -> None:
     """Build an image with Packer."""
-    context = _enter(experiments, results, f"image-{name}")
+    context = _enter(experiments, results, f"image-{name}", image=name)
     from schedlab.stages.image import build_image
 
     build_image(context, name)
@@ -187,7 +196,7 @@ def image(experiments: Path, results: Path, name: str) -> None:
 @click.option("--machines", required=True)
 def provision(experiments: Path, results: Path, machines: str) -> None:
     """Create machines with Terraform and snapshot them."""
-    context = _enter(experiments, results, f"provision-{machines}")
+    context = _enter(experiments, results, f"provision-{machines}", machines=machines)
     from schedlab.stages.provision import provision as run
 
     run(context, machines)
@@ -201,7 +210,7 @@ def provision(experiments: Path, results: Path, machines: str) -> None:
 )
 def configure(experiments: Path, results: Path, cluster: str, check_again: bool) -> None:
     """Configure a provisioned cluster with Ansible and snapshot it."""
-    context = _enter(experiments, results, f"configure-{cluster}")
+    context = _enter(experiments, results, f"configure-{cluster}", cluster=cluster)
     from schedlab.stages.configure import configure as run
     from schedlab.stages.configure import rerun_changes
 
@@ -219,15 +228,15 @@ def configure(experiments: Path, results: Path, cluster: str, check_again: bool)
 @click.option("--workload", required=True)
 @click.option("--nodes", required=True, help="Compute nodes; 2x4: two of four processors.")
 @click.option("--repetition", type=int, required=True)
-@click.option("--output", type=click.Path(path_type=Path), required=True)
+@click.option("--output", type=Output(), required=True)
 def trace_workload(
     experiments: Path, results: Path, workload: str, nodes: str, repetition: int, output: Path
 ) -> None:
     """Write the neutral trace of a workload."""
-    from schedlab.stages.context import Context
     from schedlab.stages.trace import write_trace
 
-    write_trace(Context.load(experiments, results), workload, nodes, repetition, output)
+    context = _load(experiments, results, workload=workload, nodes=nodes, repetition=repetition)
+    write_trace(context, workload, nodes, repetition, output)
 
 
 @main.command()
@@ -241,11 +250,15 @@ def trial(
 ) -> None:
     """Run one trial on a restored cluster, unless its cell has ended."""
     from schedlab.config import TrialKey
-    from schedlab.stages.context import Context
     from schedlab.stages.stopped import stop_if_decided
 
     key = TrialKey(cluster, workload, repetition)
-    if stop_if_decided(Context.load(experiments, results), key):
+    named: dict[str, str | int] = {
+        "cluster": cluster,
+        "workload": workload,
+        "repetition": repetition,
+    }
+    if stop_if_decided(_load(experiments, results, **named), key):
         return
     context = _enter(experiments, results, f"{cluster}.{workload}.{repetition}")
     from schedlab.stages.trial import run_trial
@@ -262,10 +275,14 @@ def decision(
     experiments: Path, results: Path, cluster: str, workload: str, repetition: int
 ) -> None:
     """Decide whether a trial runs, by those of its cell before it."""
-    from schedlab.stages.context import Context
     from schedlab.stages.decision import write_decision
 
-    write_decision(Context.load(experiments, results), cluster, workload, repetition)
+    named: dict[str, str | int] = {
+        "cluster": cluster,
+        "workload": workload,
+        "repetition": repetition,
+    }
+    write_decision(_load(experiments, results, **named), cluster, workload, repetition)
 
 
 @main.command()
@@ -291,7 +308,7 @@ def figure(experiments: Path, results: Path, figure: str) -> None:
 
 @main.command()
 @_paths
-@click.option("--output", type=click.Path(path_type=Path), required=True)
+@click.option("--output", type=Output(), required=True)
 def report(experiments: Path, results: Path, output: Path) -> None:
     """Render the report."""
     from schedlab.stages.context import Context
@@ -313,9 +330,7 @@ def reap(experiments: Path, results: Path) -> None:
 @_paths
 @click.option("--cluster", required=True)
 @click.option("--state", type=click.Choice(["provisioned", "configured"]), default="configured")
-@click.option(
-    "--timing", type=click.Path(path_type=Path), help="File to write the time of the restore to, s."
-)
+@click.option("--timing", type=Output(), help="File to write the time of the restore to, s.")
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 def execute(
     experiments: Path,
@@ -330,7 +345,7 @@ def execute(
     In COMMAND, ``virsh list`` shows the nodes, and ``ssh -F $SCHEDLAB_SSH_CONFIG head`` logs in to
     the head.
     """
-    context = _enter(experiments, results, f"exec-{cluster}", alone=False)
+    context = _enter(experiments, results, f"exec-{cluster}", alone=False, cluster=cluster)
     from schedlab.stages.shell import run_with_cluster
 
     sys.exit(run_with_cluster(context, cluster, state, list(command), timing))

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
 
 from schedlab.errors import SchedlabError
 from schedlab.paths import EXPERIMENTS
+from schedlab.printing import LONGEST, word
+
+if TYPE_CHECKING:
+    from schedlab.config import Experiment
 
 
 class Folder(click.Path):
@@ -43,6 +47,81 @@ class Folder(click.Path):
                 f"{path}: no such folder", remedy=f"name one that exists: {option} FOLDER"
             )
         return super().convert(value, param, ctx)
+
+
+class Output(click.Path):
+    """A file that is written, which may be there already."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the path.
+
+        Raises
+        ------
+        SchedlabError
+            When it is a folder, or below what is none.
+        """
+        path = Path(value)
+        option = param.opts[0] if param else "file"
+        above = next((one for one in path.parents if one.exists()), path.parent)
+        what = "a folder" if path.is_dir() else f"{above} is no folder"
+        if path.is_dir() or not above.is_dir():
+            raise SchedlabError(f"{option} {path}: {what}", remedy=f"name a file: {option} FILE")
+        return super().convert(value, param, ctx)
+
+
+def known_or_refused(experiments: Path, experiment: Experiment, **given: str | int) -> None:
+    """Refuse the first option that names what the experiment does not have, before anything runs.
+
+    Parameters
+    ----------
+    experiments : pathlib.Path
+        File of the experiment.
+    experiment : Experiment
+        The experiment.
+    **given : str or int
+        Values of the options `image`, `machines`, `cluster`, `workload`, `nodes`; and `repetition`,
+        with `workload` before it.
+
+    Raises
+    ------
+    SchedlabError
+        It names the option, its value, and those that there are.
+    """
+    from schedlab import design
+
+    known: dict[str, Callable[[], list[str]]] = {
+        "image": lambda: design.images(experiment),
+        "machines": lambda: list(design.machines(experiment)),
+        "cluster": lambda: [cluster.id for cluster in experiment.clusters()],
+        "workload": lambda: [workload.name for workload in experiment.workloads],
+        "nodes": experiment.machine_names,
+    }
+    for option, value in given.items():
+        if option == "repetition":
+            most = experiment.most(experiment.workload(str(given["workload"])))
+            if not 1 <= int(value) <= most:
+                raise SchedlabError(
+                    f"--repetition {value}: workload {given['workload']} of {experiments} has"
+                    f" 1 to {most}",
+                    remedy="use one of these",
+                )
+            continue
+        names = known[option]()
+        if value in names:
+            continue
+        left_out = [
+            f" ({variant.name} is left out: {experiment.left_out[variant.name]})"
+            for variant in experiment.schedulers
+            if variant.name in experiment.left_out
+            and str(value).startswith((variant.name, variant.adapter))
+        ]
+        raise SchedlabError(
+            f"--{option} {word(value)[:LONGEST]}: not one of {experiments}{''.join(left_out[:1])}",
+            remedy=f"use one of {', '.join(names)}",
+        )
 
 
 def with_results(function: Callable[..., None]) -> Callable[..., None]:

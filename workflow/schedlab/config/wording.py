@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel
 
 from schedlab.config.model import Experiment
-from schedlab.config.sections import CloudImage, DebianImage
 from schedlab.config.variants import Repetitions, Rounds, Variant
 from schedlab.printing import brief, did_you_mean
 from schedlab.workloads import KINDS, Problem
@@ -177,19 +176,33 @@ def _known(location: Location) -> list[str]:
 
 def _model(location: Location) -> type[BaseModel]:
     """Model of the section that has the last key of a location."""
-    model: type[BaseModel] = Experiment
+    models: list[type[BaseModel]] = [Experiment]
+    steps = location[:-1]
     if location[0] == "schedulers":
-        if len(location) <= 3:
-            return Variant
-        location = location[2:]
-    if location[0] == "workloads" and len(location) > 2:
-        model = KINDS[str(location[2])]
-    elif location[0] == "image" and len(location) > 1:
-        model = CloudImage if location[1] == "cloud" else DebianImage
-    elif location[0] == "repetitions" and len(location) > 1:
-        model = Rounds if location[1] == "rounds" else Repetitions
-    elif len(location) > 1:
-        annotation = Experiment.model_fields[str(location[0])].annotation
-        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-            model = annotation
-    return model
+        models, steps = [Variant], location[2:-1]
+    for step in steps:
+        if isinstance(step, int):
+            continue
+        field = next((one.model_fields[step] for one in models if step in one.model_fields), None)
+        if field:
+            # The type of an inner workload is known only when all kinds are: `COMPOSITE`.
+            models = _within(field.annotation) or list(KINDS.values())
+        else:
+            models = [one for one in models if step in _tags(one)] or models
+    return models[0]
+
+
+def _within(annotation: Any) -> list[type[BaseModel]]:
+    """Models that a type is made of: `Virtual` of `Virtual | None`, each kind of a union."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for one in get_args(annotation) for model in _within(one)]
+
+
+def _tags(model: type[BaseModel]) -> set[str]:
+    """How pydantic names a member of a union in a location."""
+    kind = model.model_fields.get("kind")
+    return {model.__name__, _BRANCHES.get(model, ""), str(kind.default) if kind else ""}
+
+
+_BRANCHES: Mapping[type[BaseModel], str] = {Rounds: "rounds", Repetitions: "number"}

@@ -7,10 +7,16 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Protocol
 
+from pydantic import BaseModel
+
 from schedlab.config.model import Experiment
+from schedlab.config.virtual_checks import crowded
 from schedlab.errors import SchedlabError
 from schedlab.workloads import Machine, Problem, Trace
 from schedlab.workloads.duration import Bound, earliest_end
+from schedlab.workloads.mix import Mix, Part
+from schedlab.workloads.registry import Workload
+from schedlab.workloads.saturate import Saturate
 
 _JOBS = 50_000
 """Most jobs in the traces that this check makes, for all workloads together, so that it takes less
@@ -19,6 +25,14 @@ than a second. The traces left out only have another seed, or a larger machine."
 
 class Translating(Protocol):
     """What the checks need to know about a scheduler that is given traces."""
+
+    @property
+    def virtual_node_mib(self) -> float | None:
+        """Memory of a carrier for each virtual node, MiB; None where it has no virtual nodes."""
+
+    @property
+    def virtual_job_mib(self) -> float:
+        """Memory of a carrier for each further job at the same time, MiB; 0: no payload runs."""
 
     def refusals(self, trace: Trace, settings: Mapping[str, str]) -> list[Problem]:
         """Return what a trace wants that the scheduler, so set, cannot be given."""
@@ -52,7 +66,11 @@ def trace_problems(
 
 
 def _refused(
-    experiment: Experiment, known: Mapping[str, Translating], index: int, trace: Trace
+    experiment: Experiment,
+    known: Mapping[str, Translating],
+    index: int,
+    trace: Trace,
+    root: Path,
 ) -> Iterator[Problem]:
     """What a trace wants of a scheduler that cannot be given it, at the key that makes it so."""
     workload = experiment.workloads[index]
@@ -61,9 +79,42 @@ def _refused(
             continue  # another check reports it
         settings = experiment.settings.get(variant.adapter, {}) | variant.settings
         for problem in known[variant.adapter].refusals(trace, settings):
-            key = workload.causes.get(problem.key, "kind")
-            value = getattr(workload, key, None)
+            key, value = _cause(workload, problem.key)
+            if isinstance(workload, Mix):
+                for place, part in enumerate(workload.parts):
+                    alone = workload.model_copy(update={"parts": [part], "background": None})
+                    own = alone.generate(trace.machine, trace.seed, root)
+                    found = known[variant.adapter].refusals(own, settings)
+                    if problem.key in {one.key for one in found}:
+                        key, value = _cause_in_part(part, problem.key)
+                        key = f"parts[{place}].{key}"
+                        break
             yield Problem(f"workloads[{index}].{key}", value, problem.what, problem.remedy)
+
+
+def _cause(workload: Workload, wanted: str) -> tuple[str, object]:
+    """Parameter that makes jobs want something, and its value as the user wrote it."""
+    if isinstance(workload, Saturate) and wanted.partition(".")[0] != "background":
+        key, value = _cause(workload.workload, wanted)
+        return f"workload.{key}", value
+    known = wanted.partition(".")[0] in type(workload).model_fields
+    key = workload.causes.get(wanted, wanted if known else "kind")
+    value: object = workload
+    for step in key.split("."):
+        value = getattr(value, step, None)
+    if isinstance(value, list):
+        value = [
+            one.model_dump(exclude_unset=True) if isinstance(one, BaseModel) else one
+            for one in value
+        ]
+    return key, value
+
+
+def _cause_in_part(part: Part, wanted: str) -> tuple[str, object]:
+    if wanted == "priority" and part.priority:
+        return "priority", part.priority
+    key, value = _cause(part.workload, wanted)
+    return f"workload.{key}", value
 
 
 def _of_traces(
@@ -72,13 +123,20 @@ def _of_traces(
     workload = experiment.workloads[index]
     limit = experiment.limits.trial
     longest: dict[Machine, tuple[Bound, int]] = {}
+    mib = {
+        name: (one.virtual_node_mib, one.virtual_job_mib)
+        for name, one in known.items()
+        if one.virtual_node_mib is not None and one.virtual_job_mib
+    }
     left = _JOBS // len(experiment.workloads)
     for number, (machine, repetition) in enumerate(_cells(experiment)):
         seed = experiment.trace_seed(workload.name, repetition)
         trace = workload.generate(machine, seed, root)
         if number == 0:
             # What jobs want besides processors does not depend on machine and repetition.
-            yield from _refused(experiment, known, index, trace)
+            yield from _refused(experiment, known, index, trace, root)
+        if repetition == 1:
+            yield from crowded(experiment, mib, index, trace)
         bound = earliest_end(trace)
         if bound.seconds >= limit and (
             machine not in longest or bound.seconds > longest[machine][0].seconds

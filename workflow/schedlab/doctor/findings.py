@@ -45,6 +45,9 @@ def host_needs(experiment: Experiment, results: Path) -> HostNeeds:
         memory_mib=largest.memory_total_mib,
         guests=largest.machines_beside_head + 1,
         cidr=experiment.network.cidr,
+        lower="virtual.carrier.memory, head.memory or virtual.carriers"
+        if largest.virtual
+        else HostNeeds.lower,
         embedded=resolve_uri(experiment.libvirt.uri) == "embedded",
     )
 

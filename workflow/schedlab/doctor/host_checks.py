@@ -87,6 +87,8 @@ class HostNeeds:
         IPv4 network of the guests.
     embedded : bool
         Whether the workflow starts a libvirtd of its own, in its own namespaces.
+    lower : str
+        Keys that the memory comes from.
     """
 
     results: Path
@@ -96,6 +98,7 @@ class HostNeeds:
     guests: int
     cidr: str
     embedded: bool
+    lower: str = "node.memory, head.memory or nodes"
 
 
 def check_tools(_needs: HostNeeds) -> Iterator[HostProblem]:
@@ -232,7 +235,7 @@ def check_memory(needs: HostNeeds) -> Iterator[HostProblem]:
             f"{free} MiB of memory are free, the largest cluster needs {needed} MiB",
             f"{needs.guests} guests have {needs.memory_mib} MiB, and QEMU needs {EMULATOR_MIB} MiB"
             " for each",
-            "end other programs, or lower node.memory, head.memory or nodes in the configuration",
+            f"end other programs, or lower {needs.lower} in the configuration",
         )
 
 

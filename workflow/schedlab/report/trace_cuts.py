@@ -15,6 +15,8 @@ COUNTS = {
     "jobs_capped": "wider than the traced machine, and cut to the whole cluster",
     "jobs_rounded_up": "rounded up to whole processors",
     "jobs_with_dependency_ignored": "started without waiting for the job that the trace names",
+    "jobs_with_dependency_on_no_earlier_job": "of these, named themselves or a job that is"
+    " submitted later, in a circle for example",
 }
 """Counts of jobs of a trace, each with what was done to them."""
 
@@ -52,7 +54,9 @@ def trace_cuts(sources: Iterable[tuple[Path, Experiment]]) -> list[dict[str, Any
                     "file": Path(str(scale.get("file", ""))).name,
                     "jobs": len(content.get("jobs") or []),
                     "changes": [
-                        {"count": scale.get(name, 0), "what": what} for name, what in COUNTS.items()
+                        {"count": scale[name], "what": what}
+                        for name, what in COUNTS.items()
+                        if name in scale
                     ],
                     "dropped": sorted((scale.get("dropped") or {}).items()),
                 },

@@ -99,8 +99,7 @@ class Scheduler(ABC):
     gang: ClassVar[bool] = True
     """Whether a rank of a job starts only when all ranks of the job have a node."""
     payload: ClassVar[bool] = True
-    """Whether jobs run their payload. A scheduler that ends jobs without their payload measures the
-    submitter's ceiling; it is not one of the compared schedulers."""
+    """Whether jobs run their payload. Otherwise it measures the submitter's ceiling alone."""
     priorities: ClassVar[tuple[int, int]] = (0, 0)
     """Least and largest priority of a trace that can be translated."""
     dependencies: ClassVar[bool] = False
@@ -123,7 +122,9 @@ class Scheduler(ABC):
     memory_floors: ClassVar[Mapping[str, int]] = {}
     """Role (`head`, `compute`) -> memory (MiB) below which the scheduler does not work."""
     virtual_node_mib: ClassVar[float | None] = None
-    """Memory of a carrier for each virtual node with its jobs (MiB); None: no virtual nodes."""
+    """Memory of a carrier for each virtual node with a job (MiB); None: no virtual nodes."""
+    virtual_job_mib: ClassVar[float] = 0.0
+    """Memory of a carrier for each further job that runs at the same time, MiB."""
     virtual_head_mib: ClassVar[tuple[int, float]] = (0, 0.0)
     """Least memory of the head with virtual nodes (MiB): in any case, and for each of them."""
     virtual_delays: ClassVar[Latencies | None] = None

@@ -6,6 +6,9 @@ comes from: those of `SETTINGS`, which shape the image and not the configuration
 
 from __future__ import annotations
 
+import json
+import os
+import posixpath
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,37 +17,44 @@ from shlex import quote
 
 from schedlab.errors import SchedlabError
 from schedlab.paths import expanded
-from schedlab.schedulers.lockfile import Lock, channel_url, read_lock
+from schedlab.results.digests import digest
+from schedlab.schedulers.contents import Contents, Refused, read_archive, read_folder
+from schedlab.schedulers.lockfile import Lock, channel_url, read_lock, redacted
 from schedlab.schedulers.settings import Setting
 from schedlab.workloads.registry import Problem
 
 CHANNEL = "conda-forge"
+RELOCATOR = "bin/conda-unpack"
+"""In an environment that conda-pack packed: it must be told where it is, and can be anywhere."""
+READ = "SCHEDLAB_INSTALLATIONS"
+"""Variable by which the jobs of one run of the workflow know what its start read in archives: JSON,
+mark of an archive -> why it is refused and the remedy, or nothing."""
 
 SETTINGS: Mapping[str, Setting] = {
     "channel": Setting(
         CHANNEL,
         "Conda channel that the packages are from where there is no prefix",
-        r"(?!\S+://[^/]*@)\S(.*\S)?",
+        r"\S(.*\S)?",
         "a channel's name, URL (without credentials), or folder, which begins with / . or ~",
     ),
     "lock": Setting(
         "",
         "lock file of the channel, which `schedlab lock` writes; by default that of the checkout,"
         f" which is of {CHANNEL} alone",
-        r"(\S(.*\S)?)?",
+        r"\S(.*\S)?",
         "the name of a file",
     ),
     "prefix": Setting(
         "",
         "folder with the installation, or an archive of it (tar, also compressed); relative names"
         " start at the folder of the run",
-        r"(\S(.*\S)?)?",
+        r"\S(.*\S)?",
         "the name of a folder or an archive",
     ),
     "sha256": Setting(
         "",
         "SHA-256 of the archive, required with one; a folder's contents are digested by the run",
-        r"([0-9a-f]{64})?",
+        r"[0-9A-Fa-f]{64}",
         "64 hexadecimal digits",
     ),
 }
@@ -69,7 +79,7 @@ class Installation:
     told : str
         Pattern of files below the prefix that tell for which folder it was made.
     pattern : str
-        Regular expression of the line that does; its first group is the folder.
+        Regular expression of the line that does; its first group is the folder, blanks and all.
     """
 
     name: str
@@ -129,18 +139,37 @@ def unlocked(scheduler: str, installation: Installation, settings: Mapping[str, 
 def shaping(settings: Mapping[str, str]) -> dict[str, str]:
     """Those of merged settings that shape the image; where a digest is given, the name does not."""
     found = {key: settings[key] for key in SETTINGS if settings.get(key)}
-    for key in ("sha256", "prefix"):
-        if key in found:
-            return {key: found[key]}
+    if "sha256" in found:
+        return {"sha256": found["sha256"].lower()}
+    if "prefix" in found:
+        return {"prefix": found["prefix"]}
     return found
+
+
+def located(installation: Installation, contents: Contents) -> tuple[str, str]:
+    """Where an installation is in what was given, and the folder that guests have it in.
+
+    The latter is the one that it was made for, as its libraries and scripts name it.
+
+    Raises
+    ------
+    Refused
+        When it is not there, more than once, or was made for a folder that no guest can have.
+    """
+    root = contents.root(installation.name, installation.program)
+    if contents.has_file(posixpath.join(root, RELOCATOR)):
+        return root, installation.place
+    told = contents.made_for(root, installation.told, installation.pattern, installation.name)
+    return root, told or installation.place
 
 
 def installation_problems(
     installation: Installation, overrides: Mapping[str, str]
 ) -> list[Problem]:
-    """What is wrong with an experiment's settings of an installation, as far as a look tells.
+    """What is wrong with an experiment's settings of an installation.
 
-    Contents are checked when the image's programs are prepared, before its first machine.
+    Contents are read, once in all processes of one run, but neither written nor run: the build of
+    the image verifies that the software works.
     """
     written = {key.lower(): key for key in overrides}
     values = {key: overrides[written[key]] for key in SETTINGS if key in written}
@@ -152,6 +181,21 @@ def installation_problems(
             return [Problem(written["sha256"], sha256, what, remedy)]
         return _lock_problems(installation, values, written)
     key = written["prefix"]
+    what = f"not used where {key} gives an installation"
+    remedy = f"remove it, or give {key} only to the variants that shall have that one"
+    beside = [
+        Problem(written[other], redacted(values[other]), what, remedy)
+        for other in ("channel", "lock")
+        if values.get(other)
+    ]
+    return beside + _prefix_problems(installation, values, written)
+
+
+def _prefix_problems(
+    installation: Installation, values: Mapping[str, str], written: Mapping[str, str]
+) -> list[Problem]:
+    """What is wrong with a folder or an archive."""
+    key, prefix, sha256 = written["prefix"], values["prefix"], values.get("sha256", "")
     try:
         path = expanded(prefix, key)
     except SchedlabError as error:
@@ -164,16 +208,42 @@ def installation_problems(
         if sha256:
             what, remedy = "the digest of an archive, but prefix is a folder", "remove this key"
             return [Problem(written["sha256"], sha256, what, remedy)]
-        return []
+        return _contents_problems(installation, path, "", key, prefix)
     if not path.is_file():
-        return [Problem(key, prefix, "no such folder or archive", "correct the name")]
+        what = "neither a folder nor a file" if path.exists() else "no such folder or archive"
+        return [Problem(key, prefix, what, "correct the name")]
     if not re.fullmatch(r".*\.(tar|tgz|tar\.(gz|bz2|xz|zst))", path.name):
         remedy = "use tar, plain or with .gz, .bz2, .xz or .zst at the end of its name"
         return [Problem(key, prefix, "neither a folder nor a tar archive", remedy)]
     if not sha256:
         remedy = f"write its digest under sha256: sha256sum {prefix}"
         return [Problem(key, prefix, "an archive without sha256", remedy)]
-    return []
+    return _contents_problems(installation, path, sha256, key, prefix)
+
+
+def _contents_problems(
+    installation: Installation, path: Path, sha256: str, key: str, prefix: str
+) -> list[Problem]:
+    """What is wrong with the contents of an archive with a digest, or of a folder."""
+    status = path.stat()
+    facts = [status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns]
+    mark = digest([str(path.absolute()), sha256, facts, installation.name])
+    # A folder's times tell nothing of what is below it, and it is soon read.
+    known: dict[str, list[str]] = json.loads(os.environ.get(READ, "{}")) if sha256 else {}
+    if mark not in known:
+        try:
+            told = installation.told
+            contents = read_archive(path, sha256, told) if sha256 else read_folder(path, told)
+            located(installation, contents)
+            known[mark] = []
+        except Refused as error:
+            known[mark] = [error.what, error.remedy]
+        except OSError as error:
+            remedy = "correct the name, or the permissions"
+            return [Problem(key, prefix, f"cannot be read: {error.strerror}", remedy)]
+        if sha256:
+            os.environ[READ] = json.dumps(known)
+    return [Problem(key, prefix, known[mark][0], known[mark][1])] if known[mark] else []
 
 
 def _lock_problems(
@@ -184,8 +254,9 @@ def _lock_problems(
     try:
         usual = channel == CHANNEL or channel_url(channel) == channel_url(CHANNEL)
     except SchedlabError as error:
-        why = error.message.removeprefix(f"{channel} is ")
-        return [Problem(written["channel"], channel, why, error.remedy or "")]
+        shown = redacted(channel)
+        why = error.message.removeprefix(f"{shown} is ")
+        return [Problem(written["channel"], shown, why, error.remedy or "")]
     if not lock:
         remedy = f"pin its packages, and name the file: `{installation.command(channel)}`"
         what = "a channel without lock"

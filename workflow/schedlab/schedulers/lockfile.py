@@ -36,6 +36,38 @@ class Lock:
     records: tuple[RepoDataRecord, ...]
 
 
+_NAME = r"[A-Za-z0-9][\w.-]*(/[\w.-]+)*"
+_SECRETS = (
+    (r"(?<=://)[^/]*@", "***@"),
+    (r"(?<=/t/)[^/?#]+", "***"),
+    (r"[?#].*", "?***"),
+)
+"""Where URLs have credentials: before the host, in Conda's /t/TOKEN/, and after the path."""
+
+
+def redacted(channel: str) -> str:
+    """A channel as messages have it: without what may be a password or a token."""
+    if "://" in channel:
+        for pattern, stars in _SECRETS:
+            channel = re.sub(pattern, stars, channel)
+    return channel
+
+
+def _fault(channel: str) -> tuple[str, str] | None:
+    """Why a text is no channel that can be used, and the remedy; None where it may be one."""
+    if re.match(r"[/.~]", channel):
+        return None
+    if "://" not in channel:
+        remedy = "give its name, URL or folder, which begins with / . or ~"
+        return None if re.fullmatch(_NAME, channel, re.ASCII) else ("no channel's name", remedy)
+    if not re.match(r"(https?|file)://", channel, re.IGNORECASE):
+        return "neither an http, an https nor a file URL", "mirror the channel, or use its folder"
+    if redacted(channel) != channel:
+        remedy = "remove them: records and reports show channels; mirror it into a folder"
+        return "a URL with credentials, a token or a query, which are not sent", remedy
+    return None
+
+
 def channel_url(channel: str) -> str:
     """URL of a channel, which ends with a slash.
 
@@ -53,6 +85,8 @@ def channel_url(channel: str) -> str:
     from rattler import Channel
     from rattler.exceptions import InvalidChannelError
 
+    if fault := _fault(channel):
+        raise SchedlabError(f"{redacted(channel)} is {fault[0]}", remedy=fault[1])
     if re.match(r"[/.~]", channel):
         channel = Path(channel).expanduser().resolve().as_uri()
     try:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import stat
 import tarfile
 from collections.abc import Iterator, Mapping
@@ -18,9 +17,9 @@ from typing import TYPE_CHECKING
 
 from schedlab.errors import SchedlabError
 from schedlab.paths import expanded
-from schedlab.plain import plain
 from schedlab.results.records import digest, file_digest
-from schedlab.schedulers.installation import Installation, lock_file, locked
+from schedlab.schedulers.contents import Refused, read_archive, read_folder
+from schedlab.schedulers.installation import Installation, located, lock_file, locked
 from schedlab.toolchain.cache import Cache
 from schedlab.toolchain.channel import install, out_of_reach
 
@@ -31,8 +30,6 @@ KIND = "installation"
 """Sort of cache entry."""
 ARCHIVE = "installation.tar"
 STAGE = "programs"
-RELOCATOR = "bin/conda-unpack"
-"""In an environment that conda-pack packed: it must be told where it is, and can be anywhere."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +66,7 @@ def given_digest(installation: Installation, settings: Mapping[str, str]) -> str
     if not settings.get("prefix"):
         return file_digest(lock_file(installation, settings))
     if settings.get("sha256"):
-        return settings["sha256"]
+        return settings["sha256"].lower()
     folder = expanded(settings["prefix"], "prefix")
     return digest({name: _identity(folder / name) for name in _names(folder)})
 
@@ -94,6 +91,11 @@ def prepare_installation(
         When it cannot be read, has another digest, or lacks what it must have.
     """
     cache = cache or Cache.default()
+    if settings.get("prefix") and not settings.get("sha256"):
+        # Before it is digested: reading a named pipe would wait.
+        folder = expanded(settings["prefix"], "prefix")
+        with _refusals(folder):
+            read_folder(folder, installation.told)
     given = given_digest(installation, settings)
     lock = None if settings.get("prefix") else locked(installation, settings)
 
@@ -103,14 +105,19 @@ def prepare_installation(
             if lock:
                 prefix = scratch / "prefix"
                 install(lock, prefix, installation.place, scratch / "packages")
+                with _refusals(lock.channel):
+                    read_folder(prefix, installation.told)
                 _pack(installation, prefix, archive, Path(installation.place))
                 return
-            path = expanded(settings["prefix"], "prefix")
-            prefix = path
-            if not path.is_dir():
-                _unpack(path, given, scratch)
-                prefix = _root(installation, scratch, path)
-            _pack(installation, prefix, archive, _place(installation, prefix))
+            prefix = expanded(settings["prefix"], "prefix")
+            with _refusals(prefix):
+                if settings.get("sha256"):
+                    contents = read_archive(prefix, given, installation.told, scratch)
+                    prefix = scratch
+                else:
+                    contents = read_folder(prefix, installation.told)
+                root, place = located(installation, contents)
+            _pack(installation, prefix / root, archive, Path(place))
 
     archive = cache.get_or_build(KIND, _inputs(installation, given), build) / ARCHIVE
     packages = lock.records if lock else ()
@@ -180,77 +187,14 @@ def _identity(path: Path) -> list[str]:
 
 
 @contextlib.contextmanager
-def _opened(path: Path) -> Iterator[tarfile.TarFile]:
-    if path.suffix != ".zst":
-        with tarfile.open(path, "r|*") as tar:
-            yield tar
-        return
-    # Python's own library reads this form from 3.14 on. Most commands are spared the import.
-    import zstandard
-
+def _refusals(path: Path | str) -> Iterator[None]:
     try:
-        with (
-            zstandard.open(path, "rb") as stream,
-            tarfile.open(fileobj=stream, mode="r|") as tar,
-        ):
-            yield tar
-    except zstandard.ZstdError as error:
-        raise tarfile.ReadError(str(error)) from error
-
-
-def _unpack(path: Path, sha256: str, folder: Path) -> None:
-    """Unpack an archive; members that would leave the folder are refused by the library."""
-    if not path.is_file() or file_digest(path) != sha256:
-        raise SchedlabError(
-            f"{path} is not the archive with the digest {sha256[:12]}...",
-            stage=STAGE,
-            remedy="correct settings prefix and sha256: `sha256sum` prints the digest",
-        )
-    try:
-        with _opened(path) as tar:
-            tar.extractall(folder, filter="tar")
-    except (tarfile.TarError, OSError, EOFError) as error:
-        raise SchedlabError(
-            f"{path} cannot be unpacked: {plain(error)}",
-            stage=STAGE,
-            remedy="make the archive again with tar, and correct sha256",
-        ) from error
-
-
-def _root(installation: Installation, folder: Path, path: Path) -> Path:
-    """Prefix within an unpacked archive: the uppermost folder that has the program."""
-    pattern = f"**/{installation.program}"
-    found = sorted(folder.glob(pattern), key=lambda program: (len(program.parts), program))
-    if not found:
-        raise SchedlabError(
-            f"{path} has no {installation.program}",
-            stage=STAGE,
-            remedy=f"make the archive of the folder that {installation.name} was installed into",
-        )
-    return found[0].parents[len(Path(installation.program).parts) - 1]
-
-
-def _place(installation: Installation, prefix: Path) -> Path:
-    """Folder in guests: the one that it was made for, as its libraries and scripts name it.
-
-    Raises
-    ------
-    SchedlabError
-        When it tells a folder that no guest can have.
-    """
-    if (prefix / RELOCATOR).is_file():
-        return Path(installation.place)
-    for path in sorted(prefix.glob(installation.told)):
-        if told := re.search(installation.pattern, path.read_text(errors="replace")):
-            place = Path(told[1])
-            if place.is_absolute() and place != Path("/") and ".." not in place.parts:
-                return place
-            raise SchedlabError(
-                f"{path} tells {told[1]!r} as the folder that it was made for",
-                stage=STAGE,
-                remedy=f"install {installation.name} into a folder of its own",
-            )
-    return Path(installation.place)
+        yield
+    except FileNotFoundError as error:
+        remedy = "correct settings prefix"
+        raise SchedlabError(f"{path} is not there any more", stage=STAGE, remedy=remedy) from error
+    except Refused as error:
+        raise SchedlabError(f"{path}: {error.what}", stage=STAGE, remedy=error.remedy) from error
 
 
 def _pack(installation: Installation, prefix: Path, archive: Path, place: Path) -> None:

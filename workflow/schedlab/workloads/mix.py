@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from schedlab.errors import SchedlabError
-from schedlab.workloads.registry import COMPOSITE, MOST_JOBS, Problem, Workload, register
+from schedlab.workloads.registry import COMPOSITE, MOST_JOBS, Problem, Workload, register, with_name
 from schedlab.workloads.trace import Job, Machine, Trace
 
 if TYPE_CHECKING:
@@ -42,9 +42,7 @@ class Part(BaseModel):
     @classmethod
     def _named(cls, data: Any) -> Any:
         """Let the workload have the user's name."""
-        if not isinstance(data, dict) or not isinstance(data.get("workload"), dict):
-            return data
-        return {**data, "workload": {"name": data.get("user"), **data["workload"]}}
+        return with_name(data, "user")
 
 
 @register
@@ -56,7 +54,9 @@ class Mix(Workload):
     """
 
     quantity: ClassVar[str] = "wait_median"
-    causes: ClassVar[Mapping[str, str]] = dict.fromkeys(("priority", "after", "array"), "parts")
+    causes: ClassVar[Mapping[str, str]] = dict.fromkeys(
+        ("priority", "after", "array", "jobs"), "parts"
+    )
     kind: Literal["mix"] = "mix"
     parts: list[Part] = Field(min_length=1, max_length=100, description="What comes together.")
 

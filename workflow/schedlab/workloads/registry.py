@@ -7,6 +7,7 @@ imports every module of its folder, so adding a kind takes one new file and no o
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -46,6 +47,19 @@ class Problem:
     value: object
     what: str
     remedy: str
+
+
+def with_name(data: Any, key: str) -> Any:
+    """Data of a section in which the inner workload has the name that the section has under a key.
+
+    Where that is missing or no name, it is reported there, and not once more within.
+    """
+    if not isinstance(data, dict) or not isinstance(data.get("workload"), dict):
+        return data
+    name = data.get(key)
+    sound = isinstance(name, str) and re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name)
+    given = name if sound and len(str(name)) <= 40 else "inner"
+    return {**data, "workload": {"name": given, **data["workload"]}}
 
 
 class Workload(BaseModel, ABC):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -18,8 +20,13 @@ from pydantic import (
 from schedlab.errors import SchedlabError
 from schedlab.units import Percentage, part
 from schedlab.workloads.ladder import FEWEST, FINEST, most_steps
-from schedlab.workloads.registry import COMPOSITE, Problem, Workload, register
+from schedlab.workloads.registry import COMPOSITE, Problem, Workload, register, with_name
 from schedlab.workloads.trace import Job, Machine
+
+BEHAVIOURS = ("priority", "fairness", "starvation")
+"""Kinds whose arrivals make a situation; faster or slower ones would make another."""
+TOGETHER = 0.25
+"""Largest part of the jobs that may arrive at one instant: those wait however slow the rate is."""
 
 if TYPE_CHECKING:
     PartWorkload = Workload
@@ -75,9 +82,7 @@ class Saturate(Workload):
     @classmethod
     def _named(cls, data: Any) -> Any:
         """Let the workload have the search's name."""
-        if not isinstance(data, dict) or not isinstance(data.get("workload"), dict):
-            return data
-        return {**data, "workload": {"name": data.get("name"), **data["workload"]}}
+        return with_name(data, "name")
 
     @field_validator("precision")
     @classmethod
@@ -118,6 +123,13 @@ class Saturate(Workload):
                 f"the jobs of workload {self.name} all arrive at one instant: they have no rate",
                 remedy="use an open loop, such as kind: poisson",
             )
+        together = Counter(job.arrival for job in jobs).most_common(1)[0][1]
+        if together > len(jobs) * TOGETHER:
+            raise SchedlabError(
+                f"{together} of the {len(jobs)} jobs of workload {self.name} arrive at one instant:"
+                " no rate spreads them",
+                remedy="use an open loop, such as kind: poisson",
+            )
         factor = (len(jobs) - 1) / (last - first) / self.rate.low
         return [replace(job, arrival=round((job.arrival - first) * factor, 6)) for job in jobs]
 
@@ -135,6 +147,21 @@ class Saturate(Workload):
             Problem(f"workload.{one.key}", one.value, one.what, one.remedy)
             for one in self.workload.problems(machines, root)
         ]
+        if self.workload.kind in BEHAVIOURS:
+            what = "jobs that meet a queue: their arrivals are the question, and have no rate"
+            remedy = "use an open loop, such as poisson, or this kind without saturate"
+            found.append(Problem("workload.kind", self.workload.kind, what, remedy))
+        own = getattr(self.workload, "rate", None)
+        # Every key is there where an experiment was written again; then with the default.
+        if own is not None and own != type(self.workload).model_fields["rate"].default:
+            what, remedy = "not used: the search sets the rate", "remove it; rate has low and high"
+            found.append(Problem("workload.rate", own, what, remedy))
+        precise = part(self.precision)
+        if self.rate.high <= self.rate.low * (1 + precise):
+            what = f"within the precision ({self.precision}) of low: there is nothing to search"
+            least = math.ceil(1e6 * self.rate.low * (1 + precise)) / 1e6
+            remedy = f"set it well above {least:g}, or make the precision finer"
+            found.append(Problem("rate.high", self.rate.high, what, remedy))
         if self.workload.background:
             what, remedy = "given for the inner workload", "give background beside workload"
             value = self.workload.background.model_dump()

@@ -226,9 +226,14 @@ class Swf(Workload):
         path = root / self.file
         size = self._size(path)
         chosen = self._slice(path)
-        followed = 0
+        followed = later = 0
         if self.dependencies != "ignore":
             followed = sum(bool(job.after) for job in self.jobs_of(machine, 0, root))
+            numbers = {record.number: place for place, record in enumerate(chosen.records)}
+            later = sum(
+                numbers.get(record.preceding, -1) >= place
+                for place, record in enumerate(chosen.records)
+            )
         exact = [record.processors * machine.cores / size for record in chosen.records]
         return {
             "bounded_slowdown_threshold": BOUNDED_SLOWDOWN_THRESHOLD * self.time_scale,
@@ -242,6 +247,7 @@ class Swf(Workload):
             "jobs_capped": sum(cores > machine.cores for cores in exact),
             "jobs_with_dependency_ignored": sum(r.preceding > 0 for r in chosen.records) - followed,
             "dropped": dict(sorted(chosen.dropped.items())),
+            **({"jobs_with_dependency_on_no_earlier_job": later} if later else {}),
         } | ({"windows": [w._asdict() for w in chosen.windows]} if chosen.windows else {})
 
     def _to_find(self, path: Path) -> str:
@@ -268,8 +274,11 @@ class Swf(Workload):
             return [Problem("file", self.file, "holds control characters", "rename the file")]
         try:
             if not path.is_file():
-                what = "not a file" if path.exists() else "no such file"
-                return [Problem("file", self.file, what, self._to_find(path))]
+                remedy = self._to_find(path)
+                if path.exists():
+                    what = "a folder" if path.is_dir() else "no plain file, but a device or a pipe"
+                    return [Problem("file", self.file, what, "name a trace: a file in SWF")]
+                return [Problem("file", self.file, "no such file", remedy)]
             size = self._size(path)
             chosen = self._slice(path).records
         except SchedlabError as error:

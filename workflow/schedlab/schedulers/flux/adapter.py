@@ -86,7 +86,7 @@ class Flux(Scheduler):
             "pending jobs that the scheduler looks at: by default 8 with sched-simple, 32 with"
             " Fluxion",
             rf"{DEFAULT}|[1-9]\d{{0,6}}",
-            f"{DEFAULT} or a positive whole number",
+            f"{DEFAULT} or a whole number from 1 to 9999999",
         ),
         "matchPolicy": Setting(
             "first",

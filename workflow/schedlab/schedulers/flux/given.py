@@ -10,5 +10,5 @@ INSTALLATION = Installation(
     packages=("flux-core >=0.85", "flux-sched"),
     program="bin/flux",
     told="lib*/pkgconfig/flux-core.pc",
-    pattern=r"(?m)^prefix=(\S+)$",
+    pattern=r"(?m)^prefix=(.*)$",
 )

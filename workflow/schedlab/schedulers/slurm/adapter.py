@@ -7,6 +7,7 @@ states, exit codes and allocations come from `scontrol show job`.
 
 from __future__ import annotations
 
+import math
 import re
 import secrets
 from collections import Counter
@@ -30,6 +31,8 @@ from schedlab.workloads.trace import Job, Trace
 LOG = "/var/log/slurm/slurmctld.log"
 CONFIGURATION = "/etc/slurm/slurm.conf"
 MAX_ARRAY_SIZE = "1001"
+"""Slurm's default of the setting (slurm.conf(5))."""
+MAX_JOB_COUNT = "10000"
 """Slurm's default of the setting (slurm.conf(5))."""
 COUNTERS_PERIOD = 5
 """Seconds between two readings of sdiag; each reading costs a process and a remote call."""
@@ -90,6 +93,32 @@ _PARITY = (
 )
 
 
+def _too_many(trace: Trace, written: Mapping[str, str]) -> Iterator[Problem]:
+    """More jobs than the controller knows at one time; `written` has settings in lower case."""
+    limit, age = written.get("maxjobcount", MAX_JOB_COUNT), written["minjobage"]
+    if not (limit.isdecimal() and age.isdecimal()):
+        return
+    kept = float(age) or math.inf  # 0: for ever
+    stays = sum(job.background for job in trace.jobs)
+    arrivals = sorted(job.arrival for job in trace.measured)
+    most, first = 0, 0
+    for place, arrival in enumerate(arrivals):
+        while arrivals[first] < arrival - kept:
+            first += 1
+        most = max(most, place + 1 - first)
+    # One more is that of the health check.
+    needed = stays + most + 1
+    if needed > int(limit):
+        key = "background.pending" if stays > most else "jobs"
+        yield Problem(
+            key,
+            stays + most,
+            f"{stays + most} jobs at one time, and slurm takes at most {int(limit) - 1}"
+            " (MaxJobCount - 1; finished ones count for MinJobAge s)",
+            f"set settings.slurm.MaxJobCount to {needed} or more, or use fewer jobs",
+        )
+
+
 @register
 class Slurm(Scheduler):
     """Slurm, from 22.05 on."""
@@ -101,6 +130,7 @@ class Slurm(Scheduler):
     # Measured with 24.11: 1.9 MiB of a slurmd alone, up to 2.9 MiB of the slurmstepd of its job,
     # and the kernel's part of their processes.
     virtual_node_mib: ClassVar[float | None] = 5.0
+    virtual_job_mib: ClassVar[float] = 3.0
     client: ClassVar[tuple[str, ...]] = ("slurmrestd",)
     priorities: ClassVar[tuple[int, int]] = (min(ways.PARTITIONS), max(ways.PARTITIONS))
     dependencies: ClassVar[bool] = True
@@ -181,9 +211,10 @@ class Slurm(Scheduler):
         )
 
     def cannot(self, trace: Trace) -> Iterator[Problem]:
-        """Also an array that is larger than Slurm takes."""
+        """Also an array, or jobs at one time, that are more than Slurm takes."""
         yield from super().cannot(trace)
         written = {key.lower(): text for key, text in self.in_force.items()}
+        yield from _too_many(trace, written)
         limit = written.get("maxarraysize", MAX_ARRAY_SIZE)
         if not limit.isdecimal():
             return
