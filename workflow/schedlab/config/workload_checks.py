@@ -95,8 +95,8 @@ def _refused(
 def _cause(workload: Workload, wanted: str) -> tuple[str, object]:
     """Parameter that makes jobs want something, and its value as the user wrote it."""
     if isinstance(workload, Saturate) and wanted.partition(".")[0] != "background":
-        key, value = _cause(workload.workload, wanted)
-        return f"workload.{key}", value
+        inner, meant = _cause(workload.workload, wanted)
+        return f"workload.{inner}", meant
     known = wanted.partition(".")[0] in type(workload).model_fields
     key = workload.causes.get(wanted, wanted if known else "kind")
     value: object = workload
