@@ -106,6 +106,7 @@ def test_a_huge_experiment_is_still_checked_quickly(tmp_path: Path) -> None:
     # 1000 repetitions of 100,000 jobs on 4 clusters would take an hour.
     text = (
         "nodes: [1, 2, 3, 4]\nrepetitions: 1000\nplacement: {oversubscribe: true}\n"
+        "settings: {slurm: {MaxJobCount: 200000}}\n"
         "workloads:\n  - {name: w, kind: burst, jobs: 100000, runtime: 0}\n"
     )
     assert load(tmp_path, text)

@@ -7,16 +7,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Protocol
 
-from pydantic import BaseModel
-
 from schedlab.config.model import Experiment
 from schedlab.config.virtual_checks import crowded
 from schedlab.errors import SchedlabError
 from schedlab.workloads import Machine, Problem, Trace
 from schedlab.workloads.duration import Bound, earliest_end
-from schedlab.workloads.mix import Mix, Part
-from schedlab.workloads.registry import Workload
-from schedlab.workloads.saturate import Saturate
 
 _JOBS = 50_000
 """Most jobs in the traces that this check makes, for all workloads together, so that it takes less
@@ -79,42 +74,14 @@ def _refused(
             continue  # another check reports it
         settings = experiment.settings.get(variant.adapter, {}) | variant.settings
         for problem in known[variant.adapter].refusals(trace, settings):
-            key, value = _cause(workload, problem.key)
-            if isinstance(workload, Mix):
-                for place, part in enumerate(workload.parts):
-                    alone = workload.model_copy(update={"parts": [part], "background": None})
-                    own = alone.generate(trace.machine, trace.seed, root)
-                    found = known[variant.adapter].refusals(own, settings)
-                    if problem.key in {one.key for one in found}:
-                        key, value = _cause_in_part(part, problem.key)
-                        key = f"parts[{place}].{key}"
-                        break
+            key, value = workload.cause(problem.key)
+            for alone, key_of_part, value_of_part in workload.parted(problem.key):
+                own = alone.generate(trace.machine, trace.seed, root)
+                found = known[variant.adapter].refusals(own, settings)
+                if problem.key in {one.key for one in found}:
+                    key, value = key_of_part, value_of_part
+                    break
             yield Problem(f"workloads[{index}].{key}", value, problem.what, problem.remedy)
-
-
-def _cause(workload: Workload, wanted: str) -> tuple[str, object]:
-    """Parameter that makes jobs want something, and its value as the user wrote it."""
-    if isinstance(workload, Saturate) and wanted.partition(".")[0] != "background":
-        inner, meant = _cause(workload.workload, wanted)
-        return f"workload.{inner}", meant
-    known = wanted.partition(".")[0] in type(workload).model_fields
-    key = workload.causes.get(wanted, wanted if known else "kind")
-    value: object = workload
-    for step in key.split("."):
-        value = getattr(value, step, None)
-    if isinstance(value, list):
-        value = [
-            one.model_dump(exclude_unset=True) if isinstance(one, BaseModel) else one
-            for one in value
-        ]
-    return key, value
-
-
-def _cause_in_part(part: Part, wanted: str) -> tuple[str, object]:
-    if wanted == "priority" and part.priority:
-        return "priority", part.priority
-    key, value = _cause(part.workload, wanted)
-    return f"workload.{key}", value
 
 
 def _of_traces(

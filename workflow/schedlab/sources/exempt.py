@@ -95,7 +95,12 @@ EXEMPT = (
             "packs what settings give, whose digest is in the programs' record, an input",
             STAGES - {"programs"},
         )
-        for name in ("schedulers.lockfile", "toolchain.channel", "toolchain.installation")
+        for name in (
+            "schedulers.contents",
+            "schedulers.lockfile",
+            "toolchain.channel",
+            "toolchain.installation",
+        )
     ),
     Exemption(
         "testbed.supervisor",

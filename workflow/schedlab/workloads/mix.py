@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
@@ -67,6 +67,16 @@ class Mix(Workload):
     def _jobs(self, index: int, machine: Machine, seed: int, root: Path) -> list[Job]:
         own = random.Random(f"{seed}/part/{index}").getrandbits(48)
         return self.parts[index].workload.jobs_of(machine, own, root)
+
+    def parted(self, wanted: str) -> Iterator[tuple[Workload, str, object]]:
+        """See `Workload.parted`."""
+        for place, part in enumerate(self.parts):
+            inner, value = part.workload.cause(wanted)
+            key = f"workload.{inner}"
+            if wanted == "priority" and part.priority:
+                key, value = "priority", part.priority
+            alone = self.model_copy(update={"parts": [part], "background": None})
+            yield alone, f"parts[{place}].{key}", value
 
     def jobs_of(self, machine: Machine, seed: int, root: Path) -> list[Job]:
         """Jobs of all parts in order of arrival; at one instant in order of the parts."""

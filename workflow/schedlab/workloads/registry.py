@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, TypeVar, Union
@@ -107,6 +107,24 @@ class Workload(BaseModel, ABC):
     def scale_of(self, machine: Machine, root: Path) -> dict[str, Any]:
         """Facts about scaling to add to the trace; none by default."""
         return {}
+
+    def cause(self, wanted: str) -> tuple[str, object]:
+        """Parameter that makes jobs want something, and its value as the user wrote it."""
+        known = wanted.partition(".")[0] in type(self).model_fields
+        key = self.causes.get(wanted, wanted if known else "kind")
+        value: object = self
+        for step in key.split("."):
+            value = getattr(value, step, None)
+        if isinstance(value, list):
+            value = [
+                one.model_dump(exclude_unset=True) if isinstance(one, BaseModel) else one
+                for one in value
+            ]
+        return key, value
+
+    def parted(self, wanted: str) -> Iterator[tuple[Workload, str, object]]:
+        """Each part as a workload of its own, with what `cause` says of it; none by default."""
+        yield from ()
 
     def files(self) -> list[Path]:
         """Files that the jobs are made from, as written in the experiment; rule inputs."""

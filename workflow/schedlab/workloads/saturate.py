@@ -108,6 +108,13 @@ class Saturate(Workload):
         """Files of the workload."""
         return self.workload.files()
 
+    def cause(self, wanted: str) -> tuple[str, object]:
+        """See `Workload.cause`: a parameter of the inner workload, but for the background."""
+        if wanted.partition(".")[0] == "background":
+            return super().cause(wanted)
+        key, value = self.workload.cause(wanted)
+        return f"workload.{key}", value
+
     def jobs_of(self, machine: Machine, seed: int, root: Path) -> list[Job]:
         """Jobs of the workload, which arrive at the lowest rate; see `Trace.at_rate`."""
         jobs = self.workload.jobs_of(machine, seed, root)

@@ -7,10 +7,8 @@ states, exit codes and allocations come from `scontrol show job`.
 
 from __future__ import annotations
 
-import math
 import re
 import secrets
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -21,7 +19,7 @@ from schedlab.schedulers.limits import Lift, Limit
 from schedlab.schedulers.register import register
 from schedlab.schedulers.rows import NativeJob, text_of
 from schedlab.schedulers.settings import Setting
-from schedlab.schedulers.slurm import cycles, records
+from schedlab.schedulers.slurm import bounds, cycles, records
 from schedlab.schedulers.slurm import submission as ways
 from schedlab.schedulers.slurm.keys import UNLISTED, key_problems
 from schedlab.schedulers.translation import Request, Submission
@@ -30,10 +28,6 @@ from schedlab.workloads.trace import Job, Trace
 
 LOG = "/var/log/slurm/slurmctld.log"
 CONFIGURATION = "/etc/slurm/slurm.conf"
-MAX_ARRAY_SIZE = "1001"
-"""Slurm's default of the setting (slurm.conf(5))."""
-MAX_JOB_COUNT = "10000"
-"""Slurm's default of the setting (slurm.conf(5))."""
 COUNTERS_PERIOD = 5
 """Seconds between two readings of sdiag; each reading costs a process and a remote call."""
 
@@ -91,32 +85,6 @@ _PARITY = (
     "SlurmctldDebug",
     "LogTimeFormat",
 )
-
-
-def _too_many(trace: Trace, written: Mapping[str, str]) -> Iterator[Problem]:
-    """More jobs than the controller knows at one time; `written` has settings in lower case."""
-    limit, age = written.get("maxjobcount", MAX_JOB_COUNT), written["minjobage"]
-    if not (limit.isdecimal() and age.isdecimal()):
-        return
-    kept = float(age) or math.inf  # 0: for ever
-    stays = sum(job.background for job in trace.jobs)
-    arrivals = sorted(job.arrival for job in trace.measured)
-    most, first = 0, 0
-    for place, arrival in enumerate(arrivals):
-        while arrivals[first] < arrival - kept:
-            first += 1
-        most = max(most, place + 1 - first)
-    # One more is that of the health check.
-    needed = stays + most + 1
-    if needed > int(limit):
-        key = "background.pending" if stays > most else "jobs"
-        yield Problem(
-            key,
-            stays + most,
-            f"{stays + most} jobs at one time, and slurm takes at most {int(limit) - 1}"
-            " (MaxJobCount - 1; finished ones count for MinJobAge s)",
-            f"set settings.slurm.MaxJobCount to {needed} or more, or use fewer jobs",
-        )
 
 
 @register
@@ -214,21 +182,8 @@ class Slurm(Scheduler):
         """Also an array, or jobs at one time, that are more than Slurm takes."""
         yield from super().cannot(trace)
         written = {key.lower(): text for key, text in self.in_force.items()}
-        yield from _too_many(trace, written)
-        limit = written.get("maxarraysize", MAX_ARRAY_SIZE)
-        if not limit.isdecimal():
-            return
-        most = int(limit) - 1
-        sizes = Counter(job.array for job in trace.jobs if job.array is not None)
-        for size in sorted(sizes.values(), reverse=True)[:1]:
-            if size > most:
-                yield Problem(
-                    "array",
-                    size,
-                    f"an array of {size} jobs, and slurm takes at most {most} (MaxArraySize - 1)",
-                    f"set settings.slurm.MaxArraySize to {size + 1}, and MaxJobCount above it, or"
-                    " make the array smaller",
-                )
+        yield from bounds.too_many(trace, written)
+        yield from bounds.too_large_an_array(trace, written)
 
     def read_back(self, submission: Mapping[str, Any]) -> Request:
         """Read the request's fields or sbatch's options, and the payload's time in the script."""
