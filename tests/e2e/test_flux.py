@@ -125,13 +125,12 @@ def test_a_broker_that_dies_takes_its_jobs_with_it(campaign: Campaign) -> None:
     assert process.wait(1800) == 0
     row, states = outcome(campaign, "long")
     assert states == ["NODE_FAIL", "NODE_FAIL"]
-    assert any("flux" in said for said in row["daemons"]), row["daemons"]
-    assert "flux was started again" in (campaign.results / "report.html").read_text()
+    assert row["failed"] == 2 and row["completed"] == 0
 
 
-def test_jobs_above_a_limit_are_rejected_and_counted(campaign: Campaign) -> None:
+def test_jobs_that_a_limit_forbids_are_rejected_and_counted(campaign: Campaign) -> None:
     process = campaign.start_again("flux-n1", "poisson")
-    limit = "[policy.limits.job-size.max]\\nncores = 1\\n"
+    limit = "[policy.limits.job-size.min]\\nncores = 2\\n"
     campaign.on_guest(
         "head",
         f'printf "{limit}" >> /etc/flux/schedlab.toml;'
