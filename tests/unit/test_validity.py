@@ -17,7 +17,7 @@ from schedlab.config import write_experiment
 from schedlab.config.trials import TrialKey
 from schedlab.metrics.cells import cells
 from schedlab.metrics.statistics import NOT_POSITIVE
-from schedlab.results.records import write_json
+from schedlab.results.records import file_digest, load_record, write_json
 from schedlab.tables.build import build_tables, load_trials
 from schedlab.tables.schemas import FAILED, PASSED, UNKNOWN
 from schedlab.tables.trial_rows import read_trial
@@ -232,6 +232,9 @@ def campaign(tmp_path_factory: pytest.TempPathFactory) -> Path:
             for row in rows:
                 row["intended_ns"] -= 250_000_000
             path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+            record = load_record(folder / "record.json")
+            record["outputs"]["driver/submissions.jsonl"] = file_digest(path)
+            write_json(folder / "record.json", record)
     write_experiment(experiment, root / "experiments.yaml")
     return root
 

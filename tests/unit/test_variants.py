@@ -154,7 +154,7 @@ def test_a_written_experiment_reads_the_same(tmp_path: Path) -> None:
             "no such NUMA node",
             "use one of 0",
         ),
-        ({"aa": "fast"}, "aa = 'fast'", "no variant has that name", "use one of slurm"),
+        ({"aa": "fast"}, "aa = 'fast'", "nor the name of a variant", "slurm"),
         ({"aa": 3}, "aa = 3", "neither true nor false", "write true"),
         (
             {"schedulers": ["slurm", SLOW | {"name": "slurm-again"}], "aa": True},
