@@ -36,7 +36,9 @@ def test_a_plan_may_contain_outputs_that_are_only_to_be_read(tmp_path: Path) -> 
         async def protected(self) -> bool:
             return True
 
-    job = SimpleNamespace(output=[Output("results/report.html")], rule=None, jobid=1, wildcards=None)
+    job = SimpleNamespace(
+        output=[Output("results/report.html")], rule=None, jobid=1, wildcards=None
+    )
     with internals.write_protection_ignored():
         asyncio.run(Job.check_protected_output(job))
     with pytest.raises(ProtectedOutputException):
