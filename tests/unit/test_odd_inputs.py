@@ -32,6 +32,7 @@ def test_the_cache_is_where_the_user_meant(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setenv("SCHEDLAB_CACHE", "~no-such-user/x")
     with pytest.raises(SchedlabError, match="SCHEDLAB_CACHE: ~no-such-user/x: there is no such"):
         cache_root()
+    (tmp_path / "results").mkdir()
     done = CliRunner().invoke(main, ["disk", "--results", str(tmp_path / "results")])
     assert done.exit_code == 1 and "remedy: write the whole path" in done.stderr
 

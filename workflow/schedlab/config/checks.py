@@ -185,15 +185,18 @@ def _schedulers(experiment: Experiment, known: Known) -> Iterator[Problem]:
         if variant.adapter in known:
             scheduler = known[variant.adapter]
             general = experiment.settings.get(variant.adapter, {})
-            reported = {problem.key for problem in scheduler.settings_problems(general)}
+            together = general | variant.settings
+            anywhere = {problem.key for problem in scheduler.settings_problems(together)}
             release = (variant.image or experiment.image).release
-            for problem in scheduler.settings_problems(general | variant.settings, release):
+            for problem in scheduler.settings_problems(together, release):
                 if problem.key in variant.settings:
                     key = f"schedulers[{index}].settings.{problem.key}"
-                elif problem.key in reported:
+                elif problem.key in anywhere:
+                    # Reported at the experiment's own key, or the variant's settings go before it.
                     continue
                 else:
-                    # What is written for all variants, or the default, does not go with this one.
+                    # What is written for all variants, or the default, does not go with the
+                    # release of this one.
                     key = f"settings.{variant.adapter}.{problem.key}"
                 yield Problem(key, problem.value, problem.what, problem.remedy)
 
