@@ -112,7 +112,7 @@ test: ## Check the sources and run the tests, also on two real clusters
 	@$(PYTEST_REAL)
 
 .PHONY: test-all
-test-all: ## Like test, but run every test, also of Kubernetes, Volcano and faults (hours)
+test-all: ## Like test, but run every test, also of the other schedulers and of faults (hours)
 	@scripts/setup --test
 	@scripts/lint
 	@$(PYTEST_APART)
