@@ -51,9 +51,9 @@ def test_trials_of_both_labels_interleave(mini: MiniWorkflow) -> None:
 
 
 def test_another_release_costs_an_image_and_machines_of_its_own(built: MiniWorkflow) -> None:
-    schedulers(built, "slurm", "{name: old, scheduler: slurm, image: {suite: bookworm}}")
+    schedulers(built, "slurm", "{name: new, scheduler: slurm, image: {suite: forky}}")
     jobs = planned(built)
-    assert images(built) == {"slurm-bookworm"}
+    assert images(built) == {"slurm-forky"}
     assert (jobs["Provisioning"], jobs["Configuring"], jobs["Trial"]) == (NODES, NODES, CELLS)
     assert "Writing" not in jobs and "Probing" not in jobs
 
