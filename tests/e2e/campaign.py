@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
+from schedlab.results.records import file_digest
 from schedlab.schedulers import get_scheduler
 from schedlab.schedulers.equivalence import (
     Shape,
@@ -142,6 +143,12 @@ def changed(experiment: Path, results: Path, **settings: Any) -> Campaign:
     path = results.parent / experiment.name
     path.write_text(yaml.safe_dump(yaml.safe_load(experiment.read_text()) | settings))
     return Campaign(str(path), results)
+
+
+def flux_installed(prefix: str) -> dict[str, str]:
+    """Settings that name an installation of Flux, a folder or an archive."""
+    path = Path(prefix)
+    return {"prefix": prefix} | ({"sha256": file_digest(path)} if path.is_file() else {})
 
 
 def guests() -> list[psutil.Process]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pandas as pd
 import pyarrow.parquet as pq
@@ -21,12 +20,13 @@ from campaign import (
     Campaign,
     changed,
     complete,
+    flux_installed,
     measured,
     not_as_asked,
     shapes,
 )
 
-from schedlab.results.records import file_digest, load_record
+from schedlab.results.records import load_record
 from schedlab.schedulers.equivalence import differences, of_trace
 from schedlab.workloads import read_trace
 
@@ -49,11 +49,10 @@ pytestmark = [
 def campaign(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Campaign]:
     """One complete run."""
     results = tmp_path_factory.mktemp("e2e") / "results"
-    flux = {"prefix": PREFIX}
-    if Path(PREFIX).is_file():
-        flux["sha256"] = file_digest(Path(PREFIX))
     schedulers = {} if ALL else {"schedulers": list(VARIANTS)}
-    yield from complete(changed(EXPERIMENT, results, settings={"flux": flux}, **schedulers))
+    yield from complete(
+        changed(EXPERIMENT, results, settings={"flux": flux_installed(PREFIX)}, **schedulers)
+    )
 
 
 def outcome(campaign: Campaign, workload: str) -> tuple[pd.Series, list[str]]:

@@ -9,13 +9,22 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from campaign import ROOT, Campaign, changed, complete, guests, measured, not_as_asked, shapes
+from campaign import (
+    NEEDS_ROOT,
+    ROOT,
+    Campaign,
+    changed,
+    complete,
+    flux_installed,
+    measured,
+    not_as_asked,
+    shapes,
+)
 
-from schedlab.results.records import file_digest, load_record
+from schedlab.results.records import load_record
 from schedlab.schedulers.equivalence import differences
 
 PREFIX = os.environ.get("SCHEDLAB_FLUX_PREFIX", "")
@@ -25,7 +34,7 @@ NODES = {f"compute{number}" for number in range(1, 9)}
 
 pytestmark = [
     pytest.mark.e2e,
-    pytest.mark.skipif(os.geteuid() != 0, reason="needs root: network and mount namespaces"),
+    NEEDS_ROOT,
     pytest.mark.skipif(
         not PREFIX or os.environ.get("SCHEDLAB_TEST_ALL") != "1",
         reason="SCHEDLAB_FLUX_PREFIX names no installation of Flux, or it is not make test-all",
@@ -37,11 +46,8 @@ pytestmark = [
 def campaign(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Campaign]:
     """One complete run."""
     results = tmp_path_factory.mktemp("e2e") / "results"
-    flux = {"prefix": PREFIX}
-    if Path(PREFIX).is_file():
-        flux["sha256"] = file_digest(Path(PREFIX))
     experiment = ROOT / "config/tests/virtual-flux.yaml"
-    yield from complete(changed(experiment, results, settings={"flux": flux}))
+    yield from complete(changed(experiment, results, settings={"flux": flux_installed(PREFIX)}))
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -107,10 +113,8 @@ def test_a_carrier_runs_nothing_of_flux(campaign: Campaign, variant: str) -> Non
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_a_second_run_of_the_playbook_changes_nothing(campaign: Campaign, variant: str) -> None:
-    done = campaign.schedlab("configure", "--cluster", f"{variant}-n8", "--check-again")
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    campaign.configure_again(f"{variant}-n8")
 
 
 def test_the_run_leaves_nothing(campaign: Campaign) -> None:
-    assert guests() == []
-    assert list((campaign.results / "scratch").iterdir()) == []
+    assert campaign.left() == []
