@@ -253,12 +253,8 @@ def trial(
     from schedlab.stages.stopped import stop_if_decided
 
     key = TrialKey(cluster, workload, repetition)
-    named: dict[str, str | int] = {
-        "cluster": cluster,
-        "workload": workload,
-        "repetition": repetition,
-    }
-    if stop_if_decided(_load(experiments, results, **named), key):
+    given = _load(experiments, results, cluster=cluster, workload=workload, repetition=repetition)
+    if stop_if_decided(given, key):
         return
     context = _enter(experiments, results, f"{cluster}.{workload}.{repetition}")
     from schedlab.stages.trial import run_trial
@@ -277,12 +273,8 @@ def decision(
     """Decide whether a trial runs, by those of its cell before it."""
     from schedlab.stages.decision import write_decision
 
-    named: dict[str, str | int] = {
-        "cluster": cluster,
-        "workload": workload,
-        "repetition": repetition,
-    }
-    write_decision(_load(experiments, results, **named), cluster, workload, repetition)
+    context = _load(experiments, results, cluster=cluster, workload=workload, repetition=repetition)
+    write_decision(context, cluster, workload, repetition)
 
 
 @main.command()
