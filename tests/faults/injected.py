@@ -150,6 +150,17 @@ class Bench:
         status = self.start(target, experiment, output).wait(3600)
         assert status == 0, output.read_text()[-6000:]
 
+    def held(self, row: str) -> None:
+        """Keep a fault that was held, also for when the faults after it are never injected."""
+        self.rows.append(row)
+        if kept := os.environ.get("SCHEDLAB_FAULTS"):
+            Path(kept).mkdir(parents=True, exist_ok=True)
+            (Path(kept) / "faults.tsv").write_text(f"{self.table()}\n")
+
+    def table(self) -> str:
+        """All faults that were held so far."""
+        return "\n".join(["stage\tfault\tat s\tstatus\tafter", *self.rows, f"seed {SEED}"])
+
     def remove(self, paths: list[str]) -> None:
         """Remove files and folders of the results."""
         for path in paths:
@@ -191,11 +202,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
         made.finish("report", EXPERIMENT)
         made.undisturbed = shape(results)
         yield made
-        table = "\n".join(["stage\tfault\tat s\tstatus\tafter", *made.rows, f"seed {SEED}"])
-        print(f"\n{table}")
-        if kept := os.environ.get("SCHEDLAB_FAULTS"):
-            Path(kept).mkdir(parents=True, exist_ok=True)
-            (Path(kept) / "faults.tsv").write_text(f"{table}\n")
+        print(f"\n{made.table()}")
     shutil.rmtree(private)
 
 
@@ -282,4 +289,4 @@ def test_fault(bench: Bench, stage: str, name: str, fault: Fault) -> None:
         # What a guest that died could not hand over is missing in its trial alone.
         less = "" if row["valid"] else TRIAL
         assert without(shape(bench.results), less) == without(bench.undisturbed, less)
-    bench.rows.append(f"{stage}\t{name}\t{hit_at:.1f}\t{status}\t{after}")
+    bench.held(f"{stage}\t{name}\t{hit_at:.1f}\t{status}\t{after}")
