@@ -21,8 +21,17 @@ SHELL := scripts/with-environment
 export PATH := $(CURDIR)/.venv/bin:$(PATH):/usr/local/sbin:/usr/sbin:/sbin
 # As written: nothing in a name is expanded by make, by the shell or by Snakemake, which reads a
 # value of --config as YAML (2024_11_26 is a number, and what follows a # a comment).
+# A default is no choice: results that the user names are read with their own experiment.
+ifeq ($(origin CONFIG),file)
+unexport SCHEDLAB_EXPERIMENTS
+else
 export SCHEDLAB_EXPERIMENTS = $(value CONFIG)
+endif
+ifeq ($(origin RESULTS),file)
+unexport SCHEDLAB_RESULTS
+else
 export SCHEDLAB_RESULTS = $(value RESULTS)
+endif
 export SCHEDLAB_IMAGE = $(value IMAGE)
 # Snakemake takes quotation marks at the ends away, so a blank is before and after them.
 export SCHEDLAB_CHOSEN_EXPERIMENTS = experiments= '$(subst ','',$(value CONFIG))' $()
@@ -97,7 +106,7 @@ disk: setup ## Show what uses how much disk, and what nothing needs (schedlab di
 .PHONY: clean
 clean: ## Remove all results, also finished trials, but not the cache of tools and images
 	@command -v schedlab > /dev/null || { echo "make clean needs schedlab: make setup" >&2; exit 1; }
-	@schedlab clean --results "$$SCHEDLAB_RESULTS"
+	@schedlab clean
 
 .PHONY: lint
 lint: ## Check the sources without running them

@@ -91,18 +91,23 @@ NAMES = [
 ]
 
 
+def checkout_with(root: Path, program: str, script: str) -> None:
+    """A checkout of which only the Makefile is real, and one program of its environment."""
+    (root / "scripts").mkdir()
+    (root / "scripts/setup").write_text("#!/bin/sh\n")
+    (root / "scripts/setup").chmod(0o755)
+    (root / "envs").mkdir()
+    for file in ("Makefile", "scripts/with-environment", "envs/environment.txt"):
+        shutil.copy(CHECKOUT / file, root / file)
+    path = root / ".venv/bin" / program
+    path.parent.mkdir(parents=True)
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_make_hands_a_name_over_as_written(name: str, tmp_path: Path) -> None:
-    (tmp_path / "scripts").mkdir()
-    (tmp_path / "scripts/setup").write_text("#!/bin/sh\n")
-    (tmp_path / "scripts/setup").chmod(0o755)
-    (tmp_path / "envs").mkdir()
-    for file in ("Makefile", "scripts/with-environment", "envs/environment.txt"):
-        shutil.copy(CHECKOUT / file, tmp_path / file)
-    program = tmp_path / ".venv/bin/snakemake"
-    program.parent.mkdir(parents=True)
-    program.write_text('#!/bin/sh\nprintf "%s\\0" "$@" "$SCHEDLAB_RESULTS"\n')
-    program.chmod(0o755)
+    checkout_with(tmp_path, "snakemake", 'printf "%s\\0" "$@" "$SCHEDLAB_RESULTS"')
     # On make's command line a dollar sign is a variable of make, unless it is doubled.
     done = subprocess.run(
         ["make", "report", f"CONFIG={name.replace('$', '$$')}"],
@@ -115,6 +120,27 @@ def test_make_hands_a_name_over_as_written(name: str, tmp_path: Path) -> None:
     assert values["results"] == name
     if "$" not in name:
         assert values["experiments"] == name
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ([], "unset unset"),
+        (["RESULTS=mine"], "unset mine"),
+        (["CONFIG=own.yaml", "RESULTS=mine"], "own.yaml mine"),
+    ],
+)
+def test_a_default_of_make_is_no_choice_of_the_user(
+    words: list[str], told: str, tmp_path: Path
+) -> None:
+    script = 'echo "${SCHEDLAB_EXPERIMENTS-unset} ${SCHEDLAB_RESULTS-unset}"'
+    checkout_with(tmp_path, "schedlab", script)
+    kept = {name: text for name, text in os.environ.items() if name not in ("CONFIG", "RESULTS")}
+    done = subprocess.run(
+        ["make", "disk", *words], cwd=tmp_path, capture_output=True, text=True,
+        env=kept | {"SCHEDLAB_EXPERIMENTS": "of-the-shell", "SCHEDLAB_RESULTS": "of-the-shell"},
+    )  # fmt: skip
+    assert done.stdout.strip() == told, done.stderr
 
 
 @pytest.mark.parametrize(
