@@ -122,6 +122,15 @@ def test_a_template_renders_only_the_report(built: MiniWorkflow) -> None:
     assert [c.split()[0] for c in built.run()] == ["report"]
 
 
+def test_a_run_names_the_report_only_where_there_is_one(mini: MiniWorkflow) -> None:
+    done = mini.snakemake("--", "all_images")
+    said = done.stdout + done.stderr
+    assert "the results use" in said and "report.html" not in said and "resident" not in said
+    mini.one_cell()
+    done = mini.snakemake()
+    assert "; report: results/report.html" in done.stdout + done.stderr
+
+
 def test_terraform_module_runs_from_provisioning(built: MiniWorkflow) -> None:
     built.edit("workflow/infrastructure/terraform/main.tf", append="# edited\n")
     counted = kinds(built.run())

@@ -385,14 +385,14 @@ class Pipeline:
         keep(Path(self.results))
 
     def summarise(self) -> None:
-        """Print where the report is, and what memory and disk were used."""
+        """Print what memory and disk were used, and where the report is, if there is one."""
         self.keep_state()
         used = sum(p.stat().st_blocks * 512 for p in Path(self.results).rglob("*") if p.is_file())
-        largest = 0
-        for name in self.cluster_records("provisioned") + self.cluster_records("configured"):
-            if Path(name).exists():
-                largest = max(largest, json.loads(Path(name).read_text()).get("resident_mib", 0))
-        print(
-            f"schedlab: the largest cluster had {largest / 1024:.1f} GiB of memory resident, the "
-            f"results use {used / 2**30:.1f} GiB of disk; report: {self.results}/report.html"
-        )
+        told = [f"the results use {used / 2**30:.1f} GiB of disk"]
+        records = self.cluster_records("provisioned") + self.cluster_records("configured")
+        made = [json.loads(Path(name).read_text()) for name in records if Path(name).exists()]
+        if largest := max((record.get("resident_mib", 0) for record in made), default=0):
+            told.insert(0, f"the largest cluster had {largest / 1024:.1f} GiB of memory resident")
+        if (report := Path(self.results) / paths.REPORT).exists():
+            told.append(f"report: {report}")
+        print(f"schedlab: {'; '.join(told)}")

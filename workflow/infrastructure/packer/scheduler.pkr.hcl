@@ -160,6 +160,8 @@ source "qemu" "image" {
   ssh_username         = "bench"
   ssh_private_key_file = var.private_key
   ssh_timeout          = var.boot_timeout
+  # Every OpenSSH server has SFTP; the program scp is in a package of its own since Debian forky.
+  ssh_file_transfer_method = "sftp"
   # The build's own access to the guest is removed last.
   shutdown_command = "sudo sh -c 'rm -f /etc/sudoers.d/90-cloud-init-users /home/bench/.ssh/authorized_keys; systemctl poweroff'"
   shutdown_timeout = "5m"
