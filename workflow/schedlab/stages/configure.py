@@ -233,8 +233,8 @@ def configure(context: Context, cluster_id: str) -> None:
                 experiment.limits.configure,
                 alive,
             )
-            health_gate(scheduler, nodes, cluster.nodes)
-            offsets = clocks_agree(nodes)
+            health_gate(scheduler, nodes, cluster.nodes, STAGE)
+            offsets = clocks_agree(nodes, STAGE)
             tuned = tuning.read_back(nodes)
             facts = all_facts(nodes)
             head = head_of(nodes)

@@ -5,16 +5,18 @@ from __future__ import annotations
 import time
 
 from schedlab.errors import SchedlabError
+from schedlab.printing import printable
 from schedlab.schedulers import Scheduler
 from schedlab.testbed.clock import measure_offsets
 from schedlab.testbed.ssh import Node, head_of
 
-STAGE = "configure"
 CLOCK_AGREEMENT_NS = 50_000_000
 """Largest difference between nodes' clocks, ns, beyond the uncertainty of the measurement."""
+TOLD_EVERY = 30.0
+"""A health check that goes on failing is told again after this time, s."""
 
 
-def clocks_agree(nodes: dict[str, Node]) -> dict[str, dict[str, int]]:
+def clocks_agree(nodes: dict[str, Node], stage: str) -> dict[str, dict[str, int]]:
     """Check that the nodes' clocks agree; return their offsets to the controller.
 
     Raises
@@ -31,14 +33,14 @@ def clocks_agree(nodes: dict[str, Node]) -> dict[str, dict[str, int]]:
             raise SchedlabError(
                 f"the clocks of {name} and {reference_name} differ by {apart / 1e6:.1f} ms "
                 f"(allowed {allowed / 1e6:.1f} ms)",
-                stage=STAGE,
+                stage=stage,
                 node=name,
             )
     return offsets
 
 
 def health_gate(
-    scheduler: Scheduler, nodes: dict[str, Node], compute: int, timeout: float = 240.0
+    scheduler: Scheduler, nodes: dict[str, Node], compute: int, stage: str, timeout: float = 240.0
 ) -> None:
     """Wait until the scheduler's own health commands succeed on the head.
 
@@ -50,25 +52,32 @@ def health_gate(
         The cluster's machines.
     compute : int
         Compute nodes that the scheduler must have; virtual ones are more than the machines.
+    stage : str
+        Stage that waits, for the message.
     timeout : float
-        Time for each command to succeed, s.
+        Time for all commands to succeed, s.
 
     Raises
     ------
     SchedlabError
-        When a command still fails after `timeout` seconds; the message has the last answer.
+        When a command still fails after `timeout` seconds; the message has the last answer. It is
+        told while it is waited for, too.
     """
     head = head_of(nodes)
     deadline = time.monotonic() + timeout
+    told = time.monotonic()
     for command in scheduler.health(compute):
         while True:
-            done = head.run(command, check=False, timeout=timeout)
+            done = head.run(command, check=False, timeout=timeout, stage=stage)
             if done.returncode == 0:
                 break
+            answer = (done.stdout + done.stderr).strip()
             if time.monotonic() > deadline:
                 raise SchedlabError(
-                    f"health check `{command}` fails: {(done.stdout + done.stderr).strip()[-600:]}",
-                    stage=STAGE,
-                    node=head.name,
+                    f"health check `{command}` fails: {answer[-600:]}", stage=stage, node=head.name
                 )
+            if time.monotonic() - told > TOLD_EVERY:
+                told = time.monotonic()
+                left = f"at most {deadline - told:.0f} s more"
+                print(printable(f"waiting for `{command}` ({left}): {answer[-200:]}"), flush=True)
             time.sleep(1)

@@ -181,7 +181,9 @@ class Trial:
                 wait_until_reachable(nodes, limit, STAGE, alive=alive)
             head = head_of(nodes)
             with measure("health"):
-                health_gate(self.scheduler, nodes, self.cluster.nodes, limit)
+                # What is restored was healthy when it was saved; a boot takes its time.
+                waits = {"timeout": limit} if self.cluster.reset == "boot" else {}
+                health_gate(self.scheduler, nodes, self.cluster.nodes, STAGE, **waits)
                 self.conditions["machine"] = {"start": realised_machines(nodes)}
             with measure("clock"):
                 self._clock(nodes, "start")
@@ -238,7 +240,7 @@ class Trial:
         self.conditions["machine"]["end"] = realised_machines(nodes)
         if all_ended:
             try:
-                health_gate(self.scheduler, nodes, self.cluster.nodes, HEALTH_AFTER)
+                health_gate(self.scheduler, nodes, self.cluster.nodes, STAGE, HEALTH_AFTER)
                 self.conditions["health"] = {"after": []}
             except SchedlabError as error:
                 self.conditions["health"] = {"after": [error.message]}

@@ -7,8 +7,9 @@ fail() {
     exit 1
 }
 
-sshd -T | grep -qx 'passwordauthentication no' || fail "sshd accepts passwords"
-sshd -T | grep -qx 'permitrootlogin no' || fail "sshd lets root in"
+# OpenSSH prints the names of settings in lower case, since release 10 as they are documented.
+sshd -T | grep -qix 'passwordauthentication no' || fail "sshd accepts passwords"
+sshd -T | grep -qix 'permitrootlogin no' || fail "sshd lets root in"
 stamp=$(mktemp)
 /usr/local/bin/schedlab-payload "$stamp" 7 0 0 sleep || fail "the payload does not run"
 [ "$(wc -l <"$stamp")" -eq 2 ] || fail "the payload did not stamp twice"

@@ -1,0 +1,65 @@
+"""What a health check tells while it waits, and when it gives up."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from schedlab.errors import SchedlabError
+from schedlab.schedulers import get_scheduler
+from schedlab.stages import health
+from schedlab.testbed.ssh import Node
+
+SCHEDULER = get_scheduler("slurm")
+COMMANDS = SCHEDULER.health(2)
+
+
+class Head(Node):
+    """A head whose health commands fail some times before they succeed."""
+
+    def __init__(self, failures: int) -> None:
+        super().__init__("head", "192.0.2.1", "head", Path("none"))
+        self.failures = failures
+        self.asked: list[str] = []
+
+    def run(
+        self, command: str, *, timeout: float = 120.0, check: bool = True, stage: str | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        self.asked.append(command)
+        if self.failures:
+            self.failures -= 1
+            return subprocess.CompletedProcess([], 1, "\x1b[31mno answer\n", "")
+        return subprocess.CompletedProcess([], 0, "", "")
+
+
+@pytest.fixture(autouse=True)
+def _fast_clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Each look at the clock is ten seconds after the last."""
+    now = iter(range(0, 10**6, 10))
+    monkeypatch.setattr(health.time, "monotonic", lambda: float(next(now)))
+    monkeypatch.setattr(health.time, "sleep", lambda _seconds: None)
+    yield
+
+
+def test_every_command_is_asked_until_it_succeeds(capsys: pytest.CaptureFixture[str]) -> None:
+    head = Head(failures=1)
+    health.health_gate(SCHEDULER, {"head": head}, 2, "trial", 500.0)
+    assert head.asked == [COMMANDS[0], *COMMANDS]
+    assert capsys.readouterr().out == ""
+
+
+def test_a_long_wait_says_for_what(capsys: pytest.CaptureFixture[str]) -> None:
+    health.health_gate(SCHEDULER, {"head": Head(failures=8)}, 2, "trial", 500.0)
+    lines = capsys.readouterr().out.splitlines()
+    assert 1 < len(lines) < 8
+    assert lines[0].startswith(f"waiting for `{COMMANDS[0]}` (at most ")
+    assert lines[0].endswith("no answer") and "\x1b" not in lines[0]
+
+
+def test_the_failure_names_the_stage_that_waited() -> None:
+    with pytest.raises(SchedlabError, match=r"health check .* fails: .*no answer") as error:
+        health.health_gate(SCHEDULER, {"head": Head(failures=10**6)}, 2, "trial", 500.0)
+    assert (error.value.stage, error.value.node) == ("trial", "head")
