@@ -36,6 +36,14 @@ Build 'qemu.image' errored after 3 minutes 2 seconds: Script exited with non-zer
 ==> Builds finished but no artifacts were created.
 """
 
+PACKER_SCRIPT = """\
+==> qemu.image: Provisioning with shell script: /tmp/s/verify.sh
+==> qemu.image: sudo: unable to resolve host image
+==> qemu.image: verify: sshd accepts passwords
+==> qemu.image: Provisioning step had errors: Running the cleanup provisioner, if present...
+Build 'qemu.image' errored after 4 minutes: Script exited with non-zero exit status: 1.
+"""
+
 PACKER_BOOT = """\
 ==> qemu.image: Waiting for SSH to become available...
 ==> qemu.image: Timeout waiting for SSH.
@@ -52,6 +60,9 @@ def test_packer_names_the_failed_task_and_its_own_error() -> None:
     assert "No package slurmd" in said
     assert said.endswith("non-zero exit status: 2. Allowed exit codes are: [0]")
     assert "cleanup" not in said and "Install packages" not in said
+    said = packer_error(PACKER_SCRIPT.splitlines())
+    assert "verify: sshd accepts passwords" in said and said.endswith("exit status: 1.")
+    assert "cleanup" not in said
     assert packer_error(PACKER_BOOT.splitlines()).endswith(
         "--> qemu.image: Timeout waiting for SSH."
     )

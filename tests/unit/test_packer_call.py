@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from schedlab.errors import SchedlabError
 from schedlab.images import packer as module
 from schedlab.images.packer import run_packer
 from schedlab.images.qcow2 import create_overlay
@@ -54,7 +55,7 @@ def test_any_path_of_checkout_and_results(tmp_path: Path) -> None:
         ["common", "slurm"], base, results / "image", secrets=[], packer=program,
         variables={"schedlab_os": "rocky"}, cloud=True,
         environment={"PACKER_PLUGIN_PATH": "/plugins"}, accelerator="tcg",
-        scratch=results / "scratch", files=results / "files.iso",
+        scratch=results / "scratch", console=results / "console.log", files=results / "files.iso",
     )  # fmt: skip
     called = json.loads(seen.read_text())
     assert called["absent"] == []
@@ -68,3 +69,26 @@ def test_any_path_of_checkout_and_results(tmp_path: Path) -> None:
     assert not Path(called["environment"]["TMPDIR"]).exists()
     assert (results / "image/disk.qcow2").exists()
     create_overlay(results / "image/disk.qcow2", results / "trial/disk.qcow2")
+
+
+def test_the_console_of_a_build_that_failed_is_kept(tmp_path: Path) -> None:
+    if not all(map(shutil.which, ("genisoimage", "ssh-keygen", "gcc"))):
+        pytest.skip("genisoimage, ssh-keygen or gcc is not installed")
+    program, console = tmp_path / "packer", tmp_path / "logs/images/slurm-console.log"
+    (tmp_path / "base.qcow2").touch()
+
+    def failed(script: str) -> SchedlabError:
+        program.write_text(f"#!/bin/sh\n{script}\necho Error: no luck\nexit 1\n")
+        program.chmod(0o755)
+        with pytest.raises(SchedlabError, match="status 1: Error: no luck") as error:
+            run_packer(
+                ["common"], tmp_path / "base.qcow2", tmp_path / "image", secrets=[], variables={},
+                cloud=False, packer=program, environment={}, accelerator="tcg",
+                scratch=tmp_path / f"scratch{len(script)}", console=console,
+            )  # fmt: skip
+        return error.value
+
+    assert failed("").log is None
+    where = 'for word; do case $word in facts_directory=*) cd "${word#*=}"; esac; done'
+    assert failed(f"{where}\necho panic > console.log").log == console
+    assert console.read_text() == "panic\n"

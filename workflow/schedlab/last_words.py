@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 LONGEST = 1500
@@ -49,7 +50,9 @@ def network_remedy(said: str, setting: str) -> str | None:
 
 
 def packer_error(lines: Iterable[str]) -> str:
-    """What Packer says of a build that failed: the failed task of Ansible in it, and its own error.
+    """What Packer says of a build that failed: what failed in the guest, and its own error.
+
+    In the guest, that is a task of Ansible, or the last line of a script.
 
     Parameters
     ----------
@@ -62,8 +65,16 @@ def packer_error(lines: Iterable[str]) -> str:
     ]
     tasks = [line for line in plain if ": TASK [" in line]
     own = [line for line in plain if re.match(r"(?:--> .*: |Error: |.*\berrored after )", line)]
-    shown = [*tasks[-1:], fatal[0]] if fatal else []
+    shown = [*tasks[-1:], fatal[0]] if fatal else _script(plain)
     return last_words("\n".join([*shown, *own])) or last_words("\n".join(plain))
+
+
+def _script(plain: Sequence[str]) -> list[str]:
+    """The last line that a provisioner's script printed before Packer ended the build for it."""
+    for before, line in pairwise(plain):
+        if "Provisioning step had errors" in line and ": Provisioning with " not in before:
+            return [before]
+    return []
 
 
 @dataclass(frozen=True)

@@ -76,6 +76,7 @@ def run_packer(
     environment: Mapping[str, str],
     accelerator: str,
     scratch: Path,
+    console: Path,
     files: Path | None = None,
 ) -> None:
     """Run Packer.
@@ -105,6 +106,8 @@ def run_packer(
         From the accelerator record.
     scratch : pathlib.Path
         Folder for the build's key, seed and temporary files.
+    console : pathlib.Path
+        File that gets what the guest's console printed, where the build fails.
     files : pathlib.Path, optional
         Disk with large files for the roles.
 
@@ -168,14 +171,14 @@ def run_packer(
             },
         )
     if status:
-        console = facts / "console.log"
-        kept = output / "console.log"
-        if console.exists():
-            shutil.copyfile(console, kept)
+        # Beside the stage's log, because a cache entry that was not finished is removed.
+        if printed := (facts / "console.log").exists():
+            console.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(facts / "console.log", console)
         raise SchedlabError(
             f"packer ended with status {status}: {packer_error(said)}",
             stage="image",
-            log=kept,
+            log=console if printed else None,
         )
     # `output` may be a cache entry: the path is relative to the results folder that gets it.
     move_disk(work / "build" / "disk.qcow2", output / "disk.qcow2", BACKING)

@@ -14,7 +14,7 @@ from schedlab.images.files import make_files_disk
 from schedlab.images.licences import read_licences
 from schedlab.images.packer import run_packer
 from schedlab.images.parts import role_parts
-from schedlab.paths import ACCELERATOR, CHECKOUT, RECORD, ROLES, image_record
+from schedlab.paths import ACCELERATOR, CHECKOUT, LOGS, RECORD, ROLES, image_record
 from schedlab.results.records import (
     RecordWriter,
     digests,
@@ -85,6 +85,7 @@ def build_image(context: Context, image: str) -> None:
                 environment=toolchain.environment(),
                 accelerator=accelerator,
                 scratch=scratch,
+                console=context.results / LOGS / "images" / f"{image}-console.log",
                 files=files_disk(roles, programs, given, scratch) if programs or given else None,
             )
 
