@@ -285,7 +285,9 @@ def test_fault(bench: Bench, stage: str, name: str, fault: Fault) -> None:
     if whole:
         trials = pq.read_table(bench.results / "tables/trials.parquet").to_pylist()
         (row,) = (r for r in trials if (r["cluster"], r["repetition"]) == (CLUSTER, 2))
-        after = "valid" if row["valid"] else f"invalid: {'; '.join(row['reasons'])}"
+        after = (
+            "valid" if row["valid"] else f"invalid: {' '.join('; '.join(row['reasons']).split())}"
+        )
         # What a guest that died could not hand over is missing in its trial alone.
         less = "" if row["valid"] else TRIAL
         assert without(shape(bench.results), less) == without(bench.undisturbed, less)
