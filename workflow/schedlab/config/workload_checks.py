@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Protocol
 
+from schedlab.config.fault_checks import fault_problems, too_late
 from schedlab.config.model import Experiment
 from schedlab.config.virtual_checks import crowded
 from schedlab.errors import SchedlabError
@@ -28,6 +29,10 @@ class Translating(Protocol):
     @property
     def virtual_job_mib(self) -> float:
         """Memory of a carrier for each further job at the same time, MiB; 0: no payload runs."""
+
+    @property
+    def virtual_faults(self) -> frozenset[str]:
+        """Kinds of fault that it has with virtual nodes."""
 
     def refusals(self, trace: Trace, settings: Mapping[str, str]) -> list[Problem]:
         """Return what a trace wants that the scheduler, so set, cannot be given."""
@@ -53,6 +58,8 @@ def trace_problems(
     for index, workload in enumerate(experiment.workloads):
         if workload.problems(machines, root):
             continue  # `parameter_problems` reports it
+        virtual = {name: one.virtual_faults for name, one in known.items()}
+        yield from fault_problems(experiment, virtual, index)
         try:
             yield from _of_traces(experiment, known, index, root)
         except SchedlabError as error:
@@ -105,6 +112,7 @@ def _of_traces(
         if repetition == 1:
             yield from crowded(experiment, mib, index, trace)
         bound = earliest_end(trace)
+        yield from too_late(index, trace, bound)
         if bound.seconds >= limit and (
             machine not in longest or bound.seconds > longest[machine][0].seconds
         ):
