@@ -126,10 +126,11 @@ def collect(
         One row per translated job, in order of job number. Keys: `job`, `native_id`, the names in
         `TIMESTAMPS` and `RUNS_AGAIN` (int ns of the head's CLOCK_REALTIME, or None), each with a
         `<name>_source` (str; where the instant is None, why a job that ran has none, or None),
-        `placement` (list of str, node names), `nodes`, `cpus` (realised: nodes and processors of the allocation, or
-        None), `state`, `native_state`, `exit_code` (int or None), `ranks` (int, distinct ranks that
-        stamped their start), `launch_skew_ns` (int or None), `rank_started`, `rank_finished` (lists
-        of int: the instants of each rank that stamped both, in order of rank).
+        `placement` (list of str, node names), `nodes`, `cpus` (realised: nodes and processors of
+        the allocation, or None), `state`, `native_state`, `exit_code` (int or None), `ranks` (int,
+        distinct ranks that stamped their start), `launch_skew_ns` (int or None), `rank_started`,
+        `rank_finished` (lists of int: the instants of each rank that stamped both, in order of
+        rank).
 
         All instants are absolute; the tables later subtract the trial's start on the same clock.
         `started`, `finished` and the instants of ranks are the stamps' `clock_ns` as given: the

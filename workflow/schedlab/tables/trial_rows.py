@@ -25,6 +25,7 @@ from schedlab.schedulers.base import COMPLETED, NOT_SUBMITTED, RUNS_AGAIN, TIMES
 from schedlab.schedulers.rows import collect, driver_rows, json_lines
 from schedlab.tables.background import background_check
 from schedlab.tables.clocks import NodeClock, node_clocks
+from schedlab.tables.provoked import fault_checks
 from schedlab.tables.schemas import FAILED, JOBS_SCHEMA, SAMPLES_SCHEMA
 from schedlab.tables.validity import measure_checks, taken_by_others, trial_checks
 from schedlab.workloads import Trace, read_trace
@@ -142,6 +143,7 @@ def _read_trial(folder: Path, origin: str) -> TrialRows:
         due = [row["intended"] for row in jobs if row.get("intended") is not None]
         checks.append(background_check(behind, trace, min(due, default=None)))
     checks += measure_checks(metrics, columns["clock_uncertainty_s"])
+    checks += fault_checks(fault)
     failed = [check for check in checks if check.verdict == FAILED]
     withheld = {name for check in failed for name in check.withholds}
     metrics["at_least"] = [name for name in metrics["at_least"] if name not in withheld]
