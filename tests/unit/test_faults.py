@@ -11,7 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from config_factory import load, refusal
+from config_factory import HOST, load, refusal
 
 from schedlab.design import load_experiment
 from schedlab.errors import SchedlabError
@@ -191,10 +191,12 @@ def test_settings_that_preempt_are_accepted(tmp_path: Path) -> None:
     )
 
 
-def test_the_experiment_on_behaviour_is_in_working_order() -> None:
-    experiment = load_experiment(ROOT / "config" / "behaviour.yaml", root=ROOT)
-    kinds = {one.fault.kind for one in experiment.workloads if one.fault}
-    assert kinds == {"restart", "fail", "drain"}
+@pytest.mark.parametrize(
+    ("name", "kinds"), [("behaviour", {"restart", "fail", "drain"}), ("preemption", set())]
+)
+def test_experiments_that_are_shipped_are_in_working_order(name: str, kinds: set[str]) -> None:
+    experiment = load_experiment(ROOT / "config" / f"{name}.yaml", HOST, ROOT)
+    assert {one.fault.kind for one in experiment.workloads if one.fault} == kinds
 
 
 @pytest.mark.parametrize("name", scheduler_names())

@@ -15,6 +15,7 @@ from schedlab.errors import SchedlabError
 from schedlab.workloads.registry import (
     COMPOSITE,
     MOST_JOBS,
+    WHOLE,
     Problem,
     Workload,
     given_within,
@@ -77,7 +78,9 @@ class Mix(Workload):
         return self.parts[index].workload.jobs_of(machine, own, root)
 
     def parted(self, wanted: str) -> Iterator[tuple[Workload, str, object]]:
-        """See `Workload.parted`."""
+        """See `Workload.parted`; what only the whole can have is of no part."""
+        if wanted.partition(".")[0] in WHOLE:
+            return
         for place, part in enumerate(self.parts):
             inner, value = part.workload.cause(wanted)
             key = f"workload.{inner}"

@@ -204,6 +204,10 @@ class Workload(BaseModel, ABC):
             )
 
 
+WHOLE = ("background", "fault", "requeue")
+"""Keys that a workload of another kind within a workload cannot have."""
+
+
 def given_within(inner: Workload, place: str, beside: str) -> Iterator[Problem]:
     """Yield what an inner workload is given that only the whole workload can have.
 
@@ -216,7 +220,7 @@ def given_within(inner: Workload, place: str, beside: str) -> Iterator[Problem]:
     beside : str
         Key beside which these are given.
     """
-    for key in ("background", "fault", "requeue"):
+    for key in WHOLE:
         if value := getattr(inner, key):
             written = value.model_dump() if isinstance(value, BaseModel) else value
             remedy = f"give {key} beside {beside}"

@@ -22,6 +22,7 @@ from schedlab.units import Percentage, part
 from schedlab.workloads.ladder import FEWEST, FINEST, most_steps
 from schedlab.workloads.registry import (
     COMPOSITE,
+    WHOLE,
     Problem,
     Workload,
     given_within,
@@ -117,7 +118,7 @@ class Saturate(Workload):
 
     def cause(self, wanted: str) -> tuple[str, object]:
         """See `Workload.cause`: of the inner workload, but for what only the whole can have."""
-        if wanted.partition(".")[0] in ("background", "fault", "requeue"):
+        if wanted.partition(".")[0] in WHOLE:
             return super().cause(wanted)
         key, value = self.workload.cause(wanted)
         return f"workload.{key}", value
