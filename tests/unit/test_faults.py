@@ -73,7 +73,7 @@ def test_only_jobs_that_are_measured_may_start_again() -> None:
 
 
 LONG = {"name": "long", "kind": "burst", "jobs": 64, "runtime": 10.0}
-"""On 2 processors it takes at least 320 s."""
+"""On 4 processors it takes at least 160 s."""
 RESTART = {"kind": "restart", "at": 5.0}
 URGENT = {"name": "u", "kind": "priority", "depth": 8, "preempt": True}
 
@@ -98,7 +98,7 @@ def test_a_scheduler_without_the_notion_is_refused_by_name(kind: str, tmp_path: 
     [
         (
             {**LONG, "fault": {"kind": "restart", "at": 400.0}}, {},
-            "workloads[0].fault.at = 400", "the workload may have ended at 320 s", "below 320",
+            "workloads[0].fault.at = 400", "the workload may have ended at 160 s", "below 160",
         ),
         (
             {**LONG, "fault": {"kind": "fail", "at": 5.0, "lasts": 9.0}},

@@ -59,7 +59,7 @@ def too_late(index: int, trace: Trace, bound: Bound) -> Iterator[Problem]:
     index : int
         Place of the workload.
     trace : Trace
-        One of its traces.
+        Its trace that may end first.
     bound : Bound
         Instant before which no scheduler ends the trace.
     """

@@ -97,6 +97,7 @@ def _of_traces(
     workload = experiment.workloads[index]
     limit = experiment.limits.trial
     longest: dict[Machine, tuple[Bound, int]] = {}
+    soonest: tuple[Trace, Bound] | None = None
     mib = {
         name: (one.virtual_node_mib, one.virtual_job_mib)
         for name, one in known.items()
@@ -112,7 +113,8 @@ def _of_traces(
         if repetition == 1:
             yield from crowded(experiment, mib, index, trace)
         bound = earliest_end(trace)
-        yield from too_late(index, trace, bound)
+        if soonest is None or bound.seconds < soonest[1].seconds:
+            soonest = trace, bound
         if bound.seconds >= limit and (
             machine not in longest or bound.seconds > longest[machine][0].seconds
         ):
@@ -120,6 +122,8 @@ def _of_traces(
         left -= len(trace.jobs)
         if left <= 0:
             break
+    if soonest:
+        yield from too_late(index, *soonest)
     if not longest:
         return
     figures = "; ".join(

@@ -85,7 +85,8 @@ def fault_metrics(
         found |= _lost(jobs, there, interrupted, restarted, begin)
     elif kind == DRAIN:
         found["fault_starts_away"] = _given(jobs, there, begun, end)
-    return found | {"fault_return_s": _next(*_starts_on(jobs, there, restarted), end)}
+    first, last = _starts_on(jobs, there, restarted)
+    return found | {"fault_return_s": _next(first, last, end)}
 
 
 def _since(moment: Mapping[str, Any], name: str, start_ns: int) -> float:
@@ -99,10 +100,12 @@ def _next(starts: Floats, again: Floats, after: float) -> float | None:
     return float(later.min()) if later.size and np.isfinite(after) else None
 
 
-def _starts_on(jobs: pd.DataFrame, there: npt.NDArray[np.bool_], again: Floats) -> list[Floats]:
+def _starts_on(
+    jobs: pd.DataFrame, there: npt.NDArray[np.bool_], again: Floats
+) -> tuple[Floats, Floats]:
     """First and second starts of the jobs that a node had; of one that ran again the last run."""
     first = np.where(np.isnan(again), seconds(jobs, "started"), np.nan)
-    return [first[there], again[there]]
+    return first[there], again[there]
 
 
 def _lost(
