@@ -131,7 +131,7 @@ SLURM = """\
 [2026-03-20T09:46:40.100] sched: Allocate JobId=4 NodeList=compute1 #CPUs=1 Partition=main
 [2026-03-20T09:47:40.000] error: Nodes compute1 not responding, setting DOWN
 [2026-03-20T09:47:40.001] Killing JobId=3 on failed node compute1
-[2026-03-20T09:47:40.002] requeue JobId=4 due to failure of node compute1
+[2026-03-20T09:47:40.002] requeue job JobId=4 due to failure of node compute1
 [2026-03-20T09:47:41.000] _job_complete: JobId=4 WTERMSIG 9
 [2026-03-20T09:47:50.000] sched: Allocate JobId=4 NodeList=compute2 #CPUs=1 Partition=main
 [2026-03-20T09:48:00.000] preempted JobId=5 has been killed to reclaim resources for JobId=9

@@ -50,7 +50,8 @@ _LINES = {
     ),
     # The job waits again, and comes to another end.
     "requeued": re.compile(
-        _STAMP + rf"(?:requeue {_JOB} due to failure of node|preempted {_JOB} has been requeued)",
+        _STAMP
+        + rf"(?:requeue (?:job )?{_JOB} due to failure of node|preempted {_JOB} has been requeued)",
         re.ASCII,
     ),
     "cause": re.compile(
