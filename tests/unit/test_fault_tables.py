@@ -23,8 +23,10 @@ from schedlab.schedulers.kubernetes import records as kubernetes_records
 from schedlab.schedulers.kubernetes.records import BATCH
 from schedlab.schedulers.rows import collect
 from schedlab.schedulers.slurm import records as slurm_records
-from schedlab.tables.schemas import FAILED
+from schedlab.tables.clocks import NodeClock
+from schedlab.tables.schemas import FAILED, PASSED
 from schedlab.tables.trial_rows import read_trial
+from schedlab.tables.validity import instants_in_order
 from schedlab.workloads import Job, Machine, Trace
 
 START = 1_000 * SECOND
@@ -217,6 +219,18 @@ def test_a_second_run_that_was_wanted_is_no_duplicate_unless_both_ended(
     )  # fmt: skip
     assert (row["state"] == DUPLICATED) is duplicated
     assert (row["started"], row["restarted"]) == (1 * SECOND, 6 * SECOND)
+    assert row["rank_started"] == [(6 if again else 1) * SECOND]
+    assert row["launch_skew_ns"] == (0 if again else 5 * SECOND)
+
+
+def test_instants_of_two_runs_are_in_no_order() -> None:
+    clock = {"head": NodeClock(0, 0, 0, 1, 0)}
+    # Given up at 50 s; what ran on the node that was cut off went on.
+    rows = [ran("compute1", 5, 60), ran("compute1", 5, 60, interrupted=50, restarted=20)]
+    for row in rows:
+        row["completed"] = 50
+    assert instants_in_order(frame(rows[1]), clock, gang=True).verdict == PASSED
+    assert instants_in_order(frame(rows[0]), clock, gang=True).verdict == FAILED
 
 
 def test_daemons_that_the_trial_restarted_did_not_fail_unless_they_stay_dead() -> None:

@@ -118,7 +118,7 @@ def collect(
         Rows of driver/submissions.jsonl; by default read from beside `native`.
     again : collection of int
         Jobs that may start again after the scheduler gave up a run. Such a job is duplicated only
-        if one of its ranks came to its end more than once.
+        if one of its ranks came to its end more than once, and its ranks are those of its last run.
 
     Returns
     -------
@@ -187,7 +187,10 @@ def _row(
         latest = _by_rank(firsts, max)
         last_run = min(instant for rank, instant in latest.items() if ranks[rank] > 1)
         _set(row, "restarted", last_run, "payload: first stamp of the last run (1 ns)")
-    begun, ended = _by_rank(firsts, min), _by_rank(lasts, max)
+        # The record has the allocation of the last run, and the wait ended with the first one.
+        row["allocated"] = row["allocated_source"] = None
+    # A run that was given up was no use of the machine for the job.
+    begun, ended = _by_rank(firsts, max if again else min), _by_rank(lasts, max)
     whole = sorted(begun.keys() & ended.keys())
     row["rank_started"] = [begun[rank] for rank in whole]
     row["rank_finished"] = [ended[rank] for rank in whole]
@@ -199,7 +202,7 @@ def _row(
     row |= {"nodes": job.nodes, "cpus": job.cpus, "exit_code": job.exit_code}
     row["native_state"] = job.native_state
     row["ranks"] = len(ranks)
-    row["launch_skew_ns"] = max(starts) - min(starts) if starts else None
+    row["launch_skew_ns"] = _spread(begun.values() if again else starts)
     if driver is None:
         row["state"] = NOT_SUBMITTED
     elif not accepted:
@@ -233,6 +236,10 @@ def _by_rank(
         rank, instant = int(stamp["rank"]), int(stamp["clock_ns"])
         found[rank] = choose(found.get(rank, instant), instant)
     return found
+
+
+def _spread(starts: Collection[int]) -> int | None:
+    return max(starts) - min(starts) if starts else None
 
 
 def _set(row: dict[str, Any], name: str, value: Any, source: str | None) -> None:

@@ -186,7 +186,8 @@ def trial_checks(
 def instants_in_order(jobs: pd.DataFrame, clocks: Mapping[str, NodeClock], *, gang: bool) -> Check:
     """Check the order of each job's instants; the value is the largest step backwards.
 
-    Without gangs a job's first rank may start, and even end, before its last one is allocated.
+    Without gangs a job's first rank may start, and even end, before its last one is allocated. Jobs
+    of which a run was given up, or that ran again, are left out: their instants are of two runs.
 
     Parameters
     ----------
@@ -198,6 +199,7 @@ def instants_in_order(jobs: pd.DataFrame, clocks: Mapping[str, NodeClock], *, ga
         Whether all ranks of a job start together.
     """
     allowed = 2 * max((clock.uncertainty for clock in clocks.values()), default=0) + RESOLUTION_NS
+    jobs = jobs[jobs["interrupted"].isna() & jobs["restarted"].isna()]
     alone = jobs["nodes"] == 1
     worst, said = None, []
     for earlier, later in zip(_ORDER, _ORDER[1:], strict=False):
