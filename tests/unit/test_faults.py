@@ -244,7 +244,8 @@ COMMANDS = FaultCommands("begin it", "end it", ("ctld",))
 def injection(
     plan: FaultPlan, head: Head, link: Callable[[bool], None] = lambda _: None
 ) -> Injection:
-    return Injection(plan, COMMANDS, head, link)  # type: ignore[arg-type]
+    doom = head.told.append
+    return Injection(plan, COMMANDS, head, link, lambda: doom("doom"))  # type: ignore[arg-type]
 
 
 def test_a_fault_comes_and_goes_while_the_workload_runs() -> None:
@@ -271,6 +272,7 @@ def test_a_node_that_stays_away_comes_back_after_the_workload(lasts: float | Non
     assert head.came.acquire(timeout=60)
     fault.workload_ended()
     assert links == [False]
+    assert head.told == ["doom", "sudo sh -c 'begin it'"]
     fault.take_back()
     fault.require()
     assert links == [False, True]
@@ -325,4 +327,20 @@ def test_a_guests_network_is_plugged_out(link: str) -> None:
 
 def test_a_trial_without_a_fault_provokes_none() -> None:
     trace = workload_from({"name": "w", "kind": "burst"}).generate(TWO, 1)
-    assert planned_fault(trace, get_scheduler("slurm"), None, "c", None) is None  # type: ignore[arg-type]
+    assert planned_fault(trace, get_scheduler("slurm"), None, "c", {}) is None  # type: ignore[arg-type]
+
+
+def test_the_payloads_of_a_node_that_fails_are_killed_on_it() -> None:
+    told: list[str] = []
+    node = SimpleNamespace(role="compute", run=lambda command, **_: told.append(command))
+    nodes: Any = {
+        "head": SimpleNamespace(role="head"), "compute1": node, "compute2": node,
+    }  # fmt: skip
+    fault = planned_fault(traced({"kind": "fail", "at": 0.0}), get_scheduler("slurm"),
+                          None, "c", nodes)  # type: ignore[arg-type]  # fmt: skip
+    assert fault is not None
+    fault._doom()
+    (command,) = told
+    subprocess.run(["sh", "-n", "-c", command], check=True)
+    # The kernel keeps 15 characters of a process' name, by which pkill -x compares.
+    assert "pkill -KILL -x schedlab-payloa" in command

@@ -7,7 +7,8 @@ import subprocess
 import threading
 import time
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from pathlib import PurePosixPath
 from typing import Any
 
 import libvirt
@@ -15,9 +16,10 @@ import libvirt
 from schedlab.errors import SchedlabError
 from schedlab.plain import plain
 from schedlab.schedulers import Scheduler
+from schedlab.schedulers.base import PAYLOAD
 from schedlab.schedulers.breaking import FaultCommands
 from schedlab.testbed.session import Testbed
-from schedlab.testbed.ssh import Node
+from schedlab.testbed.ssh import Node, head_of
 from schedlab.workloads import Trace
 from schedlab.workloads.fault import FAIL, FaultPlan, fault_of
 
@@ -25,6 +27,14 @@ STAGE = "trial"
 _FAILURES = (SchedlabError, OSError, ValueError, subprocess.SubprocessError, libvirt.libvirtError)
 _LONGEST = 300.0
 """Time for a command of a fault, s: a controller that is stopped writes its state first."""
+_COMM = PurePosixPath(PAYLOAD).name[:15]
+"""Name of the payload's processes, as the kernel cuts it."""
+DOOM = (
+    "n=0; while grep -q 1 /sys/class/net/e*/carrier && [ $n -lt 600 ];"
+    f" do sleep 0.1; n=$((n+1)); done; pkill -KILL -x {_COMM}"
+)
+"""Kills the payloads of a node once its network is cut, before which the scheduler would hear of it;
+after a minute in any case."""
 
 
 def set_link(testbed: Testbed, cluster: str, node: str, *, up: bool) -> None:
@@ -51,6 +61,8 @@ class Injection:
         Runs the commands.
     link : callable
         Plugs the network of the plan's node in (True) or out.
+    doom : callable
+        Sees to it that what runs on that node ends as soon as the network is cut.
 
     Attributes
     ----------
@@ -63,10 +75,15 @@ class Injection:
     """
 
     def __init__(
-        self, plan: FaultPlan, commands: FaultCommands, head: Node, link: Callable[[bool], None]
+        self,
+        plan: FaultPlan,
+        commands: FaultCommands,
+        head: Node,
+        link: Callable[[bool], None],
+        doom: Callable[[], None],
     ) -> None:
         self.plan, self.commands = plan, commands
-        self._head, self._link = head, link
+        self._head, self._link, self._doom = head, link, doom
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self.facts: dict[str, Any] = {
@@ -134,8 +151,10 @@ class Injection:
     def _do(self, moment: str) -> bool:
         """Bring the fault about (`begin`) or take it back (`end`); tell whether that succeeded."""
         begins = moment == "begin"
-        before = time.time_ns()
         try:
+            if begins and self.plan.kind == FAIL:
+                self._doom()
+            before = time.time_ns()
             if self.plan.kind == FAIL:
                 self._link(not begins)
             command = self.commands.begin if begins else self.commands.end
@@ -149,7 +168,7 @@ class Injection:
 
 
 def planned_fault(
-    trace: Trace, scheduler: Scheduler, testbed: Testbed, cluster: str, head: Node
+    trace: Trace, scheduler: Scheduler, testbed: Testbed, cluster: str, nodes: Mapping[str, Node]
 ) -> Injection | None:
     """Fault that a trace plans for a restored cluster; None where it plans none."""
     plan = fault_of(trace)
@@ -159,4 +178,10 @@ def planned_fault(
     def link(up: bool) -> None:
         set_link(testbed, cluster, plan.node, up=up)
 
-    return Injection(plan, scheduler.fault_commands(plan.kind, plan.node), head, link)
+    def doom() -> None:
+        # Its output is closed, because ssh waits for the end of who holds it.
+        quiet = f"setsid sh -c {shlex.quote(DOOM)} </dev/null >/dev/null 2>&1 &"
+        nodes[plan.node].run(f"sudo sh -c {shlex.quote(quiet)}", stage=STAGE)
+
+    commands = scheduler.fault_commands(plan.kind, plan.node)
+    return Injection(plan, commands, head_of(nodes), link, doom)

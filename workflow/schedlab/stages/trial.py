@@ -193,7 +193,7 @@ class Trial:
                 if server:
                     wait_for_targets(server)
                 self._cost(restored["nodes"], "start")
-                fault = planned_fault(trace, self.scheduler, testbed, restored["cluster"], head)
+                fault = planned_fault(trace, self.scheduler, testbed, restored["cluster"], nodes)
                 if fault:
                     self.conditions["fault"] = fault.facts
             total = sum(len(jobs_of(one)) for one in plan["submissions"])

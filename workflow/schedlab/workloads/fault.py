@@ -41,9 +41,9 @@ class Fault(BaseModel):
     """A fault that comes once, while the workload runs.
 
     A `restart` stops the scheduler's controller and starts it again. A node that `fail`s has its
-    network cut: nobody hears of it any more, and what runs on it goes on. A node that is `drain`ed
-    keeps its jobs and gets no new ones. The node is chosen by the trace's seed, so every scheduler
-    loses the same one.
+    network cut, and the payloads on it are killed: nobody hears of it or them any more. A node that
+    is `drain`ed keeps its jobs and gets no new ones. The node is chosen by the trace's seed, so
+    every scheduler loses the same one.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
