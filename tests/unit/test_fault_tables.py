@@ -92,12 +92,15 @@ def test_a_lost_node_its_detection_and_what_became_of_its_jobs() -> None:
         ran("compute2", 6, 80, interrupted=52, restarted=60),
         ran("compute1", 7, 95),  # survived the time without the node
         ran("compute1", 93, 99),  # started when the node was back
+        # No record says on which of the two nodes it ran again.
+        ran("compute1", 9.5, 99, interrupted=51, restarted=91)
+        | {"placement": ["compute1", "compute2"]},
     )
-    assert found["fault_hit"] == 3
+    assert found["fault_hit"] == 4
     assert found["fault_detection_s"] == pytest.approx(40.0)
-    assert found["fault_requeue_s"] == pytest.approx(8.0)
+    assert found["fault_requeue_s"] == pytest.approx((8.0 + 40.0) / 2)
     assert found["fault_return_s"] == pytest.approx(3.0)
-    assert (found["interrupted"], found["restarted"]) == (2, 1)
+    assert (found["interrupted"], found["restarted"]) == (3, 2)
 
 
 def test_a_node_that_did_not_come_back_has_no_return() -> None:

@@ -103,9 +103,14 @@ def _next(starts: Floats, again: Floats, after: float) -> float | None:
 def _starts_on(
     jobs: pd.DataFrame, there: npt.NDArray[np.bool_], again: Floats
 ) -> tuple[Floats, Floats]:
-    """First and second starts of the jobs that a node had; of one that ran again the last run."""
+    """First and second starts of the jobs that a node had; of one that ran again the last run.
+
+    Where no record says where that run was, the placement has the nodes of both.
+    """
     first = np.where(np.isnan(again), seconds(jobs, "started"), np.nan)
-    return first[there], again[there]
+    nodes = np.array([0 if names is None else len(names) for names in jobs["placement"]])
+    one_run = nodes == jobs["nodes"].to_numpy(dtype=np.int64)
+    return first[there], again[there & one_run]
 
 
 def _lost(
