@@ -33,8 +33,8 @@ DOOM = (
     "n=0; while grep -q 1 /sys/class/net/e*/carrier && [ $n -lt 600 ];"
     f" do sleep 0.1; n=$((n+1)); done; pkill -KILL -x {_COMM}"
 )
-"""Kills the payloads of a node as soon as its network is cut: no scheduler can hear of it then. After
-a minute it does so in any case."""
+"""Kills the payloads of a node as soon as its network is cut, when no scheduler can hear of it any
+more; after a minute in any case."""
 
 
 def set_link(testbed: Testbed, cluster: str, node: str, *, up: bool) -> None:
