@@ -226,16 +226,18 @@ class Head:
 
     name = "head"
 
-    def __init__(self, fails: str = "") -> None:
+    def __init__(self, fails: str = "", status: int = 1) -> None:
         self.told: list[str] = []
-        self.fails = fails
+        self.fails, self.status = fails, status
         self.came = threading.Semaphore(0)
 
-    def run(self, command: str, **_: Any) -> None:
+    def run(self, command: str, *, check: bool, **_: Any) -> SimpleNamespace:
         self.told.append(command)
         self.came.release()
-        if self.fails and self.fails in command:
-            raise SchedlabError("`it` ended with status 1")
+        status = self.status if self.fails and self.fails in command else 0
+        if check and status:
+            raise SchedlabError(f"`it` ended with status {status}")
+        return SimpleNamespace(returncode=status, stdout="", stderr="no state\n" if status else "")
 
 
 COMMANDS = FaultCommands("begin it", "end it", ("ctld",))
@@ -301,6 +303,28 @@ def test_a_fault_that_fails_says_why(fails: str) -> None:
     fault.take_back()
     with pytest.raises(SchedlabError, match="the fault drain failed: `it` ended with status 1"):
         fault.require()
+
+
+def restarted(head: Head) -> Injection:
+    """A restart during a workload."""
+    fault = injection(FaultPlan("restart", 0.0, 0.0, ""), head)
+    fault.workload_begins()
+    assert head.came.acquire(timeout=60) and head.came.acquire(timeout=60)
+    fault.workload_ended()
+    fault.take_back()
+    return fault
+
+
+def test_a_controller_that_does_not_start_again_is_an_outcome() -> None:
+    fault = restarted(Head("end"))
+    fault.require()
+    assert fault.facts["said"] == "no state"
+    assert fault.facts["end"] and not fault.facts["failure"]
+
+
+def test_a_head_that_cannot_be_told_to_start_it_is_a_fault_of_the_trial() -> None:
+    with pytest.raises(SchedlabError, match="the fault restart failed: SSH failed: no state"):
+        restarted(Head("end", status=255)).require()
 
 
 XML = """<domain><devices>

@@ -19,9 +19,9 @@ from schedlab.schedulers import Scheduler
 from schedlab.schedulers.base import PAYLOAD
 from schedlab.schedulers.breaking import FaultCommands
 from schedlab.testbed.session import Testbed
-from schedlab.testbed.ssh import Node, head_of
+from schedlab.testbed.ssh import SSH_FAILED, Node, head_of
 from schedlab.workloads import Trace
-from schedlab.workloads.fault import FAIL, FaultPlan, fault_of
+from schedlab.workloads.fault import FAIL, RESTART, FaultPlan, fault_of
 
 STAGE = "trial"
 _FAILURES = (SchedlabError, OSError, ValueError, subprocess.SubprocessError, libvirt.libvirtError)
@@ -71,7 +71,8 @@ class Injection:
         `commands`; `restarts`, the daemons that start again because of it; `begin` and `end`, each
         with the controller's clock (ns) before (`start_ns`) and after (`end_ns`) it was done, and
         None where it was not done; `within`, whether the end came while the workload ran;
-        `failure`, why something could not be done, or None.
+        `said`, with what words the controller did not start again, or None; `failure`, why
+        something could not be done, or None.
     """
 
     def __init__(
@@ -96,6 +97,7 @@ class Injection:
             "begin": None,
             "end": None,
             "within": False,
+            "said": None,
             "failure": None,
         }
 
@@ -159,12 +161,23 @@ class Injection:
                 self._link(not begins)
             command = self.commands.begin if begins else self.commands.end
             if command:
-                self._head.run(f"sudo sh -c {shlex.quote(command)}", timeout=_LONGEST, stage=STAGE)
+                # A controller that does not start again is the scheduler's own outcome.
+                self._tell(command, check=begins or self.plan.kind != RESTART)
         except _FAILURES as error:
             self.facts["failure"] = plain(error)
             return False
         self.facts[moment] = {"start_ns": before, "end_ns": time.time_ns()}
         return True
+
+    def _tell(self, command: str, *, check: bool) -> None:
+        """Run a command on the head as root; without `check` note what it says if it fails."""
+        words = f"sudo sh -c {shlex.quote(command)}"
+        done = self._head.run(words, timeout=_LONGEST, check=check, stage=STAGE)
+        said = (done.stderr or done.stdout).strip()[-500:]
+        if done.returncode == SSH_FAILED:
+            raise SchedlabError(f"SSH failed: {said}", stage=STAGE, node=self._head.name)
+        if done.returncode:
+            self.facts["said"] = said
 
 
 def planned_fault(
