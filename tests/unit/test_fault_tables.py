@@ -16,6 +16,8 @@ from trial_factory import make_experiment, make_trial
 from schedlab.config.trials import TrialKey
 from schedlab.metrics.costs import daemon_failures
 from schedlab.metrics.faults import NAMES, fault_metrics
+from schedlab.metrics.quantities import BREAKING
+from schedlab.report.results_section import behaviour_table
 from schedlab.results.records import write_json
 from schedlab.schedulers.base import DUPLICATED
 from schedlab.schedulers.flux import records as flux_records
@@ -23,6 +25,7 @@ from schedlab.schedulers.kubernetes import records as kubernetes_records
 from schedlab.schedulers.kubernetes.records import BATCH
 from schedlab.schedulers.rows import collect
 from schedlab.schedulers.slurm import records as slurm_records
+from schedlab.tables.build import build_tables, load_tables
 from schedlab.tables.clocks import NodeClock
 from schedlab.tables.schemas import FAILED, UNKNOWN
 from schedlab.tables.trial_rows import read_trial
@@ -248,12 +251,12 @@ def test_daemons_that_the_trial_restarted_did_not_fail_unless_they_stay_dead() -
     ]  # fmt: skip
 
 
-def broken(root: Path, kind: str, restarts: list[str]) -> Path:
+def broken(root: Path, kind: str, restarts: list[str], repetition: int = 1) -> Path:
     """A synthetic trial beside whose workload a fault came 1 s after its start."""
     work = {"name": "w", "kind": "burst", "jobs": 24, "runtime": 1.0}
     work["fault"] = {"kind": kind, "at": 1.0, "lasts": 1.0}
     experiment = make_experiment(workloads=[work])
-    folder = make_trial(root, TrialKey("slurm-n2", "w", 1), experiment)
+    folder = make_trial(root, TrialKey("slurm-n2", "w", repetition), experiment)
     path = folder / "record.json"
     record = json.loads(path.read_text())
     conditions = record["conditions"]
@@ -302,3 +305,15 @@ def test_only_the_node_that_was_cut_off_may_lack_samples(lost_one: bool, tmp_pat
     write_json(folder / "record.json", record)
     checks = {check["name"]: check for check in read_trial(folder).trial["checks"]}
     assert (checks["part of samples missing"]["verdict"] == FAILED) is not lost_one
+
+
+def test_the_report_has_a_table_of_what_broke(tmp_path: Path) -> None:
+    folders = [broken(tmp_path, "restart", ["slurmctld"], number) for number in (1, 2, 3)]
+    build_tables(folders, tmp_path / "tables")
+    trials = load_tables(tmp_path / "tables").trials
+    found = behaviour_table(trials, BREAKING)
+    titles = [column["title"] for column in found["columns"]]
+    assert titles == ["Next start after a restart", "Jobs whose run was given up",
+                      "Jobs that ran again"]  # fmt: skip
+    (row,) = found["rows"]
+    assert row["workload"] == "w" and row["values"][0]["n"] == 3
