@@ -134,8 +134,9 @@ def test_a_scheduler_without_the_notion_is_refused_by_name(kind: str, tmp_path: 
         ),
         (
             URGENT, {"schedulers": ["volcano"], "head": {"memory": "2 GiB"}},
-            "workloads[0].preempt = true", "its actions are enqueue, allocate, backfill",
-            "set actions: enqueue, allocate, backfill, preempt",
+            "workloads[0].preempt = true",
+            "its actions are enqueue, allocate, backfill, and enqueue admits no job",
+            "set actions: allocate, backfill, preempt",
         ),
         (
             {**URGENT, "level": 0},
@@ -181,7 +182,7 @@ def test_faults_that_make_no_sense_are_refused(
 
 def test_settings_that_preempt_are_accepted(tmp_path: Path) -> None:
     slurm = {"PreemptType": "preempt/partition_prio", "preemptmode": "requeue"}
-    volcano = {"actions": "enqueue, allocate, preempt"}
+    volcano = {"actions": "allocate, preempt"}
     load(
         tmp_path,
         schedulers=["slurm", "volcano", "kubernetes"],

@@ -112,12 +112,19 @@ class Volcano(KubernetesBase):
         }
 
     def no_preemption(self) -> Problem | None:
-        """See the action preempt."""
+        """See the actions: with enqueue, jobs that do not fit beside those that run stay outside.
+
+        A job that is not admitted has no pods, and none that could preempt
+        (pkg/scheduler/actions/preempt; plugins/proportion, AddJobEnqueueableFn).
+        """
         actions = self.in_force["actions"]
-        if "preempt" in actions.split(", "):
+        names = actions.split(", ")
+        if "preempt" in names and "enqueue" not in names:
             return None
-        remedy = f"set actions: {actions}, preempt for it, or set preempt: false"
-        return Problem("actions", actions, f"its actions are {actions}", remedy)
+        others = [name for name in names if name not in ("enqueue", "preempt")]
+        why = ", and enqueue admits no job to a full machine" * ("enqueue" in names)
+        remedy = f"set actions: {', '.join([*others, 'preempt'])}, or set preempt: false"
+        return Problem("actions", actions, f"its actions are {actions}{why}", remedy)
 
     def arguments(self, settings: Mapping[str, str]) -> dict[str, list[str]]:
         """Add the scheduling period of Volcano's scheduler, and its metrics."""
