@@ -182,6 +182,9 @@ def test_translations_ask_for_users_priorities_dependencies_arrays_and_limits(na
     if scheduler.dependencies:
         held = Job(5, 1.0, 1, 1, 1.0, after=(0, 1))
         trace = replace(WISHES, jobs=(*WISHES.jobs, held))
+    if scheduler.requeues:
+        again = Job(len(trace.jobs), 2.0, 1, 1, 1.0, requeue=True)
+        trace = replace(trace, jobs=(*trace.jobs, again))
     entries = [asdict(entry) for entry in scheduler.submissions(trace)]
     assert len(entries) == len(trace.jobs) - scheduler.arrays
     assert wishes_of_trace(trace) == wishes_of_translations(scheduler, entries)
@@ -198,6 +201,9 @@ def test_what_a_scheduler_has_no_notion_of_is_refused(name: str) -> None:
     wanted = (Job(0, 0.0, 1, 1, 1.0, priority=scheduler.priorities[1] + 1),)
     (problem,) = scheduler.refusals(Trace("w", "gang", 1, Machine(1, 1), wanted), {})
     assert problem.key == "priority" and problem.remedy
+    again = Trace("w", "gang", 1, Machine(1, 1), (Job(0, 0.0, 1, 1, 1.0, requeue=True),))
+    found = scheduler.refusals(again, {})
+    assert [problem.key for problem in found] == ([] if scheduler.requeues else ["requeue"])
 
 
 def test_differences_are_found() -> None:

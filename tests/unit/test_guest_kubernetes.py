@@ -56,6 +56,9 @@ class Handler(JsonHandler):
             self.answer(200, {"kind": "JobList", "apiVersion": "batch/v1", "items": items})
         elif self.path == "/metrics":
             self.answer(200, "queue 3\n")
+        elif self.path.startswith("/api/v1/nodes/"):
+            (found,) = (n for n in self.server.nodes if n["metadata"]["name"] == name)
+            self.answer(200, {**found, "metadata": {"resourceVersion": "7", **found["metadata"]}})
         elif name in self.server.jobs:
             self.server.reads[name] = self.server.reads.get(name, 0) + 1
             job = dict(self.server.jobs[name])
@@ -79,6 +82,17 @@ class Handler(JsonHandler):
         else:
             self.server.jobs[name] = body
             self.answer(201, body)
+
+    def do_PUT(self) -> None:
+        body, name = self.body(), self.path.rpartition("/")[2]
+        # The kubelet reports every few seconds, so what was read is never the newest.
+        if "resourceVersion" in body["metadata"]:
+            self.answer(409, {"kind": "Status", "message": "the object has been modified"})
+            return
+        self.server.nodes = [
+            body if n["metadata"]["name"] == name else n for n in self.server.nodes
+        ]
+        self.answer(200, body)
 
     def do_DELETE(self) -> None:
         if self.path.startswith("/api/v1/nodes/"):
@@ -201,6 +215,15 @@ def test_a_refusal_and_a_server_that_is_gone_are_told(server: Server) -> None:
     assert gone.returncode == 1
     assert "ConnectionRefusedError" in gone.stderr
     assert len(gone.stderr.splitlines()) == 1
+
+
+def test_a_node_gets_no_new_pods_until_it_may_have_them_again(server: Server) -> None:
+    for wanted, unschedulable in (("false", True), ("true", False)):
+        done = call(server, "schedulable", "compute2", wanted)
+        assert done.returncode == 0, done.stderr
+        specs = {one["metadata"]["name"]: one["spec"] for one in server.nodes}
+        assert specs["compute2"] == {"unschedulable": unschedulable}
+        assert specs["compute1"] == {}
 
 
 VIRTUAL = {

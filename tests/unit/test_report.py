@@ -124,6 +124,7 @@ def test_how_wide_jobs_fared_is_told_where_jobs_differ_in_width(report, page):
     assert "Wait of wide jobs" in section and "Wait of urgent jobs" not in section
     rows = re.findall(r'<th scope="row">(.*?)<br>', section)
     assert "gang" in rows and "burst" not in rows
+    assert 'id="faults"' not in report.read_text()
 
 
 def test_invalid_trial_and_lost_jobs_are_named(page):

@@ -214,7 +214,7 @@ def test_without_gangs_a_rank_may_start_before_the_last_one_has_its_place() -> N
         "completed": [13, 4],
     }
     jobs = pd.DataFrame({name: [v * SECOND for v in values] for name, values in instants.items()})
-    jobs = jobs.assign(state="COMPLETED", nodes=[2, 1])
+    jobs = jobs.assign(state="COMPLETED", nodes=[2, 1], interrupted=None, restarted=None)
     assert instants_in_order(jobs, {}, gang=False).verdict == PASSED
     assert "started before they were allocated" in instants_in_order(jobs, {}, gang=True).reason
     jobs["nodes"] = 1

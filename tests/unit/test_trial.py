@@ -61,6 +61,21 @@ def test_a_signal_is_no_reason_of_a_trial(tmp_path: Path, monkeypatch: pytest.Mo
     assert made.reasons == []
 
 
+def test_a_fault_counts_from_the_drivers_first_line_and_ends_with_the_driver(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line = '{"submitted": 1, "completed": 0, "total": 2}'
+    made, head = trial_of(tmp_path, f"print('begun'); print({line!r})", monkeypatch)
+    called: list[str] = []
+    fault = SimpleNamespace(
+        workload_begins=lambda: called.append("begins"),
+        workload_ended=lambda: called.append("ended"),
+    )
+    live = Live("slurm-n1.burst.1", 2)
+    assert made._drive(None, head, RESTORED, live, fault) == 0  # type: ignore[arg-type]
+    assert called == ["begins", "ended"]
+
+
 def test_the_cause_comes_before_what_follows_from_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

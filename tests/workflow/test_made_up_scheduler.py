@@ -113,6 +113,17 @@ def test_its_settings_are_checked(further: MiniWorkflow) -> None:
     assert "settings.madeup.perod = '5': not a setting" in done.stdout + done.stderr
 
 
+def test_a_fault_of_which_it_has_no_notion_is_refused(further: MiniWorkflow) -> None:
+    content = yaml.safe_load((further.root / further.config).read_text())
+    content["workloads"][0]["fault"] = {"kind": "restart", "at": 0.0}
+    (further.root / further.config).write_text(yaml.safe_dump(content))
+    done = further.snakemake("--dry-run", check=False)
+    assert done.returncode != 0
+    message = done.stdout + done.stderr
+    assert "workloads[0].fault.kind = 'restart'" in message
+    assert "madeup has none" in message
+
+
 def test_a_package_without_an_adapter_is_refused(further: MiniWorkflow) -> None:
     (further.root / "tests/made_up/madeup/__init__.py").write_text("")
     done = further.snakemake("--dry-run", check=False)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Protocol
 
+from schedlab.config.fault_checks import fault_problems, too_late
 from schedlab.config.model import Experiment
 from schedlab.config.virtual_checks import crowded
 from schedlab.errors import SchedlabError
@@ -28,6 +29,10 @@ class Translating(Protocol):
     @property
     def virtual_job_mib(self) -> float:
         """Memory of a carrier for each further job at the same time, MiB; 0: no payload runs."""
+
+    @property
+    def virtual_faults(self) -> frozenset[str]:
+        """Kinds of fault that it has with virtual nodes."""
 
     def refusals(self, trace: Trace, settings: Mapping[str, str]) -> list[Problem]:
         """Return what a trace wants that the scheduler, so set, cannot be given."""
@@ -53,6 +58,8 @@ def trace_problems(
     for index, workload in enumerate(experiment.workloads):
         if workload.problems(machines, root):
             continue  # `parameter_problems` reports it
+        virtual = {name: one.virtual_faults for name, one in known.items()}
+        yield from fault_problems(experiment, virtual, index)
         try:
             yield from _of_traces(experiment, known, index, root)
         except SchedlabError as error:
@@ -90,6 +97,7 @@ def _of_traces(
     workload = experiment.workloads[index]
     limit = experiment.limits.trial
     longest: dict[Machine, tuple[Bound, int]] = {}
+    soonest: tuple[Trace, Bound] | None = None
     mib = {
         name: (one.virtual_node_mib, one.virtual_job_mib)
         for name, one in known.items()
@@ -105,6 +113,8 @@ def _of_traces(
         if repetition == 1:
             yield from crowded(experiment, mib, index, trace)
         bound = earliest_end(trace)
+        if soonest is None or bound.seconds < soonest[1].seconds:
+            soonest = trace, bound
         if bound.seconds >= limit and (
             machine not in longest or bound.seconds > longest[machine][0].seconds
         ):
@@ -112,6 +122,8 @@ def _of_traces(
         left -= len(trace.jobs)
         if left <= 0:
             break
+    if soonest:
+        yield from too_late(index, *soonest)
     if not longest:
         return
     figures = "; ".join(

@@ -14,7 +14,7 @@ References
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -108,6 +108,7 @@ def daemon_failures(
     start: Mapping[str, Mapping[str, float]],
     end: Mapping[str, Mapping[str, float]],
     processes: Iterable[str],
+    restarts: Collection[str] = (),
 ) -> list[str]:
     """Say which of a node's daemons died or restarted during a trial.
 
@@ -117,13 +118,15 @@ def daemon_failures(
         Process -> `processes` (how many there were) and `starts` (cumulative).
     processes : iterable of str
         Daemons of which one process runs all the time.
+    restarts : collection of str
+        Those of them that the trial itself made start again.
     """
     found = []
     for name in processes:
         before, after = start.get(name, {}), end.get(name, {})
         if before.get("processes") and not after.get("processes"):
             found.append(f"{name} died during the trial")
-        elif after.get("starts", 0) > before.get("starts", 0):
+        elif name not in restarts and after.get("starts", 0) > before.get("starts", 0):
             found.append(f"{name} was started again during the trial")
     return found
 

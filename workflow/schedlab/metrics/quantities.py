@@ -70,6 +70,13 @@ QUANTITIES: dict[str, Quantity] = {
     "fairness": Quantity("fairness_jain", "Fairness of slowdowns (Jain)", "1", limit=1.0),
     "share_jain": Quantity("share_jain", "Use against share (Jain)", "1", limit=1.0),
     "share_gap": Quantity("share_gap", "Largest distance from a share", "1", "raw", limit=1.0),
+    "interrupted": Quantity("interrupted", "Jobs whose run was given up", "jobs", "raw"),
+    "restarted": Quantity("restarted", "Jobs that ran again", "jobs", "raw"),
+    "next_start": Quantity("fault_next_start_s", "Next start after a restart", "s"),
+    "detection": Quantity("fault_detection_s", "Detection of a lost node", "s"),
+    "requeue": Quantity("fault_requeue_s", "Given up to next start", "s"),
+    "starts_away": Quantity("fault_starts_away", "Starts on a drained node", "jobs", "raw"),
+    "node_return": Quantity("fault_return_s", "Return to next start", "s"),
     "lateness_median": Quantity("lateness_median_s", "Median submission lateness", "s", "raw"),
     "submission_rate": Quantity("submission_rate_jobs_per_s", "Submission rate", "jobs/s"),
     # Means and differences, because only these add up over the parts.
@@ -89,6 +96,17 @@ BEHAVIOUR = (
     "share_gap",
 )
 """Quantities of workloads whose jobs differ in priority, width or user."""
+
+BREAKING = (
+    "next_start",
+    "detection",
+    "requeue",
+    "starts_away",
+    "node_return",
+    "interrupted",
+    "restarted",
+)
+"""Quantities of workloads beside which something breaks, or whose urgent jobs preempt."""
 
 MAIN_QUANTITIES = (
     "throughput",

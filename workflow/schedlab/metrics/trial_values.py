@@ -13,6 +13,7 @@ from schedlab.metrics import jobs as of_jobs
 from schedlab.metrics import machine as of_machine
 from schedlab.metrics.bounds import Bounded, largest, mean, quantile, times
 from schedlab.metrics.costs import scheduler_cost
+from schedlab.metrics.faults import fault_metrics
 from schedlab.metrics.quantities import PARTS
 from schedlab.metrics.saturation import Rates, rates
 from schedlab.metrics.statistics import percentile
@@ -21,7 +22,7 @@ from schedlab.workloads.duration import earliest_ends
 
 OF_THE_PAYLOAD = ("makespan", "utilisation", "fragmentation", "wait", "scheduling", "launch",
                   "completion", "held", "turnaround", "bounded_slowdown_m", "fairness", "share",
-                  "urgent", "wide")  # fmt: skip
+                  "urgent", "wide", "fault_")  # fmt: skip
 """Prefixes of the names of metrics that need the payloads' stamps."""
 
 
@@ -42,6 +43,8 @@ def trial_metrics(
     trace: Trace,
     costs: list[dict[str, Any]],
     end: float | None = None,
+    fault: Mapping[str, Any] | None = None,
+    start_ns: int = 0,
 ) -> dict[str, Any]:
     """Metrics of one trial (columns `schedlab.tables.schemas.METRICS`).
 
@@ -55,6 +58,10 @@ def trial_metrics(
         Costs of the daemons (`schedlab.metrics.costs`).
     end : float or None
         Until when jobs were observed, s since the trial's start.
+    fault : mapping or None
+        Fault that the trial provoked, as its record has it.
+    start_ns : int
+        The trial's start, ns of the controller's clock; the fault has instants of that clock.
 
     Returns
     -------
@@ -97,6 +104,7 @@ def trial_metrics(
         **behaviour.sharing(jobs, trace.scale.get("shares", {})),
         "urgent_overtaken": behaviour.overtaken(jobs, urgent),
         "wide_overtaken": behaviour.overtaken(jobs, wide),
+        **fault_metrics(jobs, trace, fault or {}, start_ns),
         "processors_mean": of_machine.processors_mean(jobs),
         "submission_rate_jobs_per_s": of_jobs.submission_rate(jobs),
         **_searched(jobs, trace, end),

@@ -17,9 +17,12 @@ from schedlab.tables.build import Tables
 from schedlab.tables.schemas import FAILED, FATES, JOBS, PASSED, RUN_ORDER, UNKNOWN
 
 
-def behaviour_table(trials: pd.DataFrame) -> dict[str, Any]:
-    """As `main_table`, of how urgent jobs, wide jobs and users fared, where any trial tells."""
-    names = [name for name in BEHAVIOUR if trials[QUANTITIES[name].column].notna().any()]
+def behaviour_table(trials: pd.DataFrame, quantities: Sequence[str] = BEHAVIOUR) -> dict[str, Any]:
+    """As `main_table`, of how urgent jobs, wide jobs and users fared, where any trial tells.
+
+    Or of other quantities that only some workloads have.
+    """
+    names = [name for name in quantities if trials[QUANTITIES[name].column].notna().any()]
     found = main_table(trials, names)
     rows = [row for row in found["rows"] if any(value["known"] for value in row["values"])]
     return {**found, "rows": rows}

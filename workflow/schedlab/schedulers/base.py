@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from schedlab.errors import SchedlabError
+from schedlab.schedulers.breaking import Breaking
 from schedlab.schedulers.delays import Latencies
 from schedlab.schedulers.exported import COST_METRICS, UNIT_METRICS, labelled
 from schedlab.schedulers.installation import Installation, installation_problems, unlocked
@@ -40,6 +41,8 @@ STAMPS = "/var/lib/schedlab/stamps.txt"
 
 TIMESTAMPS = ("intended", "submit", "accepted", "allocated", "started", "finished", "completed")
 """Instants of a job in their order; a row has each, and its `<name>_source`."""
+RUNS_AGAIN = ("interrupted", "restarted")
+"""Instants of a job whose first run was not its last; with their sources too."""
 
 COMPLETED = "COMPLETED"
 FAILED = "FAILED"
@@ -68,6 +71,7 @@ PARITY = (
     "arrays",
     "time limit",
     "preemption",
+    "requeue",
     "logging level",
     "node daemons",
     "a job is translated to",
@@ -86,7 +90,7 @@ class Exporter(NamedTuple):
     port: int
 
 
-class Scheduler(ABC):
+class Scheduler(Breaking, ABC):
     """One scheduler: how jobs are submitted to it, and how its records become canonical rows."""
 
     name: ClassVar[str]
@@ -169,6 +173,7 @@ class Scheduler(ABC):
         yield from cannot_prioritise(trace, self.name, *self.priorities, remedy)
         if not self.dependencies:
             yield from cannot_wait(trace, self.name)
+        yield from self.cannot_break(trace)
 
     def refusals(self, trace: Trace, settings: Mapping[str, str]) -> list[Problem]:
         """Return what `cannot` yields with an experiment's settings."""

@@ -33,12 +33,21 @@ class Wish(NamedTuple):
     after: tuple[int, ...]
     think: float | None
     minutes: int | None
+    requeue: bool = False
 
 
 def wishes_of_trace(trace: Trace) -> list[Wish]:
     """Jobs of the neutral trace."""
     return sorted(
-        Wish(job.job, job.user, job.priority, job.after, job.think, ceil(job.walltime / 60))
+        Wish(
+            job.job,
+            job.user,
+            job.priority,
+            job.after,
+            job.think,
+            ceil(job.walltime / 60),
+            job.requeue,
+        )
         for job in trace.jobs
     )
 
@@ -53,7 +62,7 @@ def wishes_of_translations(
         after = asked.after if think is None else tuple(entry["after"])
         minutes = None if asked.limit is None else ceil(asked.limit / 60)
         found += [
-            Wish(number, asked.user, asked.priority, after, think, minutes)
+            Wish(number, asked.user, asked.priority, after, think, minutes, asked.requeue)
             for number in jobs_of(entry)
         ]
     return sorted(found)

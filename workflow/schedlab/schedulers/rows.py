@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from schedlab.schedulers.base import (
     LOST,
     NOT_SUBMITTED,
     REJECTED,
+    RUNS_AGAIN,
     TIMESTAMPS,
     Scheduler,
 )
@@ -46,6 +47,11 @@ class NativeJob:
         Rank -> instants of start and end as the nodes reported them, for jobs without a payload.
     ranks_source : str or None
         Record from which these were read, with its resolution.
+    interrupted : int or None
+        When the scheduler first gave up a run of it (a node was lost, an urgent job took its
+        place), ns of the head's clock.
+    interrupted_source : str or None
+        Record from which that was read, with its resolution.
     absent : str or None
         Why the job, which ran, has no instants of allocation and payload.
     """
@@ -64,6 +70,8 @@ class NativeJob:
     exit_code: int | None = None
     ranks: dict[int, tuple[int | None, int | None]] = field(default_factory=dict)
     ranks_source: str | None = None
+    interrupted: int | None = None
+    interrupted_source: str | None = None
     absent: str | None = None
 
 
@@ -92,6 +100,7 @@ def collect(
     stamps: Sequence[Mapping[str, Any]],
     translations: Sequence[Mapping[str, Any]],
     submissions: Sequence[Mapping[str, Any]] | None = None,
+    again: Collection[int] = (),
 ) -> list[dict[str, Any]]:
     """Canonical job rows from a trial's records.
 
@@ -107,17 +116,21 @@ def collect(
         The `submissions` of translations.json.
     submissions : sequence of mapping, optional
         Rows of driver/submissions.jsonl; by default read from beside `native`.
+    again : collection of int
+        Jobs that may start again after the scheduler gave up a run. Such a job is duplicated only
+        if one of its ranks came to its end more than once, and its ranks are those of its last run.
 
     Returns
     -------
     list of dict
         One row per translated job, in order of job number. Keys: `job`, `native_id`, the names in
-        `TIMESTAMPS` (int ns of the head's CLOCK_REALTIME, or None), each with a `<name>_source`
-        (str; where the instant is None, why a job that ran has none, or None), `placement` (list of
-        str, node names), `nodes`, `cpus` (realised: nodes and processors of the allocation, or
-        None), `state`, `native_state`, `exit_code` (int or None), `ranks` (int, distinct ranks that
-        stamped their start), `launch_skew_ns` (int or None), `rank_started`, `rank_finished` (lists
-        of int: the instants of each rank that stamped both, in order of rank).
+        `TIMESTAMPS` and `RUNS_AGAIN` (int ns of the head's CLOCK_REALTIME, or None), each with a
+        `<name>_source` (str; where the instant is None, why a job that ran has none, or None),
+        `placement` (list of str, node names), `nodes`, `cpus` (realised: nodes and processors of
+        the allocation, or None), `state`, `native_state`, `exit_code` (int or None), `ranks` (int,
+        distinct ranks that stamped their start), `launch_skew_ns` (int or None), `rank_started`,
+        `rank_finished` (lists of int: the instants of each rank that stamped both, in order of
+        rank).
 
         All instants are absolute; the tables later subtract the trial's start on the same clock.
         `started`, `finished` and the instants of ranks are the stamps' `clock_ns` as given: the
@@ -131,7 +144,7 @@ def collect(
     for stamp in stamps:
         stamped.setdefault(int(stamp["job"]), []).append(stamp)
     return [
-        _row(number, submitted.get(number), stamped.get(number, []), known)
+        _row(number, submitted.get(number), stamped.get(number, []), known, again=number in again)
         for number in sorted(int(job) for entry in translations for job in jobs_of(entry))
     ]
 
@@ -141,9 +154,11 @@ def _row(
     driver: Mapping[str, Any] | None,
     stamps: Sequence[Mapping[str, Any]],
     known: Mapping[str, NativeJob],
+    *,
+    again: bool,
 ) -> dict[str, Any]:
     row: dict[str, Any] = {"job": number, "native_id": None}
-    for name in TIMESTAMPS:
+    for name in (*TIMESTAMPS, *RUNS_AGAIN):
         row[name] = row[f"{name}_source"] = None
     accepted = False
     if driver is not None:
@@ -157,6 +172,7 @@ def _row(
     _set(row, "accepted", job.accepted, job.accepted_source)
     _set(row, "allocated", job.allocated, job.allocated_source)
     _set(row, "completed", job.completed, job.completed_source)
+    _set(row, "interrupted", job.interrupted, job.interrupted_source)
     firsts = [stamp for stamp in stamps if stamp["event"] == "first"]
     lasts = [stamp for stamp in stamps if stamp["event"] == "last"]
     starts = [int(stamp["clock_ns"]) for stamp in firsts]
@@ -166,7 +182,15 @@ def _row(
         last = max(int(stamp["clock_ns"]) for stamp in lasts)
         _set(row, "finished", last, "payload: last stamp of the last rank (1 ns)")
     ranks = Counter(int(stamp["rank"]) for stamp in firsts)
-    begun, ended = _by_rank(firsts, min), _by_rank(lasts, max)
+    ends = Counter(int(stamp["rank"]) for stamp in lasts)
+    if max(ranks.values(), default=0) > 1:
+        latest = _by_rank(firsts, max)
+        last_run = min(instant for rank, instant in latest.items() if ranks[rank] > 1)
+        _set(row, "restarted", last_run, "payload: first stamp of the last run (1 ns)")
+        # The record has the allocation of the last run, and the wait ended with the first one.
+        row["allocated"] = row["allocated_source"] = None
+    # A run that was given up was no use of the machine for the job.
+    begun, ended = _by_rank(firsts, max if again else min), _by_rank(lasts, max)
     whole = sorted(begun.keys() & ended.keys())
     row["rank_started"] = [begun[rank] for rank in whole]
     row["rank_finished"] = [ended[rank] for rank in whole]
@@ -178,13 +202,13 @@ def _row(
     row |= {"nodes": job.nodes, "cpus": job.cpus, "exit_code": job.exit_code}
     row["native_state"] = job.native_state
     row["ranks"] = len(ranks)
-    row["launch_skew_ns"] = max(starts) - min(starts) if starts else None
+    row["launch_skew_ns"] = _spread(begun.values() if again else starts)
     if driver is None:
         row["state"] = NOT_SUBMITTED
     elif not accepted:
         row["state"] = REJECTED
         row["native_state"] = str(driver.get("stderr") or "").strip()[-300:] or None
-    elif max(ranks.values(), default=0) > 1:
+    elif max((ends if again else ranks).values(), default=0) > 1:
         row["state"] = DUPLICATED
     else:
         row["state"] = job.state or LOST
@@ -212,6 +236,10 @@ def _by_rank(
         rank, instant = int(stamp["rank"]), int(stamp["clock_ns"])
         found[rank] = choose(found.get(rank, instant), instant)
     return found
+
+
+def _spread(starts: Collection[int]) -> int | None:
+    return max(starts) - min(starts) if starts else None
 
 
 def _set(row: dict[str, Any], name: str, value: Any, source: str | None) -> None:

@@ -70,6 +70,8 @@ class Request(NamedTuple):
         Numbers of the jobs whose end the scheduler waits for.
     limit : float or None
         Time limit, s; None where the submission has none.
+    requeue : bool
+        It may start again after the scheduler gave up a run.
     """
 
     nodes: int
@@ -79,6 +81,7 @@ class Request(NamedTuple):
     priority: int = 0
     after: tuple[int, ...] = ()
     limit: float | None = None
+    requeue: bool = False
 
 
 def groups(trace: Trace, *, arrays: bool) -> list[list[Job]]:

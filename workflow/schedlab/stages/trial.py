@@ -24,6 +24,7 @@ from schedlab.schedulers.translation import jobs_of
 from schedlab.sources import stage_files
 from schedlab.stages.collect import OUTPUT, collect
 from schedlab.stages.context import Context
+from schedlab.stages.faults import Injection, planned_fault
 from schedlab.stages.guests import (
     emulator_pids,
     liveness,
@@ -53,7 +54,7 @@ from schedlab.testbed.prometheus import (
 from schedlab.testbed.session import Testbed, open_testbed
 from schedlab.testbed.ssh import Node, connect, head_of, wait_until_reachable
 from schedlab.toolchain import Toolchain
-from schedlab.workloads import read_trace
+from schedlab.workloads import Trace, read_trace
 
 STAGE = "trial"
 FAILURES = (SchedlabError, OSError, ValueError, subprocess.SubprocessError)
@@ -188,21 +189,28 @@ class Trial:
             with measure("clock"):
                 self._clock(nodes, "start")
             with measure("prepare"):
-                plan = self._plan()
+                trace = read_trace(self.folder / "trace.json")
+                plan = self._plan(trace)
                 head.write(PLAN, json.dumps(plan).encode())
                 if server:
                     wait_for_targets(server)
                 self._cost(restored["nodes"], "start")
+                fault = planned_fault(trace, self.scheduler, testbed, restored["cluster"], nodes)
+                if fault:
+                    self.conditions["fault"] = fault.facts
             total = sum(len(jobs_of(one)) for one in plan["submissions"])
             live = Live(self.id, total, server, self.scheduler.running_jobs)
             before = host.sample(pids)
             self.conditions["start_ns"] = time.time_ns()
             with self._samples_kept(server):
                 with measure("workload"):
-                    status = self._drive(testbed, head, restored, live)
+                    status = self._drive(testbed, head, restored, live, fault)
                 self.conditions["end_ns"] = time.time_ns()
                 self.conditions["resident_mib"] = resident_mib(pids)
                 self._host_load(before, host.sample(pids))
+                if fault:
+                    fault.take_back()
+                    wait_until_reachable(nodes, limit, STAGE, alive=alive)
                 with measure("clock"):
                     self._cost(restored["nodes"], "end")
                     self._clock(nodes, "end")
@@ -211,11 +219,13 @@ class Trial:
                 # Checked only after collecting, because the records of a failed driver still tell
                 # when it began and ended.
                 self._require_driver(head, status)
+                if fault:
+                    fault.require()
             if self.reasons:
                 return
             # Checked last: it may run a job, which must not appear in the records of the workload.
             with measure("health"):
-                self._look_again(nodes, all_ended=status == 0)
+                self._look_again(nodes, healthy=status == 0 and not (fault and fault.lasting))
 
     @contextmanager
     def _samples_kept(self, server: Server | None) -> Iterator[None]:
@@ -232,13 +242,13 @@ class Trial:
                 if server:
                     self._keep_samples(server, seconds)
 
-    def _look_again(self, nodes: dict[str, Node], *, all_ended: bool) -> None:
-        """Read the machines again and, if all jobs ended, check health after the workload.
+    def _look_again(self, nodes: dict[str, Node], *, healthy: bool) -> None:
+        """Read the machines again and, if the cluster should be healthy, check that it is.
 
-        Remaining jobs would occupy the nodes that the health check needs.
+        Jobs that remain occupy the nodes that the check needs.
         """
         self.conditions["machine"]["end"] = realised_machines(nodes)
-        if all_ended:
+        if healthy:
             try:
                 health_gate(self.scheduler, nodes, self.cluster.nodes, STAGE, HEALTH_AFTER)
                 self.conditions["health"] = {"after": []}
@@ -258,8 +268,7 @@ class Trial:
         for name, offset in measure_offsets(nodes).items():
             self.conditions["clock"][name][moment] = offset
 
-    def _plan(self) -> dict[str, Any]:
-        trace = read_trace(self.folder / "trace.json")
+    def _plan(self, trace: Trace) -> dict[str, Any]:
         scheduler = get_scheduler(self.cluster.scheduler, design.settings(self.cluster))
         submissions = [asdict(one) for one in scheduler.submissions(trace)]
         write_json(self.folder / "translations.json", {"submissions": submissions})
@@ -308,7 +317,14 @@ class Trial:
             found = {node: cost_of(read) for node, read in samples.items()}
             self.conditions.setdefault(name, {})[moment] = found
 
-    def _drive(self, testbed: Testbed, head: Node, restored: Mapping[str, Any], live: Live) -> int:
+    def _drive(
+        self,
+        testbed: Testbed,
+        head: Node,
+        restored: Mapping[str, Any],
+        live: Live,
+        fault: Injection | None = None,
+    ) -> int:
         """Run the guest driver; return its exit status, 0 if all jobs ended within the limit."""
         limit = self.context.experiment.limits.trial
         command = f"python3 -u {DRIVER} --plan {PLAN} --output {OUTPUT} --timeout {limit:g}"
@@ -343,6 +359,9 @@ class Trial:
             assert process.stdout
             for line in process.stdout:
                 if line.startswith("{"):
+                    # The driver's first line comes with its first submissions.
+                    if fault:
+                        fault.workload_begins()
                     print(live.line(json.loads(line)), flush=True)
             status = process.wait()
         finally:
@@ -350,6 +369,8 @@ class Trial:
                 process.kill()
                 process.wait()
             watcher.join()
+            if fault:
+                fault.workload_ended()
         if failure:
             raise failure[0]
         return status

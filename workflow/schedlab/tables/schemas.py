@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
-from schedlab.schedulers.base import TIMESTAMPS
+from schedlab.schedulers.base import RUNS_AGAIN, TIMESTAMPS
 
 VERSION = "schedlab.tables/7"
 """Version 2: samples carry the lineage of their trial; rows say whose they are.
@@ -30,7 +30,8 @@ Version 6: trials know their block, and what others took of the host meanwhile.
 Version 7: trials know whether their nodes were virtual, and have the 90th percentile of the wait.
 
 Version 8: jobs carry their priority and the instant from which no other job held them back.
-Trials tell how urgent jobs, wide jobs and users fared, and those of a search how it went.
+Trials tell how urgent jobs, wide jobs and users fared, and those of a search how it went. Jobs and
+trials tell what a fault or preemption did to runs.
 """
 
 # Millions of rows repeat a few strings, so they are stored once, in a dictionary.
@@ -78,6 +79,8 @@ _INSTANTS = {
     "started": "first instruction of the first rank; without a payload, as it was reported",
     "finished": "last instruction of the last rank; without a payload, as it was reported",
     "completed": "the scheduler knew of its end",
+    "interrupted": "the scheduler first gave up a run: its node was lost, or a job preempted it",
+    "restarted": "first instruction of its last run; null if it ran once",
 }
 
 JOBS = (
@@ -93,7 +96,7 @@ JOBS = (
     Column("released", pa.int64(), "ns", "the last job that it runs after had ended; null if none"),
     *(
         column
-        for name in TIMESTAMPS
+        for name in (*TIMESTAMPS, *RUNS_AGAIN)
         for column in (
             Column(name, pa.int64(), "ns", f"{_INSTANTS[name]}; since the trial's start"),
             Column(f"{name}_source", pa.string(), "", f"where `{name}` is from, and resolution"),
@@ -213,6 +216,8 @@ OUTCOME = (
     Column("limit_s", _F, "s", "the limit (limits.trial)"),
     Column("observed_s", _F, "s", "until when jobs were observed, since the trial's start"),
     Column("daemons", _WORDS, "", "the scheduler's daemons that died or started again, in words"),
+    Column("fault", pa.string(), "", "kind of the fault that was provoked; null: none"),
+    Column("fault_node", pa.string(), "", "compute node that it was of"),
     Column("told", _WORDS, "", "fates other than completed, with what the scheduler said most"),
     Column("concurrency", _N, "1", "most submissions that were under way at one time"),
     Column("concurrency_bound", _N, "1", "most that could be; jobs that are due wait only above"),
@@ -276,6 +281,16 @@ METRICS = (
     Column("urgent_overtaken", _F, "1", "others that started while such a job waited; mean"),
     Column("wide_wait_s", _F, "s", "median wait of the widest jobs of several widths"),
     Column("wide_overtaken", _F, "1", "others that started while such a job waited; mean"),
+    Column("interrupted", _N, "1", "jobs of which the scheduler gave up a run"),
+    Column("restarted", _N, "1", "jobs that ran more than once"),
+    Column("fault_begin_s", _F, "s", "when the fault came, since the trial's start"),
+    Column("fault_end_s", _F, "s", "when it was taken back; null: after the workload"),
+    Column("fault_next_start_s", _F, "s", "controller told to start again, to the next job start"),
+    Column("fault_hit", _N, "1", "jobs that a node had when it failed"),
+    Column("fault_detection_s", _F, "s", "node failed, to the first of its jobs given up"),
+    Column("fault_requeue_s", _F, "s", "job given up, to its next start; median"),
+    Column("fault_starts_away", _N, "1", "jobs given a node, or started on it, while drained"),
+    Column("fault_return_s", _F, "s", "node given back, to the next start on it"),
     Column("lateness_mean_s", _F, "s", "submit - intended"),
     Column("lateness_median_s", _F, "s", "submit - intended"),
     Column("lateness_p99_s", _F, "s", "submit - intended; only from 100 jobs"),

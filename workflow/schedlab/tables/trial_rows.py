@@ -21,10 +21,11 @@ from schedlab.results.imports import label
 from schedlab.results.records import load_record
 from schedlab.results.series import read_series
 from schedlab.schedulers import Scheduler, get_scheduler
-from schedlab.schedulers.base import COMPLETED, NOT_SUBMITTED, TIMESTAMPS
+from schedlab.schedulers.base import COMPLETED, NOT_SUBMITTED, RUNS_AGAIN, TIMESTAMPS
 from schedlab.schedulers.rows import collect, driver_rows, json_lines
 from schedlab.tables.background import background_check
 from schedlab.tables.clocks import NodeClock, node_clocks
+from schedlab.tables.provoked import fault_checks
 from schedlab.tables.schemas import FAILED, JOBS_SCHEMA, SAMPLES_SCHEMA
 from schedlab.tables.validity import measure_checks, taken_by_others, trial_checks
 from schedlab.workloads import Trace, read_trace
@@ -124,13 +125,15 @@ def _read_trial(folder: Path, origin: str) -> TrialRows:
     frame = jobs_frame(jobs)
     costs = conditions.get("daemon_cost", {})
     driver = _json(folder / "driver" / "driver.json")
+    fault = conditions.get("fault", {})
     daemons: list[str] = []
     if "end" in costs:
         before, after = (costs[moment].get("head", {}) for moment in ("start", "end"))
         steady = [name for name in scheduler.daemons()["head"] if name not in scheduler.passing]
-        daemons = daemon_failures(before, after, steady)
+        daemons = daemon_failures(before, after, steady, fault.get("restarts", ()))
     end = _observed_s(driver, clocks, conditions)
-    metrics = trial_metrics(frame, trace, _costs(conditions, scheduler), end)
+    start = int(conditions.get("start_ns", 0))
+    metrics = trial_metrics(frame, trace, _costs(conditions, scheduler), end, fault, start)
     if not scheduler.payload:
         metrics = without_payload(metrics)
     columns = _conditions(record, clocks)
@@ -140,6 +143,7 @@ def _read_trial(folder: Path, origin: str) -> TrialRows:
         due = [row["intended"] for row in jobs if row.get("intended") is not None]
         checks.append(background_check(behind, trace, min(due, default=None)))
     checks += measure_checks(metrics, columns["clock_uncertainty_s"])
+    checks += fault_checks(fault)
     failed = [check for check in checks if check.verdict == FAILED]
     withheld = {name for check in failed for name in check.withholds}
     metrics["at_least"] = [name for name in metrics["at_least"] if name not in withheld]
@@ -165,12 +169,14 @@ def _read_trial(folder: Path, origin: str) -> TrialRows:
         "limit_s": conditions.get("limit"),
         "observed_s": end,
         "daemons": daemons,
+        "fault": fault.get("kind"),
+        "fault_node": fault.get("node") or None,
         "told": fates_told(frame),
         "concurrency": _concurrency(folder),
         "concurrency_bound": driver.get("concurrency", {}).get("bound"),
         "backlog": driver.get("concurrency", {}).get("backlog"),
         **{name: None if name in withheld else value for name, value in metrics.items()},
-        "start_ns": int(conditions.get("start_ns", 0)),
+        "start_ns": start,
     }
     return TrialRows(jobs, trial, folder)
 
@@ -257,7 +263,8 @@ def _job_rows(
         rows = [{"job": job.job, "state": NOT_SUBMITTED} for job in trace.jobs]
     else:
         stamps = list(stamps_of(folder, clocks))
-        rows = collect(scheduler, folder / "native", stamps, translations)
+        again = {job.job for job in trace.jobs if job.requeue}
+        rows = collect(scheduler, folder / "native", stamps, translations, again=again)
     start, jobs = int(conditions.get("start_ns", 0)), {job.job: job for job in trace.jobs}
     for row in rows:
         job = jobs[row["job"]]
@@ -265,7 +272,7 @@ def _job_rows(
             # A job that the driver never submitted was due all the same.
             row["intended"] = int(began) + round(job.arrival * 1e9)
             row["intended_source"] = "driver: plan (1 ns)"
-        for name in TIMESTAMPS:
+        for name in (*TIMESTAMPS, *RUNS_AGAIN):
             if row.get(name) is not None:
                 row[name] = clocks["head"].to_controller(row[name]) - start
         for name in ("rank_started", "rank_finished"):

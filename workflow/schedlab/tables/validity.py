@@ -16,6 +16,7 @@ import pandas as pd
 from schedlab.schedulers.base import COMPLETED
 from schedlab.tables.clocks import NodeClock
 from schedlab.tables.schemas import FAILED, PASSED, UNKNOWN
+from schedlab.workloads.fault import FAIL
 
 LATE_PART = 0.05
 """Largest lateness of the driver as a part of a measure that includes the lateness. 5 % is half of
@@ -152,6 +153,9 @@ def trial_checks(
         Whether jobs run their payload, which writes stamps.
     """
     conditions = record["conditions"]
+    # A node that the trial itself cut off is not scraped meanwhile.
+    fault = conditions.get("fault", {})
+    cut_off = str(fault["node"]) if fault.get("kind") == FAIL else None
     health, not_taken = conditions.get("health", {}).get("after"), conditions.get("not_taken")
     broken = list(record["verdict"]["reasons"])
 
@@ -174,7 +178,7 @@ def trial_checks(
             "completed jobs without stamps", none_if_broken(_missing(jobs)) if payload else None
         ),
         instants_in_order(jobs, clocks, gang=gang),
-        _monitoring(conditions),
+        _monitoring(conditions, cut_off),
         *_host(conditions),
     ]
 
@@ -182,7 +186,8 @@ def trial_checks(
 def instants_in_order(jobs: pd.DataFrame, clocks: Mapping[str, NodeClock], *, gang: bool) -> Check:
     """Check the order of each job's instants; the value is the largest step backwards.
 
-    Without gangs a job's first rank may start, and even end, before its last one is allocated.
+    Without gangs a job's first rank may start, and even end, before its last one is allocated. Jobs
+    of which a run was given up, or that ran again, are left out: their instants are of two runs.
 
     Parameters
     ----------
@@ -194,6 +199,7 @@ def instants_in_order(jobs: pd.DataFrame, clocks: Mapping[str, NodeClock], *, ga
         Whether all ranks of a job start together.
     """
     allowed = 2 * max((clock.uncertainty for clock in clocks.values()), default=0) + RESOLUTION_NS
+    jobs = jobs[jobs["interrupted"].isna() & jobs["restarted"].isna()]
     alone = jobs["nodes"] == 1
     worst, said = None, []
     for earlier, later in zip(_ORDER, _ORDER[1:], strict=False):
@@ -308,11 +314,17 @@ def _missing(jobs: pd.DataFrame) -> list[str]:
     )
 
 
-def _monitoring(conditions: Mapping[str, Any]) -> Check:
-    """Check that every target was scraped; the value is the part of the scrapes that are lost."""
+def _monitoring(conditions: Mapping[str, Any], cut_off: str | None) -> Check:
+    """Check that every target was scraped; the value is the part of the scrapes that are lost.
+
+    Targets on a node that was cut off do not count.
+    """
     scraped, name, limit = conditions.get("scraped"), "part of samples missing", 1 - SCRAPED_PART
     if scraped is None:
         return at_most(name, None, limit, "1", "")
+    scraped = {
+        name: number for name, number in scraped.items() if name.partition("/")[2] != cut_off
+    }
     wanted = conditions["observed_seconds"] / conditions["scrape_interval"]
     least = min(scraped, key=scraped.__getitem__, default=None)
     lost = 1.0 if least is None else max(0.0, 1 - scraped[least] / max(wanted, 1.0))

@@ -17,7 +17,7 @@ from schedlab.errors import SchedlabError
 from schedlab.last_words import last_words
 
 USER = "bench"
-_SSH_FAILED = 255
+SSH_FAILED = 255
 """Status with which ssh(1) ends when it could not run the command at all."""
 _ABSENT = 66
 """Status of :meth:`Node.read`'s command where there is no such file (EX_NOINPUT of sysexits.h)."""
@@ -114,7 +114,7 @@ class Node:
             raise SchedlabError(f"could not {task} within {timeout:g} s", node=self.name) from error
 
     def _failure(self, task: str, done: subprocess.CompletedProcess[bytes]) -> SchedlabError:
-        cause = "SSH failed" if done.returncode == _SSH_FAILED else f"status {done.returncode}"
+        cause = "SSH failed" if done.returncode == SSH_FAILED else f"status {done.returncode}"
         said = done.stderr.decode(errors="replace").strip()[-500:]
         return SchedlabError(f"could not {task}: {cause}: {said}", node=self.name)
 

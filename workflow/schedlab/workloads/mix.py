@@ -12,7 +12,16 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from schedlab.errors import SchedlabError
-from schedlab.workloads.registry import COMPOSITE, MOST_JOBS, Problem, Workload, register, with_name
+from schedlab.workloads.registry import (
+    COMPOSITE,
+    MOST_JOBS,
+    WHOLE,
+    Problem,
+    Workload,
+    given_within,
+    register,
+    with_name,
+)
 from schedlab.workloads.trace import Job, Machine, Trace
 
 if TYPE_CHECKING:
@@ -55,7 +64,7 @@ class Mix(Workload):
 
     quantity: ClassVar[str] = "wait_median"
     causes: ClassVar[Mapping[str, str]] = dict.fromkeys(
-        ("priority", "after", "array", "jobs"), "parts"
+        ("priority", "after", "array", "jobs", "preempt"), "parts"
     )
     kind: Literal["mix"] = "mix"
     parts: list[Part] = Field(min_length=1, max_length=100, description="What comes together.")
@@ -69,13 +78,15 @@ class Mix(Workload):
         return self.parts[index].workload.jobs_of(machine, own, root)
 
     def parted(self, wanted: str) -> Iterator[tuple[Workload, str, object]]:
-        """See `Workload.parted`."""
+        """See `Workload.parted`; what only the whole can have is of no part."""
+        if wanted.partition(".")[0] in WHOLE:
+            return
         for place, part in enumerate(self.parts):
             inner, value = part.workload.cause(wanted)
             key = f"workload.{inner}"
             if wanted == "priority" and part.priority:
                 key, value = "priority", part.priority
-            alone = self.model_copy(update={"parts": [part], "background": None})
+            alone = self.model_copy(update={"parts": [part], "background": None, "fault": None})
             yield alone, f"parts[{place}].{key}", value
 
     def jobs_of(self, machine: Machine, seed: int, root: Path) -> list[Job]:
@@ -118,6 +129,7 @@ class Mix(Workload):
         return {
             # Of the part whose times are scaled most: a larger one would hide its jobs' delays.
             **({scaled: min(thresholds)} if thresholds else {}),
+            **({"preempt": True} if any("preempt" in one for one in facts) else {}),
             "shares": {user: share / sum(shares.values()) for user, share in shares.items()},
             "parts": [
                 {"user": part.user, "kind": part.workload.kind, **one}
@@ -143,10 +155,7 @@ class Mix(Workload):
             for problem in part.workload.problems(machines, root):
                 key = f"parts[{index}].workload.{problem.key}"
                 found.append(Problem(key, problem.value, problem.what, problem.remedy))
-            if part.workload.background:
-                what, remedy = "given for a part", "give background beside parts"
-                key = f"parts[{index}].workload.background"
-                found.append(Problem(key, part.workload.background.model_dump(), what, remedy))
+            found += given_within(part.workload, f"parts[{index}].workload", "parts")
             if shares.setdefault(part.user, part.share) != part.share:
                 what = f"user {part.user} has share {shares[part.user]:g} in an earlier part"
                 remedy = "give a user one share"

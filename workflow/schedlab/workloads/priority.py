@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -33,6 +33,9 @@ class Priority(Workload):
     at: float = Field(default=3.0, ge=0, le=LONGEST, description="When the first comes, s.")
     interval: float = Field(default=1.0, ge=0, le=LONGEST, description="Between two of them, s.")
     level: int = Field(default=1, ge=0, le=1000, description="Their priority; the others' is 0.")
+    preempt: bool = Field(
+        default=False, description="Whether urgent jobs take the place of normal jobs that run."
+    )
 
     def jobs_of(self, machine: Machine, seed: int, root: Path) -> list[Job]:
         """Jobs in order of arrival; nothing is random."""
@@ -55,8 +58,15 @@ class Priority(Workload):
             )
         return jobs
 
+    def scale_of(self, machine: Machine, root: Path) -> dict[str, Any]:
+        """Whether urgent jobs preempt."""
+        return {"preempt": True} if self.preempt else {}
+
     def problems(self, machines: list[Machine], root: Path) -> list[Problem]:
-        """Too many jobs, or urgent jobs that come when no normal job can wait any more."""
+        """Too many jobs, urgent jobs that meet no queue, or that have no priority and preempt."""
+        if self.preempt and not self.level:
+            what = "urgent jobs without priority preempt no others"
+            return [Problem("level", self.level, what, "raise it, or set preempt: false")]
         cores = max(machine.cores for machine in machines)
         if self.depth * cores + self.urgent > MOST_JOBS:
             what = (

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, TypeVar, Union
 
@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from schedlab.errors import SchedlabError
 from schedlab.workloads.background import Background
+from schedlab.workloads.fault import Fault
 from schedlab.workloads.trace import Job, Machine, Trace
 
 Name = Annotated[
@@ -78,6 +79,12 @@ class Workload(BaseModel, ABC):
     kind: str
     background: Background | None = Field(
         default=None, description="Load that is there before the workload and stays."
+    )
+    fault: Fault | None = Field(default=None, description="What breaks while the workload runs.")
+    requeue: bool = Field(
+        default=False,
+        description="Whether a job that its scheduler gave up, because its node was lost or an"
+        " urgent job took its place, may start again.",
     )
 
     @property
@@ -158,6 +165,12 @@ class Workload(BaseModel, ABC):
             self._require_room(jobs, machine)
             jobs = self.background.before(jobs, machine)
             scale = scale | {"background": self.background.facts(machine)}
+        if self.requeue:
+            jobs = [replace(job, requeue=not job.background) for job in jobs]
+        if self.fault:
+            self._require_start(self.fault, jobs, machine)
+            lead = self.background.lead if self.background else 0.0
+            scale = scale | {"fault": self.fault.facts(machine, seed, lead)}
         trace = Trace(self.name, self.kind, seed, machine, tuple(jobs))
         trace.scale.update(scale)
         return trace
@@ -178,6 +191,40 @@ class Workload(BaseModel, ABC):
                 f" whose {machine.cpus_per_node} {taken} are the background's: it can never start",
                 remedy="set background.filled lower, or make the jobs smaller",
             )
+
+    def _require_start(self, fault: Fault, jobs: list[Job], machine: Machine) -> None:
+        stranded = fault.stranded([job for job in jobs if not job.background], machine)
+        if stranded is not None:
+            raise SchedlabError(
+                f"job {stranded.job} of workload {self.name} wants {stranded.nodes} of"
+                f" {machine.nodes} compute nodes, of which one does not come back: it may never"
+                " start",
+                remedy="give fault.lasts, leave out the small node counts, or make the jobs"
+                " narrower",
+            )
+
+
+WHOLE = ("background", "fault", "requeue")
+"""Keys that a workload of another kind within a workload cannot have."""
+
+
+def given_within(inner: Workload, place: str, beside: str) -> Iterator[Problem]:
+    """Yield what an inner workload is given that only the whole workload can have.
+
+    Parameters
+    ----------
+    inner : Workload
+        The inner workload.
+    place : str
+        Its key.
+    beside : str
+        Key beside which these are given.
+    """
+    for key in WHOLE:
+        if value := getattr(inner, key):
+            written = value.model_dump() if isinstance(value, BaseModel) else value
+            remedy = f"give {key} beside {beside}"
+            yield Problem(f"{place}.{key}", written, "given for an inner workload", remedy)
 
 
 def walltime(runtime: float) -> float:

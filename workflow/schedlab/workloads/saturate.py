@@ -20,7 +20,15 @@ from pydantic import (
 from schedlab.errors import SchedlabError
 from schedlab.units import Percentage, part
 from schedlab.workloads.ladder import FEWEST, FINEST, most_steps
-from schedlab.workloads.registry import COMPOSITE, Problem, Workload, register, with_name
+from schedlab.workloads.registry import (
+    COMPOSITE,
+    WHOLE,
+    Problem,
+    Workload,
+    given_within,
+    register,
+    with_name,
+)
 from schedlab.workloads.trace import Job, Machine
 
 BEHAVIOURS = ("priority", "fairness", "starvation")
@@ -109,8 +117,8 @@ class Saturate(Workload):
         return self.workload.files()
 
     def cause(self, wanted: str) -> tuple[str, object]:
-        """See `Workload.cause`: a parameter of the inner workload, but for the background."""
-        if wanted.partition(".")[0] == "background":
+        """See `Workload.cause`: of the inner workload, but for what only the whole can have."""
+        if wanted.partition(".")[0] in WHOLE:
             return super().cause(wanted)
         key, value = self.workload.cause(wanted)
         return f"workload.{key}", value
@@ -169,10 +177,11 @@ class Saturate(Workload):
             least = math.ceil(1e6 * self.rate.low * (1 + precise)) / 1e6
             remedy = f"set it well above {least:g}, or make the precision finer"
             found.append(Problem("rate.high", self.rate.high, what, remedy))
-        if self.workload.background:
-            what, remedy = "given for the inner workload", "give background beside workload"
-            value = self.workload.background.model_dump()
-            found.append(Problem("workload.background", value, what, remedy))
+        found += given_within(self.workload, "workload", "workload")
+        if self.fault:
+            what = "a search tries many rates, and a fault is looked at beside one workload"
+            remedy = "give the fault to a workload without saturate"
+            found.append(Problem("fault", self.fault.model_dump(), what, remedy))
         if getattr(self.workload, "dependencies", "") == "users":
             what = "a closed loop: a slower scheduler gets fewer jobs, so there is no rate to find"
             remedy = "use ignore or scheduler"

@@ -105,6 +105,9 @@ class Job:
     background : bool
         Part of the load beside which the workload is measured: the trial does not wait for its end,
         and it is in no table.
+    requeue : bool
+        The scheduler may start it again after it gave up a run: a node was lost, or an urgent job
+        took its place.
     """
 
     job: int
@@ -119,6 +122,7 @@ class Job:
     think: float | None = None
     array: int | None = None
     background: bool = False
+    requeue: bool = False
 
     @property
     def cores(self) -> int:
@@ -140,7 +144,13 @@ class Job:
         return replace(self, job=0)
 
 
-_RARE: dict[str, Any] = {"after": (), "think": None, "array": None, "background": False}
+_RARE: dict[str, Any] = {
+    "after": (),
+    "think": None,
+    "array": None,
+    "background": False,
+    "requeue": False,
+}
 """Keys that a job in a file may lack, with their defaults. Traces without them have the same bytes
 as before these keys existed, so their trials are not stale."""
 

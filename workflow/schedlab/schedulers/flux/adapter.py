@@ -7,11 +7,13 @@ jobs. Its instants are precise to 1 us and are kept by Flux itself for every job
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
 from schedlab.schedulers.base import Exporter, Scheduler
+from schedlab.schedulers.breaking import FaultCommands, restart_of
 from schedlab.schedulers.delays import Latencies, delays_told
 from schedlab.schedulers.flux import jobspec, parity, records
 from schedlab.schedulers.flux.given import INSTALLATION
@@ -22,6 +24,7 @@ from schedlab.schedulers.register import register
 from schedlab.schedulers.rows import NativeJob, text_of
 from schedlab.schedulers.settings import Setting
 from schedlab.schedulers.translation import Request, Submission
+from schedlab.workloads.fault import DRAIN, FAIL, RESTART
 from schedlab.workloads.registry import Problem
 from schedlab.workloads.trace import Job, Trace
 
@@ -39,9 +42,13 @@ _USER = "bench"
 _HEAD = ("broker", "sched-simple", "job-validator")
 
 
+_AS_OWNER = ("runuser", "--user", _USER, "--", "env", _URI)
+"""Begin of a command that root runs as the instance's owner."""
+
+
 def _ask(what: str) -> list[str]:
     """Command, run as root, that asks the instance as its owner."""
-    return ["runuser", "--user", _USER, "--", "env", _URI, "flux", "python", _CLIENT, what]
+    return [*_AS_OWNER, "flux", "python", _CLIENT, what]
 
 
 @register
@@ -60,6 +67,9 @@ class Flux(Scheduler):
         jobspec.MOST - jobspec.NORMAL,
     )
     dependencies: ClassVar[bool] = True
+    faults: ClassVar[frozenset[str]] = frozenset({RESTART, FAIL, DRAIN})
+    # Of virtual nodes it knows the resources alone, and the broker has no ranks to drain.
+    virtual_faults: ClassVar[frozenset[str]] = frozenset({RESTART})
     running_jobs: ClassVar[str] = 'schedlab_flux_jobs{state="run"}'
     cost_port: ClassVar[int] = 9101
     # The broker on the head has the virtual nodes, carriers run nothing of Flux.
@@ -109,6 +119,20 @@ class Flux(Scheduler):
         """
         request = jobspec.request(job)
         return Submission(job=job.job, arrival=job.arrival, request=request)
+
+    def fault_commands(self, kind: str, node: str) -> FaultCommands:
+        """A restart is that of the head's broker: the instance ends and starts again.
+
+        All processes of the head start anew, those of the submitter because they lose the broker.
+        """
+        if kind == RESTART:
+            return restart_of(("flux",), tuple(self.daemons()["head"]))
+        if kind == FAIL:
+            return FaultCommands("", "")
+        begin = [*_AS_OWNER, "flux", "resource", "drain", node, "schedlab"]
+        return FaultCommands(
+            shlex.join(begin), shlex.join([*_AS_OWNER, "flux", "resource", "undrain", node])
+        )
 
     def read_back(self, submission: Mapping[str, Any]) -> Request:
         """Resources and command of the jobspec."""

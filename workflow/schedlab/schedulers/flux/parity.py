@@ -109,6 +109,7 @@ def manifest(in_force: Mapping[str, str]) -> dict[str, str]:
         "arrays": "none: one submission for each job",
         "time limit": "in whole seconds, rounded up; from the start of the job",
         "preemption": "none",
+        "requeue": "none: a job whose node was lost has ended",
         "logging level": "info (log-stderr-level=6)",
         "node daemons": f"none: {virtual}" if virtual else "a broker on each node",
         "a job is translated to": "a jobspec with a slot on each node, whose processors its task is"

@@ -40,6 +40,7 @@ def sources(record: str) -> dict[str, str]:
         "accepted": f"{record}: submit (1 us)",
         "allocated": f"{record}: alloc (1 us)",
         "completed": f"{record}: clean (1 us)",
+        "interrupted": f"{record}: exception because of a lost node (1 us)",
         "played": f"{record}: start of mock execution with the job's delay, and finish (1 us);"
         " no payload ran",
     }
@@ -125,6 +126,8 @@ def _job(
             cause = str(context.get("type"))[:80]
             # The broker that lost a node says so in words alone.
             lost = str(context.get("note")).startswith("node failure")
+            if lost:
+                job.interrupted, job.interrupted_source = now, source["interrupted"]
         elif name == "clean":
             job.completed, job.completed_source = now, source["completed"]
         # Where a job stands that has not ended.

@@ -17,6 +17,16 @@ from schedlab.schedulers.register import register
 from schedlab.schedulers.settings import Setting
 from schedlab.workloads.trace import Job
 
+REPLACED = {
+    "rules": [
+        {
+            "action": "Ignore",
+            "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}],
+        }
+    ]
+}
+"""Policy by which the eviction of a pod is no failure of its Job, which then makes a new one."""
+
 
 @register
 class Kubernetes(KubernetesBase):
@@ -38,7 +48,10 @@ class Kubernetes(KubernetesBase):
     )
 
     def body(self, name: str, job: Job, stamps: str = STAMPS) -> dict[str, Any]:
-        """Return an Indexed Job: one completion for each rank, and no second attempt."""
+        """Return an Indexed Job: one completion for each rank, and no second attempt.
+
+        A job that may start again gets a new pod for one that was evicted.
+        """
         return {
             "apiVersion": "batch/v1",
             "kind": "Job",
@@ -48,9 +61,13 @@ class Kubernetes(KubernetesBase):
                 "completions": job.nodes,
                 "parallelism": job.nodes,
                 "backoffLimit": 0,
+                **({"podFailurePolicy": REPLACED} if job.requeue else {}),
                 "template": pod_template(name, job, self.index, stamps),
             },
         }
+
+    def no_preemption(self) -> None:
+        """Urgent pods evict others if their class says so."""
 
     def arguments(self, settings: Mapping[str, str]) -> dict[str, list[str]]:
         """Add that everybody may read the scheduler's metrics, as it authenticates no clients."""
@@ -70,7 +87,9 @@ class Kubernetes(KubernetesBase):
             "back-fill": "without reservation: any pod that fits starts, so large jobs can starve",
             "priority": "of the trace: by PriorityClass of that value; within one, first come first"
             " tried",
-            "preemption": "of no trace's jobs: their classes evict no pods (preemptionPolicy)",
+            "preemption": "only where the trace wants it, by preemptionPolicy of the classes",
+            "requeue": "as the trace says: with it, an evicted pod is no failure"
+            " (podFailurePolicy), and a new one is made once the old one is gone",
             "a job is translated to": "a batch/v1 Job (Indexed) with a pod for each rank, at most"
             " one on a node at a time: two may have the same node one after the other",
             **self.shared_parity(native),

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from schedlab.schedulers.base import STAMPS, Exporter, Scheduler
+from schedlab.schedulers.breaking import FaultCommands, restart_of
 from schedlab.schedulers.delays import Latencies
 from schedlab.schedulers.kubernetes import manifest, records
 from schedlab.schedulers.kubernetes.latencies import latencies
@@ -25,6 +26,7 @@ from schedlab.schedulers.limits import LIFT, Lift, Limit
 from schedlab.schedulers.rows import NativeJob, text_of
 from schedlab.schedulers.settings import Setting
 from schedlab.schedulers.translation import Request, Submission
+from schedlab.workloads.fault import DRAIN, FAIL, RESTART
 from schedlab.workloads.trace import Job, Trace
 
 AUDIT_LOG = "/var/log/kubernetes/audit.log"
@@ -86,6 +88,9 @@ class KubernetesBase(Scheduler):
 
     image: ClassVar[str] = "kubernetes"
     priorities: ClassVar[tuple[int, int]] = (-MOST_PRIORITY, MOST_PRIORITY)
+    requeues: ClassVar[bool] = True
+    faults: ClassVar[frozenset[str]] = frozenset({RESTART, FAIL, DRAIN})
+    virtual_faults: ClassVar[frozenset[str]] = frozenset({RESTART, DRAIN})
     cost_port: ClassVar[int] = 9101
     kind: ClassVar[JobKind]
     """Kind of the Jobs that this scheduler is given."""
@@ -140,13 +145,26 @@ class KubernetesBase(Scheduler):
             user=task["template"]["metadata"]["annotations"]["schedlab/user"],
             priority=priority_of(pod.get("priorityClassName")),
             limit=float(pod["activeDeadlineSeconds"]),
+            # Of a Job by gangs, or of one whose pods come one by one.
+            requeue="policies" in spec or "podFailurePolicy" in spec,
         )
 
     def preparation(self, trace: Trace) -> list[dict[str, Any]]:
         """Return the requests that create a class for each priority of the trace but 0."""
         path = "/apis/scheduling.k8s.io/v1/priorityclasses"
         levels = sorted({job.priority for job in trace.jobs if job.priority})
-        return [{"method": "POST", "path": path, "body": priority_class(level)} for level in levels]
+        preempt = bool(trace.scale.get("preempt"))
+        bodies = [priority_class(level, preempt=preempt) for level in levels]
+        return [{"method": "POST", "path": path, "body": body} for body in bodies]
+
+    def fault_commands(self, kind: str, node: str) -> FaultCommands:
+        """A restart is that of the scheduler and of the controller; a drained node is cordoned."""
+        if kind == RESTART:
+            return restart_of(self.controllers, self.controllers)
+        if kind == FAIL:
+            return FaultCommands("", "")
+        ask = [*_CLIENT, "schedulable", node]
+        return FaultCommands(shlex.join([*ask, "false"]), shlex.join([*ask, "true"]))
 
     def plan_extra(self) -> dict[str, Any]:
         """Return the API's address and the driver's credentials."""

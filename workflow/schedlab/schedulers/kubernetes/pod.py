@@ -32,15 +32,15 @@ def priority_of(name: str | None) -> int:
     return -int(number) if level == "below" else int(number)
 
 
-def priority_class(priority: int) -> dict[str, Any]:
-    """Return the class of a priority. Its pods go first, and evict no others to do so."""
+def priority_class(priority: int, *, preempt: bool = False) -> dict[str, Any]:
+    """Return the class of a priority. Its pods go first; only with `preempt` they evict others."""
     name = priority_fields(Job(0, 0.0, 1, 1, 0.0, priority=priority))["priorityClassName"]
     return {
         "apiVersion": "scheduling.k8s.io/v1",
         "kind": "PriorityClass",
         "metadata": {"name": name},
         "value": priority,
-        "preemptionPolicy": "Never",
+        "preemptionPolicy": "PreemptLowerPriority" if preempt else "Never",
     }
 
 

@@ -35,6 +35,7 @@ _SOURCES = {
     "accepted": "audit.log: create of the Job answered (1 us)",
     "allocated": "audit.log: pods/binding of the last rank answered (1 us)",
     "completed": "audit.log: jobs/status with the end answered (1 us)",
+    "interrupted": "audit.log: pod to be evicted, or deleted by the scheduler (1 us)",
     "reported": "audit.log: pods/status of a virtual node answered (1 us); no payload ran",
 }
 
@@ -118,6 +119,8 @@ def events(audit: str) -> Iterator[dict[str, Any]]:
         yield event
 
 
+_SCHEDULER = re.compile(r"[a-z-]*scheduler/")
+"""Start of the name of a client that is a scheduler."""
 VIRTUAL_AGENT = "kwok/"
 """Start of the name of the client that reports for virtual nodes."""
 
@@ -204,9 +207,15 @@ def _event(found: dict[str, _Found], event: Mapping[str, Any], kind: JobKind) ->
         entry = found.setdefault(pod[1], _Found())
         entry.bound.setdefault(pod[2], []).append((event["ns"], node))
         entry.pods.setdefault(pod[2], set()).add(name)
+    elif what == ("pods", None, "delete") and pod:
+        # Other clients delete pods of jobs that have ended or failed.
+        if _SCHEDULER.match(str(event.get("userAgent", ""))):
+            _interrupted(found.setdefault(pod[1], _Found()).job, event["ns"])
     elif what == ("pods", "status", "patch") and pod:
         entry, status = found.setdefault(pod[1], _Found()), sent.get("status") or {}
         _pod_status(entry, pod[2], name, status)
+        if any(_evicts(condition) for condition in status.get("conditions") or []):
+            _interrupted(entry.job, event["ns"])
         if str(event.get("userAgent", "")).startswith(VIRTUAL_AGENT):
             # The fields of a pod have the same instants, but only to 1 s.
             reports = {"Running": entry.began, "Succeeded": entry.done}.get(
@@ -214,6 +223,17 @@ def _event(found: dict[str, _Found], event: Mapping[str, Any], kind: JobKind) ->
             )
             if reports is not None:
                 reports.setdefault(pod[2], event["ns"])
+
+
+def _evicts(condition: Mapping[str, Any]) -> bool:
+    """Whether a condition says that a pod goes because of its node or of a more urgent pod."""
+    return condition.get("type") == "DisruptionTarget" and condition.get("status") == "True"
+
+
+def _interrupted(job: NativeJob, now: int) -> None:
+    """Note the first time that a run of the job was given up."""
+    if job.interrupted is None and job.completed is None:
+        job.interrupted, job.interrupted_source = now, _SOURCES["interrupted"]
 
 
 def _objects(found: dict[str, _Found], text: str, kind: JobKind) -> set[str] | None:

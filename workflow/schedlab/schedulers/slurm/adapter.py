@@ -15,14 +15,16 @@ from typing import Any, ClassVar
 
 from schedlab.privacy.private_files import write_secret
 from schedlab.schedulers.base import Exporter, Scheduler
+from schedlab.schedulers.breaking import FaultCommands
 from schedlab.schedulers.limits import Lift, Limit
 from schedlab.schedulers.register import register
 from schedlab.schedulers.rows import NativeJob, text_of
 from schedlab.schedulers.settings import Setting
-from schedlab.schedulers.slurm import bounds, cycles, records
+from schedlab.schedulers.slurm import bounds, breaking, cycles, records
 from schedlab.schedulers.slurm import submission as ways
 from schedlab.schedulers.slurm.keys import UNLISTED, key_problems
 from schedlab.schedulers.translation import Request, Submission
+from schedlab.workloads.fault import DRAIN, RESTART
 from schedlab.workloads.registry import Problem
 from schedlab.workloads.trace import Job, Trace
 
@@ -76,6 +78,7 @@ _PARITY = (
     "SelectTypeParameters",
     "PriorityType",
     "PreemptType",
+    "PreemptMode",
     "JobAcctGatherType",
     "ProctrackType",
     "TaskPlugin",
@@ -103,6 +106,9 @@ class Slurm(Scheduler):
     priorities: ClassVar[tuple[int, int]] = (min(ways.PARTITIONS), max(ways.PARTITIONS))
     dependencies: ClassVar[bool] = True
     arrays: ClassVar[bool] = True
+    requeues: ClassVar[bool] = True
+    faults: ClassVar[frozenset[str]] = breaking.FAULTS
+    virtual_faults: ClassVar[frozenset[str]] = frozenset({RESTART, DRAIN})
     running_jobs: ClassVar[str] = 'schedlab_slurm_sdiag{counter="jobs_running"}'
     other_settings: ClassVar[Setting | None] = _text("", "any other key of slurm.conf")
     native_settings: ClassVar[Mapping[str, Setting]] = {
@@ -184,6 +190,14 @@ class Slurm(Scheduler):
         written = {key.lower(): text for key, text in self.in_force.items()}
         yield from bounds.too_many(trace, written)
         yield from bounds.too_large_an_array(trace, written)
+
+    def no_preemption(self) -> Problem | None:
+        """See PreemptType and PreemptMode."""
+        return breaking.no_preemption(self.in_force)
+
+    def fault_commands(self, kind: str, node: str) -> FaultCommands:
+        """A restart is that of slurmctld."""
+        return breaking.commands(kind, node)
 
     def read_back(self, submission: Mapping[str, Any]) -> Request:
         """Read the request's fields or sbatch's options, and the payload's time in the script."""
@@ -281,6 +295,7 @@ class Slurm(Scheduler):
             "dependencies": "afterany: after the end of the other jobs, however they end",
             "arrays": "one job array",
             "time limit": "in whole minutes, rounded up; from the start of the job",
+            "requeue": "as the trace says (sbatch --requeue, --no-requeue)",
             "submission": ways.told(text_of(native / "submission.txt")),
             "costs": "slurmctld, munge and slurmrestd by systemd unit (control group); slurmd and"
             " slurmstepd by process, because jobs run in slurmd's unit; this misses what a"

@@ -23,10 +23,13 @@ _JOB = rf"JobId={_ID}(?:\(\d{{1,10}}\))?"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 # `_job_complete: ... done` ends a job whose script ended. For a job over its time limit or a
-# cancelled job slurmctld does not write that line, only those of the other alternatives.
+# cancelled job, or one whose node or place was lost, slurmctld does not write that line, only those
+# of the other alternatives.
 ENDED = (
     r"(?:_job_complete: (?=JobId=\S+ done)|Time limit exhausted for "
-    r"|_slurm_rpc_kill_job: REQUEST_KILL_JOB )JobId=(\d+(?:_\d+)?)"
+    r"|_slurm_rpc_kill_job: REQUEST_KILL_JOB |Killing (?=JobId=\S+ on failed node)"
+    r"|(?:slurm_job_preempt: )?preempted (?=JobId=\S+ (?:has been|had to be) killed)"
+    r")JobId=(\d+(?:_\d+)?)"
 )
 
 _LINES = {
@@ -45,6 +48,12 @@ _LINES = {
     "exit": re.compile(
         _STAMP + r"_job_complete: " + _JOB + r" (WEXITSTATUS|WTERMSIG) (\d{1,3})(?!\d)", re.ASCII
     ),
+    # The job waits again, and comes to another end.
+    "requeued": re.compile(
+        _STAMP
+        + rf"(?:requeue (?:job )?{_JOB} due to failure of node|preempted {_JOB} has been requeued)",
+        re.ASCII,
+    ),
     "cause": re.compile(
         _STAMP + r"_job_complete: " + _JOB + r" (OOM failure|cancelled by node failure)", re.ASCII
     ),
@@ -55,6 +64,7 @@ _SOURCES = {
     "main": "slurmctld.log: sched: Allocate (1 ms)",
     "backfill": "slurmctld.log: sched/backfill: Started (1 ms)",
     "ended": "slurmctld.log: end of job (1 ms)",
+    "interrupted": "slurmctld.log: end of a run by a lost node or preemption (1 ms)",
 }
 
 _CAUSES = {"OOM failure": "OUT_OF_MEMORY", "cancelled by node failure": "NODE_FAIL"}
@@ -97,7 +107,7 @@ def jobs(log: str, scontrol: str) -> dict[str, NativeJob]:
             if match:
                 with contextlib.suppress(ValueError):  # a date that does not exist
                     now = clock_ns(match[1])
-                    _apply(found.setdefault(match[2], NativeJob()), event, match, now)
+                    _apply(found.setdefault(match[2] or match[3], NativeJob()), event, match, now)
                 break
     for number, fields in _scontrol_jobs(scontrol):
         _answered(found.setdefault(number, NativeJob()), fields)
@@ -164,12 +174,26 @@ def _apply(job: NativeJob, event: str, match: re.Match[str], now: int) -> None:
         job.state = job.native_state = FAILED if job.exit_code else COMPLETED
     elif event == "cause":
         job.state = job.native_state = _CAUSES[match[3]]
+    elif event == "requeued":
+        _interrupted(job, now)
     else:
         job.completed, job.completed_source = now, _SOURCES[event]
         if "Time limit" in match[0]:
             job.state = job.native_state = "TIMEOUT"
         elif "REQUEST_KILL_JOB" in match[0]:
             job.state = job.native_state = "CANCELLED"
+        elif "Killing" in match[0]:
+            job.state = job.native_state = "NODE_FAIL"
+            _interrupted(job, now)
+        elif "preempted" in match[0]:
+            job.state = job.native_state = "PREEMPTED"
+            _interrupted(job, now)
+
+
+def _interrupted(job: NativeJob, now: int) -> None:
+    """Note the first time that Slurm gave up a run of the job."""
+    if job.interrupted is None:
+        job.interrupted, job.interrupted_source = now, _SOURCES["interrupted"]
 
 
 def _scontrol_jobs(text: str) -> Iterator[tuple[str, dict[str, str]]]:
@@ -234,7 +258,7 @@ def parity(settings: Mapping[str, str]) -> dict[str, str]:
         "client limits": f"rate limit of requests {'on' if limited else 'off'}",
         "back-fill": f"yes: {told_parameters('bf_interval')} s" if backfill else "no",
         "priority": told("PriorityType"),
-        "preemption": told("PreemptType"),
+        "preemption": told("PreemptType", "PreemptMode"),
         "logging level": told("SlurmctldDebug"),
         "node daemons": _node_daemons(value),
         "a job is translated to": "a batch script on its nodes; with more than one node, srun in"

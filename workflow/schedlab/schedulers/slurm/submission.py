@@ -86,8 +86,9 @@ def options(job: Job, tasks: int = 1) -> list[str]:
         "--ntasks-per-node=1",
         f"--cpus-per-task={job.cpus}",
         f"--time={minutes(job)}",
-        # A second run of the job would hide the failure and stamp its ranks twice.
-        "--no-requeue",
+        # Unless the trace wants it, a second run of the job would hide the failure and stamp its
+        # ranks twice.
+        "--requeue" if job.requeue else "--no-requeue",
         "--input=/dev/null",
         "--output=/dev/null",
         "--error=/dev/null",
@@ -111,7 +112,7 @@ def request(job: Job, tasks: int = 1) -> dict[str, Any]:
         "tasks_per_node": 1,
         "cpus_per_task": job.cpus,
         "time_limit": {"set": True, "number": minutes(job)},
-        "requeue": False,
+        "requeue": job.requeue,
         "standard_input": "/dev/null",
         "standard_output": "/dev/null",
         "standard_error": "/dev/null",
@@ -130,11 +131,13 @@ def asked(submission: Mapping[str, Any]) -> Request:
         nodes, cpus, text = job["minimum_nodes"], job["cpus_per_task"], job["script"]
         minutes_asked, comment = job["time_limit"]["number"], job["comment"]
         partition, waits = job.get("partition"), job.get("dependency", "")
+        again = bool(job.get("requeue"))
     else:
         found = dict(re.findall(r"--([a-z-]+)=(\S+)", " ".join(submission["argv"])))
         nodes, cpus, text = found["nodes"], found["cpus-per-task"], submission["stdin"]
         minutes_asked, comment = found["time"], found["comment"]
         partition, waits = found.get("partition"), found.get("dependency", "")
+        again = "--requeue" in submission["argv"]
     priority = {name: level for level, name in PARTITIONS.items()}
     return Request(
         int(nodes),
@@ -144,6 +147,7 @@ def asked(submission: Mapping[str, Any]) -> Request:
         priority=priority[partition or PARTITIONS[0]],
         after=tuple(map(int, re.findall(r"\{job:(\d+)\}", waits))),
         limit=60.0 * int(minutes_asked),
+        requeue=again,
     )
 
 

@@ -19,6 +19,7 @@ from schedlab.schedulers.register import register
 from schedlab.schedulers.rows import text_of
 from schedlab.schedulers.settings import Setting
 from schedlab.schedulers.volcano.programs import PROGRAMS, require_supported_pair
+from schedlab.workloads.registry import Problem
 from schedlab.workloads.trace import Job
 
 
@@ -32,6 +33,10 @@ def volcano_end(status: Mapping[str, Any]) -> str | None:
     """Final state of a Volcano Job, in Volcano's word; None before the end."""
     phase = (status.get("state") or {}).get("phase")
     return phase if phase in ("Completed", "Failed", "Aborted", "Terminated") else None
+
+
+RESTARTED = {"policies": [{"event": "PodEvicted", "action": "RestartJob"}], "maxRetry": 10}
+"""Fields of a Job that starts again, as a gang, when one of its pods was evicted."""
 
 
 @register
@@ -93,6 +98,7 @@ class Volcano(KubernetesBase):
                 **priority_fields(job),
                 "queue": "default",
                 "minAvailable": job.nodes,
+                **(RESTARTED if job.requeue else {}),
                 "plugins": {"env": []},
                 "tasks": [
                     {
@@ -104,6 +110,21 @@ class Volcano(KubernetesBase):
                 ],
             },
         }
+
+    def no_preemption(self) -> Problem | None:
+        """See the actions: with enqueue, jobs that do not fit beside those that run stay outside.
+
+        A job that is not admitted has no pods, and none that could preempt
+        (pkg/scheduler/actions/preempt; plugins/proportion, AddJobEnqueueableFn).
+        """
+        actions = self.in_force["actions"]
+        names = actions.split(", ")
+        if "preempt" in names and "enqueue" not in names:
+            return None
+        others = [name for name in names if name not in ("enqueue", "preempt")]
+        why = ", and enqueue admits no job to a full machine" * ("enqueue" in names)
+        remedy = f"set actions: {', '.join([*others, 'preempt'])}, or set preempt: false"
+        return Problem("actions", actions, f"its actions are {actions}{why}", remedy)
 
     def arguments(self, settings: Mapping[str, str]) -> dict[str, list[str]]:
         """Add the scheduling period of Volcano's scheduler, and its metrics."""
@@ -170,7 +191,10 @@ class Volcano(KubernetesBase):
             " concerns only pods without requests",
             "priority": "of the trace: by PriorityClass of that value, for job and pods; within"
             " one, first come first tried",
-            "preemption": "on" if "preempt" in actions else "off",
+            "preemption": f"{'on' if 'preempt' in actions else 'off'} by the actions; where it is"
+            " on, only jobs of a trace that wants it preempt (preemptionPolicy)",
+            "requeue": "a pod that is deleted, because its node was lost or an urgent one took its"
+            " place, is made again; where the trace wants it, the whole job restarts",
             "a job is translated to": "a Volcano Job of one task with a pod for each rank, at most"
             " one on a node, in queue default",
             **self.shared_parity(native),

@@ -8,6 +8,7 @@ could do the same, but only to start takes it five to thirty seconds on an emula
     schedlab_kubernetes.py --api JSON health --nodes N --job JSON
     schedlab_kubernetes.py --api JSON register --virtual JSON
     schedlab_kubernetes.py --api JSON release NODE [NODE ...]
+    schedlab_kubernetes.py --api JSON schedulable NODE true|false
 
 --api JSON
     As in the driver's plan: {url, certificate, key, authority}.
@@ -24,6 +25,8 @@ register
     it created. JSON: {cpus, memory_mib, annotations, carriers: {carrier: [number, ...]}}.
 release
     Deletes the leases of nodes, so that another process can hold them at once.
+schedulable
+    Lets a node have new pods, or no more of them; those that it has stay.
 
 Exit status: 0 for success, 1 for a failure, with a line on standard error.
 """
@@ -205,6 +208,16 @@ def remove(client: Client, path: str) -> None:
         time.sleep(POLL)
 
 
+def schedulable(client: Client, node: str, *, wanted: bool) -> None:
+    """Let a node have new pods, or no more of them."""
+    path = "{}/{}".format(NODES, node)
+    found = json.loads(client.ask("GET", path))
+    # Without it the server takes the object though the kubelet reported in the meantime.
+    found["metadata"].pop("resourceVersion", None)
+    found["spec"]["unschedulable"] = not wanted
+    client.ask("PUT", path, found)
+
+
 def main() -> int:
     """Command line."""
     parser = argparse.ArgumentParser(description="Read from, and check, the API of Kubernetes.")
@@ -221,6 +234,9 @@ def main() -> int:
     registrar.add_argument("--virtual", type=json.loads, required=True, help="what they are")
     releaser = commands.add_parser("release", help="delete the leases of nodes")
     releaser.add_argument("nodes", nargs="+", metavar="NODE")
+    cordoner = commands.add_parser("schedulable", help="let a node have new pods, or none")
+    cordoner.add_argument("node", metavar="NODE")
+    cordoner.add_argument("wanted", choices=["true", "false"])
     arguments = parser.parse_args()
     try:
         client = Client(arguments.api)
@@ -229,6 +245,8 @@ def main() -> int:
         elif arguments.command == "release":
             for name in arguments.nodes:
                 client.ask("DELETE", "{}/{}".format(LEASES, name), allowed=404)
+        elif arguments.command == "schedulable":
+            schedulable(client, arguments.node, wanted=arguments.wanted == "true")
         elif arguments.command == "register":
             print(register(client, arguments.virtual))
         else:

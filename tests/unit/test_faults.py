@@ -1,0 +1,371 @@
+"""Faults beside a workload: their plan, who is refused, and how a trial provokes them."""
+
+from __future__ import annotations
+
+import subprocess
+import threading
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from config_factory import HOST, load, refusal
+
+from schedlab.design import load_experiment
+from schedlab.errors import SchedlabError
+from schedlab.schedulers import get_scheduler, scheduler_names
+from schedlab.schedulers.breaking import FaultCommands
+from schedlab.stages.faults import Injection, planned_fault, set_link
+from schedlab.workloads import Machine, Trace, read_trace, workload_from
+from schedlab.workloads.fault import FaultPlan, fault_of
+
+ROOT = Path(__file__).resolve().parents[2]
+TWO = Machine(2, 2)
+
+
+def traced(fault: dict[str, Any], machine: Machine = TWO, seed: int = 1, **more: Any) -> Trace:
+    """Trace of a burst that lasts 60 s on four processors."""
+    spec = {"name": "w", "kind": "burst", "jobs": 24, "runtime": 10.0, "fault": fault, **more}
+    return workload_from(spec).generate(machine, seed)
+
+
+def test_a_trace_says_when_and_where_a_fault_comes(tmp_path: Path) -> None:
+    trace = traced({"kind": "drain", "at": 5.0, "lasts": 20.0})
+    plan = fault_of(trace)
+    assert plan is not None
+    assert (plan.kind, plan.at, plan.lasts) == ("drain", 5.0, 20.0)
+    assert plan.node in {"compute1", "compute2"}
+    trace.write(tmp_path / "trace.json")
+    assert fault_of(read_trace(tmp_path / "trace.json")) == plan
+    assert fault_of(workload_from({"name": "w", "kind": "burst"}).generate(TWO, 1)) is None
+
+
+def test_the_node_is_the_seeds_choice_and_any_may_be_chosen() -> None:
+    fault = {"kind": "fail", "at": 5.0}
+    chosen = [fault_of(traced(fault, seed=seed)) for seed in range(20)]
+    assert chosen == [fault_of(traced(fault, seed=seed)) for seed in range(20)]
+    assert {plan.node for plan in chosen if plan} == {"compute1", "compute2"}
+
+
+def test_a_restart_has_no_node_and_lasts_no_longer_than_it_takes() -> None:
+    assert fault_of(traced({"kind": "restart", "at": 5.0})) == FaultPlan("restart", 5.0, 0.0, "")
+
+
+def test_a_fault_comes_after_the_background() -> None:
+    background = {"filled": "50 %", "settle": 7.0}
+    trace = traced({"kind": "restart", "at": 5.0}, background=background)
+    assert fault_of(trace) == FaultPlan("restart", 12.0, 0.0, "")
+
+
+def test_jobs_that_could_never_start_again_are_refused() -> None:
+    with pytest.raises(SchedlabError, match=r"wants 1 of 1 compute nodes.*may never start"):
+        traced({"kind": "drain", "at": 5.0}, Machine(1, 4))
+    assert fault_of(traced({"kind": "drain", "at": 5.0, "lasts": 9.0}, Machine(1, 4)))
+
+
+def test_only_jobs_that_are_measured_may_start_again() -> None:
+    fault = {"kind": "restart", "at": 5.0}
+    trace = traced(fault, requeue=True, background={"filled": "50 %"})
+    assert {(job.background, job.requeue) for job in trace.jobs} == {(True, False), (False, True)}
+    assert "requeue" not in traced(fault).jobs[0].to_dict()
+
+
+LONG = {"name": "long", "kind": "burst", "jobs": 64, "runtime": 10.0}
+"""On 4 processors it takes at least 160 s."""
+RESTART = {"kind": "restart", "at": 5.0}
+URGENT = {"name": "u", "kind": "priority", "depth": 8, "preempt": True}
+
+
+def refused(folder: Path, workload: dict[str, Any], **keys: Any) -> str:
+    """The one line with which an experiment with this workload is refused."""
+    (line,) = refusal(folder, workloads=[workload], **keys)
+    return line
+
+
+@pytest.mark.parametrize("kind", ["restart", "fail", "drain"])
+def test_a_scheduler_without_the_notion_is_refused_by_name(kind: str, tmp_path: Path) -> None:
+    fault = {"kind": kind, "at": 5.0, "lasts": 9.0}
+    line = refused(tmp_path, {**LONG, "fault": fault}, schedulers=["slurm", "nullscheduler"])
+    assert f"workloads[0].fault.kind = '{kind}'" in line
+    assert "nullscheduler has none" in line
+    assert "leave out nullscheduler" in line
+
+
+@pytest.mark.parametrize(
+    ("workload", "keys", "at", "what", "remedy"),
+    [
+        (
+            {**LONG, "fault": {"kind": "restart", "at": 400.0}}, {},
+            "workloads[0].fault.at = 400", "the workload may have ended at 160 s", "below 160",
+        ),
+        (
+            {**LONG, "fault": {"kind": "fail", "at": 5.0, "lasts": 9.0}},
+            {"virtual": {"carriers": 1}},
+            "workloads[0].fault.kind = 'fail'", "slurm has virtual nodes", "real nodes",
+        ),
+        (
+            {
+                **LONG, "jobs": 8, "background": {"filled": "50 %"},
+                "fault": {"kind": "fail", "at": 5.0, "lasts": 9.0},
+            }, {},
+            "workloads[0].fault.kind = 'fail'", "the background runs on every node", "drain",
+        ),
+        (
+            {**LONG, "requeue": True}, {"schedulers": ["nullscheduler"]},
+            "workloads[0].requeue = true", "starts no job again", "leave out nullscheduler",
+        ),
+        (
+            URGENT, {"schedulers": ["slurm"]},
+            "workloads[0].preempt = true", "PreemptType is not set, PreemptMode is not set",
+            "set PreemptType: preempt/partition_prio",
+        ),
+        (
+            URGENT,
+            {
+                "settings": {
+                    "slurm": {
+                        "PreemptType": "preempt/partition_prio", "PreemptMode": "SUSPEND,GANG",
+                    }
+                }
+            },
+            "workloads[0].preempt = true", "PreemptMode is SUSPEND,GANG", "CANCEL or REQUEUE",
+        ),
+        (
+            URGENT, {"schedulers": ["volcano"], "head": {"memory": "2 GiB"}},
+            "workloads[0].preempt = true",
+            "its actions are enqueue, allocate, backfill, and enqueue admits no job",
+            "set actions: allocate, backfill, preempt",
+        ),
+        (
+            {**URGENT, "level": 0},
+            {"schedulers": ["kubernetes"], "head": {"memory": "2 GiB"}},
+            "workloads[0].level = 0", "without priority preempt no others", "raise it",
+        ),
+        (
+            {
+                "name": "m", "kind": "mix",
+                "parts": [{"user": "ann", "workload": {"kind": "burst", "fault": RESTART}}],
+            }, {},
+            "workloads[0].parts[0].workload.fault", "given for an inner workload", "beside parts",
+        ),
+        (
+            {
+                "name": "m", "kind": "mix",
+                "parts": [{"user": "ann", "workload": {"kind": "burst", "requeue": True}}],
+            }, {},
+            "workloads[0].parts[0].workload.requeue = true", "inner workload", "beside parts",
+        ),
+        (
+            {
+                "name": "s", "kind": "saturate", "rate": {"low": 1.0, "high": 9.0},
+                "workload": {"kind": "poisson", "jobs": 200}, "fault": RESTART,
+            }, {},
+            "workloads[0].fault", "a search tries many rates", "without saturate",
+        ),
+    ],
+)  # fmt: skip
+def test_faults_that_make_no_sense_are_refused(
+    workload: dict[str, Any],
+    keys: dict[str, Any],
+    at: str,
+    what: str,
+    remedy: str,
+    tmp_path: Path,
+) -> None:
+    line = refused(tmp_path, workload, **keys)
+    assert at in line
+    assert what in line
+    assert remedy in line
+
+
+def test_settings_that_preempt_are_accepted(tmp_path: Path) -> None:
+    slurm = {"PreemptType": "preempt/partition_prio", "preemptmode": "requeue"}
+    volcano = {"actions": "allocate, preempt"}
+    load(
+        tmp_path,
+        schedulers=["slurm", "volcano", "kubernetes"],
+        settings={"slurm": slurm, "volcano": volcano},
+        head={"memory": "2 GiB"},
+        workloads=[URGENT],
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "kinds"), [("behaviour", {"restart", "fail", "drain"}), ("preemption", set())]
+)
+def test_experiments_that_are_shipped_are_in_working_order(name: str, kinds: set[str]) -> None:
+    experiment = load_experiment(ROOT / "config" / f"{name}.yaml", HOST, ROOT)
+    assert {one.fault.kind for one in experiment.workloads if one.fault} == kinds
+
+
+@pytest.mark.parametrize("name", scheduler_names())
+def test_every_scheduler_says_how_its_faults_come_and_go(name: str) -> None:
+    scheduler = get_scheduler(name)
+    assert scheduler.virtual_faults <= scheduler.faults <= {"restart", "fail", "drain"}
+    for kind in scheduler.faults - {"fail"}:
+        node = "" if kind == "restart" else "compute2"
+        commands = scheduler.fault_commands(kind, node)
+        assert commands.begin != commands.end
+        for command in (commands.begin, commands.end):
+            subprocess.run(["sh", "-n", "-c", command], check=True)
+            assert node in command
+        assert bool(commands.restarts) == (kind == "restart")
+        assert set(commands.restarts) <= set(scheduler.daemons()["head"])
+
+
+def test_urgent_pods_evict_others_only_where_the_trace_wants_it() -> None:
+    for preempt, policy in ((False, "Never"), (True, "PreemptLowerPriority")):
+        trace = workload_from({**URGENT, "preempt": preempt}).generate(TWO, 1)
+        (request,) = get_scheduler("kubernetes").preparation(trace)
+        assert request["body"]["preemptionPolicy"] == policy
+
+
+class Head:
+    """A head that notes what it is told, and fails where a command is named."""
+
+    name = "head"
+
+    def __init__(self, fails: str = "", status: int = 1) -> None:
+        self.told: list[str] = []
+        self.fails, self.status = fails, status
+        self.came = threading.Semaphore(0)
+
+    def run(self, command: str, *, check: bool, **_: Any) -> SimpleNamespace:
+        self.told.append(command)
+        self.came.release()
+        status = self.status if self.fails and self.fails in command else 0
+        if check and status:
+            raise SchedlabError(f"`it` ended with status {status}")
+        return SimpleNamespace(returncode=status, stdout="", stderr="no state\n" if status else "")
+
+
+COMMANDS = FaultCommands("begin it", "end it", ("ctld",))
+
+
+def injection(
+    plan: FaultPlan, head: Head, link: Callable[[bool], None] = lambda _: None
+) -> Injection:
+    doom = head.told.append
+    return Injection(plan, COMMANDS, head, link, lambda: doom("doom"))  # type: ignore[arg-type]
+
+
+def test_a_fault_comes_and_goes_while_the_workload_runs() -> None:
+    head = Head()
+    fault = injection(FaultPlan("restart", 0.0, 0.0, ""), head)
+    assert head.told == []
+    fault.workload_begins()
+    fault.workload_begins()
+    assert head.came.acquire(timeout=60) and head.came.acquire(timeout=60)
+    fault.workload_ended()
+    fault.take_back()
+    fault.require()
+    assert head.told == ["sudo sh -c 'begin it'", "sudo sh -c 'end it'"]
+    begin, end = fault.facts["begin"], fault.facts["end"]
+    assert begin["start_ns"] <= begin["end_ns"] <= end["start_ns"] <= end["end_ns"]
+    assert fault.facts["within"] and fault.facts["restarts"] == ["ctld"]
+
+
+@pytest.mark.parametrize("lasts", [None, 3600.0])
+def test_a_node_that_stays_away_comes_back_after_the_workload(lasts: float | None) -> None:
+    head, links = Head(), []
+    fault = injection(FaultPlan("fail", 0.0, lasts, "compute1"), head, links.append)
+    fault.workload_begins()
+    assert head.came.acquire(timeout=60)
+    fault.workload_ended()
+    assert links == [False]
+    assert head.told == ["doom", "sudo sh -c 'begin it'"]
+    fault.take_back()
+    fault.require()
+    assert links == [False, True]
+    assert fault.facts["end"] and not fault.facts["within"]
+    assert fault.lasting
+
+
+def test_a_fault_that_did_not_come_is_a_fault_of_the_trial() -> None:
+    head = Head()
+    fault = injection(FaultPlan("restart", 3600.0, 0.0, ""), head)
+    fault.workload_begins()
+    fault.workload_ended()
+    fault.take_back()
+    assert head.told == []
+    with pytest.raises(SchedlabError, match="did not come: the workload ended before 3600 s"):
+        fault.require()
+
+
+@pytest.mark.parametrize("fails", ["begin", "end"])
+def test_a_fault_that_fails_says_why(fails: str) -> None:
+    head = Head(fails)
+    fault = injection(FaultPlan("drain", 0.0, None, "compute1"), head)
+    fault.workload_begins()
+    assert head.came.acquire(timeout=60)
+    fault.workload_ended()
+    fault.take_back()
+    with pytest.raises(SchedlabError, match="the fault drain failed: `it` ended with status 1"):
+        fault.require()
+
+
+def restarted(head: Head) -> Injection:
+    """A restart during a workload."""
+    fault = injection(FaultPlan("restart", 0.0, 0.0, ""), head)
+    fault.workload_begins()
+    assert head.came.acquire(timeout=60) and head.came.acquire(timeout=60)
+    fault.workload_ended()
+    fault.take_back()
+    return fault
+
+
+def test_a_controller_that_does_not_start_again_is_an_outcome() -> None:
+    fault = restarted(Head("end"))
+    fault.require()
+    assert fault.facts["said"] == "no state"
+    assert fault.facts["end"] and not fault.facts["failure"]
+
+
+def test_a_head_that_cannot_be_told_to_start_it_is_a_fault_of_the_trial() -> None:
+    with pytest.raises(SchedlabError, match="the fault restart failed: SSH failed: no state"):
+        restarted(Head("end", status=255)).require()
+
+
+XML = """<domain><devices>
+<interface type="network"><mac address="52:54:00:00:00:01"/>{link}</interface>
+</devices></domain>"""
+
+
+@pytest.mark.parametrize("link", ["", '<link state="up"/>'])
+def test_a_guests_network_is_plugged_out(link: str) -> None:
+    changed: list[str] = []
+    domain = SimpleNamespace(
+        XMLDesc=lambda: XML.format(link=link),
+        updateDeviceFlags=lambda xml, flags: changed.append(xml),
+    )
+    bed: Any = SimpleNamespace(
+        connection=SimpleNamespace(lookupByName=lambda name: domain),
+        domain_name=lambda cluster, node: f"{cluster}-{node}",
+    )
+    set_link(bed, "slurm-n2", "compute1", up=False)
+    (interface,) = map(ElementTree.fromstring, changed)
+    assert [one.get("state") for one in interface.findall("link")] == ["down"]
+    assert interface.find("mac") is not None
+
+
+def test_a_trial_without_a_fault_provokes_none() -> None:
+    trace = workload_from({"name": "w", "kind": "burst"}).generate(TWO, 1)
+    assert planned_fault(trace, get_scheduler("slurm"), None, "c", {}) is None  # type: ignore[arg-type]
+
+
+def test_the_payloads_of_a_node_that_fails_are_killed_on_it() -> None:
+    told: list[str] = []
+    node = SimpleNamespace(role="compute", run=lambda command, **_: told.append(command))
+    nodes: Any = {
+        "head": SimpleNamespace(role="head"), "compute1": node, "compute2": node,
+    }  # fmt: skip
+    fault = planned_fault(traced({"kind": "fail", "at": 0.0}), get_scheduler("slurm"),
+                          None, "c", nodes)  # type: ignore[arg-type]  # fmt: skip
+    assert fault is not None
+    fault._doom()
+    (command,) = told
+    subprocess.run(["sh", "-n", "-c", command], check=True)
+    # The kernel keeps 15 characters of a process' name, by which pkill -x compares.
+    assert "pkill -KILL -x schedlab-payloa" in command
