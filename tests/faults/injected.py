@@ -44,7 +44,7 @@ from actions import (
 from campaign import shape
 from footprint import footprint, stays
 
-from schedlab.design import load_experiment, machines_of
+from schedlab.design import image_of, load_experiment, machines_of
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -62,8 +62,9 @@ ENDS = 1200.0
 
 STAGES = {
     # Subcommand -> what is removed before, what is asked for, and about how long it takes where
-    # machines are emulated, s. Where it ends sooner, the fault comes sooner.
-    "image": (["images/other"], "images/other/image/record.json", 180.0),
+    # machines are emulated, s. Where it ends sooner, the fault comes sooner. {other} is the image
+    # that only one variant has.
+    "image": (["images/{other}"], "images/{other}/image/record.json", 180.0),
     "provision": (
         [f"clusters/{MACHINES}", f"clusters/{CLUSTER}", "trials/hit-n1"],
         f"clusters/{MACHINES}/provisioned/record.json",
@@ -246,10 +247,17 @@ def hit(run: Run, fault: Fault, at: float, output: Path) -> float:
 )
 def test_fault(bench: Bench, stage: str, name: str, fault: Fault) -> None:
     removed, target, seconds = STAGES[stage]
-    experiment = bench.other if stage == "image" else EXPERIMENT
+    experiment = EXPERIMENT
+    if stage == "image":
+        experiment = bench.other
+        with_other = load_experiment(experiment)
+        other = image_of(with_other, with_other.cluster("other-n1"))
+        removed = [path.format(other=other) for path in removed]
+        target = target.format(other=other)
     whole = target == "report"
     if whole:
         bench.finish("report", EXPERIMENT)
+    bench.remove(removed)
     finished = bench.finished()
     before = footprint(bench.results, bench.temporary)
     output = bench.temporary.parent / "run.txt"
