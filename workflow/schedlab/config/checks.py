@@ -11,6 +11,7 @@ from typing import Protocol
 from schedlab.addresses import addresses_needed
 from schedlab.config import machine_checks as machines
 from schedlab.config.host_facts import HostFacts
+from schedlab.config.levels import level_problems
 from schedlab.config.model import Experiment
 from schedlab.config.sections import WIDEST
 from schedlab.config.variants import AGAIN, Variant
@@ -108,6 +109,7 @@ def check(
         ({"libvirt.uri"}, _libvirt(experiment, host)),
         ({"nodes", "virtual", "network.cidr"}, _network(experiment, known)),
         ({"nodes", "node", "schedulers"}, parameter_problems(experiment, root)),
+        ({"nodes", "node", "schedulers"}, level_problems(experiment)),
         (
             shape | {"seed", "repetitions", "limits.trial", "settings"},
             trace_problems(experiment, known, root),

@@ -143,6 +143,9 @@ _N = pa.int32()
 
 CONDITIONS = (
     Column("kind", pa.string(), "", "kind of the workload"),
+    Column("background_filled", _F, "1", "part of the processors that the background takes"),
+    Column("background_pending", _N, "1", "jobs of the background that wait"),
+    Column("background_level_of", pa.string(), "", "workload of whose levels this is one"),
     Column("payload", pa.bool_(), "", "jobs ran their payload; false: the submitter's ceiling"),
     Column("order", _N, "1", "place in the random order of its campaign's trials, from 0"),
     Column("nodes", _N, "1", "compute nodes"),

@@ -23,7 +23,7 @@ from schedlab.results.series import read_series
 from schedlab.schedulers import Scheduler, get_scheduler
 from schedlab.schedulers.base import COMPLETED, NOT_SUBMITTED, TIMESTAMPS
 from schedlab.schedulers.rows import collect, driver_rows, json_lines
-from schedlab.tables.background import background_check
+from schedlab.tables.background import background_check, background_columns
 from schedlab.tables.clocks import NodeClock, node_clocks
 from schedlab.tables.schemas import FAILED, JOBS_SCHEMA, SAMPLES_SCHEMA
 from schedlab.tables.validity import measure_checks, taken_by_others, trial_checks
@@ -150,6 +150,7 @@ def _read_trial(folder: Path, origin: str) -> TrialRows:
         **keys,
         **columns,
         "kind": trace.kind,
+        **background_columns(trace),
         "payload": scheduler.payload,
         "cores": trace.machine.cores,
         "trace": _same_jobs(trace),
