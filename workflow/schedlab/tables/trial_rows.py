@@ -77,7 +77,9 @@ class TrialRows:
             yield pa.RecordBatch.from_pylist(rows, schema=SAMPLES_SCHEMA)
 
 
-def read_trial(folder: Path, origin: str = "") -> TrialRows:
+def read_trial(
+    folder: Path, origin: str = "", record: Mapping[str, Any] | None = None
+) -> TrialRows:
     """Read a trial's folder; files that an invalid trial never wrote may be missing.
 
     Parameters
@@ -86,6 +88,8 @@ def read_trial(folder: Path, origin: str = "") -> TrialRows:
         The trial's.
     origin : str
         Name of the import to which the trial belongs; its ids begin with this name.
+    record : mapping, optional
+        The trial's record, for who has read it.
 
     Raises
     ------
@@ -93,11 +97,10 @@ def read_trial(folder: Path, origin: str = "") -> TrialRows:
         When a file does not have the form in which a trial writes it.
     """
     with foreign(folder, f"remove {folder / 'record.json'} and run the trial again"):
-        return _read_trial(folder, origin)
+        return _read_trial(folder, origin, record or load_record(folder / "record.json"))
 
 
-def _read_trial(folder: Path, origin: str) -> TrialRows:
-    record = load_record(folder / "record.json")
+def _read_trial(folder: Path, origin: str, record: Mapping[str, Any]) -> TrialRows:
     facts, conditions = record["trial"], record["conditions"]
     trace = read_trace(folder / "trace.json")
     scheduler = get_scheduler(facts["scheduler"])
