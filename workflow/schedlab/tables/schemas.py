@@ -106,7 +106,7 @@ JOBS = (
     Column("state", pa.string(), "", "COMPLETED, FAILED, REJECTED, LOST, ... (schedulers.base)"),
     Column("native_state", pa.string(), "", "state in the scheduler's words"),
     Column("exit_code", pa.int32(), "1", "exit code; 128 + n after signal n"),
-    Column("ranks", pa.int32(), "1", "ranks that stamped their start"),
+    Column("ranks", pa.int32(), "1", "ranks whose payload stamped its start; 0 where none ran"),
     Column("launch_skew_ns", pa.int64(), "ns", "first instruction, last rank minus first rank"),
     Column("rank_started", _INSTANTS_OF_RANKS, "ns", "`started` of each rank that ended, in order"),
     Column("rank_finished", _INSTANTS_OF_RANKS, "ns", "`finished` of each such rank"),
