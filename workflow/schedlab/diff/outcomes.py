@@ -11,14 +11,21 @@ import pandas as pd
 
 from schedlab.diff.side import Side
 from schedlab.metrics.cells import CELL, by_cell, require_one_make, summary_interval
-from schedlab.metrics.comparable import NOT_COMPARABLE, Comparison, compare_groups
+from schedlab.metrics.comparable import (
+    LOWER_BOUND,
+    NOT_COMPARABLE,
+    UNFINISHED,
+    Comparison,
+    compare_groups,
+)
 from schedlab.metrics.difference import ERROR_RATE, LARGER, LEVEL, SMALLER
 from schedlab.metrics.quantities import COMPARED, KNEE, MAIN_QUANTITIES, values_of
 from schedlab.metrics.searches import by_search
 from schedlab.metrics.statistics import CONFIDENCE, TOO_SMALL, Interval, t_interval
 
 SAME = "the same trials"
-BEYOND = f"{NOT_COMPARABLE}: a search in which not even the lowest rate was sustained"
+BELOW = f"{NOT_COMPARABLE}: a search in which not even the lowest rate was sustained"
+ABOVE = f"{NOT_COMPARABLE}: a search in which even the highest rate was sustained"
 
 
 @dataclass(frozen=True)
@@ -243,7 +250,9 @@ def _cell(key: Cluster, a: pd.DataFrame, b: pd.DataFrame, found: dict[str, Compa
 def _searches(key: Cluster, a: pd.DataFrame, b: pd.DataFrame, found: dict[str, Comparison]) -> Cell:
     comparison = found.get(KNEE)
     if comparison and (a["beyond"].any() or b["beyond"].any()):
-        comparison = replace(comparison, verdict=BEYOND, p=None)
+        comparison = replace(comparison, verdict=BELOW, p=None)
+    elif comparison:
+        comparison = _of_knees(comparison)
     first, second = (t_interval(values_of(side, KNEE), "log") for side in (a, b))
     return Cell(
         *key,
@@ -255,6 +264,17 @@ def _searches(key: Cluster, a: pd.DataFrame, b: pd.DataFrame, found: dict[str, C
         outcomes=(Outcome(KNEE, first, second, comparison),),
         searches=(len(a), len(b)),
     )
+
+
+def _of_knees(comparison: Comparison) -> Comparison:
+    """Say of bounds that the searches' rates end there: of trials it is jobs that had not ended."""
+    effect = comparison.effect
+    note = effect.note.replace(
+        LOWER_BOUND,
+        "the larger side sustained even the highest rate: the true difference is this or larger",
+    )
+    verdict = ABOVE if comparison.verdict == UNFINISHED else comparison.verdict
+    return replace(comparison, effect=replace(effect, note=note), verdict=verdict)
 
 
 def _valid(trials: pd.DataFrame) -> int:
