@@ -121,6 +121,14 @@ def test_every_scheduler_can_be_given_the_emptiest_levels(name: str) -> None:
         assert get_scheduler(name).submissions(trace)
 
 
+def test_a_background_without_levels_is_written_as_before(tmp_path: Path) -> None:
+    """Its traces depend on what is written, and would all be made again."""
+    experiment = load(tmp_path, **crowded(filled="50 %", pending=3))
+    assert experiment.workload_spec("crowded")["background"] == {
+        "filled": "50 %", "pending": 3, "rate": 50.0, "settle": 1.0
+    }  # fmt: skip
+
+
 def test_what_the_run_writes_is_read_again(tmp_path: Path) -> None:
     experiment = load(tmp_path, **crowded())
     write_experiment(experiment, tmp_path / "kept.yaml")

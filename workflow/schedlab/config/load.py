@@ -118,7 +118,7 @@ def write_experiment(experiment: Experiment, path: Path) -> None:
     data["name"] = plain["name"]
     for workload, before in zip(data["workloads"], plain["workloads"], strict=True):
         workload["name"] = before["name"]
-        if before["background"]:
+        if (before["background"] or {}).get("level_of"):
             workload["background"]["level_of"] = before["background"]["level_of"]
     path.write_text(yaml_text(data), encoding="utf-8")
 

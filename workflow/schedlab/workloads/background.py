@@ -6,7 +6,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Annotated, Any, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+)
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
@@ -66,6 +73,11 @@ class Background(BaseModel):
         description="Written by the run: workload whose background has levels, of which this is"
         " one. The measured jobs of all levels are the same.",
     )
+
+    @model_serializer(mode="wrap")
+    def _short(self, handler: SerializerFunctionWrapHandler) -> Any:
+        """Write one that is no level as before levels existed, so that no trace of it is stale."""
+        return {key: value for key, value in handler(self).items() if value is not None}
 
     def taken(self, machine: Machine) -> Taken:
         """Where processors are taken: of every node at least one is, and one remains."""
