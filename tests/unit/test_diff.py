@@ -106,7 +106,7 @@ def test_json_has_everything(results: Path, changed: Path) -> None:
     done = run(results, changed, "--json")
     assert done.exit_code == 1
     found = json.loads(done.output)
-    assert found["schema"] == "schedlab.diff/2" and found["differs"]
+    assert found["schema"] == "schedlab.diff/3" and found["differs"]
     assert (found["a"], found["b"]) == (str(results), str(changed))
     packages = found["infrastructure"]["changes"]["packages"]
     assert len(packages) == 42

@@ -13,7 +13,6 @@ from diff_factory import load, make_results, trial, write_trials
 from schedlab.bundle.open import opened
 from schedlab.diff.outcomes import Outcome, Outcomes, compare_outcomes, outcome_facts
 from schedlab.diff.side import Side
-from schedlab.diff.text import _outcomes
 from schedlab.errors import SchedlabError
 from schedlab.metrics.quantities import MAIN_QUANTITIES
 from schedlab.results.records import write_json
@@ -52,15 +51,6 @@ def test_a_difference_by_hand(tmp_path: Path) -> None:
     assert (found.verdict, found.found.cliffs_delta) == ("larger", 1.0)
     back = outcome(compare(b, a), "makespan")
     assert back.verdict == "smaller" and back.found.effect.estimate == pytest.approx(0.5)
-
-
-def test_steps_of_searches_are_named_and_not_compared(tmp_path: Path) -> None:
-    """At other rates there are other makespans, on whatever side."""
-    steps = [{"makespan_s": 100 / rate, "search": 1, "rate": rate} for rate in (1.0, 9.0, 3.0, 2.0)]
-    found = compare(folder(tmp_path / "a", *steps), folder(tmp_path / "b", *steps[::-1]))
-    assert not found.cells and not found.differs
-    assert found.searched == outcome_facts(found)["searched"] == ["burst on slurm-n1"]
-    assert any("not compared: burst on slurm-n1, a search" in line for line in _outcomes(found))
 
 
 def test_equal_trials_are_equal_and_constant_ones_may_differ(tmp_path: Path) -> None:

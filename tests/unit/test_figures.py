@@ -16,13 +16,14 @@ import pytest
 from trial_factory import FAILED, make_experiment, make_results
 
 from schedlab.errors import SchedlabError
-from schedlab.figures import FIGURES, SEARCHES, distribution, draw, scale, style, timeline
+from schedlab.figures import FIGURES, LEVELS, SEARCHES, distribution, draw, scale, style, timeline
 from schedlab.tables.build import Tables, build_tables, load_tables
 from schedlab.tables.schemas import JOBS_SCHEMA, SAMPLES_SCHEMA, TRIALS_SCHEMA
 
 SVG = "{http://www.w3.org/2000/svg}"
-OF_TRIALS = tuple(name for name in FIGURES if name != SEARCHES)
-"""Figures of trials that repeat one another, as all here do; `test_saturation` draws searches."""
+OF_TRIALS = tuple(name for name in FIGURES if name not in (LEVELS, SEARCHES))
+"""Figures of trials that repeat one another, as all here do; `test_saturation` draws searches,
+`test_background_levels` levels."""
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,8 @@ from test_guest_flux import PROGRAM
 
 from schedlab import design
 from schedlab.config import HostFacts
-from schedlab.schedulers import get_scheduler
+from schedlab.schedulers import get_scheduler, installation
+from schedlab.schedulers.contents import read_folder
 from schedlab.schedulers.equivalence import differences, of_records, of_trace
 from schedlab.schedulers.flux.latencies import latencies
 from schedlab.schedulers.rows import collect
@@ -224,6 +225,22 @@ def test_the_experiment_of_the_end_to_end_test_loads_on_a_small_host(
     host = HostFacts(cores=2, memory_mib=24 * 1024)
     names = [cluster.id for cluster in design.load_experiment(path, host, ROOT).clusters()]
     assert names == ["flux-virtual-n8", "easy-virtual-n8"]
+
+
+def test_a_folder_is_walked_once_for_all_variants_that_have_it(
+    tmp_path: Path, given: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    walked = []
+    monkeypatch.setattr(
+        installation, "read_folder", lambda *given: walked.append(given) or read_folder(*given)
+    )
+    text = (ROOT / "config/tests/virtual-flux.yaml").read_text()
+    path = tmp_path / "virtual-flux.yaml"
+    again = {"name": "other", "scheduler": "flux"}
+    content = {"settings": given, "schedulers": ["flux", again]}
+    path.write_text(yaml.safe_dump(yaml.safe_load(text) | content))
+    design.load_experiment(path, HostFacts(cores=2, memory_mib=24 * 1024), ROOT)
+    assert len(walked) == 1
 
 
 def test_a_real_instance_writes_the_events_that_latencies_are_between(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -17,8 +18,11 @@ from schedlab.config.load import write_experiment
 from schedlab.dashboards.serve import chosen_trials
 from schedlab.errors import SchedlabError
 from schedlab.paths import RECORD
+from schedlab.results import records
 from schedlab.results.digests import file_digest
+from schedlab.results.records import load_record
 from schedlab.results.store import Store
+from schedlab.tables import kept, trial_rows
 from schedlab.tables.kept import kept_trial
 from schedlab.timeline.trial import read_timeline
 from schedlab.toolchain.cache import Cache
@@ -147,6 +151,20 @@ def test_what_no_row_is_made_of_may_be_missing(results: Path) -> None:
     content["outputs"] |= {"console/head.log": "0" * 64, "prometheus/block/index": "0" * 64}
     record.write_text(json.dumps(content))
     assert kept_trial(hurt(results)).trial["trial"] == HURT
+
+
+def test_what_is_checked_is_what_is_read(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A record that were read again could be another one by then."""
+    read: list[Path] = []
+
+    def once(path: Path) -> dict[str, Any]:
+        read.append(path)
+        return load_record(path)
+
+    for module in (kept, records, trial_rows):
+        monkeypatch.setattr(module, "load_record", once)
+    kept_trial(hurt(results))
+    assert read == [hurt(results) / RECORD]
 
 
 def test_an_import_is_to_be_imported_again(results: Path) -> None:

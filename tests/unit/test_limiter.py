@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,10 @@ import pytest
 from schedlab.config import HostFacts
 from schedlab.design import load_experiment
 from schedlab.errors import SchedlabError
-from schedlab.metrics.confirmation import confirmations
+from schedlab.metrics.confirmation import confirmations, limiters
 from schedlab.metrics.cycles import Places, cycle_rate
 from schedlab.metrics.limiter import Limiter, limiter, of_cell
-from schedlab.metrics.searches import Knee, knees
+from schedlab.metrics.searches import knees
 from schedlab.report.saturation_section import saturation
 from schedlab.schedulers import get_scheduler, scheduler_names
 from schedlab.schedulers.limits import Cycle, Limit
@@ -203,7 +203,8 @@ def test_a_planted_limit_is_named_lifted_predicted_and_compared(
     told = unless_limited(base, new)
     assert told["predicted"] == pytest.approx(expected) and told["limiter"] == named.name
     other = cell(new, off * expected, 1.0, cluster="b")
-    (found,) = confirmations(pd.DataFrame([*base, *other]))
+    trials = pd.DataFrame([*base, *other])
+    (found,) = confirmations(trials, limiters(trials))
     assert (found.cluster, found.other, found.setting) == ("a", "b", setting)
     assert found.predicted == told["predicted"] and found.why == told["why"]
     assert found.confirmed is confirmed
@@ -276,7 +277,7 @@ def test_each_limit_is_lifted_alone(tmp_path: Path) -> None:
 
 
 def test_a_confirmation_that_can_lift_nothing_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(SchedlabError, match=r"workloads\[0\].confirm = true: no variant") as error:
+    with pytest.raises(SchedlabError, match="confirm = true in workload knee: no variant") as error:
         load(tmp_path, "[nullscheduler]")
     assert "leave out confirm" in str(error.value.remedy)
 
@@ -302,17 +303,22 @@ def test_the_report_says_why_a_limiter_was_not_lifted(rows: list[Any], why: str)
     assert saturation(pd.DataFrame(rows))["not_lifted"] == []
 
 
-def test_the_knees_of_a_report_are_found_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    found: list[int] = []
+def test_knees_and_limiters_of_a_report_are_found_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    found: list[tuple[str, int]] = []
 
-    def counted(trials: pd.DataFrame) -> list[Knee]:
-        found.append(len(trials))
-        return knees(trials)
+    def counted(name: str, function: Callable[[pd.DataFrame], Any]) -> None:
+        def call(trials: pd.DataFrame) -> Any:
+            found.append((name, len(trials)))
+            return function(trials)
 
-    monkeypatch.setattr("schedlab.report.saturation_section.knees", counted)
-    monkeypatch.setattr("schedlab.metrics.confirmation.knees", counted)
-    saturation(pd.DataFrame(cell(CYCLE, 0.4, 1.0)))
-    assert found == [2]
+        monkeypatch.setattr(f"schedlab.metrics.confirmation.{name}", call)
+
+    counted("knees", knees)
+    counted("of_cell", of_cell)
+    deeper = [DEPTH[0]._replace(cycles=(Cycle(None, 80),))]
+    rows = [*cell(DEPTH, 0.4, 1.0), *cell(deeper, 3.0, 1.0, cluster="b")]
+    assert saturation(pd.DataFrame(rows))["confirmations"]
+    assert found == [("knees", 4), ("of_cell", 2), ("of_cell", 2)]
 
 
 def test_a_lifted_cell_is_not_listed() -> None:

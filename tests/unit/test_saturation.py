@@ -1,4 +1,4 @@
-"""Searches for the highest sustained rate (SYNTHETIC trials), and what limits it."""
+"""Searches for the highest sustained rate (SYNTHETIC trials)."""
 
 from __future__ import annotations
 
@@ -8,22 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 from pydantic import ValidationError
 from record_factory import make_records
 from trial_factory import make_trial
 
-from schedlab.config import Cluster, Experiment, HostFacts
-from schedlab.config.load import read_experiment, write_experiment
+from schedlab.config import Experiment, HostFacts
 from schedlab.config.trials import TrialKey
 from schedlab.design import load_experiment
 from schedlab.errors import SchedlabError
 from schedlab.figures import FIGURES, draw
 from schedlab.lineage.targets import resolve
 from schedlab.metrics.cells import by_cell
-from schedlab.metrics.confirmation import confirmations
-from schedlab.metrics.limiter import limiter
 from schedlab.metrics.saturation import trend
 from schedlab.metrics.searches import knees, without_searches
 from schedlab.paths import decision_record
@@ -33,9 +29,8 @@ from schedlab.report.results_section import cell_trials
 from schedlab.report.saturation_section import saturation
 from schedlab.results.records import load_record
 from schedlab.results.store import Store
-from schedlab.schedulers.limits import Limit
 from schedlab.stages.context import Context
-from schedlab.stages.decision import unless_limited, write_decision
+from schedlab.stages.decision import write_decision
 from schedlab.stages.figure import draw_figure
 from schedlab.stages.report import write_report
 from schedlab.stages.stopped import stop_if_decided
@@ -268,181 +263,6 @@ def test_a_report_of_searches_alone_is_whole(searched: Path) -> None:
     assert 'id="saturation"' in text and 'id="figure-saturation"' in text
 
 
-PARTS = {f"{name}_mean_s": 0.1 for name in ("lateness", "submission", "scheduling", "launch")}
-
-
-def limited(**changes: Any) -> tuple[str, str]:
-    row = PARTS | {"utilisation_steady": 0.5, "makespan_s": 10.0, "daemon_cost": [], "limits": "[]"}
-    found = limiter(row | changes)
-    return found.name, found.lift
-
-
-def allowed(counted: float | None) -> str:
-    limit = {"name": "requests of x", "setting": "xQps", "per_second": 5.0, "counted": counted}
-    return json.dumps([limit])
-
-
-def cost(seconds: float, group: str = "scheduler") -> list[dict[str, Any]]:
-    return [{"node": "head", "process": "ctld", "group": group, "cpu_s": seconds}]
-
-
-@pytest.mark.parametrize(
-    ("changes", "name"),
-    [
-        ({}, ""),
-        ({"utilisation_steady": 0.95}, "the machine"),
-        ({"lateness_mean_s": 5.0}, "submitter"),
-        ({"limits": allowed(45.0)}, "limit of requests of x"),
-        ({"limits": allowed(30.0)}, ""),
-        ({"limits": allowed(None)}, ""),
-        ({"daemon_cost": cost(9.0)}, "processor time of ctld"),
-        ({"daemon_cost": cost(9.0, "client")}, ""),
-        ({"scheduling_mean_s": 5.0}, "scheduling"),
-        ({"launch_mean_s": 5.0}, "launcher"),
-        ({"submission_mean_s": 5.0}, "acceptance by the API server or controller"),
-        # The first rule that holds names it.
-        ({"limits": allowed(45.0), "scheduling_mean_s": 5.0}, "limit of requests of x"),
-    ],
-)
-def test_the_limiter_is_named_by_the_first_rule_that_holds(
-    changes: dict[str, Any], name: str
-) -> None:
-    assert limited(**changes)[0] == name
-
-
-def test_a_limit_of_a_client_is_named_with_the_setting_that_lifts_it() -> None:
-    assert limited(limits=allowed(45.0)) == ("limit of requests of x", "xQps")
-
-
-def cell(cluster: str, per_second: float, knee: float) -> list[dict[str, Any]]:
-    """Two steps of a search whose limiter is a client's limit."""
-    limit = {"name": "x", "setting": "xQps", "per_second": per_second, "counted": 9.5 * per_second}
-    common = PARTS | {
-        "workload": "knee", "cluster": cluster, "scheduler": cluster, "adapter": "made", "nodes": 1,
-        "valid": True, "payload": True, "search": 1, "limits": json.dumps([limit]),
-        "utilisation_steady": 0.25, "makespan_s": 10.0, "daemon_cost": [],
-    }  # fmt: skip
-    return [common | {"rate": knee / 1.02, "sustained": True},
-            common | {"rate": knee * 1.02, "sustained": False}]  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    ("lifted", "knee", "predicted", "why", "confirmed"),
-    [
-        (10.0, 5.5, 5.0, "xQps is 2 times", True),
-        (10.0, 3.0, 5.0, "xQps is 2 times", False),
-        # At four times the rate the machine, which is a quarter busy, is full.
-        (50.0, 10.5, 10.0, "the machine is full", True),
-    ],
-)
-def test_lifting_a_limiter_is_compared_with_the_prediction(
-    lifted: float, knee: float, predicted: float, why: str, confirmed: bool
-) -> None:
-    trials = pd.DataFrame([*cell("a", 5.0, 2.5), *cell("b", lifted, knee)])
-    (found,) = confirmations(trials)
-    assert (found.cluster, found.other, found.setting) == ("a", "b", "xQps")
-    assert found.predicted == pytest.approx(predicted)
-    assert why in found.why
-    assert found.confirmed is confirmed
-
-
-def test_a_search_is_confirmed_only_where_the_lifted_limit_is_the_limiter(tmp_path: Path) -> None:
-    text = (
-        "name: s\nnodes: [1]\nrepetitions: 1\nhead: {memory: 3 GiB}\n"
-        "placement: {oversubscribe: true}\n"
-        "schedulers: [slurm, {name: volcano, settings: {schedulerQps: '5', logLevel: '3'}}]\n"
-        "workloads:\n  - {name: b, kind: burst}\n  - {name: knee, kind: saturate, confirm: true,"
-        " workload: {kind: poisson}, rate: {low: 1, high: 9}, precision: 20 %}\n"
-    )
-    (tmp_path / "e.yaml").write_text(text)
-    made = load_experiment(tmp_path / "e.yaml", HostFacts(cores=8, memory_mib=16384), ROOT)
-    assert {name: list(lifts) for name, lifts in made.lifted.items()} == {
-        "slurm": ["cycle"],
-        "volcano": ["requests", "cycle"],
-    }
-    cluster = made.cluster("volcano-requests-lifted-n1")
-    assert cluster.settings["schedulerQps"] == "50" and cluster.settings["logLevel"] == "3"
-    cells = {(key.cluster, key.workload) for key in made.trials()}
-    assert ("volcano-requests-lifted-n1", "knee") in cells
-    assert ("volcano-requests-lifted-n1", "b") not in cells and len(cells) == 7
-    read = made.decided_by("volcano-requests-lifted-n1", "knee", 1)
-    assert {key.cluster for key in read} == {"volcano-n1"}
-    assert len(read) == made.workload("knee").steps
-    read = made.decided_by("volcano-requests-lifted-n1", "knee", 2)
-    assert [key.id for key in read] == ["volcano-requests-lifted-n1.knee.1"]
-    again = read_experiment(write(made, tmp_path / "kept.yaml"))
-    assert [key.id for key in again.trials()] == [key.id for key in made.trials()]
-
-
-LIFTED = {"slurm": {"cycle": {"SchedulerParameters": "sched_min_interval=10000"}}}
-
-
-def test_what_plans_read_grows_with_the_searches(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each step would read all steps of all searches, which took a minute for 20 of them."""
-    read: list[int] = []
-    built: list[int] = []
-    clusters = Experiment.clusters
-
-    def counted(made: Experiment) -> list[Cluster]:
-        built.append(1)
-        return clusters(made)
-
-    monkeypatch.setattr(Experiment, "clusters", counted)
-    for searches in (10, 20):
-        spec = SPEC | {"confirm": True}
-        made = experiment(repetitions=searches, workloads=[spec], lifted=LIFTED)
-        built.clear()
-        trials = made.trials()
-        assert len(built) == 1
-        read.append(sum(len(made.decided_by(k.cluster, k.workload, k.repetition)) for k in trials))
-    assert read[1] < 2.1 * read[0]
-
-
-def test_no_search_of_a_cell_is_made_where_another_limiter_is_lifted(tmp_path: Path) -> None:
-    spec = SPEC | {"confirm": True, "precision": "90 %"}
-    made = experiment(repetitions=2, workloads=[spec], lifted=LIFTED)
-    make_records(tmp_path, made)
-    context, ran = Context(made, tmp_path), set()
-    # Snakemake runs a decision after the trials that it reads.
-    for order, key in enumerate(sorted(made.trials(), key=lambda key: "lifted" in key.cluster)):
-        write_decision(context, key.cluster, key.workload, key.repetition)
-        if not stop_if_decided(context, key):
-            ran.add(key.cluster)
-            make_trial(tmp_path, key, made, order=order)
-    assert ran == {"slurm-n1"}
-    path = decision_record("slurm-cycle-lifted-n1", "knee", 1)
-    decision = load_record(tmp_path / path)["decision"]
-    assert decision["run"] is False and decision["limiter"]
-
-
-def test_limits_are_also_lifted_on_virtual_nodes() -> None:
-    made = experiment(
-        workloads=[SPEC | {"confirm": True}],
-        virtual={"carriers": 1, "real": [1]},
-        lifted={"slurm": {"jobs": {"MaxJobCount": "9"}}},
-    )
-    found = {cluster.id: made.lifted_from(cluster.id) for cluster in made.clusters()}
-    assert found == {
-        "slurm-n1": None,
-        "slurm-virtual-n1": None,
-        "slurm-jobs-lifted-n1": "slurm-n1",
-        "slurm-jobs-lifted-virtual-n1": "slurm-virtual-n1",
-    }
-
-
-def write(experiment: Experiment, path: Path) -> Path:
-    write_experiment(experiment, path)
-    return path
-
-
-def test_another_limiter_needs_no_confirmation() -> None:
-    base = cell("a", 5.0, 2.5)
-    told = unless_limited(base, [Limit("x", "xQps", 50.0, None)])
-    assert (told["limiter"], told["predicted"]) == ("limit of x", pytest.approx(10.0))
-    assert unless_limited(base, [Limit("y", "yQps", 50.0, None)])["run"] is False
-    assert unless_limited([], [Limit("x", "xQps", 50.0, None)])["run"] is False
-
-
 def test_ready_made_experiments_are_well_formed() -> None:
     paths = list((ROOT / "config").glob("*.yaml"))
     assert {"saturation.yaml", "saturation-slurm.yaml", "saturation-volcano.yaml"} <= {
@@ -451,17 +271,3 @@ def test_ready_made_experiments_are_well_formed() -> None:
     for path in paths:
         found = load_experiment(path, HostFacts(cores=8, memory_mib=32768), ROOT)
         assert found.trials()
-
-
-@pytest.mark.parametrize(
-    ("name", "lifted"),
-    [
-        ("saturation", {"kubernetes": ["requests"], "volcano": ["requests", "cycle"]}),
-        ("saturation-slurm", {"main": ["cycle"], "backfill": ["cycle"]}),
-        ("saturation-volcano", {"volcano": ["requests", "cycle"]}),
-    ],
-)
-def test_showpieces_lift_the_limits_that_they_set(name: str, lifted: dict[str, list[str]]) -> None:
-    host = HostFacts(cores=8, memory_mib=32768)
-    found = load_experiment(ROOT / "config" / f"{name}.yaml", host, ROOT)
-    assert {of: list(lifts) for of, lifts in found.lifted.items()} == lifted

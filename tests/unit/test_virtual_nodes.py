@@ -195,6 +195,17 @@ def test_schedulers_on_kubernetes_can_have_thousands_of_virtual_nodes(tmp_path: 
             "too small for kubernetes, which needs 1024 MiB",
             "1024 MiB or more",
         ),
+        (
+            {
+                "virtual": TWO,
+                "head": {"memory": "1 GiB"},
+                "schedulers": ["volcano"],
+                "nodes": [1024],
+            },
+            "head.memory = '1 GiB'",
+            "too small for volcano, which needs 1664 MiB there with 1024 virtual nodes",
+            "1664 MiB or more",
+        ),
         ({"virtual": {}}, "virtual.carriers", "missing", "add"),
         (
             {"virtual": TWO | {"delays": {"start": [0.0, 1.0]}}},

@@ -81,7 +81,7 @@ def notices(experiment: Experiment, bridges: int = 0) -> list[str]:
 
 def _lifted(experiment: Experiment, path: Path) -> dict[str, dict[str, dict[str, str]]]:
     """Variants that run again with a limit lifted: what lifts it -> the settings that do it."""
-    confirming = [at for at, one in enumerate(experiment.workloads) if one.confirms]
+    confirming = [one.base for one in experiment.workloads if one.confirms]
     if not confirming:
         return {}
     names = [variant.name for variant in experiment.schedulers]
@@ -102,7 +102,7 @@ def _lifted(experiment: Experiment, path: Path) -> dict[str, dict[str, dict[str,
     if not found:
         told = ", ".join(variant.name for variant in experiment.present())
         raise SchedlabError(
-            f"{path}: workloads[{confirming[0]}].confirm = true: no variant has a limit that a"
+            f"{path}: confirm = true in workload {confirming[0]}: no variant has a limit that a"
             f" setting lifts ({told}), so there is nothing to confirm",
             remedy="leave out confirm, or add a variant of "
             + ", ".join(name for name in scheduler_names() if _lifts(name, {})),

@@ -25,8 +25,15 @@ def mib(size: str) -> int:
     return int(match[1]) * (1024 if match[2] == "GiB" else 1)
 
 
-def part(percentage: str) -> float:
+def part(percentage: str, *, zero: bool = False) -> float:
     """Return a percentage, for example "5 %", as a part: 0.05.
+
+    Parameters
+    ----------
+    percentage : str
+        Number with its sign, below 100 %.
+    zero : bool
+        Whether 0 % is a value too.
 
     Raises
     ------
@@ -36,9 +43,10 @@ def part(percentage: str) -> float:
     match = _PERCENT.fullmatch(percentage)
     if match is None:
         raise ValueError("not a percentage; write a number with its sign, such as 5 %")
-    if not 0 < float(match[1]) < 100:
+    found = float(match[1])
+    if not (0 < found < 100 or (zero and not found)):
         raise ValueError("not between 0 and 100 %; write a part that can be reached, such as 5 %")
-    return float(match[1]) / 100
+    return found / 100
 
 
 def percentage(value: object) -> object:
@@ -53,5 +61,13 @@ def percentage(value: object) -> object:
     return value
 
 
+def percentage_or_zero(value: object) -> object:
+    """As `percentage`, of a key that may be 0 %."""
+    part(value if isinstance(value, str) else "", zero=True)
+    return value
+
+
 Percentage = Annotated[str, BeforeValidator(percentage)]
 """A key of the experiment file whose value `part` reads."""
+PercentageOrZero = Annotated[str, BeforeValidator(percentage_or_zero)]
+"""The same, where 0 % is a value too."""

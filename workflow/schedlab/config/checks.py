@@ -11,6 +11,7 @@ from typing import Protocol
 from schedlab.addresses import addresses_needed
 from schedlab.config import machine_checks as machines
 from schedlab.config.host_facts import HostFacts
+from schedlab.config.levels import level_problems
 from schedlab.config.model import Experiment
 from schedlab.config.sections import WIDEST
 from schedlab.config.variants import AGAIN, Variant
@@ -48,8 +49,11 @@ class KnownScheduler(Translating, Protocol):
     def virtual_delays(self) -> object | None:
         """Not None where virtual nodes run no payload, so that delays can be given."""
 
-    def settings_problems(self, overrides: Mapping[str, str], release: str = "") -> list[Problem]:
-        """Return the faults in an experiment's settings for this scheduler, on a release."""
+    def settings_problems(self, overrides: Mapping[str, str]) -> list[Problem]:
+        """Return the faults in an experiment's settings for this scheduler."""
+
+    def release_problems(self, overrides: Mapping[str, str], release: str) -> list[Problem]:
+        """Return what a release cannot have of sound settings for this scheduler."""
 
 
 Known = Mapping[str, KnownScheduler]
@@ -108,6 +112,7 @@ def check(
         ({"libvirt.uri"}, _libvirt(experiment, host)),
         ({"nodes", "virtual", "network.cidr"}, _network(experiment, known)),
         ({"nodes", "node", "schedulers"}, parameter_problems(experiment, root)),
+        ({"nodes", "node", "schedulers"}, level_problems(experiment)),
         (
             shape | {"seed", "repetitions", "limits.trial", "settings"},
             trace_problems(experiment, known, root),
@@ -176,29 +181,35 @@ def _schedulers(experiment: Experiment, known: Known) -> Iterator[Problem]:
             yield Problem(
                 key, name, "not a registered scheduler", did_you_mean(name, sorted(known))
             )
+    checked: dict[tuple[str, frozenset[tuple[str, str]]], list[Problem]] = {}
+
+    def faults(name: str, settings: Mapping[str, str]) -> list[Problem]:
+        """Faults of settings, found once: an installation's folder may have many files."""
+        key = (name, frozenset(settings.items()))
+        if key not in checked:
+            checked[key] = known[name].settings_problems(settings)
+        return checked[key]
+
     for name, overrides in sorted(experiment.settings.items()):
         if name in known:
-            for problem in known[name].settings_problems(overrides):
+            for problem in faults(name, overrides):
                 key = f"settings.{name}.{problem.key}"
                 yield Problem(key, problem.value, problem.what, problem.remedy)
     for index, variant in enumerate(experiment.schedulers):
         if variant.adapter in known:
-            scheduler = known[variant.adapter]
             general = experiment.settings.get(variant.adapter, {})
             together = general | variant.settings
-            anywhere = {problem.key for problem in scheduler.settings_problems(together)}
+            # The others are reported at the experiment's own keys, or the variant's settings go
+            # before them.
+            own = [one for one in faults(variant.adapter, together) if one.key in variant.settings]
             release = (variant.image or experiment.image).release
-            for problem in scheduler.settings_problems(together, release):
+            for problem in [*own, *known[variant.adapter].release_problems(together, release)]:
+                # What is written for all variants, or the default, may not go with the release of
+                # this one.
+                place = f"settings.{variant.adapter}"
                 if problem.key in variant.settings:
-                    key = f"schedulers[{index}].settings.{problem.key}"
-                elif problem.key in anywhere:
-                    # Reported at the experiment's own key, or the variant's settings go before it.
-                    continue
-                else:
-                    # What is written for all variants, or the default, does not go with the
-                    # release of this one.
-                    key = f"settings.{variant.adapter}.{problem.key}"
-                yield Problem(key, problem.value, problem.what, problem.remedy)
+                    place = f"schedulers[{index}].settings"
+                yield Problem(f"{place}.{problem.key}", problem.value, problem.what, problem.remedy)
 
 
 def _own_keys(variant: Variant) -> bool:

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from schedlab.config.checks import Known, check
 from schedlab.config.host_facts import HostFacts
+from schedlab.config.levels import Level, Levels, at_original, with_levels
 from schedlab.config.messages import fault, together
 from schedlab.config.model import Experiment
 from schedlab.config.variants import SECTIONS
@@ -65,13 +66,13 @@ def load_experiment(
         for name in list(data)
         if name in known and name not in Experiment.model_fields
     ]
-    experiment, problems, places = _validate(data)
+    experiment, problems, levels = _validate(data)
     if experiment is not None:
         # Written by an earlier run perhaps on another machine, and found again for this one.
         experiment = experiment.model_copy(update={"left_out": {}, "lifted": {}})
         broken = {problem.key for problem in problems}
         found = check(experiment, known, host or HostFacts.detect(), root or Path(), broken)
-        problems += [_at_original(problem, places) for problem in found]
+        problems += [_at_original(problem, levels) for problem in found]
     return _sound(path, document, experiment, moved + problems)
 
 
@@ -117,6 +118,8 @@ def write_experiment(experiment: Experiment, path: Path) -> None:
     data["name"] = plain["name"]
     for workload, before in zip(data["workloads"], plain["workloads"], strict=True):
         workload["name"] = before["name"]
+        if (before["background"] or {}).get("level_of"):
+            workload["background"]["level_of"] = before["background"]["level_of"]
     path.write_text(yaml_text(data), encoding="utf-8")
 
 
@@ -124,12 +127,13 @@ def _sound(
     path: Path, document: Document, experiment: Experiment | None, problems: list[Problem]
 ) -> Experiment:
     if problems:
-        lines = [
+        # Levels of one workload share its faults.
+        lines = dict.fromkeys(
             fault(str(path), document.line(_place(p.key)), p.key, p.value, p.what, p.remedy)
             for p in problems
-        ]
+        )
         raise SchedlabError(
-            together(lines),
+            together(list(lines)),
             remedy=f"correct {brief(str(path), 1000)}; config/README.md has each key",
         )
     assert experiment is not None  # without problems there is a model
@@ -142,21 +146,26 @@ def _place(key: str) -> Place:
     return tuple(int(index) if index else word for index, word in steps)
 
 
-def _validate(
-    data: dict[str, Any],
-) -> tuple[Experiment | None, list[Problem], dict[int, int]]:
+def _validate(data: dict[str, Any]) -> tuple[Experiment | None, list[Problem], list[Level]]:
     """Return the model of the data, and the first `_MOST` faults of its form.
 
     Values in error are removed, so that defaults replace them and the rest can still be checked; if
-    there are faults, the model only serves to find more of them. The last result maps positions of
-    the remaining workloads to their original positions.
+    there are faults, the model only serves to find more of them. The last result tells of each
+    workload of the model where it is written.
     """
+    spread = with_levels(data)
+    experiment, problems, kept = _modelled(spread)
+    return experiment, [*spread.problems, *problems], kept
+
+
+def _modelled(spread: Levels) -> tuple[Experiment | None, list[Problem], list[Level]]:
+    data, levels = spread.data, spread.levels
     try:
-        return Experiment.model_validate(data), [], {}
+        return Experiment.model_validate(data), [], levels
     except ValidationError as error:
         errors = error.errors(include_url=False)
     errors = [entry for entry in errors if not _inherited(entry, errors, data)]
-    problems = [worded(entry, data) for entry in errors[:_MOST]]
+    problems = [spread.as_written(worded(entry, data)) for entry in errors[:_MOST]]
     repaired = copy.deepcopy(data)
     listed = data.get("workloads")
     count = len(listed) if isinstance(listed, list) else 0
@@ -170,9 +179,9 @@ def _validate(
         # No sound workload is left; this one lets the rest of the experiment be checked.
         repaired["workloads"] = [{"kind": "burst", "name": "stand-in"}]
     try:
-        return Experiment.model_validate(repaired), problems, dict(enumerate(kept))
+        return Experiment.model_validate(repaired), problems, [levels[index] for index in kept]
     except ValidationError:
-        return None, problems, {}
+        return None, problems, []
 
 
 def _inherited(entry: Any, errors: Sequence[Any], data: dict[str, Any]) -> bool:
@@ -196,11 +205,7 @@ def _remove(data: dict[str, Any], location: Location) -> None:
         data.pop(str(location[0]), None)
 
 
-def _at_original(problem: Problem, places: dict[int, int]) -> Problem:
-    def original(match: re.Match[str]) -> str:
-        index = int(match[1])
-        return f"workloads[{places.get(index, index)}]"
-
-    key = re.sub(r"^workloads\[(\d+)\]", original, problem.key)
-    what = re.sub(r"workloads\[(\d+)\]", original, problem.what)
-    return Problem(key, problem.value, what, problem.remedy)
+def _at_original(problem: Problem, levels: Sequence[Level]) -> Problem:
+    """Name in a problem the places where workloads are written."""
+    key = at_original(problem.key, levels)
+    return Problem(key, problem.value, at_original(problem.what, levels), problem.remedy)

@@ -274,9 +274,10 @@ class Experiment(Section):
         Every node count gets the same arrivals and runtimes (common random numbers), so that
         differences between traces do not appear as differences between node counts.
         """
-        # All steps of a search have the same jobs.
-        search = (repetition - 1) // self.workload(workload).steps + 1
-        key = f"{self.seed}/{workload}/{search}"
+        # All steps of a search have the same jobs, and so have all levels of a background.
+        one = self.workload(workload)
+        search = (repetition - 1) // one.steps + 1
+        key = f"{self.seed}/{one.base}/{search}"
         return int.from_bytes(hashlib.sha256(key.encode()).digest()[:6], "big")
 
     def trace(

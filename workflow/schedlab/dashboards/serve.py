@@ -21,6 +21,7 @@ from schedlab.errors import SchedlabError
 from schedlab.paths import DASHBOARDS
 from schedlab.printing import some
 from schedlab.privacy.private_files import write_secret
+from schedlab.results.records import was_stopped
 from schedlab.results.store import Store, origin_of
 from schedlab.tables.kept import check_block, kept_trial
 from schedlab.tables.trial_rows import TrialRows
@@ -92,8 +93,7 @@ def chosen_trials(
             continue
         folder, origin = (store.results / path).parent, origin_of(path)
         try:
-            # A trial that the stop rule spared has a record too, without conditions.
-            if "conditions" not in store.checked(path):
+            if was_stopped(store.checked(path)):
                 continue
             check_block(folder, origin)
             found.append(kept_trial(folder, origin))

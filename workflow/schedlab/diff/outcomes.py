@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from schedlab.diff.side import Side
 from schedlab.metrics.cells import CELL, by_cell, require_one_make, summary_interval
-from schedlab.metrics.comparable import NOT_COMPARABLE, Comparison, compare_groups
+from schedlab.metrics.comparable import (
+    LOWER_BOUND,
+    NOT_COMPARABLE,
+    UNFINISHED,
+    Comparison,
+    compare_groups,
+)
 from schedlab.metrics.difference import ERROR_RATE, LARGER, LEVEL, SMALLER
-from schedlab.metrics.quantities import MAIN_QUANTITIES, QUANTITIES
-from schedlab.metrics.searches import searched
-from schedlab.metrics.statistics import CONFIDENCE, TOO_SMALL, Interval
+from schedlab.metrics.quantities import COMPARED, KNEE, MAIN_QUANTITIES, values_of
+from schedlab.metrics.searches import by_search
+from schedlab.metrics.statistics import CONFIDENCE, TOO_SMALL, Interval, t_interval
 
 SAME = "the same trials"
+BELOW = f"{NOT_COMPARABLE}: a search in which not even the lowest rate was sustained"
+ABOVE = f"{NOT_COMPARABLE}: a search in which even the highest rate was sustained"
 
 
 @dataclass(frozen=True)
@@ -26,7 +35,7 @@ class Outcome:
     Attributes
     ----------
     quantity : str
-        Key of `schedlab.metrics.quantities.QUANTITIES`.
+        Key of `schedlab.metrics.quantities.COMPARED`.
     a, b : Interval
         Estimates of A and of B.
     found : Comparison or None
@@ -66,7 +75,10 @@ class Cell:
     shared : int
         Number of trials that are in both (the same lineage).
     outcomes : tuple of Outcome
-        One outcome for each quantity of the report's main table.
+        One outcome for each quantity of the report's main table; of searches the knee alone.
+    searches : tuple of int or None
+        Number of searches in A and in B, whose steps the trials are; None where the trials repeat
+        one another. Steps differ in their rates, so nothing else of them is compared.
     """
 
     scheduler: str
@@ -79,6 +91,7 @@ class Cell:
     jobs: tuple[int, int]
     shared: int
     outcomes: tuple[Outcome, ...]
+    searches: tuple[int, int] | None = None
 
     @property
     def invalid(self) -> tuple[int, int]:
@@ -86,9 +99,14 @@ class Cell:
         return self.trials[0] - self.valid[0], self.trials[1] - self.valid[1]
 
     @property
+    def uneven(self) -> bool:
+        """Whether numbers of invalid trials differ; a search replaces a step that is invalid."""
+        return self.searches is None and self.invalid[0] != self.invalid[1]
+
+    @property
     def differs(self) -> bool:
         """Whether quantities, numbers of invalid trials, or parts of completed jobs differ."""
-        others = self.invalid[0] != self.invalid[1] or not self.as_complete
+        others = self.uneven or not self.as_complete
         return others or any(outcome.differs for outcome in self.outcomes)
 
     @property
@@ -107,15 +125,11 @@ class Outcomes:
         Cells that are in both.
     only_a, only_b : list of str
         Names of cells that are only in A, or only in B.
-    searched : list of str
-        Names of cells that are not compared: their trials are steps of searches, whose rates
-        differ.
     """
 
     cells: list[Cell]
     only_a: list[str]
     only_b: list[str]
-    searched: list[str] = field(default_factory=list)
 
     @property
     def differs(self) -> bool:
@@ -162,18 +176,28 @@ def compare_outcomes(a: Side, b: Side) -> Outcomes:
             new,
             # The two ran at different times: that is what is compared, and the text says so.
             compare_groups(
-                [(second[key], first[key]) for key in new], MAIN_QUANTITIES, across_blocks=True
+                [(_complete(second[key]), _complete(first[key])) for key in new],
+                [*MAIN_QUANTITIES, KNEE],
+                across_blocks=True,
             ),
             strict=True,
         )
     )
-    cells = [_cell(key, first[key], second[key], found.get(key, {})) for key in keys]
+    cells = [
+        (_searches if key[-1] else _cell)(key[:4], first[key], second[key], found.get(key, {}))
+        for key in keys
+    ]
     return Outcomes(
         sorted(cells, key=lambda cell: (cell.workload, cell.scheduler, cell.nodes)),
-        [cell_name(*key) for key in sorted(first.keys() - second.keys())],
-        [cell_name(*key) for key in sorted(second.keys() - first.keys())],
-        _searched(a, b),
+        [_name(key) for key in sorted(first.keys() - second.keys())],
+        [_name(key) for key in sorted(second.keys() - first.keys())],
     )
+
+
+def _complete(group: pd.DataFrame) -> pd.DataFrame:
+    """Group with all columns that are compared: of searches the knee, of trials the others."""
+    columns = [COMPARED[name].column for name in (*MAIN_QUANTITIES, KNEE)]
+    return group.assign(**{name: np.nan for name in columns if name not in group})
 
 
 def cell_name(scheduler: str, cluster: str, workload: str, nodes: int) -> str:
@@ -182,31 +206,33 @@ def cell_name(scheduler: str, cluster: str, workload: str, nodes: int) -> str:
     return f"{workload} on {cluster}" + ("" if cluster == expected else f" ({expected})")
 
 
-Key = tuple[str, str, str, int]
+Cluster = tuple[str, str, str, int]
+Key = tuple[str, str, str, int, bool]
+"""A cell, and whether its trials are steps of searches."""
 
 
-def _key(names: Sequence[Any]) -> Key:
+def _name(key: Key) -> str:
+    return cell_name(*key[:4]) + ", a search" * key[-1]
+
+
+def _key(names: Sequence[Any], *, searches: bool) -> Key:
     scheduler, cluster, workload, nodes = map(str, names)
-    return scheduler, cluster, workload, int(nodes)
-
-
-def _searched(*sides: Side) -> list[str]:
-    """Names of the cells of which a side has steps of searches."""
-    rows = [searched(side.trials)[CELL].drop_duplicates() for side in sides]
-    keys = {_key(row) for table in rows for row in table.itertuples(index=False)}
-    return [cell_name(*key) for key in sorted(keys)]
+    return scheduler, cluster, workload, int(nodes), searches
 
 
 def _groups(side: Side) -> dict[Key, pd.DataFrame]:
-    groups: dict[Key, pd.DataFrame] = {}
-    for key, group in by_cell(side.trials):
-        name = _key(key)
-        require_one_make(group, f"{side.label}: {cell_name(*name)}")
-        groups[name] = group
+    """Trials of each cell, and searches of each cell that was searched."""
+    groups = {_key(key, searches=False): group for key, group in by_cell(side.trials)}
+    rows = by_search(side.trials)
+    if len(rows):
+        found = rows.groupby(CELL, sort=True)
+        groups |= {_key(key, searches=True): group for key, group in found}
+    for key, group in groups.items():
+        require_one_make(group, f"{side.label}: {_name(key)}")
     return groups
 
 
-def _cell(key: Key, a: pd.DataFrame, b: pd.DataFrame, found: dict[str, Comparison]) -> Cell:
+def _cell(key: Cluster, a: pd.DataFrame, b: pd.DataFrame, found: dict[str, Comparison]) -> Cell:
     return Cell(
         *key,
         trials=(len(a), len(b)),
@@ -219,6 +245,36 @@ def _cell(key: Key, a: pd.DataFrame, b: pd.DataFrame, found: dict[str, Compariso
             for name in MAIN_QUANTITIES
         ),
     )
+
+
+def _searches(key: Cluster, a: pd.DataFrame, b: pd.DataFrame, found: dict[str, Comparison]) -> Cell:
+    comparison = found.get(KNEE)
+    if comparison and (a["beyond"].any() or b["beyond"].any()):
+        comparison = replace(comparison, verdict=BELOW, p=None)
+    elif comparison:
+        comparison = _of_knees(comparison)
+    first, second = (t_interval(values_of(side, KNEE), "log") for side in (a, b))
+    return Cell(
+        *key,
+        trials=(int(a["steps"].sum()), int(b["steps"].sum())),
+        valid=(int(a["valid_steps"].sum()), int(b["valid_steps"].sum())),
+        completed=(0, 0),
+        jobs=(0, 0),
+        shared=len(set(a["lineage"]) & set(b["lineage"])),
+        outcomes=(Outcome(KNEE, first, second, comparison),),
+        searches=(len(a), len(b)),
+    )
+
+
+def _of_knees(comparison: Comparison) -> Comparison:
+    """Say of bounds that the searches' rates end there: of trials it is jobs that had not ended."""
+    effect = comparison.effect
+    note = effect.note.replace(
+        LOWER_BOUND,
+        "the larger side sustained even the highest rate: the true difference is this or larger",
+    )
+    verdict = ABOVE if comparison.verdict == UNFINISHED else comparison.verdict
+    return replace(comparison, effect=replace(effect, note=note), verdict=verdict)
 
 
 def _valid(trials: pd.DataFrame) -> int:
@@ -244,6 +300,7 @@ def outcome_facts(outcomes: Outcomes) -> dict[str, Any]:
                 "completed": dict(zip("ab", cell.completed, strict=True)),
                 "jobs": dict(zip("ab", cell.jobs, strict=True)),
                 "shared": cell.shared,
+                "searches": cell.searches and dict(zip("ab", cell.searches, strict=True)),
                 "differs": cell.differs,
                 "quantities": [_outcome_facts(outcome) for outcome in cell.outcomes],
             }
@@ -251,7 +308,6 @@ def outcome_facts(outcomes: Outcomes) -> dict[str, Any]:
         ],
         "only_a": outcomes.only_a,
         "only_b": outcomes.only_b,
-        "searched": outcomes.searched,
         "compared": outcomes.compared,
         "error_rate": ERROR_RATE,
         "level": LEVEL,
@@ -262,7 +318,7 @@ def outcome_facts(outcomes: Outcomes) -> dict[str, Any]:
 
 
 def _outcome_facts(outcome: Outcome) -> dict[str, Any]:
-    quantity = QUANTITIES[outcome.quantity]
+    quantity = COMPARED[outcome.quantity]
     return {
         "quantity": outcome.quantity,
         "title": quantity.title,

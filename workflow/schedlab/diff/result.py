@@ -12,7 +12,7 @@ from schedlab.diff.infrastructure import Infrastructure, compare_infrastructure
 from schedlab.diff.outcomes import SAME, Outcomes, compare_outcomes, outcome_facts
 from schedlab.diff.side import Side
 
-SCHEMA = "schedlab.diff/2"
+SCHEMA = "schedlab.diff/3"
 
 
 @dataclass(frozen=True)

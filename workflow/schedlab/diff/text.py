@@ -11,7 +11,7 @@ from schedlab.diff.outcomes import SAME, Cell, Outcome, Outcomes, cell_name
 from schedlab.diff.result import Difference
 from schedlab.formatting import NONE, number
 from schedlab.metrics.difference import ERROR_RATE, NO_DIFFERENCE
-from schedlab.metrics.quantities import QUANTITIES
+from schedlab.metrics.quantities import COMPARED
 from schedlab.metrics.statistics import CONFIDENCE, TOO_SMALL, Interval
 
 WIDTH = 100
@@ -104,12 +104,10 @@ def _texts(texts: Sequence[TextChange], *, full: bool) -> Iterator[str]:
 
 
 def _outcomes(found: Outcomes) -> Iterator[str]:
-    yield f"OUTCOMES: B against A, {CONFIDENCE:.0%} intervals over trials"
+    yield f"OUTCOMES: B against A, {CONFIDENCE:.0%} intervals over trials, or searches"
     for side, names in (("A", found.only_a), ("B", found.only_b)):
         for name in names:
             yield f"  only in {side}: {name}"
-    for name in found.searched:
-        yield f"  not compared: {name}, a search whose trials differ in their rates"
     for cell in found.cells:
         yield from ("", *_cell(cell))
     if not found.cells:
@@ -131,8 +129,11 @@ def _cell(cell: Cell) -> Iterator[str]:
         f"{side} {valid} of {trials}"
         for side, valid, trials in zip("AB", cell.valid, cell.trials, strict=True)
     )
+    counted = "valid trials"
+    if cell.searches:
+        counted = f"searches: A {cell.searches[0]}, B {cell.searches[1]}; valid steps"
     shared = f"; {cell.shared} in both" if cell.shared else ""
-    yield from _paragraph(f"{name} (valid trials: {valid}{shared})")
+    yield from _paragraph(f"{name} ({counted}: {valid}{shared})")
     if not cell.as_complete:
         jobs = zip("AB", cell.completed, cell.jobs, strict=True)
         counts = ", ".join(f"{side} {done} of {total}" for side, done, total in jobs)
@@ -146,7 +147,7 @@ def _cell(cell: Cell) -> Iterator[str]:
 
 
 def _outcome(outcome: Outcome) -> tuple[str, ...]:
-    quantity = QUANTITIES[outcome.quantity]
+    quantity = COMPARED[outcome.quantity]
     title = quantity.title if quantity.unit == "1" else f"{quantity.title}, {quantity.unit}"
     return (
         title,
@@ -184,7 +185,7 @@ def _conclusion(difference: Difference) -> str:
     if outcomes := difference.outcomes:
         shown = sum(outcome.differs for cell in outcomes.cells for outcome in cell.outcomes)
         findings = [f"{shown} differ" if shown else NO_DIFFERENCE]
-        if uneven := sum(cell.invalid[0] != cell.invalid[1] for cell in outcomes.cells):
+        if uneven := sum(cell.uneven for cell in outcomes.cells):
             findings.append(f"{_plural(uneven, 'cell')} with other numbers of invalid trials")
         if single := len(outcomes.only_a) + len(outcomes.only_b):
             findings.append(f"{_plural(single, 'cell')} in one result only")

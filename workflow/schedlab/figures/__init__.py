@@ -57,6 +57,16 @@ FIGURES: dict[str, Figure] = {
         "Points of achieved against offered rate in jobs per second, one panel a workload, with the"
         " knee of each cluster.",
     ),
+    "background": Figure(
+        "Throughput by background",
+        "Completed jobs per second beside a background, whose levels are a factor: the part of the"
+        " processors that it takes on these machines, and below it the jobs that wait all the time."
+        " All levels have the same measured jobs. Open circles: one valid trial each. Filled marks:"
+        " geometric mean over trials with its 95 % interval, drawn from 3 trials on. Points are not"
+        " joined.",
+        "Points of throughput in jobs per second against levels of the background, one panel a"
+        " workload and node count.",
+    ),
     "makespan": Figure(
         "Makespan",
         "Last instruction of all jobs minus first submission; at least to the trial's end if"
@@ -127,6 +137,8 @@ WITH_BOUND = ("throughput", "saturation")
 """Figures that draw trials without payload, as a bound; the other figures leave them out."""
 SEARCHES = "saturation"
 """Figure that draws steps of searches; the other figures leave them out, as their rates differ."""
+LEVELS = "background"
+"""Figure that draws levels of backgrounds; a report without any leaves it out."""
 
 
 def draw(name: str, tables: Path, output: Path) -> None:

@@ -265,9 +265,9 @@ class _SideBySide(so.Move):
         return data.assign(x=data["x"] + 0.6 * share * data["width"])
 
 
-def crowded(trials: pd.DataFrame) -> bool:
+def crowded(trials: pd.DataFrame, place: str = "nodes") -> bool:
     """Whether `dots` need the whole width: half of it has room for some 12 estimates."""
-    return int(trials["scheduler"].nunique() * trials["nodes"].nunique()) > 12
+    return int(trials["scheduler"].nunique() * trials[place].nunique()) > 12
 
 
 def dot_looks(trials: pd.DataFrame) -> dict[str, Look]:
@@ -279,7 +279,9 @@ def dot_looks(trials: pd.DataFrame) -> dict[str, Look]:
     return looks
 
 
-def dots(axis: Axes, trials: pd.DataFrame, summary: pd.DataFrame, column: str) -> None:
+def dots(
+    axis: Axes, trials: pd.DataFrame, summary: pd.DataFrame, column: str, place: str = "nodes"
+) -> None:
     """Draw one workload's trials as points, and estimates with intervals, against node count.
 
     Parameters
@@ -292,19 +294,21 @@ def dots(axis: Axes, trials: pd.DataFrame, summary: pd.DataFrame, column: str) -
         Rows of `metrics.summary.cells` for these trials.
     column : str
         Column of `trials` to draw.
+    place : str
+        Column of both to draw it against, in ascending order.
     """
     good = valid(trials)
     if not summary["n"].sum():
         blank(axis, "no value in any trial" if len(good) else "no valid trial")
         return
-    looks, levels = dot_looks(trials), sorted(trials["nodes"].unique())
+    looks, levels = dot_looks(trials), sorted(trials[place].unique())
     good = good.assign(what=good["scheduler"].astype(str) + _TRIAL, value=good[column])
     good = good.dropna(subset="value")
     summary = summary.assign(what=summary["scheduler"].astype(str) + _ESTIMATE)
     notes = summary[summary["low"].isna()].fillna({"estimate": 0.0})
     notes = notes.assign(text="n=" + notes["n"].astype(str))
     beside = so.Dodge(by=["color"])
-    every: dict[str, Any] = {"x": "nodes", "color": "what", "legend": False}
+    every: dict[str, Any] = {"x": place, "color": "what", "legend": False}
     one = so.Dot(marker="o", fill=False, pointsize=5, stroke=1.1)
     cap = so.Dot(marker="_", pointsize=7, stroke=1.4)
     note = so.Text(color=MUTED, fontsize=SMALL, valign="bottom")

@@ -31,7 +31,7 @@ from schedlab.metrics.difference import (
     cliffs_delta,
     judge,
 )
-from schedlab.metrics.quantities import QUANTITIES, values_of
+from schedlab.metrics.quantities import COMPARED, values_of
 from schedlab.metrics.statistics import (
     MINIMUM,
     NOT_POSITIVE,
@@ -174,7 +174,7 @@ def compare_groups(
     pairs : sequence of pair of pandas.DataFrame
         Rows of the trials table, those of each group all of one cell. Invalid ones are left out.
     quantities : sequence of str
-        Keys of `schedlab.metrics.quantities.QUANTITIES`.
+        Keys of `schedlab.metrics.quantities.COMPARED`.
     noise_floor : mapping, optional
         (quantity, workload, nodes) -> relative difference that two equal clusters showed (0.02 for
         2 %): no smaller difference is claimed. What is missing is 0.
@@ -220,7 +220,7 @@ def compare_groups(
 
 def _bounded(trials: pd.DataFrame, name: str) -> bool:
     """Whether a value of a quantity is a lower bound in any of some trials."""
-    return bool(named(trials, "at_least", QUANTITIES[name].column).any())
+    return bool(named(trials, "at_least", COMPARED[name].column).any())
 
 
 def _with_bounds(comparison: Comparison, first: bool, second: bool) -> Comparison:
@@ -250,7 +250,7 @@ def _missing(a: pd.DataFrame, b: pd.DataFrame, name: str) -> tuple[bytes, bytes]
 
 def _untested(name: str, x: Floats, y: Floats, *, paired: bool, reason: str) -> Comparison:
     """Comparison without a test; the verdict is missing if it needs a test."""
-    quantity = QUANTITIES[name]
+    quantity = COMPARED[name]
     kind: Literal["ratio", "difference"] = "ratio" if quantity.scale == "log" else "difference"
     n = int(min(x.size, y.size))
 
@@ -289,7 +289,7 @@ def _test(
             np.stack([x for _, x, _, _ in columns], axis=-1)[None],
             np.stack([y for _, _, y, _ in columns], axis=-1)[None],
             bool(group[1]),
-            np.array([QUANTITIES[name].scale == "log" for name, *_ in columns]),
+            np.array([COMPARED[name].scale == "log" for name, *_ in columns]),
             np.array([floor for *_, floor in columns]),
         )
         for group, columns in waiting.items()

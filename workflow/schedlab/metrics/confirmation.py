@@ -6,14 +6,14 @@ at a higher value: from the first alone follows what rate the second should sust
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import pandas as pd
 
 from schedlab.formatting import number
 from schedlab.metrics.cycles import Row, cycle_rate, limits_of, places_of, window
-from schedlab.metrics.limiter import first_failed, of_cell
+from schedlab.metrics.limiter import Limiter, first_failed, of_cell
 from schedlab.metrics.searches import Knee, knees, of_knee
 from schedlab.schedulers.limits import Limit
 
@@ -59,7 +59,14 @@ class Prediction(NamedTuple):
     why: str
 
 
-def prediction(cell: pd.DataFrame, knee: Knee, after: Sequence[Limit]) -> Prediction | None:
+def limiters(trials: pd.DataFrame) -> dict[Knee, Limiter | None]:
+    """Knee of every cell of the trials table that was searched for one, and the cell's limiter."""
+    return {knee: of_cell(of_knee(trials, knee)) for knee in knees(trials)}
+
+
+def prediction(
+    cell: pd.DataFrame, knee: Knee, named: Limiter | None, after: Sequence[Limit]
+) -> Prediction | None:
     """Predict a knee from the trials of a cell whose limiter is lifted.
 
     The rate grows as the limit does: requests per second; what `cycles.cycle_rate` gives for cycles
@@ -73,6 +80,8 @@ def prediction(cell: pd.DataFrame, knee: Knee, after: Sequence[Limit]) -> Predic
         Steps of the searches of the cell.
     knee : Knee
         Its knee.
+    named : Limiter or None
+        Its limiter, as `limiter.of_cell` names it.
     after : sequence of Limit
         Limits that are in force when it is lifted.
 
@@ -82,7 +91,7 @@ def prediction(cell: pd.DataFrame, knee: Knee, after: Sequence[Limit]) -> Predic
         None where the cell has no knee, no limiter is named that a setting lifts, or `after` does
         not lift it.
     """
-    row, named = first_failed(cell), of_cell(cell)
+    row = first_failed(cell)
     if row is None or named is None or not named.lift or knee.estimate is None:
         return None
     before = {limit.setting: limit for limit in limits_of(row)}[named.lift]
@@ -122,35 +131,33 @@ def _growth(before: Limit, after: Limit, row: Row) -> tuple[float, str] | None:
     )
 
 
-def confirmations(trials: pd.DataFrame, found: Sequence[Knee] | None = None) -> list[Confirmation]:
+def confirmations(trials: pd.DataFrame, named: Mapping[Knee, Limiter | None]) -> list[Confirmation]:
     """Every pair of cells in which the second lifts the limiter of the first.
 
     Parameters
     ----------
     trials : pandas.DataFrame
         The trials table.
-    found : sequence of Knee, optional
-        Its knees, where they are known.
+    named : mapping of Knee to (Limiter or None)
+        Its `limiters`.
     """
-    found = knees(trials) if found is None else found
-    cells = {knee: of_knee(trials, knee) for knee in found}
+    cells = {knee: of_knee(trials, knee) for knee in named}
     pairs = []
-    for first in found:
-        named = of_cell(cells[first])
-        if named is None or not named.lift:
+    for first, limit in named.items():
+        if limit is None or not limit.lift:
             continue
-        for second in found:
+        for second in named:
             same = (second.workload, second.nodes) == (first.workload, first.nodes)
             if second is first or not same or not _same_adapter(cells[first], cells[second]):
                 continue
-            predicted = prediction(cells[first], first, _limits(cells[second]))
+            predicted = prediction(cells[first], first, limit, _limits(cells[second]))
             if predicted is not None:
                 pairs.append(
                     Confirmation(
                         first.workload,
                         first.cluster,
                         second.cluster,
-                        named.lift,
+                        limit.lift,
                         predicted.rate,
                         predicted.why,
                         second.estimate,

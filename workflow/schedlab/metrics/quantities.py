@@ -83,6 +83,15 @@ QUANTITIES: dict[str, Quantity] = {
     **{name: Quantity(f"{name}_mean_s", f"Mean {name}", "s", "raw") for name in PARTS},
 }
 
+KNEE = "knee"
+OF_SEARCHES: dict[str, Quantity] = {
+    KNEE: Quantity("knee_jobs_per_s", "Highest sustained rate", "jobs/s"),
+}
+"""Quantities of searches, whose columns are those of `schedlab.metrics.searches.by_search`."""
+
+COMPARED = QUANTITIES | OF_SEARCHES
+"""What groups of trials, or of searches, are compared in."""
+
 WITHOUT_PAYLOAD = "submission_rate"
 """Main quantity of a trial whose jobs run no payload, whatever its workload: all it measures."""
 
@@ -123,5 +132,5 @@ MAIN_QUANTITIES = (
 
 def values_of(trials: pd.DataFrame, quantity: str) -> Floats:
     """Values of some trials in their order; NaN where one is missing."""
-    column = trials[QUANTITIES[quantity].column]
+    column = trials[COMPARED[quantity].column]
     return pd.to_numeric(column).to_numpy(dtype=np.float64, na_value=np.nan)

@@ -103,6 +103,55 @@ def knees(trials: pd.DataFrame) -> list[Knee]:
     return found
 
 
+def by_search(trials: pd.DataFrame) -> pd.DataFrame:
+    """One row for each search, in the form in which groups of trials are compared.
+
+    The replicate of a knee is the search: its steps differ in their rates and are no repetitions of
+    one another. A search has the trace of its first step, at the lowest rate, whose jobs all its
+    steps have.
+
+    Parameters
+    ----------
+    trials : pandas.DataFrame
+        The trials table.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns of the trials table that name a cell or tell what may be compared. `repetition`:
+        number of the search. `lineage`: of all steps together. `steps`, `valid_steps`: numbers of
+        them. `valid`: whether any step tells something. `knee_jobs_per_s`: middle of the bracket;
+        where even the highest rate was sustained that rate, which `at_least` says; missing where
+        not even the lowest was, which `beyond` says.
+    """
+    rows = []
+    keys = ["scheduler", "cluster", "workload", "nodes", "snapshot", "search"]
+    for _, own in searched(trials).groupby(keys, sort=True, observed=True, dropna=False):
+        ordered = own.sort_values("repetition")
+        first, found = ordered.iloc[0], bracket(steps(ordered))
+        open_end = found.low is not None and found.high is None
+        rows.append(
+            {
+                **{name: first[name] for name in (*keys[:5], "parent", "trace", "block")},
+                **{name: _only(own[name]) for name in ("accelerator", "host")},
+                "repetition": int(first["search"]),
+                "lineage": " ".join(map(str, ordered["lineage"])),
+                "steps": len(own),
+                "valid_steps": int(own["valid"].astype(bool).sum()),
+                "valid": found.low is not None or found.high is not None,
+                "knee_jobs_per_s": found.low if open_end else found.middle,
+                "at_least": ["knee_jobs_per_s"] * open_end,
+                "beyond": found.low is None and found.high is not None,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _only(values: pd.Series) -> object:
+    """The one value of a column; None where there are several."""
+    return values.iloc[0] if values.nunique(dropna=False) == 1 else None
+
+
 def _interval(
     brackets: tuple[Bracket, ...],
 ) -> tuple[float | None, float | None, float | None]:

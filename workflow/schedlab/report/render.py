@@ -14,7 +14,7 @@ from schedlab.citation import read_citation
 from schedlab.config.model import Experiment
 from schedlab.config.variants import VIRTUAL
 from schedlab.design import variant_facts
-from schedlab.figures import FIGURES, SEARCHES
+from schedlab.figures import FIGURES, LEVELS, SEARCHES
 from schedlab.formatting import number, seconds, short
 from schedlab.lineage.chain import anchor
 from schedlab.metrics.ceiling import with_payload
@@ -58,18 +58,14 @@ def render_report(
     drawn = [name for name in FIGURES if _file(figures, name).exists()]
     shown = _content(tables, results, experiment, drawn)
     shown["paper"] = _paper(shown)
-    data = shown.pop("data")
+    data, told = shown.pop("data"), shown.pop("told")
     content = without_places(shown)
     text = (
         _environment()
         .get_template("report.html.j2")
         .render(
             **content,
-            figures=[
-                _figure(figures, name)
-                for name in FIGURES
-                if name != SEARCHES or content["saturation"]["rows"]
-            ],
+            figures=[_figure(figures, name) for name in FIGURES if told.get(name, True)],
             style=_kept("uplot/uPlot.min.css", "style.css"),
             data=script_text(data),
             script=_kept("uplot/uPlot.iife.min.js", "interactive.js"),
@@ -143,8 +139,20 @@ def _content(
         row["blocks"] = of_blocks.get((row["workload"], row["cluster"]), "")
         row["virtual"] = of_sizes.get(row["cluster"], "")
     probe = (records.accelerator or {}).get("accelerator", {})
+    sought = saturation(
+        trials,
+        {
+            workload.name
+            for origin in sources
+            for workload in origin.experiment.workloads
+            if workload.confirms
+        },
+    )
+    levels = bool(compared["background_level_of"].notna().any())
     return {
         "data": embedded(trials, loaded.jobs),
+        # Figures of what not every experiment has.
+        "told": {SEARCHES: bool(sought["rows"]), LEVELS: levels},
         "name": experiment.name,
         "date": records.newest,
         "lineage": digest(sorted(row["lineage"] for row in rows)),
@@ -176,15 +184,7 @@ def _content(
         "spread": comparison.spread(compared),
         "virtual": virtual.section(fidelity),
         "ceilings": cost.ceiling_rows(repeated),
-        "saturation": saturation(
-            trials,
-            {
-                workload.name
-                for origin in sources
-                for workload in origin.experiment.workloads
-                if workload.confirms
-            },
-        ),
+        "saturation": sought,
         "behaviour": summary.behaviour_table(compared),
         "faults": summary.behaviour_table(compared, BREAKING),
         "agreement": cost.agreement_rows(trials),

@@ -8,9 +8,9 @@ from typing import Any
 import pandas as pd
 
 from schedlab.formatting import number
-from schedlab.metrics.confirmation import WITHIN, confirmations
-from schedlab.metrics.limiter import RULES, Limiter, of_cell
-from schedlab.metrics.searches import Knee, knees, of_knee
+from schedlab.metrics.confirmation import WITHIN, confirmations, limiters
+from schedlab.metrics.limiter import RULES, Limiter
+from schedlab.metrics.searches import Knee
 from schedlab.workloads.ladder import Bracket
 
 _VERDICTS = {True: "confirmed", False: "not confirmed", None: "unknown"}
@@ -35,9 +35,8 @@ def saturation(trials: pd.DataFrame, confirming: Iterable[str] = ()) -> dict[str
         order. `rows`: `workload`, `cluster`, `knee`, `interval`, `how` (what the interval is),
         `searches`, `brackets`, `ceiling`, `limiter`, `evidence` and `lift`, all as text.
     """
-    found = knees(trials)
-    named = {knee: of_cell(of_knee(trials, knee)) for knee in found}
-    confirmed = confirmations(trials, found)
+    named = limiters(trials)
+    confirmed = confirmations(trials, named)
     lifted = {(one.workload, one.cluster) for one in confirmed}
     lifting = {(one.workload, one.other) for one in confirmed}
     wanted = set(confirming)
@@ -56,13 +55,13 @@ def saturation(trials: pd.DataFrame, confirming: Iterable[str] = ()) -> dict[str
             for one in confirmed
         ],
         "not_lifted": [
-            {"workload": knee.workload, "cluster": knee.cluster, "why": _why(knee, named[knee])}
-            for knee in found
+            {"workload": knee.workload, "cluster": knee.cluster, "why": _why(knee, limit)}
+            for knee, limit in named.items()
             if knee.workload in wanted and (knee.workload, knee.cluster) not in lifted | lifting
         ],
         "within": f"{100 * WITHIN:g} %",
         "rules": [words for words, _ in RULES],
-        "rows": [_row(knee, named[knee]) for knee in found],
+        "rows": [_row(knee, limit) for knee, limit in named.items()],
     }
 
 

@@ -238,7 +238,11 @@ def forbids(path: Path) -> bool:
 
 
 def verify_outputs(
-    record_path: Path, names: Iterable[str] | None = None, *, remedy: str | None = None
+    record_path: Path,
+    names: Iterable[str] | None = None,
+    *,
+    remedy: str | None = None,
+    record: Mapping[str, Any] | None = None,
 ) -> None:
     """Check that the outputs that a record names exist and did not change.
 
@@ -254,13 +258,15 @@ def verify_outputs(
     remedy : str, optional
         What the user can do about a file that is missing or changed; by default, run the stage
         again.
+    record : mapping, optional
+        The record's content, for who has read it.
 
     Raises
     ------
     SchedlabError
         A file is missing or changed. The first one is named.
     """
-    record = load_record(record_path)
+    record = load_record(record_path) if record is None else record
     folder = record_path.parent
     memory_path = folder / ".verified.json"
     memory = _remembered(memory_path)

@@ -355,12 +355,16 @@ class Scheduler(Breaking, ABC):
         """Default settings with an experiment's overrides, sorted; keys ignore case."""
         return merged(self.native_settings, overrides)
 
-    def settings_problems(self, overrides: Mapping[str, str], release: str = "") -> list[Problem]:
-        """What is wrong with an experiment's overrides, on a release (`DebianImage.release`)."""
+    def settings_problems(self, overrides: Mapping[str, str]) -> list[Problem]:
+        """What is wrong with an experiment's overrides, whatever they run on."""
         found = list(problems(self.native_settings, overrides, others=self.other_settings))
         if self.installation and not found:
             found += installation_problems(self.installation, overrides)
         return found
+
+    def release_problems(self, overrides: Mapping[str, str], release: str) -> list[Problem]:
+        """What a release (`DebianImage.release`) cannot have of overrides; none by default."""
+        return []
 
     def unavailable(self) -> str | None:
         """Why clusters cannot have this scheduler with the settings in force, and what remedies it.

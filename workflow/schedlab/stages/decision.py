@@ -106,7 +106,7 @@ def unless_limited(base: list[dict[str, Any]], lifted: Sequence[Limit]) -> dict[
     cell = pd.DataFrame(base)
     found = knees(cell) if base else []
     named = of_cell(cell) if base else None
-    expected = prediction(cell, found[0], lifted) if found else None
+    expected = prediction(cell, found[0], named, lifted) if found else None
     told = {"limiter": named.name if named else "none"}
     if expected is None:
         return {**told, "run": False, "rate": None}

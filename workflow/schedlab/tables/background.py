@@ -1,4 +1,4 @@
-"""Whether the load beside which a workload was to be measured was there all the time."""
+"""The load beside which a workload was measured, and whether it was there all the time."""
 
 from __future__ import annotations
 
@@ -7,6 +7,16 @@ from typing import Any
 
 from schedlab.tables.validity import Check, counted
 from schedlab.workloads import Trace
+
+
+def background_columns(trace: Trace) -> dict[str, Any]:
+    """Columns of the trials table that tell what the background was on the trial's machine."""
+    facts = trace.scale.get("background", {})
+    return {
+        "background_filled": facts.get("filled"),
+        "background_pending": facts.get("pending"),
+        "background_level_of": facts.get("level_of"),
+    }
 
 
 def background_check(rows: Sequence[Mapping[str, Any]], trace: Trace, begins: int | None) -> Check:

@@ -31,10 +31,10 @@ def kept_trial(folder: Path, origin: str = "") -> TrialRows:
     SchedlabError
         When the record or a file is missing, was changed, or cannot be read.
     """
-    record = folder / RECORD
-    names = [name for name in load_record(record)["outputs"] if not name.startswith(_ASIDE)]
-    verify_outputs(record, names, remedy=_remedy(folder, origin))
-    return read_trial(folder, origin)
+    record = load_record(folder / RECORD)
+    names = [name for name in record["outputs"] if not name.startswith(_ASIDE)]
+    verify_outputs(folder / RECORD, names, remedy=_remedy(folder, origin), record=record)
+    return read_trial(folder, origin, record)
 
 
 def check_block(folder: Path, origin: str = "") -> None:
@@ -46,9 +46,9 @@ def check_block(folder: Path, origin: str = "") -> None:
         When a file of it is missing or was changed.
     """
     if (folder / "prometheus" / "block").is_dir():
-        outputs = load_record(folder / RECORD)["outputs"]
-        names = [name for name in outputs if name.startswith("prometheus/block/")]
-        verify_outputs(folder / RECORD, names, remedy=_remedy(folder, origin))
+        record = load_record(folder / RECORD)
+        names = [name for name in record["outputs"] if name.startswith("prometheus/block/")]
+        verify_outputs(folder / RECORD, names, remedy=_remedy(folder, origin), record=record)
 
 
 def _remedy(folder: Path, origin: str) -> str:

@@ -109,7 +109,7 @@ JOBS = (
     Column("state", pa.string(), "", "COMPLETED, FAILED, REJECTED, LOST, ... (schedulers.base)"),
     Column("native_state", pa.string(), "", "state in the scheduler's words"),
     Column("exit_code", pa.int32(), "1", "exit code; 128 + n after signal n"),
-    Column("ranks", pa.int32(), "1", "ranks that stamped their start"),
+    Column("ranks", pa.int32(), "1", "ranks whose payload stamped its start; 0 where none ran"),
     Column("launch_skew_ns", pa.int64(), "ns", "first instruction, last rank minus first rank"),
     Column("rank_started", _INSTANTS_OF_RANKS, "ns", "`started` of each rank that ended, in order"),
     Column("rank_finished", _INSTANTS_OF_RANKS, "ns", "`finished` of each such rank"),
@@ -146,6 +146,9 @@ _N = pa.int32()
 
 CONDITIONS = (
     Column("kind", pa.string(), "", "kind of the workload"),
+    Column("background_filled", _F, "1", "part of the processors that the background takes"),
+    Column("background_pending", _N, "1", "jobs of the background that wait"),
+    Column("background_level_of", pa.string(), "", "workload of whose levels this is one"),
     Column("payload", pa.bool_(), "", "jobs ran their payload; false: the submitter's ceiling"),
     Column("order", _N, "1", "place in the random order of its campaign's trials, from 0"),
     Column("nodes", _N, "1", "compute nodes"),

@@ -23,7 +23,7 @@ from schedlab.results.series import read_series
 from schedlab.schedulers import Scheduler, get_scheduler
 from schedlab.schedulers.base import COMPLETED, NOT_SUBMITTED, RUNS_AGAIN, TIMESTAMPS
 from schedlab.schedulers.rows import collect, driver_rows, json_lines
-from schedlab.tables.background import background_check
+from schedlab.tables.background import background_check, background_columns
 from schedlab.tables.clocks import NodeClock, node_clocks
 from schedlab.tables.provoked import fault_checks
 from schedlab.tables.schemas import FAILED, JOBS_SCHEMA, SAMPLES_SCHEMA
@@ -78,7 +78,9 @@ class TrialRows:
             yield pa.RecordBatch.from_pylist(rows, schema=SAMPLES_SCHEMA)
 
 
-def read_trial(folder: Path, origin: str = "") -> TrialRows:
+def read_trial(
+    folder: Path, origin: str = "", record: Mapping[str, Any] | None = None
+) -> TrialRows:
     """Read a trial's folder; files that an invalid trial never wrote may be missing.
 
     Parameters
@@ -87,6 +89,8 @@ def read_trial(folder: Path, origin: str = "") -> TrialRows:
         The trial's.
     origin : str
         Name of the import to which the trial belongs; its ids begin with this name.
+    record : mapping, optional
+        The trial's record, for who has read it.
 
     Raises
     ------
@@ -94,11 +98,10 @@ def read_trial(folder: Path, origin: str = "") -> TrialRows:
         When a file does not have the form in which a trial writes it.
     """
     with foreign(folder, f"remove {folder / 'record.json'} and run the trial again"):
-        return _read_trial(folder, origin)
+        return _read_trial(folder, origin, record or load_record(folder / "record.json"))
 
 
-def _read_trial(folder: Path, origin: str) -> TrialRows:
-    record = load_record(folder / "record.json")
+def _read_trial(folder: Path, origin: str, record: Mapping[str, Any]) -> TrialRows:
     facts, conditions = record["trial"], record["conditions"]
     trace = read_trace(folder / "trace.json")
     scheduler = get_scheduler(facts["scheduler"])
@@ -154,6 +157,7 @@ def _read_trial(folder: Path, origin: str) -> TrialRows:
         **keys,
         **columns,
         "kind": trace.kind,
+        **background_columns(trace),
         "payload": scheduler.payload,
         "cores": trace.machine.cores,
         "trace": _same_jobs(trace),

@@ -189,16 +189,20 @@ def save(
 
 
 def load_manifest(folder: Path) -> dict[str, Any]:
-    """Read the manifest of a snapshot folder."""
+    """Read the manifest of a snapshot folder.
+
+    Raises
+    ------
+    SchedlabError
+        There is none, or it is of another schema.
+    """
     path = folder / MANIFEST
+    remedy = f"remove {folder.parent / 'record.json'} and run snakemake again"
     if not path.exists():
-        raise SchedlabError(
-            f"there is no snapshot in {folder}",
-            remedy=f"remove {folder.parent / 'record.json'} and run snakemake again",
-        )
+        raise SchedlabError(f"there is no snapshot in {folder}", remedy=remedy)
     manifest: dict[str, Any] = json.loads(path.read_text())
-    if manifest.get("schema") != SCHEMA:
-        raise SchedlabError(f"{path} has schema {manifest.get('schema')!r}, expected {SCHEMA!r}")
+    if (found := manifest.get("schema")) != SCHEMA:
+        raise SchedlabError(f"{path} has schema {found!r}, expected {SCHEMA!r}", remedy=remedy)
     return manifest
 
 

@@ -4,17 +4,46 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Annotated, Any, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
-from schedlab.units import Percentage, part
+from schedlab.units import PercentageOrZero, part
 from schedlab.workloads.trace import Job, Machine
 
 LASTS = 86_400.0
 """Runtime of the background's jobs, s: longer than any trial."""
 _LIMIT = 2 * LASTS
 USER = "background"
+
+
+class _OrLevels:
+    """Adds to the JSON schema the list that may be written in place of one value.
+
+    Such a list never comes to the model: `schedlab.config.levels` makes a workload of each level.
+    """
+
+    def __get_pydantic_json_schema__(
+        self, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        one = handler(core_schema)
+        return {"anyOf": [one, {"type": "array", "items": one, "minItems": 1}]}
+
+
+class Taken(NamedTuple):
+    """Nodes on which the background takes processors, and how many of each."""
+
+    nodes: int
+    cpus: int
 
 
 class Background(BaseModel):
@@ -24,40 +53,68 @@ class Background(BaseModel):
     later, `pending` jobs that want the whole machine are submitted at `rate`; their priority is -1,
     and they cannot start before the first one has ended. The workload begins `settle` seconds after
     the last of them. The trial does not wait for any of these jobs, and no table has them.
+
+    With 0 % filled and jobs that wait, the first job takes one processor of one node: without it
+    they would start. With 0 % and none that wait there is no job, and the workload begins at 0 s.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
-    filled: Percentage = Field(
+    filled: Annotated[PercentageOrZero, _OrLevels()] = Field(
         description="Part of the processors that is taken, on every node alike."
     )
-    pending: int = Field(default=0, ge=0, le=100_000, description="Jobs that wait all the time.")
+    pending: Annotated[int, Field(ge=0, le=100_000), _OrLevels()] = Field(
+        default=0, description="Jobs that wait all the time."
+    )
     settle: float = Field(default=20.0, ge=0, le=3600, description="Between two steps, s.")
     rate: float = Field(default=50.0, gt=0, le=1e6, description="Submissions of pending jobs, 1/s.")
+    level_of: str | None = Field(
+        default=None,
+        description="Written by the run: workload whose background has levels, of which this is"
+        " one. The measured jobs of all levels are the same.",
+    )
 
-    def cpus(self, machine: Machine) -> int:
-        """Processors that are taken of each node: at least one is, and one remains."""
-        wanted = round(part(self.filled) * machine.cpus_per_node)
-        return max(1, min(machine.cpus_per_node - 1, wanted))
+    @model_serializer(mode="wrap")
+    def _short(self, handler: SerializerFunctionWrapHandler) -> Any:
+        """Write one that is no level as before levels existed, so that no trace of it is stale."""
+        return {key: value for key, value in handler(self).items() if value is not None}
+
+    def taken(self, machine: Machine) -> Taken:
+        """Where processors are taken: of every node at least one is, and one remains."""
+        filled = part(self.filled, zero=True)
+        if not filled:
+            return Taken(1, 1) if self.pending else Taken(0, 0)
+        wanted = round(filled * machine.cpus_per_node)
+        return Taken(machine.nodes, max(1, min(machine.cpus_per_node - 1, wanted)))
+
+    @property
+    def lowered(self) -> str:
+        """Key that takes fewer processors, with how to set it."""
+        return "filled lower" if part(self.filled, zero=True) else "pending to 0"
 
     @property
     def lead(self) -> float:
         """Seconds from the start of the trial to that of the workload."""
+        if not self.pending and not part(self.filled, zero=True):
+            return 0.0
         return self.settle * (2 if self.pending else 1) + self.pending / self.rate
 
     def before(self, jobs: Sequence[Job], machine: Machine) -> list[Job]:
         """Jobs of the background, and then those of the workload, numbered after them."""
+        taken = self.taken(machine)
+        if not taken.nodes:
+            return list(jobs)
         filler = Job(
             0,
             0.0,
-            machine.nodes,
-            self.cpus(machine),
+            taken.nodes,
+            taken.cpus,
             LASTS,
             user=USER,
             walltime=_LIMIT,
             background=True,
         )
-        whole = replace(filler, cpus=machine.cpus_per_node, priority=-1)
+        whole = replace(filler, nodes=machine.nodes, cpus=machine.cpus_per_node, priority=-1)
         waiting = [
             replace(whole, job=number + 1, arrival=round(self.settle + number / self.rate, 6))
             for number in range(self.pending)
@@ -76,15 +133,19 @@ class Background(BaseModel):
 
     def facts(self, machine: Machine) -> dict[str, Any]:
         """What there is of it on a machine, for the trace."""
-        cpus = self.cpus(machine)
+        taken = self.taken(machine)
+        cores = taken.nodes * taken.cpus
         return {
-            "filled": cpus / machine.cpus_per_node,
-            "cores": cpus * machine.nodes,
+            "filled": cores / machine.cores,
+            "cores": cores,
             "pending": self.pending,
             "lead_s": self.lead,
+            **({"level_of": self.level_of} if self.level_of else {}),
         }
 
     def too_wide(self, jobs: Sequence[Job], machine: Machine) -> Job | None:
         """First job that does not fit beside the background, and so would never start."""
-        free = machine.cpus_per_node - self.cpus(machine)
-        return next((job for job in jobs if job.cpus > free), None)
+        taken = self.taken(machine)
+        free = machine.cpus_per_node - taken.cpus
+        others = machine.nodes - taken.nodes
+        return next((job for job in jobs if job.cpus > free and job.nodes > others), None)

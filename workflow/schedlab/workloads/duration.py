@@ -37,7 +37,8 @@ def earliest_end(trace: Trace) -> Bound:
     machine = trace.machine
     taken = int(trace.scale.get("background", {}).get("cores", 0))
     cores = machine.cores - taken
-    cpus = cores // machine.nodes  # the background takes the same number of each node
+    # The background takes the same number of each node, or one processor of one node.
+    cpus = -(-cores // machine.nodes)
     ends = earliest_ends(trace)
     last = max(trace.measured, key=lambda job: ends[job.job])
     work = ranks = 0.0

@@ -88,6 +88,11 @@ class Workload(BaseModel, ABC):
     )
 
     @property
+    def base(self) -> str:
+        """Name of the workload whose background this is one level of; its own without levels."""
+        return (self.background and self.background.level_of) or self.name
+
+    @property
     def steps(self) -> int:
         """Trials that together make one repetition: 1, but more for a search."""
         return 1
@@ -177,7 +182,8 @@ class Workload(BaseModel, ABC):
 
     def _require_room(self, jobs: list[Job], machine: Machine) -> None:
         assert self.background
-        if machine.cpus_per_node < 2:
+        taken = self.background.taken(machine)
+        if taken.nodes * taken.cpus >= machine.cores:
             raise SchedlabError(
                 f"workload {self.name} has a background, and the nodes have one processor: it"
                 " would take all",
@@ -185,11 +191,11 @@ class Workload(BaseModel, ABC):
             )
         wide = self.background.too_wide(jobs, machine)
         if wide is not None:
-            taken = self.background.cpus(machine)
             raise SchedlabError(
-                f"job {wide.job} of workload {self.name} wants {wide.cpus} processors of a node, of"
-                f" whose {machine.cpus_per_node} {taken} are the background's: it can never start",
-                remedy="set background.filled lower, or make the jobs smaller",
+                f"job {wide.job} of workload {self.name} wants {wide.cpus} processors of a node, on"
+                f" {wide.nodes} of {machine.nodes}; of the {machine.cpus_per_node} of a node"
+                f" {taken.cpus} are the background's, on {taken.nodes}: it can never start",
+                remedy=f"set background.{self.background.lowered}, or make the jobs smaller",
             )
 
     def _require_start(self, fault: Fault, jobs: list[Job], machine: Machine) -> None:

@@ -271,9 +271,9 @@ class Flux(Scheduler):
         """Also the delays in words, which records tell."""
         return {"flux_virtual": {**virtual, "told": delays_told(virtual["delays"])}}
 
-    def settings_problems(self, overrides: Mapping[str, str], release: str = "") -> list[Problem]:
+    def settings_problems(self, overrides: Mapping[str, str]) -> list[Problem]:
         """Also what only Fluxion has."""
-        found = super().settings_problems(overrides, release)
+        found = super().settings_problems(overrides)
         values = self.merged_settings(overrides)
         if found or values["scheduler"] == FLUXION:
             return found

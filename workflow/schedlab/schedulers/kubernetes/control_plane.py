@@ -21,7 +21,7 @@ from schedlab.schedulers.kubernetes.latencies import latencies
 from schedlab.schedulers.kubernetes.network import SERVICE_NETWORK
 from schedlab.schedulers.kubernetes.pod import MOST_PRIORITY, priority_class, priority_of
 from schedlab.schedulers.kubernetes.records import JobKind
-from schedlab.schedulers.kubernetes.virtual import role_variables, told
+from schedlab.schedulers.kubernetes.virtual import HEAD_MIB, role_variables, told
 from schedlab.schedulers.limits import LIFT, Lift, Limit
 from schedlab.schedulers.rows import NativeJob, text_of
 from schedlab.schedulers.settings import Setting
@@ -118,6 +118,7 @@ class KubernetesBase(Scheduler):
     # Measured: 630 MiB in use on an idle head with one node; below 1 GiB no page cache is left.
     memory_floors: ClassVar[Mapping[str, int]] = {"head": 1024}
     virtual_node_mib: ClassVar[float | None] = 0.25
+    virtual_head_mib: ClassVar[tuple[int, float]] = HEAD_MIB
     virtual_delays: ClassVar[Latencies | None] = staticmethod(latencies)
 
     @abstractmethod

@@ -19,6 +19,20 @@ LEASE = 4
 GRACE = 5
 """Periods without a renewal after which a node counts as lost, as with kubelets: 50 s for 10 s."""
 
+HEAD_MIB = (640, 1.0)
+"""Least memory of a head with virtual nodes (MiB): in any case, and for each of them.
+
+The first is what an idle head with one node uses (measured: 630 MiB). The second is not measured
+here. In a Kubemark with 1,000 nodes and the pods of a test the API server, the controller manager
+and the scheduler used 4,715 MB, or 4.7 MB a node [1]_; most of that grows with pods, of which a
+trial on virtual nodes has far fewer. The slope is about a fifth of it: a floor, below which a run
+is not worth its start, and no recommendation.
+
+References
+----------
+.. [1] GitHub user gmarek, comment of 2016-05-10 on kubernetes/kubernetes pull request 25395.
+"""
+
 DELAYS = "schedlab/delays"
 PERIOD = "schedlab/heartbeat"
 CARRIER = "schedlab/carrier"

@@ -354,11 +354,8 @@ class Slurm(Scheduler):
             },
         }
 
-    def settings_problems(self, overrides: Mapping[str, str], release: str = "") -> list[Problem]:
-        """Also refuse keys that slurm.conf does not have, and those that the workflow sets.
-
-        And a way of submission that the Slurm of a release does not have.
-        """
+    def settings_problems(self, overrides: Mapping[str, str]) -> list[Problem]:
+        """Also refuse keys that slurm.conf does not have, and those that the workflow sets."""
         reserved = {key.lower() for key in _RESERVED}
         found = [
             Problem(
@@ -373,5 +370,8 @@ class Slurm(Scheduler):
         unknown = list(key_problems(overrides, self.native_settings))
         other = reserved | {UNLISTED, *(problem.key.lower() for problem in unknown)}
         free = {key: text for key, text in overrides.items() if key.lower() not in other}
-        found += [*unknown, *super().settings_problems(free, release)]
-        return found + list(ways.problems(self.merged_settings(overrides)["submission"], release))
+        return [*found, *unknown, *super().settings_problems(free)]
+
+    def release_problems(self, overrides: Mapping[str, str], release: str) -> list[Problem]:
+        """Refuse a way of submission that the release's Slurm does not have."""
+        return list(ways.problems(self.merged_settings(overrides)["submission"], release))
