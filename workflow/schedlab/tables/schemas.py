@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from schedlab.schedulers.base import RUNS_AGAIN, TIMESTAMPS
 
-VERSION = "schedlab.tables/7"
+VERSION = "schedlab.tables/8"
 """Version 2: samples carry the lineage of their trial; rows say whose they are.
 
 Version 3: jobs carry the instants of their ranks.
@@ -31,7 +31,7 @@ Version 7: trials know whether their nodes were virtual, and have the 90th perce
 
 Version 8: jobs carry their priority and the instant from which no other job held them back.
 Trials tell how urgent jobs, wide jobs and users fared, and those of a search how it went. Jobs and
-trials tell what a fault or preemption did to runs.
+trials tell what a fault or preemption did to runs; trials have the level of their background.
 """
 
 # Millions of rows repeat a few strings, so they are stored once, in a dictionary.
