@@ -67,7 +67,9 @@ def test_after_the_last_trial_nothing_is_left(
 ) -> None:
     total = campaign_progress(context)[2]
     report_progress(context, "x", [])
-    assert capsys.readouterr().out == f"x: valid. {total} of {total} trials finished, none left\n"
+    assert (
+        capsys.readouterr().out == f"x: measured. {total} of {total} trials finished, none left\n"
+    )
 
 
 def test_a_trial_whose_sources_changed_runs_again(context: Context, tmp_path: Path) -> None:

@@ -74,7 +74,9 @@ def test_what_a_trial_tells_is_read_back(progress: Progress) -> None:
     assert read_progress(str(progress)) == progress
 
 
-@pytest.mark.parametrize("line", ["", "x: 1 submitted", STATES.splitlines()[-1], f"{TRIAL}: valid"])
+@pytest.mark.parametrize(
+    "line", ["", "x: 1 submitted", STATES.splitlines()[-1], f"{TRIAL}: measured"]
+)
 def test_other_lines_of_a_log_are_none(line: str) -> None:
     assert read_progress(line) is None
 
@@ -107,8 +109,8 @@ def test_lines_are_written_when_something_changes(results: Path) -> None:
     assert len(changes.lines(look(results))) == 4
     assert changes.lines(look(results)) == []
     log = results / "logs" / "trials" / "slurm-n1.burst.2.log"
-    log.write_text("slurm-n1.burst.2: valid. 2 of 3 trials finished, about 1 min left\n")
-    assert "burst.2: valid" in changes.lines(look(results))[-1]
+    log.write_text("slurm-n1.burst.2: measured. 2 of 3 trials finished, about 1 min left\n")
+    assert "burst.2: measured" in changes.lines(look(results))[-1]
 
 
 def test_a_run_whose_process_is_gone_ended_early(results: Path) -> None:

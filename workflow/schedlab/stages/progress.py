@@ -22,7 +22,8 @@ def report_progress(context: Context, trial: str, reasons: list[str]) -> None:
     as finished. The estimate adds up the recorded durations of trials like the remaining ones.
     """
     finished, seconds, total = campaign_progress(context)
-    verdict = "invalid: " + "; ".join(r.splitlines()[0] for r in reasons) if reasons else "valid"
+    # Tables judge more, such as what others took of the host: `schedlab trials`.
+    verdict = "invalid: " + "; ".join(r.splitlines()[0] for r in reasons) if reasons else "measured"
     # Which cells end early is not known before.
     about = "at most about" if context.experiment.rounds else "about"
     left = f"{about} {seconds // 60} min {seconds % 60:02d} s" if finished < total else "none"
