@@ -71,6 +71,15 @@ def test_what_the_trace_does_not_tell_is_none_and_not_zero(tmp_path: Path) -> No
     assert "2 jobs have no wait" in run(path).output
 
 
+@pytest.mark.parametrize("word", ["1e300", "nan", "inf", "soon", "-5"])
+def test_a_wait_that_is_no_number_in_range_is_unknown(word: str, tmp_path: Path) -> None:
+    odd = line(2, submit=5, wait=7777, runtime=10, processors=1).replace("7777", word)
+    path = trace(tmp_path, line(1, wait=3, runtime=10, processors=1), odd)
+    found = metrics(read_recorded(path, machine=4))
+    assert found["wait_unknown"] == 1
+    assert (found["wait_max_s"], found["makespan_s"]) == (3.0, 15.0)
+
+
 def test_the_command_shows_text_json_and_figures(tmp_path: Path) -> None:
     path = three(tmp_path)
     text = run(path)

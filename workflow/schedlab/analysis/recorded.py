@@ -19,7 +19,7 @@ from schedlab.metrics.jobs import BOUNDED_SLOWDOWN_THRESHOLD, jain_of_users, slo
 from schedlab.metrics.machine import ideal_bounds, steady_window
 from schedlab.printing import brief
 from schedlab.workloads.archive import swf_table as column
-from schedlab.workloads.archive.swf_file import CANCELLED, COMPLETED, FAILED, machine_size
+from schedlab.workloads.archive.swf_file import CANCELLED, COMPLETED, FAILED, LARGEST, machine_size
 
 
 class Recorded(NamedTuple):
@@ -82,7 +82,8 @@ def read_recorded(path: Path, machine: int | None = None) -> Recorded:
         raise SchedlabError(f"{name}: has no job that ran", remedy="name a trace with jobs")
     rows = table.rows if used.size == len(table.rows) else table.rows[used]
     submit, wait = rows[:, column.SUBMIT].copy(), rows[:, column.WAIT]
-    waited = wait >= 0
+    # Any word is a sound wait, because no replay uses it; out of range it says nothing.
+    waited = (wait >= 0) & (wait <= LARGEST)
     start = submit + np.where(waited, wait, 0.0)
     allocated = rows[:, column.ALLOCATED]
     return Recorded(
