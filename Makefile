@@ -106,7 +106,7 @@ disk: setup ## Show what uses how much disk, and what nothing needs (schedlab di
 .PHONY: clean
 clean: ## Remove all results, also finished trials, but not the cache of tools and images
 	@command -v schedlab > /dev/null || { echo "make clean needs schedlab: make setup" >&2; exit 1; }
-	@schedlab clean
+	@schedlab clean $(if $(filter file,$(origin RESULTS)),,--results "$$SCHEDLAB_RESULTS")
 
 .PHONY: lint
 lint: ## Check the sources without running them

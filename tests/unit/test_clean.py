@@ -67,6 +67,12 @@ def test_a_blank_in_the_name_removes_nothing_else(checkout: Path) -> None:
     assert (checkout / "old").exists() and (checkout / "results").exists()
 
 
+def test_an_empty_name_is_not_the_default_folder(checkout: Path) -> None:
+    done = clean(checkout, "RESULTS=")
+    assert done.returncode and "is not removed" in done.stderr
+    assert (checkout / "results").exists() and (checkout / ".snakemake").exists()
+
+
 def test_refuses_a_folder_of_the_environment(checkout: Path) -> None:
     other = checkout.parent / "other"
     other.mkdir()
