@@ -264,7 +264,6 @@ def test_fault(bench: Bench, stage: str, name: str, fault: Fault) -> None:
     # Part of the stage's time that has passed; not its very end, so that the fault still meets it.
     at = random.Random(f"{SEED} {stage} {name}").uniform(0.0, 0.8) * seconds
     while True:
-        bench.remove(removed)
         run = Run(bench.start(target, experiment, output), stage, bench.results)
         try:
             hit_at = hit(run, fault, at, output)
@@ -273,6 +272,7 @@ def test_fault(bench: Bench, stage: str, name: str, fault: Fault) -> None:
         except TooLate:
             assert run.workflow.wait(ENDS) == 0, output.read_text(errors="replace")[-6000:]
             at /= 2
+            bench.remove(removed)
         except BaseException:
             for process in reversed(run.tree()):
                 with contextlib.suppress(Exception):
