@@ -14,14 +14,13 @@ from typing import Any, NamedTuple
 from schedlab.config.model import Experiment
 from schedlab.units import part
 from schedlab.workloads import Machine, Problem
-from schedlab.workloads.background import Background, Taken
+from schedlab.workloads.background import MOST_PENDING, Background, Taken
+from schedlab.workloads.registry import LONGEST_NAME
 
 FACTORS = ("filled", "pending")
 """Keys of a background that may have several values, in the order of the parts of a name."""
 MOST = 100
 """Most levels of one workload."""
-_LONGEST = 40
-"""Most characters of a workload's name."""
 
 
 class Level(NamedTuple):
@@ -126,7 +125,7 @@ def _tag(key: str, value: Any) -> str:
         except ValueError:
             return ""
         return f"{key}{amount:.6g}".replace(".", "-")
-    sound = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 100_000
+    sound = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST_PENDING
     return f"{key}{value}" if sound else ""
 
 
@@ -138,8 +137,8 @@ def _distinct(key: str, values: Sequence[Any]) -> list[int]:
 
 def _name(base: str, suffix: str) -> str:
     """Name of a level; cut where it would be too long, which is reported."""
-    room = _LONGEST - len(suffix)
-    return (base[:room].rstrip("-") if len(base) <= _LONGEST else base) + suffix
+    room = LONGEST_NAME - len(suffix)
+    return (base[:room].rstrip("-") if len(base) <= LONGEST_NAME else base) + suffix
 
 
 def _suffix(lists: Mapping[str, Sequence[Any]], at: Mapping[str, int]) -> str:
@@ -177,9 +176,9 @@ def _list_problems(
         what = f"{count} levels, more than {MOST}"
         yield Problem(f"{key}.background", lists, what, "write fewer values")
     base = entry.get("name")
-    if isinstance(base, str) and len(base) <= _LONGEST < len(base + longest):
-        what = f"with a level, as {base}{longest}, it is longer than {_LONGEST} characters"
-        remedy = f"use at most {_LONGEST - len(longest)} characters"
+    if isinstance(base, str) and len(base) <= LONGEST_NAME < len(base + longest):
+        what = f"with a level, as {base}{longest}, it is longer than {LONGEST_NAME} characters"
+        remedy = f"use at most {LONGEST_NAME - len(longest)} characters"
         yield Problem(f"{key}.name", base, what, remedy)
 
 

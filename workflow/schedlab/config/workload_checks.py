@@ -55,10 +55,10 @@ def trace_problems(
     Too long take those whose trials cannot end within `limits.trial`.
     """
     machines = [cluster.machine for cluster in experiment.clusters()]
+    virtual = {name: one.virtual_faults for name, one in known.items()}
     for index, workload in enumerate(experiment.workloads):
         if workload.problems(machines, root):
             continue  # `parameter_problems` reports it
-        virtual = {name: one.virtual_faults for name, one in known.items()}
         yield from fault_problems(experiment, virtual, index)
         try:
             yield from _of_traces(experiment, known, index, root)

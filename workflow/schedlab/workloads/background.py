@@ -24,6 +24,8 @@ LASTS = 86_400.0
 """Runtime of the background's jobs, s: longer than any trial."""
 _LIMIT = 2 * LASTS
 USER = "background"
+MOST_PENDING = 100_000
+"""Most jobs that wait."""
 
 
 class _OrLevels:
@@ -63,7 +65,7 @@ class Background(BaseModel):
     filled: Annotated[PercentageOrZero, _OrLevels()] = Field(
         description="Part of the processors that is taken, on every node alike."
     )
-    pending: Annotated[int, Field(ge=0, le=100_000), _OrLevels()] = Field(
+    pending: Annotated[int, Field(ge=0, le=MOST_PENDING), _OrLevels()] = Field(
         default=0, description="Jobs that wait all the time."
     )
     settle: float = Field(default=20.0, ge=0, le=3600, description="Between two steps, s.")

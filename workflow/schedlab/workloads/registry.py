@@ -21,9 +21,11 @@ from schedlab.workloads.background import Background
 from schedlab.workloads.fault import Fault
 from schedlab.workloads.trace import Job, Machine, Trace
 
+LONGEST_NAME = 40
+"""Most characters of a name."""
 Name = Annotated[
     str,
-    Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=40),
+    Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=LONGEST_NAME),
 ]
 """Lower-case letters, digits and single hyphens: part of file names and of host names."""
 
