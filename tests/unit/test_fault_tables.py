@@ -17,7 +17,7 @@ from schedlab.config.trials import TrialKey
 from schedlab.metrics.costs import daemon_failures
 from schedlab.metrics.faults import NAMES, fault_metrics
 from schedlab.metrics.quantities import BREAKING
-from schedlab.report.results_section import behaviour_table
+from schedlab.report.results_section import table_where_told
 from schedlab.results.records import write_json
 from schedlab.schedulers.base import DUPLICATED
 from schedlab.schedulers.flux import records as flux_records
@@ -311,7 +311,7 @@ def test_the_report_has_a_table_of_what_broke(tmp_path: Path) -> None:
     folders = [broken(tmp_path, "restart", ["slurmctld"], number) for number in (1, 2, 3)]
     build_tables(folders, tmp_path / "tables")
     trials = load_tables(tmp_path / "tables").trials
-    found = behaviour_table(trials, BREAKING)
+    found = table_where_told(trials, BREAKING)
     titles = [column["title"] for column in found["columns"]]
     assert titles == ["Next start after a restart", "Jobs whose run was given up",
                       "Jobs that ran again"]  # fmt: skip

@@ -18,7 +18,7 @@ from schedlab.figures import FIGURES, LEVELS, SEARCHES
 from schedlab.formatting import number, seconds, short
 from schedlab.lineage.chain import anchor
 from schedlab.metrics.ceiling import with_payload
-from schedlab.metrics.quantities import BREAKING
+from schedlab.metrics.quantities import BEHAVIOUR, BREAKING
 from schedlab.metrics.searches import without_searches
 from schedlab.metrics.statistics import MINIMUM
 from schedlab.paths import CITATION, REPORT_TEMPLATES, figure_record
@@ -185,8 +185,8 @@ def _content(
         "virtual": virtual.section(fidelity),
         "ceilings": cost.ceiling_rows(repeated),
         "saturation": sought,
-        "behaviour": summary.behaviour_table(compared),
-        "faults": summary.behaviour_table(compared, BREAKING),
+        "behaviour": summary.table_where_told(compared, BEHAVIOUR),
+        "faults": summary.table_where_told(compared, BREAKING),
         "agreement": cost.agreement_rows(trials),
         "parity": comparison.parity(trials, _declared(sources)),
         "fates": summary.fates(trials),

@@ -11,17 +11,14 @@ import pandas as pd
 from schedlab.config.model import Experiment
 from schedlab.formatting import count, number, seconds, short, span
 from schedlab.metrics.cells import by_cell, cells
-from schedlab.metrics.quantities import BEHAVIOUR, MAIN_QUANTITIES, QUANTITIES
+from schedlab.metrics.quantities import MAIN_QUANTITIES, QUANTITIES
 from schedlab.schedulers.base import TIMESTAMPS
 from schedlab.tables.build import Tables
 from schedlab.tables.schemas import FAILED, FATES, JOBS, PASSED, RUN_ORDER, UNKNOWN
 
 
-def behaviour_table(trials: pd.DataFrame, quantities: Sequence[str] = BEHAVIOUR) -> dict[str, Any]:
-    """As `main_table`, of how urgent jobs, wide jobs and users fared, where any trial tells.
-
-    Or of other quantities that only some workloads have.
-    """
+def table_where_told(trials: pd.DataFrame, quantities: Sequence[str]) -> dict[str, Any]:
+    """As `main_table`, of quantities that only some workloads have: those that any trial tells."""
     names = [name for name in quantities if trials[QUANTITIES[name].column].notna().any()]
     found = main_table(trials, names)
     rows = [row for row in found["rows"] if any(value["known"] for value in row["values"])]
