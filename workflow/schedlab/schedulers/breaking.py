@@ -17,8 +17,8 @@ class FaultCommands(NamedTuple):
     head's `daemons` that start again because of it.
     """
 
-    begin: str
-    end: str
+    begin: str = ""
+    end: str = ""
     restarts: tuple[str, ...] = ()
 
 
@@ -47,7 +47,7 @@ class Breaking:
     def fault_commands(self, kind: str, node: str) -> FaultCommands:
         """Return how a fault of a kind in `faults` is brought about and taken back.
 
-        That of a node that fails needs none: the testbed cuts the node's network.
+        Nobody asks for a node that fails: the testbed cuts the node's network.
         """
         raise NotImplementedError(f"{self.name} has no faults of kind {kind}")
 

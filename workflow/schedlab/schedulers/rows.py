@@ -74,6 +74,11 @@ class NativeJob:
     interrupted_source: str | None = None
     absent: str | None = None
 
+    def gave_up(self, instant: int, source: str) -> None:
+        """Note when the scheduler gave up a run, and the record; only the first time counts."""
+        if self.interrupted is None:
+            self.interrupted, self.interrupted_source = instant, source
+
 
 def text_of(path: Path) -> str:
     """Text of a record; empty if a failed trial did not write the record."""

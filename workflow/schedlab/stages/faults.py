@@ -196,5 +196,7 @@ def planned_fault(
         quiet = f"setsid sh -c {shlex.quote(DOOM)} </dev/null >/dev/null 2>&1 &"
         nodes[plan.node].run(f"sudo sh -c {shlex.quote(quiet)}", stage=STAGE)
 
-    commands = scheduler.fault_commands(plan.kind, plan.node)
+    commands = FaultCommands()
+    if plan.kind != FAIL:
+        commands = scheduler.fault_commands(plan.kind, plan.node)
     return Injection(plan, commands, head_of(nodes), link, doom)

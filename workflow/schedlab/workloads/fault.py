@@ -14,6 +14,8 @@ Kind = Literal["restart", "fail", "drain"]
 RESTART: Kind = "restart"
 FAIL: Kind = "fail"
 DRAIN: Kind = "drain"
+FAULTS: frozenset[str] = frozenset({RESTART, FAIL, DRAIN})
+"""All kinds."""
 _LONGEST = 1e9
 
 

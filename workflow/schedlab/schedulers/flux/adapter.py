@@ -24,7 +24,7 @@ from schedlab.schedulers.register import register
 from schedlab.schedulers.rows import NativeJob, text_of
 from schedlab.schedulers.settings import Setting
 from schedlab.schedulers.translation import Request, Submission
-from schedlab.workloads.fault import DRAIN, FAIL, RESTART
+from schedlab.workloads.fault import FAULTS, RESTART
 from schedlab.workloads.registry import Problem
 from schedlab.workloads.trace import Job, Trace
 
@@ -67,7 +67,7 @@ class Flux(Scheduler):
         jobspec.MOST - jobspec.NORMAL,
     )
     dependencies: ClassVar[bool] = True
-    faults: ClassVar[frozenset[str]] = frozenset({RESTART, FAIL, DRAIN})
+    faults: ClassVar[frozenset[str]] = FAULTS
     # Of virtual nodes it knows the resources alone, and the broker has no ranks to drain.
     virtual_faults: ClassVar[frozenset[str]] = frozenset({RESTART})
     running_jobs: ClassVar[str] = 'schedlab_flux_jobs{state="run"}'
@@ -127,8 +127,6 @@ class Flux(Scheduler):
         """
         if kind == RESTART:
             return restart_of(("flux",), tuple(self.daemons()["head"]))
-        if kind == FAIL:
-            return FaultCommands("", "")
         begin = [*_AS_OWNER, "flux", "resource", "drain", node, "schedlab"]
         return FaultCommands(
             shlex.join(begin), shlex.join([*_AS_OWNER, "flux", "resource", "undrain", node])

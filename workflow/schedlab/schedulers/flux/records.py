@@ -127,7 +127,7 @@ def _job(
             # The broker that lost a node says so in words alone.
             lost = str(context.get("note")).startswith("node failure")
             if lost:
-                job.interrupted, job.interrupted_source = now, source["interrupted"]
+                job.gave_up(now, source["interrupted"])
         elif name == "clean":
             job.completed, job.completed_source = now, source["completed"]
         # Where a job stands that has not ended.

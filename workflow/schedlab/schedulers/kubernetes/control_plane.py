@@ -26,7 +26,7 @@ from schedlab.schedulers.limits import LIFT, Lift, Limit
 from schedlab.schedulers.rows import NativeJob, text_of
 from schedlab.schedulers.settings import Setting
 from schedlab.schedulers.translation import Request, Submission
-from schedlab.workloads.fault import DRAIN, FAIL, RESTART
+from schedlab.workloads.fault import DRAIN, FAULTS, RESTART
 from schedlab.workloads.trace import Job, Trace
 
 AUDIT_LOG = "/var/log/kubernetes/audit.log"
@@ -89,7 +89,7 @@ class KubernetesBase(Scheduler):
     image: ClassVar[str] = "kubernetes"
     priorities: ClassVar[tuple[int, int]] = (-MOST_PRIORITY, MOST_PRIORITY)
     requeues: ClassVar[bool] = True
-    faults: ClassVar[frozenset[str]] = frozenset({RESTART, FAIL, DRAIN})
+    faults: ClassVar[frozenset[str]] = FAULTS
     virtual_faults: ClassVar[frozenset[str]] = frozenset({RESTART, DRAIN})
     cost_port: ClassVar[int] = 9101
     kind: ClassVar[JobKind]
@@ -162,8 +162,6 @@ class KubernetesBase(Scheduler):
         """A restart is that of the scheduler and of the controller; a drained node is cordoned."""
         if kind == RESTART:
             return restart_of(self.controllers, self.controllers)
-        if kind == FAIL:
-            return FaultCommands("", "")
         ask = [*_CLIENT, "schedulable", node]
         return FaultCommands(shlex.join([*ask, "false"]), shlex.join([*ask, "true"]))
 

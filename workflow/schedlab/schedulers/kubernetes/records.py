@@ -231,9 +231,9 @@ def _evicts(condition: Mapping[str, Any]) -> bool:
 
 
 def _interrupted(job: NativeJob, now: int) -> None:
-    """Note the first time that a run of the job was given up."""
-    if job.interrupted is None and job.completed is None:
-        job.interrupted, job.interrupted_source = now, _SOURCES["interrupted"]
+    """Note that a run of the job was given up; pods of one that has ended are only removed."""
+    if job.completed is None:
+        job.gave_up(now, _SOURCES["interrupted"])
 
 
 def _objects(found: dict[str, _Found], text: str, kind: JobKind) -> set[str] | None:

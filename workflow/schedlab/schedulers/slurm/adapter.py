@@ -24,7 +24,7 @@ from schedlab.schedulers.slurm import bounds, breaking, cycles, records
 from schedlab.schedulers.slurm import submission as ways
 from schedlab.schedulers.slurm.keys import UNLISTED, key_problems
 from schedlab.schedulers.translation import Request, Submission
-from schedlab.workloads.fault import DRAIN, RESTART
+from schedlab.workloads.fault import DRAIN, FAULTS, RESTART
 from schedlab.workloads.registry import Problem
 from schedlab.workloads.trace import Job, Trace
 
@@ -107,7 +107,7 @@ class Slurm(Scheduler):
     dependencies: ClassVar[bool] = True
     arrays: ClassVar[bool] = True
     requeues: ClassVar[bool] = True
-    faults: ClassVar[frozenset[str]] = breaking.FAULTS
+    faults: ClassVar[frozenset[str]] = FAULTS
     virtual_faults: ClassVar[frozenset[str]] = frozenset({RESTART, DRAIN})
     running_jobs: ClassVar[str] = 'schedlab_slurm_sdiag{counter="jobs_running"}'
     other_settings: ClassVar[Setting | None] = _text("", "any other key of slurm.conf")

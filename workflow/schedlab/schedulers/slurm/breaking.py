@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from schedlab.schedulers.breaking import FaultCommands, restart_of
-from schedlab.workloads.fault import DRAIN, FAIL, RESTART
+from schedlab.workloads.fault import RESTART
 from schedlab.workloads.registry import Problem
-
-FAULTS = frozenset({RESTART, FAIL, DRAIN})
 
 _TYPE, _MODE = "PreemptType", "PreemptMode"
 _BY_PARTITION = "preempt/partition_prio"
@@ -21,8 +19,6 @@ def commands(kind: str, node: str) -> FaultCommands:
     """How a fault is brought about and taken back."""
     if kind == RESTART:
         return restart_of(("slurmctld",), ("slurmctld",))
-    if kind == FAIL:
-        return FaultCommands("", "")
     update = f"scontrol update nodename={node}"
     return FaultCommands(f"{update} state=drain reason=schedlab", f"{update} state=resume")
 

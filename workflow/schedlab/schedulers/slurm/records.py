@@ -175,7 +175,7 @@ def _apply(job: NativeJob, event: str, match: re.Match[str], now: int) -> None:
     elif event == "cause":
         job.state = job.native_state = _CAUSES[match[3]]
     elif event == "requeued":
-        _interrupted(job, now)
+        job.gave_up(now, _SOURCES["interrupted"])
     else:
         job.completed, job.completed_source = now, _SOURCES[event]
         if "Time limit" in match[0]:
@@ -184,16 +184,10 @@ def _apply(job: NativeJob, event: str, match: re.Match[str], now: int) -> None:
             job.state = job.native_state = "CANCELLED"
         elif "Killing" in match[0]:
             job.state = job.native_state = "NODE_FAIL"
-            _interrupted(job, now)
+            job.gave_up(now, _SOURCES["interrupted"])
         elif "preempted" in match[0]:
             job.state = job.native_state = "PREEMPTED"
-            _interrupted(job, now)
-
-
-def _interrupted(job: NativeJob, now: int) -> None:
-    """Note the first time that Slurm gave up a run of the job."""
-    if job.interrupted is None:
-        job.interrupted, job.interrupted_source = now, _SOURCES["interrupted"]
+            job.gave_up(now, _SOURCES["interrupted"])
 
 
 def _scontrol_jobs(text: str) -> Iterator[tuple[str, dict[str, str]]]:
