@@ -75,7 +75,7 @@ def cell(cluster: str, per_second: float, knee: float) -> list[dict[str, Any]]:
     limit = {"name": "x", "setting": "xQps", "per_second": per_second, "counted": 9.5 * per_second}
     common = PARTS | {
         "workload": "knee", "cluster": cluster, "scheduler": cluster, "adapter": "made", "nodes": 1,
-        "valid": True, "payload": True, "search": 1, "limits": json.dumps([limit]),
+        "valid": True, "payload": True, "search": 1, "snapshot": 1, "limits": json.dumps([limit]),
         "utilisation_steady": 0.25, "makespan_s": 10.0, "daemon_cost": [],
     }  # fmt: skip
     return [common | {"rate": knee / 1.02, "sustained": True},

@@ -12,7 +12,7 @@ from test_diff_outcomes import compare, outcome
 
 from schedlab.diff.outcomes import ABOVE, BELOW, Outcomes, outcome_facts
 from schedlab.diff.text import _outcomes
-from schedlab.metrics.searches import by_search
+from schedlab.metrics.searches import by_search, knees
 from schedlab.tables.build import load_trials
 
 LADDER = (1.0, 16.0, 4.0, 8.0)
@@ -141,3 +141,14 @@ def test_steps_of_other_hosts_are_no_one_search(tmp_path: Path) -> None:
         tmp_path / "a", 2.0, changed=lambda row: row.update(host=str(row["repetition"] == 2))
     )
     assert by_search(load_trials(root / "tables"))["host"].isna().all()
+
+
+def test_searches_of_equal_clusters_with_one_number_are_two(tmp_path: Path) -> None:
+    root = tmp_path / "a"
+    root.mkdir()
+    slow, fast = steps(root, 1, 2.0), steps(root, 1, 9.0)
+    for row in fast:
+        row.update(snapshot=2, repetition=row["repetition"] + len(LADDER))
+    write_trials(root, slow + fast)
+    (knee,) = knees(load_trials(root / "tables"))
+    assert sorted(one.middle or 0 for one in knee.brackets) == pytest.approx([2.0, 128**0.5])

@@ -80,9 +80,9 @@ def knees(trials: pd.DataFrame) -> list[Knee]:
     for (workload, cluster), rows in compared.groupby(
         ["workload", "cluster"], sort=True, observed=True
     ):
-        brackets = tuple(
-            bracket(steps(of_search)) for _, of_search in rows.groupby("search", observed=True)
-        )
+        # Equal clusters number their searches alike.
+        each = rows.groupby(["snapshot", "search"], observed=True, dropna=False)
+        brackets = tuple(bracket(steps(of_search)) for _, of_search in each)
         first = rows.iloc[0]
         nodes = int(first["nodes"])
         estimate, low, high = _interval(brackets)
