@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from schedlab.config.checks import Known, check
+from schedlab.config.extent import extent_problems
 from schedlab.config.host_facts import HostFacts
 from schedlab.config.levels import Level, Levels, at_original, with_levels
 from schedlab.config.messages import fault, together
@@ -71,7 +72,10 @@ def load_experiment(
         # Written by an earlier run perhaps on another machine, and found again for this one.
         experiment = experiment.model_copy(update={"left_out": {}, "lifted": {}})
         broken = {problem.key for problem in problems}
-        found = check(experiment, known, host or HostFacts.detect(), root or Path(), broken)
+        # The further checks make every cluster and trace.
+        found = list(extent_problems(experiment)) or check(
+            experiment, known, host or HostFacts.detect(), root or Path(), broken
+        )
         problems += [_at_original(problem, levels) for problem in found]
     return _sound(path, document, experiment, moved + problems)
 
@@ -89,7 +93,22 @@ def read_experiment(path: Path) -> Experiment:
     """
     document = read_yaml(path, _native)
     experiment, problems, _ = _validate(_with_settings(document.data))
+    if experiment is not None:
+        problems += extent_problems(experiment)
     return _sound(path, document, experiment, problems)
+
+
+def require_extent(experiment: Experiment, path: Path) -> None:
+    """Refuse an experiment that has too many cells or trials once limits are lifted.
+
+    Raises
+    ------
+    SchedlabError
+        With the key that makes most of them.
+    """
+    for problem in extent_problems(experiment):
+        line = fault(str(path), None, problem.key, problem.value, problem.what, problem.remedy)
+        raise SchedlabError(line, remedy="or leave out confirm")
 
 
 def _with_settings(data: dict[str, Any]) -> dict[str, Any]:
