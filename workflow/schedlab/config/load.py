@@ -21,6 +21,7 @@ from schedlab.config.wording import Location, worded
 from schedlab.config.yaml_reader import Document, Place, read_yaml
 from schedlab.config.yaml_scalars import yaml_text
 from schedlab.errors import SchedlabError
+from schedlab.outside.output import write_output
 from schedlab.printing import brief
 from schedlab.privacy.identity import identity
 from schedlab.workloads import Problem
@@ -139,7 +140,7 @@ def write_experiment(experiment: Experiment, path: Path) -> None:
         workload["name"] = before["name"]
         if (before["background"] or {}).get("level_of"):
             workload["background"]["level_of"] = before["background"]["level_of"]
-    path.write_text(yaml_text(data), encoding="utf-8")
+    write_output(path, yaml_text(data))
 
 
 def _sound(
