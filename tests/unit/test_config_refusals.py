@@ -18,6 +18,12 @@ from schedlab.errors import SchedlabError
 @pytest.mark.parametrize(
     ("keys", "key", "what", "remedy"),
     [
+        (
+            {"workloads": [{"name": "p", "kind": "poisson", "rate": 1e-300}]},
+            "workloads[0].rate = 1e-300",
+            "less than 1e-06",
+            "write 1e-06 or more",
+        ),
         ({"repetitons": 3}, "repetitons = 3", "unknown key", "did you mean repetitions?"),
         (
             {"node": {"vcpu": 1}},
