@@ -55,8 +55,8 @@ def extent_problems(experiment: Experiment) -> Iterator[Problem]:
         factors.append(_Factor(max(most), "trials of a cell", *_trials(experiment)))
     else:
         return
-    largest = max(factors, key=lambda factor: factor.count)
-    product = " x ".join(f"{one.count} {one.name}" for one in factors)
+    largest = max(factors, key=lambda factor: factor.number)
+    product = " x ".join(f"{one.number} {one.name}" for one in factors)
     yield Problem(
         largest.key,
         largest.value,
@@ -68,7 +68,7 @@ def extent_problems(experiment: Experiment) -> Iterator[Problem]:
 class _Factor(NamedTuple):
     """What multiplies the cells or trials, and where the user wrote it."""
 
-    count: int
+    number: int
     name: str
     key: str
     value: object
