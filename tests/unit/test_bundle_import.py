@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from bundle_factory import analyse, packed, small_experiment
 
+from schedlab.bundle import importing
 from schedlab.bundle.importing import import_bundle
 from schedlab.bundle.pack import pack
 from schedlab.bundle.render import render
@@ -104,6 +105,34 @@ def test_nothing_is_replaced_without_being_asked(tmp_path: Path) -> None:
     import_bundle(packed().path, tmp_path, "lab-b", force=True)
     assert not (folder / "mark").exists()
     assert json.loads((folder / "origin.json").read_text())["bundle"] == packed().digest
+
+
+def test_an_import_that_ended_meanwhile_is_not_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = importing.write_json
+
+    def other_first(path: Path, value: object) -> None:
+        monkeypatch.setattr(importing, "write_json", own)
+        import_bundle(packed().path, tmp_path, "lab-b")
+        (tmp_path / "imported" / "lab-b" / "mark").write_text("")
+        own(path, value)
+
+    monkeypatch.setattr(importing, "write_json", other_first)
+    with pytest.raises(SchedlabError, match="exists") as caught:
+        import_bundle(packed().path, tmp_path, "lab-b")
+    assert "--force" in (caught.value.remedy or "")
+    assert (tmp_path / "imported" / "lab-b" / "mark").exists()
+    assert [path.name for path in (tmp_path / "imported").iterdir()] == ["lab-b"]
+
+
+def test_a_fault_of_the_folder_that_is_written_is_not_told_of_the_bundle(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(OSError, match="loop"):
+        import_bundle(packed().path, tmp_path / "loop" / "results")
+    (tmp_path / "gone").symlink_to("nowhere")
+    with pytest.raises(OSError, match="gone"):
+        import_bundle(packed().path, tmp_path / "gone")
 
 
 @pytest.mark.parametrize("name", ["../x", "Lab", "a b", "a:b", ""])

@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from config_factory import BURST, HOST, ROOT, refusal
+from config_factory import BURST, HOST, ROOT, load, refusal, write
 
+from schedlab.config import Experiment, read_experiment
+from schedlab.config.extent import MOST_CELLS, MOST_TRIALS
 from schedlab.design import load_experiment
 from schedlab.errors import SchedlabError
 
@@ -16,6 +18,12 @@ from schedlab.errors import SchedlabError
 @pytest.mark.parametrize(
     ("keys", "key", "what", "remedy"),
     [
+        (
+            {"workloads": [{"name": "p", "kind": "poisson", "rate": 1e-300}]},
+            "workloads[0].rate = 1e-300",
+            "less than 1e-06",
+            "write 1e-06 or more",
+        ),
         ({"repetitons": 3}, "repetitons = 3", "unknown key", "did you mean repetitions?"),
         (
             {"node": {"vcpu": 1}},
@@ -234,3 +242,76 @@ def test_files_that_are_no_experiment(tmp_path: Path, text: str, what: str) -> N
 def test_missing_file(tmp_path: Path) -> None:
     with pytest.raises(SchedlabError, match="no such file"):
         load_experiment(tmp_path / "none.yaml", HOST)
+
+
+def _bursts(count: int) -> list[dict[str, Any]]:
+    return [BURST | {"name": f"burst-{number}"} for number in range(count)]
+
+
+def _variants(count: int) -> list[dict[str, str]]:
+    return [{"name": f"v{number}", "scheduler": "slurm"} for number in range(count)]
+
+
+@pytest.mark.parametrize(
+    ("keys", "key", "what"),
+    [
+        (
+            {
+                "repetitions": {"trials": 1000, "clusters": 100},
+                "nodes": [*range(1, 129)],
+                "workloads": _bursts(20),
+            },
+            "nodes = [1, 2,",
+            "256,000 cells, more than 10,000 (1 variants x 128 node counts x 100 equal clusters x"
+            " 20 workloads)",
+        ),
+        (
+            {"schedulers": _variants(900), "nodes": [1], "workloads": _bursts(900)},
+            "schedulers = ['v0',",
+            "810,000 cells",
+        ),
+        ({"workloads": _bursts(5001)}, "workloads = ['burst-0',", "10,002 cells"),
+        ({"repetitions": {"trials": 1, "clusters": 100}, "workloads": _bursts(51)},
+         "repetitions.clusters = 100", "10,200 cells"),
+        ({"repetitions": 1000, "workloads": _bursts(26)}, "repetitions = 1000", "52,000 trials"),
+        (
+            {"repetitions": {"trials": 1000, "clusters": 26}},
+            "repetitions.trials = 1000",
+            "52,000 trials, more than 50,000",
+        ),
+        (
+            {"repetitions": {"min": 3, "max": 100, "until": "5 %"}, "workloads": _bursts(251)},
+            "workloads = [",
+            "50,200 trials",
+        ),
+    ],
+)  # fmt: skip
+def test_too_many_cells_or_trials_are_refused_before_any_is_made(
+    keys: dict[str, Any], key: str, what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def made(experiment: Experiment) -> None:
+        pytest.fail("the experiment was expanded")
+
+    monkeypatch.setattr(Experiment, "clusters", made)
+    monkeypatch.setattr(Experiment, "trials", made)
+    (line,) = refusal(tmp_path, **keys)
+    assert key in line and what in line and "Remedy: lower" in line
+    with pytest.raises(SchedlabError, match=re.escape(what)):
+        read_experiment(write(tmp_path, **keys))
+
+
+def test_as_many_cells_and_trials_as_allowed_are_taken(tmp_path: Path) -> None:
+    made = load(tmp_path, nodes=[1], schedulers=_variants(100), workloads=_bursts(100),
+                repetitions=5)  # fmt: skip
+    assert len(made.clusters()) * len(made.workloads) == MOST_CELLS
+    assert len(made.trials()) == MOST_TRIALS
+
+
+def test_limits_that_are_lifted_count_as_further_cells(tmp_path: Path) -> None:
+    search = {
+        "kind": "saturate", "name": "knee", "confirm": True, "rate": {"low": 1, "high": 2},
+        "workload": {"kind": "poisson", "jobs": 30, "rate": 1.0},
+    }  # fmt: skip
+    keys: dict[str, Any] = {"nodes": [1], "repetitions": 1, "schedulers": _variants(4000)}
+    told = refusal(tmp_path, workloads=[BURST, search], **keys)
+    assert "cells, more than 10,000" in told[0]

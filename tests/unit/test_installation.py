@@ -173,6 +173,14 @@ def test_what_settings_give_is_looked_at_before_anything_runs(prefix: Path) -> N
     assert folder == "SHA256: the digest of an archive, but prefix is a folder"
 
 
+def test_no_remedy_writes_over_a_file_that_is_no_lock(tmp_path: Path) -> None:
+    mine = tmp_path / "hostname"
+    mine.write_text("mine")
+    (problem,) = installation_problems(TOOL, {"lock": str(mine)})
+    assert problem.key == "lock" and str(mine) not in problem.remedy
+    assert "name the FILE that `schedlab lock tool --channel" in problem.remedy
+
+
 def test_an_image_depends_on_the_digest_and_not_on_the_archives_name(prefix: Path) -> None:
     path, sha256 = archive_of(prefix, "tool.tar")
     given = {"prefix": str(path), "sha256": sha256, "other": "x"}

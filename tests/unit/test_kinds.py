@@ -189,6 +189,11 @@ def test_lublin_is_scaled_seeded_and_begins_at_its_hour() -> None:
 # daily
 
 
+def test_a_profile_has_a_finite_sum() -> None:
+    with pytest.raises(ValueError, match="less than or equal to 1000000000"):
+        Daily(name="d", profile=[1e308] * 24)
+
+
 def test_daily_arrivals_have_the_profile() -> None:
     trace = Daily(name="d", jobs=24_000, days=3, hour=2.0).generate(TWO, 9)
     hours = np.array([job.arrival / 2.0 for job in trace.jobs])

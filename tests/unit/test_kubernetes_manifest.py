@@ -107,6 +107,7 @@ def test_settings_are_checked() -> None:
     assert not volcano.settings_problems({"scheduleperiod": "200ms", "actions": "allocate"})
     wrong = {"schedulePeriod": "1", "controllerQps": "0", "bindAddress": "x", "actions": "bind"}
     assert [problem.key for problem in volcano.settings_problems(wrong)] == list(wrong)
+    assert volcano.settings_problems({"schedulePeriod": "999999999999s"})
     assert get_scheduler("kubernetes").settings_problems({"actions": "allocate"})
 
 

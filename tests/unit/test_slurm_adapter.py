@@ -231,3 +231,17 @@ def test_settings_are_what_was_in_force(tmp_path: Path) -> None:
 def test_unknown_scheduler() -> None:
     with pytest.raises(SchedlabError, match="not registered"):
         get_scheduler("pbs")
+
+
+@pytest.mark.parametrize("text", ["abc", "-1", "10.5", "infinite", "0x20", "\uff11\uff10", "0"])
+@pytest.mark.parametrize("key", ["MaxJobCount", "maxarraysize"])
+def test_a_bound_of_jobs_is_a_whole_number(key: str, text: str) -> None:
+    """Otherwise a trace with too many jobs would be found only when it runs."""
+    (problem,) = SLURM.settings_problems({key: text})
+    assert (problem.key, problem.value) == (key, text)
+    assert not SLURM.settings_problems({key: "20000"})
+
+
+@pytest.mark.parametrize("key", ["MinJobAge", "MessageTimeout", "ReturnToService"])
+def test_a_number_has_digits_of_ascii(key: str) -> None:
+    assert [one.key for one in SLURM.settings_problems({key: "\uff12"})] == [key]

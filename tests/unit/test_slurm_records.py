@@ -197,6 +197,24 @@ def test_each_task_of_an_array_has_its_own_record() -> None:
     assert ended == ["9_0"]
 
 
+def test_a_line_of_scontrol_names_no_more_jobs_than_a_trial_has(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Tasks times nodes, and lines times tasks, must not fill the memory."""
+    monkeypatch.setattr(records, "MOST_JOBS", 7)
+    line = "JobId=9 ArrayJobId={} ArrayTaskId=0-9999999,0-9999999 JobState=RUNNING"
+    wide = "\n".join(line.format(job) + " NodeList=n[1-9999]" for job in range(50)) + "\n"
+    found = records.jobs("", wide)
+    assert len(found) == 7
+    assert not any(job.placement for job in found.values()), "several tasks on one line wait"
+
+
+def test_a_line_that_says_two_things_of_a_job_is_not_read() -> None:
+    line = "JobId=7 JobState=FAILED ExitCode=1:0 Comment=user 1 JobState={} NodeList=a\n"
+    assert records.jobs("", line.format("COMPLETED")) == {}
+    assert records.jobs("", line.format("FAILED"))["7"].state == "FAILED"
+
+
 def test_log_time_is_exact() -> None:
     assert clock_ns("2026-03-20T09:46:40.001") == BASE + 1_000_000
 

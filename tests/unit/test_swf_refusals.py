@@ -15,6 +15,7 @@ from swf_factory import HEADER, line, records, write
 from schedlab.errors import SchedlabError
 from schedlab.workloads import Machine
 from schedlab.workloads.archive import swf_table
+from schedlab.workloads.archive.swf_file import machine_size
 from schedlab.workloads.swf import Swf
 
 
@@ -66,9 +67,7 @@ def test_jobs_wider_than_the_header_s_machine_are_a_problem_until_its_size_is_se
 
 
 @pytest.mark.parametrize("key", ["MaxProcs", "MaxNodes"])
-@pytest.mark.parametrize(
-    "value", ["\u00b2", "\u0663", "many", "1_0", "9" * 5000, "0x10", "1e3", "nan"]
-)
+@pytest.mark.parametrize("value", ["\u00b2", "\u0663", "many", "1_0", "0x10", "1e3", "nan"])
 def test_sizes_that_are_no_numbers_are_refused_with_line_and_field(
     tmp_path: Path, key: str, value: str
 ) -> None:
@@ -220,3 +219,36 @@ def test_too_short_a_trace_is_refused(tmp_path: Path) -> None:
 def test_missing_file(tmp_path: Path) -> None:
     with pytest.raises(SchedlabError, match="no such trace"):
         list(records(tmp_path / "none.swf"))
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (b"", "empty"),
+        (b" \n\n", "empty"),
+        (b'{"error": 404}', "JSON"),
+        (b' \n[{"error": 404}]', "JSON"),
+        ("; MaxProcs: 8\n".encode("utf-16-le"), "UTF-16"),
+        ("; MaxProcs: 8\n".encode("utf-16-be"), "UTF-16"),
+        (lzma.compress(b"; MaxProcs: 8\n", format=lzma.FORMAT_ALONE), "LZMA"),
+    ],
+)
+def test_what_is_no_trace_is_named(tmp_path: Path, content: bytes, what: str) -> None:
+    (tmp_path / "t.swf").write_bytes(content)
+    with pytest.raises(SchedlabError, match=f"this is {what}.*, not a trace"):
+        machine_size(tmp_path / "t.swf")
+
+
+@pytest.mark.parametrize(
+    ("value", "what"),
+    [
+        ("1234567890", "more than 999999999"),
+        ("9" * 5000, "more than"),
+        ("12x", "not a whole number"),
+        ("1.5", "not a whole"),
+    ],
+)
+def test_a_machine_s_size_is_refused_for_what_it_is(tmp_path: Path, value: str, what: str) -> None:
+    (tmp_path / "t.swf").write_text(f"; MaxProcs: {value}\n")
+    with pytest.raises(SchedlabError, match=f"MaxProcs = '{value[:20]}.*': {what}"):
+        machine_size(tmp_path / "t.swf")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 from test_swf import HEADER, NASA, line
 
 from schedlab.errors import SchedlabError
@@ -61,6 +62,20 @@ def test_windows_are_of_light_usual_and_heavy_load(tmp_path: Path) -> None:
         for seed in range(20)
     }
     assert len(chosen) > 5
+
+
+def test_a_log_of_far_more_windows_than_jobs_fits_in_memory(tmp_path: Path) -> None:
+    """One number for each second of the log would be 8 PB."""
+    path = tmp_path / "t.swf"
+    path.write_text(HEADER + "".join(line(n, submit=10**15 * n) for n in range(4)))
+    found = representative(read_table(path), 128, 3, 1.0, 1)
+    assert [window.first for window in found] == [0.0, 1e15, 2e15]
+
+
+def test_windows_are_not_shorter_than_the_unit_of_the_log() -> None:
+    for of in (Select, Representative):
+        with pytest.raises(ValidationError, match="greater than or equal to 1"):
+            of(length=1e-6)
 
 
 def test_windows_without_jobs_are_not_chosen(tmp_path: Path) -> None:

@@ -52,7 +52,9 @@ def load_experiment(
             f"{path}: no variant can run: {told}", remedy=next(iter(left_out.values()))
         )
     found = experiment.model_copy(update={"left_out": left_out})
-    return found.model_copy(update={"lifted": _lifted(found, path)})
+    found = found.model_copy(update={"lifted": _lifted(found, path)})
+    _load.require_extent(found, path)
+    return found
 
 
 def notices(experiment: Experiment, bridges: int = 0) -> list[str]:

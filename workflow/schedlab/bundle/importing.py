@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 from pathlib import Path
 
@@ -62,9 +63,7 @@ def import_bundle(
         above = require_writable(results / IMPORTED, folder=True)
         target = require_writable(above / name, folder=True)
         if target.exists() and not force:
-            raise SchedlabError(
-                f"{target} exists", remedy="use another name (--as), or --force to replace it"
-            )
+            raise _taken(target)
         entries = _entries(source, experiment)
         above.mkdir(parents=True, exist_ok=True)
         with temporary_folder(".import-", above) as scratch:
@@ -86,10 +85,21 @@ def import_bundle(
                     "created": description.get("created"),
                 },
             )
-            if target.exists():
+            if force and target.exists():
                 target.rename(scratch / "former")
-            partial.rename(target)
+            try:
+                partial.rename(target)
+            except OSError as error:
+                if error.errno not in {errno.EEXIST, errno.ENOTEMPTY}:
+                    raise
+                # Another import of this name ended while this one copied.
+                raise _taken(target) from error
     return target, trials
+
+
+def _taken(target: Path) -> SchedlabError:
+    remedy = "use another name (--as), or --force to replace it"
+    return SchedlabError(f"{target} exists", remedy=remedy)
 
 
 def _entries(source: OpenedResults, experiment: Experiment) -> list[str]:

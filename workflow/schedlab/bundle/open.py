@@ -53,15 +53,20 @@ def opened(path: Path) -> Iterator[OpenedResults]:
         There are no results, or the bundle fails its verification. Errors within the context
         that come from malformed content are turned into this error too.
     """
-    with foreign(path, "compare it with what this release of schedlab writes, or leave it out"):
-        if path.is_dir():
+    remedy = "compare it with what this release of schedlab writes, or leave it out"
+    if path.is_dir():
+        with foreign(path, remedy, path):
             if (path / MANIFEST).is_file() and (path / DESCRIPTION).is_file():
                 yield _inside(path, path, verify(path))
             else:
                 yield OpenedResults(path, _experiments(path), str(path), False)
-            return
-        with temporary_folder("schedlab-bundle-") as folder, _named(path, folder):
-            yield _inside(folder, path, unpack(path, folder))
+        return
+    with (
+        temporary_folder("schedlab-bundle-") as folder,
+        foreign(path, remedy, folder),
+        _named(path, folder),
+    ):
+        yield _inside(folder, path, unpack(path, folder))
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from schedlab.config.checks import Known, check
+from schedlab.config.extent import extent_problems
 from schedlab.config.host_facts import HostFacts
 from schedlab.config.levels import Level, Levels, at_original, with_levels
 from schedlab.config.messages import fault, together
@@ -20,6 +21,7 @@ from schedlab.config.wording import Location, worded
 from schedlab.config.yaml_reader import Document, Place, read_yaml
 from schedlab.config.yaml_scalars import yaml_text
 from schedlab.errors import SchedlabError
+from schedlab.outside.output import write_output
 from schedlab.printing import brief
 from schedlab.privacy.identity import identity
 from schedlab.workloads import Problem
@@ -71,7 +73,10 @@ def load_experiment(
         # Written by an earlier run perhaps on another machine, and found again for this one.
         experiment = experiment.model_copy(update={"left_out": {}, "lifted": {}})
         broken = {problem.key for problem in problems}
-        found = check(experiment, known, host or HostFacts.detect(), root or Path(), broken)
+        # The further checks make every cluster and trace.
+        found = list(extent_problems(experiment)) or check(
+            experiment, known, host or HostFacts.detect(), root or Path(), broken
+        )
         problems += [_at_original(problem, levels) for problem in found]
     return _sound(path, document, experiment, moved + problems)
 
@@ -89,7 +94,22 @@ def read_experiment(path: Path) -> Experiment:
     """
     document = read_yaml(path, _native)
     experiment, problems, _ = _validate(_with_settings(document.data))
+    if experiment is not None:
+        problems += extent_problems(experiment)
     return _sound(path, document, experiment, problems)
+
+
+def require_extent(experiment: Experiment, path: Path) -> None:
+    """Refuse an experiment that has too many cells or trials once limits are lifted.
+
+    Raises
+    ------
+    SchedlabError
+        With the key that makes most of them.
+    """
+    for problem in extent_problems(experiment):
+        line = fault(str(path), None, problem.key, problem.value, problem.what, problem.remedy)
+        raise SchedlabError(line, remedy="or leave out confirm")
 
 
 def _with_settings(data: dict[str, Any]) -> dict[str, Any]:
@@ -120,7 +140,7 @@ def write_experiment(experiment: Experiment, path: Path) -> None:
         workload["name"] = before["name"]
         if (before["background"] or {}).get("level_of"):
             workload["background"]["level_of"] = before["background"]["level_of"]
-    path.write_text(yaml_text(data), encoding="utf-8")
+    write_output(path, yaml_text(data))
 
 
 def _sound(

@@ -25,6 +25,7 @@ from matplotlib.ticker import MaxNLocator
 
 from schedlab.metrics.cells import cells
 from schedlab.metrics.quantities import QUANTITIES
+from schedlab.outside.output import write_output
 
 INK, MUTED, GRID = "#1b1b1f", "#5f5f6b", "#dcdce3"
 COLOURS = ("#08519c", "#e08214", "#1b9e77", "#b2559b", "#56b4e9", "#8c6d31")
@@ -100,8 +101,7 @@ def save(figure: Figure, output: Path, title: str) -> None:
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Title": title})
     text = re.sub(r"(&quot;|')?DejaVu Sans(&quot;|')?", "sans-serif", buffer.getvalue())
-    output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_text(text, encoding="utf-8")
+    write_output(output, text)
 
 
 def fit(figure: Figure) -> None:

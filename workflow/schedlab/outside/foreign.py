@@ -15,7 +15,7 @@ _OF_THE_MACHINE = frozenset(
 
 
 @contextmanager
-def foreign(what: Path | str, remedy: str) -> Iterator[None]:
+def foreign(what: Path | str, remedy: str, within: Path | None = None) -> Iterator[None]:
     """Turn exceptions while content of another origin is read into an error that names it.
 
     The reader of a file checks its form, but not each value: a text may stand in place of a
@@ -28,6 +28,9 @@ def foreign(what: Path | str, remedy: str) -> Iterator[None]:
         The content that is read.
     remedy : str
         What the user can do.
+    within : pathlib.Path, optional
+        Folder of the content, where other files are written meanwhile. An error of the operating
+        system that names a file outside it is not turned: the content did not cause it.
 
     Raises
     ------
@@ -44,6 +47,8 @@ def foreign(what: Path | str, remedy: str) -> Iterator[None]:
     except Exception as error:
         if isinstance(error, OSError) and error.errno in _OF_THE_MACHINE:
             raise
+        if isinstance(error, OSError) and within is not None and _elsewhere(error, within):
+            raise
         trace = error.__traceback__
         while trace is not None and trace.tb_next is not None:
             trace = trace.tb_next
@@ -54,3 +59,8 @@ def foreign(what: Path | str, remedy: str) -> Iterator[None]:
             f" ({type(error).__name__}: {said}, in {where})",
             remedy=remedy,
         ) from error
+
+
+def _elsewhere(error: OSError, within: Path) -> bool:
+    name = error.filename
+    return isinstance(name, str | Path) and not Path(name).is_relative_to(within)

@@ -21,6 +21,7 @@ from schedlab.metrics.ceiling import with_payload
 from schedlab.metrics.quantities import BEHAVIOUR, BREAKING
 from schedlab.metrics.searches import without_searches
 from schedlab.metrics.statistics import MINIMUM
+from schedlab.outside.output import write_output
 from schedlab.paths import CITATION, REPORT_TEMPLATES, figure_record
 from schedlab.privacy.places import without_places
 from schedlab.report import blocks_section, comparison, method, paper, parts, verdicts
@@ -71,8 +72,7 @@ def render_report(
             script=_kept("uplot/uPlot.iife.min.js", "interactive.js"),
         )
     )
-    output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_text(text, encoding="utf-8")
+    write_output(output, text)
 
 
 def _kept(*names: str) -> Markup:

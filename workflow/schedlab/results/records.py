@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ from typing import Any
 from schedlab.errors import SchedlabError
 from schedlab.outside.json_text import read_json
 from schedlab.outside.names import inside
+from schedlab.outside.output import write_output
 from schedlab.paths import RESULTS, record_beside
 from schedlab.plain import plain
 from schedlab.privacy.identity import identity
@@ -169,10 +169,7 @@ def _named(path: Path, results: Path) -> dict[str, str]:
 
 def write_json(path: Path, value: object) -> None:
     """Write JSON to a file atomically: a reader sees the whole old file or the whole new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    partial.write_text(json.dumps(value, indent=1, sort_keys=True) + "\n")
-    partial.replace(path)
+    write_output(path, json.dumps(value, indent=1, sort_keys=True) + "\n")
 
 
 def load_record(path: Path) -> dict[str, Any]:

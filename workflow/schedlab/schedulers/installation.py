@@ -115,7 +115,12 @@ def locked(installation: Installation, settings: Mapping[str, str]) -> Lock:
         When it does not pin everything that the installation must have; see `read_lock`.
     """
     channel, lock = settings["channel"], settings["lock"]
-    remedy = f"write it: `{installation.command(channel, lock)}`"
+    # A file that a setting names may be anything, so it is not to be written over.
+    remedy = (
+        f"name the FILE that `{installation.command(channel, 'FILE')}` writes"
+        if lock
+        else f"write it: `{installation.command(channel)}`"
+    )
     return read_lock(lock_file(installation, settings), channel, installation.packages, remedy)
 
 

@@ -59,7 +59,8 @@ def problems(
         setting = known.get(key.lower(), others)
         if setting is None:
             yield Problem(key, text, "not a setting", did_you_mean(key, list(declared)))
-        elif not re.fullmatch(setting.form, text):
+        # Digits are those of ASCII; blanks are those of Unicode too.
+        elif not all(re.fullmatch(setting.form, text, flags) for flags in (re.ASCII, 0)):
             yield Problem(
                 key, text, f"not {setting.allowed}", "correct it, or remove it for the default"
             )

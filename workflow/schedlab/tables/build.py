@@ -16,6 +16,7 @@ from schedlab.errors import SchedlabError
 from schedlab.invocation import command
 from schedlab.outside.foreign import foreign
 from schedlab.outside.json_text import parse_json
+from schedlab.outside.output import output_file
 from schedlab.paths import RECORD
 from schedlab.plain import plain
 from schedlab.results.imports import Origin, label
@@ -63,9 +64,11 @@ def build_tables(
     SchedlabError
         When records cannot be read; the message names the trial.
     """
-    output.mkdir(parents=True, exist_ok=True)
     jobs, trials, stopped = [], [], []
-    with pq.ParquetWriter(output / "samples.parquet", SAMPLES_SCHEMA, compression="zstd") as writer:
+    with (
+        output_file(output / "samples.parquet") as file,
+        pq.ParquetWriter(file, SAMPLES_SCHEMA, compression="zstd") as writer,
+    ):
         for name, folder in _folders(sources):
             if is_stopped(folder / RECORD):
                 stopped.append(label(name, load_record(folder / RECORD)["id"]))
@@ -84,7 +87,8 @@ def build_tables(
             kept = {key: json.dumps(value, sort_keys=True) for key, value in told.items() if value}
             schema = schema.with_metadata(schema.metadata | kept)
         table = pa.Table.from_pylist(content, schema=schema)
-        pq.write_table(table, output / f"{name}.parquet", compression="zstd")
+        with output_file(output / f"{name}.parquet") as file:
+            pq.write_table(table, file, compression="zstd")
 
 
 def _folders(sources: Iterable[Origin | Path]) -> Iterator[tuple[str, Path]]:

@@ -18,6 +18,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from schedlab.units import PercentageOrZero, part
+from schedlab.workloads.ladder import SLOWEST
 from schedlab.workloads.trace import Job, Machine
 
 LASTS = 86_400.0
@@ -69,7 +70,9 @@ class Background(BaseModel):
         default=0, description="Jobs that wait all the time."
     )
     settle: float = Field(default=20.0, ge=0, le=3600, description="Between two steps, s.")
-    rate: float = Field(default=50.0, gt=0, le=1e6, description="Submissions of pending jobs, 1/s.")
+    rate: float = Field(
+        default=50.0, ge=SLOWEST, le=1e6, description="Submissions of pending jobs, 1/s."
+    )
     level_of: str | None = Field(
         default=None,
         description="Written by the run: workload whose background has levels, of which this is"

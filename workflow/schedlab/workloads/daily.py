@@ -60,7 +60,7 @@ class Daily(Workload):
     jobs: int = Field(default=60, ge=1, le=100_000, description="Number of jobs.")
     days: int = Field(default=1, ge=1, le=1000, description="Days over which they arrive.")
     hour: float = Field(default=5.0, gt=0, le=LONGEST, description="Our seconds per hour.")
-    profile: list[Annotated[float, Field(ge=0)]] | None = Field(
+    profile: list[Annotated[float, Field(ge=0, le=LONGEST)]] | None = Field(
         default=None,
         min_length=HOURS,
         max_length=HOURS,

@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from schedlab.workloads.ladder import SLOWEST
 from schedlab.workloads.registry import LONGEST, Problem, Workload, register, walltime
 from schedlab.workloads.trace import Job, Machine
 
@@ -23,7 +24,7 @@ class Poisson(Workload):
     quantity: ClassVar[str] = "wait_median"
     kind: Literal["poisson"] = "poisson"
     jobs: int = Field(default=30, ge=1, le=100_000, description="Number of jobs.")
-    rate: float = Field(default=1.0, gt=0, le=1e6, description="Mean arrivals per second.")
+    rate: float = Field(default=1.0, ge=SLOWEST, le=1e6, description="Mean arrivals per second.")
     runtime: float = Field(default=1.0, ge=0, le=LONGEST, description="Runtime of each job, s.")
     sizes: list[Annotated[int, Field(ge=1)]] = Field(
         default=[1], min_length=1, description="Processors of a job, drawn uniformly."

@@ -19,7 +19,7 @@ from pydantic import (
 
 from schedlab.errors import SchedlabError
 from schedlab.units import Percentage, part
-from schedlab.workloads.ladder import FEWEST, FINEST, most_steps
+from schedlab.workloads.ladder import FEWEST, FINEST, SLOWEST, most_steps
 from schedlab.workloads.registry import (
     COMPOSITE,
     WHOLE,
@@ -46,9 +46,9 @@ class Rate(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
     low: float = Field(
-        ge=1e-6, le=1e6, description="Arrivals per second that surely are sustained."
+        ge=SLOWEST, le=1e6, description="Arrivals per second that surely are sustained."
     )
-    high: float = Field(ge=1e-6, le=1e6, description="Arrivals per second that surely are not.")
+    high: float = Field(ge=SLOWEST, le=1e6, description="Arrivals per second that surely are not.")
 
     @field_validator("high")
     @classmethod

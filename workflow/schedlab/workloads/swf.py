@@ -37,14 +37,14 @@ class Select(_Section):
     """All usable jobs of a window of time."""
 
     first: float = Field(default=0.0, ge=0, le=LONGEST, description="Start, s of the log's time.")
-    length: float = Field(gt=0, le=LONGEST, description="Length, traced s.")
+    length: float = Field(ge=1, le=LONGEST, description="Length, traced s.")
 
 
 class Representative(_Section):
     """All usable jobs of windows that are chosen by load, one after the other."""
 
     windows: int = Field(default=3, ge=1, le=1000, description="How many.")
-    length: float = Field(default=86_400.0, gt=0, le=LONGEST, description="Of each, traced s.")
+    length: float = Field(default=86_400.0, ge=1, le=LONGEST, description="Of each, traced s.")
     seed: int = Field(default=1, ge=0, description="Of the choice; the same in all repetitions.")
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 from schedlab.errors import SchedlabError
 from schedlab.outside.json_text import read_json
+from schedlab.outside.output import write_output
 from schedlab.plain import plain
 
 SCHEMA = "schedlab.trace/1"
@@ -334,8 +335,7 @@ class Trace:
         rows = data.pop("jobs")
         head = json.dumps(data, sort_keys=True)[:-1]
         body = ",\n  ".join(json.dumps(row, sort_keys=True) for row in rows)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(f'{head}, "jobs": [\n  {body}\n]}}\n', encoding="utf-8")
+        write_output(path, f'{head}, "jobs": [\n  {body}\n]}}\n')
 
 
 _LARGEST = 1 << 30

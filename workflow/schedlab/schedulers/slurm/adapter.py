@@ -370,7 +370,8 @@ class Slurm(Scheduler):
         unknown = list(key_problems(overrides, self.native_settings))
         other = reserved | {UNLISTED, *(problem.key.lower() for problem in unknown)}
         free = {key: text for key, text in overrides.items() if key.lower() not in other}
-        return [*found, *unknown, *super().settings_problems(free)]
+        counts = bounds.count_problems(free)
+        return [*found, *unknown, *counts, *super().settings_problems(free)]
 
     def release_problems(self, overrides: Mapping[str, str], release: str) -> list[Problem]:
         """Refuse a way of submission that the release's Slurm does not have."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
@@ -15,11 +16,27 @@ MAX_JOB_COUNT = "10000"
 """Slurm's default."""
 
 
+_COUNTS = ("MaxArraySize", "MaxJobCount")
+
+
+def count_problems(overrides: Mapping[str, str]) -> Iterator[Problem]:
+    """Bounds of an experiment's settings that are no whole numbers, so that none could be kept."""
+    known = {key.lower() for key in _COUNTS}
+    for key, text in overrides.items():
+        if key.lower() in known and not re.fullmatch("[1-9][0-9]{0,8}", text):
+            yield Problem(
+                key,
+                text,
+                "not a whole number from 1 to 999999999",
+                "correct it, or remove it for Slurm's default",
+            )
+
+
 def too_many(trace: Trace, written: Mapping[str, str]) -> Iterator[Problem]:
     """More jobs than the controller knows at one time; `written` has settings in lower case."""
     limit, age = written.get("maxjobcount", MAX_JOB_COUNT), written["minjobage"]
     if not (limit.isdecimal() and age.isdecimal()):
-        return
+        return  # a fault of the settings, which is told as one
     kept = float(age) or math.inf  # 0: for ever
     stays = sum(job.background for job in trace.jobs)
     arrivals = sorted(job.arrival for job in trace.measured)

@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from schedlab.schedulers.base import COMPLETED, FAILED, UNFINISHED
 from schedlab.schedulers.hosts import hosts_of
 from schedlab.schedulers.rows import NativeJob
+from schedlab.workloads.registry import MOST_JOBS
 
 # The guests' time zone is UTC (role common), and so are the log's time stamps.
 _STAMP = r"^\[(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3})\] "
@@ -119,7 +120,6 @@ def jobs(log: str, scontrol: str) -> dict[str, NativeJob]:
     return found
 
 
-_MOST_TASKS = 1 << 20
 _LONGEST = 1 << 16
 """Most characters of a line: Slurm's lines are shorter, and patterns are slow on longer lines."""
 
@@ -190,28 +190,48 @@ def _apply(job: NativeJob, event: str, match: re.Match[str], now: int) -> None:
             job.gave_up(now, _SOURCES["interrupted"])
 
 
+_READ = {"JobId", "ArrayJobId", "ArrayTaskId", "JobState", "ExitCode", "NodeList", "NumCPUs"}
+
+
 def _scontrol_jobs(text: str) -> Iterator[tuple[str, dict[str, str]]]:
+    """Yield the jobs that scontrol lists, and their fields.
+
+    No trial has more than `MOST_JOBS`, so a text that names more was not written by one.
+    """
+    left = MOST_JOBS
     for line in whole_lines(text):
         # Values may hold blanks (a comment); the keys read here never do.
-        fields = dict(re.findall(r"(?:^|\s)(\w+)=(\S*)", line))
+        pairs = re.findall(r"(?:^|\s)(\w+)=(\S*)", line)
+        fields = {key: value for key, value in pairs if key in _READ}
+        if any(key in _READ and value != fields[key] for key, value in pairs):
+            continue  # It says two things of one job, and which of them holds cannot be told.
         if not re.fullmatch(r"[0-9]{1,10}", fields.get("JobId", "")):
             continue
         array = fields.get("ArrayJobId", "")
-        if not re.fullmatch(r"[0-9]{1,10}", array):
-            yield fields["JobId"], fields
-        else:
-            for task in tasks_of(fields.get("ArrayTaskId", "")):
-                yield f"{array}_{task}", fields
+        names = [fields["JobId"]]
+        if re.fullmatch(r"[0-9]{1,10}", array):
+            names = [f"{array}_{task}" for task in tasks_of(fields.get("ArrayTaskId", ""), left)]
+            if len(names) > 1:
+                # Tasks that share a line wait, so they have no nodes.
+                fields.pop("NodeList", None)
+        yield from ((name, fields) for name in names[:left])
+        left -= len(names)
+        if left <= 0:
+            return
 
 
-def tasks_of(text: str) -> list[int]:
-    """Places in an array that scontrol writes as `4`, or as `5-9,11%2` for those that wait."""
+def tasks_of(text: str, most: int) -> list[int]:
+    """Places in an array that scontrol writes as `4`, or as `5-9,11%2` for those that wait.
+
+    Not more than `most` of them.
+    """
     found: list[int] = []
-    for part in text.partition("%")[0].split(",")[:_MOST_TASKS]:
+    for part in text.partition("%")[0].split(","):
         match = re.fullmatch(r"([0-9]{1,7})(?:-([0-9]{1,7}))?", part)
         if match:
-            found += range(int(match[1]), int(match[2] or match[1]) + 1)
-    return found[:_MOST_TASKS]
+            first, last = int(match[1]), int(match[2] or match[1])
+            found += range(first, min(last + 1, first + most - len(found)))
+    return found
 
 
 def key_values(text: str) -> dict[str, str]:

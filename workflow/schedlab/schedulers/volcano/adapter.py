@@ -68,8 +68,8 @@ class Volcano(KubernetesBase):
         "schedulePeriod": Setting(
             "1s",
             "time between two scheduling cycles",
-            r"[1-9]\d*(ms|s)",
-            "a whole number of ms or s, such as 500ms or 60s",
+            r"[1-9]\d{0,6}(ms|s)",
+            "a whole number of ms or s with at most 7 digits, such as 500ms or 60s",
         ),
         "actions": Setting(
             "enqueue, allocate, backfill",

@@ -64,6 +64,8 @@ CHUNK = 2**23
 _UNPACKED = 2**33
 """Largest size of an unpacked trace, bytes; it holds a hundred million jobs."""
 _HEADER = 2**20
+_DIGITS = 9
+"""Most digits of the processors of a machine."""
 
 _NUMBER = re.compile(rb"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?")
 _NOT_FINITE = re.compile(rb"[-+]?(nan|inf|infinity)", re.IGNORECASE)
@@ -88,6 +90,9 @@ _KINDS: tuple[tuple[bytes, str, str], ...] = (
     (rb"PAR1", "Parquet", _FETCH),
     (rb"SQLite format", "an SQLite database", _FETCH),
     (rb"\x7fELF", "a program", _FETCH),
+    (rb"(\xef\xbb\xbf)?\s*[\[{]", "JSON, perhaps an error page", _FETCH),
+    (rb"\x5d\x00\x00", "LZMA", _REPACK),
+    (rb"([\t\n\r -~]\x00){4}|(\x00[\t\n\r -~]){4}", "UTF-16", "save it as plain ASCII"),
     (rb"\xff\xfe|\xfe\xff|\x00\x00\xfe\xff", "UTF-16 or UTF-32", "save it as plain ASCII"),
 )
 """First bytes -> what the file is, and the remedy."""
@@ -161,6 +166,8 @@ def open_trace(path: Path) -> Iterator[IO[bytes]]:
             if zipped:
                 stream = cast(IO[bytes], stack.enter_context(gzip.GzipFile(fileobj=stream)))
             head = stream.read(512)
+            if not head.strip():
+                raise SchedlabError(f"{name}: this is empty, not a trace", remedy=_FETCH)
             for pattern, kind, remedy in _KINDS:
                 if re.match(pattern, head, re.DOTALL):
                     raise SchedlabError(f"{name}: this is {kind}, not a trace", remedy=remedy)
@@ -346,11 +353,13 @@ def machine_size(path: Path) -> int | None:
     for key in ("MaxProcs", "MaxNodes"):
         line, value = comments.get(key, (0, ""))
         word = (value.split() or ["-1"])[0]
-        if not re.fullmatch(r"-1|[0-9]{1,9}(\.0*)?", word, re.ASCII):
+        whole = re.fullmatch(r"-1|0*([0-9]+)(\.0*)?", word)
+        if not whole or len(whole[1] or "") > _DIGITS:
             raise line_error(
                 path,
                 line,
-                f"{key} = {brief(word)!r}: not a whole number",
+                f"{key} = {brief(word)!r}: "
+                + (f"more than {10**_DIGITS - 1}" if whole else "not a whole number"),
                 "set machine_size to the processors of the traced machine, or correct the header",
             )
         if float(word) > 0:

@@ -63,18 +63,19 @@ def representative(table: Table, size: int, count: int, length: float, seed: int
     place = np.floor((submit - first) / length).astype(np.int64)
     # The last window is not whole.
     whole = place < (int(place[-1]) if used.size else 0)
-    work = np.bincount(place[whole], _work(table, used[whole]))
-    there = np.flatnonzero(np.bincount(place[whole]))
+    # Only windows with jobs: a log may have far more windows without.
+    there, which = np.unique(place[whole], return_inverse=True)
+    work = np.bincount(which, _work(table, used[whole]), minlength=there.size)
     if there.size < count:
         raise SchedlabError(
             f"has {there.size} whole windows of {length:g} s with usable jobs, {count} are wanted",
             remedy="choose fewer or shorter windows",
         )
     loads = work / (size * length)
-    groups = np.array_split(there[np.argsort(loads[there], kind="stable")], count)
+    groups = np.array_split(np.argsort(loads, kind="stable"), count)
     rng = random.Random(seed)
     chosen = sorted(int(rng.choice(group.tolist())) for group in groups)
-    return [Window(first + number * length, length, float(loads[number])) for number in chosen]
+    return [Window(first + int(there[one]) * length, length, float(loads[one])) for one in chosen]
 
 
 def _work(table: Table, positions: np.ndarray) -> np.ndarray:

@@ -1,0 +1,79 @@
+"""Writes files into folders that others may have made or may write to.
+
+Such a folder can hold a link, a named pipe or a device where a file is to be. A writer that opens
+it by name changes a file elsewhere, or waits for ever.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from schedlab.errors import SchedlabError
+from schedlab.outside.names import require_writable
+
+
+@contextmanager
+def output_file(path: Path) -> Iterator[BinaryIO]:
+    """Open a new file, which takes the place of whatever has its name when the context ends.
+
+    Readers see the whole old file or the whole new one. After an exception the old one stays. The
+    folder is made where there is none.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        File to write. A link, a named pipe or a device of that name is replaced, not followed.
+
+    Raises
+    ------
+    SchedlabError
+        A folder has the name of the file, or the way to it leads over another user's link.
+    OSError
+        The file cannot be written; the error names it.
+    """
+    _require_own_way(path)
+    partial = path.with_name(f".{path.name[:200]}.{secrets.token_hex(8)}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o666)
+        with os.fdopen(handle, "wb") as file:
+            yield file
+        partial.replace(path)
+    except OSError as error:
+        # A full disk is told without a name.
+        if error.filename is None:
+            error.filename = str(path)
+        raise
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def write_output(path: Path, text: str) -> None:
+    """Write a text (UTF-8) as a whole; see `output_file`."""
+    with output_file(path) as file:
+        file.write(text.encode("utf-8"))
+
+
+def _require_own_way(path: Path) -> None:
+    """Refuse a folder of that name, and a way over a link that another user made.
+
+    Links of this user and of root are theirs to set: results may be kept on another disk.
+    """
+    if path.is_dir() and not path.is_symlink():
+        require_writable(path)
+    for folder in path.parents:
+        try:
+            found = folder.lstat()
+        except FileNotFoundError:
+            continue
+        if stat.S_ISLNK(found.st_mode) and found.st_uid not in {0, os.geteuid()}:
+            raise SchedlabError(
+                f"{path} is not written: {folder} is a link that another user made",
+                remedy="use a results folder of your own: --results FOLDER",
+            )
