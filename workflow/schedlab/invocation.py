@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from schedlab.errors import SchedlabError
+from schedlab.paths import own_folder
 
 CAMPAIGN = "SCHEDLAB_CAMPAIGN"
 """Variable by which the jobs of one run of the workflow know when it began."""
@@ -151,13 +152,19 @@ def results_name(text: str, checkout: Path) -> str:
     Raises
     ------
     SchedlabError
-        When rules cannot use the name, the folder contains the checkout, or a file is in its place.
+        When rules cannot use the name, the folder contains the checkout or is one of the checkout's
+        own, or a file is in its place.
     """
     usable(text, "the results folder")
     usable(str(Path(text).resolve()), "the results folder")
     if not text.strip() or checkout.resolve().is_relative_to(Path(text).resolve()):
         raise SchedlabError(
             f"the results folder {text!r} is the checkout or contains it",
+            remedy="choose a folder of its own, for example results",
+        )
+    if own := own_folder(Path(text).resolve(), checkout.resolve()):
+        raise SchedlabError(
+            f"the results folder {text!r} is {own} of the checkout, or in it",
             remedy="choose a folder of its own, for example results",
         )
     path = Path(text)

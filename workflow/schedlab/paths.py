@@ -50,6 +50,27 @@ SOURCES = (
 )
 """The sources: all files and folders of the checkout that the pipeline reads."""
 
+_OWN = frozenset({*SOURCES, "tests", "docs", ".git", ".github", ".ci", ".venv", ".snakemake"})
+"""Folders (and files) of the checkout that cannot be results."""
+_OF_PROGRAMS = frozenset({".git", ".venv", ".snakemake"})
+"""Folders of the checkout that other programs fill and remove, with all that is in them."""
+
+
+def own_folder(path: Path, checkout: Path) -> str | None:
+    """Return which folder of the checkout a path is, or None where it may be a results folder.
+
+    Parameters
+    ----------
+    path, checkout : pathlib.Path
+        Both absolute and without links.
+    """
+    if not path.is_relative_to(checkout):
+        return None
+    first, *below = path.relative_to(checkout).parts or ("",)
+    own = first in _OF_PROGRAMS if below else first in _OWN
+    return first if own else None
+
+
 RESULTS = "results"
 """Name of the results folder in records and bundles, whatever its path on disk is."""
 
@@ -78,6 +99,8 @@ TABLES_RECORD = f"{TABLES}/{RECORD}"
 TABLE_FILES = ("jobs.parquet", "samples.parquet", "trials.parquet")
 FIGURES = "figures"
 LOGS = "logs"
+CONFORMANCE = "conformance"
+"""Folder with the results of each image that `schedlab conformance` checked."""
 IMPORTED = "imported"
 """Folder with one folder for each import."""
 IMPORT = "origin.json"
