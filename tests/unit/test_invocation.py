@@ -7,13 +7,15 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 from snakemake.cli import parse_config
 
+from schedlab.bundle.contents import Choice
 from schedlab.errors import SchedlabError
-from schedlab.invocation import chosen, is_dry_run, results_name
+from schedlab.invocation import PARTS, chosen, is_dry_run, parts, results_name
 from schedlab.paths import CHECKOUT
 
 
@@ -33,6 +35,28 @@ def test_a_configfile_is_refused() -> None:
     with pytest.raises(SchedlabError, match="other.yaml") as error:
         chosen({"a": 1}, [Path("other.yaml")])
     assert "did you mean experiments?" in str(error.value.remedy)
+
+
+@pytest.mark.parametrize("word", ["", "''", " '' "])
+@pytest.mark.parametrize("key", ["experiments", "results"])
+def test_an_empty_value_is_not_the_default(key: str, word: str) -> None:
+    """`make report CONFIG=$MINE` of a variable that is not set would run another experiment."""
+    with pytest.raises(SchedlabError, match=f"--config {key}=: it has no value") as error:
+        chosen(parse_config([f"{key}={word}"]), (), [f"{key}={word}"])
+    assert f"leave {key}= out" in str(error.value.remedy)
+
+
+@pytest.mark.parametrize("word", ["nonsense", "blocks,image", "blocks images"])
+def test_a_part_that_no_bundle_has_is_refused(word: str) -> None:
+    with pytest.raises(SchedlabError, match="include") as error:
+        chosen(parse_config([f"include={word}"]))
+    assert "blocks, images, snapshots" in str(error.value.remedy)
+
+
+@pytest.mark.parametrize("word", ["", "blocks", "blocks,images,snapshots", "blocks, images"])
+def test_parts_of_a_bundle_are_known(word: str) -> None:
+    values = chosen(parse_config([f"include={word}"]))
+    assert set(parts(values["include"])) <= {field.name for field in fields(Choice)} == {*PARTS}
 
 
 @pytest.mark.parametrize("word", ["20241126", "2024_11_26", "1e3", "1.5", "True", "[a]", "a: b"])

@@ -19,6 +19,8 @@ CAMPAIGN = "SCHEDLAB_CAMPAIGN"
 """Variable by which the jobs of one run of the workflow know when it began."""
 DEFAULTS = {"experiments": "config/experiments.yaml", "results": "results", "include": ""}
 """Keys that ``--config`` may set, and their defaults."""
+PARTS = ("blocks", "images", "snapshots")
+"""Large parts of the results that a bundle has only where the user asks for them."""
 
 
 def chosen(
@@ -40,8 +42,8 @@ def chosen(
     Raises
     ------
     SchedlabError
-        When there is a key that nothing reads, a value that Snakemake did not keep as text, or a
-        ``--configfile``. Otherwise another experiment than the user meant would run.
+        When there is a key that nothing reads, a value that is empty, that is no part of a bundle
+        or that Snakemake did not keep as text, or a ``--configfile``. Otherwise another experiment than the user meant would run.
     """
     if configfiles:
         raise SchedlabError(
@@ -54,6 +56,14 @@ def chosen(
             raise SchedlabError(
                 f"--config {key}={config[key]}: there is no key {key}",
                 remedy=f"did you mean {close[0]}? The keys are {', '.join(DEFAULTS)}",
+            )
+    for key in ("experiments", "results"):
+        # Of `results=` Snakemake keeps the key without a value.
+        if key in config and config[key] in (None, ""):
+            raise SchedlabError(
+                f"--config {key}=: it has no value",
+                remedy=f"write a name after it, or leave {key}= out: the default is"
+                f" {DEFAULTS[key]}",
             )
     values = {**DEFAULTS, **{key: value for key, value in config.items() if value is not None}}
     for key, value in values.items():
@@ -70,7 +80,18 @@ def chosen(
                 f"--config {key}={given[-1]}: Snakemake reads it as {value!r}",
                 remedy=f'quote it for YAML and for the shell: --config "{key}={quoted(given[-1])}"',
             )
+    for name in parts(values["include"]):
+        if name not in PARTS:
+            raise SchedlabError(
+                f"--config include={values['include']}: there is no part {name!r}",
+                remedy=f"use {', '.join(PARTS)}, separated by commas",
+            )
     return values
+
+
+def parts(include: str) -> list[str]:
+    """Names of the parts that a bundle has in addition, separated by commas."""
+    return [name.strip() for name in include.split(",") if name.strip()]
 
 
 def is_snakemake() -> bool:

@@ -21,7 +21,7 @@ from schedlab.config import Cluster, Experiment, TrialKey
 from schedlab.doctor.findings import require_host
 from schedlab.errors import SchedlabError
 from schedlab.figures import FIGURES
-from schedlab.invocation import campaign, chosen, is_dry_run, is_snakemake, results_name
+from schedlab.invocation import campaign, chosen, is_dry_run, is_snakemake, parts, results_name
 from schedlab.lineage.state import keep, restore
 from schedlab.printing import counted, printable
 from schedlab.results.digests import digest
@@ -242,7 +242,7 @@ class Pipeline:
 
     def include(self, names: str) -> str:
         """Options of `schedlab bundle` for names that are separated by commas."""
-        return " ".join(f"--include {shlex.quote(name)}" for name in names.split(",") if name)
+        return " ".join(f"--include {shlex.quote(name)}" for name in parts(names))
 
     def source_state(self) -> str:
         """Commit, and digest of uncommitted changes, on which the source in a bundle depends."""
