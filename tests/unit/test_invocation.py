@@ -11,11 +11,14 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from snakemake.cli import parse_config
 
 from schedlab.bundle.contents import Choice
+from schedlab.cli.main import main
 from schedlab.errors import SchedlabError
 from schedlab.invocation import PARTS, chosen, is_dry_run, parts, results_name
+from schedlab.outside.names import inside
 from schedlab.paths import CHECKOUT
 
 
@@ -76,6 +79,28 @@ def test_the_remedy_keeps_a_name_as_written(word: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["mine/", "./mine", "mine", ".//mine//", "mine/."])
 def test_a_folder_has_one_name(text: str, tmp_path: Path) -> None:
     assert results_name(text, tmp_path) == "mine"
+
+
+@pytest.mark.parametrize("name", ["n" * 300, "ü" * 150, "a/" * 2000, "n" * 300 + "/below"])
+def test_a_name_that_no_file_system_takes_is_refused(name: str, tmp_path: Path) -> None:
+    with pytest.raises(SchedlabError, match="the results folder") as error:
+        results_name(str(tmp_path / name), CHECKOUT)
+    assert "choose a shorter" in str(error.value.remedy)
+
+
+@pytest.mark.parametrize("name", ["circle", "circle/below", "one"])
+def test_links_in_a_circle_are_refused(name: str, tmp_path: Path) -> None:
+    for link, target in (("circle", "circle"), ("one", "two"), ("two", "one")):
+        (tmp_path / link).symlink_to(target)
+    path = str(tmp_path / name)
+    with pytest.raises(SchedlabError, match="round in a circle"):
+        results_name(path, CHECKOUT)
+    with pytest.raises(SchedlabError, match="round in a circle"):
+        inside(tmp_path, name)
+    for words in (["clean", "--results", path], ["disk", "--results", path],
+                  ["toolchain", "--output", path], ["trials", "--results", path]):  # fmt: skip
+        done = CliRunner().invoke(main, words)
+        assert done.exit_code == 1 and "round in a circle" in done.output, (words, done.output)
 
 
 @pytest.mark.parametrize("name", ["file", "file/below", "nowhere", "nowhere/below"])

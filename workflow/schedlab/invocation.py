@@ -13,12 +13,16 @@ from pathlib import Path
 from typing import Any
 
 from schedlab.errors import SchedlabError
-from schedlab.paths import own_folder
+from schedlab.paths import own_folder, resolved
 
 CAMPAIGN = "SCHEDLAB_CAMPAIGN"
 """Variable by which the jobs of one run of the workflow know when it began."""
 DEFAULTS = {"experiments": "config/experiments.yaml", "results": "results", "include": ""}
 """Keys that ``--config`` may set, and their defaults."""
+_LONGEST = 255
+"""Longest name of a file on usual file systems, bytes (NAME_MAX, limits.h)."""
+_LONGEST_PATH = 4096 - 512
+"""Longest path of a results folder, bytes: PATH_MAX, and room for the files below it."""
 PARTS = ("blocks", "images", "snapshots")
 """Large parts of the results that a bundle has only where the user asks for them."""
 
@@ -43,7 +47,8 @@ def chosen(
     ------
     SchedlabError
         When there is a key that nothing reads, a value that is empty, that is no part of a bundle
-        or that Snakemake did not keep as text, or a ``--configfile``. Otherwise another experiment than the user meant would run.
+        or that Snakemake did not keep as text, or a ``--configfile``. Otherwise another
+        experiment than the user meant would run.
     """
     if configfiles:
         raise SchedlabError(
@@ -177,13 +182,26 @@ def results_name(text: str, checkout: Path) -> str:
         own, or a file is in its place.
     """
     usable(text, "the results folder")
-    usable(str(Path(text).resolve()), "the results folder")
-    if not text.strip() or checkout.resolve().is_relative_to(Path(text).resolve()):
+    folder = resolved(Path(text), "the results folder")
+    usable(str(folder), "the results folder")
+    if long := next((part for part in folder.parts if len(os.fsencode(part)) > _LONGEST), ""):
+        raise SchedlabError(
+            f"the results folder {text[:_LONGEST]}...: a name of {len(os.fsencode(long))} bytes is"
+            f" longer than file systems take ({_LONGEST})",
+            remedy="choose a shorter name",
+        )
+    if len(os.fsencode(str(folder))) > _LONGEST_PATH:
+        raise SchedlabError(
+            f"the results folder {text[:_LONGEST]}...: a path of {len(os.fsencode(str(folder)))}"
+            f" bytes leaves no room for the paths below it (at most {_LONGEST_PATH})",
+            remedy="choose a shorter path",
+        )
+    if not text.strip() or checkout.resolve().is_relative_to(folder):
         raise SchedlabError(
             f"the results folder {text!r} is the checkout or contains it",
             remedy="choose a folder of its own, for example results",
         )
-    if own := own_folder(Path(text).resolve(), checkout.resolve()):
+    if own := own_folder(folder, checkout.resolve()):
         raise SchedlabError(
             f"the results folder {text!r} is {own} of the checkout, or in it",
             remedy="choose a folder of its own, for example results",

@@ -191,6 +191,30 @@ def cache_root() -> Path:
     return (base if base.is_absolute() else Path.home() / ".cache") / "schedlab"
 
 
+def resolved(path: Path, what: str) -> Path:
+    """Return a path without links and without ``..``; it need not exist.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The path.
+    what : str
+        What is there, for the message.
+
+    Raises
+    ------
+    SchedlabError
+        When links lead from one to another without an end.
+    """
+    try:
+        return path.resolve()
+    except RuntimeError:
+        raise SchedlabError(
+            f"{what} {word(str(path))}: its links lead round in a circle",
+            remedy="remove one of these links, or name another path",
+        ) from None
+
+
 def expanded(text: str, what: str) -> Path:
     """Return a path with ``~`` and ``~user`` at its beginning replaced by the home folder.
 

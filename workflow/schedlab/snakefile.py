@@ -85,7 +85,7 @@ class Pipeline:
         try:
             results = results_name(results, Path(root))
             require_own(Path(results))
-            os.environ["SCHEDLAB_EXPERIMENTS"] = str(Path(config).resolve())
+            os.environ["SCHEDLAB_EXPERIMENTS"] = str(paths.resolved(Path(config), "experiments"))
             os.environ["SCHEDLAB_RESULTS"] = str(Path(results).resolve())
             campaign()
             restore(Path(results))

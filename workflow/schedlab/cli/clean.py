@@ -30,13 +30,13 @@ def check_removable(results: Path) -> None:
         return SchedlabError(f"{results} is not removed: {why}", remedy=remedy)
 
     choose = "set RESULTS to the results folder itself"
+    folder = paths.resolved(results, "the results folder")
     if results.is_symlink():
-        raise refused("it is a link", f"set RESULTS to where it points, {results.resolve()}")
+        raise refused("it is a link", f"set RESULTS to where it points, {folder}")
     if not results.exists():
         return
     if not results.is_dir():
         raise refused("it is no folder", choose)
-    folder = results.resolve()
     sources = [paths.CHECKOUT / name for name in (".git", *paths.SOURCES)]
     for path in (paths.CHECKOUT, Path.cwd(), Path.home(), *sources):
         if path.resolve().is_relative_to(folder):
