@@ -13,7 +13,10 @@ import pytest
 from click.testing import CliRunner
 
 from schedlab.cli.main import main
+from schedlab.errors import SchedlabError
+from schedlab.invocation import results_name
 from schedlab.paths import CHECKOUT
+from schedlab.storage.marks import require_own
 
 
 @pytest.fixture
@@ -38,7 +41,7 @@ def checkout(tmp_path: Path) -> Path:
 
 def made(folder: Path) -> Path:
     """A results folder as a run leaves it."""
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     (folder / ".lock").touch()
     (folder / "report.html").write_text("a report")
     return folder
@@ -58,6 +61,82 @@ def test_removes_the_results_and_says_so(checkout: Path) -> None:
     assert not (checkout / "results").exists() and not (checkout / ".snakemake").exists()
     assert "removed results\n" in done.stdout and ".snakemake\n" in done.stdout
     assert clean(checkout).returncode == 0, "nothing to remove is no failure"
+
+
+def test_files_of_others_in_the_results_stay_and_are_named(checkout: Path) -> None:
+    results = checkout / "results"
+    for name in ("thesis/text.tex", "notes.txt", "trials/a/b/1/record.json", ".report.html.12"):
+        (results / name).parent.mkdir(parents=True, exist_ok=True)
+        (results / name).write_text("years of work")
+    (checkout / "elsewhere").mkdir()
+    (checkout / "elsewhere" / "kept").touch()
+    (results / "images").symlink_to("../elsewhere")
+    done = clean(checkout)
+    assert done.returncode == 0, done.stderr
+    assert sorted(path.name for path in results.iterdir()) == ["notes.txt", "thesis"]
+    assert (results / "thesis" / "text.tex").exists() and (checkout / "elsewhere/kept").exists()
+    assert "left results/notes.txt" in done.stdout and "left results/thesis" in done.stdout
+    assert "removed results/trials\n" in done.stdout and "removed results\n" not in done.stdout
+    done = clean(checkout)
+    assert done.returncode and "is not removed" in done.stderr, "it is the user's folder now"
+
+
+@pytest.mark.parametrize("file", ["thesis.tex", "images/cat.png", ".lock", ".git/HEAD"])
+def test_a_folder_of_others_does_not_become_results(tmp_path: Path, file: str) -> None:
+    """A run would mark it as schedlab's, and `make clean` would remove the user's files."""
+    (tmp_path / file).parent.mkdir(exist_ok=True)
+    (tmp_path / file).write_text("of another program")
+    with pytest.raises(SchedlabError, match=f"holds {file.partition('/')[0]}") as error:
+        require_own(tmp_path)
+    assert "empty folder" in str(error.value.remedy)
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {},
+        {".gitignore": "*", ".gitkeep": "", "lost+found/x": ""},
+        {".lock": "", "notes.txt": "mine"},
+        # Results of older releases, of a bundle, and of parts of the pipeline.
+        {"toolchain.json": '{"tools": {}}', "trials/a/b/1/record.json": "{}"},
+        {".snakemake.json": '{"outputs": {}}', "report.html": ""},
+        {".run.json": '{"at_work": []}'},
+        {"imported/x/origin.json": "{}"},
+        {"conformance/trixie/.lock": ""},
+        {"one/.lock": "", "two/toolchain.json": '{"tools": {}}'},
+    ],
+)
+def test_results_stay_usable(tmp_path: Path, files: dict[str, str]) -> None:
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    require_own(tmp_path)
+    require_own(tmp_path / "absent")
+
+
+OWN = ("config", "workflow", "tests", "scripts", "docs", "envs", "profiles", "resources", ".ci")
+PROGRAMS = (".git", ".github", ".venv", ".snakemake", ".git/mine", ".snakemake/mine", "link")
+
+
+@pytest.mark.parametrize("name", [*OWN, *PROGRAMS, "./tests/", "docs/../tests"])
+def test_folders_of_the_checkout_are_no_results(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    for own in (*OWN, *PROGRAMS[:-1]):
+        made(tmp_path / own)
+    (tmp_path / "link").symlink_to("docs")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SchedlabError, match="of the checkout, or in it"):
+        results_name(name, tmp_path)
+    assert results_name("docs/mine", tmp_path) == "docs/mine"
+
+
+def test_every_folder_of_the_sources_is_known(tmp_path: Path) -> None:
+    done = subprocess.run(
+        ["git", "ls-tree", "-d", "--name-only", "HEAD"],
+        cwd=CHECKOUT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert {*done.stdout.split()} <= {*OWN, *PROGRAMS}
 
 
 def test_a_blank_in_the_name_removes_nothing_else(checkout: Path) -> None:
@@ -82,13 +161,15 @@ def test_refuses_a_folder_of_the_environment(checkout: Path) -> None:
     assert (other / "thesis.tex").exists() and (checkout / ".snakemake").exists()
 
 
-@pytest.mark.parametrize("name", ["..", "/", ".", "", "workflow", "link", "link/", "../other", "f"])
+@pytest.mark.parametrize(
+    "name", ["..", "/", ".", "", "workflow", "tests", "link", "link/", "../other", "f"]
+)
 def test_refuses_what_is_no_results_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     checkout, other = tmp_path / "lab", tmp_path / "other"
     # A run with a foolish name leaves its marks there too.
-    for folder in (tmp_path / "lab" / "workflow", checkout / "old"):
+    for folder in (checkout / "workflow", checkout / "tests", checkout / "old"):
         made(folder)
     for folder in (tmp_path, checkout):
         (folder / ".lock").touch()

@@ -7,13 +7,18 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from snakemake.cli import parse_config
 
+from schedlab.bundle.contents import Choice
+from schedlab.cli.main import main
 from schedlab.errors import SchedlabError
-from schedlab.invocation import chosen, is_dry_run, results_name
+from schedlab.invocation import PARTS, chosen, is_dry_run, parts, results_name
+from schedlab.outside.names import inside
 from schedlab.paths import CHECKOUT
 
 
@@ -35,6 +40,28 @@ def test_a_configfile_is_refused() -> None:
     assert "did you mean experiments?" in str(error.value.remedy)
 
 
+@pytest.mark.parametrize("word", ["", "''", " '' "])
+@pytest.mark.parametrize("key", ["experiments", "results"])
+def test_an_empty_value_is_not_the_default(key: str, word: str) -> None:
+    """`make report CONFIG=$MINE` of a variable that is not set would run another experiment."""
+    with pytest.raises(SchedlabError, match=f"--config {key}=: it has no value") as error:
+        chosen(parse_config([f"{key}={word}"]), (), [f"{key}={word}"])
+    assert f"leave {key}= out" in str(error.value.remedy)
+
+
+@pytest.mark.parametrize("word", ["nonsense", "blocks,image", "blocks images"])
+def test_a_part_that_no_bundle_has_is_refused(word: str) -> None:
+    with pytest.raises(SchedlabError, match="include") as error:
+        chosen(parse_config([f"include={word}"]))
+    assert "blocks, images, snapshots" in str(error.value.remedy)
+
+
+@pytest.mark.parametrize("word", ["", "blocks", "blocks,images,snapshots", "blocks, images"])
+def test_parts_of_a_bundle_are_known(word: str) -> None:
+    values = chosen(parse_config([f"include={word}"]))
+    assert set(parts(values["include"])) <= {field.name for field in fields(Choice)} == {*PARTS}
+
+
 @pytest.mark.parametrize("word", ["20241126", "2024_11_26", "1e3", "1.5", "True", "[a]", "a: b"])
 def test_what_snakemake_does_not_keep_as_text_is_refused(word: str) -> None:
     with pytest.raises(SchedlabError, match="results") as error:
@@ -52,6 +79,28 @@ def test_the_remedy_keeps_a_name_as_written(word: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["mine/", "./mine", "mine", ".//mine//", "mine/."])
 def test_a_folder_has_one_name(text: str, tmp_path: Path) -> None:
     assert results_name(text, tmp_path) == "mine"
+
+
+@pytest.mark.parametrize("name", ["n" * 300, "ü" * 150, "a/" * 2000, "n" * 300 + "/below"])
+def test_a_name_that_no_file_system_takes_is_refused(name: str, tmp_path: Path) -> None:
+    with pytest.raises(SchedlabError, match="the results folder") as error:
+        results_name(str(tmp_path / name), CHECKOUT)
+    assert "choose a shorter" in str(error.value.remedy)
+
+
+@pytest.mark.parametrize("name", ["circle", "circle/below", "one"])
+def test_links_in_a_circle_are_refused(name: str, tmp_path: Path) -> None:
+    for link, target in (("circle", "circle"), ("one", "two"), ("two", "one")):
+        (tmp_path / link).symlink_to(target)
+    path = str(tmp_path / name)
+    with pytest.raises(SchedlabError, match="round in a circle"):
+        results_name(path, CHECKOUT)
+    with pytest.raises(SchedlabError, match="round in a circle"):
+        inside(tmp_path, name)
+    for words in (["clean", "--results", path], ["disk", "--results", path],
+                  ["toolchain", "--output", path], ["trials", "--results", path]):  # fmt: skip
+        done = CliRunner().invoke(main, words)
+        assert done.exit_code == 1 and "round in a circle" in done.output, (words, done.output)
 
 
 @pytest.mark.parametrize("name", ["file", "file/below", "nowhere", "nowhere/below"])

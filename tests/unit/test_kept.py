@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
 from collections.abc import Callable
@@ -17,12 +18,13 @@ from schedlab.config import TrialKey
 from schedlab.config.load import write_experiment
 from schedlab.dashboards.serve import chosen_trials
 from schedlab.errors import SchedlabError
+from schedlab.outside import permission
 from schedlab.paths import RECORD
 from schedlab.results import records
 from schedlab.results.digests import file_digest
 from schedlab.results.records import load_record
 from schedlab.results.store import Store
-from schedlab.tables import kept, trial_rows
+from schedlab.tables import kept, trial_rows, verdicts
 from schedlab.tables.kept import kept_trial
 from schedlab.timeline.trial import read_timeline
 from schedlab.toolchain.cache import Cache
@@ -80,6 +82,71 @@ def test_a_named_folder_is_read_with_its_own_experiment(
     # A default folder with results of another experiment is not the default experiment's.
     (elsewhere / "results").symlink_to(results)
     assert "3 of 3 trials valid" in CliRunner().invoke(main, ["trials"]).output
+
+
+@pytest.mark.parametrize(
+    ("words", "where"),
+    [
+        (["why"], "schedlab.lineage.snakemake_internals.plan"),
+        (["bisect", "--good", "a", "--bad", "b", "makespan"], "schedlab.design.load_experiment"),
+    ],
+)
+def test_a_named_folder_goes_on_with_its_own_experiment(
+    results: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+    words: list[str],
+    where: str,
+) -> None:
+    """Another one would be planned, and run, in the folder."""
+    elsewhere = tmp_path_factory.mktemp("checkout")
+    default, own = other(elsewhere), results / "experiments.yaml"
+    monkeypatch.chdir(elsewhere)
+
+    def read(*arguments: object) -> None:
+        (file,) = (one for one in arguments if str(one).endswith("experiments.yaml"))
+        raise SchedlabError(f"reads {Path(str(file)).resolve()}.")
+
+    monkeypatch.setattr(where, read)
+    for options, file in (
+        (["--results", str(results)], own),
+        (["--results", str(results), "--experiments", str(default)], default),
+        (["--results", str(elsewhere / "new")], default),
+        # What `snakemake` alone would run.
+        ([], default),
+    ):
+        done = CliRunner().invoke(main, [words[0], *options, *words[1:]])
+        assert f"reads {file}." in done.output, done.output
+
+
+@pytest.mark.parametrize("reader", ["is_stopped", "kept_trial"])
+def test_a_trial_of_another_user_does_not_hide_the_others(
+    results: Path, monkeypatch: pytest.MonkeyPatch, reader: str
+) -> None:
+    before = getattr(verdicts, reader)
+    record = str(hurt(results) / RECORD)
+
+    def closed(path: Path, *rest: Any) -> Any:
+        if str(path) in (record, str(hurt(results))):
+            raise PermissionError(errno.EACCES, "Permission denied", record)
+        return before(path, *rest)
+
+    monkeypatch.setattr(verdicts, reader, closed)
+    monkeypatch.setattr("os.access", lambda path, mode: str(path) != record)
+    done = listed(results)
+    assert "2 of 2 trials valid; 0 have not run; 1 cannot be read" in done.stdout
+    assert f"{HURT}: [Errno 13] Permission denied" in done.stderr and done.exit_code == 1
+    assert f"remedy: let this user read {record}, or run as" in done.stderr
+
+
+@pytest.mark.parametrize(("may", "said"), [(False, "let this user read"), (True, "may write")])
+def test_the_remedy_for_a_permission_is_of_what_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, may: bool, said: str
+) -> None:
+    monkeypatch.setattr("os.access", lambda *_: may)
+    error = PermissionError(errno.EACCES, "Permission denied", str(tmp_path))
+    assert said in str(permission.remedy(error))
+    assert permission.remedy(OSError(errno.ENOSPC, "No space left on device")) is None
 
 
 def test_disk_does_not_prune_what_the_results_own_experiment_names(

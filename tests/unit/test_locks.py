@@ -16,7 +16,8 @@ import pytest
 
 from schedlab import locks
 from schedlab.errors import SchedlabError
-from schedlab.testbed.supervisor import scratch_folder
+from schedlab.storage.marks import run_lock
+from schedlab.testbed.supervisor import jobs_at_work, remove_abandoned, scratch_folder
 from schedlab.toolchain.cache import Cache
 
 HOLD = """
@@ -90,11 +91,57 @@ def test_the_lock_of_the_machine_serves_all_users() -> None:
         assert done.returncode == 0, done.stderr
 
 
-def test_the_lock_of_the_machine_is_no_link_of_somebody(tmp_path: Path) -> None:
-    (tmp_path / "lock").symlink_to(tmp_path / "other")
-    with pytest.raises(OSError, match="symbolic"), locks.machine(tmp_path / "lock"):
+def put(kind: str, path: Path) -> None:
+    """Put something in the place of a lock, as another user may."""
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "folder":
+        path.mkdir()
+    else:
+        path.symlink_to(path.parent / ("other" if kind == "link" else path.name))
+
+
+KINDS = pytest.mark.parametrize("kind", ["link", "pipe", "folder", "loop"])
+
+
+@KINDS
+@pytest.mark.timeout(60)
+def test_the_lock_of_the_machine_is_nothing_of_somebody(tmp_path: Path, kind: str) -> None:
+    put(kind, tmp_path / "lock")
+    with pytest.raises(SchedlabError, match="is no file"), locks.machine(tmp_path / "lock"):
         pass
     assert not (tmp_path / "other").exists()
+
+
+@KINDS
+@pytest.mark.timeout(60)
+def test_the_lock_of_a_run_is_nothing_of_somebody(tmp_path: Path, kind: str) -> None:
+    """A run would wait for ever at a pipe, and make the file that a link names."""
+    put(kind, tmp_path / ".lock")
+    with pytest.raises(SchedlabError, match="is no file"):
+        run_lock(tmp_path)
+    assert not (tmp_path / "other").exists()
+
+
+@KINDS
+@pytest.mark.timeout(60)
+def test_the_lock_of_a_job_is_nothing_of_somebody(tmp_path: Path, kind: str) -> None:
+    (tmp_path / "scratch" / "job").mkdir(parents=True)
+    put(kind, tmp_path / "scratch" / "job" / "lock")
+    assert remove_abandoned(tmp_path) == [] and jobs_at_work(tmp_path) == []
+    assert not (tmp_path / "scratch" / "job" / "other").exists()
+
+
+@pytest.mark.parametrize("link", ["scratch", "scratch/job"])
+def test_a_link_among_jobs_leads_to_no_abandoned_job(tmp_path: Path, link: str) -> None:
+    """Folders of others would be taken for those of jobs that have ended, and be removed."""
+    other = tmp_path / "other"
+    (other / "mine").mkdir(parents=True)
+    (other / "mine" / "text").write_text("years of work")
+    (tmp_path / link).parent.mkdir(exist_ok=True)
+    (tmp_path / link).symlink_to(other)
+    assert remove_abandoned(tmp_path) == []
+    assert sorted(other.rglob("*")) == [other / "mine", other / "mine" / "text"]
 
 
 def test_without_locks_there_is_a_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -75,6 +75,8 @@ class MiniWorkflow:
         """Run to the end; return the commands that the stages were called with."""
         log = self.root / "results" / "commands.log"
         log.parent.mkdir(exist_ok=True)
+        # The mark of results: the log would be a file of others in them.
+        (log.parent / ".lock").touch()
         log.write_text("")
         self.snakemake(*arguments, check=check)
         return self.commands()

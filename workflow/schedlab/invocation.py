@@ -13,11 +13,18 @@ from pathlib import Path
 from typing import Any
 
 from schedlab.errors import SchedlabError
+from schedlab.paths import own_folder, resolved
 
 CAMPAIGN = "SCHEDLAB_CAMPAIGN"
 """Variable by which the jobs of one run of the workflow know when it began."""
 DEFAULTS = {"experiments": "config/experiments.yaml", "results": "results", "include": ""}
 """Keys that ``--config`` may set, and their defaults."""
+_LONGEST = 255
+"""Longest name of a file on usual file systems, bytes (NAME_MAX, limits.h)."""
+_LONGEST_PATH = 4096 - 512
+"""Longest path of a results folder, bytes: PATH_MAX, and room for the files below it."""
+PARTS = ("blocks", "images", "snapshots")
+"""Large parts of the results that a bundle has only where the user asks for them."""
 
 
 def chosen(
@@ -39,8 +46,9 @@ def chosen(
     Raises
     ------
     SchedlabError
-        When there is a key that nothing reads, a value that Snakemake did not keep as text, or a
-        ``--configfile``. Otherwise another experiment than the user meant would run.
+        When there is a key that nothing reads, a value that is empty, that is no part of a bundle
+        or that Snakemake did not keep as text, or a ``--configfile``. Otherwise another
+        experiment than the user meant would run.
     """
     if configfiles:
         raise SchedlabError(
@@ -53,6 +61,14 @@ def chosen(
             raise SchedlabError(
                 f"--config {key}={config[key]}: there is no key {key}",
                 remedy=f"did you mean {close[0]}? The keys are {', '.join(DEFAULTS)}",
+            )
+    for key in ("experiments", "results"):
+        # Of `results=` Snakemake keeps the key without a value.
+        if key in config and config[key] in (None, ""):
+            raise SchedlabError(
+                f"--config {key}=: it has no value",
+                remedy=f"write a name after it, or leave {key}= out: the default is"
+                f" {DEFAULTS[key]}",
             )
     values = {**DEFAULTS, **{key: value for key, value in config.items() if value is not None}}
     for key, value in values.items():
@@ -69,7 +85,18 @@ def chosen(
                 f"--config {key}={given[-1]}: Snakemake reads it as {value!r}",
                 remedy=f'quote it for YAML and for the shell: --config "{key}={quoted(given[-1])}"',
             )
+    for name in parts(values["include"]):
+        if name not in PARTS:
+            raise SchedlabError(
+                f"--config include={values['include']}: there is no part {name!r}",
+                remedy=f"use {', '.join(PARTS)}, separated by commas",
+            )
     return values
+
+
+def parts(include: str) -> list[str]:
+    """Names of the parts that a bundle has in addition, separated by commas."""
+    return [name.strip() for name in include.split(",") if name.strip()]
 
 
 def is_snakemake() -> bool:
@@ -151,13 +178,32 @@ def results_name(text: str, checkout: Path) -> str:
     Raises
     ------
     SchedlabError
-        When rules cannot use the name, the folder contains the checkout, or a file is in its place.
+        When rules cannot use the name, the folder contains the checkout or is one of the checkout's
+        own, or a file is in its place.
     """
     usable(text, "the results folder")
-    usable(str(Path(text).resolve()), "the results folder")
-    if not text.strip() or checkout.resolve().is_relative_to(Path(text).resolve()):
+    folder = resolved(Path(text), "the results folder")
+    usable(str(folder), "the results folder")
+    if long := next((part for part in folder.parts if len(os.fsencode(part)) > _LONGEST), ""):
+        raise SchedlabError(
+            f"the results folder {text[:_LONGEST]}...: a name of {len(os.fsencode(long))} bytes is"
+            f" longer than file systems take ({_LONGEST})",
+            remedy="choose a shorter name",
+        )
+    if len(os.fsencode(str(folder))) > _LONGEST_PATH:
+        raise SchedlabError(
+            f"the results folder {text[:_LONGEST]}...: a path of {len(os.fsencode(str(folder)))}"
+            f" bytes leaves no room for the paths below it (at most {_LONGEST_PATH})",
+            remedy="choose a shorter path",
+        )
+    if not text.strip() or checkout.resolve().is_relative_to(folder):
         raise SchedlabError(
             f"the results folder {text!r} is the checkout or contains it",
+            remedy="choose a folder of its own, for example results",
+        )
+    if own := own_folder(folder, checkout.resolve()):
+        raise SchedlabError(
+            f"the results folder {text!r} is {own} of the checkout, or in it",
             remedy="choose a folder of its own, for example results",
         )
     path = Path(text)

@@ -7,6 +7,7 @@ import errno
 import fcntl
 import os
 import shlex
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
@@ -53,6 +54,42 @@ def lock(file: IO[str] | int, *, wait: bool = True, shared: bool = False) -> boo
     return True
 
 
+def opened(path: Path, flags: int = os.O_RDWR | os.O_CREAT) -> int:
+    """Open a file that is locked, and return its descriptor.
+
+    Others may have put something else in its place: a link, through which a file elsewhere would be
+    made, or a pipe, which would wait for a reader. Neither is used.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file.
+    flags : int
+        As for open(2).
+
+    Raises
+    ------
+    SchedlabError
+        There is something else than a file.
+    """
+    descriptor = -1
+    try:
+        descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o644)
+        if stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return descriptor
+        os.close(descriptor)
+    except OSError as error:
+        if error.errno not in _NO_FILE:
+            raise
+    raise SchedlabError(
+        f"{path} is no file but a link, a folder, a pipe or the like, and is not locked",
+        remedy=f"find out who made {path}, and remove it",
+    )
+
+
+_NO_FILE = frozenset({errno.ELOOP, errno.EISDIR, errno.ENXIO})
+"""Errors of open(2) with O_NOFOLLOW: a link, a folder, a socket."""
+
 MACHINE = Path("/tmp/schedlab.lock")  # noqa: S108 - of all users, so not below anybody's folder
 """File that every user of the machine can lock. Nothing is written to it."""
 
@@ -93,7 +130,7 @@ def _open(path: Path) -> int:
         # Not through a link, and without writing: anybody may make a file of this name there. And
         # the kernel lets nobody open what others made there with O_CREAT (fs.protected_regular).
         with contextlib.suppress(FileNotFoundError):
-            return os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+            return opened(path, os.O_RDONLY)
         with contextlib.suppress(FileExistsError):
             descriptor = os.open(path, os.O_RDONLY | os.O_CREAT | os.O_EXCL, 0o644)
             os.fchmod(descriptor, 0o644)

@@ -50,6 +50,27 @@ SOURCES = (
 )
 """The sources: all files and folders of the checkout that the pipeline reads."""
 
+_OWN = frozenset({*SOURCES, "tests", "docs", ".git", ".github", ".ci", ".venv", ".snakemake"})
+"""Folders (and files) of the checkout that cannot be results."""
+_OF_PROGRAMS = frozenset({".git", ".venv", ".snakemake"})
+"""Folders of the checkout that other programs fill and remove, with all that is in them."""
+
+
+def own_folder(path: Path, checkout: Path) -> str | None:
+    """Return which folder of the checkout a path is, or None where it may be a results folder.
+
+    Parameters
+    ----------
+    path, checkout : pathlib.Path
+        Both absolute and without links.
+    """
+    if not path.is_relative_to(checkout):
+        return None
+    first, *below = path.relative_to(checkout).parts or ("",)
+    own = first in _OF_PROGRAMS if below else first in _OWN
+    return first if own else None
+
+
 RESULTS = "results"
 """Name of the results folder in records and bundles, whatever its path on disk is."""
 
@@ -78,6 +99,8 @@ TABLES_RECORD = f"{TABLES}/{RECORD}"
 TABLE_FILES = ("jobs.parquet", "samples.parquet", "trials.parquet")
 FIGURES = "figures"
 LOGS = "logs"
+CONFORMANCE = "conformance"
+"""Folder with the results of each image that `schedlab conformance` checked."""
 IMPORTED = "imported"
 """Folder with one folder for each import."""
 IMPORT = "origin.json"
@@ -166,6 +189,30 @@ def cache_root() -> Path:
     base = Path(os.environ.get("XDG_CACHE_HOME", ""))
     # A relative name does not count (XDG Base Directory Specification).
     return (base if base.is_absolute() else Path.home() / ".cache") / "schedlab"
+
+
+def resolved(path: Path, what: str) -> Path:
+    """Return a path without links and without ``..``; it need not exist.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The path.
+    what : str
+        What is there, for the message.
+
+    Raises
+    ------
+    SchedlabError
+        When links lead from one to another without an end.
+    """
+    try:
+        return path.resolve()
+    except RuntimeError:
+        raise SchedlabError(
+            f"{what} {word(str(path))}: its links lead round in a circle",
+            remedy="remove one of these links, or name another path",
+        ) from None
 
 
 def expanded(text: str, what: str) -> Path:

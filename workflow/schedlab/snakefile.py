@@ -15,13 +15,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import IO, Any
 
-from schedlab import design, locks, paths, processes
+from schedlab import design, paths, processes
 from schedlab.bridges import bridge_of, bridges, require_known
 from schedlab.config import Cluster, Experiment, TrialKey
 from schedlab.doctor.findings import require_host
 from schedlab.errors import SchedlabError
 from schedlab.figures import FIGURES
-from schedlab.invocation import campaign, chosen, is_dry_run, is_snakemake, results_name
+from schedlab.invocation import campaign, chosen, is_dry_run, is_snakemake, parts, results_name
 from schedlab.lineage.state import keep, restore
 from schedlab.printing import counted, printable
 from schedlab.results.digests import digest
@@ -29,11 +29,12 @@ from schedlab.results.provenance import source
 from schedlab.results.records import forbids, is_stopped
 from schedlab.schedulers import has_programs, image_installation, image_roles
 from schedlab.sources.stages import content, subject
+from schedlab.storage.marks import require_own, run_lock
 from schedlab.testbed.supervisor import end_jobs_on_sigterm, remove_abandoned, told_when_stopped
 from schedlab.toolchain.cache import Cache
 from schedlab.toolchain.installation import given_digest
 
-_held: list[IO[str]] = []
+_held: list[IO[str] | int] = []
 _BEYOND = 10_000
 """Number of different priorities of trials beyond the experiment."""
 _ABOUT = ("image", "cluster", "workload", "figure")
@@ -83,7 +84,8 @@ class Pipeline:
         """
         try:
             results = results_name(results, Path(root))
-            os.environ["SCHEDLAB_EXPERIMENTS"] = str(Path(config).resolve())
+            require_own(Path(results))
+            os.environ["SCHEDLAB_EXPERIMENTS"] = str(paths.resolved(Path(config), "experiments"))
             os.environ["SCHEDLAB_RESULTS"] = str(Path(results).resolve())
             campaign()
             restore(Path(results))
@@ -240,7 +242,7 @@ class Pipeline:
 
     def include(self, names: str) -> str:
         """Options of `schedlab bundle` for names that are separated by commas."""
-        return " ".join(f"--include {shlex.quote(name)}" for name in names.split(",") if name)
+        return " ".join(f"--include {shlex.quote(name)}" for name in parts(names))
 
     def source_state(self) -> str:
         """Commit, and digest of uncommitted changes, on which the source in a bundle depends."""
@@ -348,13 +350,13 @@ class Pipeline:
         folder = Path(self.results)
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            handle = (folder / paths.RUN_LOCK).open("a")
-            _held.append(handle)
-            if not locks.lock(handle, wait=False):
+            handle = run_lock(folder)
+            if handle is None:
                 raise SchedlabError(
                     f"another run works on {self.results}",
                     remedy="wait until it ends, or end it; RESULTS=FOLDER names another folder",
                 )
+            _held.append(handle)
             # Where no cache can be written, nothing of it can be removed either.
             with contextlib.suppress(OSError):
                 _held.append(Cache.default().keep())

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from schedlab.cli.options import with_paths
+from schedlab.cli.options import experiment_of_named, with_paths
 from schedlab.cli.output import echo
 from schedlab.errors import SchedlabError
 from schedlab.printing import some
@@ -47,7 +47,8 @@ def bisect(
 
     It runs the trials that it needs, 8 to 16 of each variant that it compares, and halves the list:
     3 comparisons for 8 variants. A difference of up to 5 % does not count. Trials that ran before
-    are used, so the same command goes on where an interrupted one ended.
+    are used, so the same command goes on where an interrupted one ended. Without --experiments the
+    experiment is that of which a named results folder has a copy.
     """
     from schedlab.bisection.search import metrics, search
     from schedlab.bisection.text import as_data, as_text, step_text
@@ -59,6 +60,7 @@ def bisect(
         raise SchedlabError(
             f"there is no metric {metric!r}", remedy=f"use one of {', '.join(metrics())}"
         )
+    experiments = experiment_of_named(results, experiments)
     experiment = load_experiment(experiments)
     names = between(experiment, good, bad)
     workload = experiment.workloads[0].name if workload is None else workload

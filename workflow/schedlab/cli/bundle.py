@@ -9,6 +9,7 @@ import click
 
 from schedlab.cli.options import with_results
 from schedlab.cli.output import echo
+from schedlab.invocation import PARTS
 from schedlab.outside.temporary import removed_on_signals
 from schedlab.printing import counted, word
 
@@ -23,7 +24,7 @@ def _size(count: int) -> str:
 @click.option(
     "--include",
     multiple=True,
-    type=click.Choice(["blocks", "images", "snapshots"]),
+    type=click.Choice(PARTS),
     help="Pack more: the Prometheus blocks of the trials; the disks of the images; or memory and "
     "disks of the clusters, with the clusters' own keys and paths of this machine.",
 )

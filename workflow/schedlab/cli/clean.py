@@ -1,8 +1,9 @@
-"""``schedlab clean``: removes a results folder, and only one that schedlab made."""
+"""``schedlab clean``: removes what schedlab wrote into a results folder, and nothing else."""
 
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import click
 from schedlab import paths
 from schedlab.cli.output import echo
 from schedlab.errors import SchedlabError
-from schedlab.storage.marks import marks, no_marks, no_run
+from schedlab.storage.marks import entries, marks, no_marks, no_run
 
 SNAKEMAKE = ".snakemake"
 
@@ -29,30 +30,53 @@ def check_removable(results: Path) -> None:
         return SchedlabError(f"{results} is not removed: {why}", remedy=remedy)
 
     choose = "set RESULTS to the results folder itself"
+    folder = paths.resolved(results, "the results folder")
     if results.is_symlink():
-        raise refused("it is a link", f"set RESULTS to where it points, {results.resolve()}")
+        raise refused("it is a link", f"set RESULTS to where it points, {folder}")
     if not results.exists():
         return
     if not results.is_dir():
         raise refused("it is no folder", choose)
-    folder = results.resolve()
     sources = [paths.CHECKOUT / name for name in (".git", *paths.SOURCES)]
     for path in (paths.CHECKOUT, Path.cwd(), Path.home(), *sources):
         if path.resolve().is_relative_to(folder):
             raise refused(f"it is or contains {path}", choose)
+    if own := paths.own_folder(folder, paths.CHECKOUT.resolve()):
+        raise refused(f"it is {own} of the checkout, or in it", choose)
     if not marks(folder):
         raise refused(no_marks(), f"{choose}; remove this one by hand if nobody needs it")
 
 
 def remove(folder: Path) -> None:
-    """Remove a folder, or a link to one but not what it points to; say so."""
-    if folder.is_symlink():
-        folder.unlink()
-    elif folder.is_dir():
+    """Remove a folder or a file, or a link but not what it points to; say so."""
+    if folder.is_dir() and not folder.is_symlink():
         shutil.rmtree(folder)
+    elif os.path.lexists(folder):
+        folder.unlink()
     else:
         return
     echo(f"removed {folder}")
+
+
+def empty(results: Path) -> None:
+    """Remove what schedlab wrote into a results folder, and the folder if nothing else is in it.
+
+    Files that the user keeps there stay, and are named.
+    """
+    own, others = entries(results)
+    for path in own:
+        remove(path)
+    for path in others:
+        echo(f"left {path}, which schedlab did not write")
+    if others:
+        return
+    try:
+        results.rmdir()
+    except OSError as error:
+        # A file system that is mounted there.
+        echo(f"left {results}, which is empty: {error.strerror}")
+    else:
+        echo(f"removed {results}")
 
 
 @click.command()
@@ -67,12 +91,14 @@ def remove(folder: Path) -> None:
 def clean(results: Path) -> None:
     """Remove all results, also finished trials, and what Snakemake notes in this checkout.
 
-    The cache of tools and images stays. A folder that schedlab did not make is refused.
+    The cache of tools and images stays, and so do files in the results folder that schedlab did not
+    write. A folder that schedlab did not make is refused.
     """
     from schedlab.testbed.reap import reap
 
     check_removable(results)
     with no_run(results) if results.exists() else contextlib.nullcontext():
         reap(results)
-        remove(results)
+        if results.exists():
+            empty(results)
     remove(paths.CHECKOUT / SNAKEMAKE)

@@ -21,9 +21,10 @@ def conformance(image: str, results: Path) -> None:
     in the folder conformance/NAME of the results. Stages that have been finished are not repeated.
     """
     from schedlab import conformance as checks
+    from schedlab.paths import CONFORMANCE
 
     experiment = checks.experiment_of(image)
-    folder = results / "conformance" / experiment.stem
+    folder = results / CONFORMANCE / experiment.stem
     steps = []
     for step in checks.run(experiment, folder):
         steps.append(step)

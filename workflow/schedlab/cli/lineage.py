@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from schedlab.cli.options import Folder, with_paths
+from schedlab.cli.options import Folder, experiment_of_named, with_paths
 from schedlab.cli.output import echo
 
 MISMATCH = 3
@@ -75,7 +75,8 @@ def why(experiments: Path, results: Path, as_json: bool, targets: tuple[str, ...
     """Show which jobs would run, why, and how long they would take. Nothing is started.
 
     TARGETS are files or rules of the workflow, for example results/report.html or all_trials. The
-    default is everything.
+    default is everything. Without --experiments the experiment is that of which a named results
+    folder has a copy.
     """
     from schedlab.design import load_experiment, notices
     from schedlab.invocation import command
@@ -83,6 +84,7 @@ def why(experiments: Path, results: Path, as_json: bool, targets: tuple[str, ...
     from schedlab.lineage.why import as_data, as_text, explain
     from schedlab.paths import CHECKOUT
 
+    experiments = experiment_of_named(results, experiments)
     made = plan(CHECKOUT, experiments, results, targets)
     experiment = load_experiment(experiments)
     explained = explain(made, results, experiment)

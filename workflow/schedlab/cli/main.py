@@ -30,6 +30,7 @@ from schedlab.cli.output import echo
 from schedlab.cli.trials import trials
 from schedlab.cli.watch import watch
 from schedlab.errors import Interrupted, SchedlabError
+from schedlab.outside import permission
 
 
 class _Group(click.Group):
@@ -68,14 +69,11 @@ class _Group(click.Group):
 
 def _remedy(error: OSError) -> str:
     """Return a line with the remedy for an error of the operating system, or nothing."""
-    permission = "use a folder in which you may write, or run as a user who may write there"
     known = {
-        errno.EACCES: permission,
-        errno.EPERM: permission,
         errno.EROFS: "use a folder on a file system that is not read-only",
         errno.ENOSPC: "free space on that disk",
     }
-    remedy = known.get(error.errno or 0)
+    remedy = permission.remedy(error) or known.get(error.errno or 0)
     return f"\n  remedy: {remedy}" if remedy else ""
 
 

@@ -10,7 +10,7 @@ import click
 from click.core import ParameterSource
 
 from schedlab.errors import SchedlabError
-from schedlab.paths import EXPERIMENTS
+from schedlab.paths import EXPERIMENTS, resolved
 from schedlab.printing import LONGEST, word
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ class Folder(click.Path):
         """
         path = Path(value)
         option = param.opts[0] if param else "folder"
+        resolved(path, option)
         if path.exists() and not path.is_dir():
             raise SchedlabError(f"{path}: not a folder", remedy=f"name a folder: {option} FOLDER")
         if self._must_exist and not path.exists():
@@ -65,6 +66,7 @@ class Output(click.Path):
         """
         path = Path(value)
         option = param.opts[0] if param else "file"
+        resolved(path, option)
         above = next((one for one in path.parents if one.exists()), path.parent)
         what = "a folder" if path.is_dir() else f"{above} is no folder"
         if path.is_dir() or not above.is_dir():
@@ -191,3 +193,17 @@ def experiment_of(results: Path, experiments: Path) -> Path:
         return own
     other = read_experiment(own).name != read_experiment(experiments).name
     return own if other else experiments
+
+
+def experiment_of_named(results: Path, experiments: Path) -> Path:
+    """Return the file of the experiment that a command which runs or plans trials is about.
+
+    It is the one that the user named, or the copy in a results folder that the user named. Where
+    the user named neither, `snakemake` alone would run the default in the default folder.
+
+    Raises
+    ------
+    SchedlabError
+        As `experiment_of`.
+    """
+    return experiment_of(results, experiments) if named("results") else experiments

@@ -56,7 +56,8 @@ def trials(experiments: Path, results: Path, as_json: bool) -> None:
         )
     for damaged in found["damaged"]:
         echo(f"schedlab: {damaged['trial']}: {damaged['problem']}", err=True)
-        echo(f"  remedy: {damaged['remedy']}", err=True)
+        if damaged["remedy"]:
+            echo(f"  remedy: {damaged['remedy']}", err=True)
     for name, why in experiment.left_out.items():
         echo(f"schedlab: {name} was left out by the run: {why}", err=True)
     for name, why in left_out.items():

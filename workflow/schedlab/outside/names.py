@@ -71,8 +71,11 @@ def inside(folder: Path, name: Any) -> Path:
     """
     problem = name_problem(name)
     path = folder / str(name) if problem is None else folder
-    if problem is None and not path.resolve().is_relative_to(folder.resolve()):
-        problem = "leads out of its folder by a link"
+    try:
+        if problem is None and not path.resolve().is_relative_to(folder.resolve()):
+            problem = "leads out of its folder by a link"
+    except RuntimeError:
+        problem = "leads round in a circle of links"
     if problem:
         raise SchedlabError(
             f"{folder}: the name {ascii(name)[:LONGEST]} {problem}",

@@ -11,7 +11,66 @@ from pathlib import Path
 from schedlab import locks, paths
 from schedlab.errors import SchedlabError
 from schedlab.outside.json_text import read_json
+from schedlab.storage.usage import KINDS
 from schedlab.testbed.supervisor import LOCK, jobs_at_work, scratch_root
+
+ENTRIES = frozenset(
+    {
+        *KINDS,
+        paths.CONFORMANCE,
+        paths.ACCELERATOR,
+        paths.TOOLCHAIN,
+        paths.EXPERIMENTS,
+        paths.REPORT,
+        paths.REPORT_RECORD,
+        paths.BUNDLE,
+        paths.RUN_LOCK,
+        paths.RUN_STATE,
+        paths.STATE,
+        paths.IDENTITY,
+    }
+)
+"""What schedlab writes into a results folder."""
+_ALLOWED = frozenset({"lost+found", ".gitignore", ".gitkeep"})
+"""What may be in a results folder before the first run: a file system and Git need it."""
+
+
+def entries(folder: Path) -> tuple[list[Path], list[Path]]:
+    """Return what schedlab wrote into a results folder, and what is there beside it.
+
+    The lock of a run is the last, so that the folder has a mark for as long as it has anything.
+    """
+    there = sorted(folder.iterdir(), key=lambda path: (path.name == paths.RUN_LOCK, path.name))
+    own = [path for path in there if path.name in ENTRIES or _is_partial(path)]
+    return own, [path for path in there if path not in own]
+
+
+def _is_partial(path: Path) -> bool:
+    """Whether a file was being written under another name when its process was killed."""
+    return any(path.name.startswith(f".{name}.") for name in ENTRIES - KINDS.keys())
+
+
+def require_own(results: Path) -> None:
+    """Refuse a folder with files of others as results: a run writes there, and `clean` removes.
+
+    Raises
+    ------
+    SchedlabError
+        The folder is not empty, and holds nothing that says that schedlab made it.
+    """
+    if not results.is_dir() or marks(results):
+        return
+    others = [
+        path.name
+        for path in sorted(results.iterdir())
+        if path.name not in _ALLOWED and not (path.is_dir() and marks(path))
+    ]
+    if others:
+        raise SchedlabError(
+            f"the results folder {results} holds {others[0]}, and {no_marks()}",
+            remedy="name a new or an empty folder: --config results=FOLDER, RESULTS=FOLDER with"
+            " make; folders of schedlab's own results stay usable",
+        )
 
 
 def marks(folder: Path) -> list[str]:
@@ -21,7 +80,7 @@ def marks(folder: Path) -> list[str]:
     # The lock of a run is empty; a file of that name that says something is another program's.
     if is_plain_file(lock) and not lock.stat().st_size:
         found.append(paths.RUN_LOCK)
-    for name, key in ((paths.STATE, "outputs"), (paths.TOOLCHAIN, "tools")):
+    for name, key in _KEYS.items():
         if is_plain_file(folder / name):
             try:
                 content = read_json(folder / name)
@@ -31,7 +90,13 @@ def marks(folder: Path) -> list[str]:
                 found.append(name)
     found += [f"scratch/{path.parent.name}" for path in scratch_root(folder).glob(f"*/{LOCK}")]
     imports = (folder / paths.IMPORTED).glob(f"*/{paths.IMPORT}")
-    return found + [f"{paths.IMPORTED}/{path.parent.name}" for path in imports]
+    found += [f"{paths.IMPORTED}/{path.parent.name}" for path in imports]
+    checked = (folder / paths.CONFORMANCE).glob("*/")
+    return found + [f"{paths.CONFORMANCE}/{path.name}" for path in checked if marks(path)]
+
+
+_KEYS = {paths.STATE: "outputs", paths.TOOLCHAIN: "tools", paths.RUN_STATE: "at_work"}
+"""Files of JSON by which a results folder is known, each with a key that it has."""
 
 
 def is_plain_file(path: Path) -> bool:
@@ -50,6 +115,24 @@ def no_marks() -> str:
     )
 
 
+def run_lock(results: Path) -> int | None:
+    """Take the lock of a run; return its descriptor, or None if a run has it.
+
+    Raises
+    ------
+    SchedlabError
+        As `schedlab.locks.opened` and `schedlab.locks.lock`.
+    """
+    handle = locks.opened(results / paths.RUN_LOCK)
+    taken = False
+    try:
+        taken = locks.lock(handle, wait=False)
+    finally:
+        if not taken:
+            os.close(handle)
+    return handle if taken else None
+
+
 @contextlib.contextmanager
 def no_run(results: Path) -> Iterator[None]:
     """Keep runs away from a results folder for as long as something of it is being removed.
@@ -60,13 +143,10 @@ def no_run(results: Path) -> Iterator[None]:
         A run, or a job that was started without one, works on the folder.
     """
     remedy = "wait for it or end it"
-    # A link named like the lock is not followed.
-    handle = os.open(results / paths.RUN_LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
+    handle = run_lock(results)
+    if handle is None:
+        raise SchedlabError(f"nothing of {results} is removed: a run works on it", remedy=remedy)
     try:
-        if not locks.lock(handle, wait=False):
-            raise SchedlabError(
-                f"nothing of {results} is removed: a run works on it", remedy=remedy
-            )
         if jobs := jobs_at_work(results):
             raise SchedlabError(
                 f"nothing of {results} is removed: the job {jobs[0]} works on it", remedy=remedy

@@ -20,7 +20,7 @@ BLOCK = 512
 """Unit of ``st_blocks``, bytes (stat(2))."""
 BUNDLE_ENDING = Path(paths.BUNDLE).suffixes[-1]
 OTHER = "other"
-_KINDS = {
+KINDS = {
     "images": "images",
     "clusters": "snapshots",
     "trials": "trials",
@@ -129,9 +129,9 @@ def usage(path: Path) -> Usage:
 
 def results_by_kind(results: Path) -> dict[str, Usage]:
     """Measure a results folder by kind: images, snapshots, trials, logs, and so on."""
-    found: dict[str, Usage] = {kind: Usage() for kind in dict.fromkeys(_KINDS.values())}
+    found: dict[str, Usage] = {kind: Usage() for kind in dict.fromkeys(KINDS.values())}
     found |= {"bundles": Usage(), OTHER: Usage()}
     for path in sorted(results.iterdir()):
-        kind = _KINDS.get(path.name, "bundles" if path.suffix == BUNDLE_ENDING else OTHER)
+        kind = KINDS.get(path.name, "bundles" if path.suffix == BUNDLE_ENDING else OTHER)
         found[kind].include(usage(path))
     return found

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from schedlab.errors import SchedlabError
 from schedlab.invocation import command
+from schedlab.outside import permission
 from schedlab.outside.foreign import foreign
 from schedlab.outside.json_text import parse_json
 from schedlab.outside.output import output_file
@@ -164,8 +165,9 @@ def _opened(path: Path) -> Iterator[pq.ParquetFile]:
             _bounded(path, file.metadata)
             yield file
     except (OSError, pa.ArrowException) as error:
+        closed = permission.remedy(error) if isinstance(error, OSError) else None
         raise SchedlabError(
-            f"{path} cannot be read: {plain(error)}", remedy=_remedy(path)
+            f"{path} cannot be read: {plain(error)}", remedy=closed or _remedy(path)
         ) from error
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from schedlab.errors import SchedlabError
 from schedlab.formatting import number
+from schedlab.outside import permission
 from schedlab.paths import RECORD
 from schedlab.results.imports import Origin
 from schedlab.results.records import is_stopped
@@ -31,7 +32,7 @@ def verdicts(sources: Iterable[Origin]) -> dict[str, Any]:
         `trials`: columns of the trials table of each, with `jobs` (fate -> number, and `all`);
         `missing`: ids of those that have no record; `stopped`: of those that did not run because
         their cell had ended; `damaged`: `trial`, `problem` and `remedy` of those whose record or
-        files are not as schedlab wrote them.
+        files are not as schedlab wrote them, or cannot be read; a `remedy` may be None.
     """
     found: list[dict[str, Any]] = []
     missing: list[str] = []
@@ -39,17 +40,21 @@ def verdicts(sources: Iterable[Origin]) -> dict[str, Any]:
     damaged: list[dict[str, str | None]] = []
     for origin in sources:
         for key, folder in zip(origin.experiment.trials(), origin.trial_folders(), strict=True):
-            if not (folder / RECORD).is_file():
-                missing.append(origin.label(key.id))
-                continue
-            if is_stopped(folder / RECORD):
-                stopped.append(origin.label(key.id))
-                continue
             try:
+                if not (folder / RECORD).is_file():
+                    missing.append(origin.label(key.id))
+                    continue
+                if is_stopped(folder / RECORD):
+                    stopped.append(origin.label(key.id))
+                    continue
                 row = kept_trial(folder, origin.name).trial
-            except SchedlabError as error:
+            except (SchedlabError, OSError) as error:
                 # One of many must not hide the others.
-                told = {"problem": error.message, "remedy": error.remedy}
+                told = (
+                    {"problem": error.message, "remedy": error.remedy}
+                    if isinstance(error, SchedlabError)
+                    else {"problem": str(error), "remedy": permission.remedy(error)}
+                )
                 damaged.append({"trial": origin.label(key.id), **told})
                 continue
             jobs = {"all": row["jobs"], **{fate: row[fate] for fate in FATES}}

@@ -49,12 +49,11 @@ def scratch_root(results: Path) -> Path:
 def remove_abandoned(results: Path) -> list[Path]:
     """Remove the scratch folders whose owners have ended; return what was removed."""
     removed = []
-    root = scratch_root(results)
-    for scratch in sorted(root.iterdir()) if root.is_dir() else []:
+    for scratch in _scratch_folders(results):
         # The lock is held during the removal. A job that is just making this folder waits for it,
-        # then finds the folder gone and makes another.
-        with contextlib.suppress(OSError):
-            with (scratch / LOCK).open("a") as handle:
+        # then finds the folder gone and makes another. What is no lock stays.
+        with contextlib.suppress(OSError, SchedlabError):
+            with os.fdopen(locks.opened(scratch / LOCK), "a") as handle:
                 if not locks.lock(handle, wait=False):
                     continue
                 # Another job may have removed the folder meanwhile, and a third made it again: the
@@ -70,12 +69,23 @@ def remove_abandoned(results: Path) -> list[Path]:
 def jobs_at_work(results: Path) -> list[str]:
     """Names of the jobs whose scratch folders are in use; a job needs no run around it."""
     found = []
-    for lock in sorted(scratch_root(results).glob(f"*/{LOCK}")):
-        # A job that ends now removes its folder.
-        with contextlib.suppress(FileNotFoundError), lock.open() as handle:
+    for scratch in _scratch_folders(results):
+        # A job that ends now removes its folder; and no job locks what is no file.
+        with (
+            contextlib.suppress(FileNotFoundError, SchedlabError),
+            os.fdopen(locks.opened(scratch / LOCK, os.O_RDONLY)) as handle,
+        ):
             if not locks.lock(handle, wait=False, shared=True):
-                found.append(lock.parent.name)
+                found.append(scratch.name)
     return found
+
+
+def _scratch_folders(results: Path) -> list[Path]:
+    """Scratch folders, without links: these lead to folders that no job made."""
+    root = scratch_root(results)
+    if root.is_symlink() or not root.is_dir():
+        return []
+    return sorted(path for path in root.iterdir() if path.is_dir() and not path.is_symlink())
 
 
 def _make_locked(scratch: Path) -> IO[str]:
