@@ -302,3 +302,17 @@ def test_the_user_of_qemu_is_recorded_with_the_reason() -> None:
     other = emulator_user({"head": os.getpid()}, own=False)
     assert other["user"] == user and "qemu.conf" in other["why"]
     assert emulator_user({}, own=True) == {}
+
+
+def test_root_has_a_libvirtd_of_its_own_beside_the_machines(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Debian 13 starts one at the next boot; its QEMU may not enter root's folders."""
+    monkeypatch.setattr(supervisor, "system_libvirt_answers", lambda: True)
+    monkeypatch.setattr(supervisor.os, "geteuid", lambda: 0)
+    assert supervisor.resolve_uri("auto") == "embedded"
+    assert supervisor.resolve_uri("qemu:///system") == "qemu:///system"
+    monkeypatch.setattr(supervisor.os, "geteuid", lambda: 1000)
+    assert supervisor.resolve_uri("auto") == "qemu:///system"
+    monkeypatch.setattr(supervisor, "system_libvirt_answers", lambda: False)
+    assert supervisor.resolve_uri("auto") == "embedded"

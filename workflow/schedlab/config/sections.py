@@ -339,8 +339,8 @@ class Libvirt(Section):
 
     uri: Annotated[str, AfterValidator(checked_uri)] = Field(
         default="auto",
-        description="auto: qemu:///system where it answers, else embedded; embedded: a libvirtd "
-        "of the workflow's own; or a libvirt URI.",
+        description="auto: embedded for root, else qemu:///system where it answers; embedded: a "
+        "libvirtd of the workflow's own; or a libvirt URI.",
     )
 
 

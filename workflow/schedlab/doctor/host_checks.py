@@ -167,7 +167,8 @@ def probe_namespaces() -> HostProblem | None:
         f"{what}: {done.stderr.strip()[-300:]}",
         "the workflow runs libvirt and the guests in a network namespace of its own",
         "in a container, give it these rights (--privileged, /dev/net/tun); elsewhere, load the "
-        "kernel modules bridge and tun; or start the system's libvirtd",
+        "kernel modules bridge and tun; or start the system's libvirtd, and set libvirt.uri:"
+        " qemu:///system",
     )
 
 

@@ -1,10 +1,10 @@
 """Run a job inside a testbed of its own, and make sure that nothing of it outlives the job.
 
-Where no libvirtd answers, the job runs in its own network, mount and process-id namespaces. The
-kernel then does the cleaning: when the first process of a process-id namespace ends, for whatever
-reason (``kill -9`` included), the kernel ends libvirtd, every QEMU, dnsmasq and Prometheus in it.
-The bridges and taps disappear with the network namespace. Only files remain, in a scratch folder
-whose lock tells whether its owner still runs.
+The job of root runs in its own network, mount and process-id namespaces. The kernel then does the
+cleaning: when the first process of a process-id namespace ends, for whatever reason (``kill -9``
+included), the kernel ends libvirtd, every QEMU, dnsmasq and Prometheus in it. The bridges and taps
+disappear with the network namespace. Only files remain, in a scratch folder whose lock tells
+whether its owner still runs.
 """
 
 from __future__ import annotations
@@ -130,10 +130,16 @@ def system_libvirt_answers() -> bool:
 
 
 def resolve_uri(configured: str) -> str:
-    """Turn ``auto`` into ``qemu:///system`` or ``embedded``; keep any other value."""
+    """Turn ``auto`` into ``qemu:///system`` or ``embedded``; keep any other value.
+
+    Root has a libvirtd of its own even where the machine's answers: that one runs QEMU as a user
+    who often may not enter the results, makes the cache's images that user's own, and does not end
+    with a job that is killed.
+    """
     if configured != "auto":
         return configured
-    return "qemu:///system" if system_libvirt_answers() else "embedded"
+    system = os.geteuid() != 0 and system_libvirt_answers()
+    return "qemu:///system" if system else "embedded"
 
 
 def workflow_process() -> psutil.Process | None:
@@ -181,6 +187,8 @@ def end_jobs_on_sigterm() -> None:
             time.sleep(0.2)
 
     def stop(_number: int, _frame: FrameType | None) -> None:
+        # A second one would interrupt the end that the first one began.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         threading.Thread(target=pass_on, daemon=True, name="stop-jobs").start()
         raise KeyboardInterrupt
 
