@@ -14,6 +14,7 @@ import contextlib
 import hashlib
 import os
 import random
+import secrets
 import shutil
 import signal
 import subprocess
@@ -162,6 +163,15 @@ class Bench:
         """All faults that were held so far."""
         return "\n".join(["stage\tfault\tat s\tstatus\tafter", *self.rows, f"seed {SEED}"])
 
+    def another_image(self) -> Path:
+        """Write the experiment with one more cluster, whose image's size is in no cache."""
+        made = yaml.safe_load(EXPERIMENT.read_text())
+        size = f"{3073 + secrets.randbelow(4096)} MiB"
+        other = {"name": "other", "scheduler": "slurm", "image": {"disk": size}}
+        made["schedulers"].append(other)
+        self.other.write_text(yaml.safe_dump(made))
+        return self.other
+
     def remove(self, paths: list[str]) -> None:
         """Remove files and folders of the results."""
         for path in paths:
@@ -192,14 +202,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     results = folder / "results"
     with file_system(results, SIZE):
         made = Bench(results, temporary)
-        # An image of its own size is in no cache.
-        other = yaml.safe_load(EXPERIMENT.read_text())
-        mebibytes = 3072 + SEED % 512
-        other["schedulers"].append(
-            {"name": "other", "scheduler": "slurm", "image": {"disk": f"{mebibytes} MiB"}}
-        )
         made.other = folder / "other.yaml"
-        made.other.write_text(yaml.safe_dump(other))
         made.finish("report", EXPERIMENT)
         made.undisturbed = shape(results)
         yield made
@@ -249,7 +252,7 @@ def test_fault(bench: Bench, stage: str, name: str, fault: Fault) -> None:
     removed, target, seconds = STAGES[stage]
     experiment = EXPERIMENT
     if stage == "image":
-        experiment = bench.other
+        experiment = bench.another_image()
         with_other = load_experiment(experiment)
         other = image_of(with_other, with_other.cluster("other-n1"))
         removed = [path.format(other=other) for path in removed]
@@ -272,6 +275,7 @@ def test_fault(bench: Bench, stage: str, name: str, fault: Fault) -> None:
         except TooLate:
             assert run.workflow.wait(ENDS) == 0, output.read_text(errors="replace")[-6000:]
             at /= 2
+            assert at > seconds / 1000, "the stage ends before it can be hit"
             bench.remove(removed)
         except BaseException:
             for process in reversed(run.tree()):
