@@ -1,9 +1,10 @@
 """Run the test with hardware virtualisation on a machine that has none: in a guest that has it.
 
 QEMU's emulation knows AMD's SVM, so an emulated guest has /dev/kvm, and its own guests run as they
-do on hardware, only slower. The guest is made natively: Debian, this commit of the checkout, what
-`make setup` installs, the tools and the image. It has no network. Its console is shown, and kept in
-FOLDER/console.log.
+do on hardware, only slower. It also emulates an IOMMU, and a disk with a virtual function (SR-IOV)
+that is given to a compute node. The guest is made natively: Debian, this commit of the checkout,
+what `make setup` installs, the tools and the image. It has no network. Its console is shown, and
+kept in FOLDER/console.log.
 
 Usage: python tests/e2e/nested.py FOLDER
 
@@ -31,10 +32,15 @@ PACKAGES = "systemd-sysv,linux-image-cloud-amd64,initramfs-tools,make,ca-certifi
 CHECKOUT, CACHE = "/srv/schedlab", "/srv/cache"
 TOOLS = ("go-tool", "packer-plugins", "prometheus", "promtool", "provider-mirror", "uv", "verified")
 """What is taken from this machine's cache, so that it is not built again."""
+DEVICE, FUNCTION = "0000:01:00.0", "0000:01:00.1"
+"""The disk behind the root port, and its virtual function."""
 VCPUS, MEMORY, DISK = 4, "10G", "24G"
 # `max` would have processor features that the KVM of this guest cannot pass on.
 QEMU = [
-    "qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "EPYC,+svm,+npt",
+    "qemu-system-x86_64", "-machine", "q35", "-accel", "tcg,thread=multi", "-cpu", "EPYC,+svm,+npt",
+    "-device", "intel-iommu", "-device", "pcie-root-port,id=root1,chassis=1",
+    "-device", "nvme-subsys,id=disks", "-device",
+    "nvme,serial=1,subsys=disks,bus=root1,sriov_max_vfs=1,sriov_vq_flexible=2,sriov_vi_flexible=1",
     "-smp", str(VCPUS), "-m", MEMORY, "-display", "none", "-serial", "stdio", "-monitor", "none",
     "-nic", "none", "-no-reboot",
 ]  # fmt: skip
@@ -47,11 +53,15 @@ After=multi-user.target
 Type=oneshot
 WorkingDirectory={CHECKOUT}
 Environment=HOME=/root SCHEDLAB_CACHE={CACHE} SCHEDLAB_NO_PACKAGES=1 SCHEDLAB_TEST_KVM=1
+Environment=SCHEDLAB_TEST_PCI={FUNCTION}
 StandardOutput=tty
 StandardError=tty
 TTYPath=/dev/ttyS0
 ExecStartPre=/sbin/modprobe kvm_amd
-ExecStart={CHECKOUT}/.venv/bin/python -m schedlab.toolchain pytest -v -s tests/e2e/test_kvm.py
+ExecStartPre=/bin/sh -c 'echo 0 > /sys/bus/pci/devices/{DEVICE}/sriov_drivers_autoprobe'
+ExecStartPre=/bin/sh -c 'echo 1 > /sys/bus/pci/devices/{DEVICE}/sriov_numvfs'
+ExecStart={CHECKOUT}/.venv/bin/python -m schedlab.toolchain pytest -v -s tests/e2e/test_kvm.py \\
+ tests/e2e/test_passthrough.py
 ExecStopPost=/bin/sh -c 'echo "the test ended with status $EXIT_STATUS" > /dev/ttyS0'
 ExecStopPost=/bin/systemctl --no-block poweroff
 TimeoutStartSec=infinity
@@ -125,7 +135,7 @@ def main(folder: Path) -> int:
     run("truncate", "--size", DISK, disk)
     run("mkfs.ext4", "-q", "-d", root, disk)
     (kernel,), (initrd,) = (root / "boot").glob("vmlinuz-*"), (root / "boot").glob("initrd.img-*")
-    arguments = "root=/dev/vda rw console=ttyS0 panic=-1"
+    arguments = "root=/dev/vda rw console=ttyS0 panic=-1 intel_iommu=on"
     drive = f"file={disk},format=raw,if=virtio,cache=unsafe"
     command = [*QEMU, "-kernel", kernel, "-initrd", initrd, "-append", arguments, "-drive", drive]
     told = ""
