@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from schedlab.cli.clean import remove
 from schedlab.cli.main import main
 from schedlab.errors import SchedlabError
 from schedlab.invocation import results_name
@@ -211,3 +212,28 @@ def test_doctor_sets_up_only_what_is_missing(checkout: Path, state: str, said: s
     done = subprocess.run(["make", "doctor"], cwd=checkout, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert log.read_text().split() == said.split()
+
+
+def test_results_whose_only_import_was_undone_stay_usable(tmp_path: Path) -> None:
+    (tmp_path / "imported").mkdir()
+    require_own(tmp_path)
+    (tmp_path / "imported" / "mine.txt").touch()
+    with pytest.raises(SchedlabError, match="holds imported"):
+        require_own(tmp_path)
+
+
+def test_an_import_does_not_make_results_of_a_folder_of_others(tmp_path: Path) -> None:
+    (tmp_path / "report.html").write_text("mine")
+    for folder in (tmp_path, CHECKOUT / "docs"):
+        done = CliRunner().invoke(main, ["import", "bundle.zip", "--results", str(folder)])
+        assert done.exit_code and "the results folder" in done.output + done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
+
+
+def test_folders_nested_too_deep_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: Path) -> None:
+        raise RecursionError
+
+    monkeypatch.setattr("schedlab.cli.clean.shutil.rmtree", refuse)
+    with pytest.raises(SchedlabError, match="nested too deep"):
+        remove(tmp_path)

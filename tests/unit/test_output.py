@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 from collections.abc import Callable
 from pathlib import Path
 
@@ -40,22 +41,28 @@ def _record(folder: Path) -> list[Path]:
 
 
 @pytest.mark.parametrize("write", [_tables, _figure, _trace, _record])
-@pytest.mark.parametrize("plant", ["link", "pipe"])
-def test_what_has_the_name_of_an_output_is_replaced_and_not_followed(
+@pytest.mark.parametrize("plant", ["link", "pipe", "device"])
+def test_what_is_no_file_is_neither_replaced_nor_followed(
     write: Callable[[Path], list[Path]], plant: str, tmp_path: Path
 ) -> None:
     names = write(tmp_path / "first")
     victim, folder = tmp_path / "victim", tmp_path / "planted"
     victim.write_text("mine")
     folder.mkdir()
-    for name in names:
-        if plant == "link":
-            (folder / name.name).symlink_to(victim)
-        else:
-            os.mkfifo(folder / name.name)
-    assert all(path.is_file() and not path.is_symlink() for path in write(folder))
+    planted = folder / names[0].name
+    if plant == "link":
+        planted.symlink_to(victim)
+    elif plant == "pipe":
+        os.mkfifo(planted)
+    elif os.geteuid() == 0:
+        os.mknod(planted, 0o600 | stat.S_IFCHR, os.makedev(1, 3))
+    else:
+        pytest.skip("only root makes devices")
+    before = planted.lstat()
+    with pytest.raises(SchedlabError, match="neither replaced nor followed"):
+        write(folder)
+    assert planted.lstat().st_ino == before.st_ino
     assert victim.read_text() == "mine"
-    assert {path.name for path in folder.iterdir()} == {path.name for path in names}
 
 
 def test_a_link_of_another_user_on_the_way_is_refused(

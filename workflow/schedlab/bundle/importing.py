@@ -54,7 +54,7 @@ def import_bundle(
                 remedy=f"pack it first: `schedlab bundle --results {path} --output FILE`",
             )
         experiment = load_packed_experiment(source.results)
-        name = name or experiment.name
+        name = experiment.name if name is None else name
         if not import_name(name):
             raise SchedlabError(
                 f"{name!r} is not a valid name for an import",

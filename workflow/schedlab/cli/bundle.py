@@ -101,7 +101,9 @@ def import_(results: Path, path: Path, name: str | None, force: bool) -> None:
     trials. To undo the import, remove the folder `imported/NAME` of the results.
     """
     from schedlab.bundle.importing import import_bundle
+    from schedlab.storage.marks import require_own
 
+    require_own(results)
     with removed_on_signals():
         folder, trials = import_bundle(path, results, name, force=force)
     told = counted(trials, "trial")

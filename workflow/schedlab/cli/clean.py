@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import shutil
 from pathlib import Path
 
@@ -50,7 +51,13 @@ def check_removable(results: Path) -> None:
 def remove(folder: Path) -> None:
     """Remove a folder or a file, or a link but not what it points to; say so."""
     if folder.is_dir() and not folder.is_symlink():
-        shutil.rmtree(folder)
+        try:
+            shutil.rmtree(folder)
+        except RecursionError as error:
+            raise SchedlabError(
+                f"{folder} is not removed: its folders are nested too deep",
+                remedy=f"look whose they are; rm -r {shlex.quote(str(folder))} removes them",
+            ) from error
     elif os.path.lexists(folder):
         folder.unlink()
     else:

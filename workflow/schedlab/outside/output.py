@@ -1,7 +1,8 @@
 """Writes files into folders that others may have made or may write to.
 
 Such a folder can hold a link, a named pipe or a device where a file is to be. A writer that opens
-it by name changes a file elsewhere, or waits for ever.
+it by name changes a file elsewhere, or waits for ever; one that replaces /dev/stdout breaks the
+machine.
 """
 
 from __future__ import annotations
@@ -28,12 +29,13 @@ def output_file(path: Path) -> Iterator[BinaryIO]:
     Parameters
     ----------
     path : pathlib.Path
-        File to write. A link, a named pipe or a device of that name is replaced, not followed.
+        File to write. A link, a named pipe or a device of that name is neither replaced nor
+        followed.
 
     Raises
     ------
     SchedlabError
-        A folder has the name of the file, or the way to it leads over another user's link.
+        Something that is no file has that name, or the way to it leads over another user's link.
     OSError
         The file cannot be written; the error names it.
     """
@@ -61,12 +63,11 @@ def write_output(path: Path, text: str) -> None:
 
 
 def _require_own_way(path: Path) -> None:
-    """Refuse a folder of that name, and a way over a link that another user made.
+    """Refuse what is no file, and a way over a link that another user made.
 
     Links of this user and of root are theirs to set: results may be kept on another disk.
     """
-    if path.is_dir() and not path.is_symlink():
-        require_writable(path)
+    require_writable(path)
     for folder in path.parents:
         try:
             found = folder.lstat()

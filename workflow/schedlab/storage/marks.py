@@ -31,8 +31,8 @@ ENTRIES = frozenset(
     }
 )
 """What schedlab writes into a results folder."""
-_ALLOWED = frozenset({"lost+found", ".gitignore", ".gitkeep"})
-"""What may be in a results folder before the first run: a file system and Git need it."""
+_ALLOWED = frozenset({"lost+found", ".snapshot", ".DS_Store", ".gitignore", ".gitkeep"})
+"""What may be in a results folder before the first run: file systems, desktops and Git need it."""
 
 
 def entries(folder: Path) -> tuple[list[Path], list[Path]]:
@@ -56,14 +56,20 @@ def require_own(results: Path) -> None:
     Raises
     ------
     SchedlabError
-        The folder is not empty, and holds nothing that says that schedlab made it.
+        The folder is not empty, and holds nothing that says that schedlab made it; or it is the
+        checkout's own.
     """
+    if own := paths.own_folder(results.absolute(), paths.CHECKOUT.resolve()):
+        raise SchedlabError(
+            f"the results folder {results} is {own} of the checkout, or in it",
+            remedy="name a folder of its own: --results FOLDER",
+        )
     if not results.is_dir() or marks(results):
         return
     others = [
         path.name
         for path in sorted(results.iterdir())
-        if path.name not in _ALLOWED and not (path.is_dir() and marks(path))
+        if path.name not in _ALLOWED and not (path.is_dir() and (marks(path) or _is_bare(path)))
     ]
     if others:
         raise SchedlabError(
@@ -71,6 +77,11 @@ def require_own(results: Path) -> None:
             remedy="name a new or an empty folder: --config results=FOLDER, RESULTS=FOLDER with"
             " make; folders of schedlab's own results stay usable",
         )
+
+
+def _is_bare(folder: Path) -> bool:
+    """Whether a folder of schedlab's own is empty, as `imported` is without its last import."""
+    return folder.name in ENTRIES and not any(folder.iterdir())
 
 
 def marks(folder: Path) -> list[str]:
