@@ -153,3 +153,12 @@ def test_a_folder_or_a_damaged_bundle_is_not_imported(tmp_path: Path) -> None:
     with pytest.raises(SchedlabError, match="cut short"):
         import_bundle(cut, tmp_path)
     assert not (tmp_path / "imported").exists()
+
+
+def test_force_replaces_no_folder_that_is_no_import(tmp_path: Path) -> None:
+    mine = tmp_path / "imported" / "lab-b" / "mine.txt"
+    mine.parent.mkdir(parents=True)
+    mine.touch()
+    with pytest.raises(SchedlabError, match="is no import"):
+        import_bundle(packed().path, tmp_path, "lab-b", force=True)
+    assert list(mine.parent.iterdir()) == [mine]

@@ -17,7 +17,7 @@ from schedlab.cli.main import main
 from schedlab.errors import SchedlabError
 from schedlab.invocation import results_name
 from schedlab.paths import CHECKOUT
-from schedlab.storage.marks import require_own
+from schedlab.storage.marks import entries, require_own
 
 
 @pytest.fixture
@@ -237,3 +237,11 @@ def test_folders_nested_too_deep_are_named(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr("schedlab.cli.clean.shutil.rmtree", refuse)
     with pytest.raises(SchedlabError, match="nested too deep"):
         remove(tmp_path)
+
+
+def test_files_that_were_being_written_go_and_those_of_an_editor_stay(tmp_path: Path) -> None:
+    for name in (".experiments.yaml.0123456789abcdef", ".experiments.yaml.swp"):
+        (tmp_path / name).touch()
+    own, others = entries(tmp_path)
+    assert [path.name for path in own] == [".experiments.yaml.0123456789abcdef"]
+    assert [path.name for path in others] == [".experiments.yaml.swp"]

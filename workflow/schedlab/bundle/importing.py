@@ -54,7 +54,7 @@ def import_bundle(
                 remedy=f"pack it first: `schedlab bundle --results {path} --output FILE`",
             )
         experiment = load_packed_experiment(source.results)
-        name = experiment.name if name is None else name
+        name = name or experiment.name
         if not import_name(name):
             raise SchedlabError(
                 f"{name!r} is not a valid name for an import",
@@ -64,6 +64,10 @@ def import_bundle(
         target = require_writable(above / name, folder=True)
         if target.exists() and not force:
             raise _taken(target)
+        if target.exists() and not (target / IMPORT).is_file():
+            raise SchedlabError(
+                f"{target} is no import: it has no {IMPORT}", remedy="use another name (--as)"
+            )
         entries = _entries(source, experiment)
         above.mkdir(parents=True, exist_ok=True)
         with temporary_folder(".import-", above) as scratch:

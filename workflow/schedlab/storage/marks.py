@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -35,6 +36,9 @@ _ALLOWED = frozenset({"lost+found", ".snapshot", ".DS_Store", ".gitignore", ".gi
 """What may be in a results folder before the first run: file systems, desktops and Git need it."""
 
 
+_HEX = re.compile("[0-9a-f]+")
+
+
 def entries(folder: Path) -> tuple[list[Path], list[Path]]:
     """Return what schedlab wrote into a results folder, and what is there beside it.
 
@@ -47,7 +51,9 @@ def entries(folder: Path) -> tuple[list[Path], list[Path]]:
 
 def _is_partial(path: Path) -> bool:
     """Whether a file was being written under another name when its process was killed."""
-    return any(path.name.startswith(f".{name}.") for name in ENTRIES - KINDS.keys())
+    name, _, end = path.name[1:].rpartition(".")
+    # Not of an editor, which ends its own with letters (.swp).
+    return path.name[0] == "." and name in ENTRIES - KINDS.keys() and bool(_HEX.fullmatch(end))
 
 
 def require_own(results: Path) -> None:
