@@ -74,7 +74,8 @@ def read_recorded(path: Path, machine: int | None = None) -> Recorded:
     if size is None:
         raise SchedlabError(
             f"{name}: its header names neither MaxProcs nor MaxNodes",
-            remedy="give the processors of the machine with --machine-size",
+            remedy="give the processors of the machine with --machine-size, or name a file in the"
+            " Standard Workload Format",
         )
     table = column.read_table(path)
     used = table.usable()

@@ -72,5 +72,6 @@ def too_late(index: int, trace: Trace, bound: Bound) -> Iterator[Problem]:
         f"workloads[{index}].fault.at",
         round(plan.at - lead, 6),
         f"the workload may have ended at {end:g} s",
-        f"set it well below {end:g}, or make the workload longer",
+        (f"set it well below {end:g}, or " if end > 0 else "")
+        + "make the workload longer: give its jobs a runtime, or more of them",
     )

@@ -175,7 +175,7 @@ def open_trace(path: Path) -> Iterator[IO[bytes]]:
             yield stream
     except FileNotFoundError as error:
         raise SchedlabError(
-            f"{name}: no such trace", remedy="put the trace there, or correct `file`"
+            f"{name}: no such trace", remedy="put the trace there, or correct the name"
         ) from error
     except (OSError, ValueError, EOFError, zlib.error) as error:
         why = getattr(error, "strerror", None) or str(error)
