@@ -245,3 +245,15 @@ def test_files_that_were_being_written_go_and_those_of_an_editor_stay(tmp_path: 
     own, others = entries(tmp_path)
     assert [path.name for path in own] == [".experiments.yaml.0123456789abcdef"]
     assert [path.name for path in others] == [".experiments.yaml.swp"]
+
+
+def test_results_over_a_link_of_another_user_are_refused_at_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "results").symlink_to("elsewhere")
+    owner = os.geteuid() or 12345
+    os.chown(tmp_path / "results", owner, -1, follow_symlinks=False)
+    monkeypatch.setattr(os, "geteuid", lambda: owner + 1)
+    with pytest.raises(SchedlabError, match="a link that another user made"):
+        require_own(tmp_path / "results")

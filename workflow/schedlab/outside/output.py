@@ -39,7 +39,7 @@ def output_file(path: Path) -> Iterator[BinaryIO]:
     OSError
         The file cannot be written; the error names it.
     """
-    _require_own_way(path)
+    require_own_way(path)
     partial = path.with_name(f".{path.name[:200]}.{secrets.token_hex(8)}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -62,7 +62,7 @@ def write_output(path: Path, text: str) -> None:
         file.write(text.encode("utf-8"))
 
 
-def _require_own_way(path: Path) -> None:
+def require_own_way(path: Path) -> None:
     """Refuse what is no file, and a way over a link that another user made.
 
     Links of this user and of root are theirs to set: results may be kept on another disk.

@@ -12,6 +12,7 @@ from pathlib import Path
 from schedlab import locks, paths
 from schedlab.errors import SchedlabError
 from schedlab.outside.json_text import read_json
+from schedlab.outside.output import require_own_way
 from schedlab.storage.usage import KINDS
 from schedlab.testbed.supervisor import LOCK, jobs_at_work, scratch_root
 
@@ -63,8 +64,9 @@ def require_own(results: Path) -> None:
     ------
     SchedlabError
         The folder is not empty, and holds nothing that says that schedlab made it; or it is the
-        checkout's own.
+        checkout's own; or the way to it leads over another user's link.
     """
+    require_own_way(results / paths.REPORT)
     if own := paths.own_folder(results.absolute(), paths.CHECKOUT.resolve()):
         raise SchedlabError(
             f"the results folder {results} is {own} of the checkout, or in it",
