@@ -224,7 +224,9 @@ def test_results_whose_only_import_was_undone_stay_usable(tmp_path: Path) -> Non
 
 def test_an_import_does_not_make_results_of_a_folder_of_others(tmp_path: Path) -> None:
     (tmp_path / "report.html").write_text("mine")
-    for folder in (tmp_path, CHECKOUT / "docs"):
+    linked = tmp_path.with_name("linked")
+    linked.symlink_to(CHECKOUT / "docs")
+    for folder in (tmp_path, CHECKOUT / "docs", linked):
         done = CliRunner().invoke(main, ["import", "bundle.zip", "--results", str(folder)])
         assert done.exit_code and "the results folder" in done.output + done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["report.html"]

@@ -9,8 +9,9 @@ import click
 
 from schedlab.cli.options import with_results
 from schedlab.cli.output import echo
-from schedlab.invocation import PARTS
+from schedlab.invocation import PARTS, results_name
 from schedlab.outside.temporary import removed_on_signals
+from schedlab.paths import CHECKOUT
 from schedlab.printing import counted, word
 
 
@@ -103,7 +104,7 @@ def import_(results: Path, path: Path, name: str | None, force: bool) -> None:
     from schedlab.bundle.importing import import_bundle
     from schedlab.storage.marks import require_own
 
-    require_own(results)
+    require_own(Path(results_name(str(results), CHECKOUT)))
     with removed_on_signals():
         folder, trials = import_bundle(path, results, name, force=force)
     told = counted(trials, "trial")

@@ -21,7 +21,7 @@ from schedlab.outside.names import require_writable
 
 @contextmanager
 def output_file(path: Path) -> Iterator[BinaryIO]:
-    """Open a new file, which takes the place of whatever has its name when the context ends.
+    """Open a new file, which takes the place of the file of its name when the context ends.
 
     Readers see the whole old file or the whole new one. After an exception the old one stays. The
     folder is made where there is none.

@@ -63,15 +63,11 @@ def require_own(results: Path) -> None:
     Raises
     ------
     SchedlabError
-        The folder is not empty, and holds nothing that says that schedlab made it; or it is the
-        checkout's own; or the way to it leads over another user's link.
+        The folder is not empty, and holds nothing that says that schedlab made it; or the way to
+        it leads over another user's link.
     """
+    # The report is written last; what stands in its way is told before anything runs.
     require_own_way(results / paths.REPORT)
-    if own := paths.own_folder(results.absolute(), paths.CHECKOUT.resolve()):
-        raise SchedlabError(
-            f"the results folder {results} is {own} of the checkout, or in it",
-            remedy="name a folder of its own: --results FOLDER",
-        )
     if not results.is_dir() or marks(results):
         return
     others = [
