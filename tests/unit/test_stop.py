@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -67,6 +68,50 @@ def test_a_stopped_command_says_so_and_ends_with_the_signals_status(
             process.kill()
     assert (process.returncode, out) == (status, "")
     assert err == f"schedlab: stopped by {number.name}\n"
+
+
+JOB = """
+from schedlab import processes
+from schedlab.cli.main import main
+
+@main.command()
+def build():
+    processes.run(["sleep", "3600"])
+
+main(["build"])
+"""
+WORKFLOW = """#!{python}
+import subprocess, sys
+subprocess.run([sys.executable, "-c", {job!r}])
+"""
+
+
+@pytest.mark.parametrize("to", ["workflow", "job"])
+def test_a_job_without_a_testbed_ends_with_its_workflow_and_ends_its_programs(
+    tmp_path: Path, to: str
+) -> None:
+    snakemake = tmp_path / "snakemake"
+    snakemake.write_text(WORKFLOW.format(python=sys.executable, job=JOB))
+    snakemake.chmod(0o755)
+    with subprocess.Popen([snakemake], stderr=subprocess.DEVNULL) as workflow:
+        started: list[psutil.Process] = []
+        try:
+            deadline = time.monotonic() + 120
+            while len(started) < 2:
+                assert workflow.poll() is None and time.monotonic() < deadline
+                started = psutil.Process(workflow.pid).children(recursive=True)
+                time.sleep(0.05)
+            assert started[1].name() == "sleep"
+            if to == "workflow":
+                workflow.kill()
+            else:
+                started[0].terminate()
+            assert psutil.wait_procs(started, timeout=120)[1] == []
+        finally:
+            for process in started:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    process.kill()
+            workflow.kill()
 
 
 def test_no_handler_of_failures_takes_a_stop_for_one() -> None:

@@ -30,9 +30,10 @@ def program(folder: Path, name: str, output: str = "", script: str = "") -> Path
 
 @pytest.fixture
 def bin_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A PATH with only the shell and the programs that the test adds."""
+    """A PATH with only the shell, setpriv, and the programs that the test adds."""
     folder = tmp_path / "bin"
     folder.mkdir()
+    (folder / "setpriv").symlink_to("/usr/bin/setpriv")
     monkeypatch.setenv("PATH", str(folder))
     monkeypatch.setattr(processes, "ADMINISTRATION", ())
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
@@ -190,6 +191,7 @@ def test_go_of_the_machine_builds_a_module_once(
     assert go_version(go) == Version("1.25.1")
     with build.GoBuilder(Cache(tmp_path / "cache"), modules) as builder:
         path, version = builder.build("thing")
+    assert not list((tmp_path / "cache/partial").iterdir())
     assert version == "1.2.3"
     words, package, toolchain, cgo = path.read_text().strip().split("|")
     assert "-mod=readonly" in words
@@ -204,8 +206,11 @@ def test_failed_build_tells_why(bin_folder: Path, modules: Path, tmp_path: Path)
     script = FAKE_GO.format(version="go1.24.0", status="$(echo no network >&2; echo 3)")
     program(bin_folder, "go", script=script)
     cache = Cache(tmp_path / "cache")
-    with pytest.raises(SchedlabError, match="no network") as caught:
-        build.GoBuilder(cache, modules).build("thing")
+    with (
+        pytest.raises(SchedlabError, match="no network") as caught,
+        build.GoBuilder(cache, modules) as builder,
+    ):
+        builder.build("thing")
     assert "status 3" in str(caught.value)
     assert not list((cache.root / "partial").iterdir())
 

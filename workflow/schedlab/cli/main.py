@@ -47,8 +47,11 @@ class _Group(click.Group):
         return super().__call__(*arguments, **options)
 
     def invoke(self, context: click.Context) -> Any:
+        from schedlab.testbed.supervisor import ended_with_workflow
+
         try:
-            return super().invoke(context)
+            with ended_with_workflow():
+                return super().invoke(context)
         except SchedlabError as error:
             echo(f"schedlab: {error}", err=True)
             sys.exit(1)

@@ -227,6 +227,22 @@ def _stop_when_orphaned(parent: psutil.Process) -> None:
     threading.Thread(target=guarded, daemon=True, name="workflow-watch").start()
 
 
+@contextlib.contextmanager
+def ended_with_workflow() -> Iterator[None]:
+    """Let a job of a workflow end with it, with what the job started, however the workflow ends.
+
+    A signal becomes :class:`Interrupted`, on which `schedlab.processes` ends its programs. A
+    command that no workflow started keeps its own way to take signals.
+    """
+    parent = workflow_process()
+    if parent is None:
+        yield
+        return
+    with interruptible():
+        _stop_when_orphaned(parent)
+        yield
+
+
 def run_embedded(command: Sequence[str], scratch: Path) -> int:
     """Run a command in namespaces of its own; return its exit status.
 
@@ -307,9 +323,6 @@ def in_testbed(
         _held.enter_context(locks.machine())
     if resolve_uri(uri) != "embedded":
         return None
-    parent = workflow_process()
     with interruptible(), scratch_folder(results, name) as scratch:
-        if parent is not None:
-            _stop_when_orphaned(parent)
         # -P: a file of the working folder must not take the place of a module.
         return run_embedded([sys.executable, "-P", "-m", "schedlab", *arguments], scratch)

@@ -209,7 +209,9 @@ class GoBuilder:
         about = f" (about {minutes:g} minutes on 2 cores, once)" if minutes else ""
         announce(f"building {module.name} {module.version} with {go}{about}")
         start = time.monotonic()
-        command: list[str | Path] = [go, "build", "-mod=readonly", "-trimpath", "-buildvcs=false"]
+        # A build takes minutes; it ends when the process that started it ends, even by `kill -9`.
+        command: list[str | Path] = ["setpriv", "--pdeathsig", "KILL", go, "build"]
+        command += ["-mod=readonly", "-trimpath", "-buildvcs=false"]
         command += ["-ldflags", f"-s -w {flags}".strip(), "-o", target, *module.packages]
         run(
             command,
@@ -244,7 +246,13 @@ class GoBuilder:
         return entry / "go" / "bin" / "go"
 
     def _variables(self, go: Path) -> dict[str, str]:
+        if self._scratch is None:
+            self._scratch = self._stack.enter_context(self.cache.scratch("go-work"))
+        # What a build that was killed leaves there is removed with the folder.
+        temporary = self._scratch / "temporary"
+        temporary.mkdir(exist_ok=True)
         variables = {
+            "GOTMPDIR": str(temporary),
             "CGO_ENABLED": "0",
             # Go must not download another version of itself.
             "GOTOOLCHAIN": "local",
@@ -253,8 +261,6 @@ class GoBuilder:
         }
         if not go.is_relative_to(self.cache.root):
             return variables
-        if self._scratch is None:
-            self._scratch = self._stack.enter_context(self.cache.scratch("go-work"))
         return variables | {
             "GOPATH": str(self._scratch / "path"),
             "GOMODCACHE": str(self._scratch / "modules"),
