@@ -186,7 +186,7 @@ def test_schedulers_on_kubernetes_can_have_thousands_of_virtual_nodes(tmp_path: 
                 "workloads": [{"name": "b", "kind": "burst", "jobs": 9_000}],
             },
             "virtual.carrier.memory = '2 GiB'",
-            "workload b can run 4500 jobs at one time on a carrier with 128 virtual nodes",
+            "workload b can run 4500 ranks of jobs at one time on a carrier with 128 virtual nodes",
             "14012 MiB or more",
         ),
         (
