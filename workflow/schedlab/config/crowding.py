@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from schedlab.config.cluster import carriers
+from schedlab.config.machine_checks import TooSmall
 from schedlab.config.model import Experiment
 from schedlab.config.virtual_checks import CARRIER_MIB
 from schedlab.workloads import Job, Machine, Problem, Trace
@@ -66,7 +67,7 @@ def crowded(
         if jobs > load and needed > virtual.carrier.memory_mib:
             key = "virtual" if variant.virtual is None else f"schedulers[{place}].virtual"
             name = experiment.workloads[index].name
-            yield Problem(
+            yield TooSmall(
                 f"{key}.carrier.memory",
                 virtual.carrier.memory,
                 f"workload {name} can run {jobs} ranks of jobs at one time on a carrier with"
@@ -74,6 +75,7 @@ def crowded(
                 f" {more:g} MiB a further rank, and {CARRIER_MIB} MiB for the carrier itself",
                 f"set it to {needed} MiB or more, raise {key}.carriers, or lower node.vcpus or the"
                 " number of jobs at one time",
+                needed,
             )
 
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Collection, Iterator, Mapping
 
 from schedlab.config.cluster import carriers
+from schedlab.config.machine_checks import TooSmall
 from schedlab.config.model import Experiment
 from schedlab.config.sections import Delays, Virtual
 from schedlab.config.variants import VIRTUAL
@@ -86,7 +87,7 @@ def _too_many_real(experiment: Experiment, counts: list[int]) -> Iterator[Proble
                 f"nodes[{experiment.nodes.index(nodes)}]",
                 nodes,
                 f"more than {MOST_REAL} real nodes, each a machine",
-                "lower it, or use virtual nodes (virtual: {carriers: 2})",
+                "lower it, or use virtual nodes: config/README.md, Virtual nodes, has an example",
             )
 
 
@@ -103,10 +104,11 @@ def _capacity(key: str, virtual: Virtual, nodes: int, each: float) -> Iterator[P
         )
     needed = math.ceil(CARRIER_MIB + load * each)
     if needed > virtual.carrier.memory_mib:
-        yield Problem(
+        yield TooSmall(
             f"{key}.carrier.memory",
             virtual.carrier.memory,
             f"{load} virtual nodes need {needed} MiB: {each:g} MiB each, and {CARRIER_MIB} MiB for"
             " the carrier itself",
             f"set it to {needed} MiB or more, or raise {key}.carriers, or lower nodes",
+            needed,
         )
