@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -69,6 +71,87 @@ def test_what_the_trace_does_not_tell_is_none_and_not_zero(tmp_path: Path) -> No
         assert found[name] is None, name
     assert found["utilisation"] is not None
     assert "2 jobs have no wait" in run(path).output
+
+
+def rows(output: str) -> dict[str, str]:
+    """Title of each row of the text -> what stands beside it."""
+    return dict(
+        re.split(r" {2,}", line, maxsplit=1) for line in output.splitlines() if "  " in line
+    )
+
+
+def test_each_row_without_a_value_has_its_own_reason(tmp_path: Path) -> None:
+    path = trace(tmp_path, line(1, runtime=10, status=-1), line(2, runtime=10, wait=0, status=-1))
+    found = rows(run(path, "--machine-size", "64").output)
+    assert found["load that arrives"] == "– (all jobs were submitted at one instant)"
+    assert found["utilisation, steady state"].startswith("– (most jobs start at one instant")
+    assert found["completed jobs per second"] == "– (the trace tells of no job how it ended)"
+    assert found["waiting jobs, mean"] == "– (wait unknown of 1 of 2 jobs)"
+    assert found["idle while a waiting job fits"] == "– (wait unknown of 1 of 2 jobs)"
+    assert found["wait, 99 %"] == "– (fewer than 100 jobs with a wait)"
+    assert found["fairness between users (Jain)"] == "– (fewer than two known users with a wait)"
+    assert found["wait, mean"] == "0 s"
+    path = trace(tmp_path, line(1, runtime=10), line(2, submit=3, runtime=10))
+    found = rows(run(path, "--machine-size", "64").output)
+    assert found["wait, mean"] == found["bounded slowdown, mean"] == "– (no job has a wait)"
+    path = trace(tmp_path, line(1, runtime=0, wait=0))
+    found = rows(run(path).output)
+    assert found["utilisation"] == "– (all jobs are over at the instant at which they come)"
+    assert found["the same, median busy second"] == "– (no whole second has work)"
+    assert not [title for title, text in found.items() if text == "–"]
+
+
+def test_a_utilisation_above_1_is_marked_and_explained(tmp_path: Path) -> None:
+    jobs = [line(n, submit=n, runtime=10, processors=2) for n in range(1, 5)]
+    output = run(trace(tmp_path, *jobs, line(5, submit=5, runtime=10, processors=9))).output
+    found = rows(output)
+    assert found["utilisation"].endswith("(above 1: see below)")
+    assert float(found["utilisation"].split()[0]) > 1
+    last = output.splitlines()[-1]
+    assert "records of jobs overlap on more processors than the machine has" in last
+    assert "jobs without a wait count as started when submitted" in last
+    assert "1 job took more processors than the machine has" in last
+    assert "--machine-size" in last
+    assert "above 1" not in run(three(tmp_path)).output
+
+
+def texts(figure: Path) -> str:
+    """Text of a figure, and its title."""
+    found = ElementTree.parse(figure).getroot()
+    return "\n".join(text.strip() for text in found.itertext() if text.strip())
+
+
+def test_figures_say_what_they_show(tmp_path: Path) -> None:
+    jobs = "".join(line(n, submit=n * 3600, runtime=10, processors=1) for n in range(1, 5))
+    (tmp_path / "t.swf").write_text(
+        "; MaxProcs: 4\n; UnixStartTime: 749458803\n; TimeZoneString: US/Pacific\n" + jobs
+    )
+    assert run(tmp_path / "t.swf", "--figures", str(tmp_path / "a")).exit_code == 0
+    load = texts(tmp_path / "a" / "load.svg")
+    assert "load of t.swf; wait unknown of 4 of 4 jobs" in load
+    assert "dashed: the machine's 4" in load
+    assert "count as started when submitted" in load.replace("\n", " ")
+    arrivals = texts(tmp_path / "a" / "arrivals.svg")
+    for label in ("hour of the day (h)", "time zone US/Pacific, of the log", "of all jobs (%)"):
+        assert label in arrivals
+    distributions = texts(tmp_path / "a" / "distributions.svg")
+    assert "part with at most this value" in distributions
+    assert "wait unknown of 4 of 4 jobs" in distributions
+
+
+def test_figures_of_waits_that_are_all_known_do_not_say_that_they_are_not(tmp_path: Path) -> None:
+    header = "; MaxProcs: 4\n; UnixStartTime: 749458803\n"
+    (tmp_path / "t.swf").write_text(
+        header + line(1, wait=0, runtime=10) + line(2, submit=9, wait=0)
+    )
+    assert run(tmp_path / "t.swf", "--figures", str(tmp_path / "a")).exit_code == 0
+    load = texts(tmp_path / "a" / "load.svg")
+    assert "unknown" not in load
+    assert load.count("always 0") == 2
+    assert "UTC: the log names no time zone" in texts(tmp_path / "a" / "arrivals.svg")
+    path = trace(tmp_path, line(1, wait=0, runtime=10))
+    assert run(path, "--figures", str(tmp_path / "b")).exit_code == 0
+    assert "hours since the log's start" in texts(tmp_path / "b" / "arrivals.svg")
 
 
 @pytest.mark.parametrize("word", ["1e300", "nan", "inf", "soon", "-5"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -138,6 +139,12 @@ def test_default_experiment_has_the_documented_cells() -> None:
     assert str(experiment.network.address(10)) == "10.0.100.10"
 
 
+def _examples() -> list[str]:
+    """YAML examples of config/README.md."""
+    text = (ROOT / "config/README.md").read_text()
+    return re.findall(r"^```yaml\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
 def test_schema_file_is_up_to_date() -> None:
     assert SCHEMA_PATH.read_text() == schema_text(), "run: python -m schedlab.config.schema"
 
@@ -149,6 +156,19 @@ def test_readme_names_every_key() -> None:
     for section in schema["$defs"].values():
         keys |= set(section["properties"])
     assert not [key for key in sorted(keys) if f"`{key}`" not in text]
+
+
+@pytest.mark.parametrize("text", _examples(), ids=lambda text: text.split("\n")[0][:30])
+def test_examples_of_the_readme_load(text: str, tmp_path: Path) -> None:
+    """Whole ones on a machine of 2 cores and 12 GiB, as they are; others as part of an experiment.
+
+    A whole one has workloads.
+    """
+    path = tmp_path / "experiments.yaml"
+    whole = "workloads:" in text
+    host = HostFacts(cores=2, memory_mib=12 * 1024) if whole else HostFacts(64, 64 * 1024)
+    path.write_text(text if whole else text + "workloads: [{name: b, kind: burst}]\n")
+    assert load_experiment(path, host, ROOT).trials()
 
 
 def test_readme_has_every_native_setting_as_its_adapter_declares_it() -> None:

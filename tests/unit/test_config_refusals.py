@@ -236,7 +236,29 @@ def test_files_that_are_no_experiment(tmp_path: Path, text: str, what: str) -> N
     with pytest.raises(SchedlabError) as caught:
         load_experiment(path, HOST, ROOT)
     assert what in caught.value.message
-    assert caught.value.remedy
+    assert str(caught.value).lower().count("remedy: ") == 1
+
+
+def test_each_fault_has_one_remedy_and_the_whole_none(tmp_path: Path) -> None:
+    path = write(tmp_path, repetitons=1, nodes=[1, 40])
+    with pytest.raises(SchedlabError) as caught:
+        load_experiment(path, HOST, ROOT)
+    *faults, last = str(caught.value).splitlines()
+    assert len(faults) > 2
+    assert all(line.lower().count("remedy: ") == 1 for line in faults)
+    assert last == "  see: config/README.md, which has each key"
+
+
+def test_a_trace_that_is_not_there_is_told_with_its_whole_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Under Snakemake names are relative to the working folder, which a user may not know."""
+    monkeypatch.chdir(tmp_path)
+    path = write(tmp_path, workloads=[{"name": "s", "kind": "swf", "file": "traces/none.swf"}])
+    with pytest.raises(SchedlabError) as caught:
+        load_experiment(path, HOST)
+    assert "workloads[0].file = 'traces/none.swf': no such file" in str(caught.value)
+    assert f"put the trace at {tmp_path}/traces/none.swf" in str(caught.value)
 
 
 def test_missing_file(tmp_path: Path) -> None:

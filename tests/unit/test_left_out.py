@@ -88,6 +88,7 @@ def test_an_experiment_of_nothing_else_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SchedlabError, match="no variant can run: flux: no file pins") as caught:
         load(tmp_path, schedulers=["flux"])
     assert "settings.flux.prefix" in str(caught.value.remedy)
+    assert str(caught.value).count("remedy: ") == 1
 
 
 def pinned(folder: Path) -> dict[str, str]:

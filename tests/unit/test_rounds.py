@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from schedlab.design import load_experiment
 from schedlab.errors import SchedlabError
 from schedlab.metrics.quantities import QUANTITIES
 from schedlab.metrics.stopping import StopRule, standing
-from schedlab.paths import RECORD, decision_record
+from schedlab.paths import CHECKOUT, RECORD, decision_record
 from schedlab.report import rounds_section
 from schedlab.results.imports import Origin
 from schedlab.results.records import load_record
@@ -230,3 +231,23 @@ def test_a_bundle_has_the_decisions_that_records_name(early: Context) -> None:
         for parent in load_record(early.results / record)["parents"].values()
     }
     assert named <= names
+
+
+def test_the_documentation_has_the_main_quantity_of_every_kind() -> None:
+    words = {
+        "makespan": "makespan",
+        "median wait": "wait_median",
+        "median wait of the urgent jobs": "urgent_wait",
+        "median wait of the wide jobs": "wide_wait",
+        "Jain's index of use against share": "share_jain",
+    }
+    text = (CHECKOUT / "docs/statistics.md").read_text()
+    table = text.partition("| kind | main quantity | why |")[2].partition("\n\n")[0]
+    told = {}
+    for kinds, quantity in re.findall(r"^\| ([a-z, ]+) \| ([^|]+) \|", table, re.MULTILINE):
+        for kind in re.split(r",\s*(?:and\s+)?", kinds):
+            told[kind] = words.get(quantity)
+    # A search has a ladder in place of the rule.
+    assert told.pop("saturate") is None
+    told = {kind: quantity for kind, quantity in told.items() if kind in KINDS}
+    assert told == {kind: KINDS[kind].quantity for kind in KINDS if kind != "saturate"}

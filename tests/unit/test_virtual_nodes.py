@@ -186,7 +186,7 @@ def test_schedulers_on_kubernetes_can_have_thousands_of_virtual_nodes(tmp_path: 
                 "workloads": [{"name": "b", "kind": "burst", "jobs": 9_000}],
             },
             "virtual.carrier.memory = '2 GiB'",
-            "workload b can run 4500 jobs at one time on a carrier with 128 virtual nodes",
+            "workload b can run 4500 ranks of jobs at one time on a carrier with 128 virtual nodes",
             "14012 MiB or more",
         ),
         (
@@ -221,6 +221,64 @@ def test_refusals(tmp_path: Path, keys: dict[str, Any], place: str, what: str, r
     assert lines, refusal(tmp_path, **keys)
     assert what in lines[0]
     assert remedy in lines[0]
+
+
+def test_what_larger_machines_then_need_is_told_with_their_faults(tmp_path: Path) -> None:
+    """One round: carriers and head that are too small count as large as they have to be."""
+    lines = refusal(
+        tmp_path,
+        SMALL,
+        schedulers=["slurm", "volcano"],
+        nodes=[1024],
+        virtual=TWO | {"carrier": {"memory": "2 GiB", "vcpus": 4}},
+    )
+    assert [line.split(": ")[1].split(" = ")[0] for line in lines] == [
+        "placement.oversubscribe",
+        "head.memory",
+        "virtual.carrier.memory",
+        "virtual.carrier.memory",
+    ]
+    assert f"needs {1664 + 2 * 2816} MiB with machines as large as they have to be" in lines[-1]
+    assert "raise limits.memory to 7296 MiB or more" in lines[-1]
+    # What they say is enough.
+    load(
+        tmp_path,
+        SMALL,
+        schedulers=["slurm", "volcano"],
+        nodes=[1024],
+        head={"memory": "1664 MiB"},
+        virtual=TWO | {"carrier": {"memory": "2816 MiB", "vcpus": 4}},
+        placement={"oversubscribe": True},
+        limits={"memory": "7296 MiB"},
+    )
+
+
+def test_jobs_that_are_too_many_for_carriers_count_in_the_need_too(tmp_path: Path) -> None:
+    lines = refusal(
+        tmp_path,
+        nodes=[16],
+        node={"vcpus": 256},
+        virtual=TWO,
+        workloads=[{"name": "b", "kind": "burst", "jobs": 4000}],
+    )
+    each = 256 + 8 * 5 + (2000 - 8) * 3
+    assert f"set it to {each} MiB or more" in lines[0]
+    assert f"raise limits.memory to {1024 + 2 * each} MiB or more" in lines[1]
+
+
+def test_the_scale_experiment_has_both_schedulers_at_all_sizes_and_traces_that_fit_both() -> None:
+    """Volcano is given at most 200 pods of a workload at 1,024 nodes: what 15 minutes are for."""
+    host = HostFacts(cores=2, memory_mib=24 * 1024)
+    experiment = load_experiment(ROOT / "config/scale.yaml", host, ROOT)
+    found = {cluster.id for cluster in experiment.clusters()}
+    virtual = {f"{name}-virtual-n{n}" for name in ("slurm", "volcano") for n in (16, 128, 1024)}
+    assert virtual <= found
+    assert {"slurm-n2", "slurm-n4"} <= found
+    assert experiment.limits.trial <= 900
+    machine = experiment.cluster("volcano-virtual-n1024").machine
+    for workload in experiment.workloads:
+        trace = workload.generate(machine, 1, ROOT)
+        assert sum(job.nodes for job in trace.jobs) <= 200, workload.name
 
 
 @pytest.mark.parametrize("name", ["scale.yaml", "tests/virtual.yaml", "tests/virtual-volcano.yaml"])

@@ -192,6 +192,16 @@ def test_nobody_waits_for_a_run_that_cannot_come(tmp_path: Path) -> None:
             assert done.exit_code == 1 and message in done.stderr
 
 
+def test_a_single_look_without_results_fails_as_where_they_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("SCHEDLAB_RESULTS", raising=False)
+    done = CliRunner().invoke(main, ["watch", "--once"])
+    assert done.exit_code == 1
+    assert "results: no such folder" in done.stderr and "remedy" in done.stderr
+
+
 def files(folder: Path) -> dict[str, tuple[int, bytes]]:
     return {
         str(path): (path.stat().st_mtime_ns, path.read_bytes())

@@ -34,7 +34,7 @@ def refusal(folder: Path, text: str | bytes) -> str:
     with pytest.raises(SchedlabError) as caught:
         load(folder, text)
     message = str(caught.value)
-    assert caught.value.remedy
+    assert caught.value.remedy or ". Remedy: " in message
     assert len(message) < 20_000
     assert all(letter.isprintable() for letter in message.replace("\n", "")), message
     assert "Input should" not in message

@@ -47,9 +47,11 @@ def load_experiment(
     experiment = _load.load_experiment(path, known, host, root)
     left_out = _left_out(experiment)
     if len(left_out) == len(experiment.schedulers):
-        told = "; ".join(f"{name}: {why}" for name, why in left_out.items())
+        parts = {name: why.partition("; remedy: ") for name, why in left_out.items()}
+        told = "; ".join(f"{name}: {what}" for name, (what, _, _) in parts.items())
+        remedies = dict.fromkeys(remedy for _, _, remedy in parts.values() if remedy)
         raise SchedlabError(
-            f"{path}: no variant can run: {told}", remedy=next(iter(left_out.values()))
+            f"{path}: no variant can run: {told}", remedy="; ".join(remedies) or None
         )
     found = experiment.model_copy(update={"left_out": left_out})
     found = found.model_copy(update={"lifted": _lifted(found, path)})

@@ -21,6 +21,8 @@ class SchedlabError(Exception):
         Guest on which it failed.
     log : str or pathlib.Path, optional
         File with details.
+    see : str, optional
+        What to read, where `message` has several faults with a remedy each.
     """
 
     def __init__(
@@ -31,6 +33,7 @@ class SchedlabError(Exception):
         stage: str | None = None,
         node: str | None = None,
         log: str | Path | None = None,
+        see: str | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -38,11 +41,12 @@ class SchedlabError(Exception):
         self.stage = stage
         self.node = node
         self.log = log
+        self.see = see
 
     def __str__(self) -> str:
         """Return the message, and each field that is known on a line of its own."""
         lines = [self.message]
-        for name in ("stage", "node", "log", "remedy"):
+        for name in ("stage", "node", "log", "remedy", "see"):
             value = getattr(self, name)
             if value is not None:
                 lines.append(f"  {name}: {value}")

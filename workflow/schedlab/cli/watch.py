@@ -37,7 +37,7 @@ def watch(results: Path, once: bool) -> None:
     from schedlab.watch.show import Changes, plain
     from schedlab.watch.sight import look
 
-    _require(results)
+    _require(results, once)
     if once:
         sight = look(results)
         echo("\n".join(plain(sight)))
@@ -61,12 +61,15 @@ def watch(results: Path, once: bool) -> None:
             time.sleep(PERIOD)
 
 
-def _require(results: Path) -> None:
-    """Refuse a folder on which no run works or will work, for the user would wait for ever."""
+def _require(results: Path, once: bool) -> None:
+    """Refuse a folder on which no run works or will work, for the user would wait for ever.
+
+    A run may still make the default one, but a single look has nothing to see there.
+    """
     from schedlab.storage.marks import marks, no_marks
 
     if not results.exists():
-        if named("results"):
+        if once or named("results"):
             raise SchedlabError(
                 f"{results}: no such folder",
                 remedy="name the results folder of a run: schedlab watch RESULTS",

@@ -95,7 +95,6 @@ def check(
             shape | {"placement.pinning", "placement.oversubscribe"},
             machines.processors(experiment, host),
         ),
-        (shape | {"placement.hugepages", "limits.memory"}, machines.memory(experiment, host)),
         ({"placement.numa", "schedulers"}, machines.numa(experiment, host)),
         (shape, machines.memory_floors(experiment, floors)),
         ({"nodes", "placement.pci", "schedulers"}, machines.pci(experiment, host)),
@@ -116,6 +115,11 @@ def check(
         (
             shape | {"seed", "repetitions", "limits.trial", "settings"},
             trace_problems(experiment, known, root),
+        ),
+        # The last one: it looks at what the others have found by then.
+        (
+            shape | {"placement.hugepages", "limits.memory"},
+            machines.memory(experiment, host, found),
         ),
     ):
         if not any(_within(key, read) or _within(read, key) for key in broken for read in reads):

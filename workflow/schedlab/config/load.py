@@ -22,7 +22,6 @@ from schedlab.config.yaml_reader import Document, Place, read_yaml
 from schedlab.config.yaml_scalars import yaml_text
 from schedlab.errors import SchedlabError
 from schedlab.outside.output import write_output
-from schedlab.printing import brief
 from schedlab.privacy.identity import identity
 from schedlab.workloads import Problem
 
@@ -75,7 +74,12 @@ def load_experiment(
         broken = {problem.key for problem in problems}
         # The further checks make every cluster and trace.
         found = list(extent_problems(experiment)) or check(
-            experiment, known, host or HostFacts.detect(), root or Path(), broken
+            # Messages name the whole path of a file that is not there.
+            experiment,
+            known,
+            host or HostFacts.detect(),
+            (root or Path()).absolute(),
+            broken,
         )
         problems += [_at_original(problem, levels) for problem in found]
     return _sound(path, document, experiment, moved + problems)
@@ -108,8 +112,9 @@ def require_extent(experiment: Experiment, path: Path) -> None:
         With the key that makes most of them.
     """
     for problem in extent_problems(experiment):
-        line = fault(str(path), None, problem.key, problem.value, problem.what, problem.remedy)
-        raise SchedlabError(line, remedy="or leave out confirm")
+        remedy = f"{problem.remedy}, or leave out confirm"
+        line = fault(str(path), None, problem.key, problem.value, problem.what, remedy)
+        raise SchedlabError(line)
 
 
 def _with_settings(data: dict[str, Any]) -> dict[str, Any]:
@@ -152,10 +157,7 @@ def _sound(
             fault(str(path), document.line(_place(p.key)), p.key, p.value, p.what, p.remedy)
             for p in problems
         )
-        raise SchedlabError(
-            together(list(lines)),
-            remedy=f"correct {brief(str(path), 1000)}; config/README.md has each key",
-        )
+        raise SchedlabError(together(list(lines)), see="config/README.md, which has each key")
     assert experiment is not None  # without problems there is a model
     return experiment
 

@@ -7,7 +7,7 @@ Of virtual nodes only the carriers need the host.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -19,6 +19,19 @@ from schedlab.config.sections import CloudImage, DebianImage, Guest, Placement
 from schedlab.config.variants import Variant
 from schedlab.printing import brief, did_you_mean
 from schedlab.workloads import Problem
+
+
+@dataclass(frozen=True)
+class TooSmall(Problem):
+    """Memory of a machine that is too small for what it has to hold.
+
+    Parameters
+    ----------
+    least : int
+        Memory that would do, MiB.
+    """
+
+    least: int
 
 
 @dataclass(frozen=True)
@@ -117,27 +130,43 @@ def _processors(view: View, host: HostFacts) -> Iterator[Problem]:
         )
 
 
-def memory(experiment: Experiment, host: HostFacts) -> Iterator[Problem]:
-    """Clusters that need more memory than there is, or than the limit."""
+def memory(experiment: Experiment, host: HostFacts, found: Iterable[Problem]) -> Iterator[Problem]:
+    """Clusters that need more memory than there is, or than the limit.
+
+    Machines that are too small, as `found` has them, count as large as they have to be. Otherwise
+    whoever makes them so would only then hear that this is too much.
+    """
     limits = [("the host's", host.memory_mib), ("limits.memory", experiment.limits.memory_mib)]
+    least: dict[str, int] = {}
+    for problem in found:
+        if isinstance(problem, TooSmall):
+            least[problem.key] = max(least.get(problem.key, 0), problem.least)
     for view in views(experiment):
         pages = [("the reserved huge pages'", host.hugepages_mib)] * view.placement.hugepages
-        yield from _memory(view, limits + pages)
+        yield from _memory(view, limits + pages, least)
 
 
-def _memory(view: View, bounds: Sequence[tuple[str, int]]) -> Iterator[Problem]:
-    needed = view.head.memory_mib + view.largest * view.node.memory_mib
+def _memory(
+    view: View, bounds: Sequence[tuple[str, int]], least: Mapping[str, int]
+) -> Iterator[Problem]:
+    head = max(view.head.memory_mib, least.get(view.key("head.memory"), 0))
+    each = max(view.node.memory_mib, least.get(view.key(f"{view.section}.memory"), 0))
+    needed = head + view.largest * each
+    grown = needed > view.head.memory_mib + view.largest * view.node.memory_mib
     for name, bound in bounds:
         if needed > bound:
+            smaller = f"{view.section}.memory, head.memory or {view.fewer}"
             yield Problem(
                 view.key(f"{view.section}.memory"),
                 view.node.memory,
-                f"the largest cluster ({view.largest} {view.told} and the head) needs {needed} "
-                f"MiB, more than {name} {bound} MiB",
-                f"lower {view.section}.memory, head.memory or {view.fewer}"
-                + {"limits.memory": ", or raise limits.memory", "the host's": ""}.get(
-                    name, ", or reserve more (sysctl vm.nr_hugepages), or set hugepages: false"
-                ),
+                f"the largest cluster ({view.largest} {view.told} and the head) needs {needed} MiB"
+                + " with machines as large as they have to be" * grown
+                + f", more than {name} {bound} MiB",
+                f"lower {'nodes' if grown else smaller}"
+                + {
+                    "limits.memory": f", or raise limits.memory to {needed} MiB or more",
+                    "the host's": "",
+                }.get(name, ", or reserve more (sysctl vm.nr_hugepages), or set hugepages: false"),
             )
 
 
@@ -182,12 +211,13 @@ def memory_floors(
             if guest.memory_mib < needed:
                 key = view.key(f"{section}.memory")
                 whom = name if role in stated or why else "a guest"
-                yield Problem(
+                yield TooSmall(
                     key,
                     guest.memory,
                     f"too small for {whom}, which needs {needed} MiB there{why}",
                     f"set {key} to {needed} MiB or more, or leave out {view.variant.name}"
                     + ", or lower nodes" * bool(why),
+                    needed,
                 )
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterator, Mapping
-from itertools import accumulate
 
 from schedlab.config.cluster import carriers
+from schedlab.config.machine_checks import TooSmall
 from schedlab.config.model import Experiment
 from schedlab.config.sections import Delays, Virtual
 from schedlab.config.variants import VIRTUAL
-from schedlab.workloads import Problem, Trace
+from schedlab.workloads import Problem
 
 CARRIER_MIB = 256
 """Memory of a carrier for its kernel and services, MiB; a guest of the image uses some 200."""
@@ -80,69 +80,6 @@ def virtual_problems(
             )
 
 
-def crowded(
-    experiment: Experiment,
-    mib: Mapping[str, tuple[float, float]],
-    index: int,
-    trace: Trace,
-) -> Iterator[Problem]:
-    """Yield carriers that are too small for the jobs of a trace that run at one time on them.
-
-    Parameters
-    ----------
-    experiment : Experiment
-        The experiment.
-    mib : mapping of str to (float, float)
-        For each scheduler whose virtual nodes run the payload the memory (MiB) of a carrier for
-        each node with a job, and for each further job at the same time.
-    index : int
-        Of the trace's workload.
-    trace : Trace
-        Trace for one machine.
-    """
-    asked = min(at_once(trace), trace.machine.cores)
-    for place, variant in enumerate(experiment.schedulers):
-        virtual, node = experiment.virtual_of(variant), variant.node or experiment.node
-        if virtual is None or variant.adapter not in mib:
-            continue
-        nodes = trace.machine.nodes
-        if nodes not in experiment.nodes or node.vcpus != trace.machine.cpus_per_node:
-            continue
-        count, (each, more) = carriers(virtual, nodes), mib[variant.adapter]
-        load, jobs = math.ceil(nodes / count), math.ceil(asked / count)
-        needed = math.ceil(CARRIER_MIB + load * each + max(0, jobs - load) * more)
-        if jobs > load and needed > virtual.carrier.memory_mib:
-            key = "virtual" if variant.virtual is None else f"schedulers[{place}].virtual"
-            name = experiment.workloads[index].name
-            yield Problem(
-                f"{key}.carrier.memory",
-                virtual.carrier.memory,
-                f"workload {name} can run {jobs} jobs at one time on a carrier with {load} virtual"
-                f" nodes, which need {needed} MiB: {each:g} MiB a node with a job, {more:g} MiB a"
-                f" further job, and {CARRIER_MIB} MiB for the carrier itself",
-                f"set it to {needed} MiB or more, raise {key}.carriers, or lower node.vcpus or the"
-                " number of jobs at one time",
-            )
-
-
-def at_once(trace: Trace) -> int:
-    """Most ranks of a trace that run at one time if each job starts as it arrives.
-
-    A job of no runtime still takes a moment to launch: a second is counted. Pending jobs of a
-    background never run.
-    """
-    steps = [
-        step
-        for job in trace.jobs
-        if not (job.background and job.priority < 0)
-        for step in (
-            (job.arrival, 1, job.nodes),
-            (job.arrival + max(job.runtime, 1.0), 0, -job.nodes),
-        )
-    ]
-    return max(accumulate(ranks for _, _, ranks in sorted(steps)), default=0)
-
-
 def _too_many_real(experiment: Experiment, counts: list[int]) -> Iterator[Problem]:
     for nodes in counts:
         if nodes > MOST_REAL and nodes in experiment.nodes:
@@ -150,7 +87,7 @@ def _too_many_real(experiment: Experiment, counts: list[int]) -> Iterator[Proble
                 f"nodes[{experiment.nodes.index(nodes)}]",
                 nodes,
                 f"more than {MOST_REAL} real nodes, each a machine",
-                "lower it, or use virtual nodes (virtual: {carriers: 2})",
+                "lower it, or use virtual nodes: config/README.md, Virtual nodes, has an example",
             )
 
 
@@ -167,10 +104,11 @@ def _capacity(key: str, virtual: Virtual, nodes: int, each: float) -> Iterator[P
         )
     needed = math.ceil(CARRIER_MIB + load * each)
     if needed > virtual.carrier.memory_mib:
-        yield Problem(
+        yield TooSmall(
             f"{key}.carrier.memory",
             virtual.carrier.memory,
             f"{load} virtual nodes need {needed} MiB: {each:g} MiB each, and {CARRIER_MIB} MiB for"
             " the carrier itself",
             f"set it to {needed} MiB or more, or raise {key}.carriers, or lower nodes",
+            needed,
         )

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Protocol
 
+from schedlab.config.crowding import crowded
 from schedlab.config.fault_checks import fault_problems, too_late
 from schedlab.config.model import Experiment
-from schedlab.config.virtual_checks import crowded
 from schedlab.errors import SchedlabError
 from schedlab.workloads import Machine, Problem, Trace
 from schedlab.workloads.duration import Bound, earliest_end
@@ -28,7 +28,7 @@ class Translating(Protocol):
 
     @property
     def virtual_job_mib(self) -> float:
-        """Memory of a carrier for each further job at the same time, MiB; 0: no payload runs."""
+        """Memory of a carrier for each further rank at the same time, MiB; 0: no payload runs."""
 
     @property
     def virtual_faults(self) -> frozenset[str]:

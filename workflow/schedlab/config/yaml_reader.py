@@ -103,7 +103,7 @@ def read_yaml(path: Path, native: Callable[[Place], bool]) -> Document:
     reader = _Values(str(path), native)
     data = reader.value(node, (), "", keep=False)
     if reader.faults:
-        raise SchedlabError(together(reader.faults), remedy=f"correct {name}")
+        raise SchedlabError(together(reader.faults))  # each with its remedy
     return Document(data, reader.lines)
 
 

@@ -128,7 +128,7 @@ class Scheduler(Breaking, ABC):
     virtual_node_mib: ClassVar[float | None] = None
     """Memory of a carrier for each virtual node with a job (MiB); None: no virtual nodes."""
     virtual_job_mib: ClassVar[float] = 0.0
-    """Memory of a carrier for each further job that runs at the same time, MiB."""
+    """Memory of a carrier for each further rank that runs at the same time, MiB."""
     virtual_head_mib: ClassVar[tuple[int, float]] = (0, 0.0)
     """Least memory of the head with virtual nodes (MiB): in any case, and for each of them."""
     virtual_delays: ClassVar[Latencies | None] = None

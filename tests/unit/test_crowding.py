@@ -1,0 +1,130 @@
+"""Jobs that run at one time on virtual nodes: how many there can be, and what memory they need."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from config_factory import load, refusal
+
+from schedlab.config.crowding import Shape, at_once, most_ranks
+from schedlab.workloads import Job, Machine, Trace
+
+TWO = {"carriers": 2}
+THOUSAND = {
+    "nodes": [1024],
+    "virtual": TWO | {"carrier": {"memory": "2816 MiB"}},
+    "head": {"memory": "1664 MiB"},
+    "limits": {"memory": "8 GiB"},
+}
+GANG = {"name": "g", "kind": "gang"}
+MIX = {
+    "name": "m",
+    "kind": "mix",
+    "parts": [
+        {"user": "ann", "workload": {"kind": "gang", "jobs": 6}},
+        {"user": "bob", "workload": {"kind": "burst", "jobs": 400}},
+    ],
+}
+
+
+def trace(machine: Machine, *jobs: tuple[float, int, int, float], **keys: Any) -> Trace:
+    """Trace of jobs given as arrival, nodes, processors of each, runtime."""
+    made = [
+        Job(number, arrival, nodes, cpus, runtime, walltime=60 + 2 * runtime, **keys)
+        for number, (arrival, nodes, cpus, runtime) in enumerate(jobs)
+    ]
+    return Trace("w", "burst", 1, machine, tuple(made))
+
+
+def test_jobs_of_the_whole_machine_exclude_each_other(tmp_path: Path) -> None:
+    """They need no memory beyond one job a node, however many of them wait."""
+    load(tmp_path, workloads=[GANG], **THOUSAND)
+    experiment = load(tmp_path, workloads=[GANG], nodes=[300], virtual=TWO)
+    machine = experiment.clusters()[0].machine
+    assert at_once(experiment.workload("g").generate(machine, 1)) == 300
+
+
+def test_a_burst_runs_on_as_many_processors_as_there_are(tmp_path: Path) -> None:
+    burst = {"name": "b", "kind": "burst", "jobs": 5000, "runtime": 0}
+    (line,) = refusal(tmp_path, workloads=[burst], **THOUSAND)
+    assert "workload b can run 1024 ranks of jobs at one time on a carrier with 512 virtual" in line
+    assert f"{256 + 512 * 5 + 512 * 3} MiB or more" in line
+    load(tmp_path, workloads=[burst | {"jobs": 1000}], **THOUSAND)
+
+
+def test_a_mix_has_wide_jobs_only_where_narrow_ones_leave_room(tmp_path: Path) -> None:
+    """400 jobs of one processor and a gang on 600: no half of the machine runs beside all 400.
+
+    With 250 of them it would be 250 + 150. The bound takes at most the processors that are left.
+    """
+    experiment = load(tmp_path, workloads=[MIX], nodes=[300], virtual=TWO)
+    machine = experiment.clusters()[0].machine
+    assert 400 <= at_once(experiment.workload("m").generate(machine, 1)) <= 400 + 200 / 2
+    # All of them, one after another, would be 400 + 3 x 300 + 3 x 150 ranks.
+    (line,) = refusal(
+        tmp_path, workloads=[MIX], nodes=[300], virtual=TWO | {"carrier": {"memory": "1 GiB"}}
+    )
+    assert "can run 250 ranks of jobs at one time on a carrier with 150 virtual nodes" in line
+
+
+@pytest.mark.parametrize(
+    ("machine", "jobs", "ranks"),
+    [
+        # One after another, in time.
+        (Machine(2, 4), [(0, 1, 1, 5.0), (5, 1, 1, 5.0)], 1),
+        (Machine(2, 4), [(0, 1, 1, 5.0), (4, 1, 1, 5.0)], 2),
+        # No runtime: a second.
+        (Machine(2, 4), [(0, 1, 1, 0.0), (0.5, 1, 1, 0.0)], 2),
+        # Narrow jobs that wait for a wide one all start at its end.
+        (Machine(2, 4), [(0, 2, 4, 100.0)] + [(10.0 * n, 1, 1, 5.0) for n in range(1, 9)], 8),
+        # A job of the whole machine runs in the place of the others, not beside them.
+        (Machine(4, 4), [(0, 1, 1, 5.0)] * 8 + [(0, 4, 4, 5.0)], 8),
+        # A node has three processors, so one rank of two.
+        (Machine(4, 3), [(0, 1, 2, 5.0)] * 9, 4),
+        (Machine(4, 3), [(0, 1, 2, 5.0)] * 9 + [(0, 1, 1, 5.0)] * 3, 7),
+    ],
+)
+def test_ranks_at_one_time(
+    machine: Machine, jobs: list[tuple[float, int, int, float]], ranks: int
+) -> None:
+    assert at_once(trace(machine, *jobs)) == ranks
+
+
+def test_a_background_takes_its_processors_and_the_jobs_that_wait_never_run() -> None:
+    machine = Machine(4, 4)
+    filled = Job(0, 0.0, 4, 2, 86_400.0, walltime=90_000.0, background=True)
+    waiting = Job(1, 1.0, 4, 4, 86_400.0, walltime=90_000.0, background=True, priority=-1)
+    jobs = tuple(Job(number, 2.0, 1, 1, 5.0) for number in range(2, 40))
+    found = Trace("w", "burst", 1, machine, (filled, waiting, *jobs))
+    assert at_once(found) == 4 + 8
+
+
+def test_a_job_is_not_counted_before_those_that_it_runs_after() -> None:
+    first = [Job(number, 0.0, 1, 1, 5.0) for number in range(3)]
+    second = [Job(number, 0.0, 1, 1, 5.0, after=(0, 1, 2)) for number in range(3, 8)]
+    assert at_once(Trace("w", "burst", 1, Machine(4, 4), (*first, *second))) == 5
+
+
+def test_the_bound_is_never_below_what_fits_and_close_to_it() -> None:
+    """Against all subsets of small sets of jobs, by their processors alone."""
+    random_ = random.Random(7)
+    machine = Machine(4, 4)
+    over = 0
+    for _ in range(300):
+        shapes = [Shape(random_.randint(1, 4), random_.randint(1, 4)) for _ in range(7)]
+        exact = max(
+            sum(shape.nodes for shape in some)
+            for number in range(8)
+            for some in itertools.combinations(shapes, number)
+            if sum(shape.cores for shape in some) <= machine.cores
+            and sum(shape.nodes for shape in some if shape.cpus > 2) <= machine.nodes
+        )
+        bound = most_ranks(Counter(shapes), machine)
+        assert exact <= bound <= exact + 4
+        over += bound - exact
+    assert over < 300
