@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
+import errno
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -107,6 +110,59 @@ def test_nothing_is_replaced_without_being_asked(tmp_path: Path) -> None:
     assert json.loads((folder / "origin.json").read_text())["bundle"] == packed().digest
 
 
+def test_a_signal_or_a_kill_while_an_import_is_replaced_loses_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wherever the process ends, there is an import: the earlier one or the new one."""
+
+    class Killed(BaseException):
+        pass
+
+    def ends(*_: object) -> None:
+        raise Killed
+
+    folder, _ = import_bundle(packed().path, tmp_path, "lab-b")
+    # Where it took two steps, it ended here, after the first one.
+    replaced: list[Path] = []
+
+    def renamed(self: Path, target: Path) -> Path:
+        replaced.append(target)
+        os.rename(self, target)
+        raise Killed
+
+    monkeypatch.setattr(Path, "rename", renamed)
+    import_bundle(packed().path, tmp_path, "lab-b", force=True)
+    assert not replaced
+    for moment in ("before", "after"):
+        own = importing.exchange
+        with monkeypatch.context() as patch, pytest.raises(Killed):
+            patch.setattr(
+                importing, "exchange", lambda *two, f=own: ends(moment == "after" and f(*two))
+            )
+            import_bundle(packed().path, tmp_path, "lab-b", force=True)
+        assert json.loads((folder / "origin.json").read_text())["bundle"] == packed().digest
+        assert [path.name for path in (tmp_path / "imported").iterdir()] == ["lab-b"]
+
+
+def test_an_import_is_not_replaced_where_that_takes_two_steps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, _ = import_bundle(packed().path, tmp_path, "lab-b")
+    (folder / "mark").write_text("")
+
+    class Lacking:
+        @staticmethod
+        def renameat2(*_: object) -> int:
+            ctypes.set_errno(errno.EINVAL)
+            return -1
+
+    monkeypatch.setattr(ctypes, "CDLL", lambda *_, **__: Lacking)
+    with pytest.raises(SchedlabError, match="is not replaced") as caught:
+        import_bundle(packed().path, tmp_path, "lab-b", force=True)
+    assert f"remove {folder}" in str(caught.value.remedy) and (folder / "mark").exists()
+    assert [path.name for path in (tmp_path / "imported").iterdir()] == ["lab-b"]
+
+
 def test_an_import_that_ended_meanwhile_is_not_replaced(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -135,11 +191,8 @@ def test_a_fault_of_the_folder_that_is_written_is_not_told_of_the_bundle(tmp_pat
         import_bundle(packed().path, tmp_path / "gone")
 
 
-@pytest.mark.parametrize("name", ["../x", "Lab", "a b", "a:b", ""])
+@pytest.mark.parametrize("name", ["../x", "Lab", "a b", "a:b", "", " "])
 def test_names(name: str, tmp_path: Path) -> None:
-    if not name:
-        assert import_bundle(packed().path, tmp_path, name)[0].name == "synthetic"
-        return
     with pytest.raises(SchedlabError, match="is not a valid name for an import"):
         import_bundle(packed().path, tmp_path, name)
     assert not (tmp_path / "imported").exists()

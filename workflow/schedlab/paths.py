@@ -50,9 +50,11 @@ SOURCES = (
 )
 """The sources: all files and folders of the checkout that the pipeline reads."""
 
-_OWN = frozenset({*SOURCES, "tests", "docs", ".git", ".github", ".ci", ".venv", ".snakemake"})
+SNAKEMAKE = ".snakemake"
+"""Folder that Snakemake keeps in a checkout, for all runs of it."""
+_OWN = frozenset({*SOURCES, "tests", "docs", ".git", ".github", ".ci", ".venv", SNAKEMAKE})
 """Folders (and files) of the checkout that cannot be results."""
-_OF_PROGRAMS = frozenset({".git", ".venv", ".snakemake"})
+_OF_PROGRAMS = frozenset({".git", ".venv", SNAKEMAKE})
 """Folders of the checkout that other programs fill and remove, with all that is in them."""
 
 

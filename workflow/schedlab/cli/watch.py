@@ -63,7 +63,7 @@ def watch(results: Path, once: bool) -> None:
 
 def _require(results: Path) -> None:
     """Refuse a folder on which no run works or will work, for the user would wait for ever."""
-    from schedlab.storage.marks import marks, no_marks
+    from schedlab.storage.marks import is_marked, no_marks
 
     if not results.exists():
         if named("results"):
@@ -71,7 +71,7 @@ def _require(results: Path) -> None:
                 f"{results}: no such folder",
                 remedy="name the results folder of a run: schedlab watch RESULTS",
             )
-    elif any(results.iterdir()) and not (marks(results) or (results / RUN_STATE).exists()):
+    elif any(results.iterdir()) and not (is_marked(results) or (results / RUN_STATE).exists()):
         raise SchedlabError(
             f"{results} is no folder of results: {no_marks()}",
             remedy="name the results folder of a run: schedlab watch RESULTS",
