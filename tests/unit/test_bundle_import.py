@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import errno
 import json
-import os
 import shutil
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from schedlab.bundle.render import render
 from schedlab.bundle.verify import verify
 from schedlab.errors import SchedlabError
 from schedlab.metrics.cells import cells
+from schedlab.outside.exchange import exchange
 from schedlab.report.comparison import differences
 from schedlab.stages.context import Context
 from schedlab.stages.tables import write_tables
@@ -118,27 +118,23 @@ def test_a_signal_or_a_kill_while_an_import_is_replaced_loses_none(
     class Killed(BaseException):
         pass
 
-    def ends(*_: object) -> None:
-        raise Killed
-
     folder, _ = import_bundle(packed().path, tmp_path, "lab-b")
-    # Where it took two steps, it ended here, after the first one.
-    replaced: list[Path] = []
+    own_rename, own_exchange = Path.rename, exchange
 
     def renamed(self: Path, target: Path) -> Path:
-        replaced.append(target)
-        os.rename(self, target)
+        own_rename(self, target)
         raise Killed
 
+    def exchanged(new: Path, old: Path) -> None:
+        if moment == "after":
+            own_exchange(new, old)
+        raise Killed
+
+    # Of two steps, the first one left no import.
     monkeypatch.setattr(Path, "rename", renamed)
-    import_bundle(packed().path, tmp_path, "lab-b", force=True)
-    assert not replaced
-    for moment in ("before", "after"):
-        own = importing.exchange
-        with monkeypatch.context() as patch, pytest.raises(Killed):
-            patch.setattr(
-                importing, "exchange", lambda *two, f=own: ends(moment == "after" and f(*two))
-            )
+    monkeypatch.setattr(importing, "exchange", exchanged, raising=False)
+    for moment in ("before", "after"):  # noqa: B007 - read by `exchanged`
+        with pytest.raises(Killed):
             import_bundle(packed().path, tmp_path, "lab-b", force=True)
         assert json.loads((folder / "origin.json").read_text())["bundle"] == packed().digest
         assert [path.name for path in (tmp_path / "imported").iterdir()] == ["lab-b"]

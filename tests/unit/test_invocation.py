@@ -107,7 +107,7 @@ def test_links_in_a_circle_are_refused(name: str, tmp_path: Path) -> None:
 def test_a_file_is_no_results_folder(name: str, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     (tmp_path / "nowhere").symlink_to(tmp_path / "absent")
-    with pytest.raises(SchedlabError, match=f"results={tmp_path / name}: ") as error:
+    with pytest.raises(SchedlabError, match=f"the results folder {tmp_path / name}: ") as error:
         results_name(str(tmp_path / name), CHECKOUT)
     assert "name a folder" in str(error.value.remedy)
     assert results_name(str(tmp_path / "absent" / "below"), CHECKOUT)

@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from schedlab import paths
+from schedlab.cli.options import FromEnvironment, Given
 from schedlab.cli.output import echo
 from schedlab.errors import SchedlabError
 from schedlab.storage.marks import (
@@ -93,7 +94,8 @@ def empty(results: Path) -> None:
 @click.command()
 @click.option(
     "--results",
-    type=click.Path(path_type=Path),
+    cls=FromEnvironment,
+    type=Given(),
     default="results",
     envvar="SCHEDLAB_RESULTS",
     show_default=True,
