@@ -172,6 +172,23 @@ def test_make_hands_a_name_over_as_written(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "value", ["", " ", "blocks", "blocks, images", "a #b", "it's", "$(id)", "`id`"]
+)
+def test_make_hands_parts_over_as_written(value: str, tmp_path: Path) -> None:
+    """Of a blank value without quotes Snakemake ends in a traceback of its own."""
+    checkout_with(tmp_path, "snakemake", 'printf "%s\\0" "$@"')
+    done = subprocess.run(
+        ["make", "bundle"], cwd=tmp_path, capture_output=True, text=True,
+        env=os.environ | {"INCLUDE": value, "CONFIG": " "},
+    )  # fmt: skip
+    words = done.stdout.split("\0")[:-1]
+    given = words[words.index("--config") + 1 : words.index("--")]
+    found = parse_config(given)
+    assert found["experiments"] == " "
+    assert found["include"] == value, done.stderr
+
+
+@pytest.mark.parametrize(
     ("words", "told"),
     [
         ([], "unset unset"),
