@@ -357,3 +357,22 @@ def test_results_over_a_link_of_another_user_are_refused_at_the_start(
     monkeypatch.setattr(os, "geteuid", lambda: owner + 1)
     with pytest.raises(SchedlabError, match="a link that another user made"):
         require_own(tmp_path / "results")
+
+
+def test_a_conformance_run_does_not_make_results_of_a_folder_of_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "figures").mkdir()
+    (tmp_path / "figures" / "mine.svg").touch()
+    begun: list[Path] = []
+
+    def run(_: Path, results: Path) -> list[object]:
+        begun.append(results)
+        raise SchedlabError("enough")
+
+    monkeypatch.setattr("schedlab.conformance.run", run)
+    done = CliRunner().invoke(main, ["conformance", "trixie", "--results", str(tmp_path)])
+    assert done.exit_code == 1 and "holds figures" in done.output and not begun, done.output
+    done = CliRunner().invoke(main, ["conformance", "trixie", "--results", str(tmp_path / "new")])
+    assert "enough" in done.output and begun == [tmp_path / "new" / "conformance" / "trixie"]
+    require_own(tmp_path / "new")

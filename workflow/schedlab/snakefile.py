@@ -30,6 +30,7 @@ from schedlab.results.records import forbids, is_stopped
 from schedlab.schedulers import has_programs, image_installation, image_roles
 from schedlab.sources.stages import content, subject
 from schedlab.storage.marks import begin_run, require_own
+from schedlab.storage.usage import usage
 from schedlab.testbed.supervisor import end_jobs_on_sigterm, remove_abandoned, told_when_stopped
 from schedlab.toolchain.cache import Cache
 from schedlab.toolchain.installation import given_digest
@@ -382,7 +383,7 @@ class Pipeline:
     def summarise(self) -> None:
         """Print what memory and disk were used, and where the report is, if there is one."""
         self.keep_state()
-        used = sum(p.stat().st_blocks * 512 for p in Path(self.results).rglob("*") if p.is_file())
+        used = usage(Path(self.results).resolve()).bytes
         told = [f"the results use {used / 2**30:.1f} GiB of disk"]
         records = self.cluster_records("provisioned") + self.cluster_records("configured")
         made = [json.loads(Path(name).read_text()) for name in records if Path(name).exists()]
