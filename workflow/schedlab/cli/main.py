@@ -102,7 +102,7 @@ def _enter(
     """
     from schedlab.testbed.supervisor import in_testbed
 
-    context = _load(experiments, results, **given)
+    context = _load(experiments, results, None, **given)
     status = in_testbed(
         sys.argv[1:],
         uri=context.experiment.libvirt.uri,
@@ -242,8 +242,9 @@ def trace_workload(
     """Write the neutral trace of a workload."""
     from schedlab.stages.trace import write_trace
 
-    given = {"workload": workload, "nodes": nodes, "repetition": repetition}
-    context = _load(experiments, results, output, **given)
+    context = _load(
+        experiments, results, output, workload=workload, nodes=nodes, repetition=repetition
+    )
     write_trace(context, workload, nodes, repetition, output)
 
 
