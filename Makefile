@@ -35,6 +35,7 @@ endif
 export SCHEDLAB_IMAGE = $(value IMAGE)
 # Snakemake takes quotation marks at the ends away, so a blank is before and after them.
 export SCHEDLAB_CHOSEN_EXPERIMENTS = experiments= '$(subst ','',$(value CONFIG))' $()
+export SCHEDLAB_CHOSEN_INCLUDE = include= '$(subst ','',$(value INCLUDE))' $()
 export SCHEDLAB_CHOSEN_RESULTS = results= '$(subst ','',$(value RESULTS))' $()
 
 # Tests with real machines run one at a time, without other tests, because they measure times.
@@ -64,7 +65,7 @@ report: setup ## Run everything that is not up to date and write results/report.
 
 .PHONY: bundle
 bundle: setup ## Pack results/bundle.tar.zst to share (INCLUDE=blocks,images adds these)
-	@$(SNAKEMAKE_WITH) "include=$(INCLUDE)" -- bundle
+	@$(SNAKEMAKE_WITH) "$$SCHEDLAB_CHOSEN_INCLUDE" -- bundle
 
 .PHONY: image
 image: setup ## Build the base disk and the schedulers' images

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import errno
 import json
 import shutil
 from pathlib import Path
@@ -16,6 +18,7 @@ from schedlab.bundle.render import render
 from schedlab.bundle.verify import verify
 from schedlab.errors import SchedlabError
 from schedlab.metrics.cells import cells
+from schedlab.outside.exchange import exchange
 from schedlab.report.comparison import differences
 from schedlab.stages.context import Context
 from schedlab.stages.tables import write_tables
@@ -107,6 +110,55 @@ def test_nothing_is_replaced_without_being_asked(tmp_path: Path) -> None:
     assert json.loads((folder / "origin.json").read_text())["bundle"] == packed().digest
 
 
+def test_a_signal_or_a_kill_while_an_import_is_replaced_loses_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wherever the process ends, there is an import: the earlier one or the new one."""
+
+    class Killed(BaseException):
+        pass
+
+    folder, _ = import_bundle(packed().path, tmp_path, "lab-b")
+    own_rename, own_exchange = Path.rename, exchange
+
+    def renamed(self: Path, target: Path) -> Path:
+        own_rename(self, target)
+        raise Killed
+
+    def exchanged(new: Path, old: Path) -> None:
+        if moment == "after":
+            own_exchange(new, old)
+        raise Killed
+
+    # Of two steps, the first one left no import.
+    monkeypatch.setattr(Path, "rename", renamed)
+    monkeypatch.setattr(importing, "exchange", exchanged, raising=False)
+    for moment in ("before", "after"):  # noqa: B007 - read by `exchanged`
+        with pytest.raises(Killed):
+            import_bundle(packed().path, tmp_path, "lab-b", force=True)
+        assert json.loads((folder / "origin.json").read_text())["bundle"] == packed().digest
+        assert [path.name for path in (tmp_path / "imported").iterdir()] == ["lab-b"]
+
+
+def test_an_import_is_not_replaced_where_that_takes_two_steps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, _ = import_bundle(packed().path, tmp_path, "lab-b")
+    (folder / "mark").write_text("")
+
+    class Lacking:
+        @staticmethod
+        def renameat2(*_: object) -> int:
+            ctypes.set_errno(errno.EINVAL)
+            return -1
+
+    monkeypatch.setattr(ctypes, "CDLL", lambda *_, **__: Lacking)
+    with pytest.raises(SchedlabError, match="is not replaced") as caught:
+        import_bundle(packed().path, tmp_path, "lab-b", force=True)
+    assert f"remove {folder}" in str(caught.value.remedy) and (folder / "mark").exists()
+    assert [path.name for path in (tmp_path / "imported").iterdir()] == ["lab-b"]
+
+
 def test_an_import_that_ended_meanwhile_is_not_replaced(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -135,11 +187,8 @@ def test_a_fault_of_the_folder_that_is_written_is_not_told_of_the_bundle(tmp_pat
         import_bundle(packed().path, tmp_path / "gone")
 
 
-@pytest.mark.parametrize("name", ["../x", "Lab", "a b", "a:b", ""])
+@pytest.mark.parametrize("name", ["../x", "Lab", "a b", "a:b", "", " "])
 def test_names(name: str, tmp_path: Path) -> None:
-    if not name:
-        assert import_bundle(packed().path, tmp_path, name)[0].name == "synthetic"
-        return
     with pytest.raises(SchedlabError, match="is not a valid name for an import"):
         import_bundle(packed().path, tmp_path, name)
     assert not (tmp_path / "imported").exists()

@@ -268,6 +268,15 @@ def test_settings_of_a_channel_must_pin_everything(
     assert installation_problems(INSTALLATION, {"channel": channel_url(CHANNEL)}) == []
     assert refusal({"channel": str(channel)}) == "channel: a channel without lock"
     assert refusal({**settings, "lock": str(tmp_path / "no")}) == "lock: no such file"
+    for key, name, told in (
+        ("lock", "~nobody-of-that-name/x", "there is no such user"),
+        ("lock", "a" * 300, "a name of 300 bytes is longer than file systems take (255)"),
+        ("prefix", "a" * 300, "a name of 300 bytes is longer than file systems take (255)"),
+    ):
+        (problem,) = installation_problems(INSTALLATION, {key: name})
+        assert (problem.key, problem.what) == (key, told)
+    with pytest.raises(SchedlabError, match="there is no such user"):
+        channel_url("~nobody-of-that-name/x")
     assert refusal({**settings, "channel": CHANNEL}) == (
         f"lock: is a lock file of {channel.as_uri()}/, not of conda-forge"
     )

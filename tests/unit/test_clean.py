@@ -17,7 +17,7 @@ from schedlab.cli.main import main
 from schedlab.errors import SchedlabError
 from schedlab.invocation import results_name
 from schedlab.paths import CHECKOUT
-from schedlab.storage.marks import entries, require_own
+from schedlab.storage.marks import MARK, begin_run, entries, mark, require_own, sign
 
 
 @pytest.fixture
@@ -42,8 +42,7 @@ def checkout(tmp_path: Path) -> Path:
 
 def made(folder: Path) -> Path:
     """A results folder as a run leaves it."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / ".lock").touch()
+    sign(folder)
     (folder / "report.html").write_text("a report")
     return folder
 
@@ -82,6 +81,100 @@ def test_files_of_others_in_the_results_stay_and_are_named(checkout: Path) -> No
     assert done.returncode and "is not removed" in done.stderr, "it is the user's folder now"
 
 
+WEAK = {
+    ".lock": "",
+    "toolchain.json": '{"tools": {}, "schema": "rust-toolchain/1"}',
+    ".snakemake.json": '{"outputs": {}, "schema": 1}',
+    ".run.json": '{"at_work": []}',
+    "scratch/job/lock": "",
+    "imported/x/origin.json": "{}",
+    "conformance/trixie/.lock": "",
+}
+"""Files as other programs write them, under names that schedlab uses too."""
+
+
+@pytest.mark.parametrize("name", WEAK)
+def test_a_name_alone_is_no_mark(tmp_path: Path, name: str) -> None:
+    other = tmp_path / "other"
+    for file, text in {name: WEAK[name], "figures/mine.svg": "mine", "logs/mine": ""}.items():
+        (other / file).parent.mkdir(parents=True, exist_ok=True)
+        (other / file).write_text(text)
+    done = CliRunner().invoke(main, ["clean", "--results", str(other)])
+    assert done.exit_code == 1 and "is not removed" in done.output, done.output
+    assert (other / "figures" / "mine.svg").exists() and (other / "logs" / "mine").exists()
+    with pytest.raises(SchedlabError, match="holds nothing that says"):
+        require_own(other)
+
+
+def test_the_mark_of_another_program_is_not_overwritten(tmp_path: Path) -> None:
+    (tmp_path / ".lock").write_text("of another program")
+    with pytest.raises(SchedlabError, match="holds .lock"):
+        mark(tmp_path)
+    sign(tmp_path)
+    assert (tmp_path / ".lock").read_text() == "of another program"
+
+
+def test_results_that_only_have_the_empty_lock_of_an_older_release_are_marked(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / ".lock").touch()
+    mark(tmp_path)
+    (tmp_path / "figures").mkdir()
+    (tmp_path / "figures" / "wait.svg").touch()
+    require_own(tmp_path)
+
+
+def test_a_stage_without_a_run_leaves_the_mark_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise a run would refuse the folder as that of another program."""
+    results = tmp_path / "results"
+    experiments = tmp_path / "experiments.yaml"
+    experiments.write_text(
+        "{name: mine, nodes: [1], repetitions: 1, schedulers: [slurm],"
+        " placement: {oversubscribe: true}, workloads: [{name: burst, kind: burst, jobs: 2}]}"
+    )
+    given = ["--experiments", str(experiments), "--results", str(results), "--workload", "burst"]
+    given += ["--nodes", "1", "--repetition", "1", "--output"]
+    seen = []
+
+    def write(*_: object) -> None:
+        seen.append(results.exists())
+        if results.exists():
+            require_own(results)
+            (results / "traces").mkdir()
+            (results / "traces" / "burst-n1-r1.json").touch()
+
+    monkeypatch.setattr("schedlab.stages.trace.write_trace", write)
+    done = CliRunner().invoke(main, ["trace-workload", *given, str(tmp_path / "trace.json")])
+    assert done.exit_code == 0 and seen == [False], done.output
+    trace = results / "traces" / "burst-n1-r1.json"
+    done = CliRunner().invoke(main, ["trace-workload", *given, str(trace)])
+    assert done.exit_code == 0 and seen == [False, True], done.output
+    require_own(results)
+    (results / ".lock").unlink()
+    done = CliRunner().invoke(main, ["trace-workload", *given, str(trace)])
+    assert done.exit_code == 1 and "holds traces" in done.output
+
+
+def test_clean_leaves_what_a_run_on_other_results_uses(
+    checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(checkout)
+    held = begin_run(checkout / "old")
+    try:
+        done = clean(checkout)
+    finally:
+        for handle in held:
+            os.close(handle)
+    assert done.returncode == 0, done.stderr
+    assert not (checkout / "results").exists() and (checkout / ".snakemake").is_dir()
+    assert "a run on other results" in done.stdout
+    made(checkout / "results")
+    done = clean(checkout)
+    assert done.returncode == 0 and not (checkout / ".snakemake").exists(), done.stdout
+
+
 @pytest.mark.parametrize("file", ["thesis.tex", "images/cat.png", ".lock", ".git/HEAD"])
 def test_a_folder_of_others_does_not_become_results(tmp_path: Path, file: str) -> None:
     """A run would mark it as schedlab's, and `make clean` would remove the user's files."""
@@ -92,19 +185,24 @@ def test_a_folder_of_others_does_not_become_results(tmp_path: Path, file: str) -
     assert "empty folder" in str(error.value.remedy)
 
 
+LOCK = MARK.decode()
+RECORD = '{"schema": "schedlab.record/1", "tools": {}}'
+
+
 @pytest.mark.parametrize(
     "files",
     [
         {},
         {".gitignore": "*", ".gitkeep": "", "lost+found/x": ""},
-        {".lock": "", "notes.txt": "mine"},
-        # Results of older releases, of a bundle, and of parts of the pipeline.
-        {"toolchain.json": '{"tools": {}}', "trials/a/b/1/record.json": "{}"},
-        {".snakemake.json": '{"outputs": {}}', "report.html": ""},
-        {".run.json": '{"at_work": []}'},
-        {"imported/x/origin.json": "{}"},
-        {"conformance/trixie/.lock": ""},
-        {"one/.lock": "", "two/toolchain.json": '{"tools": {}}'},
+        {".lock": LOCK, "notes.txt": "mine"},
+        # Results of older releases, whose locks are empty, of a bundle, and of parts.
+        {".lock": ""},
+        {".lock": "", "toolchain.json": RECORD, "trials/a/b/1/record.json": "{}"},
+        {".snakemake.json": '{"schema": "schedlab.state/1"}', "report.html": ""},
+        {".run.json": '{"schema": "schedlab.run/1"}'},
+        {"imported/x/origin.json": '{"schema": "schedlab.import/1"}'},
+        {"conformance/trixie/.lock": LOCK},
+        {"one/.lock": LOCK, "two/toolchain.json": RECORD},
     ],
 )
 def test_results_stay_usable(tmp_path: Path, files: dict[str, str]) -> None:
@@ -149,7 +247,7 @@ def test_a_blank_in_the_name_removes_nothing_else(checkout: Path) -> None:
 
 def test_an_empty_name_is_not_the_default_folder(checkout: Path) -> None:
     done = clean(checkout, "RESULTS=")
-    assert done.returncode and "is not removed" in done.stderr
+    assert done.returncode and "--results: it has no value" in done.stderr
     assert (checkout / "results").exists() and (checkout / ".snakemake").exists()
 
 
@@ -163,7 +261,7 @@ def test_refuses_a_folder_of_the_environment(checkout: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["..", "/", ".", "", "workflow", "tests", "link", "link/", "../other", "f"]
+    "name", ["..", "/", ".", "workflow", "tests", "link", "link/", "../other", "f"]
 )
 def test_refuses_what_is_no_results_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
@@ -173,7 +271,7 @@ def test_refuses_what_is_no_results_folder(
     for folder in (checkout / "workflow", checkout / "tests", checkout / "old"):
         made(folder)
     for folder in (tmp_path, checkout):
-        (folder / ".lock").touch()
+        sign(folder)
     other.mkdir()
     (other / ".lock").write_text("of another program")
     (checkout / "f").touch()
@@ -188,7 +286,7 @@ def test_refuses_what_is_no_results_folder(
 
 def test_refuses_results_that_a_run_works_on(tmp_path: Path) -> None:
     results = made(tmp_path / "results")
-    with (results / ".lock").open("w") as handle:
+    with (results / ".lock").open("a") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
         done = CliRunner().invoke(main, ["clean", "--results", str(results)])
     assert done.exit_code == 1 and "a run works on it" in done.output
@@ -259,3 +357,22 @@ def test_results_over_a_link_of_another_user_are_refused_at_the_start(
     monkeypatch.setattr(os, "geteuid", lambda: owner + 1)
     with pytest.raises(SchedlabError, match="a link that another user made"):
         require_own(tmp_path / "results")
+
+
+def test_a_conformance_run_does_not_make_results_of_a_folder_of_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "figures").mkdir()
+    (tmp_path / "figures" / "mine.svg").touch()
+    begun: list[Path] = []
+
+    def run(_: Path, results: Path) -> list[object]:
+        begun.append(results)
+        raise SchedlabError("enough")
+
+    monkeypatch.setattr("schedlab.conformance.run", run)
+    done = CliRunner().invoke(main, ["conformance", "trixie", "--results", str(tmp_path)])
+    assert done.exit_code == 1 and "holds figures" in done.output and not begun, done.output
+    done = CliRunner().invoke(main, ["conformance", "trixie", "--results", str(tmp_path / "new")])
+    assert "enough" in done.output and begun == [tmp_path / "new" / "conformance" / "trixie"]
+    require_own(tmp_path / "new")

@@ -15,6 +15,7 @@ from schedlab import conformance, processes
 from schedlab.cli.conformance import conformance as command
 from schedlab.errors import SchedlabError
 from schedlab.paths import IMAGES
+from schedlab.storage.marks import sign
 from schedlab.tables import build
 
 
@@ -89,6 +90,7 @@ def test_all_stages_run_and_what_was_realised_is_told(
         called.append(words)
         return 0, []
 
+    sign(tmp_path)
     results = tmp_path / "conformance/trixie"
     configured(results)
     (results / "report.html").touch()

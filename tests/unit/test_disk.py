@@ -19,6 +19,7 @@ from schedlab.paths import TOOL_MODULES
 from schedlab.results.records import file_digest
 from schedlab.schedulers import image_installation
 from schedlab.stages.base_disk import cache_inputs
+from schedlab.storage.marks import sign
 from schedlab.storage.usage import results_by_kind, usage
 from schedlab.testbed.supervisor import scratch_folder
 from schedlab.toolchain.cache import Cache
@@ -51,8 +52,7 @@ class Place:
         }
         self.experiments.write_text(yaml.safe_dump(content))
         self.experiment = read_experiment(self.experiments)
-        self.results.mkdir()
-        (self.results / ".lock").touch()
+        sign(self.results)
         for cluster, machines in (("slurm-n1", "slurm-n1"), ("slurm-n4", "slurm-n4")):
             self.folder(f"clusters/{machines}/provisioned", "provision")
             self.folder(f"clusters/{cluster}/configured", "configure")
@@ -177,7 +177,7 @@ def test_results_of_another_experiment_are_refused(place: Place) -> None:
 def held(place: Place, what: str) -> Iterator[None]:
     """Hold what a run, a job without a run, or a run of another checkout holds."""
     if what == "run":
-        with (place.results / ".lock").open("w") as handle:
+        with (place.results / ".lock").open("a") as handle:
             fcntl.flock(handle, fcntl.LOCK_EX)
             yield
     elif what == "job":

@@ -107,7 +107,7 @@ def test_links_in_a_circle_are_refused(name: str, tmp_path: Path) -> None:
 def test_a_file_is_no_results_folder(name: str, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     (tmp_path / "nowhere").symlink_to(tmp_path / "absent")
-    with pytest.raises(SchedlabError, match=f"results={tmp_path / name}: ") as error:
+    with pytest.raises(SchedlabError, match=f"the results folder {tmp_path / name}: ") as error:
         results_name(str(tmp_path / name), CHECKOUT)
     assert "name a folder" in str(error.value.remedy)
     assert results_name(str(tmp_path / "absent" / "below"), CHECKOUT)
@@ -169,6 +169,23 @@ def test_make_hands_a_name_over_as_written(name: str, tmp_path: Path) -> None:
     assert values["results"] == name
     if "$" not in name:
         assert values["experiments"] == name
+
+
+@pytest.mark.parametrize(
+    "value", ["", " ", "blocks", "blocks, images", "a #b", "it's", "$(id)", "`id`"]
+)
+def test_make_hands_parts_over_as_written(value: str, tmp_path: Path) -> None:
+    """Of a blank value without quotes Snakemake ends in a traceback of its own."""
+    checkout_with(tmp_path, "snakemake", 'printf "%s\\0" "$@"')
+    done = subprocess.run(
+        ["make", "bundle"], cwd=tmp_path, capture_output=True, text=True,
+        env=os.environ | {"INCLUDE": value, "CONFIG": " "},
+    )  # fmt: skip
+    words = done.stdout.split("\0")[:-1]
+    given = words[words.index("--config") + 1 : words.index("--")]
+    found = parse_config(given)
+    assert found["experiments"] == " "
+    assert found["include"] == value, done.stderr
 
 
 @pytest.mark.parametrize(

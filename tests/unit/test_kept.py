@@ -24,6 +24,7 @@ from schedlab.results import records
 from schedlab.results.digests import file_digest
 from schedlab.results.records import load_record
 from schedlab.results.store import Store
+from schedlab.storage.marks import sign
 from schedlab.tables import kept, trial_rows, verdicts
 from schedlab.tables.kept import kept_trial
 from schedlab.timeline.trial import read_timeline
@@ -156,7 +157,7 @@ def test_disk_does_not_prune_what_the_results_own_experiment_names(
     other(elsewhere)
     monkeypatch.chdir(elsewhere)
     monkeypatch.setenv("SCHEDLAB_CACHE", str(elsewhere / "cache"))
-    (results / ".lock").touch()
+    sign(results)
     shown = CliRunner().invoke(main, ["disk", "--results", str(results)])
     assert shown.exit_code == 0 and "All of it is needed" in shown.output, shown.output
     done = CliRunner().invoke(main, ["disk", "--results", str(results), "--prune", "--yes"])

@@ -51,6 +51,24 @@ def test_malformed_lines_are_refused_with_their_place(tmp_path: Path, bad: str, 
     assert problem.key == "file"
 
 
+@pytest.mark.parametrize(
+    ("field", "place"),
+    [("requested_time", r"field 9 \(requested time\)"), ("runtime", r"field 4 \(run time\)")],
+)
+def test_a_time_that_no_scheduler_takes_is_refused(tmp_path: Path, field: str, place: str) -> None:
+    """Kubernetes counts seconds, and Slurm minutes, in 32 bits."""
+    workload = write(tmp_path, line(1), line(2, **{field: "9e15"}))
+    told = rf"t\.swf:7: {place} = 9000000000000000: at time_scale 0.1 more than 1000000000 s"
+    with pytest.raises(SchedlabError, match=told):
+        workload.generate(Machine(1, 2), 1, tmp_path)
+    (problem,) = workload.problems([Machine(1, 2)], tmp_path)
+    assert problem.key == "file" and "lower time_scale" in problem.remedy
+    # Nobody replays that line.
+    one = workload.model_copy(update={"jobs": 1})
+    assert one.problems([Machine(1, 2)], tmp_path) == []
+    write(tmp_path, line(1), line(2, **{field: "1e9"})).generate(Machine(1, 2), 1, tmp_path)
+
+
 def test_jobs_wider_than_the_header_s_machine_are_a_problem_until_its_size_is_set(
     tmp_path: Path,
 ) -> None:

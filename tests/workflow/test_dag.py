@@ -218,7 +218,7 @@ def test_nonsense_is_refused_before_anything_starts(mini: MiniWorkflow) -> None:
 def test_two_runs_on_one_results_folder_are_refused(built: MiniWorkflow) -> None:
     import fcntl
 
-    with (built.root / "results" / ".lock").open("w") as handle:
+    with (built.root / "results" / ".lock").open("a") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
         done = built.snakemake("--forcerun", "report", check=False)
     assert done.returncode != 0

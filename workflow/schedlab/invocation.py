@@ -13,16 +13,15 @@ from pathlib import Path
 from typing import Any
 
 from schedlab.errors import SchedlabError
-from schedlab.paths import own_folder, resolved
+from schedlab.paths import LONGEST_PATH, own_folder, resolved
+from schedlab.printing import brief
 
 CAMPAIGN = "SCHEDLAB_CAMPAIGN"
 """Variable by which the jobs of one run of the workflow know when it began."""
 DEFAULTS = {"experiments": "config/experiments.yaml", "results": "results", "include": ""}
 """Keys that ``--config`` may set, and their defaults."""
-_LONGEST = 255
-"""Longest name of a file on usual file systems, bytes (NAME_MAX, limits.h)."""
-_LONGEST_PATH = 4096 - 512
-"""Longest path of a results folder, bytes: PATH_MAX, and room for the files below it."""
+_LONGEST_PATH = LONGEST_PATH - 511
+"""Longest path of a results folder, bytes, which leaves room for the files below it."""
 PARTS = ("blocks", "images", "snapshots")
 """Large parts of the results that a bundle has only where the user asks for them."""
 
@@ -184,15 +183,9 @@ def results_name(text: str, checkout: Path) -> str:
     usable(text, "the results folder")
     folder = resolved(Path(text), "the results folder")
     usable(str(folder), "the results folder")
-    if long := next((part for part in folder.parts if len(os.fsencode(part)) > _LONGEST), ""):
-        raise SchedlabError(
-            f"the results folder {text[:_LONGEST]}...: a name of {len(os.fsencode(long))} bytes is"
-            f" longer than file systems take ({_LONGEST})",
-            remedy="choose a shorter name",
-        )
     if len(os.fsencode(str(folder))) > _LONGEST_PATH:
         raise SchedlabError(
-            f"the results folder {text[:_LONGEST]}...: a path of {len(os.fsencode(str(folder)))}"
+            f"the results folder {brief(text)}: a path of {len(os.fsencode(str(folder)))}"
             f" bytes leaves no room for the paths below it (at most {_LONGEST_PATH})",
             remedy="choose a shorter path",
         )
@@ -211,7 +204,7 @@ def results_name(text: str, checkout: Path) -> str:
     if not there.is_dir():
         what = "a link that leads nowhere" if there.is_symlink() else "no folder"
         raise SchedlabError(
-            f"--config results={text}: {there} is {what}",
+            f"the results folder {brief(text, _LONGEST_PATH)}: {there} is {what}",
             remedy="name a folder, which need not exist, for example results",
         )
     return str(path)

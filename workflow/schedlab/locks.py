@@ -45,7 +45,8 @@ def lock(file: IO[str] | int, *, wait: bool = True, shared: bool = False) -> boo
     except OSError as error:
         if error.errno not in _UNSUPPORTED:
             raise
-        name = getattr(file, "name", f"descriptor {file}")
+        number = file if isinstance(file, int) else file.fileno()
+        name = str(Path(f"/proc/self/fd/{number}").readlink())
         raise SchedlabError(
             f"{name} cannot be locked: {os.strerror(error.errno or 0)}",
             remedy="put the results and the cache (SCHEDLAB_CACHE) on a file system with flock(2), "
@@ -55,7 +56,7 @@ def lock(file: IO[str] | int, *, wait: bool = True, shared: bool = False) -> boo
 
 
 def opened(path: Path, flags: int = os.O_RDWR | os.O_CREAT) -> int:
-    """Open a file that is locked, and return its descriptor.
+    """Open a file that is locked or written in place, and return its descriptor.
 
     Others may have put something else in its place: a link, through which a file elsewhere would be
     made, or a pipe, which would wait for a reader. Neither is used.
@@ -82,7 +83,7 @@ def opened(path: Path, flags: int = os.O_RDWR | os.O_CREAT) -> int:
         if error.errno not in _NO_FILE:
             raise
     raise SchedlabError(
-        f"{path} is no file but a link, a folder, a pipe or the like, and is not locked",
+        f"{path} is no file but a link, a folder, a pipe or the like, and is not used",
         remedy=f"find out who made {path}, and remove it",
     )
 

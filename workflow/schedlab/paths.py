@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 
 from schedlab.errors import SchedlabError
-from schedlab.printing import word
+from schedlab.printing import brief, word
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 """Root of the checkout that this package runs from."""
@@ -50,9 +50,11 @@ SOURCES = (
 )
 """The sources: all files and folders of the checkout that the pipeline reads."""
 
-_OWN = frozenset({*SOURCES, "tests", "docs", ".git", ".github", ".ci", ".venv", ".snakemake"})
+SNAKEMAKE = ".snakemake"
+"""Folder that Snakemake keeps in a checkout, for all runs of it."""
+_OWN = frozenset({*SOURCES, "tests", "docs", ".git", ".github", ".ci", ".venv", SNAKEMAKE})
 """Folders (and files) of the checkout that cannot be results."""
-_OF_PROGRAMS = frozenset({".git", ".venv", ".snakemake"})
+_OF_PROGRAMS = frozenset({".git", ".venv", SNAKEMAKE})
 """Folders of the checkout that other programs fill and remove, with all that is in them."""
 
 
@@ -204,15 +206,33 @@ def resolved(path: Path, what: str) -> Path:
     Raises
     ------
     SchedlabError
-        When links lead from one to another without an end.
+        When links lead from one to another without an end, or a name or the path is longer than
+        file systems take.
     """
     try:
-        return path.resolve()
+        found = path.resolve()
     except RuntimeError:
         raise SchedlabError(
             f"{what} {word(str(path))}: its links lead round in a circle",
             remedy="remove one of these links, or name another path",
         ) from None
+    for kind, text, most in (
+        *(("name", part, _LONGEST) for part in path.parts),
+        ("path", str(found), LONGEST_PATH),
+    ):
+        if (size := len(os.fsencode(text))) > most:
+            raise SchedlabError(
+                f"{what} {brief(str(path))}: a {kind} of {size} bytes is longer than file systems"
+                f" take ({most})",
+                remedy=f"choose a shorter {kind}",
+            )
+    return found
+
+
+_LONGEST = 255
+"""Longest name of a file on usual file systems, bytes (NAME_MAX, limits.h)."""
+LONGEST_PATH = 4095
+"""Longest path, bytes (PATH_MAX, limits.h, without the end of the text)."""
 
 
 def expanded(text: str, what: str) -> Path:
@@ -221,11 +241,14 @@ def expanded(text: str, what: str) -> Path:
     Raises
     ------
     SchedlabError
-        When there is no such user; it names `what`.
+        When there is no such user, or as `resolved`; it names `what`.
     """
     try:
-        return Path(text).expanduser()
+        path = Path(text).expanduser()
     except RuntimeError:
         raise SchedlabError(
-            f"{what}: {word(text)}: there is no such user", remedy="write the whole path"
+            f"{what}: {brief(text)}: there is no such user",
+            remedy="write the whole path, or ./ before a name that begins with ~",
         ) from None
+    resolved(path, what)
+    return path

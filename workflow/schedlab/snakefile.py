@@ -29,7 +29,8 @@ from schedlab.results.provenance import source
 from schedlab.results.records import forbids, is_stopped
 from schedlab.schedulers import has_programs, image_installation, image_roles
 from schedlab.sources.stages import content, subject
-from schedlab.storage.marks import require_own, run_lock
+from schedlab.storage.marks import begin_run, require_own
+from schedlab.storage.usage import usage
 from schedlab.testbed.supervisor import end_jobs_on_sigterm, remove_abandoned, told_when_stopped
 from schedlab.toolchain.cache import Cache
 from schedlab.toolchain.installation import given_digest
@@ -338,9 +339,9 @@ class Pipeline:
 
     @told_when_stopped()
     def begin(self) -> None:
-        """Take the lock of this results folder and print what the run needs.
+        """Take the locks of a run on this results folder and print what the run needs.
 
-        The kernel releases the lock when this process ends for any reason.
+        The kernel releases the locks when this process ends for any reason.
 
         Raises
         ------
@@ -349,14 +350,7 @@ class Pipeline:
         """
         folder = Path(self.results)
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            handle = run_lock(folder)
-            if handle is None:
-                raise SchedlabError(
-                    f"another run works on {self.results}",
-                    remedy="wait until it ends, or end it; RESULTS=FOLDER names another folder",
-                )
-            _held.append(handle)
+            _held.extend(begin_run(folder))
             # Where no cache can be written, nothing of it can be removed either.
             with contextlib.suppress(OSError):
                 _held.append(Cache.default().keep())
@@ -389,7 +383,7 @@ class Pipeline:
     def summarise(self) -> None:
         """Print what memory and disk were used, and where the report is, if there is one."""
         self.keep_state()
-        used = sum(p.stat().st_blocks * 512 for p in Path(self.results).rglob("*") if p.is_file())
+        used = usage(Path(self.results).resolve()).bytes
         told = [f"the results use {used / 2**30:.1f} GiB of disk"]
         records = self.cluster_records("provisioned") + self.cluster_records("configured")
         made = [json.loads(Path(name).read_text()) for name in records if Path(name).exists()]

@@ -10,11 +10,13 @@ from schedlab.bundle.contents import Choice, load_packed_experiment, recorded, t
 from schedlab.bundle.open import OpenedResults, opened
 from schedlab.config import Experiment
 from schedlab.errors import SchedlabError
+from schedlab.outside.exchange import exchange
 from schedlab.outside.names import import_name, inside, require_writable
 from schedlab.outside.temporary import temporary_folder
 from schedlab.paths import EXPERIMENTS, IMPORT, IMPORTED, RECORD, RESULTS
 from schedlab.results.imports import SCHEMA
 from schedlab.results.records import write_json
+from schedlab.storage.marks import mark
 
 
 def import_bundle(
@@ -54,7 +56,7 @@ def import_bundle(
                 remedy=f"pack it first: `schedlab bundle --results {path} --output FILE`",
             )
         experiment = load_packed_experiment(source.results)
-        name = name or experiment.name
+        name = experiment.name if name is None else name
         if not import_name(name):
             raise SchedlabError(
                 f"{name!r} is not a valid name for an import",
@@ -69,7 +71,8 @@ def import_bundle(
                 f"{target} is no import: it has no {IMPORT}", remedy="use another name (--as)"
             )
         entries = _entries(source, experiment)
-        above.mkdir(parents=True, exist_ok=True)
+        mark(results)
+        above.mkdir(exist_ok=True)
         with temporary_folder(".import-", above) as scratch:
             partial = scratch / name
             for entry in entries:
@@ -89,10 +92,12 @@ def import_bundle(
                     "created": description.get("created"),
                 },
             )
-            if force and target.exists():
-                target.rename(scratch / "former")
             try:
-                partial.rename(target)
+                if force and target.exists():
+                    # In one step: a kill between two would lose the earlier import.
+                    exchange(partial, target)
+                else:
+                    partial.rename(target)
             except OSError as error:
                 if error.errno not in {errno.EEXIST, errno.ENOTEMPTY}:
                     raise

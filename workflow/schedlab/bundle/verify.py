@@ -21,7 +21,8 @@ from schedlab.bundle.archive_format import (
 from schedlab.bundle.reader import BundleReader, Member, archive_digest, damaged, hostile
 from schedlab.errors import SchedlabError
 from schedlab.outside.json_text import parse_json, read_bytes
-from schedlab.outside.names import name_problem
+from schedlab.outside.names import LONGEST, name_problem
+from schedlab.outside.tree import below
 from schedlab.results.records import file_digest
 
 _SMALL = 1 << 20
@@ -290,8 +291,11 @@ def _verify_folder(folder: Path) -> Verified:
     with manifest.open("rb") as handle:
         listed = _listed(folder, handle)
     found: dict[str, tuple[str, int]] = {}
-    for path in sorted(folder.rglob("*")):
+    for entry in below(folder):
+        path = Path(entry)
         name = path.relative_to(folder).as_posix()
+        if problem := name_problem(name):
+            raise hostile(folder, f"{ascii(name)[:LONGEST]} {problem}")
         if path.is_symlink() or not (path.is_dir() or path.is_file()):
             raise hostile(folder, f"{name} is neither a file nor a folder")
         if path.is_file() and name != MANIFEST:

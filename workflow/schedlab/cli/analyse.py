@@ -7,19 +7,18 @@ from pathlib import Path
 
 import click
 
+from schedlab.cli.options import Given
 from schedlab.cli.output import echo
 
 
 @click.command(short_help="Show metrics of a recorded trace.")
-@click.argument("trace", type=click.Path(path_type=Path))
+@click.argument("trace", type=Given())
 @click.option(
     "--machine-size",
     type=click.IntRange(1, 10**9),
     help="Processors of the traced machine.  [default: MaxProcs, else MaxNodes, of the header]",
 )
-@click.option(
-    "--figures", type=click.Path(path_type=Path, file_okay=False), help="Draw figures there too."
-)
+@click.option("--figures", type=Given(file_okay=False), help="Draw figures there too.")
 @click.option("--json", "as_json", is_flag=True, help="Write JSON, with unrounded numbers.")
 def analyse(trace: Path, machine_size: int | None, figures: Path | None, as_json: bool) -> None:
     """Show metrics of TRACE, a file in the Standard Workload Format, plain or gzip.

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from schedlab.cli.options import with_results
+from schedlab.cli.options import Given, with_results
 from schedlab.cli.output import echo
 from schedlab.invocation import PARTS, results_name
 from schedlab.outside.temporary import removed_on_signals
@@ -21,7 +21,7 @@ def _size(count: int) -> str:
 
 @click.command()
 @with_results
-@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), required=True)
+@click.option("--output", type=Given(dir_okay=False), required=True)
 @click.option(
     "--include",
     multiple=True,
@@ -47,7 +47,7 @@ def bundle(results: Path, output: Path, include: tuple[str, ...], force: bool) -
 
 
 @click.command()
-@click.argument("path", metavar="BUNDLE", type=click.Path(path_type=Path))
+@click.argument("path", metavar="BUNDLE", type=Given())
 def verify(path: Path) -> None:
     """Find every changed, missing or added file of BUNDLE, packed or unpacked.
 
@@ -66,8 +66,8 @@ def verify(path: Path) -> None:
 
 
 @click.command()
-@click.argument("path", metavar="BUNDLE", type=click.Path(path_type=Path))
-@click.option("--output", type=click.Path(path_type=Path, file_okay=False), required=True)
+@click.argument("path", metavar="BUNDLE", type=Given())
+@click.option("--output", type=Given(file_okay=False), required=True)
 @click.option("--tables", is_flag=True, help="Also make the tables again, from the trials.")
 @click.option("--force", is_flag=True, help="Write into a folder that is not empty.")
 def render(path: Path, output: Path, tables: bool, force: bool) -> None:
@@ -92,7 +92,7 @@ def render(path: Path, output: Path, tables: bool, force: bool) -> None:
 
 @click.command("import")
 @with_results
-@click.argument("path", metavar="BUNDLE", type=click.Path(path_type=Path))
+@click.argument("path", metavar="BUNDLE", type=Given())
 @click.option("--as", "name", help="Name in the report (default: the experiment's name).")
 @click.option("--force", is_flag=True, help="Replace an earlier import of that name.")
 def import_(results: Path, path: Path, name: str | None, force: bool) -> None:
@@ -112,7 +112,7 @@ def import_(results: Path, path: Path, name: str | None, force: bool) -> None:
 
 
 @click.command()
-@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("file", type=Given(dir_okay=False))
 @click.option("--show", is_flag=True, help="Write everything to the standard output too.")
 @click.option("--notices", is_flag=True, help="Write notices and warnings there too.")
 def log(file: Path, show: bool, notices: bool) -> None:

@@ -11,11 +11,16 @@ from pathlib import Path
 import click
 
 from schedlab import paths
+from schedlab.cli.options import FromEnvironment, Given
 from schedlab.cli.output import echo
 from schedlab.errors import SchedlabError
-from schedlab.storage.marks import entries, marks, no_marks, no_run
-
-SNAKEMAKE = ".snakemake"
+from schedlab.storage.marks import (
+    entries,
+    is_marked,
+    no_marks,
+    no_run,
+    no_run_of_checkout,
+)
 
 
 def check_removable(results: Path) -> None:
@@ -44,7 +49,7 @@ def check_removable(results: Path) -> None:
             raise refused(f"it is or contains {path}", choose)
     if own := paths.own_folder(folder, paths.CHECKOUT.resolve()):
         raise refused(f"it is {own} of the checkout, or in it", choose)
-    if not marks(folder):
+    if not is_marked(folder):
         raise refused(no_marks(), f"{choose}; remove this one by hand if nobody needs it")
 
 
@@ -89,7 +94,8 @@ def empty(results: Path) -> None:
 @click.command()
 @click.option(
     "--results",
-    type=click.Path(path_type=Path),
+    cls=FromEnvironment,
+    type=Given(),
     default="results",
     envvar="SCHEDLAB_RESULTS",
     show_default=True,
@@ -99,7 +105,8 @@ def clean(results: Path) -> None:
     """Remove all results, also finished trials, and what Snakemake notes in this checkout.
 
     The cache of tools and images stays, and so do files in the results folder that schedlab did not
-    write. A folder that schedlab did not make is refused.
+    write. A folder that schedlab did not make is refused. What Snakemake notes stays while a run on
+    other results of this checkout works.
     """
     from schedlab.testbed.reap import reap
 
@@ -108,4 +115,12 @@ def clean(results: Path) -> None:
         reap(results)
         if results.exists():
             empty(results)
-    remove(paths.CHECKOUT / SNAKEMAKE)
+    kept = paths.CHECKOUT / paths.SNAKEMAKE
+    if kept.is_symlink() or not kept.is_dir():
+        remove(kept)
+        return
+    with no_run_of_checkout(paths.CHECKOUT) as idle:
+        if idle:
+            remove(kept)
+        else:
+            echo(f"left {kept}, which a run on other results of this checkout uses")

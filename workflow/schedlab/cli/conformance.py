@@ -21,9 +21,13 @@ def conformance(image: str, results: Path) -> None:
     in the folder conformance/NAME of the results. Stages that have been finished are not repeated.
     """
     from schedlab import conformance as checks
-    from schedlab.paths import CONFORMANCE
+    from schedlab.invocation import results_name
+    from schedlab.paths import CHECKOUT, CONFORMANCE
+    from schedlab.storage.marks import mark
 
     experiment = checks.experiment_of(image)
+    # The run marks only the folder below, by which those around it are known as results too.
+    mark(Path(results_name(str(results), CHECKOUT)))
     folder = results / CONFORMANCE / experiment.stem
     steps = []
     for step in checks.run(experiment, folder):

@@ -10,6 +10,8 @@ import signal
 import sys
 from pathlib import Path
 
+from schedlab.locks import opened
+from schedlab.outside.output import require_own_way
 from schedlab.printing import NOTICES
 from schedlab.privacy.identity import identity
 
@@ -38,7 +40,11 @@ def keep(file: Path, *, show: bool = False, notices: bool = False) -> None:
     machine = identity()
     inside = notice = False
     show = show or (notices and bool(os.environ.get("VERBOSE")))
-    with file.open("w", encoding="utf-8") as target:
+    require_own_way(file)
+    # Written line by line, for people who watch the stage.
+    handle = opened(file, os.O_WRONLY | os.O_CREAT)
+    with os.fdopen(handle, "w", encoding="utf-8") as target:
+        target.truncate()
         while line := sys.stdin.buffer.readline(_LONGEST):
             text = machine.text(line.decode("utf-8", "replace"))
             # Keys and certificates span several lines.

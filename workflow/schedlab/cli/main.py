@@ -80,12 +80,19 @@ def _remedy(error: OSError) -> str:
     return f"\n  remedy: {remedy}" if remedy else ""
 
 
-def _load(experiments: Path, results: Path, **given: str | int) -> Any:
-    """Load the context of a stage, and check the options that name something in it."""
+def _load(experiments: Path, results: Path, output: Path | None = None, **given: str | int) -> Any:
+    """Load the context of a stage, and check the options that name something in it.
+
+    A stage may be started without a run, on a new folder. It leaves the mark of results there, as
+    a run does, unless its output is elsewhere.
+    """
     from schedlab.stages.context import Context
+    from schedlab.storage.marks import mark
 
     context = Context.load(experiments, results)
     known_or_refused(experiments, context.experiment, **given)
+    if output is None or output.resolve().is_relative_to(results.resolve()):
+        mark(results)
     return context
 
 
@@ -98,7 +105,7 @@ def _enter(
     """
     from schedlab.testbed.supervisor import in_testbed
 
-    context = _load(experiments, results, **given)
+    context = _load(experiments, results, None, **given)
     status = in_testbed(
         sys.argv[1:],
         uri=context.experiment.libvirt.uri,
@@ -136,8 +143,11 @@ lineage.register(main)
 @click.option("--output", type=Output(), required=True)
 def toolchain(output: Path) -> None:
     """Find or build the tools that the stages call."""
+    from schedlab.storage.marks import mark
     from schedlab.toolchain import prepare_toolchain
 
+    # The links to the tools are beside the record.
+    mark(output.parent)
     prepare_toolchain(output)
 
 
@@ -166,9 +176,8 @@ def base(experiments: Path, results: Path, image: str) -> None:
 def accelerator(experiments: Path, results: Path) -> None:
     """Probe the accelerator by booting a kernel."""
     from schedlab.stages.accelerator import probe
-    from schedlab.stages.context import Context
 
-    probe(Context.load(experiments, results))
+    probe(_load(experiments, results))
 
 
 @main.command()
@@ -236,7 +245,9 @@ def trace_workload(
     """Write the neutral trace of a workload."""
     from schedlab.stages.trace import write_trace
 
-    context = _load(experiments, results, workload=workload, nodes=nodes, repetition=repetition)
+    context = _load(
+        experiments, results, output, workload=workload, nodes=nodes, repetition=repetition
+    )
     write_trace(context, workload, nodes, repetition, output)
 
 
@@ -282,10 +293,9 @@ def decision(
 @_paths
 def tables(experiments: Path, results: Path) -> None:
     """Build the Parquet tables from the trials."""
-    from schedlab.stages.context import Context
     from schedlab.stages.tables import write_tables
 
-    for name, why in write_tables(Context.load(experiments, results)).items():
+    for name, why in write_tables(_load(experiments, results)).items():
         echo(f"schedlab: left out the import {name}: {why}", err=True)
 
 
@@ -295,7 +305,9 @@ def tables(experiments: Path, results: Path) -> None:
 def figure(experiments: Path, results: Path, figure: str) -> None:
     """Draw one figure from the tables."""
     from schedlab.stages.figure import draw_figure
+    from schedlab.storage.marks import mark
 
+    mark(results)
     draw_figure(results, figure)
 
 
@@ -304,10 +316,9 @@ def figure(experiments: Path, results: Path, figure: str) -> None:
 @click.option("--output", type=Output(), required=True)
 def report(experiments: Path, results: Path, output: Path) -> None:
     """Render the report."""
-    from schedlab.stages.context import Context
     from schedlab.stages.report import write_report
 
-    write_report(Context.load(experiments, results), output)
+    write_report(_load(experiments, results, output), output)
 
 
 @main.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,14 +11,60 @@ import click
 from click.core import ParameterSource
 
 from schedlab.errors import SchedlabError
-from schedlab.paths import EXPERIMENTS, resolved
+from schedlab.paths import EXPERIMENTS, expanded
 from schedlab.printing import LONGEST, word
 
 if TYPE_CHECKING:
     from schedlab.config import Experiment
 
 
-class Folder(click.Path):
+def given_path(text: Any, what: str) -> Path:
+    """Return a path that the user named, with ``~`` and ``~user`` as the shell expands them.
+
+    The shell itself leaves them in ``--output=~/x``, and where there is no such user.
+
+    Parameters
+    ----------
+    text : str or pathlib.Path
+        What the user wrote.
+    what : str
+        Option or argument, for messages.
+
+    Raises
+    ------
+    SchedlabError
+        When it is empty, is of a user who does not exist, is longer than file systems take, or
+        has links that lead round in a circle.
+    """
+    if not str(text):
+        raise SchedlabError(f"{what}: it has no value", remedy=f"write a name after {what}")
+    return expanded(str(text), what)
+
+
+def _what(param: click.Parameter | None) -> str:
+    if isinstance(param, click.Argument):
+        return param.metavar or str(param.name).upper()
+    return param.opts[0] if param else "path"
+
+
+class Given(click.Path):
+    """A file or a folder that the user names; every path of the command line is one.
+
+    Parameters
+    ----------
+    file_okay, dir_okay : bool
+        Whether it may be a file, or a folder, if it exists.
+    """
+
+    def __init__(self, *, file_okay: bool = True, dir_okay: bool = True) -> None:
+        super().__init__(path_type=Path, file_okay=file_okay, dir_okay=dir_okay)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the path; see `given_path`."""
+        return super().convert(given_path(value, _what(param)), param, ctx)
+
+
+class Folder(Given):
     """A folder, with messages like all others of schedlab.
 
     Parameters
@@ -27,7 +74,7 @@ class Folder(click.Path):
     """
 
     def __init__(self, *, exists: bool = False) -> None:
-        super().__init__(path_type=Path)
+        super().__init__()
         self._must_exist = exists
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
@@ -36,25 +83,20 @@ class Folder(click.Path):
         Raises
         ------
         SchedlabError
-            When it is not a folder, or does not exist and must.
+            As `given_path`; or it is not a folder, or does not exist and must.
         """
-        path = Path(value)
-        option = param.opts[0] if param else "folder"
-        resolved(path, option)
+        path, option = super().convert(value, param, ctx), _what(param)
         if path.exists() and not path.is_dir():
             raise SchedlabError(f"{path}: not a folder", remedy=f"name a folder: {option} FOLDER")
         if self._must_exist and not path.exists():
             raise SchedlabError(
                 f"{path}: no such folder", remedy=f"name one that exists: {option} FOLDER"
             )
-        return super().convert(value, param, ctx)
+        return path
 
 
-class Output(click.Path):
+class Output(Given):
     """A file that is written, which may be there already."""
-
-    def __init__(self) -> None:
-        super().__init__(path_type=Path)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Return the path.
@@ -62,16 +104,33 @@ class Output(click.Path):
         Raises
         ------
         SchedlabError
-            When it is a folder, or below what is none.
+            As `given_path`; or it is a folder, or below what is none.
         """
-        path = Path(value)
-        option = param.opts[0] if param else "file"
-        resolved(path, option)
+        path, option = super().convert(value, param, ctx), _what(param)
         above = next((one for one in path.parents if one.exists()), path.parent)
         what = "a folder" if path.is_dir() else f"{above} is no folder"
         if path.is_dir() or not above.is_dir():
             raise SchedlabError(f"{option} {path}: {what}", remedy=f"name a file: {option} FILE")
-        return super().convert(value, param, ctx)
+        return path
+
+
+class FromEnvironment(click.Option):
+    """An option that a variable may give: one that is empty is not the default in silence."""
+
+    def resolve_envvar_value(self, ctx: click.Context) -> str | None:
+        """Return the value of the variable, or None without one.
+
+        Raises
+        ------
+        SchedlabError
+            When the variable is set, but empty, as by ``make disk RESULTS=``.
+        """
+        if os.environ.get(str(self.envvar)) == "":
+            raise SchedlabError(
+                f"{self.envvar}: it has no value",
+                remedy=f"write a name after it, or leave it out: the default is {self.default}",
+            )
+        return super().resolve_envvar_value(ctx)
 
 
 def known_or_refused(experiments: Path, experiment: Experiment, **given: str | int) -> None:
@@ -130,6 +189,7 @@ def with_results(function: Callable[..., None]) -> Callable[..., None]:
     """Give a command the option ``--results``."""
     return click.option(
         "--results",
+        cls=FromEnvironment,
         type=Folder(),
         default="results",
         envvar="SCHEDLAB_RESULTS",
@@ -142,7 +202,8 @@ def with_paths(function: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options ``--results`` and ``--experiments``."""
     return click.option(
         "--experiments",
-        type=click.Path(path_type=Path, dir_okay=False),
+        cls=FromEnvironment,
+        type=Given(dir_okay=False),
         default="config/experiments.yaml",
         envvar="SCHEDLAB_EXPERIMENTS",
         show_default=True,

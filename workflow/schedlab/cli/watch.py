@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from schedlab.cli.options import named
+from schedlab.cli.options import Given, named
 from schedlab.cli.output import echo
 from schedlab.errors import SchedlabError
 from schedlab.paths import RUN_STATE
@@ -21,7 +21,7 @@ PERIOD = 2.0
 @click.command()
 @click.argument(
     "results",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=Given(file_okay=False),
     default="results",
     envvar="SCHEDLAB_RESULTS",
 )
@@ -66,7 +66,7 @@ def _require(results: Path, once: bool) -> None:
 
     A run may still make the default one, but a single look has nothing to see there.
     """
-    from schedlab.storage.marks import marks, no_marks
+    from schedlab.storage.marks import is_marked, no_marks
 
     if not results.exists():
         if once or named("results"):
@@ -74,7 +74,7 @@ def _require(results: Path, once: bool) -> None:
                 f"{results}: no such folder",
                 remedy="name the results folder of a run: schedlab watch RESULTS",
             )
-    elif any(results.iterdir()) and not (marks(results) or (results / RUN_STATE).exists()):
+    elif any(results.iterdir()) and not (is_marked(results) or (results / RUN_STATE).exists()):
         raise SchedlabError(
             f"{results} is no folder of results: {no_marks()}",
             remedy="name the results folder of a run: schedlab watch RESULTS",

@@ -13,6 +13,7 @@ from schedlab.errors import SchedlabError
 from schedlab.images.payload import compile_program
 from schedlab.images.qcow2 import move_disk
 from schedlab.last_words import packer_error
+from schedlab.outside.output import copy_output
 from schedlab.paths import ANSIBLE, GUEST_PROGRAMS, PACKER, ROLES
 from schedlab.results.records import file_digest
 
@@ -173,8 +174,7 @@ def run_packer(
     if status:
         # Beside the stage's log, because a cache entry that was not finished is removed.
         if printed := (facts / "console.log").exists():
-            console.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(facts / "console.log", console)
+            copy_output(facts / "console.log", console)
         raise SchedlabError(
             f"packer ended with status {status}: {packer_error(said)}",
             stage="image",

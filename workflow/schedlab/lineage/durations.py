@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from schedlab.outside.json_text import read_json
+from schedlab.outside.tree import below
 from schedlab.results.records import was_stopped
 
 
@@ -50,7 +51,8 @@ class Durations:
     def __init__(self, results: Path) -> None:
         self._own: dict[str, float] = {}
         self._alike: dict[tuple[str, ...], list[float]] = defaultdict(list)
-        for path in sorted({*results.rglob("*record.json"), *results.glob("*.json")}):
+        found = (Path(entry) for entry in below(results) if entry.name.endswith("record.json"))
+        for path in sorted({*found, *results.glob("*.json")}):
             try:
                 record = read_json(path)
                 stage, seconds = str(record["stage"]), float(record["duration"])

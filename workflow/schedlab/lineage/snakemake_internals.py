@@ -24,13 +24,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from schedlab.errors import SchedlabError
+from schedlab.paths import SNAKEMAKE
 from schedlab.results.digests import file_digest
 from schedlab.results.records import write_json
 from schedlab.sources.stages import PREFIX
 
 TESTED = ("9.27", "9.28")
 """Versions of Snakemake that were checked: from the first one on, before the second one."""
-FOLDER = Path(".snakemake")
+FOLDER = Path(SNAKEMAKE)
 """Snakemake's folder, relative to the working directory."""
 
 

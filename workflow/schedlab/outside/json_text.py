@@ -12,7 +12,7 @@ import os
 import re
 import stat
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 LARGEST = 64 << 20
 """Largest size of a JSON file in bytes. The record of tables with 100,000 trials is smaller."""
@@ -82,16 +82,29 @@ def read_bytes(path: Path, largest: int) -> bytes:
     ValueError
         The path is not a file, or the file has more than `largest` bytes.
     """
-    # O_NONBLOCK, because opening a named pipe would otherwise wait for a writer.
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    with os.fdopen(descriptor, "rb") as handle:
-        found = os.fstat(handle.fileno())
-        if not stat.S_ISREG(found.st_mode):
-            raise ValueError("it is not a file")
+    with open_file(path) as handle:
         content = handle.read(largest + 1)
     if len(content) > largest:
         raise ValueError(f"it has more than {largest} bytes")
     return content
+
+
+def open_file(path: Path) -> BinaryIO:
+    """Open a file of others for reading. A device or a named pipe is refused.
+
+    Raises
+    ------
+    OSError
+        The file does not exist or cannot be read.
+    ValueError
+        The path is not a file.
+    """
+    # O_NONBLOCK, because opening a named pipe would otherwise wait for a writer.
+    handle = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
+    if stat.S_ISREG(os.fstat(handle.fileno()).st_mode):
+        return handle
+    handle.close()
+    raise ValueError("it is not a file")
 
 
 def _whole(digits: str) -> int:

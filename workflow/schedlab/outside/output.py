@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -60,6 +61,12 @@ def write_output(path: Path, text: str) -> None:
     """Write a text (UTF-8) as a whole; see `output_file`."""
     with output_file(path) as file:
         file.write(text.encode("utf-8"))
+
+
+def copy_output(source: Path, path: Path) -> None:
+    """Copy a file of this user's as a whole; see `output_file`."""
+    with source.open("rb") as content, output_file(path) as file:
+        shutil.copyfileobj(content, file)
 
 
 def require_own_way(path: Path) -> None:

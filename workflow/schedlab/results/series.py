@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from schedlab.errors import SchedlabError
-from schedlab.outside.json_text import parse_json
+from schedlab.outside.json_text import open_file, parse_json
+from schedlab.outside.output import output_file
 from schedlab.plain import plain
 
 _LONGEST = 64 << 20
@@ -46,10 +47,9 @@ def write_series(path: Path, series: Iterable[Mapping[str, Any]]) -> int:
     int
         Number of samples.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     samples = 0
     with (
-        path.open("wb") as raw,
+        output_file(path) as raw,
         # Without time and file name, so that the same series give the same bytes.
         gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0, compresslevel=6) as packed,
         io.TextIOWrapper(packed, encoding="utf-8") as text,
@@ -74,7 +74,7 @@ def read_series(path: Path) -> Iterator[dict[str, Any]]:
         The file is missing, cut short, or not of this format.
     """
     try:
-        with gzip.open(path, "rb") as lines:
+        with open_file(path) as raw, gzip.GzipFile(fileobj=raw) as lines:
             last = b""
             unpacked = 0
             while line := lines.readline(_LONGEST):

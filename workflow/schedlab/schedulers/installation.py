@@ -126,7 +126,7 @@ def locked(installation: Installation, settings: Mapping[str, str]) -> Lock:
 
 def lock_file(installation: Installation, settings: Mapping[str, str]) -> Path:
     """Lock file that merged settings name; by default that of the checkout."""
-    return Path(settings["lock"]).expanduser() if settings.get("lock") else installation.lock
+    return expanded(settings["lock"], "lock") if settings.get("lock") else installation.lock
 
 
 def unlocked(scheduler: str, installation: Installation, settings: Mapping[str, str]) -> str | None:
@@ -204,7 +204,7 @@ def _prefix_problems(
     try:
         path = expanded(prefix, key)
     except SchedlabError as error:
-        return [Problem(key, prefix, "the home folder of no user", str(error.remedy))]
+        return [_unusable(key, prefix, error)]
     if path.is_dir():
         if not (path / installation.program).is_file():
             what = f"a folder without {installation.program}"
@@ -224,6 +224,10 @@ def _prefix_problems(
         remedy = f"write its digest under sha256: sha256sum {prefix}"
         return [Problem(key, prefix, "an archive without sha256", remedy)]
     return _contents_problems(installation, path, sha256, key, prefix)
+
+
+def _unusable(key: str, value: str, error: SchedlabError) -> Problem:
+    return Problem(key, value, error.message.rpartition(": ")[2], str(error.remedy))
 
 
 def _contents_problems(
@@ -266,7 +270,10 @@ def _lock_problems(
         remedy = f"pin its packages, and name the file: `{installation.command(channel)}`"
         what = "a channel without lock"
         return [] if usual else [Problem(written["channel"], channel, what, remedy)]
-    path = Path(lock).expanduser()
+    try:
+        path = expanded(lock, written["lock"])
+    except SchedlabError as error:
+        return [_unusable(written["lock"], lock, error)]
     if not path.is_file():
         remedy = f"correct the name, or write it: `{installation.command(channel, lock)}`"
         return [Problem(written["lock"], lock, "no such file", remedy)]

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from schedlab.errors import SchedlabError
+from schedlab.paths import expanded, resolved
 
 if TYPE_CHECKING:
     from rattler import RepoDataRecord
@@ -88,7 +89,7 @@ def channel_url(channel: str) -> str:
     if fault := _fault(channel):
         raise SchedlabError(f"{redacted(channel)} is {fault[0]}", remedy=fault[1])
     if re.match(r"[/.~]", channel):
-        channel = Path(channel).expanduser().resolve().as_uri()
+        channel = resolved(expanded(channel, "channel"), "channel").as_uri()
     try:
         return f"{Channel(channel).base_url.rstrip('/')}/"
     except InvalidChannelError as error:

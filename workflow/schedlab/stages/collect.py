@@ -13,6 +13,7 @@ from typing import Any
 
 from schedlab import processes
 from schedlab.errors import SchedlabError
+from schedlab.outside.output import output_file
 from schedlab.schedulers import Scheduler
 from schedlab.schedulers.base import STAMPS
 from schedlab.testbed.ssh import Node, head_of
@@ -79,9 +80,8 @@ def unpack(archive: bytes, folder: Path, names: Sequence[str]) -> list[str]:
             return handle.read() if handle else b""
 
         for name in names:
-            path = folder / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content(name))
+            with output_file(folder / name) as file:
+                file.write(content(name))
             if f"{name}.status" in members:
                 message = content(f"{name}.stderr").decode(errors="replace").strip()[-300:]
                 problems.append(f"{name} could not be taken: {message}")
@@ -128,10 +128,10 @@ def collect(scheduler: Scheduler, nodes: Mapping[str, Node], folder: Path) -> li
             )
         problems = unpack(done.stdout, folder / "native", [*commands, *native])
         problems += unpack(done.stdout, folder / "driver", _DRIVER)
-        with (folder / "stamps.jsonl").open("w") as handle:
+        with output_file(folder / "stamps.jsonl") as handle:
             for name in nodes:
                 # A node on which no job ran has no stamps.
                 text = (stamps[name].result() or b"").decode(errors="replace")
                 for stamp in parse_stamps(name, text):
-                    handle.write(json.dumps(stamp, sort_keys=True) + "\n")
+                    handle.write(json.dumps(stamp, sort_keys=True).encode() + b"\n")
     return problems

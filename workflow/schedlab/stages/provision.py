@@ -11,6 +11,7 @@ from typing import Any
 from schedlab import design, processes
 from schedlab.config import Cluster
 from schedlab.errors import Interrupted, SchedlabError
+from schedlab.outside.output import copy_output
 from schedlab.paths import ACCELERATOR, CHECKOUT, LOGS, RECORD
 from schedlab.privacy.identity import identity
 from schedlab.privacy.private_files import copy_secret, secret_folder
@@ -325,8 +326,7 @@ def keep_consoles(testbed: Testbed, cluster: str, context: Context) -> None:
     """Copy console logs out of the scratch folder, for the diagnosis of a failure."""
     target = context.results / LOGS / "consoles" / cluster
     for log in sorted((testbed.scratch / cluster).glob("*.log")):
-        target.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(log, target / log.name)
+        copy_output(log, target / log.name)
         print(f"console of {log.stem}: {target / log.name}", flush=True)
 
 

@@ -328,7 +328,8 @@ class Trial:
         """Run the guest driver; return its exit status, 0 if all jobs ended within the limit."""
         limit = self.context.experiment.limits.trial
         command = f"python3 -u {DRIVER} --plan {PLAN} --output {OUTPUT} --timeout {limit:g}"
-        with (self.folder / "driver.log").open("w") as errors:
+        # Of a new folder, so what is there is another's.
+        with (self.folder / "driver.log").open("x") as errors:
             process = processes.start(
                 head.command(command), stdout=subprocess.PIPE, stderr=errors, text=True
             )

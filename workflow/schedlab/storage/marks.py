@@ -11,10 +11,10 @@ from pathlib import Path
 
 from schedlab import locks, paths
 from schedlab.errors import SchedlabError
-from schedlab.outside.json_text import read_json
+from schedlab.outside.json_text import read_bytes, read_json
 from schedlab.outside.output import require_own_way
 from schedlab.storage.usage import KINDS
-from schedlab.testbed.supervisor import LOCK, jobs_at_work, scratch_root
+from schedlab.testbed.supervisor import jobs_at_work
 
 ENTRIES = frozenset(
     {
@@ -35,9 +35,13 @@ ENTRIES = frozenset(
 """What schedlab writes into a results folder."""
 _ALLOWED = frozenset({"lost+found", ".snapshot", ".DS_Store", ".gitignore", ".gitkeep"})
 """What may be in a results folder before the first run: file systems, desktops and Git need it."""
-
-
+MARK = b"schedlab.lock/1\n"
+"""What the lock of a run says. Other programs have files of this name too, most of them empty."""
+_AT_WORK = "schedlab.lock"
+"""File in Snakemake's folder that the runs of a checkout lock."""
 _HEX = re.compile("[0-9a-f]+")
+_SCHEMA = re.compile(r"schedlab\.[a-z]+/[0-9]+")
+"""Schemas of what schedlab writes, of any release."""
 
 
 def entries(folder: Path) -> tuple[list[Path], list[Path]]:
@@ -68,12 +72,14 @@ def require_own(results: Path) -> None:
     """
     # The report is written last; what stands in its way is told before anything runs.
     require_own_way(results / paths.REPORT)
-    if not results.is_dir() or marks(results):
+    if not results.is_dir() or is_marked(results):
         return
     others = [
         path.name
         for path in sorted(results.iterdir())
-        if path.name not in _ALLOWED and not (path.is_dir() and (marks(path) or _is_bare(path)))
+        if path.name not in _ALLOWED
+        and not (path.is_dir() and (is_marked(path) or _is_bare(path)))
+        and not _is_bare_lock(path)
     ]
     if others:
         raise SchedlabError(
@@ -88,30 +94,72 @@ def _is_bare(folder: Path) -> bool:
     return folder.name in ENTRIES and not any(folder.iterdir())
 
 
-def marks(folder: Path) -> list[str]:
-    """Return what a folder holds that only schedlab puts into its results."""
-    found = []
-    lock = folder / paths.RUN_LOCK
-    # The lock of a run is empty; a file of that name that says something is another program's.
-    if is_plain_file(lock) and not lock.stat().st_size:
-        found.append(paths.RUN_LOCK)
-    for name, key in _KEYS.items():
-        if is_plain_file(folder / name):
-            try:
-                content = read_json(folder / name)
-            except (SchedlabError, ValueError):
-                continue
-            if isinstance(content, dict) and key in content:
-                found.append(name)
-    found += [f"scratch/{path.parent.name}" for path in scratch_root(folder).glob(f"*/{LOCK}")]
-    imports = (folder / paths.IMPORTED).glob(f"*/{paths.IMPORT}")
-    found += [f"{paths.IMPORTED}/{path.parent.name}" for path in imports]
-    checked = (folder / paths.CONFORMANCE).glob("*/")
-    return found + [f"{paths.CONFORMANCE}/{path.name}" for path in checked if marks(path)]
+def _is_bare_lock(path: Path) -> bool:
+    """Whether a file is the lock of a run that was killed before it wrote into it."""
+    return path.name == paths.RUN_LOCK and is_plain_file(path) and not path.stat().st_size
 
 
-_KEYS = {paths.STATE: "outputs", paths.TOOLCHAIN: "tools", paths.RUN_STATE: "at_work"}
-"""Files of JSON by which a results folder is known, each with a key that it has."""
+def is_marked(folder: Path) -> bool:
+    """Whether a folder holds something that only schedlab puts into its results.
+
+    Names alone say nothing, for other programs have files of these names too.
+    """
+    named = (folder / name for name in (paths.TOOLCHAIN, paths.RUN_STATE, paths.STATE))
+    return (
+        _has_mark(folder)
+        or any(_is_schedlabs(path) for path in named)
+        or any(map(_is_schedlabs, (folder / paths.IMPORTED).glob(f"*/{paths.IMPORT}")))
+        or any(
+            is_marked(path)
+            for path in (folder / paths.CONFORMANCE).glob("*/")
+            if not path.is_symlink()
+        )
+    )
+
+
+def _has_mark(folder: Path) -> bool:
+    path = folder / paths.RUN_LOCK
+    try:
+        return is_plain_file(path) and read_bytes(path, len(MARK)) == MARK
+    except (OSError, ValueError):
+        return False
+
+
+def _is_schedlabs(path: Path) -> bool:
+    """Whether a file is JSON with a schema of schedlab's."""
+    if not is_plain_file(path):
+        return False
+    try:
+        content = read_json(path)
+    except (OSError, ValueError):
+        return False
+    schema = content.get("schema") if isinstance(content, dict) else None
+    return isinstance(schema, str) and bool(_SCHEMA.fullmatch(schema))
+
+
+def mark(results: Path) -> None:
+    """Make a folder known as results, before anything else is written into it.
+
+    Raises
+    ------
+    SchedlabError
+        As `require_own`; or something else than a file has the place of the mark.
+    """
+    if _has_mark(results):
+        return
+    require_own(results)
+    sign(results)
+
+
+def sign(results: Path) -> None:
+    """Put the mark into a folder; a file of that name that says something else stays."""
+    results.mkdir(parents=True, exist_ok=True)
+    handle = locks.opened(results / paths.RUN_LOCK)
+    try:
+        if not os.fstat(handle).st_size:
+            os.pwrite(handle, MARK, 0)
+    finally:
+        os.close(handle)
 
 
 def is_plain_file(path: Path) -> bool:
@@ -126,7 +174,7 @@ def no_marks() -> str:
     """Say what a folder lacks that schedlab did not make."""
     return (
         "it holds nothing that says that schedlab made it "
-        f"({paths.RUN_LOCK}, {paths.STATE} or {paths.TOOLCHAIN})"
+        f"({paths.RUN_LOCK}, {paths.STATE} or {paths.TOOLCHAIN} as schedlab writes them)"
     )
 
 
@@ -146,6 +194,71 @@ def run_lock(results: Path) -> int | None:
         if not taken:
             os.close(handle)
     return handle if taken else None
+
+
+def begin_run(results: Path) -> list[int]:
+    """Mark a results folder, and take the locks of a run; return their descriptors.
+
+    Raises
+    ------
+    SchedlabError
+        Another run works on the folder; or as `mark` and `run_lock`.
+    """
+    mark(results)
+    handle = run_lock(results)
+    if handle is None:
+        raise SchedlabError(
+            f"another run works on {results}",
+            remedy="wait until it ends, or end it; RESULTS=FOLDER names another folder",
+        )
+    shared = _checkout_lock(Path(paths.SNAKEMAKE), alone=False)
+    assert shared is not None, "it waits"
+    return [handle, shared]
+
+
+def _checkout_lock(folder: Path, *, alone: bool) -> int | None:
+    """Lock Snakemake's folder of a checkout; return the descriptor, or None if a run uses it.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Snakemake's folder.
+    alone : bool
+        For its removal. Otherwise for a run, which shares it with others and waits for a removal.
+    """
+    while True:
+        folder.mkdir(parents=True, exist_ok=True)
+        handle = locks.opened(folder / _AT_WORK)
+        try:
+            if not locks.lock(handle, wait=not alone, shared=not alone):
+                os.close(handle)
+                return None
+            # Removed while this process waited, the file says nothing of the present folder.
+            if os.path.samestat(os.fstat(handle), (folder / _AT_WORK).lstat()):
+                return handle
+        except FileNotFoundError:
+            pass
+        except BaseException:
+            os.close(handle)
+            raise
+        os.close(handle)
+
+
+@contextlib.contextmanager
+def no_run_of_checkout(checkout: Path) -> Iterator[bool]:
+    """Keep runs of a checkout from beginning; yield whether none is at work, on any results.
+
+    Raises
+    ------
+    SchedlabError
+        As `schedlab.locks.opened` and `schedlab.locks.lock`.
+    """
+    handle = _checkout_lock(checkout / paths.SNAKEMAKE, alone=True)
+    try:
+        yield handle is not None
+    finally:
+        if handle is not None:
+            os.close(handle)
 
 
 @contextlib.contextmanager

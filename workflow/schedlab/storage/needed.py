@@ -21,7 +21,7 @@ from schedlab.schedulers import image_installation, image_programs
 from schedlab.schedulers.installation import lock_file
 from schedlab.sources import stage_files
 from schedlab.stages.base_disk import cache_inputs
-from schedlab.storage.marks import is_plain_file, marks, no_marks
+from schedlab.storage.marks import is_marked, is_plain_file, no_marks
 from schedlab.storage.usage import Usage, usage
 from schedlab.toolchain.build import HOST_TOOLS
 from schedlab.toolchain.cache import Cache
@@ -98,7 +98,7 @@ def plan(results: Path, cache: Cache, experiment: Experiment) -> Plan:
             raise SchedlabError(
                 f"{results} is a link", remedy=f"name the folder itself, {results.resolve()}"
             )
-        if not marks(results):
+        if not is_marked(results):
             raise SchedlabError(
                 f"{results} is no folder of results: {no_marks()}",
                 remedy="name the results folder itself",

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from schedlab import paths
+from schedlab.outside.tree import below
 from schedlab.testbed.supervisor import scratch_root
 
 BLOCK = 512
@@ -81,30 +82,25 @@ class Usage:
         return sum(size for size, names, seen in self.inodes.values() if seen >= names)
 
 
-def walk(folder: Path, device: int | None = None) -> Iterator[tuple[Path, os.stat_result | None]]:
+def walk(folder: Path) -> Iterator[tuple[Path, os.stat_result | None]]:
     """Yield each file below a folder with its status, and what is not followed with None.
 
     Files that go away meanwhile, and folders that may not be read, are left out.
     """
     try:
-        device = folder.lstat().st_dev if device is None else device
-        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+        device = folder.lstat().st_dev
     except OSError:
         return
-    for entry in entries:
-        path = Path(entry.path)
+    for entry in below(folder, device=device):
         try:
             status = entry.stat(follow_symlinks=False)
         except OSError:
             continue
-        if stat.S_ISLNK(status.st_mode):
-            yield path, None
+        mounted = stat.S_ISDIR(status.st_mode) and status.st_dev != device
+        if stat.S_ISLNK(status.st_mode) or mounted:
+            yield Path(entry.path), None
         elif not stat.S_ISDIR(status.st_mode):
-            yield path, status
-        elif status.st_dev != device:
-            yield path, None
-        else:
-            yield from walk(path, device)
+            yield Path(entry.path), status
 
 
 def usage(path: Path) -> Usage:

@@ -14,6 +14,7 @@ import libvirt
 
 from schedlab import paths
 from schedlab.errors import SchedlabError
+from schedlab.outside.output import write_output
 from schedlab.plain import plain
 from schedlab.testbed import embedded, supervisor
 from schedlab.toolchain.cache import Cache
@@ -73,7 +74,7 @@ def identity_of(results: Path, *, keep: bool = False) -> str:
         return kept
     identity = hashlib.sha256(str(results.resolve()).encode()).hexdigest()[:8]
     if keep:
-        path.write_text(f"{identity}\n")
+        write_output(path, f"{identity}\n")
     return identity
 
 

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from schedlab.outside.output import output_file
+
 
 def json_object(head: Mapping[str, Any], name: str, items: Iterable[Any]) -> Iterator[str]:
     """Yield the text of an object with a long list at its end.
@@ -33,9 +35,9 @@ def _json(value: Any) -> str:
 
 
 def write_packed(path: Path, parts: Iterable[str]) -> None:
-    """Write text as a gzip file. The same text gives the same bytes."""
+    """Write text as a gzip file, as a whole. The same text gives the same bytes."""
     with (
-        path.open("wb") as raw,
+        output_file(path) as raw,
         gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0, compresslevel=6) as packed,
         io.TextIOWrapper(packed, encoding="utf-8") as text,
     ):

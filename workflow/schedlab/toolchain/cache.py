@@ -30,7 +30,7 @@ from typing import IO, Any
 
 from schedlab import processes
 from schedlab.errors import SchedlabError
-from schedlab.locks import lock
+from schedlab.locks import lock, opened
 from schedlab.outside.json_text import read_json
 from schedlab.paths import cache_root
 from schedlab.results.records import digest, file_digest, write_json
@@ -180,7 +180,7 @@ class Cache:
         """
         folder = self.root / "locks"
         folder.mkdir(parents=True, exist_ok=True)
-        with (folder / f"{name}.lock").open("w") as handle:
+        with os.fdopen(opened(folder / f"{name}.lock"), "r+") as handle:
             if not lock(handle, wait=wait):
                 raise BlockingIOError(f"another process holds the lock {name}")
             yield
@@ -207,7 +207,7 @@ class Cache:
     def _in_use(self, *, alone: bool) -> IO[str]:
         folder = self.root / "locks"
         folder.mkdir(parents=True, exist_ok=True)
-        handle = (folder / "in-use.lock").open("a")
+        handle = os.fdopen(opened(folder / "in-use.lock"), "r+")
         try:
             if not lock(handle, wait=not alone, shared=not alone):
                 raise BlockingIOError(f"another process uses {self.root}")

@@ -15,6 +15,7 @@ from pathlib import Path
 import psutil
 
 from schedlab.errors import SchedlabError
+from schedlab.outside.json_text import open_file
 from schedlab.outside.names import inside
 from schedlab.paths import LOGS
 from schedlab.printing import NOTICES
@@ -126,10 +127,10 @@ def _last_lines(results: Path, log: str) -> list[str]:
     if not log:
         return []
     try:
-        with inside(results, log).open("rb") as stream:
+        with open_file(inside(results, log)) as stream:
             stream.seek(max(0, os.fstat(stream.fileno()).st_size - _TAIL))
             text = stream.read(_TAIL).decode("utf-8", "replace")
-    except (OSError, SchedlabError):
+    except (OSError, ValueError, SchedlabError):
         return []
     return [line for line in text.splitlines() if line.strip()]
 

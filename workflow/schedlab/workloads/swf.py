@@ -16,7 +16,13 @@ from schedlab.errors import SchedlabError
 from schedlab.printing import brief
 from schedlab.privacy.identity import identity
 from schedlab.workloads.archive.swf_feedback import Dependencies, with_dependencies
-from schedlab.workloads.archive.swf_file import SwfJob, machine_size, require_think_times
+from schedlab.workloads.archive.swf_file import (
+    FIELDS,
+    SwfJob,
+    line_error,
+    machine_size,
+    require_think_times,
+)
 from schedlab.workloads.registry import LONGEST, MOST_JOBS, Problem, Workload, register
 from schedlab.workloads.trace import BOUNDED_SLOWDOWN_THRESHOLD, Job, Machine
 
@@ -27,6 +33,7 @@ if TYPE_CHECKING:
 # Added to the scaled limit of every job (s). A launch takes seconds on an emulated guest; they do
 # not scale with the trace, and must not make a job exceed its limit.
 _GRACE = 60.0
+_RUNTIME, _LIMIT = FIELDS.index("run time"), FIELDS.index("requested time")
 
 
 class _Section(BaseModel):
@@ -121,6 +128,17 @@ class Swf(Workload):
         found = self._chosen(path)
         if self.dependencies == "users":
             require_think_times(path, found.records)
+        for record in found.records:
+            for field, seconds in ((_RUNTIME, record.runtime), (_LIMIT, record.requested_time)):
+                if seconds * self.time_scale > LONGEST:
+                    raise line_error(
+                        path,
+                        record.line,
+                        f"field {field + 1} ({FIELDS[field]}) = {seconds:.16g}: at time_scale"
+                        f" {self.time_scale:g} more than {LONGEST:.0f} s, which no scheduler takes",
+                        "write -1 where it is unknown, lower time_scale, or choose a slice without"
+                        " the job",
+                    )
         return found
 
     def _chosen(self, path: Path) -> _Slice:
