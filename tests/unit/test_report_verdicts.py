@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from schedlab.metrics.statistics import MINIMUM
-from schedlab.report import verdicts
+from schedlab.report import results_section, verdicts
 from schedlab.report.comparison import COMPARED
 
 COLUMNS = [{"title": "Makespan", "unit": "ratio"}, {"title": "Median launch latency", "unit": "s"}]
@@ -169,3 +170,33 @@ def test_what_is_missing_is_told() -> None:
         "absent", "result-3", "result-2", "left-out", "without-cells",
     }  # fmt: skip
     assert verdicts.of_missing(results(3), [], ([], []), MINIMUM) == []
+
+
+def test_invalid_trials_are_counted_with_the_checks_that_they_failed() -> None:
+    assert verdicts.of_invalid(24, 0, {}) == []
+    failed = {"time of others": 1, "samples missing": 6}
+    (found,) = verdicts.of_invalid(24, 7, failed)
+    assert found.text == (
+        "7 of 24 trials are invalid and in no estimate; failed checks: samples missing (6), time of"
+        " others (1)."
+    )
+    assert found.pieces[0].anchor == "invalid"
+    (found,) = verdicts.of_invalid(1, 1, {})
+    assert found.text == "1 of 1 trials is invalid and in no estimate."
+
+
+def test_only_failed_checks_of_the_whole_measurement_are_counted() -> None:
+    def check(name: str, verdict: str, *withholds: str) -> dict[str, object]:
+        return {"name": name, "verdict": verdict, "withholds": list(withholds)}
+
+    trials = pd.DataFrame(
+        {
+            "valid": [True, False, False],
+            "checks": [
+                [check("samples", "failed")],
+                [check("samples", "failed"), check("samples", "failed"), check("load", "passed")],
+                [check("late", "failed", "wait"), check("load", "failed")],
+            ],
+        }
+    )
+    assert results_section.failed_checks(trials) == {"samples": 1, "load": 1}

@@ -254,6 +254,8 @@ def _sentences(
     told += others
     absent, left_out, variants = missing
     told += verdicts.of_noise(again)
+    invalid = int((~trials["valid"].astype(bool)).sum())
+    told += verdicts.of_invalid(len(trials), invalid, summary.failed_checks(trials))
     told += verdicts.of_missing(results, absent, (sorted(left_out), sorted(variants)), MINIMUM)
     order = ("alarm", "ahead")
     told.sort(key=lambda s: order.index(s.kind) if s.kind in order else len(order))

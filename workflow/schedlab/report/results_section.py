@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Collection, Sequence
 from typing import Any
 
@@ -124,6 +125,20 @@ def invalid_trials(trials: pd.DataFrame) -> list[dict[str, Any]]:
         }
         for row in bad.to_dict("records")
     ]
+
+
+def failed_checks(trials: pd.DataFrame) -> dict[str, int]:
+    """Number of invalid trials that failed each check of the whole measurement."""
+    found: Counter[str] = Counter()
+    for checks in trials.loc[~trials["valid"].astype(bool), "checks"]:
+        found.update(
+            {
+                str(check["name"])
+                for check in words(checks)
+                if check["verdict"] == FAILED and not len(check["withholds"])
+            }
+        )
+    return dict(found)
 
 
 def outcomes(trials: pd.DataFrame) -> list[dict[str, Any]]:

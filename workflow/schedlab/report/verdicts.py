@@ -6,7 +6,7 @@ to them. Rows with the same verdict become one sentence, so that there are few s
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 
 from schedlab.metrics.comparable import NOT_COMPARABLE
@@ -133,6 +133,28 @@ def _estimate(value: Row, unit: str) -> str:
     least = "at least " if value["at_least"] else ""
     interval = f"{value['interval']}, " if value["interval"] else "no interval, "
     return f"{least}{value['estimate']} {unit} ({interval}n={value['n']})"
+
+
+def of_invalid(trials: int, invalid: int, failed: Mapping[str, int]) -> list[Sentence]:
+    """Say how many trials are in no estimate, and which checks they failed, the most frequent first.
+
+    Parameters
+    ----------
+    trials, invalid : int
+        Number of all trials, and of the invalid ones.
+    failed : mapping of str to int
+        Number of invalid trials that failed each check.
+    """
+    if not invalid:
+        return []
+    ranked = sorted(failed.items(), key=lambda item: (-item[1], item[0]))
+    why = ", ".join(f"{name} ({number})" for name, number in ranked)
+    pieces = [
+        Piece(f"{invalid} of {trials} trials", "invalid"),
+        Piece(f" {'is' if invalid == 1 else 'are'} invalid and in no estimate"),
+        Piece(f"; failed checks: {why}." if why else "."),
+    ]
+    return [Sentence("missing", pieces)]
 
 
 def of_missing(
