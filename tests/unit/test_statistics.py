@@ -65,6 +65,13 @@ def test_what_is_not_positive_has_no_geometric_mean() -> None:
     assert st.t_interval([1.0, 0.0, -1.0], "raw").estimate == 0.0
 
 
+def test_a_number_of_jobs_has_no_negative_bound() -> None:
+    free = st.t_interval([0, 0, 3], "raw")
+    assert free.low is not None and free.low < 0
+    cut = st.t_interval([0, 0, 3], "raw", least=0)
+    assert (cut.estimate, cut.low, cut.high) == (1, 0, free.high)
+
+
 def test_an_interval_does_not_pass_a_limit() -> None:
     found = st.t_interval([0.5, 0.9, 0.99], "log", limit=1.0)
     assert found.high == 1.0 and found.low < 0.5

@@ -7,7 +7,6 @@ estimates, and counted.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,7 @@ from schedlab.errors import SchedlabError
 from schedlab.metrics.levels import TwoLevels, two_levels
 from schedlab.metrics.quantities import QUANTITIES, values_of
 from schedlab.metrics.searches import without_searches
-from schedlab.metrics.statistics import Interval, t_interval
+from schedlab.metrics.statistics import Interval, t_interval, within
 
 CELL = ["scheduler", "cluster", "workload", "nodes"]
 
@@ -63,10 +62,9 @@ def summary_interval(trials: pd.DataFrame, quantity: str) -> Interval:
     valid = trials[trials["valid"].astype(bool)]
     if valid["snapshot"].nunique() > 1:
         found = over_clusters(valid, quantity).interval
-        if wanted.limit is None or found.high is None:
-            return found
-        return replace(found, high=min(found.high, wanted.limit))
-    return t_interval(values_of(valid, quantity), wanted.scale, limit=wanted.limit)
+        return within(found, wanted.least, wanted.limit)
+    values = values_of(valid, quantity)
+    return t_interval(values, wanted.scale, least=wanted.least, limit=wanted.limit)
 
 
 def over_clusters(trials: pd.DataFrame, quantity: str) -> TwoLevels:

@@ -29,8 +29,8 @@ class Quantity(NamedTuple):
         Unit; `1` for ratios.
     scale : {"log", "raw"}
         On which trials are summarised and compared.
-    limit : float or None
-        What it cannot exceed.
+    least, limit : float or None
+        What it cannot be below, and what it cannot exceed.
     measured : bool
         False for what is computed from the trace alone: it is shown, not tested.
     """
@@ -39,6 +39,7 @@ class Quantity(NamedTuple):
     title: str
     unit: str
     scale: Scale = "log"
+    least: float | None = None
     limit: float | None = None
     measured: bool = True
 
@@ -50,7 +51,7 @@ QUANTITIES: dict[str, Quantity] = {
     "throughput": Quantity("throughput_jobs_per_s", "Throughput", "jobs/s"),
     "makespan": Quantity("makespan_s", "Makespan", "s"),
     # 0 for jobs that do nothing.
-    "ideal_makespan": Quantity("ideal_makespan_s", "Ideal makespan", "s", "raw", measured=False),
+    "ideal_makespan": Quantity("ideal_makespan_s", "Ideal makespan", "s", "raw", 0, measured=False),
     "wait_median": Quantity("wait_median_s", "Median wait", "s"),
     "wait_p90": Quantity("wait_p90_s", "Wait, 90th percentile", "s"),
     "wait_mean": Quantity("wait_mean_s", "Mean wait", "s"),
@@ -64,18 +65,24 @@ QUANTITIES: dict[str, Quantity] = {
         "scheduler_cpu_per_job_s", "Scheduler's processor time per job", "s"
     ),
     "urgent_wait": Quantity("urgent_wait_s", "Wait of urgent jobs", "s"),
-    "urgent_overtaken": Quantity("urgent_overtaken", "Others before an urgent job", "jobs", "raw"),
+    "urgent_overtaken": Quantity(
+        "urgent_overtaken", "Others before an urgent job", "jobs", "raw", least=0
+    ),
     "wide_wait": Quantity("wide_wait_s", "Wait of wide jobs", "s"),
-    "wide_overtaken": Quantity("wide_overtaken", "Others before a wide job", "jobs", "raw"),
+    "wide_overtaken": Quantity(
+        "wide_overtaken", "Others before a wide job", "jobs", "raw", least=0
+    ),
     "fairness": Quantity("fairness_jain", "Fairness of slowdowns (Jain)", "1", limit=1.0),
     "share_jain": Quantity("share_jain", "Use against share (Jain)", "1", limit=1.0),
-    "share_gap": Quantity("share_gap", "Largest distance from a share", "1", "raw", limit=1.0),
-    "interrupted": Quantity("interrupted", "Jobs whose run was given up", "jobs", "raw"),
-    "restarted": Quantity("restarted", "Jobs that ran again", "jobs", "raw"),
+    "share_gap": Quantity("share_gap", "Largest distance from a share", "1", "raw", 0, 1),
+    "interrupted": Quantity("interrupted", "Jobs whose run was given up", "jobs", "raw", least=0),
+    "restarted": Quantity("restarted", "Jobs that ran again", "jobs", "raw", least=0),
     "next_start": Quantity("fault_next_start_s", "Next start after a restart", "s"),
     "detection": Quantity("fault_detection_s", "Detection of a lost node", "s"),
     "requeue": Quantity("fault_requeue_s", "Given up to next start", "s"),
-    "starts_away": Quantity("fault_starts_away", "Starts on a drained node", "jobs", "raw"),
+    "starts_away": Quantity(
+        "fault_starts_away", "Starts on a drained node", "jobs", "raw", least=0
+    ),
     "node_return": Quantity("fault_return_s", "Return to next start", "s"),
     "lateness_median": Quantity("lateness_median_s", "Median submission lateness", "s", "raw"),
     "submission_rate": Quantity("submission_rate_jobs_per_s", "Submission rate", "jobs/s"),

@@ -17,7 +17,7 @@ References
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -164,7 +164,9 @@ def t_bounds(values: Floats, scale: Scale) -> tuple[Floats, Floats, Floats]:
     return found
 
 
-def t_interval(values: Values, scale: Scale, *, limit: float | None = None) -> Interval:
+def t_interval(
+    values: Values, scale: Scale, *, least: float | None = None, limit: float | None = None
+) -> Interval:
     """Estimate over trials, with its interval by Student's t.
 
     Parameters
@@ -173,9 +175,9 @@ def t_interval(values: Values, scale: Scale, *, limit: float | None = None) -> I
         One value a trial; missing ones are left out and lower n.
     scale : {"log", "raw"}
         ``log`` for the geometric mean, ``raw`` for the arithmetic mean.
-    limit : float, optional
-        Largest possible value, such as 1 for a part of the machine. The upper bound is cut there,
-        which does not reduce coverage.
+    least, limit : float, optional
+        Smallest and largest possible value, such as 0 for a number of jobs and 1 for a part of the
+        machine. The bounds are cut there, which does not reduce coverage.
 
     Returns
     -------
@@ -197,8 +199,17 @@ def t_interval(values: Values, scale: Scale, *, limit: float | None = None) -> I
         value = float(array[0])
         return Interval(value, value, value, n, method, ALL_EQUAL)
     _, low, high = (float(bound) for bound in t_bounds(array, scale))
-    high = high if limit is None else min(high, limit)
-    return Interval(centre, low, high, n, method, few(n))
+    return within(Interval(centre, low, high, n, method, few(n)), least, limit)
+
+
+def within(interval: Interval, least: float | None, limit: float | None) -> Interval:
+    """Cut an interval at the smallest and the largest possible value; None: there is none."""
+    low, high = interval.low, interval.high
+    if low is not None and least is not None:
+        low = max(low, least)
+    if high is not None and limit is not None:
+        high = min(high, limit)
+    return replace(interval, low=low, high=high)
 
 
 def few(n: int) -> str:

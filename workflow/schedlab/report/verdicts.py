@@ -136,7 +136,7 @@ def _estimate(value: Row, unit: str) -> str:
 
 
 def of_invalid(trials: int, invalid: int, failed: Mapping[str, int]) -> list[Sentence]:
-    """Say how many trials are in no estimate, and which checks they failed, the most frequent first.
+    """Say how many trials are in no estimate, and by which checks, the most frequent first.
 
     Parameters
     ----------
