@@ -42,7 +42,7 @@ def test_an_installation_of_a_user_who_does_not_exist_is_refused(tmp_path: Path)
     path.write_text(
         BURST + "schedulers: [flux]\nsettings: {flux: {prefix: '~no-such-user/flux'}}\n"
     )
-    with pytest.raises(SchedlabError, match=r"settings\.flux\.prefix = .* no user"):
+    with pytest.raises(SchedlabError, match=r"settings\.flux\.prefix = .* no such user"):
         load_experiment(path, HOST, tmp_path)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 from schedlab.bundle.contents import Choice, load_packed_experiment, recorded, trial_folders
@@ -16,11 +17,15 @@ from schedlab.outside.temporary import temporary_folder
 from schedlab.paths import EXPERIMENTS, IMPORT, IMPORTED, RECORD, RESULTS
 from schedlab.results.imports import SCHEMA
 from schedlab.results.records import write_json
-from schedlab.storage.marks import mark
 
 
 def import_bundle(
-    path: Path, results: Path, name: str | None = None, *, force: bool = False
+    path: Path,
+    results: Path,
+    name: str | None = None,
+    *,
+    force: bool = False,
+    prepare: Callable[[Path], None] | None = None,
 ) -> tuple[Path, int]:
     """Copy the records and data of a bundle's own trials to ``results/imported/<name>``.
 
@@ -38,6 +43,9 @@ def import_bundle(
         experiment.
     force : bool
         Replace an earlier import of that name.
+    prepare : callable, optional
+        Called with the results folder when the bundle is known to be sound, before anything is
+        written there.
 
     Returns
     -------
@@ -71,8 +79,9 @@ def import_bundle(
                 f"{target} is no import: it has no {IMPORT}", remedy="use another name (--as)"
             )
         entries = _entries(source, experiment)
-        mark(results)
-        above.mkdir(exist_ok=True)
+        if prepare:
+            prepare(results)
+        above.mkdir(parents=True, exist_ok=True)
         with temporary_folder(".import-", above) as scratch:
             partial = scratch / name
             for entry in entries:

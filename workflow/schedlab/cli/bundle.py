@@ -102,11 +102,11 @@ def import_(results: Path, path: Path, name: str | None, force: bool) -> None:
     trials. To undo the import, remove the folder `imported/NAME` of the results.
     """
     from schedlab.bundle.importing import import_bundle
-    from schedlab.storage.marks import require_own
+    from schedlab.storage.marks import mark, require_own
 
     require_own(Path(results_name(str(results), CHECKOUT)))
     with removed_on_signals():
-        folder, trials = import_bundle(path, results, name, force=force)
+        folder, trials = import_bundle(path, results, name, force=force, prepare=mark)
     told = counted(trials, "trial")
     echo(f"{folder}: {told}; `make report` shows them; to undo it, remove the folder")
 
