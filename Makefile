@@ -19,6 +19,10 @@ SHELL := scripts/with-environment
 
 # As in the activated environment. libvirtd and other programs are in sbin.
 export PATH := $(CURDIR)/.venv/bin:$(PATH):/usr/local/sbin:/usr/sbin:/sbin
+# A variable's text for the shell, as written.
+quoted = '$(subst ','\'',$(value $(1)))'
+# Make would expand what is given after the target to export it.
+unexport CORES CONFIG RESULTS IMAGE INCLUDE TESTS NESTED
 # As written: nothing in a name is expanded by make, by the shell or by Snakemake, which reads a
 # value of --config as YAML (2024_11_26 is a number, and what follows a # a comment).
 # A default is no choice: results that the user names are read with their own experiment.
@@ -46,14 +50,14 @@ APART = $(filter-out tests/e2e%,$(TESTS))
 PYTEST_APART = $(if $(APART),$(PYTEST) --numprocesses=auto --dist=worksteal --timeout=900 $(APART),true)
 PYTEST_REAL = $(if $(REAL),$(PYTEST) $(REAL),true)
 
-SNAKEMAKE_WITH = snakemake --cores $(CORES) --config "$$SCHEDLAB_CHOSEN_EXPERIMENTS" "$$SCHEDLAB_CHOSEN_RESULTS"
+SNAKEMAKE_WITH = snakemake --cores $(call quoted,CORES) --config "$$SCHEDLAB_CHOSEN_EXPERIMENTS" "$$SCHEDLAB_CHOSEN_RESULTS"
 SNAKEMAKE = $(SNAKEMAKE_WITH) --
 
 .PHONY: help
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
-	@echo "  CORES=$(CORES)  CONFIG=$(CONFIG)  RESULTS=$(RESULTS)   (set them after the target)"
+	@printf '  CORES=%s  CONFIG=%s  RESULTS=%s   (set them after the target)\n' $(call quoted,CORES) $(call quoted,CONFIG) $(call quoted,RESULTS)
 
 .PHONY: setup
 setup: ## Install system packages, .venv and tools, if they are missing

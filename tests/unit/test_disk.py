@@ -319,6 +319,30 @@ def test_an_entry_that_is_being_built_stays(place: Place) -> None:
     assert entry.exists() and place.left() == NAMED
 
 
+@pytest.mark.parametrize("kind", ["link", "pipe", "missing"])
+def test_without_a_known_experiment_no_trial_is_removed(
+    place: Place, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The default experiment, which names none of these trials, does not take its place."""
+    copy = place.results / "experiments.yaml"
+    if kind == "link":
+        copy.symlink_to("nowhere")
+    elif kind == "pipe":
+        os.mkfifo(copy)
+    monkeypatch.chdir(place.root)
+    monkeypatch.setenv("SCHEDLAB_CACHE", str(place.cache.root))
+    words = ["disk", "--results", str(place.results), "--prune", "--yes"]
+    (place.root / "config").mkdir()
+    default = place.experiments.read_text().replace("burst", "other").replace("mine", "default")
+    (place.root / "config/experiments.yaml").write_text(
+        default.replace("kind: other", "kind: burst")
+    )
+    done = CliRunner().invoke(main, words)
+    assert done.exit_code == 1
+    assert "--experiments" in done.output
+    assert (place.results / "trials/slurm-n1/burst/1/data").exists()
+
+
 def test_only_prune_asks(place: Place) -> None:
     assert place.run("--yes").exit_code == 1
 

@@ -171,6 +171,17 @@ def test_make_hands_a_name_over_as_written(name: str, tmp_path: Path) -> None:
         assert values["experiments"] == name
 
 
+@pytest.mark.parametrize("variable", ["CORES", "CONFIG", "RESULTS", "IMAGE", "INCLUDE"])
+@pytest.mark.parametrize("value", ["$(shell touch made)", "`touch made`", '"; touch made; "'])
+def test_make_executes_nothing_of_a_variable(variable: str, value: str, tmp_path: Path) -> None:
+    checkout_with(tmp_path, "snakemake", ":")
+    for target in ("help", "report"):
+        subprocess.run(
+            ["make", target, f"{variable}={value}"], cwd=tmp_path, capture_output=True, check=False
+        )
+    assert not (tmp_path / "made").exists()
+
+
 @pytest.mark.parametrize(
     "value", ["", " ", "blocks", "blocks, images", "a #b", "it's", "$(id)", "`id`"]
 )

@@ -104,9 +104,10 @@ def empty(results: Path) -> None:
 def clean(results: Path) -> None:
     """Remove all results, also finished trials, and what Snakemake notes in this checkout.
 
-    The cache of tools and images stays, and so do files in the results folder that schedlab did not
-    write. A folder that schedlab did not make is refused. What Snakemake notes stays while a run on
-    other results of this checkout works.
+    The cache of tools and images stays, and so do files beside the folders and files that schedlab
+    makes in the results folder; what others put into those folders goes with them. A folder that
+    schedlab did not make is refused. What Snakemake notes stays while a run on other results of
+    this checkout works.
     """
     from schedlab.testbed.reap import reap
 

@@ -10,6 +10,7 @@ import click
 from schedlab.cli.options import existing, experiment_of, named, with_paths
 from schedlab.cli.output import echo
 from schedlab.errors import SchedlabError
+from schedlab.paths import EXPERIMENTS
 
 if TYPE_CHECKING:
     from schedlab.storage.usage import Usage
@@ -26,7 +27,8 @@ def disk(experiments: Path, results: Path, prune: bool, yes: bool) -> None:
     """Show what uses how much disk: the results by kind, the cache by entry.
 
     It lists clusters, trials, decisions and images that the experiment does not name, and entries
-    of the cache that neither it nor any results use. --prune removes these, and nothing else.
+    of the cache that neither it nor any results use. --prune removes these, with all that is in
+    their folders, and nothing else.
     Without --experiments the experiment is that of which a named results folder has a copy.
     """
     from schedlab.config import read_experiment
@@ -39,13 +41,18 @@ def disk(experiments: Path, results: Path, prune: bool, yes: bool) -> None:
         raise SchedlabError("--yes answers what only --prune asks", remedy="add --prune")
     if named("results"):
         existing(results)
-    file = experiment_of(results, experiments)
+    file, own = experiment_of(results, experiments), results / EXPERIMENTS
     if prune and file != experiments:
         # The copy may be older than the experiment that the user goes on with.
         raise SchedlabError(
             f"{results} has an experiment of its own, {file}, and --prune removes what the"
             " experiment does not name",
             remedy=f"say which experiment goes on: --experiments {file}, or another file",
+        )
+    if prune and not named("experiments") and (results / "trials").is_dir() and not own.is_file():
+        raise SchedlabError(
+            f"{results} has trials, but no {own.name}: which of them are needed is not known",
+            remedy="say which experiment goes on: --experiments FILE",
         )
     experiments = file
     experiment, cache = read_experiment(experiments), Cache.default()

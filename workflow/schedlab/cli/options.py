@@ -243,12 +243,20 @@ def experiment_of(results: Path, experiments: Path) -> Path:
     Raises
     ------
     SchedlabError
-        When the folder's copy, or the default, cannot be read.
+        When the folder's copy, or the default, cannot be read; also when something else than a
+        file has the place of the copy, because another experiment would need none of the trials.
     """
     from schedlab.config import read_experiment
 
     own = results / EXPERIMENTS
-    if named("experiments") or not own.is_file():
+    if named("experiments"):
+        return experiments
+    if os.path.lexists(own) and not own.is_file():
+        raise SchedlabError(
+            f"{own} is no file, so the experiment of these results is not known",
+            remedy="name it with --experiments, or put the copy of the experiment back there",
+        )
+    if not own.is_file():
         return experiments
     if named("results") or not experiments.is_file():
         return own
