@@ -243,6 +243,17 @@ def test_an_import_is_to_be_imported_again(results: Path) -> None:
     assert "import the bundle again" in (caught.value.remedy or "")
 
 
+def test_a_trial_of_an_import_is_not_to_be_run_again(results: Path) -> None:
+    """Its record is as recorded, but what it says cannot be used."""
+    path = hurt(results) / RECORD
+    record = json.loads(path.read_text())
+    record["conditions"]["clock"] = {}
+    for origin, remedy in (("", "run the trial again"), ("lab-b", "remove imported/lab-b")):
+        with pytest.raises(SchedlabError) as caught:
+            trial_rows.read_trial(hurt(results), origin, record)
+        assert remedy in (caught.value.remedy or "")
+
+
 def test_the_dashboard_leaves_a_damaged_trial_out_and_names_it(results: Path) -> None:
     torn(hurt(results) / "stamps.jsonl")
     told: list[str] = []

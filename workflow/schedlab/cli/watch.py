@@ -74,7 +74,11 @@ def _require(results: Path, once: bool) -> None:
                 f"{results}: no such folder",
                 remedy="name the results folder of a run: schedlab watch RESULTS",
             )
-    elif any(results.iterdir()) and not (is_marked(results) or (results / RUN_STATE).exists()):
+    elif (
+        not results.is_dir()
+        or any(results.iterdir())
+        and not (is_marked(results) or (results / RUN_STATE).exists())
+    ):
         raise SchedlabError(
             f"{results} is no folder of results: {no_marks()}",
             remedy="name the results folder of a run: schedlab watch RESULTS",

@@ -7,6 +7,8 @@ figures and report the name of the import precedes the names of its trials, clus
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -59,6 +61,32 @@ class Origin:
 def label(origin: str, identifier: str) -> str:
     """Put the name of an origin in front of an id. The empty name changes nothing."""
     return f"{origin}:{identifier}" if origin else identifier
+
+
+def import_remedy(origin: str) -> str:
+    """What a user can do about a damaged trial of an import, which cannot be run again here."""
+    return (
+        "import the bundle again (`schedlab import --force`); if the fault stays, it is the"
+        f" bundle's: remove {imported_folder(origin)} from the results, or ask its author for a"
+        " sound one"
+    )
+
+
+@contextmanager
+def remedied(origin: str) -> Iterator[None]:
+    """Give errors about the content of an import `import_remedy`; "" is the results folder itself.
+
+    Raises
+    ------
+    SchedlabError
+        The error, with that remedy.
+    """
+    try:
+        yield
+    except SchedlabError as error:
+        if origin:
+            error.remedy = import_remedy(origin)
+        raise
 
 
 class Origins(NamedTuple):

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from schedlab.paths import RECORD, imported_folder
+from schedlab.paths import RECORD
+from schedlab.results.imports import import_remedy
 from schedlab.results.records import load_record, verify_outputs
 from schedlab.tables.trial_rows import TrialRows, read_trial
 
@@ -53,10 +54,7 @@ def check_block(folder: Path, origin: str = "") -> None:
 
 def _remedy(folder: Path, origin: str) -> str:
     if origin:
-        return (
-            f"remove {imported_folder(origin)} from the results, and import the bundle again"
-            " (`schedlab import`)"
-        )
+        return import_remedy(origin)
     return (
         f"copy {folder} again from where the trial ran; where there is no sound copy, remove"
         f" {folder / RECORD} and run the experiment again: it runs the trial again"

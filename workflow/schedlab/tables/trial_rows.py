@@ -17,7 +17,7 @@ from schedlab.metrics.trial_values import trial_metrics, without_payload
 from schedlab.outside.foreign import foreign
 from schedlab.outside.json_text import read_json
 from schedlab.results.digests import digest
-from schedlab.results.imports import label
+from schedlab.results.imports import label, remedied
 from schedlab.results.records import load_record
 from schedlab.results.series import read_series
 from schedlab.schedulers import Scheduler, get_scheduler
@@ -97,7 +97,8 @@ def read_trial(
     SchedlabError
         When a file does not have the form in which a trial writes it.
     """
-    with foreign(folder, f"remove {folder / 'record.json'} and run the trial again"):
+    remedy = f"remove {folder / 'record.json'} and run the trial again"
+    with remedied(origin), foreign(folder, remedy):
         return _read_trial(folder, origin, record or load_record(folder / "record.json"))
 
 
