@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -118,6 +119,21 @@ def test_a_named_folder_goes_on_with_its_own_experiment(
     ):
         done = CliRunner().invoke(main, [words[0], *options, *words[1:]])
         assert f"reads {file}." in done.output, done.output
+
+
+@pytest.mark.parametrize("kind", ["link", "pipe"])
+def test_a_record_that_is_no_file_is_damage_and_not_a_trial_to_come(
+    results: Path, kind: str
+) -> None:
+    record = hurt(results) / RECORD
+    record.unlink()
+    if kind == "link":
+        record.symlink_to("nowhere")
+    else:
+        os.mkfifo(record)
+    done = listed(results)
+    assert "2 of 2 trials valid; 0 have not run; 1 cannot be read" in done.stdout
+    assert HURT in done.stderr and done.exit_code == 1
 
 
 @pytest.mark.parametrize("reader", ["is_stopped", "kept_trial"])

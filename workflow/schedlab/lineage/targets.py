@@ -15,6 +15,7 @@ from schedlab.errors import SchedlabError
 from schedlab.metrics.cells import by_cell, summary_interval
 from schedlab.metrics.quantities import MAIN_QUANTITIES, QUANTITIES
 from schedlab.paths import TABLES, TABLES_RECORD, figure_record
+from schedlab.printing import brief
 from schedlab.results.store import Store
 from schedlab.tables.build import load_trials
 
@@ -71,7 +72,8 @@ def resolve(store: Store, text: str) -> Target:
         if row in cells and quantity in MAIN_QUANTITIES:
             return _cell(text, quantity, cells[row])
     raise SchedlabError(
-        f"nothing in {store.results} is called {text!r}", remedy=f"use one of\n{_known(store)}"
+        f"nothing in {store.results} is called {brief(text)!r}",
+        remedy=f"use one of\n{_known(store)}",
     )
 
 

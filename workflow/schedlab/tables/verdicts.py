@@ -5,6 +5,7 @@ They are read from the trials' own folders, so the command also works while a ca
 
 from __future__ import annotations
 
+import os
 import textwrap
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -41,7 +42,8 @@ def verdicts(sources: Iterable[Origin]) -> dict[str, Any]:
     for origin in sources:
         for key, folder in zip(origin.experiment.trials(), origin.trial_folders(), strict=True):
             try:
-                if not (folder / RECORD).is_file():
+                # A link that leads nowhere or a pipe is damage, which is told below.
+                if not os.path.lexists(folder / RECORD):
                     missing.append(origin.label(key.id))
                     continue
                 if is_stopped(folder / RECORD):
