@@ -73,9 +73,11 @@ def test_a_stopped_command_says_so_and_ends_with_the_signals_status(
 JOB = """
 from schedlab import processes
 from schedlab.cli.main import main
+from schedlab.testbed.supervisor import end_with_workflow
 
 @main.command()
 def build():
+    end_with_workflow()
     processes.run(["sleep", "3600"])
 
 main(["build"])

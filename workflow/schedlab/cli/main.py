@@ -47,11 +47,8 @@ class _Group(click.Group):
         return super().__call__(*arguments, **options)
 
     def invoke(self, context: click.Context) -> Any:
-        from schedlab.testbed.supervisor import ended_with_workflow
-
         try:
-            with ended_with_workflow():
-                return super().invoke(context)
+            return super().invoke(context)
         except SchedlabError as error:
             echo(f"schedlab: {error}", err=True)
             sys.exit(1)
@@ -88,7 +85,9 @@ def _load(experiments: Path, results: Path, output: Path | None = None, **given:
     """
     from schedlab.stages.context import Context
     from schedlab.storage.marks import mark
+    from schedlab.testbed.supervisor import end_with_workflow
 
+    end_with_workflow()
     context = Context.load(experiments, results)
     known_or_refused(experiments, context.experiment, **given)
     if output is None or output.resolve().is_relative_to(results.resolve()):
@@ -144,8 +143,10 @@ lineage.register(main)
 def toolchain(output: Path) -> None:
     """Find or build the tools that the stages call."""
     from schedlab.storage.marks import mark
+    from schedlab.testbed.supervisor import end_with_workflow
     from schedlab.toolchain import prepare_toolchain
 
+    end_with_workflow()
     # The links to the tools are beside the record.
     mark(output.parent)
     prepare_toolchain(output)

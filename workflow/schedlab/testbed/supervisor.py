@@ -19,6 +19,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from types import FrameType
 from typing import IO
@@ -227,20 +228,18 @@ def _stop_when_orphaned(parent: psutil.Process) -> None:
     threading.Thread(target=guarded, daemon=True, name="workflow-watch").start()
 
 
-@contextlib.contextmanager
-def ended_with_workflow() -> Iterator[None]:
-    """Let a job of a workflow end with it, with what the job started, however the workflow ends.
+@cache
+def end_with_workflow() -> None:
+    """Let this job end with its workflow, with what it started, however the workflow ends.
 
-    A signal becomes :class:`Interrupted`, on which `schedlab.processes` ends its programs. A
-    command that no workflow started keeps its own way to take signals.
+    A signal becomes :class:`Interrupted`, on which `schedlab.processes` ends its programs. A stage
+    that no workflow started keeps its own way to take signals.
     """
     parent = workflow_process()
-    if parent is None:
-        yield
-        return
-    with interruptible():
+    if parent is not None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, _raise_interrupted)
         _stop_when_orphaned(parent)
-        yield
 
 
 def run_embedded(command: Sequence[str], scratch: Path) -> int:
