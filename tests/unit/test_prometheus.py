@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.server
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -129,7 +130,7 @@ def test_a_prometheus_that_dies_is_told_in_plain_words(tmp_path: Path) -> None:
     program.chmod(0o755)
     with prometheus.prometheus(program, folder, {}) as server:
         for ask in (
-            lambda: prometheus.scraped(server, 5.0),
+            lambda: prometheus.scrapes(server, 5.0),
             lambda: prometheus.targets_down(server),
             lambda: prometheus.snapshot_block(server, folder / "data", folder),
         ):
@@ -164,5 +165,10 @@ def test_the_real_program_asks_for_the_password(tmp_path: Path) -> None:
         for path in ("-/ready", "api/v1/admin/tsdb/snapshot", "metrics"):
             assert requests.post(f"{server.url}/{path}", timeout=10).status_code == 401
         prometheus.targets_down(server)
+        # Nobody listens on the port, so the first scrape ends at once and without success.
+        while not (found_scrapes := prometheus.scrapes(server, 30.0))["scraped"]:
+            time.sleep(0.1)
+        assert found_scrapes["scraped"] == {"job/n": 0.0}
+        assert 0 <= found_scrapes["scrape_durations"]["job/n"] <= 1.0
         prometheus.snapshot_block(server, tmp_path / "p" / "data", tmp_path / "p")
     assert not (tmp_path / "p" / "web.yml").exists()

@@ -92,6 +92,13 @@ def monitoring(conditions: dict[str, Any]) -> None:
     conditions["scraped"]["node/compute1"] = 1.0
 
 
+def slow_scrapes(conditions: dict[str, Any]) -> None:
+    monitoring(conditions)
+    interval = conditions["scrape_interval"]
+    conditions["scrape_durations"] = dict.fromkeys(conditions["scraped"], interval / 9)
+    conditions["scrape_durations"]["node/compute1"] = interval
+
+
 def others(conditions: dict[str, Any]) -> None:
     conditions["host"]["during"]["processor"]["busy"] *= 1.3
 
@@ -118,6 +125,7 @@ def swap(conditions: dict[str, Any]) -> None:
         (health, "failed health checks afterwards", "drained"),
         (records, "records not taken", "no space left"),
         (monitoring, "part of samples missing", "of the samples of node/compute1 are missing"),
+        (slow_scrapes, "part of samples missing", "of its scrapes took 1.00 s or more of the 1 s"),
         (
             others,
             "processor time of others",
@@ -159,6 +167,17 @@ def test_what_an_older_record_has_not_measured_decides_nothing(tmp_path: Path) -
         "time stalled for memory",
         "bytes swapped by the host",
     }
+
+
+def test_slow_scrapes_are_named_only_where_they_lose_samples(tmp_path: Path) -> None:
+    folder = changed(make_trial(tmp_path, KEY), monitoring)
+    assert "scrapes took" not in read_trial(folder).trial["reasons"][0]
+
+    def slow_but_there(conditions: dict[str, Any]) -> None:
+        slow_scrapes(conditions)
+        conditions["scraped"]["node/compute1"] = 1e6
+
+    assert read_trial(changed(make_trial(tmp_path / "2", KEY), slow_but_there)).trial["valid"]
 
 
 def test_a_driver_without_a_result_makes_a_trial_invalid(tmp_path: Path) -> None:

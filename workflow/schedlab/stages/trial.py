@@ -47,7 +47,7 @@ from schedlab.testbed.prometheus import (
     prometheus,
     read_exporter,
     scrape_config,
-    scraped,
+    scrapes,
     snapshot_block,
     wait_for_targets,
 )
@@ -301,7 +301,7 @@ class Trial:
             yield server
 
     def _keep_samples(self, server: Server, seconds: float) -> None:
-        self.conditions["scraped"] = scraped(server, seconds)
+        self.conditions |= scrapes(server, seconds)
         export_samples(server, seconds, self.folder / "samples.json.gz")
         folder = self.folder / "prometheus"
         snapshot_block(server, folder / "data", folder)

@@ -39,6 +39,9 @@ programs. To read a guest's page back from disk stops the guest's processor for 
 SCRAPED_PART = 0.5
 """Least part of the scrapes that must succeed on every target. Costs come from counters that are
 read separately, so a lost sample only makes the curve over time less exact."""
+SLOW_SCRAPE = 0.9
+"""Least part of the interval between two scrapes that the median scrape takes when it is named as
+what loses samples: the timeout is the interval."""
 MEMORY_PART = 0.80
 """Least part of the declared memory that a guest's kernel reports: it keeps some for itself."""
 RESOLUTION_NS = 1_000_000
@@ -325,10 +328,17 @@ def _monitoring(conditions: Mapping[str, Any], cut_off: str | None) -> Check:
     scraped = {
         name: number for name, number in scraped.items() if name.partition("/")[2] != cut_off
     }
-    wanted = conditions["observed_seconds"] / conditions["scrape_interval"]
+    interval = conditions["scrape_interval"]
+    wanted = conditions["observed_seconds"] / interval
     least = min(scraped, key=scraped.__getitem__, default=None)
     lost = 1.0 if least is None else max(0.0, 1 - scraped[least] / max(wanted, 1.0))
     said = f"{lost:.0%} of the samples of {least or 'every target'} are missing"
+    took = conditions.get("scrape_durations", {}).get(least, 0.0)
+    if took >= SLOW_SCRAPE * interval:
+        said += (
+            f": half of its scrapes took {took:.2f} s or more of the {interval:g} s between two "
+            "(metrics.scrape_interval)"
+        )
     return at_most(name, round(lost, 4), limit, "1", said)
 
 

@@ -277,10 +277,26 @@ def export_samples(server: Server, seconds: float, output: Path) -> int:
     return write_series(output, _all_series(server, f"{math.ceil(seconds * 1000)}ms"))
 
 
-def scraped(server: Server, seconds: float) -> dict[str, float]:
-    """Number of scrapes of each target (``job/instance``) that succeeded in the last `seconds`."""
-    window = f"{math.ceil(seconds * 1000)}ms"
-    found = server.ask("query", query=f"sum_over_time(up[{window}])")["result"]
+def scrapes(server: Server, seconds: float) -> dict[str, dict[str, float]]:
+    """Measure the scrapes of the last `seconds`.
+
+    Returns
+    -------
+    dict
+        By target (``job/instance``): ``scraped``, the number of scrapes that succeeded, and
+        ``scrape_durations``, the median time (s) of all, which the timeout limits.
+    """
+    return {
+        "scraped": _of_targets(server, "sum_over_time(up[{}])", seconds),
+        "scrape_durations": _of_targets(
+            server, "quantile_over_time(0.5, scrape_duration_seconds[{}])", seconds
+        ),
+    }
+
+
+def _of_targets(server: Server, query: str, seconds: float) -> dict[str, float]:
+    """Value for each target (``job/instance``) of a query over a window of the last `seconds`."""
+    found = server.ask("query", query=query.format(f"{math.ceil(seconds * 1000)}ms"))["result"]
     return {
         f"{item['metric']['job']}/{item['metric']['instance']}": float(item["value"][1])
         for item in found
