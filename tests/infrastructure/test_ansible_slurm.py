@@ -132,9 +132,10 @@ def test_slurms_api_has_room_for_every_submission_and_listens_where_the_driver_l
 
 def test_no_key_of_slurm_conf_can_be_written_twice() -> None:
     """A key is in the template and reserved, or is a default that experiments may override."""
-    from schedlab.schedulers.slurm.adapter import _RESERVED, Slurm
+    from schedlab.schedulers.slurm.adapter import Slurm
+    from schedlab.schedulers.slurm.refused import OWN
 
     template = (ANSIBLE / "roles/slurm/templates/slurm.conf.j2").read_text()
     written = set(re.findall(r"^([A-Za-z]+)=", template, re.M))
-    assert written <= set(_RESERVED)
+    assert written <= set(OWN)
     assert not written & set(Slurm.native_settings)

@@ -154,6 +154,18 @@ def test_figures_of_waits_that_are_all_known_do_not_say_that_they_are_not(tmp_pa
     assert "hours since the log's start" in texts(tmp_path / "b" / "arrivals.svg")
 
 
+@pytest.mark.parametrize("start", ["", "; UnixStartTime: 0\n", "; UnixStartTime: -1\n"])
+def test_hours_of_a_log_whose_start_is_unknown_are_not_those_of_its_day(
+    tmp_path: Path, start: str
+) -> None:
+    """Its time zone alone does not say at which hour of the day it began."""
+    header = f"; MaxProcs: 4\n{start}; TimeZoneString: US/Pacific\n"
+    (tmp_path / "t.swf").write_text(header + line(1, wait=0, runtime=10))
+    assert run(tmp_path / "t.swf", "--figures", str(tmp_path / "a")).exit_code == 0
+    arrivals = texts(tmp_path / "a" / "arrivals.svg")
+    assert "hours since the log's start" in arrivals and "time zone US/Pacific" in arrivals
+
+
 @pytest.mark.parametrize("word", ["1e300", "nan", "inf", "soon", "-5"])
 def test_a_wait_that_is_no_number_in_range_is_unknown(word: str, tmp_path: Path) -> None:
     odd = line(2, submit=5, wait=7777, runtime=10, processors=1).replace("7777", word)

@@ -154,6 +154,65 @@ def test_scratch_is_removed_at_the_end(cache: Cache) -> None:
         (folder / "file").write_text("x")
         assert cache.remove_partial() == []
     assert not folder.exists()
+    assert files_below(cache.root) == [], "its lock is removed too"
+
+
+def test_scratch_of_a_build_that_failed_leaves_no_lock(cache: Cache) -> None:
+    with pytest.raises(KeyError), cache.scratch("work"):
+        raise KeyError
+    assert files_below(cache.root) == []
+
+
+def test_locks_of_processes_that_were_killed_are_removed(cache: Cache) -> None:
+    cache.get_or_build("kind", {}, write())
+    with cache.locked("assemble-0123456789012345"):
+        pass
+    cache.keep().close()
+    kept = files_below(cache.root)
+    left = [cache.root / "locks" / name for name in ("go-work-1.lock", "lock-flux-4194304.lock")]
+    for path in left:
+        path.touch()
+    with cache.scratch("work"):
+        at_work = f"locks/work-{os.getpid()}.lock"
+        assert cache.remove_partial() == []
+        assert files_below(cache.root) == sorted([*kept, at_work])
+    (cache.root / "locks" / "x-1.lock").symlink_to("nowhere")
+    assert cache.remove_partial() == [], "a link of others stays, and stops nothing"
+    assert files_below(cache.root) == kept
+
+
+def _hold(root: Path, name: str, log: Path, begin) -> None:
+    begin.wait(20)
+    for _ in range(5):  # one that comes again makes a new file, while others wait for the old one
+        with Cache(root).locked(name, once=True):
+            alone = log.with_suffix(".held")
+            alone.touch(exist_ok=False)
+            time.sleep(0.01)
+            alone.unlink()
+            with log.open("a") as file:
+                file.write("held\n")
+
+
+def test_a_lock_whose_file_is_removed_is_held_by_one_at_a_time(
+    cache: Cache, tmp_path: Path
+) -> None:
+    """Those who wait for it have opened the file that its holder removes."""
+    context, log = multiprocessing.get_context("fork"), tmp_path / "log"
+    begin = context.Event()
+    waiting = [
+        context.Process(target=_hold, args=(cache.root, "x-1", log, begin)) for _ in range(4)
+    ]
+    # A child has the locks that its parent holds when it is forked.
+    for process in waiting:
+        process.start()
+    with cache.locked("x-1", once=True):
+        begin.set()
+        time.sleep(0.3)
+    for process in waiting:
+        process.join(20)
+    assert [process.exitcode for process in waiting] == [0] * 4
+    assert log.read_text() == "held\n" * 20
+    assert files_below(cache.root) == []
 
 
 def test_empty_entry_is_refused(cache: Cache) -> None:

@@ -231,12 +231,12 @@ def test_adding_cells_changes_no_spec_and_no_trace_of_the_others(tmp_path: Path)
 def test_specs_are_sorted_plain_json_and_separate_concerns(tmp_path: Path) -> None:
     plain = load(tmp_path)
     meant = {"unlisted": "Extra"}
-    tuned = load(tmp_path, settings={"slurm": {"minjobage": 10, "Extra": True, **meant}})
+    tuned = load(tmp_path, settings={"slurm": {"minjobage": 4000, "Extra": True, **meant}})
     spec = design.cluster_spec(plain, "slurm-n1")
     assert json.dumps(spec) == json.dumps(spec, sort_keys=True)
     assert design.cluster_spec(tuned, "slurm-n1") == spec, "settings act when it is configured"
     settings = design.settings(tuned.cluster("slurm-n1"))
-    assert settings["MinJobAge"] == "10"
+    assert settings["MinJobAge"] == "4000"
     assert settings["Extra"] == "true"
     found = design.variables(tuned.cluster("slurm-n1"))
     # The adapter's own settings do not reach slurm.conf.

@@ -308,6 +308,7 @@ def test_cache_entries_that_nothing_needs_go(place: Place) -> None:
     assert all(path.exists() for path in [*needed, linked, strange, outside])
     assert not any(path.exists() for path in [*old[1:], freed])
     assert not list((place.cache.root / "verified").glob(f"*{old[1].parent.name}*"))
+    assert not list((place.cache.root / "locks").glob(f"*{old[1].parent.name}*"))
     fill(place.cache, "go-tool", {"module": "packer", "go.mod": "old", "go.sum": "old"})
 
 

@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from schedlab.cli.main import main
+from schedlab.cli.options import ArgumentFromEnvironment, FromEnvironment
 from schedlab.errors import SchedlabError
 from schedlab.invocation import results_name
 
@@ -63,15 +64,36 @@ def test_the_home_folder_is_what_the_shell_takes_it_for(
     assert f"{tmp_path}/home/mine" in done.output, done.output
 
 
-@pytest.mark.parametrize("command", ["disk", "reap", "clean", "trials"])
+@pytest.mark.parametrize("command", ["disk", "reap", "clean", "trials", "watch", "trace x", "why"])
 def test_an_empty_variable_is_not_the_default_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
 ) -> None:
     """As of `make disk RESULTS=$MINE`, where MINE is not set."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SCHEDLAB_RESULTS", "")
-    done = CliRunner().invoke(main, [command])
+    done = CliRunner().invoke(main, command.split())
     assert done.exit_code == 1 and "SCHEDLAB_RESULTS: it has no value" in done.output
+
+
+def test_every_variable_that_gives_a_value_is_refused_when_it_is_empty() -> None:
+    """Whatever command reads it."""
+    given = {
+        f"{name} {parameter.name}": parameter
+        for name, command in main.commands.items()
+        for parameter in command.params
+        if parameter.envvar
+    }
+    assert "watch results" in given and "disk experiments" in given
+    refusing = (FromEnvironment, ArgumentFromEnvironment)
+    assert not [name for name, found in given.items() if not isinstance(found, refusing)]
+
+
+def test_a_folder_that_is_named_needs_no_variable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SCHEDLAB_RESULTS", "")
+    done = CliRunner().invoke(main, ["watch", "--once", str(tmp_path / "mine")])
+    assert f"{tmp_path}/mine: no such folder" in done.output, done.output
 
 
 def test_a_link_that_leads_nowhere_is_named(

@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from schedlab.cli.main import main
+from schedlab.stages.context import Context
 
 TEXT = """\
 schedulers: [slurm, flux]
@@ -83,3 +84,31 @@ def test_a_trace_of_the_experiment_is_written(tmp_path: Path) -> None:
     words = ("trace-workload", "--workload", "b", "--nodes", "2", "--repetition", "1")
     assert run(tmp_path, *words, "--output", str(output))[0] == 0
     assert output.is_file()
+
+
+def test_a_trial_loads_its_experiment_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before it enters its testbed, for which it need not be loaded again."""
+    loaded, entered = [], []
+    load = Context.load
+
+    def counted(config: Path, results: Path) -> Context:
+        loaded.append(config)
+        return load(config, results)
+
+    def in_testbed(_words: object, **facts: object) -> int:
+        entered.append(facts)
+        return 7
+
+    monkeypatch.setattr(Context, "load", counted)
+    monkeypatch.setattr("schedlab.testbed.supervisor.in_testbed", in_testbed)
+    words = ("trial", "--cluster", "slurm-n1", "--workload", "b", "--repetition", "1")
+    assert run(tmp_path, *words)[0] == 7
+    assert len(loaded) == 1
+    assert entered == [
+        {
+            "uri": "auto",
+            "results": tmp_path / "results",
+            "name": "slurm-n1.b.1",
+            "alone": True,
+        }
+    ]

@@ -19,7 +19,7 @@ from schedlab.report.comparison import COMPARED, again, differences, parity, spr
 from schedlab.report.render import render_report
 from schedlab.tables.build import build_tables, load_tables
 
-SLOW = {"name": "slow", "scheduler": "slurm", "settings": {"MinJobAge": "5"}}
+SLOW = {"name": "slow", "scheduler": "slurm", "settings": {"MinJobAge": "5000"}}
 CLI = {"submission": "cli"}
 OLD = {"name": "old", "scheduler": "slurm", "image": {"suite": "bookworm"}, "settings": CLI}
 BIG = {"name": "big", "scheduler": "slurm", "node": {"vcpus": 1}, "head": {"memory": "2 GiB"}}
@@ -46,13 +46,13 @@ def test_what_a_variant_leaves_out_is_the_experiments(tmp_path: Path) -> None:
         nodes=[1],
         schedulers=["slurm", SLOW, OLD, BIG],
         node={"vcpus": 2, "memory": "512 MiB"},
-        settings={"slurm": {"MinJobAge": "10", "SlurmdTimeout": "20"}},
+        settings={"slurm": {"MinJobAge": "4000", "SlurmdTimeout": "20"}},
         metrics={"scrape_interval": 2.0},
     )
     plain, slow, old, big = experiment.clusters()
-    assert slow.settings == {"MinJobAge": "5", "SlurmdTimeout": "20"}
-    assert plain.settings == {"MinJobAge": "10", "SlurmdTimeout": "20"}
-    assert design.settings(slow)["MinJobAge"] == "5"
+    assert slow.settings == {"MinJobAge": "5000", "SlurmdTimeout": "20"}
+    assert plain.settings == {"MinJobAge": "4000", "SlurmdTimeout": "20"}
+    assert design.settings(slow)["MinJobAge"] == "5000"
     assert design.settings(slow)["SchedulerType"] == "sched/backfill"
     assert old.image.model_dump() == plain.image.model_dump() | {"suite": "bookworm"}
     assert (big.node.vcpus, big.node.memory) == (1, "512 MiB")
@@ -315,7 +315,7 @@ def test_the_manifest_shows_the_keys_that_differ(
     table = parity(trials, declared)
     rows = {row["name"]: row["values"] for row in table["rows"]}
     assert table["schedulers"] == ["slow", "slurm", "slurm-again"]
-    assert rows["slurm: MinJobAge"] == [["5"], ["3600"], ["3600"]]
+    assert rows["slurm: MinJobAge"] == [["5000"], ["3600"], ["3600"]]
     assert not [name for name in rows if name.startswith(("image.", "node.", "placement."))]
 
 

@@ -33,7 +33,7 @@ LOOKS = (8, 9)
 @pytest.fixture
 def lab(mini: MiniWorkflow) -> MiniWorkflow:
     variants = "\n".join(
-        f"  - {{name: {name}, scheduler: slurm, settings: {{MinJobAge: '{place + 100}'}}}}"
+        f"  - {{name: {name}, scheduler: slurm, settings: {{MinJobAge: '{place + 1000}'}}}}"
         for place, name in enumerate(NAMES)
     )
     (mini.root / "config" / "bisect.yaml").write_text(EXPERIMENT.format(variants=variants))

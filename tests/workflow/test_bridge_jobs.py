@@ -8,7 +8,7 @@ from conftest import MiniWorkflow
 pytestmark = pytest.mark.workflow
 
 CELLS = 2 * 2 * 2  # config/tests/dag.yaml: nodes, workloads, repetitions
-SLOW = "{name: slow, scheduler: slurm, settings: {MinJobAge: 5}}"
+SLOW = "{name: slow, scheduler: slurm, settings: {MinJobAge: 5000}}"
 
 
 def trials(commands: list[str]) -> dict[str, bool]:

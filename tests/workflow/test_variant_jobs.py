@@ -27,7 +27,7 @@ def schedulers(workflow: MiniWorkflow, *entries: str) -> None:
 
 
 def test_a_variant_of_settings_costs_one_configuration_and_its_trials(built: MiniWorkflow) -> None:
-    schedulers(built, "{name: slow, scheduler: slurm, settings: {MinJobAge: 5}}", "slurm")
+    schedulers(built, "{name: slow, scheduler: slurm, settings: {MinJobAge: 5000}}", "slurm")
     jobs = planned(built)
     assert (jobs["Configuring"], jobs["Trial"]) == (NODES, CELLS)
     assert not jobs.keys() & {"Provisioning", "Probing", "Finding", "Writing"}
@@ -75,10 +75,10 @@ def test_further_clusters_are_made_from_the_image(built: MiniWorkflow) -> None:
 
 
 def test_settings_of_one_variant_configure_no_other(built: MiniWorkflow) -> None:
-    slow = "{name: slow, scheduler: slurm, settings: {MinJobAge: 5}}"
+    slow = "{name: slow, scheduler: slurm, settings: {MinJobAge: 5000}}"
     schedulers(built, "slurm", slow)
     built.run()
-    built.edit(built.config, "MinJobAge: 5", "MinJobAge: 6")
+    built.edit(built.config, "MinJobAge: 5000", "MinJobAge: 6000")
     found = built.why()
     assert {job["id"] for job in found["jobs"] if job["stage"] == "configure"} == {
         "slow-n1", "slow-n2",

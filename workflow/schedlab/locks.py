@@ -55,6 +55,19 @@ def lock(file: IO[str] | int, *, wait: bool = True, shared: bool = False) -> boo
     return True
 
 
+def still_at(file: IO[str] | int, path: Path) -> bool:
+    """Whether an open file or folder still has its name.
+
+    Who held its lock before may have removed it meanwhile, and then others lock a new one. Only who
+    holds the lock may remove it.
+    """
+    number = file if isinstance(file, int) else file.fileno()
+    try:
+        return os.path.samestat(os.fstat(number), path.lstat())
+    except FileNotFoundError:
+        return False
+
+
 def opened(path: Path, flags: int = os.O_RDWR | os.O_CREAT) -> int:
     """Open a file that is locked or written in place, and return its descriptor.
 

@@ -49,11 +49,14 @@ def _unknown_waits(jobs: Recorded) -> str:
 
 def _clock(local: Floats, submit: Floats, trace: Path) -> str:
     """Say on which clock the hours of arrivals are (`week_seconds`)."""
+    began = "hours since the log's start, which counts as Thursday, 0 h, UTC"
     # The epoch was a Thursday.
     if np.array_equal(local, (submit + 3 * DAY) % (7 * DAY)):
-        return "hours since the log's start, which counts as Thursday, 0 h, UTC"
+        return began
     header = {key: value for _, key, value in header_lines(trace)}
-    zone = header.get("TimeZoneString")
+    zone = header.get("TimeZoneString", "")
+    if float(header.get("UnixStartTime", "0")) <= 0:
+        return f"{began}; told in time zone {brief(zone)}"
     return f"time zone {brief(zone)}, of the log" if zone else "UTC: the log names no time zone"
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from schedlab.cli.options import Folder, experiment_of_named, with_paths
+from schedlab.cli.options import Folder, FromEnvironment, experiment_of_named, with_paths
 from schedlab.cli.output import echo
 
 MISMATCH = 3
@@ -16,6 +16,7 @@ MISMATCH = 3
 
 _results = click.option(
     "--results",
+    cls=FromEnvironment,
     type=Folder(exists=True),
     default="results",
     envvar="SCHEDLAB_RESULTS",

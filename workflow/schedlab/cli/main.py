@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -31,6 +31,9 @@ from schedlab.cli.trials import trials
 from schedlab.cli.watch import watch
 from schedlab.errors import Interrupted, SchedlabError
 from schedlab.outside import permission
+
+if TYPE_CHECKING:
+    from schedlab.stages.context import Context
 
 
 class _Group(click.Group):
@@ -77,7 +80,9 @@ def _remedy(error: OSError) -> str:
     return f"\n  remedy: {remedy}" if remedy else ""
 
 
-def _load(experiments: Path, results: Path, output: Path | None = None, **given: str | int) -> Any:
+def _load(
+    experiments: Path, results: Path, output: Path | None = None, **given: str | int
+) -> Context:
     """Load the context of a stage, and check the options that name something in it.
 
     A stage may be started without a run, on a new folder. It leaves the mark of results there, as
@@ -97,24 +102,29 @@ def _load(experiments: Path, results: Path, output: Path | None = None, **given:
 
 def _enter(
     experiments: Path, results: Path, name: str, *, alone: bool = True, **given: str | int
-) -> Any:
-    """Load the context, check the options, and enter a testbed.
+) -> Context:
+    """Load the context, check the options, and enter a testbed."""
+    context = _load(experiments, results, None, **given)
+    _enter_testbed(context, name, alone=alone)
+    return context
+
+
+def _enter_testbed(context: Context, name: str, *, alone: bool = True) -> None:
+    """Enter a testbed.
 
     A job that needs a testbed of its own runs in a child process. The process then ends here.
     """
     from schedlab.testbed.supervisor import in_testbed
 
-    context = _load(experiments, results, None, **given)
     status = in_testbed(
         sys.argv[1:],
         uri=context.experiment.libvirt.uri,
-        results=results,
+        results=context.results,
         name=name,
         alone=alone,
     )
     if status is not None:
         sys.exit(status)
-    return context
 
 
 @click.group(cls=_Group)
@@ -266,10 +276,10 @@ def trial(
     from schedlab.stages.stopped import stop_if_decided
 
     key = TrialKey(cluster, workload, repetition)
-    given = _load(experiments, results, cluster=cluster, workload=workload, repetition=repetition)
-    if stop_if_decided(given, key):
+    context = _load(experiments, results, cluster=cluster, workload=workload, repetition=repetition)
+    if stop_if_decided(context, key):
         return
-    context = _enter(experiments, results, f"{cluster}.{workload}.{repetition}")
+    _enter_testbed(context, key.id)
     from schedlab.stages.trial import run_trial
 
     run_trial(context, key, bridge)

@@ -114,8 +114,8 @@ class Output(Given):
         return path
 
 
-class FromEnvironment(click.Option):
-    """An option that a variable may give: one that is empty is not the default in silence."""
+class _NotEmpty(click.Parameter):
+    """A parameter that a variable may give: one that is empty is not the default in silence."""
 
     def resolve_envvar_value(self, ctx: click.Context) -> str | None:
         """Return the value of the variable, or None without one.
@@ -131,6 +131,14 @@ class FromEnvironment(click.Option):
                 remedy=f"write a name after it, or leave it out: the default is {self.default}",
             )
         return super().resolve_envvar_value(ctx)
+
+
+class FromEnvironment(_NotEmpty, click.Option):
+    """An option that a variable may give, if the variable is not empty."""
+
+
+class ArgumentFromEnvironment(_NotEmpty, click.Argument):
+    """An argument that a variable may give, if the variable is not empty."""
 
 
 def known_or_refused(experiments: Path, experiment: Experiment, **given: str | int) -> None:

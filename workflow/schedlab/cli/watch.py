@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from schedlab.cli.options import Given, named
+from schedlab.cli.options import ArgumentFromEnvironment, Given, named
 from schedlab.cli.output import echo
 from schedlab.errors import SchedlabError
 from schedlab.paths import RUN_STATE
@@ -21,6 +21,7 @@ PERIOD = 2.0
 @click.command()
 @click.argument(
     "results",
+    cls=ArgumentFromEnvironment,
     type=Given(file_okay=False),
     default="results",
     envvar="SCHEDLAB_RESULTS",

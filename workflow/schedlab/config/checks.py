@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -55,6 +55,9 @@ class KnownScheduler(Translating, Protocol):
     def release_problems(self, overrides: Mapping[str, str], release: str) -> list[Problem]:
         """Return what a release cannot have of sound settings for this scheduler."""
 
+    def trial_problems(self, overrides: Mapping[str, str], seconds: float) -> list[Problem]:
+        """Return what of sound settings a trial of up to so many seconds cannot have."""
+
 
 Known = Mapping[str, KnownScheduler]
 """Schedulers that an experiment may name, by name."""
@@ -91,6 +94,7 @@ def check(
         (set(), _schedulers(experiment, known)),
         ({"schedulers", "nodes"}, _names(experiment, known)),
         ({"schedulers"}, _again(experiment)),
+        ({"schedulers", "settings", "limits.trial"}, _trials(experiment, known)),
         (
             shape | {"placement.pinning", "placement.oversubscribe"},
             machines.processors(experiment, host),
@@ -207,13 +211,35 @@ def _schedulers(experiment: Experiment, known: Known) -> Iterator[Problem]:
             # before them.
             own = [one for one in faults(variant.adapter, together) if one.key in variant.settings]
             release = (variant.image or experiment.image).release
-            for problem in [*own, *known[variant.adapter].release_problems(together, release)]:
-                # What is written for all variants, or the default, may not go with the release of
-                # this one.
-                place = f"settings.{variant.adapter}"
-                if problem.key in variant.settings:
-                    place = f"schedulers[{index}].settings"
-                yield Problem(f"{place}.{problem.key}", problem.value, problem.what, problem.remedy)
+            others = known[variant.adapter].release_problems(together, release)
+            yield from _placed(experiment, index, [*own, *others])
+
+
+def _trials(experiment: Experiment, known: Known) -> Iterator[Problem]:
+    """Settings, or defaults, with which no trial that may last `limits.trial` can be measured."""
+    for index, variant in enumerate(experiment.schedulers):
+        if variant.adapter in known:
+            together = experiment.settings.get(variant.adapter, {}) | variant.settings
+            found = known[variant.adapter].trial_problems(together, experiment.limits.trial)
+            yield from _placed(experiment, index, found)
+
+
+def _placed(experiment: Experiment, index: int, found: Iterable[Problem]) -> Iterator[Problem]:
+    """Problems of a variant's settings, at the keys of the experiment.
+
+    What is written for all variants, or the default, may not go with this one.
+    """
+    variant = experiment.schedulers[index]
+    shared = f"settings.{variant.adapter}", experiment.settings.get(variant.adapter, {})
+    for problem in found:
+        for place, settings in ((f"schedulers[{index}].settings", variant.settings), shared):
+            spelling = {key.lower(): key for key in settings}
+            if problem.key.lower() in spelling:
+                key = f"{place}.{spelling[problem.key.lower()]}"
+                break
+        else:
+            key = f"{shared[0]}.{problem.key}"
+        yield Problem(key, problem.value, problem.what, problem.remedy)
 
 
 def _own_keys(variant: Variant) -> bool:

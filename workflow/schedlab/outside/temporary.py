@@ -54,14 +54,11 @@ def _locked(above: Path, prefix: str) -> tuple[Path, int]:
             lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         except FileNotFoundError:
             continue
-        try:
-            # On a file system without locks no command can lock, and so remove, the folder.
-            with contextlib.suppress(SchedlabError):
-                locks.lock(lock)
-            if folder.stat().st_ino == os.fstat(lock).st_ino:
-                return folder, lock
-        except FileNotFoundError:
-            pass
+        # On a file system without locks no command can lock, and so remove, the folder.
+        with contextlib.suppress(SchedlabError):
+            locks.lock(lock)
+        if locks.still_at(lock, folder):
+            return folder, lock
         os.close(lock)
 
 

@@ -366,6 +366,13 @@ class Scheduler(Breaking, ABC):
         """What a release (`DebianImage.release`) cannot have of overrides; none by default."""
         return []
 
+    def trial_problems(self, overrides: Mapping[str, str], seconds: float) -> list[Problem]:
+        """What of sound overrides a trial of up to `seconds` cannot be measured with.
+
+        None by default.
+        """
+        return []
+
     def unavailable(self) -> str | None:
         """Why clusters cannot have this scheduler with the settings in force, and what remedies it.
 

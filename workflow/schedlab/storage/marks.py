@@ -234,10 +234,8 @@ def _checkout_lock(folder: Path, *, alone: bool) -> int | None:
                 os.close(handle)
                 return None
             # Removed while this process waited, the file says nothing of the present folder.
-            if os.path.samestat(os.fstat(handle), (folder / _AT_WORK).lstat()):
+            if locks.still_at(handle, folder / _AT_WORK):
                 return handle
-        except FileNotFoundError:
-            pass
         except BaseException:
             os.close(handle)
             raise

@@ -7,6 +7,7 @@ Layout below the root::
     verified/<kind>-<key>.json    size and time of each file when it was last read in full
     partial/<kind>-<key>/         an entry being built; renamed into place when complete
     locks/<kind>-<key>.lock       held while an entry is looked up, built or repaired
+    locks/<name>-<process>.lock   held while a process has intermediate files in partial/
     locks/in-use.lock             shared by all runs; held alone while entries are removed
 
 An entry's key is the digest of the inputs that determine it, so a lookup needs no contents. The
@@ -20,6 +21,7 @@ import errno
 import json
 import logging
 import os
+import re
 import shutil
 import stat
 import time
@@ -30,7 +32,7 @@ from typing import IO, Any
 
 from schedlab import processes
 from schedlab.errors import SchedlabError
-from schedlab.locks import lock, opened
+from schedlab.locks import lock, opened, still_at
 from schedlab.outside.json_text import read_json
 from schedlab.paths import cache_root
 from schedlab.results.records import digest, file_digest, write_json
@@ -38,6 +40,8 @@ from schedlab.results.records import digest, file_digest, write_json
 SCHEMA = "schedlab.cache/1"
 SMALL = 2**20
 """Files below this size, bytes, are read in full at every use; larger ones only if changed."""
+_OF_A_PROCESS = re.compile(r".+-[0-9]{1,10}")
+"""Names of scratch folders, which end with the number of their process; no digest is as short."""
 
 log = logging.getLogger(__name__)
 
@@ -152,7 +156,7 @@ class Cache:
         """Make a folder for intermediate files; it is removed at the end, or by a later run."""
         name = f"{name}-{os.getpid()}"
         folder = self.root / "partial" / name
-        with self.locked(name):
+        with self.locked(name, once=True):
             _remove(folder)
             folder.mkdir(parents=True)
             try:
@@ -161,29 +165,56 @@ class Cache:
                 _remove(folder)
 
     def remove_partial(self) -> list[Path]:
-        """Remove what killed builds left behind, but not the entries that are being built now."""
+        """Remove what killed builds left behind, but not the entries that are being built now.
+
+        Lock files of processes that have ended go too. Returns the folders that were removed.
+        """
         removed = []
         for partial in sorted((self.root / "partial").glob("*")):
             with contextlib.suppress(BlockingIOError), self.locked(partial.name, wait=False):
                 _remove(partial)
                 removed.append(partial)
+        for path in sorted((self.root / "locks").glob("*.lock")):
+            if _OF_A_PROCESS.fullmatch(path.stem) and path.is_file() and not path.is_symlink():
+                with (
+                    contextlib.suppress(BlockingIOError),
+                    self.locked(path.stem, wait=False, once=True),
+                ):
+                    pass
         return removed
 
     @contextlib.contextmanager
-    def locked(self, name: str, *, wait: bool = True) -> Iterator[None]:
+    def locked(self, name: str, *, wait: bool = True, once: bool = False) -> Iterator[None]:
         """Hold the lock of this name; the kernel releases it when the process ends.
+
+        Parameters
+        ----------
+        name : str
+            Name of the lock.
+        wait : bool
+            Wait until no other process holds it.
+        once : bool
+            Remove its file at the end, because the name is not used again.
 
         Raises
         ------
         BlockingIOError
             When another process holds it and `wait` is false.
         """
-        folder = self.root / "locks"
-        folder.mkdir(parents=True, exist_ok=True)
-        with os.fdopen(opened(folder / f"{name}.lock"), "r+") as handle:
-            if not lock(handle, wait=wait):
-                raise BlockingIOError(f"another process holds the lock {name}")
-            yield
+        path = self.root / "locks" / f"{name}.lock"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        while True:
+            with os.fdopen(opened(path), "r+") as handle:
+                if not lock(handle, wait=wait):
+                    raise BlockingIOError(f"another process holds the lock {name}")
+                if not still_at(handle, path):
+                    continue
+                try:
+                    yield
+                finally:
+                    if once:
+                        path.unlink(missing_ok=True)
+                return
 
     def keep(self) -> IO[str]:
         """Keep all entries from being removed until the returned file is closed.
@@ -240,7 +271,7 @@ class Cache:
             When another process looks it up or builds it.
         """
         name = f"{entry.parent.name}-{entry.name}"
-        with self.locked(name, wait=False):
+        with self.locked(name, wait=False, once=True):
             _remove(entry)
             self._stamp(name).unlink(missing_ok=True)
 

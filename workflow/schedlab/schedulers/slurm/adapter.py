@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -22,7 +22,8 @@ from schedlab.schedulers.rows import NativeJob, text_of
 from schedlab.schedulers.settings import Setting
 from schedlab.schedulers.slurm import bounds, breaking, cycles, records
 from schedlab.schedulers.slurm import submission as ways
-from schedlab.schedulers.slurm.keys import UNLISTED, key_problems
+from schedlab.schedulers.slurm.keys import NOT_OF_SLURM, UNLISTED, key_problems
+from schedlab.schedulers.slurm.refused import refused
 from schedlab.schedulers.translation import Request, Submission
 from schedlab.workloads.fault import DRAIN, FAULTS, RESTART
 from schedlab.workloads.registry import Problem
@@ -32,25 +33,6 @@ LOG = "/var/log/slurm/slurmctld.log"
 CONFIGURATION = "/etc/slurm/slurm.conf"
 COUNTERS_PERIOD = 5
 """Seconds between two readings of sdiag; each reading costs a process and a remote call."""
-
-# Keys that the role writes or this adapter depends on; an experiment must not change them.
-_RESERVED = (
-    "AuthType",
-    "ClusterName",
-    "CredType",
-    "LogTimeFormat",
-    "NodeName",
-    "PartitionName",
-    "SlurmUser",
-    "SlurmctldDebug",
-    "SlurmctldHost",
-    "SlurmctldLogFile",
-    "SlurmdLogFile",
-    "SlurmdParameters",
-    "SlurmdPidFile",
-    "SlurmdSpoolDir",
-    "StateSaveLocation",
-)
 
 HEALTH_NODES = 64
 """Most nodes of the health gate's job: thousands of virtual nodes register as real ones do, but a
@@ -126,10 +108,10 @@ class Slurm(Scheduler):
         "JobCompType": _text("jobcomp/none", "plugin that stores a record of finished jobs"),
         # Guides for high throughput recommend 10 s; then Slurm would forget jobs before the trial's
         # end, when their records are collected.
-        "MinJobAge": Setting(
+        bounds.AGE: Setting(
             "3600",
-            "s that a finished job stays known: longer than a trial, whose records are taken at its"
-            " end",
+            "s that a finished job stays known; 0: for ever. It must be"
+            f" {bounds.TAKING} s longer than `limits.trial`, as records are taken at the end",
             r"\d+",
             "a whole number",
         ),
@@ -339,8 +321,7 @@ class Slurm(Scheduler):
 
     def variables(self, settings: Mapping[str, str]) -> dict[str, Any]:
         """Return the settings, and the command whose counters the head's exporter reads."""
-        not_of_slurm = {"submission", UNLISTED}
-        own = {key: text for key, text in settings.items() if key.lower() not in not_of_slurm}
+        own = {key: text for key, text in settings.items() if key.lower() not in NOT_OF_SLURM}
         return super().variables(own) | {
             "slurm_submission": settings["submission"],
             "slurm_partitions": [
@@ -355,24 +336,25 @@ class Slurm(Scheduler):
         }
 
     def settings_problems(self, overrides: Mapping[str, str]) -> list[Problem]:
-        """Also refuse keys that slurm.conf does not have, and those that the workflow sets."""
-        reserved = {key.lower() for key in _RESERVED}
-        found = [
-            Problem(
-                key,
-                text,
-                "set by the workflow itself, which depends on it",
-                "remove it; any other key of slurm.conf may be set",
-            )
-            for key, text in overrides.items()
-            if key.lower() in reserved
-        ]
-        unknown = list(key_problems(overrides, self.native_settings))
-        other = reserved | {UNLISTED, *(problem.key.lower() for problem in unknown)}
-        free = {key: text for key, text in overrides.items() if key.lower() not in other}
+        """Also refuse keys that slurm.conf does not have, and those that `refused` names."""
+        found = list(refused(overrides))
+        left = _without(overrides, (problem.key for problem in found))
+        unknown = list(key_problems(left, self.native_settings))
+        free = _without(left, (UNLISTED, *(problem.key for problem in unknown)))
         counts = bounds.count_problems(free)
         return [*found, *unknown, *counts, *super().settings_problems(free)]
 
     def release_problems(self, overrides: Mapping[str, str], release: str) -> list[Problem]:
         """Refuse a way of submission that the release's Slurm does not have."""
         return list(ways.problems(self.merged_settings(overrides)["submission"], release))
+
+    def trial_problems(self, overrides: Mapping[str, str], seconds: float) -> list[Problem]:
+        """Refuse a MinJobAge after which a trial's first jobs are forgotten before its end."""
+        written = {key.lower(): text for key, text in self.merged_settings(overrides).items()}
+        return list(bounds.forgotten(written, seconds))
+
+
+def _without(settings: Mapping[str, str], keys: Iterable[str]) -> dict[str, str]:
+    """Settings of other keys; keys ignore case."""
+    left_out = {key.lower() for key in keys}
+    return {key: text for key, text in settings.items() if key.lower() not in left_out}

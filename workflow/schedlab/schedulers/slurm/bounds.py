@@ -14,7 +14,9 @@ MAX_ARRAY_SIZE = "1001"
 """Slurm's default."""
 MAX_JOB_COUNT = "10000"
 """Slurm's default."""
-
+AGE = "MinJobAge"
+TAKING = 300
+"""Most seconds between the end of a workload and that of its jobs' records (stages.collect)."""
 
 _COUNTS = ("MaxArraySize", "MaxJobCount")
 
@@ -32,9 +34,27 @@ def count_problems(overrides: Mapping[str, str]) -> Iterator[Problem]:
             )
 
 
+def forgotten(written: Mapping[str, str], seconds: float) -> Iterator[Problem]:
+    """An age at which the controller forgets jobs before the end of a trial of so many seconds.
+
+    Their states, processors and nodes are read from the controller when the workload has ended;
+    `written` has settings in lower case.
+    """
+    age = written[AGE.lower()]
+    needed = math.ceil(seconds) + TAKING
+    if re.fullmatch("[0-9]{1,9}", age) and 0 < int(age) < needed:
+        yield Problem(
+            AGE,
+            age,
+            f"slurmctld forgets finished jobs before they are read, at most {needed} s after their"
+            f" end: limits.trial, and {TAKING} s for reading",
+            f"write {needed} or more, or 0 (for ever), or lower limits.trial",
+        )
+
+
 def too_many(trace: Trace, written: Mapping[str, str]) -> Iterator[Problem]:
     """More jobs than the controller knows at one time; `written` has settings in lower case."""
-    limit, age = written.get("maxjobcount", MAX_JOB_COUNT), written["minjobage"]
+    limit, age = written.get("maxjobcount", MAX_JOB_COUNT), written[AGE.lower()]
     if not (limit.isdecimal() and age.isdecimal()):
         return  # a fault of the settings, which is told as one
     kept = float(age) or math.inf  # 0: for ever

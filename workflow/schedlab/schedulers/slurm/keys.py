@@ -12,6 +12,8 @@ from schedlab.workloads.registry import Problem
 
 UNLISTED = "unlisted"
 """Setting, not of slurm.conf, that names keys which are meant although they are not known here."""
+NOT_OF_SLURM = frozenset({"submission", UNLISTED})
+"""Settings that reach no slurm.conf."""
 _NAMES = re.compile(r"[A-Za-z][A-Za-z0-9]*(?:[ ,]+[A-Za-z][A-Za-z0-9]*)*")
 
 

@@ -171,6 +171,22 @@ class Volcano(KubernetesBase):
         lift = Lift("cycle", {"schedulePeriod": f"{shorter}ms"})
         return [*super().lifts(), *([lift] if shorter else [])]
 
+    def trial_problems(self, overrides: Mapping[str, str], seconds: float) -> list[Problem]:
+        """Refuse a period after which no trial has a second scheduling cycle."""
+        written = self.merged_settings(overrides)["schedulePeriod"]
+        period = _seconds(written)
+        if period is None or period < seconds:
+            return []
+        return [
+            Problem(
+                "schedulePeriod",
+                written,
+                f"not shorter than a trial, {seconds:g} s (limits.trial), which would have no"
+                " scheduling cycle",
+                "write a shorter one, or raise limits.trial",
+            )
+        ]
+
     def check_programs(self, versions: Mapping[str, str]) -> None:
         """Refuse a version of Volcano that is not made for that of Kubernetes."""
         require_supported_pair(versions["kubernetes"], versions["volcano"])
