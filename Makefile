@@ -22,7 +22,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH):/usr/local/sbin:/usr/sbin:/sbin
 # A variable's text for the shell, as written.
 quoted = '$(subst ','\'',$(value $(1)))'
 # Make would expand what is given after the target to export it.
-unexport CORES CONFIG RESULTS IMAGE INCLUDE TESTS NESTED
+unexport CORES CONFIG RESULTS IMAGE INCLUDE TESTS NESTED SEED
 # As written: nothing in a name is expanded by make, by the shell or by Snakemake, which reads a
 # value of --config as YAML (2024_11_26 is a number, and what follows a # a comment).
 # A default is no choice: results that the user names are read with their own experiment.
@@ -44,8 +44,10 @@ export SCHEDLAB_CHOSEN_RESULTS = results= '$(subst ','',$(value RESULTS))' $()
 
 # Tests with real machines run one at a time, without other tests, because they measure times.
 PYTEST = python -m schedlab.toolchain pytest --durations=15
-REAL = $(filter tests/e2e%,$(TESTS))
-APART = $(filter-out tests/e2e%,$(TESTS))
+# The words as written, each for the shell.
+each_quoted = $(foreach word,$(1),'$(subst ','\'',$(word))')
+REAL = $(call each_quoted,$(filter tests/e2e%,$(value TESTS)))
+APART = $(call each_quoted,$(filter-out tests/e2e%,$(value TESTS)))
 # One of the others that hangs fails after 15 minutes, so that the rest still runs.
 PYTEST_APART = $(if $(APART),$(PYTEST) --numprocesses=auto --dist=worksteal --timeout=900 $(APART),true)
 PYTEST_REAL = $(if $(REAL),$(PYTEST) $(REAL),true)
@@ -139,7 +141,7 @@ SEED ?=
 .PHONY: test-faults
 test-faults: ## Check that faults in the middle of real runs leave nothing and lose nothing (1 to 2 hours, emulated)
 	@scripts/setup --test
-	@SCHEDLAB_SEED="$(SEED)" $(PYTEST) tests/faults/injected.py
+	@SCHEDLAB_SEED=$(call quoted,SEED) $(PYTEST) tests/faults/injected.py
 
 .PHONY: test-planted
 test-planted: ## Check that the report finds faults that are planted in real clusters (2 hours, emulated)
@@ -152,4 +154,4 @@ NESTED ?=
 .PHONY: test-kvm
 test-kvm: ## Run a real cluster with hardware virtualisation (as root; NESTED=FOLDER: in an emulated guest that has it)
 	@scripts/setup --test
-	@$(if $(NESTED),python tests/e2e/nested.py "$(NESTED)",SCHEDLAB_TEST_KVM=1 $(PYTEST) tests/e2e/test_kvm.py)
+	@$(if $(value NESTED),python tests/e2e/nested.py $(call quoted,NESTED),SCHEDLAB_TEST_KVM=1 $(PYTEST) tests/e2e/test_kvm.py)

@@ -171,11 +171,15 @@ def test_make_hands_a_name_over_as_written(name: str, tmp_path: Path) -> None:
         assert values["experiments"] == name
 
 
-@pytest.mark.parametrize("variable", ["CORES", "CONFIG", "RESULTS", "IMAGE", "INCLUDE"])
+@pytest.mark.parametrize(
+    "variable", ["CORES", "CONFIG", "RESULTS", "IMAGE", "INCLUDE", "TESTS", "NESTED", "SEED"]
+)
 @pytest.mark.parametrize("value", ["$(shell touch made)", "`touch made`", '"; touch made; "'])
 def test_make_executes_nothing_of_a_variable(variable: str, value: str, tmp_path: Path) -> None:
     checkout_with(tmp_path, "snakemake", ":")
-    for target in ("help", "report"):
+    for program in (".venv/bin/python", "scripts/lint"):
+        shutil.copy(tmp_path / "scripts/setup", tmp_path / program)
+    for target in ("help", "report", "test", "test-faults", "test-kvm"):
         subprocess.run(
             ["make", target, f"{variable}={value}"], cwd=tmp_path, capture_output=True, check=False
         )

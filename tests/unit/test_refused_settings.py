@@ -133,7 +133,10 @@ def test_other_schedulers_have_their_listed_settings_alone(name: str) -> None:
             {"schedulers": [{"name": "slurm", "settings": {"minJobAge": "899"}}]},
             "schedulers[0].settings.minJobAge = '899'",
         ),
-        ({"limits": {"trial": 3600}}, "settings.slurm.MinJobAge = '3600'"),
+        (
+            {"limits": {"trial": 3600}, "settings": {"slurm": {"MinJobAge": "3600"}}},
+            "settings.slurm.MinJobAge = '3600'",
+        ),
     ],
 )
 def test_slurm_knows_jobs_until_their_records_are_read(
@@ -154,6 +157,7 @@ def test_an_age_that_is_long_enough_is_accepted(tmp_path: Path, age: int) -> Non
         settings={"slurm": {"MinJobAge": 1 + TAKING}},
         limits={"trial": 1},
     )
+    assert load(tmp_path, schedulers=["slurm"], limits={"trial": 20_000})
 
 
 def test_no_trial_ends_before_volcanos_second_cycle(tmp_path: Path) -> None:

@@ -100,7 +100,8 @@ def chosen_trials(
         except SchedlabError as error:
             if wanted:
                 raise
-            tell(f"{name} is left out: {error.message}; remedy: {error.remedy}")
+            remedy = f"; remedy: {error.remedy}" if error.remedy else ""
+            tell(f"{name} is left out: {error.message}{remedy}")
     if not found:
         raise SchedlabError(
             f"no chosen trial of {store.results} ran", remedy="see `schedlab trials`"

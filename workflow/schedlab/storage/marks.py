@@ -228,7 +228,10 @@ def _checkout_lock(folder: Path, *, alone: bool) -> int | None:
     """
     while True:
         folder.mkdir(parents=True, exist_ok=True)
-        handle = locks.opened(folder / _AT_WORK)
+        try:
+            handle = locks.opened(folder / _AT_WORK)
+        except FileNotFoundError:
+            continue  # removed since it was made
         try:
             if not locks.lock(handle, wait=not alone, shared=not alone):
                 os.close(handle)

@@ -53,28 +53,22 @@ def forgotten(written: Mapping[str, str], seconds: float) -> Iterator[Problem]:
 
 
 def too_many(trace: Trace, written: Mapping[str, str]) -> Iterator[Problem]:
-    """More jobs than the controller knows at one time; `written` has settings in lower case."""
-    limit, age = written.get("maxjobcount", MAX_JOB_COUNT), written[AGE.lower()]
-    if not (limit.isdecimal() and age.isdecimal()):
+    """More jobs than the controller knows at one time; `written` has settings in lower case.
+
+    It knows all jobs of a trial until its end (`forgotten`).
+    """
+    limit = written.get("maxjobcount", MAX_JOB_COUNT)
+    if not limit.isdecimal():
         return  # a fault of the settings, which is told as one
-    kept = float(age) or math.inf  # 0: for ever
-    stays = sum(job.background for job in trace.jobs)
-    arrivals = sorted(job.arrival for job in trace.measured)
-    most, first = 0, 0
-    for place, arrival in enumerate(arrivals):
-        while arrivals[first] < arrival - kept:
-            first += 1
-        most = max(most, place + 1 - first)
+    jobs, measured = len(trace.jobs), len(trace.measured)
     # One more is that of the health check.
-    needed = stays + most + 1
-    if needed > int(limit):
-        key = "background.pending" if stays > most else "jobs"
+    if jobs + 1 > int(limit):
         yield Problem(
-            key,
-            stays + most,
-            f"{stays + most} jobs at one time, and slurm takes at most {int(limit) - 1}"
-            " (MaxJobCount - 1; finished ones count for MinJobAge s)",
-            f"set settings.slurm.MaxJobCount to {needed} or more, or use fewer jobs",
+            "background.pending" if jobs - measured > measured else "jobs",
+            jobs,
+            f"{jobs} jobs, and slurm knows at most {int(limit) - 1} until the trial's end"
+            " (MaxJobCount - 1)",
+            f"set settings.slurm.MaxJobCount to {jobs + 1} or more, or use fewer jobs",
         )
 
 
