@@ -66,11 +66,11 @@ def _span(value: Any) -> str | None:
 _LARGEST = (1 << 63) - 1
 """Largest whole number that the tables hold; as an instant in ns, the year 2262."""
 
-_instant = whole(0, _LARGEST)
-_count = whole(0, _LARGEST)
+instant = whole(0, _LARGEST)
+count = whole(0, _LARGEST)
 _part = number(0)
 _positive = number(0, above=True)
-_SPAN = keys({"start_ns": _instant, "end_ns": _instant})
+_SPAN = keys({"start_ns": instant, "end_ns": instant})
 _MACHINE: dict[str, FieldCheck] = {"cpus": whole(1), "memory_mib": whole(1)}
 
 
@@ -79,7 +79,7 @@ def _moments(of_moment: FieldCheck) -> FieldCheck:
 
 
 _OFFSET = keys(
-    {"offset_ns": whole(-_LARGEST, _LARGEST), "uncertainty_ns": _count}, {"at_ns": _instant}
+    {"offset_ns": whole(-_LARGEST, _LARGEST), "uncertainty_ns": count}, {"at_ns": instant}
 )
 # Node -> process or unit -> counter. The counters differ between releases.
 _COSTS = _moments(each(each(each(_part))))
@@ -93,7 +93,7 @@ _DURING = keys(
         "own": number(),
         "load": number(),
         "pressure": each(_part),
-        "swap": keys({"in": _count, "out": _count}),
+        "swap": keys({"in": count, "out": count}),
     },
 )
 _HOST = keys(
@@ -124,19 +124,18 @@ _FORM = keys(
     {},
     {
         "accelerator": words,
-        "campaign": words,
-        "bridge": words,
+        **dict.fromkeys(("campaign", "bridge"), perhaps(words)),
         "reset": words,
         "host": _HOST,
         "oversubscription": _positive,
         "restore_seconds": _part,
-        "resume_skew_ns": _count,
+        "resume_skew_ns": count,
         "scrape_interval": _positive,
         "limit": _positive,
-        "start_ns": _instant,
-        "end_ns": _instant,
+        "start_ns": instant,
+        "end_ns": instant,
         "observed_seconds": _part,
-        "resident_mib": _count,
+        "resident_mib": count,
         "declared": each(keys(_MACHINE)),
         "machine": _moments(each(keys(_MACHINE | {"boot": words}))),
         "clock": each(_moments(_OFFSET)),

@@ -23,6 +23,14 @@ def shown(value: Any) -> str:
     return reprlib.repr(value).encode("ascii", "backslashreplace").decode()
 
 
+def release_number(schema: Any, family: str) -> int | None:
+    """Return the number of a format, such as 2 of ``schedlab.record/2``; None if it has none."""
+    digits = schema.removeprefix(family) if isinstance(schema, str) else ""
+    # Python refuses to read numbers of thousands of digits.
+    known = digits.isascii() and digits.isdecimal() and len(digits) < 10
+    return int(digits) if known else None
+
+
 def keys(
     required: Mapping[str, FieldCheck], optional: Mapping[str, FieldCheck] | None = None
 ) -> FieldCheck:

@@ -93,6 +93,7 @@ _OPTIONAL: dict[str, FieldCheck] = {
     "settings": perhaps(mapping),
     "accelerator": mapping,
     "not_run": line,
+    "resident_mib": whole(0),
     "decision": mapping,
     "left_out": lambda value: mapping(value) or texts(list(value.values())),
 }
