@@ -167,6 +167,69 @@ def test_a_trial_is_not_counted_twice(tmp_path: Path) -> None:
     assert "burst/2/record.json is damaged: id is 'slurm-n1.burst.1', in the" in error.message
 
 
+def test_a_measurement_is_not_counted_twice_under_another_name(tmp_path: Path) -> None:
+    folder = unpacked(tmp_path / "theirs")
+    other = folder / "results/trials/slurm-n1/burst/2"
+    shutil.rmtree(other)
+    shutil.copytree(folder / TRIAL, other)
+
+    def renamed(record: Any) -> Any:
+        record["id"] = "slurm-n1.burst.2"
+        record["trial"] |= {"repetition": 2, "order": 1}
+        record["conditions"]["host"]["load_start"] += 0.1
+        return record | {"lineage": lineage(record)}
+
+    edited(folder, "results/trials/slurm-n1/burst/2/record.json", renamed)
+    error = refusal(as_is(folder, tmp_path / "b.tar.zst"), tmp_path / "results")
+    assert "burst/2/record.json: outputs.driver/submissions.jsonl is " in error.message
+    assert f"as that of {RECORD}" in error.message
+
+
+REALISED = {
+    "nodes": ["x"],
+    "configuration": [1],
+    "tuning": "x",
+    "software": {"slurmctld": 1},
+    "packages": [1],
+    "domain_xml": {"head": 1},
+    "terraform_outputs": {"x": 1},
+    "qemu": "root",
+    "disk_sha256": 1,
+}
+
+
+@pytest.mark.parametrize("key", REALISED)
+def test_facts_that_no_report_can_show_are_not_imported(key: str, tmp_path: Path) -> None:
+    folder = unpacked(tmp_path / "theirs")
+    edited(folder, CONFIGURED, set_at("realised", key, to=REALISED[key]))
+    error = refusal(as_is(folder, tmp_path / "b.tar.zst"), tmp_path / "results")
+    assert f"{CONFIGURED} is damaged: realised.{key}" in error.message
+
+
+LINES = {
+    "submit_ns": ("driver/submissions.jsonl", lambda row: row | {"submit_ns": "1790000000"}),
+    "accepted_ns": ("driver/submissions.jsonl", lambda row: row | {"accepted_ns": -5}),
+    "job": ("driver/submissions.jsonl", lambda row: row | {"job": str(row["job"])}),
+    "rank": ("stamps.jsonl", lambda row: row | {"rank": -1}),
+    "clock_ns": ("stamps.jsonl", lambda row: row | {"clock_ns": row["clock_ns"] + 0.5}),
+    "node": ("stamps.jsonl", lambda row: row | {"node": ["compute1"]}),
+}
+
+
+@pytest.mark.parametrize("key", LINES)
+def test_rows_of_a_trial_that_are_nonsense_leave_its_import_out(key: str, tmp_path: Path) -> None:
+    name, edit = LINES[key]
+    folder = unpacked(tmp_path / "theirs")
+    path = folder / TRIAL / name
+    kept = [json.loads(line) for line in path.read_text().splitlines()]
+    rows = [*kept[:1], *map(edit, kept[1:])]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    results = Path(shutil.copytree(packed().results, tmp_path / "results"))
+    import_bundle(seal(folder, tmp_path / "b.tar.zst"), results, "lab-b")
+    why = sound_origins(results, small_experiment()).left_out["lab-b"]
+    assert f"/{name}, line 2, is damaged: {key} is " in why
+
+
 @pytest.fixture
 def left_out(tmp_path: Path) -> Iterator[Callable[[str, Callable[[Any], Any]], str]]:
     """Import a bundle in which one file of a trial is changed; why its trials are left out."""

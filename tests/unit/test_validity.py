@@ -104,6 +104,10 @@ def stall(conditions: dict[str, Any]) -> None:
     conditions["host"]["during"]["pressure"]["memory_full"] = 1.0
 
 
+def clock(conditions: dict[str, Any]) -> None:
+    conditions["clock"]["compute1"]["start"]["offset_ns"] -= 1 << 62
+
+
 def swap(conditions: dict[str, Any]) -> None:
     conditions["host"]["during"]["swap"]["out"] = 10**9
 
@@ -125,6 +129,7 @@ def swap(conditions: dict[str, Any]) -> None:
         ),
         (steal, "processor time of others", "of the host's processor time"),
         (stall, "time stalled for memory", "stood still for memory"),
+        (clock, "drift of the clocks", "a guest's clock differs from the controller's by"),
         (swap, "bytes swapped by the host", "swapped 954 MiB (at most 16 MiB)"),
     ],
 )
@@ -159,6 +164,18 @@ def test_what_an_older_record_has_not_measured_decides_nothing(tmp_path: Path) -
         "time stalled for memory",
         "bytes swapped by the host",
     }
+
+
+def test_what_is_submitted_before_it_is_due_makes_a_trial_invalid(tmp_path: Path) -> None:
+    """Its lateness would be below zero, and so never too large."""
+    folder = make_trial(tmp_path, KEY)
+    path = folder / "driver" / "submissions.jsonl"
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    path.write_text(
+        "".join(json.dumps(row | {"submit_ns": row["submit_ns"] - 10**12}) + "\n" for row in rows)
+    )
+    trial = read_trial(folder).trial
+    assert not trial["valid"] and "submit before they were intended" in trial["reasons"][0]
 
 
 def test_a_driver_without_a_result_makes_a_trial_invalid(tmp_path: Path) -> None:

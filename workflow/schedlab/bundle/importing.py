@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import shutil
 from collections.abc import Callable, Container, Iterable
 from pathlib import Path
@@ -125,6 +126,12 @@ STALE = (
 """Remedy for records that were not made from one another."""
 
 
+_READINGS = "driver/submissions.jsonl"
+"""Output of a trial with readings of the clock in ns."""
+_EMPTY = hashlib.sha256(b"").hexdigest()
+"""Digest of these of a trial that failed before its first submission."""
+
+
 def _taken(target: Path) -> SchedlabError:
     remedy = "use another name (--as), or --force to replace it"
     return SchedlabError(f"{target} exists", remedy=remedy)
@@ -162,6 +169,7 @@ def _require_agreement(source: OpenedResults, records: Iterable[str]) -> None:
     start = f"{RESULTS}/"
     digests = source.verified.digests
     known = {name.removeprefix(start): digests[name] for name in digests if name.startswith(start)}
+    measured: dict[str, str] = {}
     for name in records:
         # Of each record anew, so that no other one stays in memory.
         store = Store(source.results, known)
@@ -171,6 +179,13 @@ def _require_agreement(source: OpenedResults, records: Iterable[str]) -> None:
             raise SchedlabError(
                 f"{source.label}: {start}{name}: {_stated(store, wrong)} {wrong.message}",
                 remedy=STALE if wrong.kind == "parent" else HOSTILE,
+            )
+        found = store.checked(name)["outputs"].get(_READINGS, _EMPTY)
+        if found != _EMPTY and measured.setdefault(found, name) != name:
+            raise SchedlabError(
+                f"{source.label}: {start}{name}: outputs.{_READINGS} is {shown(found)}, as that of"
+                f" {start}{measured[found]}: two trials never read the clock at the same instants",
+                remedy=HOSTILE,
             )
 
 

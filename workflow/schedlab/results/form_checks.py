@@ -66,6 +66,20 @@ def each(of_value: FieldCheck) -> FieldCheck:
     return check
 
 
+def rows(of_row: FieldCheck) -> FieldCheck:
+    """Check a list of values of one form."""
+
+    def check(value: Any) -> str | None:
+        if not isinstance(value, list):
+            return f" is {shown(value)}, not a list"
+        for place, one in enumerate(value):
+            if problem := of_row(one):
+                return f"[{place}]{problem}"
+        return None
+
+    return check
+
+
 def perhaps(of_value: FieldCheck) -> FieldCheck:
     """Check a value that may be null."""
     return lambda value: None if value is None else of_value(value)

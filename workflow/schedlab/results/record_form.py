@@ -17,7 +17,9 @@ from schedlab.results.form_checks import (
     moment,
     number,
     perhaps,
+    rows,
     shown,
+    text,
     texts,
     truth,
     whole,
@@ -87,13 +89,32 @@ _TRIAL: dict[str, FieldCheck] = {
     "conditions": conditions,
     "verdict": keys({"valid": truth, "reasons": texts}),
 }
+_REALISED: dict[str, FieldCheck] = {
+    "nodes": each(keys({}, {"lscpu": perhaps(each(text))})),
+    "packages": texts,
+    "disk_sha256": line,
+    "configuration": each(text),
+    "software": each(perhaps(text)),
+    "domain_xml": each(text),
+    "qemu": keys({}, {"user": text, "why": text}),
+    "terraform_outputs": each(mapping),
+    "tuning": rows(
+        keys({"key": text, "found": each(each(text))}, {"reason": text, "source": text})
+    ),
+    "sha256": each(text),
+}
+"""What a machine turned out to be, as the report and `diff` show it."""
 _OPTIONAL: dict[str, FieldCheck] = {
     "tools": _tools,
-    "realised": perhaps(mapping),
+    "realised": perhaps(keys({}, _REALISED)),
     "settings": perhaps(mapping),
-    "accelerator": mapping,
+    "accelerator": keys(
+        {},
+        dict.fromkeys(("accelerator", "requested", "qemu_version"), line)
+        | {"reason": text, "seconds": number(0)},
+    ),
     "not_run": line,
     "resident_mib": whole(0),
-    "decision": mapping,
+    "decision": keys({}, {"run": truth, "rate": perhaps(number(0, above=True))}),
     "left_out": lambda value: mapping(value) or texts(list(value.values())),
 }

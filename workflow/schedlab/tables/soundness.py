@@ -24,6 +24,17 @@ _RAN: dict[str, FieldCheck] = {
     "concurrency": keys({}, {"bound": perhaps(whole(1)), "backlog": perhaps(count)}),
 }
 """What is read of driver.json; a driver of an older release leaves some of it out."""
+SUBMISSION = keys(
+    {"job": whole(0)},
+    {
+        **dict.fromkeys(("intended_ns", "submit_ns", "accepted_ns"), perhaps(instant)),
+        "returncode": whole(-(1 << 31)),
+        **dict.fromkeys(("native_id", "stderr"), perhaps(text)),
+    },
+)
+"""A row of driver/submissions.jsonl."""
+STAMP = keys({"node": text, "event": text, "job": whole(0), "rank": whole(0), "clock_ns": instant})
+"""A row of stamps.jsonl."""
 
 
 def require_sound(

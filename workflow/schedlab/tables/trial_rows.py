@@ -26,7 +26,7 @@ from schedlab.tables.background import background_check, background_columns
 from schedlab.tables.clocks import NodeClock, node_clocks
 from schedlab.tables.provoked import fault_checks
 from schedlab.tables.schemas import FAILED, JOBS_SCHEMA, SAMPLES_SCHEMA
-from schedlab.tables.soundness import json_of, require_sound
+from schedlab.tables.soundness import STAMP, SUBMISSION, json_of, require_sound
 from schedlab.tables.validity import measure_checks, taken_by_others, trial_checks
 from schedlab.workloads import Trace, read_trace
 
@@ -273,7 +273,9 @@ def _job_rows(
     else:
         stamps = list(stamps_of(folder, clocks))
         again = {job.job for job in trace.jobs if job.requeue}
-        rows = collect(scheduler, folder / "native", stamps, translations, again=again)
+        native = folder / "native"
+        driver = driver_rows(native, SUBMISSION)
+        rows = collect(scheduler, native, stamps, translations, driver, again=again)
     start, jobs = int(conditions.get("start_ns", 0)), {job.job: job for job in trace.jobs}
     for row in rows:
         job = jobs[row["job"]]
@@ -319,7 +321,7 @@ def stamps_of(folder: Path, clocks: Mapping[str, NodeClock]) -> Iterator[dict[st
     """Payload stamps, converted from each node's clock to the head's."""
     path = folder / "stamps.jsonl"
     head = clocks["head"]
-    for stamp in json_lines(path):
+    for stamp in json_lines(path, STAMP):
         apart = clocks[stamp["node"]].to_controller(stamp["clock_ns"]) - head.to_controller(
             stamp["clock_ns"]
         )

@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 
 from schedlab.schedulers.base import COMPLETED
-from schedlab.tables.clocks import NodeClock
+from schedlab.tables.clocks import NodeClock, largest_drift
 from schedlab.tables.schemas import FAILED, PASSED, UNKNOWN
 from schedlab.workloads.fault import FAIL
 
@@ -39,12 +39,15 @@ programs. To read a guest's page back from disk stops the guest's processor for 
 SCRAPED_PART = 0.5
 """Least part of the scrapes that must succeed on every target. Costs come from counters that are
 read separately, so a lost sample only makes the curve over time less exact."""
+DRIFT_PART = 0.10
+"""Largest part by which a guest's clock may go faster or slower than the controller's. Emulated
+guests differ by up to 1 %; a clock that was set meanwhile did not change linearly."""
 MEMORY_PART = 0.80
 """Least part of the declared memory that a guest's kernel reports: it keeps some for itself."""
 RESOLUTION_NS = 1_000_000
 """Coarsest resolution of an instant (a scheduler's own log, 1 ms), for the order check."""
 
-_ORDER = ("submit", "allocated", "started", "finished", "completed")
+_ORDER = ("intended", "submit", "allocated", "started", "finished", "completed")
 _WAITS = ("wait_mean_s", "wait_median_s", "wait_p90_s", "wait_p99_s", "wait_max_s")
 _WHOLE = ("turnaround_mean_s", "turnaround_median_s", "bounded_slowdown_mean",
           "bounded_slowdown_median", "fairness_jain", "urgent_wait_s", "wide_wait_s")  # fmt: skip
@@ -159,6 +162,8 @@ def trial_checks(
     health, not_taken = conditions.get("health", {}).get("after"), conditions.get("not_taken")
     broken = list(record["verdict"]["reasons"])
 
+    drift = largest_drift(clocks)
+
     def none_if_broken(found: list[str]) -> list[str] | None:
         # A failure of the testbed is one reason. Records that are missing because of it are not
         # another one.
@@ -178,6 +183,14 @@ def trial_checks(
             "completed jobs without stamps", none_if_broken(_missing(jobs)) if payload else None
         ),
         instants_in_order(jobs, clocks, gang=gang),
+        at_most(
+            "drift of the clocks",
+            drift,
+            DRIFT_PART,
+            "1",
+            f"a guest's clock differs from the controller's by {drift or 0:.3g} of the time between"
+            f" two readings (at most {DRIFT_PART:g})",
+        ),
         _monitoring(conditions, cut_off),
         *_host(conditions),
     ]
