@@ -8,14 +8,19 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from bundle_factory import packed, small_experiment
+from click.testing import CliRunner
 from test_import_hostile import TRIAL, edited, seal, unpacked
 
 from schedlab.bundle import importing
 from schedlab.bundle.archive_format import MANIFEST
 from schedlab.bundle.importing import import_bundle
+from schedlab.bundle.verify import unpack
 from schedlab.bundle.writer import BundleWriter
+from schedlab.cli.main import main
 from schedlab.errors import SchedlabError
 from schedlab.results.digests import file_digest
 from schedlab.results.records import lineage
@@ -58,8 +63,6 @@ def test_a_file_that_its_record_does_not_describe_is_not_imported(
     if kind == "unpacked":
         (bundle, place) = (tmp_path / "again", bundle)
         bundle.mkdir()
-        from schedlab.bundle.verify import unpack
-
         unpack(place, bundle)
     error = refusal(bundle, tmp_path / "results")
     assert f"{RECORD}: outputs.{name} is '{before[:12]}" in error.message
@@ -76,6 +79,33 @@ def test_what_was_hashed_for_the_manifest_is_not_hashed_again(
     for module in ("schedlab.results.store", "schedlab.results.records"):
         monkeypatch.setattr(f"{module}.file_digest", again)
     assert import_bundle(packed().path, tmp_path, "lab-b")[1] == 3
+
+
+@pytest.mark.parametrize("record", ["as it was", "without outputs", "absent"])
+@pytest.mark.parametrize("command", ["render", "diff", "import"])
+def test_tables_that_no_record_describes_are_not_read(
+    command: str, record: str, tmp_path: Path
+) -> None:
+    folder = unpacked(tmp_path / "theirs")
+    path = folder / "results/tables/trials.parquet"
+    table = pq.read_table(path)
+    place = table.schema.get_field_index("makespan_s")
+    better = pa.array([1.0] * table.num_rows)
+    pq.write_table(table.set_column(place, table.schema.field(place), better), path)
+    if record == "without outputs":
+        edited(folder, "results/tables/record.json", lambda told: told | {"outputs": {}})
+    elif record == "absent":
+        (folder / "results/tables/record.json").unlink()
+    bundle = str(as_is(folder, tmp_path / "b.tar.zst"))
+    words = {
+        "render": [bundle, "--output", str(tmp_path / "out")],
+        "diff": [str(packed().path), bundle],
+        "import": [bundle, "--results", str(tmp_path / "results")],
+    }[command]
+    done = CliRunner().invoke(main, [command, *words])
+    assert done.exit_code in (1, 2) and "results/tables/record.json" in done.output
+    assert "ask its author for another one" in done.output
+    assert not (tmp_path / "out").exists() and not (tmp_path / "results").exists()
 
 
 def test_a_record_that_was_changed_by_hand_is_not_imported(tmp_path: Path) -> None:

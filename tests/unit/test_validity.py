@@ -104,10 +104,6 @@ def stall(conditions: dict[str, Any]) -> None:
     conditions["host"]["during"]["pressure"]["memory_full"] = 1.0
 
 
-def clock(conditions: dict[str, Any]) -> None:
-    conditions["clock"]["compute1"]["start"]["offset_ns"] -= 1 << 62
-
-
 def swap(conditions: dict[str, Any]) -> None:
     conditions["host"]["during"]["swap"]["out"] = 10**9
 
@@ -129,7 +125,6 @@ def swap(conditions: dict[str, Any]) -> None:
         ),
         (steal, "processor time of others", "of the host's processor time"),
         (stall, "time stalled for memory", "stood still for memory"),
-        (clock, "drift of the clocks", "a guest's clock differs from the controller's by"),
         (swap, "bytes swapped by the host", "swapped 954 MiB (at most 16 MiB)"),
     ],
 )
@@ -164,6 +159,19 @@ def test_what_an_older_record_has_not_measured_decides_nothing(tmp_path: Path) -
         "time stalled for memory",
         "bytes swapped by the host",
     }
+
+
+@pytest.mark.parametrize("step", [1 << 62, -(1 << 62), 20 * 10**9])
+def test_a_clock_that_was_set_meanwhile_makes_a_trial_invalid(step: int, tmp_path: Path) -> None:
+    """Instants between two readings would all be put where they never were."""
+
+    def jump(conditions: dict[str, Any]) -> None:
+        conditions["clock"]["head"]["start"]["offset_ns"] += step
+
+    folder = changed(make_trial(tmp_path, KEY), jump)
+    assert checked(folder, "drift of the clocks")["verdict"] == FAILED
+    said = "a guest's clock differs from the controller's by"
+    assert said in str(read_trial(folder).trial["reasons"])
 
 
 def test_what_is_submitted_before_it_is_due_makes_a_trial_invalid(tmp_path: Path) -> None:

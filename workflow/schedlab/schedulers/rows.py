@@ -25,7 +25,6 @@ from schedlab.schedulers.base import (
 )
 from schedlab.schedulers.translation import jobs_of
 
-
 FormCheck = Callable[[dict[str, Any]], str | None]
 """Returns how a row differs from its form, or None."""
 

@@ -163,6 +163,7 @@ def trial_checks(
     broken = list(record["verdict"]["reasons"])
 
     drift = largest_drift(clocks)
+    drifted = f"a guest's clock differs from the controller's by {drift or 0:.3g} of the time passed"
 
     def none_if_broken(found: list[str]) -> list[str] | None:
         # A failure of the testbed is one reason. Records that are missing because of it are not
@@ -183,14 +184,7 @@ def trial_checks(
             "completed jobs without stamps", none_if_broken(_missing(jobs)) if payload else None
         ),
         instants_in_order(jobs, clocks, gang=gang),
-        at_most(
-            "drift of the clocks",
-            drift,
-            DRIFT_PART,
-            "1",
-            f"a guest's clock differs from the controller's by {drift or 0:.3g} of the time between"
-            f" two readings (at most {DRIFT_PART:g})",
-        ),
+        at_most("drift of the clocks", drift, DRIFT_PART, "1", drifted),
         _monitoring(conditions, cut_off),
         *_host(conditions),
     ]
