@@ -163,7 +163,9 @@ def trial_checks(
     broken = list(record["verdict"]["reasons"])
 
     drift = largest_drift(clocks)
-    drifted = f"a guest's clock differs from the controller's by {drift or 0:.3g} of the time passed"
+    drifted = (
+        f"a guest's clock differs from the controller's by {drift or 0:.3g} of the time passed"
+    )
 
     def none_if_broken(found: list[str]) -> list[str] | None:
         # A failure of the testbed is one reason. Records that are missing because of it are not
