@@ -77,7 +77,7 @@ def write_record(results: Path, name: str, stage: str, parents: tuple[str, ...],
     body = {
         "schema": SCHEMA,
         "stage": stage,
-        "id": name.partition("/")[2] or name,
+        "id": name.partition("/")[2].replace("/", "." if stage == "trial" else "/") or name,
         "inputs": {f"workflow/schedlab/stages/{stage}.py": digest(stage)},
         "outputs": {"disk.qcow2": digest(f"{results} {name}")},  # of every build another
         "parents": {

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 from pathlib import Path
+from typing import Any
 
 import pytest
+from record_factory import write_record
 from trial_factory import make_experiment
 
 from schedlab.bridges import bridge_of, bridges, require_known
@@ -13,7 +15,6 @@ from schedlab.config import Experiment, TrialKey
 from schedlab.errors import SchedlabError
 from schedlab.lineage.snakemake_internals import write_metadata
 from schedlab.paths import trial_record
-from schedlab.results.records import write_json
 
 WORKLOADS = [{"name": "burst", "kind": "burst", "jobs": 3, "runtime": 0}]
 
@@ -28,7 +29,19 @@ def ran(results: Path, block: str, *trials: str, **more: str) -> None:
     for trial in trials:
         began, _, boot = block.partition("/")
         conditions = {"campaign": began, "host": {"boot": boot or "same"}} | more
-        write_json(results / trial_record(*trial.split(".")), {"conditions": conditions})
+        finished(results, trial, conditions)
+
+
+def finished(results: Path, trial: str, conditions: dict[str, Any], **more: str) -> None:
+    """The record of a trial."""
+    cluster, workload, repetition = trial.split(".")
+    facts = {"cluster": cluster, "workload": workload, "scheduler": "any"}
+    numbers = dict.fromkeys(("order", "nodes", "cpus_per_node"), 1)
+    write_record(
+        results / trial_record(cluster, workload, repetition), results, "trial", trial,
+        trial=facts | numbers | {"repetition": int(repetition)}, conditions=conditions,
+        verdict={"valid": True, "reasons": []}, **more,
+    )  # fmt: skip
 
 
 def all_of(*clusters: str) -> list[str]:
@@ -95,8 +108,7 @@ def test_no_step_of_a_search_runs_again(tmp_path: Path) -> None:
 
 def test_a_trial_that_was_stopped_is_finished(tmp_path: Path) -> None:
     ran(tmp_path, "monday", *all_of("slurm-n1"), *all_of("kubernetes-n1")[:2])
-    path = tmp_path / trial_record("kubernetes-n1", "burst", 3)
-    write_json(path, {"conditions": {}, "not_run": "stopped"})
+    finished(tmp_path, "kubernetes-n1.burst.3", {}, not_run="stopped")
     ran(tmp_path, "tuesday", "slurm-n1.burst.3")
     assert found(tmp_path, experiment("slurm", "kubernetes", nodes=[1])) == []
 
@@ -106,6 +118,14 @@ def test_a_bridge_stays_one(tmp_path: Path) -> None:
     ran(tmp_path, "tuesday", "slurm-n1.burst.2")
     told = [bridge_of(tmp_path, TrialKey("slurm-n1", "burst", n)) for n in (1, 2, 3)]
     assert told == ["tuesday", "", ""]
+
+
+@pytest.mark.parametrize("host", [["x"], {"boot": ["x"]}, "x", None])
+def test_a_damaged_record_is_none(host: Any, tmp_path: Path) -> None:
+    """It used to end the workflow in a traceback, or to make a block of its own."""
+    finished(tmp_path, "slurm-n1.burst.1", {"campaign": "monday", "host": host, "bridge": "b"})
+    assert found(tmp_path, experiment("slurm", "kubernetes", nodes=[1])) == []
+    assert bridge_of(tmp_path, TrialKey("slurm-n1", "burst", 1)) == ""
 
 
 def test_bridges_of_results_that_snakemake_does_not_know_are_refused(

@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -26,15 +27,19 @@ from schedlab.toolchain.cache import Cache
 from schedlab.toolchain.installation import given_digest
 
 MIB = 2**20
-TRIAL = {
-    "trial": {
-        **dict.fromkeys(("cluster", "workload", "scheduler"), "any"),
-        **dict.fromkeys(("repetition", "order", "nodes", "cpus_per_node"), 1),
-    },
-    "conditions": {},
-    "verdict": {"valid": True, "reasons": []},
-}
-"""What the record of a trial must have."""
+
+
+def trial_content(cluster: str, workload: str, repetition: str) -> dict[str, Any]:
+    """What the record of a trial must have."""
+    return {
+        "trial": {
+            **{"cluster": cluster, "workload": workload, "scheduler": "any"},
+            **dict.fromkeys(("order", "nodes", "cpus_per_node"), 1),
+            "repetition": int(repetition),
+        },
+        "conditions": {},
+        "verdict": {"valid": True, "reasons": []},
+    }
 
 
 class Place:
@@ -67,7 +72,7 @@ class Place:
         folder.mkdir(parents=True)
         (folder / "data").write_bytes(bytes(MIB))
         identifier = joint.join(name.split("/")[1:])
-        content = TRIAL if stage == "trial" else {}
+        content = trial_content(*name.split("/")[1:]) if stage == "trial" else {}
         write_record(folder / "record.json", self.results, stage, identifier, **content)
         return folder
 

@@ -22,6 +22,7 @@ from schedlab.bundle.writer import BundleWriter
 from schedlab.cli.main import main
 from schedlab.errors import SchedlabError
 from schedlab.results.digests import file_digest
+from schedlab.results.records import lineage
 from schedlab.stages.context import Context
 from schedlab.stages.tables import write_tables
 from schedlab.tables.imported import sound_origins
@@ -55,6 +56,7 @@ def seal(folder: Path, path: Path) -> Path:
         for name in record["outputs"]:
             if (folder / TRIAL / name).is_file():
                 record["outputs"][name] = file_digest(folder / TRIAL / name)
+        record["lineage"] = lineage(record)
         record_path.write_text(json.dumps(record))
     except (KeyError, TypeError, ValueError, OSError, AttributeError):
         pass

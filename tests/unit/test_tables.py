@@ -207,6 +207,7 @@ def test_instants_in_an_impossible_order_make_a_trial_invalid(tmp_path: Path) ->
 
 def test_without_gangs_a_rank_may_start_before_the_last_one_has_its_place() -> None:
     instants = {
+        "intended": [0, 0],
         "submit": [0, 0],
         "allocated": [9, 1],
         "started": [2, 2],

@@ -180,6 +180,31 @@ def test_slow_scrapes_are_named_only_where_they_lose_samples(tmp_path: Path) -> 
     assert read_trial(changed(make_trial(tmp_path / "2", KEY), slow_but_there)).trial["valid"]
 
 
+@pytest.mark.parametrize("step", [1 << 62, -(1 << 62), 20 * 10**9])
+def test_a_clock_that_was_set_meanwhile_makes_a_trial_invalid(step: int, tmp_path: Path) -> None:
+    """Instants between two readings would all be put where they never were."""
+
+    def jump(conditions: dict[str, Any]) -> None:
+        conditions["clock"]["head"]["start"]["offset_ns"] += step
+
+    folder = changed(make_trial(tmp_path, KEY), jump)
+    assert checked(folder, "drift of the clocks")["verdict"] == FAILED
+    said = "a guest's clock differs from the controller's by"
+    assert said in str(read_trial(folder).trial["reasons"])
+
+
+def test_what_is_submitted_before_it_is_due_makes_a_trial_invalid(tmp_path: Path) -> None:
+    """Its lateness would be below zero, and so never too large."""
+    folder = make_trial(tmp_path, KEY)
+    path = folder / "driver" / "submissions.jsonl"
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    path.write_text(
+        "".join(json.dumps(row | {"submit_ns": row["submit_ns"] - 10**12}) + "\n" for row in rows)
+    )
+    trial = read_trial(folder).trial
+    assert not trial["valid"] and "submit before they were intended" in trial["reasons"][0]
+
+
 def test_a_driver_without_a_result_makes_a_trial_invalid(tmp_path: Path) -> None:
     folder = make_trial(tmp_path, KEY)
     (folder / "driver" / "driver.json").unlink()

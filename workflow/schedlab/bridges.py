@@ -16,10 +16,9 @@ from schedlab.config import Experiment, TrialKey
 from schedlab.design import scheduler_of
 from schedlab.errors import SchedlabError
 from schedlab.lineage.snakemake_internals import stored_metadata
-from schedlab.outside.json_text import read_json
 from schedlab.paths import trial_record
 from schedlab.printing import some
-from schedlab.results.records import was_stopped
+from schedlab.results.records import load_record, was_stopped
 
 _Block = tuple[Any, Any]
 
@@ -72,7 +71,7 @@ def bridge_of(results: Path, key: TrialKey) -> str:
     if not path.is_file() or b'"bridge"' not in path.read_bytes():
         return ""
     record = _record(results, key)
-    return str(record["conditions"].get("bridge", "")) if record else ""
+    return str(record["conditions"].get("bridge") or "") if record else ""
 
 
 def require_known(again: Collection[TrialKey], results: Path) -> None:
@@ -102,10 +101,9 @@ def require_known(again: Collection[TrialKey], results: Path) -> None:
 
 def _record(results: Path, key: TrialKey) -> dict[str, Any] | None:
     try:
-        record = read_json(results / trial_record(key.cluster, key.workload, key.repetition))
-    except (OSError, ValueError):
+        return load_record(results / trial_record(key.cluster, key.workload, key.repetition))
+    except (SchedlabError, OSError):
         return None
-    return record if isinstance(record, dict) and "conditions" in record else None
 
 
 def _block(record: dict[str, Any]) -> _Block:

@@ -27,6 +27,7 @@ from schedlab.printing import counted, printable
 from schedlab.results.digests import digest
 from schedlab.results.provenance import source
 from schedlab.results.records import forbids, is_stopped
+from schedlab.results.store import Store
 from schedlab.schedulers import has_programs, image_installation, image_roles
 from schedlab.sources.stages import content, subject
 from schedlab.storage.marks import begin_run, require_own
@@ -385,8 +386,9 @@ class Pipeline:
         self.keep_state()
         used = usage(Path(self.results).resolve()).bytes
         told = [f"the results use {used / 2**30:.1f} GiB of disk"]
+        store, start = Store(Path(self.results)), self.at("")
         records = self.cluster_records("provisioned") + self.cluster_records("configured")
-        made = [json.loads(Path(name).read_text()) for name in records if Path(name).exists()]
+        made = [store.record(name.removeprefix(start)) or {} for name in records]
         if largest := max((record.get("resident_mib", 0) for record in made), default=0):
             told.insert(0, f"the largest cluster had {largest / 1024:.1f} GiB of memory resident")
         if (report := Path(self.results) / paths.REPORT).exists():

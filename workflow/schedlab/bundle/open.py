@@ -13,7 +13,9 @@ from schedlab.errors import SchedlabError
 from schedlab.outside.foreign import foreign
 from schedlab.outside.names import HOSTILE
 from schedlab.outside.temporary import temporary_folder
-from schedlab.paths import EXPERIMENTS, RESULTS, TABLES
+from schedlab.paths import EXPERIMENTS, RESULTS, TABLE_FILES, TABLES, TABLES_RECORD
+from schedlab.results.form_checks import shown
+from schedlab.results.records import load_record
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,29 @@ def _named(path: Path, folder: Path) -> Iterator[None]:
 
 def _inside(root: Path, path: Path, verified: Verified) -> OpenedResults:
     results = root / RESULTS
+    _require_own_tables(results, path, verified)
     return OpenedResults(results, results / EXPERIMENTS, str(path), True, verified)
+
+
+def _require_own_tables(results: Path, path: Path, verified: Verified) -> None:
+    """Check that the tables of a bundle, which are read as they are, are those of its records.
+
+    Raises
+    ------
+    SchedlabError
+        A table is not the one that the stage of the tables wrote.
+    """
+    for name in TABLE_FILES:
+        found = verified.digests.get(f"{RESULTS}/{TABLES}/{name}")
+        if found is None:
+            continue
+        stated = load_record(results / TABLES_RECORD)["outputs"].get(name)
+        if stated != found:
+            raise SchedlabError(
+                f"{path}: {RESULTS}/{TABLES_RECORD}: outputs.{name} is {shown(stated)}, but the"
+                f" SHA-256 of {RESULTS}/{TABLES}/{name} is {shown(found)}",
+                remedy=HOSTILE,
+            )
 
 
 def _experiments(results: Path) -> Path:

@@ -23,7 +23,8 @@ from schedlab.errors import SchedlabError
 from schedlab.outside.json_text import parse_json, read_bytes
 from schedlab.outside.names import LONGEST, name_problem
 from schedlab.outside.tree import below
-from schedlab.results.records import file_digest
+from schedlab.results.digests import file_digest
+from schedlab.results.form_checks import release_number, shown
 
 _SMALL = 1 << 20
 """Largest size of the description in bytes."""
@@ -64,15 +65,15 @@ class Verified:
         Number of files, without the manifest.
     size : int
         Size of these files together, in bytes.
-    names : frozenset of str
-        Paths of these files below the bundle's root.
+    digests : dict of str to str
+        SHA-256 of each of these files, by path below the bundle's root.
     """
 
     digest: str
     description: dict[str, Any]
     members: int
     size: int
-    names: frozenset[str] = field(repr=False)
+    digests: dict[str, str] = field(repr=False)
 
 
 def describe(path: Path, content: bytes) -> dict[str, Any]:
@@ -104,8 +105,8 @@ def describe(path: Path, content: bytes) -> dict[str, Any]:
                 )
         return dict(description)
     family, _, number = SCHEMA.rpartition("/")
-    theirs = schema.removeprefix(f"{family}/")
-    if schema.startswith(f"{family}/") and theirs.isdigit() and int(theirs) > int(number):
+    if (release_number(schema, f"{family}/") or 0) > int(number):
+        release = shown(release)[1:-1]
         raise SchedlabError(
             f"{path}: has the newer format {schema}: schedlab {release} wrote it, but this is"
             f" schedlab {__version__}, which knows {SCHEMA}",
@@ -113,7 +114,7 @@ def describe(path: Path, content: bytes) -> dict[str, Any]:
             " the bundle contains (`tar --zstd -xf BUNDLE source`)",
         )
     raise SchedlabError(
-        f"{path}: has the unknown format {schema!r}, expected {SCHEMA!r}",
+        f"{path}: has the unknown format {shown(schema)}, expected {SCHEMA!r}",
         remedy="read it with the release of schedlab that wrote it, or pack the results again",
     )
 
@@ -225,7 +226,8 @@ def _verified(
     digest: str, description: dict[str, Any], found: dict[str, tuple[str, int]]
 ) -> Verified:
     size = sum(size for _, size in found.values())
-    return Verified(digest, description, len(found), size, frozenset(found))
+    digests = {name: sha256 for name, (sha256, _) in found.items()}
+    return Verified(digest, description, len(found), size, digests)
 
 
 def _listed(path: Path, lines: IO[bytes]) -> dict[str, tuple[str, int]]:

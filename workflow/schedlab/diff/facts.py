@@ -116,7 +116,7 @@ def tools(record: Mapping[str, Any]) -> Values:
     found = {}
     for name, tool in (record.get("tools") or {}).items():
         if isinstance(tool, Mapping):
-            program = tool["program"]
+            program = tool.get("program", name)
             found[name] = f"{program} " * (program != name) + str(tool["version"])
         else:
             found[name] = str(tool)

@@ -10,6 +10,9 @@ from typing import Any
 from schedlab.results.records import lineage
 from schedlab.results.store import Store, below, origin_of
 
+MADE_AGAIN = "was made again since, with the same lineage"
+"""How a parent may differ from what its child says of it and still be what the child built on."""
+
 
 @dataclass(frozen=True)
 class Parent:
@@ -109,7 +112,7 @@ def _problem(store: Store, named: dict[str, str]) -> str:
         return ""
     record = store.record(named["path"])
     if record is not None and record["lineage"] == named["lineage"]:
-        return "was made again since, with the same lineage"
+        return MADE_AGAIN
     return "is another record than the one named"
 
 

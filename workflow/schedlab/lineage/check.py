@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from schedlab.errors import SchedlabError
-from schedlab.lineage.chain import Link
-from schedlab.lineage.targets import Target
+from schedlab.lineage.chain import Link, link
 from schedlab.outside.names import inside
 from schedlab.paths import PACKED_SOURCE, RESULTS
-from schedlab.results.records import file_digest
 from schedlab.results.store import Store, below, origin_of
+
+if TYPE_CHECKING:
+    # Its module needs pandas, whose import is slow.
+    from schedlab.lineage.targets import Target
 
 
 @dataclass(frozen=True)
@@ -105,6 +108,19 @@ def check(
     return checked
 
 
+def check_record(store: Store, path: str) -> list[LinkMismatch]:
+    """Compare one record with its files, its own lineage and its parents; sources are left out.
+
+    Parameters
+    ----------
+    store : Store
+        The records.
+    path : str
+        Path of the record below the results folder.
+    """
+    return _check(store, link(store, path), None, {}).mismatches
+
+
 def first_mismatch(checked: dict[str, CheckedLink]) -> LinkMismatch | None:
     """Return the first mismatch on the way from the target to the sources, or None."""
     return next((m for found in checked.values() for m in found.mismatches), None)
@@ -136,7 +152,7 @@ def _check(store: Store, link: Link, sources: Path | None, digests: dict[Path, s
                     found.mismatches.append(LinkMismatch(link.path, kind[:-1], name, "is missing"))
                 continue
             if path not in digests:
-                digests[path] = file_digest(path)
+                digests[path] = store.file_digest(path)
             if digests[path] == expected:
                 found.matching[kind] += 1
             else:

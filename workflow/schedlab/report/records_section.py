@@ -283,8 +283,8 @@ def _tuning(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
             "key": row["key"],
             "asked": row.get("value", ""),
             "found": _found(row["found"]),
-            "reason": row["reason"],
-            "source": row["source"],
+            "reason": row.get("reason", ""),
+            "source": row.get("source", ""),
         }
         for row in rows
     ]

@@ -20,11 +20,12 @@ from schedlab.errors import SchedlabError
 from schedlab.outside.json_text import read_json
 from schedlab.outside.names import inside
 from schedlab.outside.output import write_output
-from schedlab.paths import RESULTS, record_beside
+from schedlab.paths import RESULTS, record_beside, trial_folder
 from schedlab.plain import plain
 from schedlab.privacy.identity import identity
 from schedlab.results import provenance
 from schedlab.results.digests import canonical, digest, file_digest
+from schedlab.results.form_checks import release_number, shown
 from schedlab.results.record_form import record_problem
 
 FAMILY, VERSION = "schedlab.record/", 2
@@ -193,21 +194,37 @@ def load_record(path: Path) -> dict[str, Any]:
         ) from error
     found = record.get("schema") if isinstance(record, dict) else None
     if found != SCHEMA:
-        version = str(found).removeprefix(FAMILY)
-        newer = version.isdecimal() and int(version) > VERSION
-        maker = "a newer" if newer else "another" if version.isdecimal() else "no"
+        version = release_number(found, FAMILY)
+        newer = version is not None and version > VERSION
+        maker = "a newer" if newer else "no" if version is None else "another"
         raise SchedlabError(
-            f"record {path} has schema {found!r}: {maker} release of schedlab wrote it"
+            f"record {path} has schema {shown(found)}: {maker} release of schedlab wrote it"
             f" (this one reads {SCHEMA!r})",
             remedy="upgrade schedlab to the release that wrote it"
             if newer
             else "remove it and run the stage again with this version of schedlab",
         )
-    if problem := record_problem(record):
+    if problem := record_problem(record) or _misplaced(path, record):
         raise SchedlabError(
             f"record {path} is damaged: {problem}", remedy=f"remove {path} and run the stage again"
         )
     return dict(record)
+
+
+def _misplaced(path: Path, record: Mapping[str, Any]) -> str | None:
+    """Return how the record in a trial's folder is not that of the trial, or None.
+
+    A record in the place of another would count as a second measurement.
+    """
+    *_, kind, cluster, workload, repetition, _ = ("",) * 5 + path.parts
+    if f"{kind}/{cluster}/{workload}/{repetition}" != trial_folder(cluster, workload, repetition):
+        return None
+    if record["stage"] != "trial":
+        return f"stage is {shown(record['stage'])}, in the folder of a trial"
+    place = f"{cluster}.{workload}.{repetition}"
+    if record["id"] != place:
+        return f"id is {shown(record['id'])}, in the folder of {shown(place)}"
+    return None
 
 
 def was_stopped(record: Mapping[str, Any]) -> bool:

@@ -6,6 +6,7 @@ The folder may come from an unpacked bundle, which has the same layout without t
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -57,10 +58,13 @@ class Store:
     ----------
     results : pathlib.Path
         The results folder.
+    known : mapping of str to str, optional
+        SHA-256 of files that were hashed already, by path relative to it.
     """
 
-    def __init__(self, results: Path) -> None:
+    def __init__(self, results: Path, known: Mapping[str, str] | None = None) -> None:
         self.results = results
+        self._known = known or {}
         self._read: dict[str, dict[str, Any] | SchedlabError] = {}
 
     def record(self, path: str) -> dict[str, Any] | None:
@@ -92,7 +96,13 @@ class Store:
             file = inside(self.results, path)
         except SchedlabError:
             return None
-        return file_digest(file) if file.is_file() else None
+        return self.file_digest(file) if file.is_file() else None
+
+    def file_digest(self, file: Path) -> str:
+        """Return the SHA-256 of a file; one that was hashed already is not read again."""
+        inner = file.is_relative_to(self.results)
+        path = file.relative_to(self.results).as_posix() if inner else ""
+        return self._known.get(path) or file_digest(file)
 
     def figures(self) -> list[str]:
         """Return the names of the figures that have a record."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from schedlab.errors import SchedlabError
 from schedlab.outside.json_text import parse_json
 from schedlab.schedulers.base import (
     DUPLICATED,
@@ -23,6 +24,9 @@ from schedlab.schedulers.base import (
     Scheduler,
 )
 from schedlab.schedulers.translation import jobs_of
+
+FormCheck = Callable[[dict[str, Any]], str | None]
+"""Returns how a row differs from its form, or None."""
 
 
 @dataclass
@@ -85,18 +89,30 @@ def text_of(path: Path) -> str:
     return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
 
 
-def json_lines(path: Path) -> Iterator[dict[str, Any]]:
-    """Yield the JSON objects of a file, one a line; skip lines that are not a whole object."""
-    for line in text_of(path).split("\n"):
+def json_lines(path: Path, form: FormCheck | None = None) -> Iterator[dict[str, Any]]:
+    """Yield the JSON objects of a file, one a line; skip lines that are not a whole object.
+
+    Raises
+    ------
+    SchedlabError
+        An object has not the form that is asked for.
+    """
+    for number, line in enumerate(text_of(path).split("\n"), 1):
         with contextlib.suppress(ValueError):
             row = parse_json(line)
-            if isinstance(row, dict):
-                yield row
+            if not isinstance(row, dict):
+                continue
+            if form and (problem := form(row)):
+                raise SchedlabError(
+                    f"{path}, line {number}, is damaged: {problem.lstrip(' .')}",
+                    remedy="remove the trial's record.json and run the trial again",
+                )
+            yield row
 
 
-def driver_rows(native: Path) -> list[dict[str, Any]]:
+def driver_rows(native: Path, form: FormCheck | None = None) -> list[dict[str, Any]]:
     """Rows of driver/submissions.jsonl beside the folder of native records."""
-    return list(json_lines(native.parent / "driver" / "submissions.jsonl"))
+    return list(json_lines(native.parent / "driver" / "submissions.jsonl", form))
 
 
 def collect(

@@ -73,6 +73,8 @@ EXEMPT = (
     Exemption("results.records", _RECORDS),
     Exemption("results.digests", _RECORDS),
     Exemption("results.record_form", _RECORDS),
+    Exemption("results.conditions_form", _RECORDS),
+    Exemption("results.form_checks", _RECORDS),
     Exemption("results.provenance", _RECORDS),
     # Machines.
     Exemption("privacy.identity", _IDENTITY, STAGES - {"bundle"}),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from schedlab.tables.validity import Check, counted
+from schedlab.tables.checks import Check, counted
 from schedlab.workloads import Trace
 
 

@@ -43,6 +43,14 @@ class NodeClock:
         return self.start + round(since / (1.0 + drift))
 
 
+def largest_drift(clocks: Mapping[str, NodeClock]) -> float | None:
+    """Largest part by which a guest's clock went faster or slower than the controller's."""
+    return max(
+        (abs(c.last - c.first) / (c.end - c.start) for c in clocks.values() if c.end > c.start),
+        default=None,
+    )
+
+
 def node_clocks(conditions: Mapping[str, Any]) -> dict[str, NodeClock]:
     """Clocks of the nodes from a trial record's conditions; nodes never measured are left out.
 

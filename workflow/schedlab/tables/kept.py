@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from schedlab.paths import RECORD
-from schedlab.results.imports import import_remedy
+from schedlab.results.imports import import_remedy, remedied
 from schedlab.results.records import load_record, verify_outputs
 from schedlab.tables.trial_rows import TrialRows, read_trial
 
@@ -32,7 +32,8 @@ def kept_trial(folder: Path, origin: str = "") -> TrialRows:
     SchedlabError
         When the record or a file is missing, was changed, or cannot be read.
     """
-    record = load_record(folder / RECORD)
+    with remedied(origin):
+        record = load_record(folder / RECORD)
     names = [name for name in record["outputs"] if not name.startswith(_ASIDE)]
     verify_outputs(folder / RECORD, names, remedy=_remedy(folder, origin), record=record)
     return read_trial(folder, origin, record)
@@ -47,7 +48,8 @@ def check_block(folder: Path, origin: str = "") -> None:
         When a file of it is missing or was changed.
     """
     if (folder / "prometheus" / "block").is_dir():
-        record = load_record(folder / RECORD)
+        with remedied(origin):
+            record = load_record(folder / RECORD)
         names = [name for name in record["outputs"] if name.startswith("prometheus/block/")]
         verify_outputs(folder / RECORD, names, remedy=_remedy(folder, origin), record=record)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from schedlab.tables.checks import Check
 from schedlab.tables.schemas import FAILED
-from schedlab.tables.validity import Check
 
 COSTS = ("scheduler_cpu_s", "scheduler_cpu_per_job_s", "scheduler_peak_rss_bytes")
 """Metrics from counters that begin anew with a daemon or with its unit."""

@@ -15,7 +15,6 @@ from schedlab.metrics.costs import daemon_costs, daemon_failures
 from schedlab.metrics.jobs import concurrency
 from schedlab.metrics.trial_values import trial_metrics, without_payload
 from schedlab.outside.foreign import foreign
-from schedlab.outside.json_text import read_json
 from schedlab.results.digests import digest
 from schedlab.results.imports import label, remedied
 from schedlab.results.records import load_record
@@ -27,6 +26,7 @@ from schedlab.tables.background import background_check, background_columns
 from schedlab.tables.clocks import NodeClock, node_clocks
 from schedlab.tables.provoked import fault_checks
 from schedlab.tables.schemas import FAILED, JOBS_SCHEMA, SAMPLES_SCHEMA
+from schedlab.tables.soundness import STAMP, SUBMISSION, json_of, require_sound
 from schedlab.tables.validity import measure_checks, taken_by_others, trial_checks
 from schedlab.workloads import Trace, read_trace
 
@@ -99,12 +99,17 @@ def read_trial(
     """
     remedy = f"remove {folder / 'record.json'} and run the trial again"
     with remedied(origin), foreign(folder, remedy):
-        return _read_trial(folder, origin, record or load_record(folder / "record.json"))
+        record = record or load_record(folder / "record.json")
+        trace = read_trace(folder / "trace.json")
+        driver = json_of(folder / "driver" / "driver.json")
+        require_sound(folder, record, driver, trace, remedy)
+        return _rows(folder, origin, record, driver, trace)
 
 
-def _read_trial(folder: Path, origin: str, record: Mapping[str, Any]) -> TrialRows:
+def _rows(
+    folder: Path, origin: str, record: Mapping[str, Any], driver: Mapping[str, Any], trace: Trace
+) -> TrialRows:
     facts, conditions = record["trial"], record["conditions"]
-    trace = read_trace(folder / "trace.json")
     scheduler = get_scheduler(facts["scheduler"])
     clocks = node_clocks(conditions)
     variant = facts.get("variant", facts["scheduler"])
@@ -128,7 +133,6 @@ def _read_trial(folder: Path, origin: str, record: Mapping[str, Any]) -> TrialRo
     jobs = [row for row in jobs if row["job"] not in background]
     frame = jobs_frame(jobs)
     costs = conditions.get("daemon_cost", {})
-    driver = _json(folder / "driver" / "driver.json")
     fault = conditions.get("fault", {})
     daemons: list[str] = []
     if "end" in costs:
@@ -260,8 +264,8 @@ def _job_rows(
     conditions: Mapping[str, Any],
 ) -> Iterator[dict[str, Any]]:
     """Rows of the trace's jobs, with instants since the trial's start."""
-    translations = _json(folder / "translations.json").get("submissions", [])
-    began = _json(folder / "driver" / "driver.json").get("start_ns")
+    translations = json_of(folder / "translations.json").get("submissions", [])
+    began = json_of(folder / "driver" / "driver.json").get("start_ns")
     rows: list[dict[str, Any]]
     if not translations or "head" not in clocks:
         # The trial ended before a clock was measured: nothing was submitted.
@@ -269,7 +273,9 @@ def _job_rows(
     else:
         stamps = list(stamps_of(folder, clocks))
         again = {job.job for job in trace.jobs if job.requeue}
-        rows = collect(scheduler, folder / "native", stamps, translations, again=again)
+        native = folder / "native"
+        driver = driver_rows(native, SUBMISSION)
+        rows = collect(scheduler, native, stamps, translations, driver, again=again)
     start, jobs = int(conditions.get("start_ns", 0)), {job.job: job for job in trace.jobs}
     for row in rows:
         job = jobs[row["job"]]
@@ -315,7 +321,7 @@ def stamps_of(folder: Path, clocks: Mapping[str, NodeClock]) -> Iterator[dict[st
     """Payload stamps, converted from each node's clock to the head's."""
     path = folder / "stamps.jsonl"
     head = clocks["head"]
-    for stamp in json_lines(path):
+    for stamp in json_lines(path, STAMP):
         apart = clocks[stamp["node"]].to_controller(stamp["clock_ns"]) - head.to_controller(
             stamp["clock_ns"]
         )
@@ -376,12 +382,3 @@ def _largest_s(nanoseconds: Iterable[int]) -> float | None:
     """Largest of some durations, in s; None without durations."""
     largest = max(nanoseconds, default=None)
     return None if largest is None else largest / 1e9
-
-
-def _json(path: Path) -> dict[str, Any]:
-    """Content of a JSON file; empty if a failed trial wrote none, or only a part of it."""
-    try:
-        content = read_json(path)
-    except (FileNotFoundError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}

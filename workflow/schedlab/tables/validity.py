@@ -8,14 +8,13 @@ makes the trial invalid; a failed check of a measure only removes that measure f
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
 from typing import Any
 
 import pandas as pd
 
 from schedlab.schedulers.base import COMPLETED
-from schedlab.tables.clocks import NodeClock
-from schedlab.tables.schemas import FAILED, PASSED, UNKNOWN
+from schedlab.tables.checks import Check, at_most, counted
+from schedlab.tables.clocks import NodeClock, largest_drift
 from schedlab.workloads.fault import FAIL
 
 LATE_PART = 0.05
@@ -42,12 +41,15 @@ read separately, so a lost sample only makes the curve over time less exact."""
 SLOW_SCRAPE = 0.9
 """Least part of the interval between two scrapes that the median scrape takes when it is named as
 what loses samples: the timeout is the interval."""
+DRIFT_PART = 0.10
+"""Largest part by which a guest's clock may go faster or slower than the controller's. Emulated
+guests differ by up to 1 %; a clock that was set meanwhile did not change linearly."""
 MEMORY_PART = 0.80
 """Least part of the declared memory that a guest's kernel reports: it keeps some for itself."""
 RESOLUTION_NS = 1_000_000
 """Coarsest resolution of an instant (a scheduler's own log, 1 ms), for the order check."""
 
-_ORDER = ("submit", "allocated", "started", "finished", "completed")
+_ORDER = ("intended", "submit", "allocated", "started", "finished", "completed")
 _WAITS = ("wait_mean_s", "wait_median_s", "wait_p90_s", "wait_p99_s", "wait_max_s")
 _WHOLE = ("turnaround_mean_s", "turnaround_median_s", "bounded_slowdown_mean",
           "bounded_slowdown_median", "fairness_jain", "urgent_wait_s", "wide_wait_s")  # fmt: skip
@@ -67,62 +69,6 @@ ACROSS = {
     "launch_skew_median_s": ("launch_skew_median_s", "launch_skew_max_s"),
 }
 """Measure with which an error of the clocks is compared -> metrics from instants of two nodes."""
-
-
-@dataclass(frozen=True)
-class Check:
-    """One check of a trial.
-
-    Parameters
-    ----------
-    name : str
-        What was checked.
-    value, limit : float or None
-        Value found, and largest allowed value; None if it was not measured.
-    unit : str
-        Unit of both; `1` for counts and ratios.
-    verdict : str
-        `PASSED`, `FAILED` or `UNKNOWN`.
-    reason : str
-        What is wrong, for people; empty unless it failed.
-    withholds : tuple of str
-        Columns of the trials table that are left out if the check fails; empty for a check of the
-        whole trial.
-    """
-
-    name: str
-    value: float | None
-    limit: float | None
-    unit: str
-    verdict: str
-    reason: str = ""
-    withholds: tuple[str, ...] = ()
-
-    def row(self) -> dict[str, Any]:
-        """As the trials table has it."""
-        return asdict(self) | {"withholds": list(self.withholds)}
-
-
-def at_most(
-    name: str,
-    value: float | None,
-    limit: float,
-    unit: str,
-    reason: str,
-    withholds: Sequence[str] = (),
-) -> Check:
-    """Check that a value is not above its limit; an unknown value neither passes nor fails."""
-    if value is None:
-        return Check(name, None, limit, unit, UNKNOWN, "", tuple(withholds))
-    failed = value > limit
-    verdict = FAILED if failed else PASSED
-    return Check(name, value, limit, unit, verdict, reason if failed else "", tuple(withholds))
-
-
-def counted(name: str, found: Sequence[str] | None) -> Check:
-    """Check that no fault was found; None means that it is unknown."""
-    number = None if found is None else float(len(found))
-    return at_most(name, number, 0.0, "1", "; ".join(found or ()))
 
 
 def trial_checks(
@@ -162,6 +108,11 @@ def trial_checks(
     health, not_taken = conditions.get("health", {}).get("after"), conditions.get("not_taken")
     broken = list(record["verdict"]["reasons"])
 
+    drift = largest_drift(clocks)
+    drifted = (
+        f"a guest's clock differs from the controller's by {drift or 0:.3g} of the time passed"
+    )
+
     def none_if_broken(found: list[str]) -> list[str] | None:
         # A failure of the testbed is one reason. Records that are missing because of it are not
         # another one.
@@ -181,6 +132,7 @@ def trial_checks(
             "completed jobs without stamps", none_if_broken(_missing(jobs)) if payload else None
         ),
         instants_in_order(jobs, clocks, gang=gang),
+        at_most("drift of the clocks", drift, DRIFT_PART, "1", drifted),
         _monitoring(conditions, cut_off),
         *_host(conditions),
     ]

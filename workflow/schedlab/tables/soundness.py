@@ -1,0 +1,105 @@
+"""Refuses a trial whose record and files cannot all be true: it was damaged, or never measured."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from schedlab.errors import SchedlabError
+from schedlab.outside.json_text import read_json
+from schedlab.paths import RECORD
+from schedlab.results.conditions_form import count, instant, unmeasured
+from schedlab.results.form_checks import FieldCheck, keys, perhaps, text, truth, whole
+from schedlab.schedulers.translation import jobs_of
+from schedlab.workloads import Trace
+
+TRANSLATIONS = "translations.json"
+_RAN: dict[str, FieldCheck] = {
+    "start_ns": instant,
+    "end_ns": instant,
+    "timed_out": truth,
+    "failure": perhaps(text),
+    "concurrency": keys({}, {"bound": perhaps(whole(1)), "backlog": perhaps(count)}),
+}
+"""What is read of driver.json; a driver of an older release leaves some of it out."""
+SUBMISSION = keys(
+    {"job": whole(0)},
+    {
+        **dict.fromkeys(("intended_ns", "submit_ns", "accepted_ns"), perhaps(instant)),
+        "returncode": whole(-(1 << 31)),
+        **dict.fromkeys(("native_id", "stderr"), perhaps(text)),
+    },
+)
+"""A row of driver/submissions.jsonl."""
+STAMP = keys({"node": text, "event": text, "job": whole(0), "rank": whole(0), "clock_ns": instant})
+"""A row of stamps.jsonl."""
+
+
+def require_sound(
+    folder: Path, record: Mapping[str, Any], driver: Mapping[str, Any], trace: Trace, remedy: str
+) -> None:
+    """Check that a trial's record, the driver's result and the trace agree.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        The trial's.
+    record : mapping
+        The trial's, in the form of a record.
+    driver : mapping
+        Content of driver.json; empty where the driver left none.
+    trace : Trace
+        The trial's.
+    remedy : str
+        What the user can do about damage.
+
+    Raises
+    ------
+    SchedlabError
+        They do not; the message names the file, the key and the value.
+    """
+    told = {
+        RECORD: unmeasured(record) or _another_machine(record["trial"], trace),
+        "driver/driver.json": (keys({}, _RAN)(driver) or "").lstrip(" ."),
+        TRANSLATIONS: _other_jobs(json_of(folder / TRANSLATIONS), record, trace),
+    }
+    for name, problem in told.items():
+        if problem:
+            raise SchedlabError(f"{folder / name} is damaged: {problem}", remedy=remedy)
+
+
+def json_of(path: Path) -> dict[str, Any]:
+    """Content of a JSON file; empty if a failed trial wrote none, or only a part of it."""
+    try:
+        content = read_json(path)
+    except (FileNotFoundError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _another_machine(facts: Mapping[str, Any], trace: Trace) -> str | None:
+    """Return how the cluster is not the one that the trace was made for, or None."""
+    for key in ("nodes", "cpus_per_node"):
+        if facts[key] != getattr(trace.machine, key):
+            made = getattr(trace.machine, key)
+            return f"trial.{key} is {facts[key]}, but trace.json was made for {made}"
+    return None
+
+
+def _other_jobs(told: Mapping[str, Any], record: Mapping[str, Any], trace: Trace) -> str | None:
+    """Return how the translations are not those of the trace's jobs, or None.
+
+    A job without a translation would have no row, and so would not count as lost.
+    """
+    entries = told.get("submissions", [])
+    if not entries and record["verdict"]["reasons"]:
+        return None
+    translated = Counter(int(job) for entry in entries for job in jobs_of(entry))
+    wrong = translated - Counter(one.job for one in trace.jobs)
+    lacking = Counter(one.job for one in trace.jobs) - translated
+    if wrong or lacking:
+        job, words = (min(wrong), "has") if wrong else (min(lacking), "lacks")
+        return f"submissions {words} job {job}, {'unlike' if wrong else 'which is in'} trace.json"
+    return None
