@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from conftest import SIMULATED, MiniWorkflow
+from conftest import ROOT, SIMULATED, MiniWorkflow
 
 from schedlab.design import load_experiment
 from schedlab.figures import FIGURES
@@ -26,6 +27,17 @@ TRIALS = CLUSTERS * WORKLOADS * REPETITIONS
 
 def kinds(commands: list[str]) -> Counter[str]:
     return Counter(line.split()[0] for line in commands)
+
+
+def test_what_runs_beside_trials_is_known() -> None:
+    """A job beside a trial takes processor time from it, and the trial becomes invalid."""
+    rules: dict[str, str] = {}
+    for path in (ROOT / "workflow/rules").glob("*.smk"):
+        _, *found = re.split(r"^rule (\w+):$", path.read_text(), flags=re.MULTILINE)
+        rules |= dict(zip(found[::2], found[1::2], strict=True))
+    before, after = {"toolchain", "accelerator"}, {"tables", "figure", "report", "bundle"}
+    # All trials wait for what is before; all that is after waits for the trials.
+    assert {name for name, text in rules.items() if "testbed=1," not in text} == before | after
 
 
 def test_a_first_run_runs_every_stage_once(built: MiniWorkflow) -> None:

@@ -16,6 +16,9 @@ rule base_disk:
     priority: BEFORE_TRIALS
     conda:
         "../../envs/conda.yaml"
+    # It starts no cluster, but would take processor time from a trial beside it.
+    resources:
+        testbed=1,
     params:
         sources=lambda wildcards: pipeline.sources("base", wildcards),
         spec=lambda wildcards: pipeline.spec("image", wildcards.image),

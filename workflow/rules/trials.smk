@@ -14,8 +14,12 @@ rule trace:
         record=at(paths.trace_record("{workload}", "{nodes}", "{repetition}")),
     log:
         at("logs/traces/{workload}-n{nodes}-r{repetition}.log"),
+    priority: BEFORE_TRIALS
     conda:
         "../../envs/conda.yaml"
+    # It starts no machine, but would take processor time from a trial beside it.
+    resources:
+        testbed=1,
     params:
         sources=lambda wildcards: pipeline.sources("trace", wildcards),
         spec=lambda wildcards: pipeline.spec("workload", wildcards.workload),
