@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import json
 import os
 from importlib.metadata import version
 from pathlib import Path
@@ -15,6 +13,7 @@ import pytest
 
 from schedlab.errors import SchedlabError
 from schedlab.lineage import snakemake_internals as internals
+from schedlab.lineage import snakemake_metadata as metadata
 
 packaging = pytest.importorskip("packaging.version")
 
@@ -70,20 +69,28 @@ def test_another_snakemake_is_named(error: Exception) -> None:
     assert version("snakemake") in said and internals.TESTED[0] in said and "uv.lock" in said
 
 
-def test_memory_is_read_and_given_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("name", ["a.json", "f" * 200 + "/" + "g" * 200 + "/é.json"])
+def test_metadata_is_where_snakemake_has_it(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from snakemake.persistence.file import FilePersistence
+
     monkeypatch.chdir(tmp_path)
-    output = Path("results/a.json")
-    output.parent.mkdir()
+    output = Path("results") / name
+    output.parent.mkdir(parents=True)
     output.write_text("{}")
     os.utime(output, (100, 100))
-    name = base64.urlsafe_b64encode(str(output).encode()).decode()
-    assert list(internals.stored_metadata(Path("results"))) == []
-    internals.write_metadata(name, {"endtime": 100.0})
-    (stored,) = internals.stored_metadata(Path("results"))
-    assert stored.output == output and stored.fits() and internals.has_metadata(name)
+    assert list(metadata.stored_metadata(Path("results"))) == []
+    assert not metadata.has_metadata(output)
+    metadata.write_metadata(output, {"endtime": 100.0})
+    (written,) = (path for path in Path(".snakemake").rglob("*") if path.is_file())
+    folder = SimpleNamespace(_fetch_max_len=lambda _: 255)
+    theirs = FilePersistence._record_path(folder, ".snakemake/metadata", str(output))
+    assert str(written) == theirs
+    (stored,) = metadata.stored_metadata(Path("results"))
+    assert stored.output == output and stored.fits() and metadata.has_metadata(output)
     os.utime(output, (200, 200))
     assert not stored.fits()
-    (tmp_path / ".snakemake/metadata" / name).write_text("{")
-    (stored,) = internals.stored_metadata(Path("results"))
+    written.write_text("{")
+    (stored,) = metadata.stored_metadata(Path("results"))
     assert not stored.fits() and stored.content == {}
-    assert json.loads(output.read_text()) == {}

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import base64
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from schedlab.lineage import state
+from schedlab.lineage.snakemake_metadata import stored_metadata, write_metadata
 from schedlab.results.digests import file_digest
 
 
@@ -24,63 +26,124 @@ def results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return Path("results")
 
 
-def name_of(output: str) -> str:
-    return base64.urlsafe_b64encode(output.encode()).decode()
-
-
-def kept(results: Path, outputs: Any) -> None:
-    content = {"schema": state.SCHEMA, "outputs": outputs}
+def kept(results: Path, outputs: Any, before: Any = "results") -> None:
+    content = {"schema": state.SCHEMA, "results": before, "outputs": outputs}
     (results / ".snakemake.json").write_text(json.dumps(content))
 
 
-def entry(path: str, **changes: Any) -> dict[str, Any]:
-    return {"output": path, "sha256": file_digest(Path(path)), "metadata": {"x": 1}} | changes
+def entry(path: Path, **changes: Any) -> dict[str, Any]:
+    return {"sha256": file_digest(path), "metadata": {"x": 1}} | changes
 
 
 def written(root: Path) -> list[str]:
     return sorted(p.as_posix() for p in root.rglob("*") if p.is_file())
 
 
+def known(results: Path) -> dict[str, dict[str, Any]]:
+    """What Snakemake knows, by output."""
+    return {stored.output.as_posix(): stored.content for stored in stored_metadata(results)}
+
+
 def test_its_own_outputs_are_restored(results: Path) -> None:
-    name = name_of("results/out.txt")
-    kept(results, {name: entry("results/out.txt")})
+    kept(results, {"out.txt": entry(results / "out.txt")})
     state.restore(results)
-    assert json.loads((Path(".snakemake/metadata") / name).read_text()) == {"x": 1}
+    assert known(results) == {"results/out.txt": {"x": 1}}
+
+
+@pytest.mark.parametrize("name", ["renamed", "sub/other", "{elsewhere}"])
+@pytest.mark.parametrize("how", ["moved", "copied"])
+def test_results_under_another_name_are_known(
+    name: str, how: str, results: Path, tmp_path: Path
+) -> None:
+    """Without metadata no changed setting would make a stage of them run again."""
+    now = Path(name.format(elsewhere=tmp_path / "elsewhere"))
+    output, source = results / "out.txt", "resources/trace.swf"
+    read = {"input": ["results/in.json", source], "input_checksums": {"results/in.json": "a"}}
+    made = {**read, "log": ["results/out.log"], "params": ["results/x"], "code": "echo"}
+    write_metadata(output, made | {"endtime": output.stat().st_mtime})
+    state.keep(results)
+    now.parent.mkdir(exist_ok=True)
+    if how == "copied":
+        shutil.copytree(results, now)
+    else:
+        results.rename(now)
+    state.restore(now)
+    (found,) = known(now).values()
+    assert list(known(now)) == [f"{now}/out.txt"]
+    assert found["input"] == [f"{now}/in.json", source]
+    assert found["input_checksums"] == {f"{now}/in.json": "a"}
+    assert found["log"] == [f"{now}/out.log"]
+    assert (found["params"], found["code"]) == (["results/x"], "echo")
+    # From there they may go on.
+    state.keep(now)
+    written = json.loads((now / ".snakemake.json").read_text())
+    assert (written["results"], list(written["outputs"])) == (str(now), ["out.txt"])
+
+
+def test_what_changed_after_the_copy_was_made_is_not_restored(results: Path) -> None:
+    kept(results, {"out.txt": entry(results / "out.txt")})
+    (results / "out.txt").write_text("other")
+    state.restore(results)
+    assert known(results) == {}
+
+
+def test_records_of_moved_results_that_nothing_is_known_of_are_told(
+    results: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for path in ("trials/c/w/1/record.json", "traces/w.record.json", "imported/x/record.json"):
+        (results / path).parent.mkdir(parents=True, exist_ok=True)
+        (results / path).write_text("{}")
+    write_metadata(results / "traces/w.record.json", {"endtime": 0})
+    state.restore(results)
+    told = capsys.readouterr().err
+    assert "NOTICE: Snakemake knows nothing of 1 record in results" in told
+    assert "results/trials/c/w/1/record.json; remove" in told
+    # A job that was interrupted runs again.
+    unfinished = Path(".snakemake/incomplete")
+    unfinished.mkdir()
+    name = base64.urlsafe_b64encode(b"results/trials/c/w/1/record.json").decode()
+    (unfinished / name).touch()
+    state.restore(results)
+    assert capsys.readouterr().err == ""
 
 
 @pytest.mark.parametrize(
-    ("name", "changes"),
+    ("path", "changes"),
     [
-        ("../../../pwned", {}),
-        ("{work}/pwned", {}),
-        (name_of("outside.txt"), {"output": "outside.txt"}),
-        (name_of("results/../outside.txt"), {"output": "results/../outside.txt"}),
-        (name_of("results/out.txt"), {"output": "outside.txt"}),
-        (name_of("results/out.txt"), {"metadata": "#!/bin/sh"}),
-        (name_of("results/out.txt"), {"sha256": 1}),
-        ("../" + name_of("results/out.txt"), {}),
-        ("x/../../" + name_of("results/out.txt"), {}),
-        ("\u00e9", {}),
-        (name_of("results/\0"), {"output": "results/\0"}),
+        ("../outside.txt", {}),
+        ("{work}/outside.txt", {}),
+        ("./../results/../outside.txt", {}),
+        ("out.txt", {"metadata": "#!/bin/sh"}),
+        ("out.txt", {"sha256": 1}),
+        ("x/../out.txt", {}),
+        ("\0", {}),
+        ("", {}),
     ],
 )
-def test_nothing_else_is_written(results: Path, name: str, changes: dict[str, Any]) -> None:
-    name = name.replace("{work}", str(Path.cwd()))
+def test_nothing_else_is_written(results: Path, path: str, changes: dict[str, Any]) -> None:
+    path = path.replace("{work}", str(Path.cwd()))
+    kept(results, {path: entry(results / "out.txt", **changes)})
     before = written(Path.cwd().parent)
-    kept(results, {name: entry("results/out.txt", **changes)})
     state.restore(results)
-    assert [p for p in written(Path.cwd().parent) if not p.endswith(".json")] == before
+    assert written(Path.cwd().parent) == before
+
+
+@pytest.mark.parametrize("before", [None, 1, [], {}])
+def test_a_name_of_the_results_that_is_none_is_ignored(results: Path, before: Any) -> None:
+    kept(results, {"out.txt": entry(results / "out.txt")}, before)
+    state.restore(results)
+    assert known(results) == {}
 
 
 def test_a_link_out_of_the_results_is_not_followed(results: Path) -> None:
     (results / "link").symlink_to("../outside.txt")
-    kept(results, {name_of("results/link"): entry("results/link")})
+    kept(results, {"link": entry(results / "link")})
     state.restore(results)
     assert not Path(".snakemake").exists()
 
 
 @pytest.mark.parametrize(
-    "content", ["[]", "{", '"x"', "[" * 99999, '{"schema":"schedlab.state/1"}']
+    "content", ["[]", "{", '"x"', "[" * 99999, '{"schema":"schedlab.state/2"}']
 )
 def test_a_file_of_another_form_is_ignored(results: Path, content: str) -> None:
     (results / ".snakemake.json").write_text(content)

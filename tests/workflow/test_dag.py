@@ -173,6 +173,22 @@ def test_results_may_move(built: MiniWorkflow, tmp_path_factory: pytest.TempPath
     assert MiniWorkflow(target, built.config).run() == []
 
 
+def test_results_may_be_renamed_and_a_changed_setting_is_still_seen(built: MiniWorkflow) -> None:
+    (built.root / "results").rename(built.root / "kept")
+
+    def planned() -> list[str]:
+        chosen = (f"experiments={built.config}", "results=kept")
+        text = built.module("snakemake", "--config", *chosen, "--dry-run").stdout
+        return re.findall(r"^Job \d+: (.*)$", text, re.MULTILINE)
+
+    assert planned() == []
+    built.edit(built.config, "kind: burst, jobs: 3", "kind: burst, jobs: 4")
+    jobs = planned()
+    assert sum(job.startswith("Trial ") for job in jobs) == CLUSTERS * REPETITIONS
+    assert sum(job.startswith("Writing the trace ") for job in jobs) == CLUSTERS * REPETITIONS
+    assert not [job for job in jobs if job.startswith(("Building the image", "Configuring"))]
+
+
 def start_trials(mini: MiniWorkflow, seconds: str, number: int) -> subprocess.Popen[str]:
     """Start Snakemake with trials of some seconds; return it in the trial of this number."""
     log = mini.root / "results" / "commands.log"

@@ -15,7 +15,7 @@ from typing import Any
 from schedlab.config import Experiment, TrialKey
 from schedlab.design import scheduler_of
 from schedlab.errors import SchedlabError
-from schedlab.lineage.snakemake_internals import stored_metadata
+from schedlab.lineage.snakemake_metadata import stored_metadata
 from schedlab.paths import trial_record
 from schedlab.printing import some
 from schedlab.results.records import load_record, was_stopped

@@ -1,8 +1,8 @@
-"""The only module that reads private structures of Snakemake.
+"""Reads private structures of Snakemake: what it would run, and why.
 
-It reads two things. The first is what Snakemake would run, and why: it makes a dry run through
-Snakemake's API, with the settings that the command line takes from ``profiles/default``, and reads
-the graph of jobs. The second is the files in which Snakemake stores how each output was made.
+It makes a dry run through Snakemake's API, with the settings that the command line takes from
+``profiles/default``, and reads the graph of jobs. The files in which Snakemake stores how each
+output was made are read in :mod:`schedlab.lineage.snakemake_metadata`.
 
 Snakemake may change both at any time. `tests/unit/test_snakemake_internals.py` therefore fails for
 a version of Snakemake that was not checked, and a structure that is missing is a named error.
@@ -11,28 +11,22 @@ a version of Snakemake that was not checked, and a structure that is missing is 
 from __future__ import annotations
 
 import ast
-import base64
 import difflib
 import io
-import json
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from schedlab.errors import SchedlabError
-from schedlab.paths import SNAKEMAKE
 from schedlab.results.digests import file_digest
-from schedlab.results.records import write_json
 from schedlab.sources.stages import PREFIX
 
 TESTED = ("9.27", "9.28")
 """Versions of Snakemake that were checked: from the first one on, before the second one."""
-FOLDER = Path(SNAKEMAKE)
-"""Snakemake's folder, relative to the working directory."""
 
 
 @dataclass
@@ -315,86 +309,3 @@ def _plain(text: str) -> str:
         return str(ast.literal_eval(text))
     except (ValueError, SyntaxError):
         return text
-
-
-class OutputMetadata(NamedTuple):
-    """What Snakemake stored about an output.
-
-    Parameters
-    ----------
-    name : str
-        Name of the metadata file, relative to Snakemake's folder of metadata.
-    output : pathlib.Path
-        The output.
-    content : dict
-        Content of the metadata file; empty if it cannot be read.
-    unfinished : bool
-        Whether the job that makes the output was interrupted.
-    """
-
-    name: str
-    output: Path
-    content: dict[str, Any]
-    unfinished: bool
-
-    def fits(self) -> bool:
-        """Tell whether the metadata are of the present output, by the time of the job's end."""
-        ended = self.content.get("endtime")
-        if self.unfinished or ended is None:
-            return False
-        return abs(float(ended) - self.output.stat().st_mtime) <= _CLOSE
-
-
-_CLOSE = 0.001
-"""Seconds by which the time of a file may differ from the same time read back from JSON."""
-
-
-def stored_metadata(below: Path) -> Iterator[OutputMetadata]:
-    """Yield what Snakemake stored about each output in a folder that exists."""
-    folder = FOLDER / "metadata"
-    for path in sorted(folder.rglob("*")):
-        name = path.relative_to(folder).as_posix()
-        output = output_of(name) if path.is_file() else None
-        if output is not None and output.is_relative_to(below) and output.is_file():
-            # A job that was killed leaves a new output with the metadata of the one before.
-            yield OutputMetadata(
-                name, output, _content(path), (FOLDER / "incomplete" / name).exists()
-            )
-
-
-def has_metadata(name: str) -> bool:
-    """Tell whether Snakemake has a metadata file of this name."""
-    return (FOLDER / "metadata" / name).exists()
-
-
-def write_metadata(name: str, content: dict[str, Any]) -> None:
-    """Write a metadata file of Snakemake, read by :func:`stored_metadata` in another checkout.
-
-    Parameters
-    ----------
-    name : str
-        Name of the file, relative to Snakemake's folder of metadata.
-    content : dict
-        Content of the file.
-    """
-    write_json(FOLDER / "metadata" / name, content)
-
-
-def _content(path: Path) -> dict[str, Any]:
-    try:
-        content: dict[str, Any] = json.loads(path.read_text())
-    except json.JSONDecodeError:
-        return {}
-    return content
-
-
-def output_of(name: str) -> Path | None:
-    """Return the output of a metadata file, or None.
-
-    The name of the file is the path of the output in base64, split into parts.
-    """
-    encoded = "".join(part.removeprefix("@") for part in Path(name).parts)
-    try:
-        return Path(base64.urlsafe_b64decode(encoded).decode())
-    except ValueError:
-        return None

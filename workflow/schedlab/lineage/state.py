@@ -1,48 +1,62 @@
-"""A copy of Snakemake's metadata in the results folder, so that a new checkout can use the results.
+"""A copy of Snakemake's metadata in the results folder, so that the results can be used elsewhere.
 
 In ``.snakemake/metadata`` of the checkout Snakemake stores, in one file for each output, from which
 inputs (by checksum) and parameters the output was made. Without these files Snakemake compares
-only modification times, and in a fresh clone every source is newer than every result. The copy is
-used only for outputs that have not changed since it was made.
+only modification times: in a fresh clone every source is newer than every result, and in results
+that were copied, moved or renamed no changed setting makes a stage run again. The copy is used only
+for outputs that have not changed since it was made.
 """
 
 from __future__ import annotations
 
 import contextlib
+import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from schedlab.errors import SchedlabError
-from schedlab.lineage.snakemake_internals import (
-    has_metadata,
-    output_of,
-    stored_metadata,
-    write_metadata,
-)
+from schedlab.lineage.snakemake_metadata import has_metadata, stored_metadata, write_metadata
 from schedlab.outside.json_text import read_json
 from schedlab.outside.names import inside
-from schedlab.paths import STATE
+from schedlab.outside.tree import below
+from schedlab.paths import RECORD, STATE
+from schedlab.printing import counted, printable, some
 from schedlab.results.digests import file_digest
 from schedlab.results.records import write_json
 
-SCHEMA = "schedlab.state/1"
+SCHEMA = "schedlab.state/2"
+_PATHS = ("input", "log", "input_checksums")
+"""Keys of metadata whose entries are paths, or are named by paths."""
+_STAGES = ("images", "clusters", "traces", "trials")
+"""Folders of what is not made again from other results in little time."""
+
+
+class _Kept(NamedTuple):
+    """The copy of the metadata of an output."""
+
+    sha256: str
+    metadata: dict[str, Any]
 
 
 def keep(results: Path) -> None:
     """Copy Snakemake's metadata of the outputs in `results` into that folder."""
-    before = _read(results)
-    now: dict[str, dict[str, Any]] = {}
+    outputs = _read(results)
     for stored in stored_metadata(results):
         if stored.fits():
-            output = stored.output
-            now[stored.name] = {"output": output.as_posix(), "sha256": file_digest(output)}
-            now[stored.name]["metadata"] = stored.content
-    if before | now:
-        write_json(results / STATE, {"schema": SCHEMA, "outputs": before | now})
+            path = stored.output.relative_to(results).as_posix()
+            outputs[path] = _Kept(file_digest(stored.output), stored.content)
+    if outputs:
+        written = {path: kept._asdict() for path, kept in outputs.items()}
+        content = {"schema": SCHEMA, "results": results.as_posix(), "outputs": written}
+        write_json(results / STATE, content)
 
 
 def restore(results: Path) -> None:
     """Copy the metadata in `results` back, if this checkout has none of these outputs yet.
+
+    Says which outputs have none even then: those of a run that was killed before it could write the
+    copy, and then moved.
 
     Raises
     ------
@@ -52,17 +66,36 @@ def restore(results: Path) -> None:
     outputs = _read(results)
     # If the checkout has metadata of one of the outputs, it has its own. The user then removed
     # those that are missing on purpose (``snakemake --cleanup-metadata``).
-    if any(has_metadata(name) for name in outputs):
+    if any(has_metadata(results / path) for path in outputs):
         return
-    for name, entry in outputs.items():
-        output = Path(entry["output"])
-        if output.is_file() and file_digest(output) == entry["sha256"]:
-            # A user who may only read the checkout does without the metadata.
-            with contextlib.suppress(PermissionError):
-                write_metadata(name, entry["metadata"])
+    # A user who may only read the checkout does without the metadata.
+    with contextlib.suppress(PermissionError):
+        for path, kept in outputs.items():
+            output = results / path
+            if output.is_file() and file_digest(output) == kept.sha256:
+                write_metadata(output, kept.metadata)
+        _tell_unknown(results)
 
 
-def _read(results: Path) -> dict[str, dict[str, Any]]:
+def _tell_unknown(results: Path) -> None:
+    """Say which records Snakemake knows nothing of."""
+    unknown = [
+        entry.path
+        for folder in _STAGES
+        for entry in below(results / folder)
+        if entry.name.endswith(RECORD) and not has_metadata(Path(entry.path))
+    ]
+    if unknown:
+        told = (
+            f"schedlab: NOTICE: Snakemake knows nothing of {counted(len(unknown), 'record')} in"
+            f" {results}, which was moved or copied, and uses what they describe whatever was"
+            f" changed since: {some(unknown, 100)}; remove a record, and its stage runs again"
+        )
+        print(printable(told), file=sys.stderr)
+
+
+def _read(results: Path) -> dict[str, _Kept]:
+    """Return the copy by output (relative to `results`), as if made under the present name."""
     try:
         content = read_json(results / STATE)
     except (OSError, ValueError):
@@ -76,33 +109,39 @@ def _read(results: Path) -> dict[str, dict[str, Any]]:
             " stages may then run again",
         )
         raise SystemExit(f"schedlab: {error}")
-    outputs = content.get("outputs")
+    before, outputs = content.get("results"), content.get("outputs")
+    if not isinstance(before, str) or not isinstance(outputs, dict):
+        return {}
     return {
-        name: entry
-        for name, entry in (outputs.items() if isinstance(outputs, dict) else ())
-        if _is_sound(results, name, entry)
+        path: _Kept(entry["sha256"], _moved(entry["metadata"], before, results.as_posix()))
+        for path, entry in outputs.items()
+        if _is_sound(results, path, entry)
     }
 
 
-def _is_sound(results: Path, name: str, entry: Any) -> bool:
-    """Tell whether an entry describes an output below `results`.
+def _moved(metadata: Mapping[str, Any], before: str, now: str) -> dict[str, Any]:
+    """Metadata of an output after its results folder got another name."""
 
-    The file may come from others. The name of a metadata file encodes the path of its output: it
-    must agree with the output of the entry, so that no other file can be written.
-    """
+    def path(text: Any) -> Any:
+        below = isinstance(text, str) and text.startswith(f"{before}/")
+        return now + text.removeprefix(before) if below else text
+
+    moved = dict(metadata)
+    for key in _PATHS:
+        named = metadata.get(key)
+        if isinstance(named, dict):
+            moved[key] = {path(name): value for name, value in named.items()}
+        elif isinstance(named, list):
+            moved[key] = [path(name) for name in named]
+    return moved
+
+
+def _is_sound(results: Path, path: str, entry: Any) -> bool:
+    """Tell whether an entry describes an output below `results`; the file may come from others."""
     if not isinstance(entry, dict) or not isinstance(entry.get("metadata"), dict):
         return False
-    output = output_of(name)
-    if (
-        output is None
-        or not output.is_relative_to(results)
-        or output.as_posix() != entry.get("output")
-    ):
-        return False
-    if name.startswith("/") or {"", ".", ".."} & set(name.split("/")):
-        return False
     try:
-        inside(results, output.relative_to(results).as_posix())
+        inside(results, path)
     except SchedlabError:
         return False
     return isinstance(entry.get("sha256"), str)
