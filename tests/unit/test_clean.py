@@ -63,6 +63,22 @@ def test_removes_the_results_and_says_so(checkout: Path) -> None:
     assert clean(checkout).returncode == 0, "nothing to remove is no failure"
 
 
+def test_the_schedlab_of_another_checkout_removes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `make clean` finds it where a checkout has no environment and another's is activated."""
+    notes = tmp_path / "of-schedlab/.snakemake/metadata"
+    notes.mkdir(parents=True)
+    here = tmp_path / "here"
+    results = made(here / "results")
+    (here / "Snakefile").touch()
+    monkeypatch.setattr("schedlab.paths.CHECKOUT", tmp_path / "of-schedlab")
+    monkeypatch.chdir(here)
+    done = CliRunner().invoke(main, ["clean", "--results", "results"])
+    assert done.exit_code != 0 and "remedy: run `make setup` here first" in done.output
+    assert notes.is_dir() and entries(results)
+
+
 def test_files_of_others_in_the_results_stay_and_are_named(checkout: Path) -> None:
     results = checkout / "results"
     for name in ("thesis/text.tex", "notes.txt", "trials/a/b/1/record.json", ".report.html.12"):

@@ -80,6 +80,18 @@ def test_results_under_another_name_are_known(
     assert (written["results"], list(written["outputs"])) == (str(now), ["out.txt"])
 
 
+def test_metadata_of_other_results_that_had_the_name_is_replaced(results: Path) -> None:
+    output = results / "out.txt"
+    write_metadata(output, {"params": ["other"], "endtime": 100.0})
+    kept(results, {"out.txt": entry(output, metadata={"params": ["own"]})})
+    state.restore(results)
+    assert known(results) == {"results/out.txt": {"params": ["own"]}}
+    # What this checkout knows itself stays.
+    write_metadata(output, {"params": ["new"], "endtime": output.stat().st_mtime})
+    state.restore(results)
+    assert known(results)["results/out.txt"]["params"] == ["new"]
+
+
 def test_what_changed_after_the_copy_was_made_is_not_restored(results: Path) -> None:
     kept(results, {"out.txt": entry(results / "out.txt")})
     (results / "out.txt").write_text("other")
@@ -115,6 +127,13 @@ def test_records_of_moved_results_that_nothing_is_known_of_are_told(
         ("./../results/../outside.txt", {}),
         ("out.txt", {"metadata": "#!/bin/sh"}),
         ("out.txt", {"sha256": 1}),
+        ("out.txt", {"metadata": {"input": 5}}),
+        ("out.txt", {"metadata": {"input": [5]}}),
+        ("out.txt", {"metadata": {"params": [{}]}}),
+        ("out.txt", {"metadata": {"input_checksums": {"a": {}}}}),
+        ("out.txt", {"metadata": {"endtime": "x"}}),
+        ("out.txt", {"metadata": {"incomplete": 2}}),
+        ("out.txt", {"metadata": {"rule": []}}),
         ("x/../out.txt", {}),
         ("\0", {}),
         ("", {}),

@@ -338,3 +338,15 @@ def test_records_of_before_variants_are_read(tmp_path: Path) -> None:
     row = load_tables(tmp_path / "tables").trials.iloc[0]
     assert (row["scheduler"], row["adapter"], row["cluster"]) == ("slurm", "slurm", "slurm-n1")
     assert row["snapshot"] == 1
+
+
+def test_a_variants_setting_replaces_a_shared_one_whatever_its_case(tmp_path: Path) -> None:
+    """Both would stand in slurm.conf, and the checks would read another one than Slurm."""
+    experiment = load(
+        tmp_path,
+        nodes=[1],
+        schedulers=[{"name": "slow", "scheduler": "slurm", "settings": {"KillWait": "31"}}],
+        settings={"slurm": {"killwait": "29", "SlurmdTimeout": "20"}},
+    )
+    (cluster,) = experiment.clusters()
+    assert cluster.settings == {"SlurmdTimeout": "20", "KillWait": "31"}

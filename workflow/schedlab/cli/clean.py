@@ -111,6 +111,13 @@ def clean(results: Path) -> None:
     """
     from schedlab.testbed.reap import reap
 
+    here = Path.cwd()
+    if (here / "Snakefile").is_file() and not here.samefile(paths.CHECKOUT):
+        raise SchedlabError(
+            f"nothing is removed: this schedlab is that of {paths.CHECKOUT}, not of {here}, and"
+            " would remove what Snakemake notes there",
+            remedy="run `make setup` here first",
+        )
     check_removable(results)
     with no_run(results) if results.exists() else contextlib.nullcontext():
         reap(results)

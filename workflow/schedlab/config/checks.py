@@ -205,8 +205,7 @@ def _schedulers(experiment: Experiment, known: Known) -> Iterator[Problem]:
                 yield Problem(key, problem.value, problem.what, problem.remedy)
     for index, variant in enumerate(experiment.schedulers):
         if variant.adapter in known:
-            general = experiment.settings.get(variant.adapter, {})
-            together = general | variant.settings
+            together = experiment.settings_of(variant)
             # The others are reported at the experiment's own keys, or the variant's settings go
             # before them.
             own = [one for one in faults(variant.adapter, together) if one.key in variant.settings]
@@ -219,7 +218,7 @@ def _trials(experiment: Experiment, known: Known) -> Iterator[Problem]:
     """Settings, or defaults, with which no trial that may last `limits.trial` can be measured."""
     for index, variant in enumerate(experiment.schedulers):
         if variant.adapter in known:
-            together = experiment.settings.get(variant.adapter, {}) | variant.settings
+            together = experiment.settings_of(variant)
             found = known[variant.adapter].trial_problems(together, experiment.limits.trial)
             yield from _placed(experiment, index, found)
 

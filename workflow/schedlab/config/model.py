@@ -41,6 +41,7 @@ from schedlab.config.variants import (
     Repetitions,
     Rounds,
     Variant,
+    overridden,
     with_inherited,
 )
 from schedlab.errors import SchedlabError
@@ -180,9 +181,13 @@ class Experiment(Section):
             placement=variant.placement or self.placement,
             image=variant.image or self.image,
             metrics=variant.metrics or self.metrics,
-            settings={**self.settings.get(variant.adapter, {}), **variant.settings},
+            settings=self.settings_of(variant),
             virtual=virtual,
         )
+
+    def settings_of(self, variant: Variant) -> dict[str, str]:
+        """Native settings of a variant, over those of all variants of its scheduler."""
+        return overridden(self.settings.get(variant.adapter, {}), variant.settings)
 
     def cluster(self, cluster_id: str) -> Cluster:
         """Return the cluster with an id.

@@ -63,6 +63,12 @@ class _Or:
         return {"anyOf": [{"type": self._kind}, handler(core_schema)]}
 
 
+def overridden(settings: Mapping[str, str], others: Mapping[str, str]) -> dict[str, str]:
+    """Native settings with others over them; keys ignore case."""
+    changed = {key.lower() for key in others}
+    return {key: text for key, text in settings.items() if key.lower() not in changed} | {**others}
+
+
 class Variant(Section):
     """One series of an experiment: a scheduler, and the keys that it overrides."""
 
@@ -93,13 +99,11 @@ class Variant(Section):
 
     def renamed(self, suffix: str, settings: Mapping[str, str]) -> Variant:
         """Return the variant under a name with a suffix, with further settings."""
-        changed = {key.lower() for key in settings}
-        kept = {key: text for key, text in self.settings.items() if key.lower() not in changed}
         return self.model_copy(
             update={
                 "name": self.name + suffix,
                 "scheduler": self.adapter,
-                "settings": {**kept, **settings},
+                "settings": overridden(self.settings, settings),
             }
         )
 

@@ -79,7 +79,7 @@ def _refused(
     for variant in experiment.present():
         if variant.adapter not in known:
             continue  # another check reports it
-        settings = experiment.settings.get(variant.adapter, {}) | variant.settings
+        settings = experiment.settings_of(variant)
         for problem in known[variant.adapter].refusals(trace, settings):
             key, value = workload.cause(problem.key)
             for alone, key_of_part, value_of_part in workload.parted(problem.key):

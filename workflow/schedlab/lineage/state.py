@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -53,10 +53,10 @@ def keep(results: Path) -> None:
 
 
 def restore(results: Path) -> None:
-    """Copy the metadata in `results` back, if this checkout has none of these outputs yet.
+    """Copy the metadata in `results` back where this checkout has none that fits an output.
 
-    Says which outputs have none even then: those of a run that was killed before it could write the
-    copy, and then moved.
+    Says which records have none even then: those of a run that was killed before it could write
+    the copy, and then moved.
 
     Raises
     ------
@@ -64,15 +64,17 @@ def restore(results: Path) -> None:
         Another release wrote the copy, in a format that this one cannot read.
     """
     outputs = _read(results)
+    # Other results may have had this name before, and their metadata be there.
+    fitting = {stored.output for stored in stored_metadata(results) if stored.fits()}
     # If the checkout has metadata of one of the outputs, it has its own. The user then removed
     # those that are missing on purpose (``snakemake --cleanup-metadata``).
-    if any(has_metadata(results / path) for path in outputs):
-        return
+    own = any(results / path in fitting for path in outputs)
     # A user who may only read the checkout does without the metadata.
     with contextlib.suppress(PermissionError):
         for path, kept in outputs.items():
             output = results / path
-            if output.is_file() and file_digest(output) == kept.sha256:
+            known = output in fitting or (own and not has_metadata(output))
+            if not known and output.is_file() and file_digest(output) == kept.sha256:
                 write_metadata(output, kept.metadata)
         _tell_unknown(results)
 
@@ -138,10 +140,40 @@ def _moved(metadata: Mapping[str, Any], before: str, now: str) -> dict[str, Any]
 
 def _is_sound(results: Path, path: str, entry: Any) -> bool:
     """Tell whether an entry describes an output below `results`; the file may come from others."""
-    if not isinstance(entry, dict) or not isinstance(entry.get("metadata"), dict):
+    if not isinstance(entry, dict) or not isinstance(entry.get("sha256"), str):
+        return False
+    metadata = entry.get("metadata")
+    if not isinstance(metadata, dict) or any(
+        key in metadata and not is_form(metadata[key]) for key, is_form in _FORMS.items()
+    ):
         return False
     try:
         inside(results, path)
     except SchedlabError:
         return False
-    return isinstance(entry.get("sha256"), str)
+    return True
+
+
+def _texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(text, str) for text in value)
+
+
+def _text(value: Any) -> bool:
+    return value is None or isinstance(value, str)
+
+
+def _number(value: Any) -> bool:
+    return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
+
+
+_FORMS: dict[str, Callable[[Any], bool]] = {
+    **dict.fromkeys(("input", "log", "params"), _texts),
+    "input_checksums": lambda value: isinstance(value, dict) and _texts(list(value.values())),
+    **dict.fromkeys(("starttime", "endtime", "job_hash", "record_format_version"), _number),
+    "incomplete": lambda value: isinstance(value, bool),
+    **dict.fromkeys(
+        ("code", "conda_env", "container_img_url", "rule", "shellcmd", "software_stack_hash"),
+        _text,
+    ),
+}
+"""Forms of the parts of metadata, without which Snakemake ends in an exception."""

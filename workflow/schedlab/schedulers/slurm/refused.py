@@ -102,8 +102,14 @@ _VALUES = (
         "remove it, or write jobcomp/none",
     ),
     _Kind(
-        # A name that begins with / ./ ../ or ~, at the start or after what divides a list.
-        r"[^=]*=(.*[^\w./~-])?(~[^/]*|\.\.?)?/.*",
+        r"[^=]*=(.*[,;\s])?\w*(script|program|command)=.*",
+        "has programs run on the guests, whose work would be taken for Slurm's",
+        _ANY,
+    ),
+    _Kind(
+        # A name that begins with / ./ ../ or ~, at the start or after what divides a list, or that
+        # leads up.
+        r"[^=]*=((.*[^\w./~])?(~[^/]*|\.\.?)?/|.*/\.\./).*",
         "names a file or a folder of the guests, which are the workflow's own",
         _ANY,
     ),
@@ -115,7 +121,9 @@ def refused(overrides: Mapping[str, str]) -> Iterator[Problem]:
     for key, text in overrides.items():
         if key.lower() in NOT_OF_SLURM:
             continue
-        kind = _of(_KINDS, key.lower()) or _of(_VALUES, f"{key.lower()}={text}")
+        # Slurm takes a value in double quotes without them.
+        bare = text.replace('"', "")
+        kind = _of(_KINDS, key.lower()) or _of(_VALUES, f"{key.lower()}={bare}")
         if kind:
             yield Problem(key, text, kind.what, kind.remedy)
 
