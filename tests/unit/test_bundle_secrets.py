@@ -119,7 +119,7 @@ def test_canaries_are_found_nowhere(machine: Path, tmp_path: Path) -> None:
         path = results / f"clusters/slurm-n1/{stage}/record.json"
         record = load_record(path)
         RecordWriter(str(record["stage"]), str(record["id"]), results, results).write(
-            path, realised=record["realised"] | {"domain_xml": told(machine, key)}, settings={}
+            path, realised=record["realised"] | {"facts": told(machine, key)}, settings={}
         )
     for order, trial in enumerate(experiment.trials()):
         folder = make_trial(results, trial, experiment, order=order)
