@@ -102,10 +102,11 @@ def test_what_changed_after_the_copy_was_made_is_not_restored(results: Path) -> 
 def test_records_of_moved_results_that_nothing_is_known_of_are_told(
     results: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for path in ("trials/c/w/1/record.json", "traces/w.record.json", "imported/x/record.json"):
+    trace = "traces/w-n1-r1.record.json"
+    for path in ("trials/c/w/1/record.json", trace, "imported/x/record.json"):
         (results / path).parent.mkdir(parents=True, exist_ok=True)
         (results / path).write_text("{}")
-    write_metadata(results / "traces/w.record.json", {"endtime": 0})
+    write_metadata(results / trace, {"endtime": 0})
     state.restore(results)
     told = capsys.readouterr().err
     assert "NOTICE: Snakemake knows nothing of 1 record in results" in told

@@ -78,7 +78,8 @@ def require_known(again: Collection[TrialKey], results: Path) -> None:
     """Refuse bridge trials that Snakemake would not run.
 
     What makes a finished trial run again is that its rule has another parameter, and Snakemake
-    compares that with its metadata of the trial. It has none of results that were moved or copied.
+    compares that with its metadata of the trial. It has none of a run that was killed, in
+    results that were moved or copied since (:mod:`schedlab.lineage.state`).
 
     Raises
     ------

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,17 +19,22 @@ from schedlab.errors import SchedlabError
 from schedlab.lineage.snakemake_metadata import has_metadata, stored_metadata, write_metadata
 from schedlab.outside.json_text import read_json
 from schedlab.outside.names import inside
-from schedlab.outside.tree import below
-from schedlab.paths import RECORD, STATE
+from schedlab.paths import STATE, cluster_record, image_record, trace_record, trial_record
 from schedlab.printing import counted, printable, some
 from schedlab.results.digests import file_digest
+from schedlab.results.form_checks import each, keys, number, perhaps, text, texts, truth
 from schedlab.results.records import write_json
 
 SCHEMA = "schedlab.state/2"
 _PATHS = ("input", "log", "input_checksums")
 """Keys of metadata whose entries are paths, or are named by paths."""
-_STAGES = ("images", "clusters", "traces", "trials")
-"""Folders of what is not made again from other results in little time."""
+_COSTLY = (
+    image_record("*", "*"),
+    cluster_record("*", "*"),
+    trace_record("*", "*", "*"),
+    trial_record("*", "*", "*"),
+)
+"""Records of what is not made again from other results in little time."""
 
 
 class _Kept(NamedTuple):
@@ -65,7 +70,8 @@ def restore(results: Path) -> None:
     """
     outputs = _read(results)
     # Other results may have had this name before, and their metadata be there.
-    fitting = {stored.output for stored in stored_metadata(results) if stored.fits()}
+    present = stored_metadata(results) if outputs else ()
+    fitting = {stored.output for stored in present if stored.fits()}
     # If the checkout has metadata of one of the outputs, it has its own. The user then removed
     # those that are missing on purpose (``snakemake --cleanup-metadata``).
     own = any(results / path in fitting for path in outputs)
@@ -81,12 +87,8 @@ def restore(results: Path) -> None:
 
 def _tell_unknown(results: Path) -> None:
     """Say which records Snakemake knows nothing of."""
-    unknown = [
-        entry.path
-        for folder in _STAGES
-        for entry in below(results / folder)
-        if entry.name.endswith(RECORD) and not has_metadata(Path(entry.path))
-    ]
+    records = (path for pattern in _COSTLY for path in sorted(results.glob(pattern)))
+    unknown = [path.as_posix() for path in records if not has_metadata(path)]
     if unknown:
         told = (
             f"schedlab: NOTICE: Snakemake knows nothing of {counted(len(unknown), 'record')} in"
@@ -140,12 +142,7 @@ def _moved(metadata: Mapping[str, Any], before: str, now: str) -> dict[str, Any]
 
 def _is_sound(results: Path, path: str, entry: Any) -> bool:
     """Tell whether an entry describes an output below `results`; the file may come from others."""
-    if not isinstance(entry, dict) or not isinstance(entry.get("sha256"), str):
-        return False
-    metadata = entry.get("metadata")
-    if not isinstance(metadata, dict) or any(
-        key in metadata and not is_form(metadata[key]) for key, is_form in _FORMS.items()
-    ):
+    if _ENTRY(entry):
         return False
     try:
         inside(results, path)
@@ -154,26 +151,27 @@ def _is_sound(results: Path, path: str, entry: Any) -> bool:
     return True
 
 
-def _texts(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(text, str) for text in value)
-
-
-def _text(value: Any) -> bool:
-    return value is None or isinstance(value, str)
-
-
-def _number(value: Any) -> bool:
-    return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
-
-
-_FORMS: dict[str, Callable[[Any], bool]] = {
-    **dict.fromkeys(("input", "log", "params"), _texts),
-    "input_checksums": lambda value: isinstance(value, dict) and _texts(list(value.values())),
-    **dict.fromkeys(("starttime", "endtime", "job_hash", "record_format_version"), _number),
-    "incomplete": lambda value: isinstance(value, bool),
-    **dict.fromkeys(
-        ("code", "conda_env", "container_img_url", "rule", "shellcmd", "software_stack_hash"),
-        _text,
-    ),
-}
-"""Forms of the parts of metadata, without which Snakemake ends in an exception."""
+_ENTRY = keys(
+    {
+        "sha256": text,
+        # Forms without which Snakemake ends in an exception.
+        "metadata": keys(
+            {},
+            {
+                **dict.fromkeys(("input", "log", "params"), texts),
+                "input_checksums": each(text),
+                **dict.fromkeys(
+                    ("starttime", "endtime", "job_hash", "record_format_version"), perhaps(number())
+                ),
+                "incomplete": truth,
+                **dict.fromkeys(
+                    (
+                        "code", "conda_env", "container_img_url", "rule", "shellcmd",
+                        "software_stack_hash",
+                    ),
+                    perhaps(text),
+                ),
+            },
+        ),
+    }
+)  # fmt: skip

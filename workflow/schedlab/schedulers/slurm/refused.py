@@ -34,9 +34,12 @@ OWN = (
 
 
 class _Kind(NamedTuple):
-    """Keys (a pattern of the whole key, in lower case) that are refused for one reason."""
+    """Settings that are refused for one reason.
 
-    keys: str
+    The pattern is of the whole key, or of the whole ``key=value``; the key is in lower case.
+    """
+
+    pattern: str
     what: str
     remedy: str
 
@@ -129,4 +132,4 @@ def refused(overrides: Mapping[str, str]) -> Iterator[Problem]:
 
 
 def _of(kinds: tuple[_Kind, ...], text: str) -> _Kind | None:
-    return next((kind for kind in kinds if re.fullmatch(kind.keys, text, re.DOTALL)), None)
+    return next((kind for kind in kinds if re.fullmatch(kind.pattern, text, re.DOTALL)), None)
