@@ -22,7 +22,9 @@ from record_factory import write_record
 from trial_factory import make_experiment, make_trial
 
 from schedlab import design
+from schedlab.bundle.archive_format import MANIFEST
 from schedlab.bundle.pack import pack
+from schedlab.bundle.writer import BundleWriter
 from schedlab.config import Experiment
 from schedlab.config.trials import TrialKey
 from schedlab.figures import FIGURES
@@ -210,3 +212,14 @@ def packed() -> Packed:
     checkout = make_checkout(root / "checkout")
     path = root / "bundle.tar.zst"
     return Packed(path, pack(root / "results", path, root=checkout), root / "results", checkout)
+
+
+def as_is(folder: Path, path: Path) -> Path:
+    """Pack a folder into a bundle whose manifest agrees with it; records are left as they are."""
+    with BundleWriter(path) as writer:
+        writer.add_file("bundle.json", folder / "bundle.json")
+        for file in sorted(p for p in folder.rglob("*") if p.is_file()):
+            name = file.relative_to(folder).as_posix()
+            if name not in {"bundle.json", MANIFEST}:
+                writer.add_file(name, file)
+    return path

@@ -33,9 +33,8 @@ def trial_content(cluster: str, workload: str, repetition: str) -> dict[str, Any
     """What the record of a trial must have."""
     return {
         "trial": {
-            **{"cluster": cluster, "workload": workload, "scheduler": "any"},
-            **dict.fromkeys(("order", "nodes", "cpus_per_node"), 1),
-            "repetition": int(repetition),
+            **{"cluster": cluster, "workload": workload, "repetition": int(repetition)},
+            **{"scheduler": "any", "order": 1, "nodes": 1, "cpus_per_node": 1},
         },
         "conditions": {},
         "verdict": {"valid": True, "reasons": []},

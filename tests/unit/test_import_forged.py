@@ -11,15 +11,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from bundle_factory import packed, small_experiment
+from bundle_factory import as_is, packed, small_experiment
 from click.testing import CliRunner
 from test_import_hostile import TRIAL, edited, seal, unpacked
 
 from schedlab.bundle import importing
-from schedlab.bundle.archive_format import MANIFEST
 from schedlab.bundle.importing import import_bundle
 from schedlab.bundle.verify import unpack
-from schedlab.bundle.writer import BundleWriter
 from schedlab.cli.main import main
 from schedlab.errors import SchedlabError
 from schedlab.results.digests import file_digest
@@ -27,17 +25,6 @@ from schedlab.results.records import lineage
 from schedlab.tables.imported import sound_origins
 
 RECORD = f"{TRIAL}/record.json"
-
-
-def as_is(folder: Path, path: Path) -> Path:
-    """Pack a folder into a bundle whose manifest agrees with it; records are left as they are."""
-    with BundleWriter(path) as writer:
-        writer.add_file("bundle.json", folder / "bundle.json")
-        for file in sorted(p for p in folder.rglob("*") if p.is_file()):
-            name = file.relative_to(folder).as_posix()
-            if name not in {"bundle.json", MANIFEST}:
-                writer.add_file(name, file)
-    return path
 
 
 def refusal(bundle: Path, results: Path) -> SchedlabError:

@@ -12,13 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bundle_factory import analyse, packed, small_experiment
+from bundle_factory import analyse, as_is, packed, small_experiment
 from click.testing import CliRunner
 
 from schedlab.bundle.archive_format import MANIFEST
 from schedlab.bundle.importing import import_bundle
 from schedlab.bundle.verify import unpack, verify
-from schedlab.bundle.writer import BundleWriter
 from schedlab.cli.main import main
 from schedlab.errors import SchedlabError
 from schedlab.results.digests import file_digest
@@ -60,13 +59,7 @@ def seal(folder: Path, path: Path) -> Path:
         record_path.write_text(json.dumps(record))
     except (KeyError, TypeError, ValueError, OSError, AttributeError):
         pass
-    with BundleWriter(path) as writer:
-        writer.add_file("bundle.json", folder / "bundle.json")
-        for file in sorted(p for p in folder.rglob("*") if p.is_file()):
-            name = file.relative_to(folder).as_posix()
-            if name not in {"bundle.json", MANIFEST}:
-                writer.add_file(name, file)
-    verify(path)
+    verify(as_is(folder, path))
     return path
 
 
