@@ -315,7 +315,7 @@ def test_the_manifest_shows_the_keys_that_differ(
     table = parity(trials, declared)
     rows = {row["name"]: row["values"] for row in table["rows"]}
     assert table["schedulers"] == ["slow", "slurm", "slurm-again"]
-    assert rows["slurm: MinJobAge"] == [["5000"], ["0"], ["0"]]
+    assert rows["slurm: MinJobAge"] == [["5000"], ["31536000"], ["31536000"]]
     assert not [name for name in rows if name.startswith(("image.", "node.", "placement."))]
 
 

@@ -109,8 +109,8 @@ class Slurm(Scheduler):
         # Guides for high throughput recommend 10 s; then Slurm would forget jobs before the trial's
         # end, when their records are collected.
         bounds.AGE: Setting(
-            "0",
-            "s that a finished job stays known; 0: for ever. Else it must be"
+            bounds.A_YEAR,
+            "s that a finished job stays known; it must be"
             f" {bounds.TAKING} s longer than `limits.trial`, as records are taken at the end",
             r"\d+",
             "a whole number",

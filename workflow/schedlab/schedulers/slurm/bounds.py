@@ -15,6 +15,8 @@ MAX_ARRAY_SIZE = "1001"
 MAX_JOB_COUNT = "10000"
 """Slurm's default."""
 AGE = "MinJobAge"
+A_YEAR = "31536000"
+"""s; no trial lasts as long. Slurm's manual has 0 for ever, but slurmctld takes 2 s for 0."""
 TAKING = 300
 """Most seconds between the end of a workload and that of its jobs' records (stages.collect)."""
 
@@ -42,13 +44,14 @@ def forgotten(written: Mapping[str, str], seconds: float) -> Iterator[Problem]:
     """
     age = written[AGE.lower()]
     needed = math.ceil(seconds) + TAKING
-    if re.fullmatch("[0-9]{1,9}", age) and 0 < int(age) < needed:
+    if age.isdecimal() and int(age) < needed:
         yield Problem(
             AGE,
             age,
-            f"slurmctld forgets finished jobs before they are read, at most {needed} s after their"
-            f" end: limits.trial, and {TAKING} s for reading",
-            f"write {needed} or more, or 0 (for ever), or lower limits.trial",
+            f"slurmctld forgets finished jobs {'after 2 s' if int(age) < 2 else 'then'}, before"
+            f" they are read, at most {needed} s after their end: limits.trial, and {TAKING} s for"
+            " reading",
+            f"write {needed} or more, or lower limits.trial",
         )
 
 
