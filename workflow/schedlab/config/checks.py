@@ -55,8 +55,10 @@ class KnownScheduler(Translating, Protocol):
     def release_problems(self, overrides: Mapping[str, str], release: str) -> list[Problem]:
         """Return what a release cannot have of sound settings for this scheduler."""
 
-    def trial_problems(self, overrides: Mapping[str, str], seconds: float) -> list[Problem]:
-        """Return what of sound settings a trial of up to so many seconds cannot have."""
+    def trial_problems(
+        self, overrides: Mapping[str, str], seconds: float, nodes: int
+    ) -> list[Problem]:
+        """Return what of sound settings a trial of so many seconds on so many nodes cannot have."""
 
 
 Known = Mapping[str, KnownScheduler]
@@ -94,7 +96,7 @@ def check(
         (set(), _schedulers(experiment, known)),
         ({"schedulers", "nodes"}, _names(experiment, known)),
         ({"schedulers"}, _again(experiment)),
-        ({"schedulers", "settings", "limits.trial"}, _trials(experiment, known)),
+        ({"schedulers", "settings", "limits.trial", "nodes"}, _trials(experiment, known)),
         (
             shape | {"placement.pinning", "placement.oversubscribe"},
             machines.processors(experiment, host),
@@ -219,7 +221,8 @@ def _trials(experiment: Experiment, known: Known) -> Iterator[Problem]:
     for index, variant in enumerate(experiment.schedulers):
         if variant.adapter in known:
             together = experiment.settings_of(variant)
-            found = known[variant.adapter].trial_problems(together, experiment.limits.trial)
+            limit, nodes = experiment.limits.trial, max(experiment.nodes)
+            found = known[variant.adapter].trial_problems(together, limit, nodes)
             yield from _placed(experiment, index, found)
 
 

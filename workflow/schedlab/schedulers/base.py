@@ -366,8 +366,10 @@ class Scheduler(Breaking, ABC):
         """What a release (`DebianImage.release`) cannot have of overrides; none by default."""
         return []
 
-    def trial_problems(self, overrides: Mapping[str, str], seconds: float) -> list[Problem]:
-        """What of sound overrides a trial of up to `seconds` cannot be measured with.
+    def trial_problems(
+        self, overrides: Mapping[str, str], seconds: float, nodes: int
+    ) -> list[Problem]:
+        """What of sound overrides a trial of up to `seconds` on up to `nodes` cannot have.
 
         None by default.
         """

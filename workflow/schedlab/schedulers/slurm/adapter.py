@@ -20,10 +20,18 @@ from schedlab.schedulers.limits import Lift, Limit
 from schedlab.schedulers.register import register
 from schedlab.schedulers.rows import NativeJob, text_of
 from schedlab.schedulers.settings import Setting
-from schedlab.schedulers.slurm import bounds, breaking, cycles, records
+from schedlab.schedulers.slurm import bounds, breaking, cycles, records, together
 from schedlab.schedulers.slurm import submission as ways
-from schedlab.schedulers.slurm.keys import NOT_OF_SLURM, UNLISTED, key_problems
+from schedlab.schedulers.slurm.keys import (
+    NOT_OF_SLURM,
+    UNLISTED,
+    allowed,
+    key_problems,
+    value_problems,
+    version_problems,
+)
 from schedlab.schedulers.slurm.refused import refused
+from schedlab.schedulers.slurm.releases import release_of
 from schedlab.schedulers.translation import Request, Submission
 from schedlab.workloads.fault import DRAIN, FAULTS, RESTART
 from schedlab.workloads.registry import Problem
@@ -44,9 +52,9 @@ _VALUE = r'[^\s"#\\]+|"[^"#\\]+"'
 _ALLOWED = "one value without #, quote or backslash; one with blanks in double quotes"
 
 
-def _text(default: str, meaning: str) -> Setting:
-    """Setting whose value is not a number or a choice that schedlab knows."""
-    return Setting(default, meaning, _VALUE, _ALLOWED)
+def _setting(key: str, default: str, meaning: str) -> tuple[str, Setting]:
+    """Key of slurm.conf; `keys.txt` has the form of its value."""
+    return key, Setting(default, meaning, _VALUE, allowed(key))
 
 
 # Keys that only say where something is; they do not bound a result.
@@ -92,7 +100,9 @@ class Slurm(Scheduler):
     faults: ClassVar[frozenset[str]] = FAULTS
     virtual_faults: ClassVar[frozenset[str]] = frozenset({RESTART, DRAIN})
     running_jobs: ClassVar[str] = 'schedlab_slurm_sdiag{counter="jobs_running"}'
-    other_settings: ClassVar[Setting | None] = _text("", "any other key of slurm.conf")
+    other_settings: ClassVar[Setting | None] = Setting(
+        "", "any other key of slurm.conf", _VALUE, _ALLOWED
+    )
     native_settings: ClassVar[Mapping[str, Setting]] = {
         "submission": Setting(
             ways.API,
@@ -100,48 +110,50 @@ class Slurm(Scheduler):
             " (Slurm 23.11 and later); cli, sbatch",
             f"{ways.API}|{ways.CLI}",
             f"{ways.API} or {ways.CLI}",
-        ),
-        "AccountingStorageType": _text(
-            "accounting_storage/none", "plugin that stores accounting records"
-        ),
-        "JobAcctGatherType": _text("jobacct_gather/none", "plugin that samples what jobs use"),
-        "JobCompType": _text("jobcomp/none", "plugin that stores a record of finished jobs"),
-        # Guides for high throughput recommend 10 s; then Slurm would forget jobs before the trial's
-        # end, when their records are collected.
-        bounds.AGE: Setting(
-            bounds.A_YEAR,
-            "s that a finished job stays known; it must be"
-            f" {bounds.TAKING} s longer than `limits.trial`, as records are taken at the end",
-            r"\d+",
-            "a whole number",
-        ),
-        "MpiDefault": _text("none", "default MPI plugin"),
-        "ProctrackType": _text(
-            "proctrack/linuxproc",
-            "plugin that finds a job's processes: by descent, as guests are single-purpose",
-        ),
-        "TaskPlugin": _text("task/none", "plugin that binds tasks to processors"),
-        # A node does not answer while a snapshot is taken or restored. It must be used again at
-        # once afterwards, and a message must wait that long for its answer.
-        "ReturnToService": Setting(
-            "2", "when a node that was down is used again: 2, at once", "[012]", "one of 0, 1, 2"
-        ),
-        "MessageTimeout": Setting(
-            "60", "s to wait for an answer; a snapshot may delay it", r"\d+", "a whole number"
-        ),
-        "SlurmdTimeout": Setting(
-            "300", "s without an answer after which a node is down", r"\d+", "a whole number"
-        ),
-        "SlurmdDebug": _text("info", "verbosity of slurmd's log"),
-        "SchedulerParameters": _text(
-            "batch_sched_delay=1,sched_min_interval=100000,bf_interval=30,bf_continue,"
-            "sched_interval=1,default_queue_depth=500,partition_job_depth=500",
-            "periods and depths of scheduling, set for high throughput",
-        ),
-        "SchedulerType": _text("sched/backfill", "scheduling plugin"),
-        "SelectType": _text("select/cons_tres", "plugin that allocates parts of nodes"),
-        "SelectTypeParameters": _text("CR_Core", "what is allocated: processor cores"),
-    }
+        )
+    } | dict(
+        (
+            _setting(
+                "AccountingStorageType",
+                "accounting_storage/none",
+                "plugin that stores accounting records",
+            ),
+            _setting(
+                "JobAcctGatherType", "jobacct_gather/none", "plugin that samples what jobs use"
+            ),
+            _setting("JobCompType", "jobcomp/none", "plugin that stores a record of finished jobs"),
+            # Guides for high throughput recommend 10 s; then Slurm would forget jobs before the
+            # trial's end, when their records are collected.
+            _setting(
+                bounds.AGE,
+                bounds.A_YEAR,
+                "s that a finished job stays known; it must be"
+                f" {bounds.TAKING} s longer than `limits.trial`, as records are taken at the end",
+            ),
+            _setting("MpiDefault", "none", "default MPI plugin"),
+            _setting(
+                "ProctrackType",
+                "proctrack/linuxproc",
+                "plugin that finds a job's processes: by descent, as guests are single-purpose",
+            ),
+            _setting("TaskPlugin", "task/none", "plugins that bind tasks to processors"),
+            # A node does not answer while a snapshot is taken or restored. It must be used again at
+            # once afterwards, and a message must wait that long for its answer.
+            _setting("ReturnToService", "2", "when a node that was down is used again: 2, at once"),
+            _setting("MessageTimeout", "60", "s to wait for an answer; a snapshot may delay it"),
+            _setting("SlurmdTimeout", "300", "s without an answer after which a node is down"),
+            _setting("SlurmdDebug", "info", "verbosity of slurmd's log"),
+            _setting(
+                "SchedulerParameters",
+                "batch_sched_delay=1,sched_min_interval=100000,bf_interval=30,bf_continue,"
+                "sched_interval=1,default_queue_depth=500,partition_job_depth=500",
+                "periods and depths of scheduling, set for high throughput",
+            ),
+            _setting("SchedulerType", "sched/backfill", "scheduling plugin"),
+            _setting("SelectType", "select/cons_tres", "plugin that allocates parts of nodes"),
+            _setting("SelectTypeParameters", "CR_Core", "what is allocated: processor cores"),
+        )
+    )
 
     def translate(self, job: Job, trace: Trace) -> Submission:
         """Return a request to slurmrestd, or sbatch with the script on standard input.
@@ -336,25 +348,38 @@ class Slurm(Scheduler):
         }
 
     def settings_problems(self, overrides: Mapping[str, str]) -> list[Problem]:
-        """Also refuse keys that slurm.conf does not have, and those that `refused` names."""
+        """Also refuse what slurm.conf does not have, what `refused` names, and unsound values."""
         found = list(refused(overrides))
-        left = _without(overrides, (problem.key for problem in found))
-        unknown = list(key_problems(left, self.native_settings))
-        free = _without(left, (UNLISTED, *(problem.key for problem in unknown)))
-        counts = bounds.count_problems(free)
-        return [*found, *unknown, *counts, *super().settings_problems(free)]
+        left = _without(overrides, found)
+        found += key_problems(left, self.native_settings)
+        free = _without(left, found, UNLISTED)
+        # What is no one value is told as such, not by its parts.
+        found += super().settings_problems(free)
+        found += value_problems(_without(free, found) | _only(left, UNLISTED))
+        sound = _without(free, found)
+        found += together.problems(sound, self.merged_settings(sound))
+        return found
 
     def release_problems(self, overrides: Mapping[str, str], release: str) -> list[Problem]:
-        """Refuse a way of submission that the release's Slurm does not have."""
-        return list(ways.problems(self.merged_settings(overrides)["submission"], release))
+        """Refuse a way of submission, and settings, that the release's Slurm does not have."""
+        found = list(ways.problems(self.merged_settings(overrides)["submission"], release))
+        one = release_of(release)
+        return [*found, *(version_problems(overrides, one.version, one.name) if one else ())]
 
-    def trial_problems(self, overrides: Mapping[str, str], seconds: float) -> list[Problem]:
+    def trial_problems(
+        self, overrides: Mapping[str, str], seconds: float, nodes: int
+    ) -> list[Problem]:
         """Refuse a MinJobAge after which a trial's first jobs are forgotten before its end."""
-        written = {key.lower(): text for key, text in self.merged_settings(overrides).items()}
-        return list(bounds.forgotten(written, seconds))
+        in_force = self.merged_settings(overrides)
+        written = {key.lower(): text for key, text in in_force.items()}
+        return [*bounds.forgotten(written, seconds), *together.too_few(in_force, nodes)]
 
 
-def _without(settings: Mapping[str, str], keys: Iterable[str]) -> dict[str, str]:
-    """Settings of other keys; keys ignore case."""
-    left_out = {key.lower() for key in keys}
+def _without(settings: Mapping[str, str], found: Iterable[Problem], *keys: str) -> dict[str, str]:
+    """Settings in which no problem was found, and of other keys; keys ignore case."""
+    left_out = {key.lower() for key in (*keys, *(problem.key for problem in found))}
     return {key: text for key, text in settings.items() if key.lower() not in left_out}
+
+
+def _only(settings: Mapping[str, str], wanted: str) -> dict[str, str]:
+    return {key: text for key, text in settings.items() if key.lower() == wanted.lower()}

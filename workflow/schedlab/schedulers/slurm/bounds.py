@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
@@ -19,21 +18,6 @@ A_YEAR = "31536000"
 """s; no trial lasts as long. Slurm's manual has 0 for ever, but slurmctld takes 2 s for 0."""
 TAKING = 300
 """Most seconds between the end of a workload and that of its jobs' records (stages.collect)."""
-
-_COUNTS = ("MaxArraySize", "MaxJobCount")
-
-
-def count_problems(overrides: Mapping[str, str]) -> Iterator[Problem]:
-    """Bounds of an experiment's settings that are no whole numbers, so that none could be kept."""
-    known = {key.lower() for key in _COUNTS}
-    for key, text in overrides.items():
-        if key.lower() in known and not re.fullmatch("[1-9][0-9]{0,8}", text):
-            yield Problem(
-                key,
-                text,
-                "not a whole number from 1 to 999999999",
-                "correct it, or remove it for Slurm's default",
-            )
 
 
 def forgotten(written: Mapping[str, str], seconds: float) -> Iterator[Problem]:

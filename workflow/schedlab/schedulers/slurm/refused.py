@@ -82,6 +82,21 @@ _KINDS = (
         "remove it",
     ),
     _Kind(
+        "accountingstorageenforce",
+        "needs a database of accounts, and the guests have none",
+        "remove it",
+    ),
+    _Kind(
+        "burstbuffer.*|nodefeaturesplugins|certgen.*|certmgr.*|federationparameters|poweraction",
+        "needs a script, hardware or servers that the guests do not have",
+        "remove it",
+    ),
+    _Kind(
+        "fastschedule|accountingstorejobcomment",
+        "a key that slurmctld only names as removed, and does not start with",
+        "remove it",
+    ),
+    _Kind(
         "firstjobid|maxjobid",
         "lets numbers of jobs be given again, and jobs are told apart by their numbers",
         "remove it",
@@ -93,6 +108,24 @@ _VALUES = (
         r"accountingstoragetype=(?!accounting_storage/none$).*",
         "keeps records in a database, and the guests have none",
         "remove it, or write accounting_storage/none",
+    ),
+    _Kind(
+        r"accountingstoragetres=.*/.*|priorityweight(age|fairshare)=(?!0$).*",
+        "needs a database of accounts, and the guests have none: slurmctld does not start, or"
+        " ignores it",
+        "remove it",
+    ),
+    _Kind(
+        r"(proctracktype|taskplugin|jobacctgathertype)=.*cgroup.*",
+        "uses control groups, which Slurm has off on the guests (cgroup.conf)",
+        "remove it for the default",
+    ),
+    _Kind(
+        r"(acctgather(energy|filesystem|profile)type|corespecplugin|extsensorstype|powerplugin"
+        r"|jobcontainertype|namespacetype|switchtype|tlstype|topologyplugin)"
+        r"=(?![a-z_]+/none$|topology/(default|flat)$).*",
+        "needs a file, hardware or a service that the guests do not have",
+        "remove it",
     ),
     _Kind(
         r"jobcomptype=jobcomp/script",

@@ -9,16 +9,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from schedlab.schedulers.base import PAYLOAD, STAMPS
+from schedlab.schedulers.slurm.releases import release_of
 from schedlab.schedulers.translation import Request, native_id
 from schedlab.workloads.registry import Problem
 from schedlab.workloads.trace import Job
 
-_WITHOUT_API = (
-    (r"^bullseye$|debian-11", "Debian bullseye", "20.11"),
-    (r"^bookworm$|debian-12", "Debian bookworm", "22.05"),
-    (r"^Rocky-9", "EPEL for Rocky Linux 9", "22.05"),
-)
-"""Releases whose Slurm is older, as `DebianImage.release` or the file of a cloud image has them."""
+_FIRST_API = "23.11"
+"""Version of Slurm from which on slurmrestd has what submission needs."""
 API, CLI = "api", "cli"
 """Values of the setting: slurmrestd's API, or sbatch."""
 RECORD = "/etc/schedlab/slurm-submission"
@@ -163,12 +160,13 @@ def check() -> str:
 
 def problems(way: str, release: str) -> Iterator[Problem]:
     """Yield the fault of a way of submission that the Slurm of a release does not have."""
-    found = next((old for old in _WITHOUT_API if re.search(old[0], release)), None)
-    if way == API and found:
+    found = release_of(release)
+    if way == API and found and found.version < _FIRST_API:
         yield Problem(
             "submission",
             way,
-            f"Slurm has no API for it before 23.11, and {found[1]} has Slurm {found[2]}",
+            f"Slurm has no API for it before {_FIRST_API}, and {found.name} has Slurm"
+            f" {found.version}",
             f"write submission: {CLI}, for all variants that are compared",
         )
 

@@ -171,7 +171,9 @@ class Volcano(KubernetesBase):
         lift = Lift("cycle", {"schedulePeriod": f"{shorter}ms"})
         return [*super().lifts(), *([lift] if shorter else [])]
 
-    def trial_problems(self, overrides: Mapping[str, str], seconds: float) -> list[Problem]:
+    def trial_problems(
+        self, overrides: Mapping[str, str], seconds: float, nodes: int
+    ) -> list[Problem]:
         """Refuse a period after which no trial has a second scheduling cycle."""
         written = self.merged_settings(overrides)["schedulePeriod"]
         period = _seconds(written)
