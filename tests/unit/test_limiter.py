@@ -132,7 +132,7 @@ def test_volcanos_cycle_is_needed_twice_where_it_admits_jobs() -> None:
     [
         ({}, 8, "80"),
         ({"scheduler": "fluxion"}, 32, "320"),
-        ({"scheduler": "fluxion", "queueDepth": "5000000"}, 5_000_000, "9999999"),
+        ({"scheduler": "fluxion", "queueDepth": "500000"}, 500_000, "1000000"),
     ],
 )
 def test_fluxs_depth_is_a_limit_without_a_period(

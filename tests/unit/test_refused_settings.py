@@ -142,6 +142,35 @@ def test_other_schedulers_have_their_listed_settings_alone(name: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "key", "text"),
+    [
+        *(
+            (name, key, text)
+            for name in ("kubernetes", "volcano")
+            for key in ("schedulerQps", "controllerQps", "schedulerBurst", "controllerBurst")
+            for text in ("0", "-1", "abc", "1e3", "1000000", "05", "50.", "nan", "inf")
+        ),
+        ("kubernetes", "schedulerQps", "50." + "0" * 5000),
+        ("kubernetes", "schedulerBurst", "50.5"),
+        ("kubernetes", "logLevel", "11"),
+        *(
+            ("volcano", "schedulePeriod", text)
+            for text in ("0s", "1", "1.5s", "1h", "-1s", "1e3ms")
+        ),
+        *(("volcano", "actions", text) for text in ("allocate,backfill", "nope", "enqueue")),
+        *(("flux", "queueDepth", text) for text in ("0", "-1", "1000001", "010", "unlimited")),
+        ("flux", "policy", "sjf"),
+        ("flux", "matchPolicy", "best"),
+        ("flux", "scheduler", "slurm"),
+    ],
+)
+def test_numbers_and_words_that_a_daemon_would_refuse_or_bend(
+    name: str, key: str, text: str
+) -> None:
+    assert [one.key for one in get_scheduler(name).settings_problems({key: text})] == [key]
+
+
+@pytest.mark.parametrize(
     ("keys", "place"),
     [
         ({"settings": {"slurm": {"MinJobAge": 1}}}, "settings.slurm.MinJobAge = '1'"),

@@ -33,6 +33,8 @@ CONFIGURATION = "/etc/flux/schedlab.toml"
 METRICS_PORT = 9102
 SIMPLE, FLUXION = "simple", "fluxion"
 DEFAULT = "default"
+DEEPEST = 1_000_000
+"""Fluxion takes this for any larger depth, in silence (MAX_QUEUE_DEPTH of flux-sched)."""
 
 _CLIENT = "/usr/local/lib/schedlab/schedlab_flux.py"
 _URI = "FLUX_URI=local:///run/flux/local"
@@ -95,8 +97,8 @@ class Flux(Scheduler):
             DEFAULT,
             "pending jobs that the scheduler looks at: by default 8 with sched-simple, 32 with"
             " Fluxion",
-            rf"{DEFAULT}|[1-9]\d{{0,6}}",
-            f"{DEFAULT} or a whole number from 1 to 9999999",
+            rf"{DEFAULT}|[1-9]\d{{0,5}}|{DEEPEST}",
+            f"{DEFAULT} or a whole number from 1 to {DEEPEST}",
         ),
         "matchPolicy": Setting(
             "first",
@@ -229,7 +231,7 @@ class Flux(Scheduler):
     def lifts(self) -> list[Lift]:
         """Ten times the depth."""
         depth = self._depth(self.in_force)
-        deeper = min(LIFT * depth, 9_999_999) if depth else 0
+        deeper = min(LIFT * depth, DEEPEST) if depth else 0
         return [Lift("depth", {"queueDepth": str(deeper)})] if deeper else []
 
     @staticmethod

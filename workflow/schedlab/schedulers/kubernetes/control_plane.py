@@ -68,7 +68,7 @@ def client_settings(
         found[f"{kind}Qps"] = Setting(
             str(qps),
             f"requests per second of {program} to the API server",
-            rf"{_COUNT}(\.\d+)?",
+            rf"{_COUNT}(\.\d{{1,6}})?",
             "a number from 1 to below 1,000,000, such as 50",
         )
         found[f"{kind}Burst"] = Setting(
