@@ -8,6 +8,8 @@ RESULTS ?= results
 INCLUDE ?=
 # Which image `make conformance` checks: a name of config/images, or an experiment file.
 IMAGE ?=
+# What chooses the instants of the faults of `make test-faults`; another one each time without it.
+SEED ?=
 # What `make test` runs; for example `make test TESTS=tests/unit`.
 TESTS ?= tests/unit tests/workflow tests/infrastructure tests/e2e
 
@@ -21,6 +23,17 @@ SHELL := scripts/with-environment
 export PATH := $(CURDIR)/.venv/bin:$(PATH):/usr/local/sbin:/usr/sbin:/sbin
 # A variable's text for the shell, as written.
 quoted = '$(subst ','\'',$(value $(1)))'
+# The commands read these variables, and make gives them its own: what the shell set would be dropped
+# in silence, and another folder be filled or removed. The tests choose theirs themselves.
+chosen_by = $(if $(filter undefined,$(origin $(1))),,$(if $(subst x$(value $(1))x,,x$(value $(2))x),$(call refuse,$(1),$(2))))
+refuse = $(error $(1)=$(call shown,$(1)) is set, and make takes $(2)=$(call shown,$(2)); remedy: make $(MAKECMDGOALS) $(2)=$(call shown,$(1)), or unset $(1))
+shown = $(shell printf %q $(call quoted,$(1)))
+ifneq ($(filter-out help setup lint test test-all test-planted test-kvm,$(MAKECMDGOALS)),)
+$(call chosen_by,SCHEDLAB_RESULTS,RESULTS)
+$(call chosen_by,SCHEDLAB_EXPERIMENTS,CONFIG)
+$(call chosen_by,SCHEDLAB_IMAGE,IMAGE)
+$(call chosen_by,SCHEDLAB_SEED,SEED)
+endif
 # Make would expand what is given after the target to export it.
 unexport CORES CONFIG RESULTS IMAGE INCLUDE TESTS NESTED SEED
 # As written: nothing in a name is expanded by make, by the shell or by Snakemake, which reads a
@@ -134,9 +147,6 @@ test-all: ## Like test, but run every test, also of the other schedulers and of 
 	@$(PYTEST_APART)
 	@SCHEDLAB_TEST_ALL=1 $(PYTEST_REAL)
 	@$(PYTEST) tests/faults/injected.py tests/faults/planted.py
-
-# What chooses the instants of the faults; another one each time without it.
-SEED ?=
 
 .PHONY: test-faults
 test-faults: ## Check that faults in the middle of real runs leave nothing and lose nothing (1 to 2 hours, emulated)

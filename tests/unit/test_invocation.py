@@ -62,7 +62,27 @@ def test_parts_of_a_bundle_are_known(word: str) -> None:
     assert set(parts(values["include"])) <= {field.name for field in fields(Choice)} == {*PARTS}
 
 
-@pytest.mark.parametrize("word", ["20241126", "2024_11_26", "1e3", "1.5", "True", "[a]", "a: b"])
+@pytest.mark.parametrize("word", ["[blocks]", "{a: 1}", "3"])
+def test_parts_that_are_no_text_are_refused(word: str) -> None:
+    with pytest.raises(SchedlabError, match="include") as error:
+        chosen(parse_config([f"include={word}"]))
+    assert "separated by commas" in str(error.value.remedy)
+
+
+def test_the_message_of_a_value_that_grows_is_short() -> None:
+    level = "[x]"
+    for number in range(24):
+        level = f"[&a{number} {level}, *a{number}]"
+    with pytest.raises(SchedlabError, match="as a list, which is not text") as error:
+        chosen(parse_config([f"results={level}"]))
+    assert len(str(error.value)) < 300
+
+
+@pytest.mark.parametrize(
+    "word",
+    ["20241126", "2024_11_26", "1e3", "1.5", "True", "[a]", "[]", "a: b", "{a: b}", "{}", "-1",
+     "9" * 5000],
+)  # fmt: skip
 def test_what_snakemake_does_not_keep_as_text_is_refused(word: str) -> None:
     with pytest.raises(SchedlabError, match="results") as error:
         chosen(parse_config([f"results={word}"]))
@@ -216,12 +236,49 @@ def test_a_default_of_make_is_no_choice_of_the_user(
 ) -> None:
     script = 'echo "${SCHEDLAB_EXPERIMENTS-unset} ${SCHEDLAB_RESULTS-unset}"'
     checkout_with(tmp_path, "schedlab", script)
-    kept = {name: text for name, text in os.environ.items() if name not in ("CONFIG", "RESULTS")}
+    # The same in the shell's variables is no contradiction.
+    same = {"SCHEDLAB_RESULTS": "mine" if words else "results", "SCHEDLAB_CACHE": "elsewhere"}
     done = subprocess.run(
         ["make", "disk", *words], cwd=tmp_path, capture_output=True, text=True,
-        env=kept | {"SCHEDLAB_EXPERIMENTS": "of-the-shell", "SCHEDLAB_RESULTS": "of-the-shell"},
+        env=without_choices() | same,
     )  # fmt: skip
     assert done.stdout.strip() == told, done.stderr
+
+
+def without_choices() -> dict[str, str]:
+    return {name: text for name, text in os.environ.items() if name not in ("CONFIG", "RESULTS")}
+
+
+@pytest.mark.parametrize(
+    ("name", "variable", "target"),
+    [
+        ("SCHEDLAB_RESULTS", "RESULTS", "clean"),
+        ("SCHEDLAB_RESULTS", "RESULTS", "report"),
+        ("SCHEDLAB_EXPERIMENTS", "CONFIG", "report"),
+        ("SCHEDLAB_IMAGE", "IMAGE", "conformance"),
+        ("SCHEDLAB_SEED", "SEED", "test-faults"),
+    ],
+)
+@pytest.mark.parametrize("text", ["of-the-shell", "", "my own", "it's", "a\x1b[31m`touch made`"])
+def test_make_does_not_drop_what_the_shell_chose(
+    name: str, variable: str, target: str, text: str, tmp_path: Path
+) -> None:
+    """`SCHEDLAB_RESULTS=mine make clean` would remove `results`."""
+    checkout_with(tmp_path, "schedlab", "touch ran")
+    shutil.copy(tmp_path / ".venv/bin/schedlab", tmp_path / ".venv/bin/snakemake")
+    environment = without_choices() | {name: text}
+    done = subprocess.run(
+        ["make", target], cwd=tmp_path, capture_output=True, text=True, env=environment
+    )
+    if not text and variable in ("IMAGE", "SEED"):  # make's default too
+        assert name not in done.stderr
+        return
+    assert done.returncode and not (tmp_path / "ran").exists()
+    assert f"{name}=" in done.stderr and f"or unset {name}" in done.stderr
+    assert f"remedy: make {target} {variable}=" in done.stderr
+    assert "\x1b" not in done.stderr and not (tmp_path / "made").exists()
+    helped = subprocess.run(["make", "help"], cwd=tmp_path, capture_output=True, env=environment)
+    assert helped.returncode == 0
 
 
 @pytest.mark.parametrize(

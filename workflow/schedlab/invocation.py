@@ -58,7 +58,7 @@ def chosen(
         if key not in DEFAULTS:
             close = difflib.get_close_matches(key, DEFAULTS, 1, cutoff=0.5) or ["experiments"]
             raise SchedlabError(
-                f"--config {key}={config[key]}: there is no key {key}",
+                f"--config {brief(key)}: there is no key {brief(key)}",
                 remedy=f"did you mean {close[0]}? The keys are {', '.join(DEFAULTS)}",
             )
     for key in ("experiments", "results"):
@@ -73,9 +73,13 @@ def chosen(
     for key, value in values.items():
         # Snakemake reads 2024_11_26 and 20241126 as the same number.
         if not isinstance(value, str):
+            # The text of a list with aliases can be larger than the memory.
+            kind = {list: "a list", dict: "a mapping"}.get(type(value)) or brief(repr(value))
             raise SchedlabError(
-                f"--config {key}: Snakemake reads it as {value!r}, which is not text",
-                remedy=f"write ./ before it (--config {key}=./NAME), or choose another name",
+                f"--config {key}: Snakemake reads it as {kind}, which is not text",
+                remedy=f"use {', '.join(PARTS)}, separated by commas"
+                if key == "include"
+                else f"write ./ before it (--config {key}=./NAME), or choose another name",
             )
         # Of `my #1` Snakemake keeps `my`.
         given = [word.partition("=")[2] for word in arguments if word.startswith(f"{key}=")]
