@@ -73,7 +73,7 @@ def test_the_message_of_a_value_that_grows_is_short() -> None:
     level = "[x]"
     for number in range(24):
         level = f"[&a{number} {level}, *a{number}]"
-    with pytest.raises(SchedlabError, match="as a list, which is not text") as error:
+    with pytest.raises(SchedlabError, match="as a list or a mapping, which is not") as error:
         chosen(parse_config([f"results={level}"]))
     assert len(str(error.value)) < 300
 

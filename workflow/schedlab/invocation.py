@@ -74,7 +74,8 @@ def chosen(
         # Snakemake reads 2024_11_26 and 20241126 as the same number.
         if not isinstance(value, str):
             # The text of a list with aliases can be larger than the memory.
-            kind = {list: "a list", dict: "a mapping"}.get(type(value)) or brief(repr(value))
+            lists = isinstance(value, list | dict)
+            kind = "a list or a mapping" if lists else brief(repr(value))
             raise SchedlabError(
                 f"--config {key}: Snakemake reads it as {kind}, which is not text",
                 remedy=f"use {', '.join(PARTS)}, separated by commas"
