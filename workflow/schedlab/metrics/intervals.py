@@ -138,16 +138,16 @@ def _smallest(first: Whole, stop: Whole, value: Floats, length: int) -> Floats:
     return found
 
 
-def _bin_of(instants: Floats, first: float, step: float) -> Whole:
+def _bin_of(instants: Floats, first: float, step: float) -> Floats:
     """Number j of the bin [first + j step, first + (j + 1) step) that holds each instant."""
-    number = np.floor((instants - first) / step)
+    number: Floats = np.floor((instants - first) / step)
     # The quotient is rounded: the edges themselves decide.
     number -= instants < first + step * number
     number += instants >= first + step * (number + 1)
-    return number.astype(np.int64)
+    return number
 
 
-def _distinct(ordered: Whole) -> tuple[Whole, Whole]:
+def _distinct(ordered: Floats) -> tuple[Floats, Whole]:
     """Distinct values of a sorted array, and how often it has each."""
     first = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1])[: ordered.size])
     return ordered[first], np.diff(first, append=ordered.size)
@@ -179,15 +179,12 @@ def median_rate(came: Floats, left: Floats, counted: Floats, step: float) -> flo
     bins = max(1, int(np.ceil((last - first) / step - 1e-9)))
     whole = bins - (first + step * bins > last + 1e-9)
     # Bins in which jobs came, and from whose start on they have left. Few differ from the next.
-    since = np.sort(_bin_of(came, first, step), kind="stable")
     gone = _bin_of(left, first, step)
     gone += left > first + step * gone
-    gone.sort(kind="stable")
-    edges = np.concatenate([since, gone, [0, whole]])
-    edges = _distinct(np.sort(edges[(edges >= 0) & (edges <= whole)], kind="stable"))[0]
-    inside = np.searchsorted(since, edges, "right") - np.searchsorted(gone, edges, "right")
-    busy = inside[:-1] > 0
-    total = int(np.diff(edges)[busy].sum())
+    since = np.minimum(_bin_of(came, first, step), whole)
+    edges, level = steps(since, np.clip(gone, 0, whole), np.ones(since.size))
+    busy = level > 0
+    total = int(np.dot(np.diff(edges, append=whole), busy))
     if not total:
         return None
     # The end of the last bin belongs to it.

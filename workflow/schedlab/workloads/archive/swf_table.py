@@ -129,8 +129,8 @@ class Table:
 
     def dropped(self, place: slice) -> Counter[str]:
         """How many of the jobs in a range of positions are left out, by reason."""
-        counts = Counter(self.reasons[place].tolist())
-        return Counter({REASONS[code - 1]: n for code, n in sorted(counts.items()) if code})
+        counts = np.bincount(self.reasons[place], minlength=1).tolist()
+        return Counter({reason: n for reason, n in zip(REASONS, counts[1:], strict=False) if n})
 
     def record(self, position: int) -> SwfJob:
         """Job at a position."""
@@ -254,8 +254,10 @@ def _fast(line: int, block: bytes) -> np.ndarray | None:
     """Jobs of whole lines; None unless each line is one sound job."""
     if not block.endswith(b"\n"):
         block += b"\n"
-    lines = block.count(b"\n")
-    if not _fields_are_complete(block, lines):
+    text = np.frombuffer(block, np.uint8)
+    line_ends = np.flatnonzero(text == ord("\n"))
+    lines = line_ends.size
+    if not _fields_are_complete(text, line_ends):
         return None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about text that is no number, found by the count below
@@ -263,26 +265,29 @@ def _fast(line: int, block: bytes) -> np.ndarray | None:
             whole: npt.NDArray[Any] = np.fromstring(block, np.int64, sep=" ")
         except ValueError:
             whole = np.empty(0)
-    sound = whole.size == lines * len(FIELDS)
-    found = whole.reshape(lines, -1)[:, USED] if sound else _real(block)
-    if found is None or len(found) != lines:
-        return None
-    rows = np.empty((lines, 1 + len(USED)))
+    # By column, because all that is done with many jobs goes over columns.
+    rows = np.empty((lines, 1 + len(USED)), order="F")
     rows[:, LINE] = np.arange(line, line + lines)
-    rows[:, 1:] = found
+    if whole.size == lines * len(FIELDS):
+        for field, place in _COLUMN.items():
+            rows[:, place] = whole[field :: len(FIELDS)]
+    else:
+        found = _real(block)
+        if found is None or len(found) != lines:
+            return None
+        rows[:, 1:] = found
     return rows if _sound(rows) else None
 
 
-def _fields_are_complete(block: bytes, lines: int) -> bool:
+def _fields_are_complete(text: np.ndarray, line_ends: np.ndarray) -> bool:
     """Whether every line of a block has as many words as a job has fields."""
-    text = np.frombuffer(block, np.uint8)
     letters = text > ord(" ")
     begins = letters.copy()
     begins[1:] &= ~letters[:-1]
-    ends = np.flatnonzero(text == ord("\n"))
     # Of a line, modulo 256; with the sum over all lines that leaves only one possibility.
-    words = np.add.reduceat(begins.view(np.uint8), np.append(0, ends[:-1]), dtype=np.uint8)
-    return np.count_nonzero(begins) == lines * len(FIELDS) and bool((words == len(FIELDS)).all())
+    words = np.add.reduceat(begins.view(np.uint8), np.append(0, line_ends[:-1]), dtype=np.uint8)
+    enough = np.count_nonzero(begins) == line_ends.size * len(FIELDS)
+    return enough and bool((words == len(FIELDS)).all())
 
 
 def _real(block: bytes) -> np.ndarray | None:
@@ -313,9 +318,12 @@ def _sound(rows: np.ndarray) -> bool:
     whole = (columns[_COLUMN[field]] for field in WHOLE)
     amounts = (columns[_COLUMN[field]] for field in AMOUNTS)
     return bool(
-        (np.abs(rows) <= LARGEST).all()
+        rows.min() >= -LARGEST
+        and rows.max() <= LARGEST
         and all((numbers == np.floor(numbers)).all() for numbers in whole)
-        and all(((numbers >= 0) | (numbers == -1)).all() for numbers in amounts)
+        and all(
+            numbers.min() >= 0 or ((numbers >= 0) | (numbers == -1)).all() for numbers in amounts
+        )
         and (columns[SUBMIT] >= 0).all()
         and np.isin(columns[STATUS], STATUSES).all()
     )
