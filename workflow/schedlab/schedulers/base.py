@@ -369,10 +369,7 @@ class Scheduler(Breaking, ABC):
     def trial_problems(
         self, overrides: Mapping[str, str], seconds: float, nodes: int
     ) -> list[Problem]:
-        """What of sound overrides a trial of up to `seconds` on up to `nodes` cannot have.
-
-        None by default.
-        """
+        """What a trial of up to `seconds` on up to `nodes` cannot have; none by default."""
         return []
 
     def unavailable(self) -> str | None:
