@@ -23,7 +23,14 @@ class SchedlabError(Exception):
         File with details.
     see : str, optional
         What to read, where `message` has several faults with a remedy each.
+
+    Attributes
+    ----------
+    status : int
+        Exit status of a command that ends with the error.
     """
+
+    status = 1
 
     def __init__(
         self,
@@ -51,6 +58,12 @@ class SchedlabError(Exception):
             if value is not None:
                 lines.append(f"  {name}: {value}")
         return "\n".join(lines)
+
+
+class WrongFolder(SchedlabError):
+    """The folder that a command should read is none, or is not of the kind that it reads."""
+
+    status = 2
 
 
 class Interrupted(BaseException):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from schedlab.cli.options import Given, with_results
+from schedlab.cli.options import Given, existing, with_results
 from schedlab.cli.output import echo
 from schedlab.invocation import PARTS, results_name
 from schedlab.outside.temporary import removed_on_signals
@@ -35,6 +35,7 @@ def bundle(results: Path, output: Path, include: tuple[str, ...], force: bool) -
     from schedlab.bundle.contents import Choice
     from schedlab.bundle.pack import pack
 
+    existing(results)
     if "snapshots" in include:
         echo(
             "NOTICE: snapshots contain the clusters' own keys and paths of this machine, which "

@@ -14,6 +14,7 @@ from schedlab.config.model import Experiment
 from schedlab.errors import SchedlabError
 from schedlab.invocation import command
 from schedlab.outside.names import inside
+from schedlab.outside.tree import require_plain
 from schedlab.paths import (
     ACCELERATOR,
     RECORD,
@@ -21,6 +22,8 @@ from schedlab.paths import (
     TOOLCHAIN,
     cluster_record,
     image_record,
+    imported_folder,
+    trial_folder,
     trial_record,
 )
 from schedlab.results.records import load_record
@@ -46,12 +49,21 @@ class Side:
     ----------
     opened : OpenedResults
         A results folder, or an unpacked bundle.
+
+    Raises
+    ------
+    SchedlabError
+        In the folder of a trial is something else than files and folders.
     """
 
     def __init__(self, opened: OpenedResults) -> None:
         self.results = opened.results
         self.label = opened.label
         self._experiments = opened.experiments
+        if not opened.is_bundle:
+            for below in ("", imported_folder("*") + "/"):
+                for folder in sorted(self.results.glob(below + trial_folder("*", "*", "*"))):
+                    require_plain(folder, "copy the results again from where the trials ran")
 
     @cached_property
     def records(self) -> dict[str, dict[str, Any]]:
