@@ -52,11 +52,13 @@ def bundle(results: Path, output: Path, include: tuple[str, ...], force: bool) -
 def verify(path: Path) -> None:
     """Find every changed, missing or added file of BUNDLE, packed or unpacked.
 
-    The printed digest covers every byte. Compare it with the digest that packing printed.
+    Its records are compared with one another and with the files, as by import. The printed digest
+    covers every byte. Compare it with the digest that packing printed.
     """
-    from schedlab.bundle.verify import verify as run
+    from schedlab.bundle.open import verify_bundle
 
-    found = run(path)
+    with removed_on_signals():
+        found = verify_bundle(path)
     description = found.description
     echo(
         f"{path}: sound: {found.members} files, {_size(found.size)}; "

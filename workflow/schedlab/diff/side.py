@@ -26,7 +26,8 @@ from schedlab.paths import (
     trial_folder,
     trial_record,
 )
-from schedlab.results.records import load_record
+from schedlab.results.contradictions import chain_contradiction, record_contradiction
+from schedlab.results.records import load_record, was_stopped
 from schedlab.results.store import record_of_trial
 from schedlab.tables.build import load_trials
 
@@ -79,6 +80,12 @@ class Side:
             for pattern in _RECORDS
             for path in sorted(self.results.glob(pattern))
         }
+        for path, record in found.items():
+            if problem := _contradiction(record, self.results):
+                raise SchedlabError(
+                    f"record {self.results / path} is damaged: {problem}",
+                    remedy="copy the results again from where the trial ran, or run it again",
+                )
         if not found:
             raise SchedlabError(
                 f"{self.label}: contains no records of stages",
@@ -158,6 +165,12 @@ class Side:
         except SchedlabError:
             return None
         return experiment if fits else None
+
+
+def _contradiction(record: dict[str, Any], results: Path) -> str | None:
+    if record["stage"] != "trial" or was_stopped(record):
+        return None
+    return record_contradiction(record) or chain_contradiction(record, results)
 
 
 def _shape(settings: dict[str, Any]) -> dict[str, Any]:
