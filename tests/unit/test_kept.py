@@ -365,4 +365,4 @@ def test_export_overwrites_nothing(results: Path, tmp_path_factory: pytest.TempP
     assert {path: path.read_bytes() for path in output.iterdir()} == before
     (file,) = before
     done = CliRunner().invoke(main, [*words, str(file)])
-    assert done.exit_code == 1 and "not a folder" in done.stderr
+    assert done.exit_code == 2 and "not a folder" in done.stderr

@@ -61,7 +61,7 @@ class SchedlabError(Exception):
 
 
 class WrongFolder(SchedlabError):
-    """The folder that a command should read is none, or is not of the kind that it reads."""
+    """What a user named as a folder is none, or not of the kind that the command needs."""
 
     status = 2
 
