@@ -144,7 +144,7 @@ def verify_bundle(path: Path) -> Verified:
         As :func:`schedlab.bundle.verify.verify` and `agreed_entries`.
     """
     if path.is_dir() and not _is_unpacked(path):
-        verify(path)
+        verify(path)  # says what the folder lacks
     with opened(path, _is_compared) as source:
         agreed_entries(source, load_packed_experiment(source.results))
     assert source.verified

@@ -37,8 +37,9 @@ def trace(results: Path, source: Path | None, as_json: bool, target: str) -> Non
 
     TARGET is a trial (alpha-n1.burst.1), a figure (makespan), or a cell of the report's main table,
     written as cluster and workload of the row and quantity of the column
-    (alpha-n1.burst/makespan). For an unknown TARGET the message lists all that exist. Exit status
-    3: a link does not match. The first such link is named.
+    (alpha-n1.burst/makespan). For an unknown TARGET the message lists all that exist. The results
+    may be those of an unpacked bundle. Exit status 3: a link does not match. The first such link is
+    named.
     """
     from schedlab.lineage.chain import chain
     from schedlab.lineage.check import check, first_mismatch, source_folder

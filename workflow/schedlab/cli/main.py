@@ -41,8 +41,7 @@ class _Group(click.Group):
 
     Exit status 1: a :class:`SchedlabError`, or a program that took too long. 2: a folder that is
     not what the command reads, or an error of the operating system, for example a missing
-    permission. 128 plus the number of a signal: a
-    signal stopped the command.
+    permission. 128 plus the number of a signal: a signal stopped the command.
     """
 
     def __call__(self, *arguments: Any, **options: Any) -> Any:

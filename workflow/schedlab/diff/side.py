@@ -73,7 +73,8 @@ class Side:
         Raises
         ------
         SchedlabError
-            There are no records, one cannot be read, or the parent of one is missing.
+            There are no records, one cannot be read or cannot be true, or the parent of one is
+            missing.
         """
         found = {
             path.relative_to(self.results): load_record(path)

@@ -31,7 +31,8 @@ def kept_trial(folder: Path, origin: str = "") -> TrialRows:
     Raises
     ------
     SchedlabError
-        When the record or a file is missing, was changed, or cannot be read.
+        When the record or a file is missing, was changed, or cannot be read, or something else
+        than a file is in its place.
     """
     require_plain(folder, damage_remedy(folder, origin))
     with remedied(origin):
