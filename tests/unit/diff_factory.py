@@ -16,7 +16,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
-from trial_factory import make_experiment
+from trial_factory import START, make_experiment
 
 from schedlab import design
 from schedlab.bundle.open import opened
@@ -199,7 +199,10 @@ def make_results(results: Path, identity: str = "0a1b2c3d", run: str = "77", vne
             f"trials/{CLUSTER}/burst/{repetition}",
             "trial",
             (CONFIGURED, "toolchain"),
-            outputs={"trace.json": digest(f"trace {repetition}")},
+            outputs={
+                "trace.json": digest(f"trace {repetition}"),
+                "translations.json": digest("translations"),
+            },
             trial={
                 "cluster": CLUSTER,
                 "scheduler": "slurm",
@@ -210,7 +213,13 @@ def make_results(results: Path, identity: str = "0a1b2c3d", run: str = "77", vne
                 "cpus_per_node": 1,
             },
             verdict={"valid": True, "reasons": []},
-            conditions={"accelerator": "tcg", "host": host | {"load_start": float(run)}},
+            conditions={
+                "accelerator": "tcg",
+                "host": host | {"load_start": float(run)},
+                "start_ns": START,
+                "end_ns": START + 10**10,
+                "clock": {"head": {"start": {"offset_ns": 0, "uncertainty_ns": 1}}},
+            },
             tools={"prometheus": "2.53.3"},
         )
     write_trials(results, [trial(results, r) for r in REPETITIONS])

@@ -18,6 +18,7 @@ from schedlab.cli.main import main
 from schedlab.config import write_experiment
 from schedlab.errors import SchedlabError
 from schedlab.schedulers.kubernetes.latencies import latencies
+from schedlab.storage.marks import sign
 from schedlab.tables.delays import FEWEST, measured_delays
 
 
@@ -83,6 +84,7 @@ def test_too_few_delays_are_no_distribution(tmp_path: Path) -> None:
 
 
 def test_the_command_refuses_what_has_no_delays_to_measure(tmp_path: Path) -> None:
+    sign(tmp_path)
     write_experiment(
         make_experiment(placement={"oversubscribe": True}), tmp_path / "experiments.yaml"
     )
@@ -102,6 +104,7 @@ def test_what_the_command_prints_is_a_part_of_an_experiment(
         head={"memory": "3 GiB"},
         placement={"oversubscribe": True},
     )
+    sign(tmp_path)
     write_experiment(experiment, tmp_path / "experiments.yaml")
     asked: list[Path] = []
 

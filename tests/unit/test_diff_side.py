@@ -52,6 +52,21 @@ def test_an_experiment_file_of_something_else_is_left_out(
     assert note.startswith(str(other)) and "experiment file" in note and "was not found" in note
 
 
+def test_a_trial_that_contradicts_its_cluster_is_named(results: Path, tmp_path: Path) -> None:
+    other = edited(
+        results,
+        tmp_path / "b",
+        f"trials/{CLUSTER}/burst/2",
+        changed("conditions", "accelerator", to="kvm"),
+    )
+    with pytest.raises(
+        SchedlabError, match="burst/2/record.json is damaged: conditions.acc"
+    ) as caught:
+        compare(results, other)
+    assert "is 'kvm', but accelerator.json has 'tcg'" in caught.value.message
+    assert "copy the results again" in str(caught.value.remedy)
+
+
 def test_a_missing_record_is_named_with_the_remedy(results: Path, tmp_path: Path) -> None:
     other = make_results(tmp_path / "b")
     record_path(other, IMAGE).unlink()

@@ -87,9 +87,9 @@ def test_what_does_not_carry_marks_stays(place: Place) -> None:
 def test_a_folder_that_is_none_of_results_is_refused(place: Place) -> None:
     (place.results / ".lock").unlink()
     done = place.run("--prune", "--yes")
-    assert done.exit_code == 1 and "is no folder of results" in done.output
+    assert done.exit_code == 2 and "is no folder of results" in done.output
     (place.results / ".lock").symlink_to(place.experiments)
-    assert place.run("--prune", "--yes").exit_code == 1
+    assert place.run("--prune", "--yes").exit_code == 2
     assert place.left() > NAMED
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from bundle_factory import as_is, packed, small_experiment
 from click.testing import CliRunner
 from test_import_hostile import TRIAL, edited, seal, unpacked
 
-from schedlab.bundle import importing
+from schedlab.bundle import agreement
 from schedlab.bundle.importing import import_bundle
 from schedlab.bundle.verify import unpack
 from schedlab.cli.main import main
@@ -199,7 +199,7 @@ def test_a_measurement_is_not_counted_twice_under_another_name(tmp_path: Path) -
     edited(folder, "results/trials/slurm-n1/burst/2/record.json", renamed)
     error = refusal(as_is(folder, tmp_path / "b.tar.zst"), tmp_path / "results")
     assert "burst/2/record.json: outputs.driver/submissions.jsonl is " in error.message
-    assert f"as that of {RECORD}" in error.message
+    assert f"as that of {RECORD.removeprefix('results/')}" in error.message
 
 
 REALISED = {
@@ -247,20 +247,6 @@ def test_rows_of_a_trial_that_are_nonsense_leave_its_import_out(key: str, tmp_pa
     assert f"/{name}, line 2, is damaged: {key} is " in why
 
 
-@pytest.fixture
-def left_out(tmp_path: Path) -> Iterator[Callable[[str, Callable[[Any], Any]], str]]:
-    """Import a bundle in which one file of a trial is changed; why its trials are left out."""
-
-    def run(name: str, edit: Callable[[Any], Any]) -> str:
-        folder = unpacked(tmp_path / "theirs")
-        edited(folder, f"{TRIAL}/{name}", edit)
-        results = Path(shutil.copytree(packed().results, tmp_path / "results"))
-        import_bundle(seal(folder, tmp_path / "b.tar.zst"), results, "lab-b")
-        return sound_origins(results, small_experiment()).left_out.get("lab-b", "")
-
-    yield run
-
-
 def without(*names: str) -> Callable[[Any], Any]:
     def edit(record: Any) -> Any:
         kept = {k: v for k, v in record["conditions"].items() if k not in names}
@@ -291,14 +277,28 @@ def without(*names: str) -> Callable[[Any], Any]:
         ),
     ],
 )
-def test_files_of_a_trial_that_contradict_each_other_leave_its_import_out(
-    left_out: Callable[[str, Callable[[Any], Any]], str],
-    name: str,
-    edit: Callable[[Any], Any],
-    said: str,
+def test_files_of_a_trial_that_contradict_each_other_are_not_imported(
+    name: str, edit: Callable[[Any], Any], said: str, tmp_path: Path
 ) -> None:
-    why = left_out(name, edit)
-    assert f"/{name} is damaged: " in why and said in why
+    folder = unpacked(tmp_path / "theirs")
+    edited(folder, f"{TRIAL}/{name}", edit)
+    error = refusal(seal(folder, tmp_path / "b.tar.zst"), tmp_path / "results")
+    assert f"/{name} is damaged: " in error.message and said in error.message
+    assert "ask its author for another" in str(error.remedy)
+
+
+def test_an_import_that_was_forged_afterwards_is_left_out(tmp_path: Path) -> None:
+    results = Path(shutil.copytree(packed().results, tmp_path / "results"))
+    folder, _ = import_bundle(packed().path, results, "lab-b")
+    name = RECORD.removeprefix("results/")
+
+    def forged(record: Any) -> Any:
+        record["conditions"]["clock"] = {}
+        return record | {"lineage": lineage(record)}
+
+    edited(folder, name, forged)
+    why = sound_origins(results, small_experiment()).left_out["lab-b"]
+    assert f"{name} is damaged: conditions lacks clock" in why
     assert why.endswith("to end this message, remove imported/lab-b from the results")
 
 
@@ -307,13 +307,13 @@ def test_the_bundle_that_was_made_here_agrees_in_every_digest(
 ) -> None:
     """Every record that is imported is compared, those of all stages too."""
     checked: list[str] = []
-    own = importing.check_record
+    own = agreement.check_record
 
     def noted(store: Any, name: str) -> Any:
         checked.append(name)
         return own(store, name)
 
-    monkeypatch.setattr(importing, "check_record", noted)
+    monkeypatch.setattr(agreement, "check_record", noted)
     folder, _ = import_bundle(packed().path, tmp_path, "lab-b")
     copied = {p.relative_to(folder).as_posix() for p in folder.rglob("*record.json")}
     assert copied | {"toolchain.json", "accelerator.json"} == set(checked)

@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import shutil
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -181,6 +182,48 @@ def test_disk_does_not_prune_what_the_results_own_experiment_names(
     assert hurt(results).is_dir()
 
 
+def replaced(path: Path, kind: str) -> None:
+    """Put something else in the place of a file; a link leads to the same bytes, kept aside."""
+    aside = path.with_name("aside")
+    path.rename(aside)
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "socket":
+        with socket.socket(socket.AF_UNIX) as end:
+            place = os.open(path.parent, os.O_PATH)
+            end.bind(f"/proc/self/fd/{place}/{path.name}")
+            os.close(place)
+    else:
+        path.symlink_to(aside.name)
+
+
+ODD = {"link": "a symbolic link", "pipe": "a named pipe", "socket": "a socket"}
+
+
+@pytest.mark.parametrize("command", ["trials", "diff"])
+@pytest.mark.parametrize(
+    "name", ["record.json", "stamps.jsonl", "native", "odd", "samples.json.gz"]
+)
+@pytest.mark.parametrize("kind", ODD)
+@pytest.mark.timeout(60)
+def test_what_stands_in_the_place_of_a_file_is_told(
+    results: Path, tmp_path_factory: pytest.TempPathFactory, kind: str, name: str, command: str
+) -> None:
+    path = hurt(results) / name
+    if name == "odd":
+        path.touch()
+    replaced(path, kind)
+    if command == "trials":
+        done = listed(results)
+        assert "2 of 2 trials valid; 0 have not run; 1 cannot be read" in done.stdout
+        assert done.exit_code == 1
+    else:
+        done = CliRunner().invoke(main, ["diff", "--outcomes", str(results), str(results)])
+        assert done.exit_code == 2
+    assert f"{path} is {ODD[kind]}, where schedlab writes only files" in done.stderr
+    assert "it is not followed" in done.stderr and "remedy: copy" in done.stderr
+
+
 DAMAGE: dict[str, Callable[[Path], object]] = {
     "native": lambda folder: shutil.rmtree(folder / "native"),
     "driver": lambda folder: shutil.rmtree(folder / "driver"),
@@ -322,4 +365,4 @@ def test_export_overwrites_nothing(results: Path, tmp_path_factory: pytest.TempP
     assert {path: path.read_bytes() for path in output.iterdir()} == before
     (file,) = before
     done = CliRunner().invoke(main, [*words, str(file)])
-    assert done.exit_code == 1 and "not a folder" in done.stderr
+    assert done.exit_code == 2 and "not a folder" in done.stderr

@@ -143,6 +143,16 @@ def test_every_scheduler_accepts_its_own_defaults_and_slurm_knows_those_of_its_r
         (["export", "--perfetto", "x.y.1", "--results", "absent"], "absent: no such folder"),
         (["dashboard", "--results", "absent"], "absent: no such folder"),
         (["diff", "absent", "."], "absent: no such file"),
+        (["trace", "makespan", "--results", "others"], "others is no folder of results: "),
+        (["why", "--results", "others"], "others is no folder of results: "),
+        (["trials", "--results", "others"], "others is no folder of results: "),
+        (["disk", "--results", "others"], "others is no folder of results: "),
+        (["export", "--perfetto", "x.y.1", "--results", "others"], "others is no folder of"),
+        (["dashboard", "--results", "others"], "others is no folder of results: "),
+        (["bundle", "--output", "b", "--results", "others"], "others is no folder of results: "),
+        (["calibrate", "slurm", "--results", "others"], "others is no folder of results: "),
+        (["watch", "--once", "others"], "others is no folder of results: "),
+        (["diff", "others", "others"], "others: contains no results"),
     ],
 )
 def test_folders_that_do_not_serve_are_refused_like_everything_else(
@@ -150,7 +160,9 @@ def test_folders_that_do_not_serve_are_refused_like_everything_else(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a-file").touch()
+    (tmp_path / "others").mkdir()
+    (tmp_path / "others" / "passwd").touch()
     done = CliRunner().invoke(main, words)
-    assert done.exit_code == (2 if words[0] == "diff" else 1)
+    assert done.exit_code == 2
     assert done.stderr.startswith(f"schedlab: {message}")
     assert "remedy:" in done.stderr and "Usage:" not in done.stderr

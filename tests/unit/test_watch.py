@@ -189,7 +189,7 @@ def test_nobody_waits_for_a_run_that_cannot_come(tmp_path: Path) -> None:
     for name, message in (("absent", "no such folder"), ("other", "is no folder of results")):
         for more in ([], ["--once"]):
             done = CliRunner().invoke(main, ["watch", str(tmp_path / name), *more])
-            assert done.exit_code == 1 and message in done.stderr
+            assert done.exit_code == 2 and message in done.stderr
 
 
 def test_a_single_look_without_results_fails_as_where_they_are_named(
@@ -198,7 +198,7 @@ def test_a_single_look_without_results_fails_as_where_they_are_named(
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("SCHEDLAB_RESULTS", raising=False)
     done = CliRunner().invoke(main, ["watch", "--once"])
-    assert done.exit_code == 1
+    assert done.exit_code == 2
     assert "results: no such folder" in done.stderr and "remedy" in done.stderr
 
 

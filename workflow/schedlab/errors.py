@@ -23,7 +23,14 @@ class SchedlabError(Exception):
         File with details.
     see : str, optional
         What to read, where `message` has several faults with a remedy each.
+
+    Attributes
+    ----------
+    status : int
+        Exit status of a command that ends with the error.
     """
+
+    status = 1
 
     def __init__(
         self,
@@ -51,6 +58,12 @@ class SchedlabError(Exception):
             if value is not None:
                 lines.append(f"  {name}: {value}")
         return "\n".join(lines)
+
+
+class WrongFolder(SchedlabError):
+    """What a user named as a folder is none, or not of the kind that the command needs."""
+
+    status = 2
 
 
 class Interrupted(BaseException):

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from schedlab.bundle.agreement import (
+    INCOMPLETE,
+    STALE,
+    Remedies,
+    require_agreement,
+    require_own_tables,
+)
 from schedlab.bundle.archive_format import DESCRIPTION, MANIFEST
+from schedlab.bundle.contents import load_packed_experiment
 from schedlab.bundle.verify import Verified, unpack, verify
+from schedlab.config import Experiment
 from schedlab.errors import SchedlabError
 from schedlab.outside.foreign import foreign
 from schedlab.outside.names import HOSTILE
 from schedlab.outside.temporary import temporary_folder
-from schedlab.paths import EXPERIMENTS, RESULTS, TABLE_FILES, TABLES, TABLES_RECORD
-from schedlab.results.form_checks import shown
-from schedlab.results.records import load_record
+from schedlab.paths import EXPERIMENTS, RESULTS, TABLES
 
 
 @dataclass(frozen=True)
@@ -44,10 +51,17 @@ class OpenedResults:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[OpenedResults]:
+def opened(path: Path, wanted: Callable[[str], bool] | None = None) -> Iterator[OpenedResults]:
     """Open a results folder, a bundle, or the folder of an unpacked bundle.
 
     A bundle is verified while it is unpacked into a temporary folder.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The folder or the bundle.
+    wanted : callable, optional
+        Tells by a file's name whether it is unpacked. The default is all.
 
     Raises
     ------
@@ -58,7 +72,7 @@ def opened(path: Path) -> Iterator[OpenedResults]:
     remedy = "compare it with what this release of schedlab writes, or leave it out"
     if path.is_dir():
         with foreign(path, remedy, path):
-            if (path / MANIFEST).is_file() and (path / DESCRIPTION).is_file():
+            if _is_unpacked(path):
                 yield _inside(path, path, verify(path))
             else:
                 yield OpenedResults(path, _experiments(path), str(path), False)
@@ -68,7 +82,7 @@ def opened(path: Path) -> Iterator[OpenedResults]:
         foreign(path, remedy, folder),
         _named(path, folder),
     ):
-        yield _inside(folder, path, unpack(path, folder))
+        yield _inside(folder, path, unpack(path, folder, wanted=wanted))
 
 
 @contextmanager
@@ -90,29 +104,59 @@ def _named(path: Path, folder: Path) -> Iterator[None]:
 
 def _inside(root: Path, path: Path, verified: Verified) -> OpenedResults:
     results = root / RESULTS
-    _require_own_tables(results, path, verified)
+    require_own_tables(results, _listed(verified), f"{path}: {RESULTS}/", HOSTILE)
     return OpenedResults(results, results / EXPERIMENTS, str(path), True, verified)
 
 
-def _require_own_tables(results: Path, path: Path, verified: Verified) -> None:
-    """Check that the tables of a bundle, which are read as they are, are those of its records.
+def _listed(verified: Verified) -> dict[str, str]:
+    """Return the digests of a bundle's files below its results folder, by path there."""
+    start = f"{RESULTS}/"
+    digests = verified.digests
+    return {name.removeprefix(start): digests[name] for name in digests if name.startswith(start)}
+
+
+def agreed_entries(source: OpenedResults, experiment: Experiment) -> list[str]:
+    """Return the files of a bundle's own experiment, as paths below the results folder.
 
     Raises
     ------
     SchedlabError
-        A table is not the one that the stage of the tables wrote.
+        As `schedlab.bundle.agreement.require_agreement`.
     """
-    for name in TABLE_FILES:
-        found = verified.digests.get(f"{RESULTS}/{TABLES}/{name}")
-        if found is None:
-            continue
-        stated = load_record(results / TABLES_RECORD)["outputs"].get(name)
-        if stated != found:
-            raise SchedlabError(
-                f"{path}: {RESULTS}/{TABLES_RECORD}: outputs.{name} is {shown(stated)}, but the"
-                f" SHA-256 of {RESULTS}/{TABLES}/{name} is {shown(found)}",
-                remedy=HOSTILE,
-            )
+    assert source.verified
+    return require_agreement(
+        source.results,
+        experiment,
+        _listed(source.verified),
+        f"{source.label}: {RESULTS}/",
+        Remedies(damaged=HOSTILE, stale=STALE, missing=INCOMPLETE),
+    )
+
+
+def verify_bundle(path: Path) -> Verified:
+    """Check a bundle as `schedlab import` does: its files, and what its records say of them.
+
+    Only the small files that records are compared with are unpacked.
+
+    Raises
+    ------
+    SchedlabError
+        As :func:`schedlab.bundle.verify.verify` and `agreed_entries`.
+    """
+    if path.is_dir() and not _is_unpacked(path):
+        verify(path)  # says what the folder lacks
+    with opened(path, _is_compared) as source:
+        agreed_entries(source, load_packed_experiment(source.results))
+    assert source.verified
+    return source.verified
+
+
+def _is_unpacked(folder: Path) -> bool:
+    return (folder / MANIFEST).is_file() and (folder / DESCRIPTION).is_file()
+
+
+def _is_compared(name: str) -> bool:
+    return name.startswith(f"{RESULTS}/") and name.endswith((".json", ".yaml"))
 
 
 def _experiments(results: Path) -> Path:

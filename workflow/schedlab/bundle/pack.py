@@ -9,6 +9,7 @@ from typing import IO, cast
 
 from schedlab import __version__
 from schedlab.bundle import crate
+from schedlab.bundle.agreement import Remedies, require_agreement
 from schedlab.bundle.archive_format import (
     CITATION,
     DESCRIPTION,
@@ -129,8 +130,12 @@ def pack(
         for name, content in small.items():
             scanner.check(name, io.BytesIO(content), machine=name != CITATION)
             writer.add_bytes(name, content)
-        for entry in contents(results, experiment, choice):
-            _add(writer, scanner, results, entry)
+        listed = {
+            entry.name: _add(writer, scanner, results, entry)
+            for entry in contents(results, experiment, choice)
+        }
+        # Of the bytes that were packed, as those who get them will check them.
+        require_agreement(results, experiment, listed, f"{results}/", _remedies(results))
         for file in checkout.files():
             _add_source(writer, scanner, file.name, file.content.read(), file.executable)
         patch.seek(0)
@@ -164,8 +169,23 @@ def _read_records(results: Path, experiment: Experiment) -> tuple[str, str, list
     return newest, digest(sorted(lineages)), executions
 
 
-def _add(writer: BundleWriter, scanner: Scanner, results: Path, entry: Content) -> None:
-    """Compare a file of the results with its record, search it for secrets, and add it."""
+def _remedies(results: Path) -> Remedies:
+    again = command(results)
+    return Remedies(
+        damaged=f"remove that record, and the stage runs again: {again}; then pack again",
+        stale=f"bring the results up to date, then pack again: {again}",
+        missing=f"run the experiment to the end, then pack again: {again}",
+    )
+
+
+def _add(writer: BundleWriter, scanner: Scanner, results: Path, entry: Content) -> str:
+    """Compare a file of the results with its record, search it for secrets, and add it.
+
+    Returns
+    -------
+    str
+        SHA-256 of the file.
+    """
     path = results / entry.name
     if not path.is_file() or path.is_symlink():
         raise SchedlabError(
@@ -183,7 +203,7 @@ def _add(writer: BundleWriter, scanner: Scanner, results: Path, entry: Content) 
         with path.open("rb") as handle:
             binary = "/prometheus/block/" in entry.name
             scanner.check(entry.name, handle, machine=not binary)
-    writer.add_file(f"{RESULTS}/{entry.name}", path)
+    return writer.add_file(f"{RESULTS}/{entry.name}", path)
 
 
 def _add_source(

@@ -139,7 +139,12 @@ def verify(path: Path, limits: ArchiveLimits | None = None) -> Verified:
     return _read(path, limits, lambda member: _hash(member, None))
 
 
-def unpack(path: Path, folder: Path, limits: ArchiveLimits | None = None) -> Verified:
+def unpack(
+    path: Path,
+    folder: Path,
+    limits: ArchiveLimits | None = None,
+    wanted: Callable[[str], bool] | None = None,
+) -> Verified:
     """Check an archive while it is unpacked into `folder`, which must be temporary.
 
     Every file is created below `folder`, and no member is a link, so nothing outside can be
@@ -153,6 +158,8 @@ def unpack(path: Path, folder: Path, limits: ArchiveLimits | None = None) -> Ver
         Empty folder to unpack into.
     limits : ArchiveLimits, optional
         Limits of the archive.
+    wanted : callable, optional
+        Tells by a file's name whether it is written. All are checked. The default is all.
 
     Raises
     ------
@@ -162,6 +169,8 @@ def unpack(path: Path, folder: Path, limits: ArchiveLimits | None = None) -> Ver
     root = folder.resolve()
 
     def write(member: Member) -> str:
+        if wanted is not None and not wanted(member.name):
+            return _hash(member, None)
         if shutil.disk_usage(root).free < member.size + _RESERVE:
             raise SchedlabError(
                 f"{path}: the disk has not enough free space to unpack {member.name}",

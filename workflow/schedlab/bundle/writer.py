@@ -119,8 +119,8 @@ class BundleWriter:
         self._file.flush()
         os.fsync(self._file.fileno())
 
-    def add(self, name: str, source: IO[bytes], size: int, *, executable: bool = False) -> None:
-        """Add a member.
+    def add(self, name: str, source: IO[bytes], size: int, *, executable: bool = False) -> str:
+        """Add a member, and return its SHA-256.
 
         Parameters
         ----------
@@ -141,15 +141,16 @@ class BundleWriter:
         digest = self._member(name, source, size, executable=executable)
         row = {"path": name, "sha256": digest, "size": size}
         self._manifest.write(json.dumps(row, sort_keys=True, ensure_ascii=False).encode() + b"\n")
+        return digest
 
     def add_bytes(self, name: str, content: bytes) -> None:
         """Add a member whose content is in memory."""
         self.add(name, io.BytesIO(content), len(content))
 
-    def add_file(self, name: str, path: Path) -> None:
-        """Add a member with the content of the file `path`."""
+    def add_file(self, name: str, path: Path) -> str:
+        """Add a member with the content of the file `path`, and return its SHA-256."""
         with path.open("rb") as handle:
-            self.add(name, handle, os.fstat(handle.fileno()).st_size)
+            return self.add(name, handle, os.fstat(handle.fileno()).st_size)
 
     def _member(self, name: str, source: IO[bytes], size: int, *, executable: bool = False) -> str:
         sha256, left = hashlib.sha256(), size

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from schedlab.cli.options import Given, with_results
+from schedlab.cli.options import Given, existing, with_results
 from schedlab.cli.output import echo
 from schedlab.invocation import PARTS, results_name
 from schedlab.outside.temporary import removed_on_signals
@@ -35,6 +35,7 @@ def bundle(results: Path, output: Path, include: tuple[str, ...], force: bool) -
     from schedlab.bundle.contents import Choice
     from schedlab.bundle.pack import pack
 
+    existing(results)
     if "snapshots" in include:
         echo(
             "NOTICE: snapshots contain the clusters' own keys and paths of this machine, which "
@@ -51,11 +52,13 @@ def bundle(results: Path, output: Path, include: tuple[str, ...], force: bool) -
 def verify(path: Path) -> None:
     """Find every changed, missing or added file of BUNDLE, packed or unpacked.
 
-    The printed digest covers every byte. Compare it with the digest that packing printed.
+    Its records are compared with one another and with the files, as by import. The printed digest
+    covers every byte. Compare it with the digest that packing printed.
     """
-    from schedlab.bundle.verify import verify as run
+    from schedlab.bundle.open import verify_bundle
 
-    found = run(path)
+    with removed_on_signals():
+        found = verify_bundle(path)
     description = found.description
     echo(
         f"{path}: sound: {found.members} files, {_size(found.size)}; "

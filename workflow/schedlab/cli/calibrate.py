@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from schedlab.cli.options import with_paths
+from schedlab.cli.options import existing, with_paths
 from schedlab.cli.output import echo
 from schedlab.errors import SchedlabError
 
@@ -24,6 +24,7 @@ def calibrate(experiments: Path, results: Path, variant: str) -> None:
     from schedlab.paths import trial_folder
     from schedlab.tables.delays import measured_delays
 
+    existing(results)
     experiment = load_experiment(experiments)
     real = {
         cluster.id: cluster

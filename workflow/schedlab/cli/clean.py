@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shlex
 import shutil
@@ -107,7 +106,7 @@ def clean(results: Path) -> None:
     The cache of tools and images stays, and so do files beside the folders and files that schedlab
     makes in the results folder; what others put into those folders goes with them. A folder that
     schedlab did not make is refused. What Snakemake notes stays while a run on other results of
-    this checkout works.
+    this checkout works, and where there are no such results.
     """
     from schedlab.testbed.reap import reap
 
@@ -119,10 +118,13 @@ def clean(results: Path) -> None:
             remedy="run `make setup` here first",
         )
     check_removable(results)
-    with no_run(results) if results.exists() else contextlib.nullcontext():
+    if not results.exists():
         reap(results)
-        if results.exists():
-            empty(results)
+        echo(f"nothing to remove: there is no {results}")
+        return
+    with no_run(results):
+        reap(results)
+        empty(results)
     kept = paths.CHECKOUT / paths.SNAKEMAKE
     if kept.is_symlink() or not kept.is_dir():
         remove(kept)

@@ -39,7 +39,7 @@ def disk(experiments: Path, results: Path, prune: bool, yes: bool) -> None:
 
     if yes and not prune:
         raise SchedlabError("--yes answers what only --prune asks", remedy="add --prune")
-    if named("results"):
+    if named("results") or results.exists():
         existing(results)
     file, own = experiment_of(results, experiments), results / EXPERIMENTS
     if prune and file != experiments:

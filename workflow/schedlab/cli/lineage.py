@@ -8,21 +8,12 @@ from pathlib import Path
 
 import click
 
-from schedlab.cli.options import Folder, FromEnvironment, experiment_of_named, with_paths
+from schedlab.cli.options import Folder, existing, experiment_of_named, with_paths, with_results
 from schedlab.cli.output import echo
 
 MISMATCH = 3
 """Exit status of ``trace`` if a link does not match. Errors give 1, and wrong usage gives 2."""
 
-_results = click.option(
-    "--results",
-    cls=FromEnvironment,
-    type=Folder(exists=True),
-    default="results",
-    envvar="SCHEDLAB_RESULTS",
-    show_default=True,
-    help="Results folder, also of an unpacked bundle.",
-)
 _json = click.option("--json", "as_json", is_flag=True, help="Write JSON for programs.")
 
 
@@ -33,7 +24,7 @@ def register(group: click.Group) -> None:
 
 
 @click.command()
-@_results
+@with_results
 @click.option(
     "--source",
     type=Folder(exists=True),
@@ -46,8 +37,9 @@ def trace(results: Path, source: Path | None, as_json: bool, target: str) -> Non
 
     TARGET is a trial (alpha-n1.burst.1), a figure (makespan), or a cell of the report's main table,
     written as cluster and workload of the row and quantity of the column
-    (alpha-n1.burst/makespan). For an unknown TARGET the message lists all that exist. Exit status
-    3: a link does not match. The first such link is named.
+    (alpha-n1.burst/makespan). For an unknown TARGET the message lists all that exist. The results
+    may be those of an unpacked bundle. Exit status 3: a link does not match. The first such link is
+    named.
     """
     from schedlab.lineage.chain import chain
     from schedlab.lineage.check import check, first_mismatch, source_folder
@@ -58,7 +50,7 @@ def trace(results: Path, source: Path | None, as_json: bool, target: str) -> Non
     from schedlab.results.store import Store
 
     with foreign(results, "compare it with what this release of schedlab writes"):
-        store = Store(results)
+        store = Store(existing(results))
         found = resolve(store, target)
         links = chain(store, found.start, only=found.only)
         checked = check(store, links, source or source_folder(store, CHECKOUT), found)
@@ -85,6 +77,8 @@ def why(experiments: Path, results: Path, as_json: bool, targets: tuple[str, ...
     from schedlab.lineage.why import as_data, as_text, explain
     from schedlab.paths import CHECKOUT
 
+    if results.exists():
+        existing(results)
     experiments = experiment_of_named(results, experiments)
     made = plan(CHECKOUT, experiments, results, targets)
     experiment = load_experiment(experiments)

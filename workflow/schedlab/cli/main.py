@@ -39,9 +39,9 @@ if TYPE_CHECKING:
 class _Group(click.Group):
     """Shows errors and signals as messages without a traceback.
 
-    Exit status 1: a :class:`SchedlabError`, or a program that took too long. 2: an error of
-    the operating system, for example a missing permission. 128 plus the number of a signal: a
-    signal stopped the command.
+    Exit status 1: a :class:`SchedlabError`, or a program that took too long. 2: a folder that is
+    not what the command reads, or an error of the operating system, for example a missing
+    permission. 128 plus the number of a signal: a signal stopped the command.
     """
 
     def __call__(self, *arguments: Any, **options: Any) -> Any:
@@ -54,7 +54,7 @@ class _Group(click.Group):
             return super().invoke(context)
         except SchedlabError as error:
             echo(f"schedlab: {error}", err=True)
-            sys.exit(1)
+            sys.exit(error.status)
         except (Interrupted, KeyboardInterrupt) as stop:
             stopped = stop if isinstance(stop, Interrupted) else Interrupted(signal.SIGINT)
             echo(f"schedlab: {stopped}", err=True)

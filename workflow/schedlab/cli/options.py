@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from schedlab.errors import SchedlabError
+from schedlab.errors import SchedlabError, WrongFolder
 from schedlab.paths import EXPERIMENTS, expanded
 from schedlab.printing import LONGEST, word
 
@@ -65,7 +65,7 @@ class Given(click.Path):
 
 
 class Folder(Given):
-    """A folder, with messages like all others of schedlab.
+    """A folder, with messages like all others of schedlab and exit status 2.
 
     Parameters
     ----------
@@ -83,13 +83,15 @@ class Folder(Given):
         Raises
         ------
         SchedlabError
-            As `given_path`; or it is not a folder, or does not exist and must.
+            As `given_path`.
+        WrongFolder
+            It is not a folder, or does not exist and must.
         """
         path, option = super().convert(value, param, ctx), _what(param)
         if path.exists() and not path.is_dir():
-            raise SchedlabError(f"{path}: not a folder", remedy=f"name a folder: {option} FOLDER")
+            raise WrongFolder(f"{path}: not a folder", remedy=f"name a folder: {option} FOLDER")
         if self._must_exist and not path.exists():
-            raise SchedlabError(
+            raise WrongFolder(
                 f"{path}: no such folder", remedy=f"name one that exists: {option} FOLDER"
             )
         return path
@@ -230,15 +232,15 @@ def existing(results: Path) -> Path:
 
     Raises
     ------
-    SchedlabError
-        When there is no such folder.
+    WrongFolder
+        When there is no such folder, or it is none of results.
     """
-    if results.is_dir():
-        return results
-    remedy = "name one that exists: --results FOLDER"
+    from schedlab.storage.marks import require_results
+
+    how = "--results FOLDER"
     if not named("results"):
-        remedy += ", or run an experiment first (`make report`)"
-    raise SchedlabError(f"{results}: no such folder", remedy=remedy)
+        how += ", or run an experiment first (`make report`)"
+    return require_results(results, how)
 
 
 def experiment_of(results: Path, experiments: Path) -> Path:

@@ -11,8 +11,6 @@ import click
 
 from schedlab.cli.options import ArgumentFromEnvironment, Given, named
 from schedlab.cli.output import echo
-from schedlab.errors import SchedlabError
-from schedlab.paths import RUN_STATE
 
 PERIOD = 2.0
 """Seconds between two looks."""
@@ -67,23 +65,10 @@ def _require(results: Path, once: bool) -> None:
 
     A run may still make the default one, but a single look has nothing to see there.
     """
-    from schedlab.storage.marks import is_marked, no_marks
+    from schedlab.storage.marks import require_results
 
-    if not results.exists():
-        if once or named("results"):
-            raise SchedlabError(
-                f"{results}: no such folder",
-                remedy="name the results folder of a run: schedlab watch RESULTS",
-            )
-    elif (
-        not results.is_dir()
-        or any(results.iterdir())
-        and not (is_marked(results) or (results / RUN_STATE).exists())
-    ):
-        raise SchedlabError(
-            f"{results} is no folder of results: {no_marks()}",
-            remedy="name the results folder of a run: schedlab watch RESULTS",
-        )
+    if once or named("results") or results.exists():
+        require_results(results, "schedlab watch RESULTS")
 
 
 def _draw(results: Path) -> None:

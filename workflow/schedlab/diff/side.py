@@ -14,6 +14,7 @@ from schedlab.config.model import Experiment
 from schedlab.errors import SchedlabError
 from schedlab.invocation import command
 from schedlab.outside.names import inside
+from schedlab.outside.tree import require_plain
 from schedlab.paths import (
     ACCELERATOR,
     RECORD,
@@ -21,9 +22,12 @@ from schedlab.paths import (
     TOOLCHAIN,
     cluster_record,
     image_record,
+    imported_folder,
+    trial_folder,
     trial_record,
 )
-from schedlab.results.records import load_record
+from schedlab.results.contradictions import chain_contradiction, record_contradiction
+from schedlab.results.records import load_record, was_stopped
 from schedlab.results.store import record_of_trial
 from schedlab.tables.build import load_trials
 
@@ -46,12 +50,21 @@ class Side:
     ----------
     opened : OpenedResults
         A results folder, or an unpacked bundle.
+
+    Raises
+    ------
+    SchedlabError
+        In the folder of a trial is something else than files and folders.
     """
 
     def __init__(self, opened: OpenedResults) -> None:
         self.results = opened.results
         self.label = opened.label
         self._experiments = opened.experiments
+        if not opened.is_bundle:
+            for below in ("", imported_folder("*") + "/"):
+                for folder in sorted(self.results.glob(below + trial_folder("*", "*", "*"))):
+                    require_plain(folder, "copy the results again from where the trials ran")
 
     @cached_property
     def records(self) -> dict[str, dict[str, Any]]:
@@ -60,13 +73,20 @@ class Side:
         Raises
         ------
         SchedlabError
-            There are no records, one cannot be read, or the parent of one is missing.
+            There are no records, one cannot be read or cannot be true, or the parent of one is
+            missing.
         """
         found = {
             path.relative_to(self.results): load_record(path)
             for pattern in _RECORDS
             for path in sorted(self.results.glob(pattern))
         }
+        for path, record in found.items():
+            if problem := _contradiction(record, self.results):
+                raise SchedlabError(
+                    f"record {self.results / path} is damaged: {problem}",
+                    remedy="copy the results again from where the trial ran, or run it again",
+                )
         if not found:
             raise SchedlabError(
                 f"{self.label}: contains no records of stages",
@@ -146,6 +166,12 @@ class Side:
         except SchedlabError:
             return None
         return experiment if fits else None
+
+
+def _contradiction(record: dict[str, Any], results: Path) -> str | None:
+    if record["stage"] != "trial" or was_stopped(record):
+        return None
+    return record_contradiction(record) or chain_contradiction(record, results)
 
 
 def _shape(settings: dict[str, Any]) -> dict[str, Any]:

@@ -145,15 +145,16 @@ def _check(store: Store, link: Link, sources: Path | None, digests: dict[Path, s
         may_lack = store.shared or bool(origin) or (kind == "inputs" and sources is None)
         for name, path in files.items():
             expected = record[kind][name]
-            if path is None or not path.is_file():
+            sha256 = None
+            if path is not None and (sha256 := digests.get(path) or store.file_digest(path)):
+                digests[path] = sha256
+            if sha256 is None:
                 if may_lack:
                     found.absent[kind].append(name)
                 else:
                     found.mismatches.append(LinkMismatch(link.path, kind[:-1], name, "is missing"))
                 continue
-            if path not in digests:
-                digests[path] = store.file_digest(path)
-            if digests[path] == expected:
+            if sha256 == expected:
                 found.matching[kind] += 1
             else:
                 problem = "is not the file that the stage wrote"

@@ -84,6 +84,11 @@ def inside(folder: Path, name: Any) -> Path:
     return path
 
 
+def kind_of(mode: int) -> str:
+    """Return what an entry of a folder is, with its article, by its mode (``st_mode``)."""
+    return next((name for test, name in _KINDS if test(mode)), "something else")
+
+
 def require_writable(path: Path, *, folder: bool = False) -> Path:
     """Check that a path may be written, and return it.
 
@@ -106,9 +111,8 @@ def require_writable(path: Path, *, folder: bool = False) -> Path:
         return path
     wanted = stat.S_ISDIR if folder else stat.S_ISREG
     if not wanted(mode):
-        kind = next((name for test, name in _KINDS if test(mode)), "something else")
         raise SchedlabError(
-            f"{path} is {kind}: it is neither replaced nor followed",
+            f"{path} is {kind_of(mode)}: it is neither replaced nor followed",
             remedy=f"name a {'folder' if folder else 'file'} that does not exist yet",
         )
     return path

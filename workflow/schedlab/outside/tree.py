@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
+
+from schedlab.errors import SchedlabError
+from schedlab.outside.names import kind_of
 
 
 def below(folder: Path, *, device: int | None = None) -> Iterator[os.DirEntry[str]]:
@@ -29,6 +33,35 @@ def below(folder: Path, *, device: int | None = None) -> Iterator[os.DirEntry[st
         yield entry
         if entry.is_dir(follow_symlinks=False) and device in (None, _device(entry)):
             waiting.append(iter(_entries(entry)))
+
+
+def require_plain(folder: Path, remedy: str) -> None:
+    """Check that there are only files and folders below a folder that stages wrote.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        The folder.
+    remedy : str
+        What the user can do.
+
+    Raises
+    ------
+    SchedlabError
+        There is a link, a device, a named pipe or a socket, which nothing may follow or read; or
+        the folder itself is one. The first one is named.
+    """
+    for path in (folder, *below(folder)):
+        try:
+            mode = os.lstat(path).st_mode
+        except FileNotFoundError:
+            continue
+        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+            raise SchedlabError(
+                f"{os.fspath(path)} is {kind_of(mode)}, where schedlab writes only files and"
+                " folders: it is not followed",
+                remedy=remedy,
+            )
 
 
 def _entries(folder: os.PathLike[str]) -> list[os.DirEntry[str]]:

@@ -89,6 +89,7 @@ _TRIAL: dict[str, FieldCheck] = {
     "conditions": conditions,
     "verdict": keys({"valid": truth, "reasons": texts}),
 }
+_MACHINE: dict[str, FieldCheck] = {"vcpus": whole(1), "memory_mib": whole(1)}
 _REALISED: dict[str, FieldCheck] = {
     "nodes": each(keys({}, {"lscpu": perhaps(each(text))})),
     "packages": texts,
@@ -114,6 +115,7 @@ _OPTIONAL: dict[str, FieldCheck] = {
         | {"reason": text, "seconds": number(0)},
     ),
     "not_run": line,
+    "cluster": keys({}, {"nodes": rows(keys({"name": line}, _MACHINE))}),
     "resident_mib": whole(0),
     "decision": keys({}, {"run": truth, "rate": perhaps(number(0, above=True))}),
     "left_out": lambda value: mapping(value) or texts(list(value.values())),

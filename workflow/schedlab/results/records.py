@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from stat import S_ISREG
 from typing import Any
 
 from schedlab.errors import SchedlabError
 from schedlab.outside.json_text import read_json
-from schedlab.outside.names import inside
+from schedlab.outside.names import inside, kind_of
 from schedlab.outside.output import write_output
 from schedlab.paths import RESULTS, record_beside, trial_folder
 from schedlab.plain import plain
@@ -288,13 +290,19 @@ def verify_outputs(
     changed = False
     for name in names if names is not None else record["outputs"]:
         path, expected = inside(folder, name), record["outputs"][name]
-        if not path.exists():
+        if not os.path.lexists(path):
             raise SchedlabError(
                 f"{path} is missing, although {record_path.name} names it",
                 stage=record["stage"],
                 remedy=remedy,
             )
-        stat = path.stat()
+        stat = path.lstat()
+        if not S_ISREG(stat.st_mode):
+            raise SchedlabError(
+                f"{path} is {kind_of(stat.st_mode)}, but {record_path.name} describes a file",
+                stage=record["stage"],
+                remedy=remedy,
+            )
         seen = [stat.st_size, stat.st_mtime_ns, expected]
         if memory.get(name) == seen:
             continue

@@ -58,13 +58,14 @@ class Store:
     ----------
     results : pathlib.Path
         The results folder.
-    known : mapping of str to str, optional
-        SHA-256 of files that were hashed already, by path relative to it.
+    listed : mapping of str to str, optional
+        SHA-256 of the files of a bundle, by path relative to the results folder. There are no
+        others then, and none of these is hashed again.
     """
 
-    def __init__(self, results: Path, known: Mapping[str, str] | None = None) -> None:
+    def __init__(self, results: Path, listed: Mapping[str, str] | None = None) -> None:
         self.results = results
-        self._known = known or {}
+        self._listed = listed
         self._read: dict[str, dict[str, Any] | SchedlabError] = {}
 
     def record(self, path: str) -> dict[str, Any] | None:
@@ -96,13 +97,14 @@ class Store:
             file = inside(self.results, path)
         except SchedlabError:
             return None
-        return self.file_digest(file) if file.is_file() else None
+        return self.file_digest(file)
 
-    def file_digest(self, file: Path) -> str:
-        """Return the SHA-256 of a file; one that was hashed already is not read again."""
+    def file_digest(self, file: Path) -> str | None:
+        """Return the SHA-256 of a file, or None if there is no such file."""
+        if self._listed is None:
+            return file_digest(file) if file.is_file() else None
         inner = file.is_relative_to(self.results)
-        path = file.relative_to(self.results).as_posix() if inner else ""
-        return self._known.get(path) or file_digest(file)
+        return self._listed.get(file.relative_to(self.results).as_posix()) if inner else None
 
     def figures(self) -> list[str]:
         """Return the names of the figures that have a record."""
@@ -125,8 +127,10 @@ class Store:
 
     @cached_property
     def shared(self) -> bool:
-        """Whether this is an unpacked bundle, which does not contain the large files."""
-        return any((folder / CRATE).is_file() for folder in (self.results, self.results.parent))
+        """Whether this is a bundle, which does not contain the large files."""
+        return self._listed is not None or any(
+            (folder / CRATE).is_file() for folder in (self.results, self.results.parent)
+        )
 
     def _load(self, path: str) -> dict[str, Any] | SchedlabError:
         if path not in self._read:

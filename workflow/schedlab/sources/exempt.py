@@ -74,6 +74,7 @@ EXEMPT = (
     Exemption("results.digests", _RECORDS),
     Exemption("results.record_form", _RECORDS),
     Exemption("results.conditions_form", _RECORDS),
+    Exemption("results.contradictions", _RECORDS),
     Exemption("results.form_checks", _RECORDS),
     Exemption("results.provenance", _RECORDS),
     # Machines.

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from schedlab import locks, paths
-from schedlab.errors import SchedlabError
+from schedlab.errors import SchedlabError, WrongFolder
 from schedlab.outside.json_text import read_bytes, read_json
 from schedlab.outside.output import require_own_way
 from schedlab.storage.usage import KINDS
@@ -168,6 +168,43 @@ def is_plain_file(path: Path) -> bool:
         return stat.S_ISREG(path.lstat().st_mode)
     except OSError:
         return False
+
+
+def require_results(folder: Path, how: str = "--results FOLDER") -> Path:
+    """Return a folder that a command reads, if it is one of results, or an empty one.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        The folder.
+    how : str
+        How the user names another one.
+
+    Raises
+    ------
+    WrongFolder
+        There is no such folder, or it holds files, but none that say that schedlab made it.
+    """
+    if not folder.is_dir():
+        wrong = "not a folder" if folder.exists() else "no such folder"
+        raise WrongFolder(f"{folder}: {wrong}", remedy=f"name one that exists: {how}")
+    if any(folder.iterdir()) and not (is_marked(folder) or _has_stages(folder)):
+        raise WrongFolder(
+            f"{folder} is no folder of results: {no_marks()}, and nothing of a stage",
+            remedy=f"name a folder of results: {how}",
+        )
+    return folder
+
+
+def _has_stages(folder: Path) -> bool:
+    """Whether a folder has places of trials, clusters or tables, as a copy of a part has them."""
+    names = (
+        paths.trial_folder("*", "*", "*"),
+        paths.cluster_folder("*", "*"),
+        f"{paths.TABLES}/trials.parquet",
+        paths.RUN_STATE,
+    )
+    return any(next(folder.glob(name), None) is not None for name in names)
 
 
 def no_marks() -> str:

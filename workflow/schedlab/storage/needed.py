@@ -15,7 +15,7 @@ from typing import Any
 from schedlab import design, paths
 from schedlab.bundle.contents import stage_records, trial_folders
 from schedlab.config import Experiment
-from schedlab.errors import SchedlabError
+from schedlab.errors import SchedlabError, WrongFolder
 from schedlab.results.records import digests, file_digest, load_record
 from schedlab.schedulers import image_installation, image_programs
 from schedlab.schedulers.installation import lock_file
@@ -99,7 +99,7 @@ def plan(results: Path, cache: Cache, experiment: Experiment) -> Plan:
                 f"{results} is a link", remedy=f"name the folder itself, {results.resolve()}"
             )
         if not is_marked(results):
-            raise SchedlabError(
+            raise WrongFolder(
                 f"{results} is no folder of results: {no_marks()}",
                 remedy="name the results folder itself",
             )

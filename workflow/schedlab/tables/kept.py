@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from schedlab.outside.tree import require_plain
 from schedlab.paths import RECORD
 from schedlab.results.imports import import_remedy, remedied
 from schedlab.results.records import load_record, verify_outputs
@@ -30,12 +31,14 @@ def kept_trial(folder: Path, origin: str = "") -> TrialRows:
     Raises
     ------
     SchedlabError
-        When the record or a file is missing, was changed, or cannot be read.
+        When the record or a file is missing, was changed, or cannot be read, or something else
+        than a file is in its place.
     """
+    require_plain(folder, damage_remedy(folder, origin))
     with remedied(origin):
         record = load_record(folder / RECORD)
     names = [name for name in record["outputs"] if not name.startswith(_ASIDE)]
-    verify_outputs(folder / RECORD, names, remedy=_remedy(folder, origin), record=record)
+    verify_outputs(folder / RECORD, names, remedy=damage_remedy(folder, origin), record=record)
     return read_trial(folder, origin, record)
 
 
@@ -51,10 +54,11 @@ def check_block(folder: Path, origin: str = "") -> None:
         with remedied(origin):
             record = load_record(folder / RECORD)
         names = [name for name in record["outputs"] if name.startswith("prometheus/block/")]
-        verify_outputs(folder / RECORD, names, remedy=_remedy(folder, origin), record=record)
+        verify_outputs(folder / RECORD, names, remedy=damage_remedy(folder, origin), record=record)
 
 
-def _remedy(folder: Path, origin: str) -> str:
+def damage_remedy(folder: Path, origin: str) -> str:
+    """Return what a user can do about a damaged trial, whose folder and origin are given."""
     if origin:
         return import_remedy(origin)
     return (

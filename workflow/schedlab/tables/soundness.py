@@ -10,12 +10,18 @@ from typing import Any
 from schedlab.errors import SchedlabError
 from schedlab.outside.json_text import read_json
 from schedlab.paths import RECORD
-from schedlab.results.conditions_form import count, instant, unmeasured
-from schedlab.results.form_checks import FieldCheck, keys, perhaps, text, truth, whole
+from schedlab.results.conditions_form import count, instant
+from schedlab.results.contradictions import (
+    TRANSLATIONS,
+    chain_contradiction,
+    record_contradiction,
+)
+from schedlab.results.form_checks import FieldCheck, keys, perhaps, shown, text, truth, whole
 from schedlab.schedulers.translation import jobs_of
 from schedlab.workloads import Trace
 
-TRANSLATIONS = "translations.json"
+DRIVER = "driver/driver.json"
+"""What the driver tells of its run, in a trial's folder."""
 _RAN: dict[str, FieldCheck] = {
     "start_ns": instant,
     "end_ns": instant,
@@ -40,12 +46,12 @@ STAMP = keys({"node": text, "event": text, "job": whole(0), "rank": whole(0), "c
 def require_sound(
     folder: Path, record: Mapping[str, Any], driver: Mapping[str, Any], trace: Trace, remedy: str
 ) -> None:
-    """Check that a trial's record, the driver's result and the trace agree.
+    """Check that a trial's record, its cluster's, the driver's result and the trace agree.
 
     Parameters
     ----------
     folder : pathlib.Path
-        The trial's.
+        The trial's, in its results folder.
     record : mapping
         The trial's, in the form of a record.
     driver : mapping
@@ -61,8 +67,10 @@ def require_sound(
         They do not; the message names the file, the key and the value.
     """
     told = {
-        RECORD: unmeasured(record) or _another_machine(record["trial"], trace),
-        "driver/driver.json": (keys({}, _RAN)(driver) or "").lstrip(" ."),
+        RECORD: record_contradiction(record)
+        or chain_contradiction(record, folder.parents[3])
+        or _another_machine(record["trial"], trace),
+        DRIVER: (keys({}, _RAN)(driver) or "").lstrip(" .") or _another_end(driver, record),
         TRANSLATIONS: _other_jobs(json_of(folder / TRANSLATIONS), record, trace),
     }
     for name, problem in told.items():
@@ -86,6 +94,14 @@ def _another_machine(facts: Mapping[str, Any], trace: Trace) -> str | None:
             made = getattr(trace.machine, key)
             return f"trial.{key} is {facts[key]}, but trace.json was made for {made}"
     return None
+
+
+def _another_end(driver: Mapping[str, Any], record: Mapping[str, Any]) -> str | None:
+    """Return how the driver ended otherwise than the record says, or None."""
+    failure = driver.get("failure")
+    if failure is None or record["verdict"]["reasons"]:
+        return None
+    return f"failure is {shown(failure)}, but verdict.reasons of {RECORD} is []"
 
 
 def _other_jobs(told: Mapping[str, Any], record: Mapping[str, Any], trace: Trace) -> str | None:

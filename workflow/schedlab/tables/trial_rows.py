@@ -15,6 +15,7 @@ from schedlab.metrics.costs import daemon_costs, daemon_failures
 from schedlab.metrics.jobs import concurrency
 from schedlab.metrics.trial_values import trial_metrics, without_payload
 from schedlab.outside.foreign import foreign
+from schedlab.outside.tree import require_plain
 from schedlab.results.digests import digest
 from schedlab.results.imports import label, remedied
 from schedlab.results.records import load_record
@@ -99,7 +100,9 @@ def read_trial(
     """
     remedy = f"remove {folder / 'record.json'} and run the trial again"
     with remedied(origin), foreign(folder, remedy):
-        record = record or load_record(folder / "record.json")
+        if record is None:
+            require_plain(folder, remedy)
+            record = load_record(folder / "record.json")
         trace = read_trace(folder / "trace.json")
         driver = json_of(folder / "driver" / "driver.json")
         require_sound(folder, record, driver, trace, remedy)

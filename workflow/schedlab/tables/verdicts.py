@@ -13,10 +13,11 @@ from typing import Any
 from schedlab.errors import SchedlabError
 from schedlab.formatting import number
 from schedlab.outside import permission
+from schedlab.outside.tree import require_plain
 from schedlab.paths import RECORD
 from schedlab.results.imports import Origin
 from schedlab.results.records import is_stopped
-from schedlab.tables.kept import kept_trial
+from schedlab.tables.kept import damage_remedy, kept_trial
 from schedlab.tables.schemas import FAILED, FATES
 
 _COPIED = ("trial", "valid", "reasons", "checks", "withheld", "at_least", "timed_out", "limit_s",
@@ -46,6 +47,7 @@ def verdicts(sources: Iterable[Origin]) -> dict[str, Any]:
                 if not os.path.lexists(folder / RECORD):
                     missing.append(origin.label(key.id))
                     continue
+                require_plain(folder, damage_remedy(folder, origin.name))
                 if is_stopped(folder / RECORD):
                     stopped.append(origin.label(key.id))
                     continue

@@ -1,0 +1,204 @@
+"""What records and files of results must say of one another to be shared.
+
+`schedlab bundle`, `schedlab verify` and `schedlab import` check here and nowhere else, so that what
+one of them takes, the others take too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from schedlab.bundle.contents import Choice, recorded, trial_folders
+from schedlab.config import Experiment
+from schedlab.errors import SchedlabError
+from schedlab.lineage.chain import MADE_AGAIN
+from schedlab.lineage.check import LinkMismatch, check_record
+from schedlab.outside.foreign import foreign
+from schedlab.paths import EXPERIMENTS, RECORD, TABLE_FILES, TABLES, TABLES_RECORD
+from schedlab.results.contradictions import TRACE, record_contradiction
+from schedlab.results.form_checks import shown
+from schedlab.results.records import load_record, was_stopped
+from schedlab.results.store import Store
+
+STALE = (
+    "ask its author to bring the results up to date and to pack them again: `make bundle` does both"
+)
+"""Remedy for records of others that were not made from one another."""
+INCOMPLETE = "ask its author for a bundle that `make bundle` wrote"
+"""Remedy for a bundle of others that lacks files."""
+_READINGS = "driver/submissions.jsonl"
+"""Output of a trial with readings of the clock in ns."""
+_EMPTY = hashlib.sha256(b"").hexdigest()
+"""Digest of these of a trial that failed before its first submission."""
+
+
+class Remedies(NamedTuple):
+    """What a user can do about results that are not sound.
+
+    Parameters
+    ----------
+    damaged : str
+        A file is not what its record says, or a record contradicts another or itself.
+    stale : str
+        A record was not made from the records that are there.
+    missing : str
+        A file is missing that a record or the experiment names.
+    """
+
+    damaged: str
+    stale: str
+    missing: str
+
+
+def require_agreement(
+    results: Path,
+    experiment: Experiment,
+    listed: Mapping[str, str],
+    place: str,
+    remedies: Remedies,
+) -> list[str]:
+    """Check that the records of an experiment's stages and trials agree with the files.
+
+    Parameters
+    ----------
+    results : pathlib.Path
+        The results folder; its JSON files suffice.
+    experiment : Experiment
+        The experiment of these results.
+    listed : mapping of str to str
+        SHA-256 of the files that are in the bundle, by path below the results folder. Nothing is
+        hashed again.
+    place : str
+        What stands before such a path in messages.
+    remedies : Remedies
+        What the user can do.
+
+    Returns
+    -------
+    list of str
+        The files of the experiment, without those that it imported.
+
+    Raises
+    ------
+    SchedlabError
+        They do not; the message names the file, the key and the value. Or a file is missing.
+    """
+
+    def require_listed(entry: str) -> None:
+        if entry not in listed:
+            raise SchedlabError(
+                f"{place}{entry} is not in the bundle, although a record or the experiment names"
+                " it",
+                remedy=remedies.missing,
+            )
+
+    for folder in trial_folders(experiment):
+        # Checked before any record is read: the experiment may name many trials that do not exist.
+        require_listed(f"{folder}/{RECORD}")
+    found, records = [EXPERIMENTS], []
+    for entry in recorded(results, "", experiment, Choice()):
+        require_listed(entry.name)
+        found.append(entry.name)
+        # Only what a record names has a digest here.
+        records += [entry.name] * (entry.sha256 is None)
+    require_own_tables(results, listed, place, remedies.damaged)
+    _require_records(results, records, listed, place, remedies)
+    return found
+
+
+def require_own_tables(results: Path, listed: Mapping[str, str], place: str, remedy: str) -> None:
+    """Check that tables, which are read as they are, are those that their record describes.
+
+    Parameters
+    ----------
+    results, listed, place
+        As of `require_agreement`.
+    remedy : str
+        What the user can do.
+
+    Raises
+    ------
+    SchedlabError
+        A table is not the one that the stage of the tables wrote.
+    """
+    for name in TABLE_FILES:
+        found = listed.get(f"{TABLES}/{name}")
+        if found is None:
+            continue
+        stated = load_record(results / TABLES_RECORD)["outputs"].get(name)
+        if stated != found:
+            raise SchedlabError(
+                f"{place}{TABLES_RECORD}: outputs.{name} is {shown(stated)}, but the SHA-256 of"
+                f" {TABLES}/{name} is {shown(found)}",
+                remedy=remedy,
+            )
+
+
+def _require_records(
+    results: Path,
+    records: Iterable[str],
+    listed: Mapping[str, str],
+    place: str,
+    remedies: Remedies,
+) -> None:
+    """Check each record with the files, with its parents, and for what cannot be true."""
+    measured: dict[str, str] = {}
+    for name in records:
+        # Of each record anew, so that no other one stays in memory.
+        store = Store(results, listed)
+        for wrong in check_record(store, name):
+            if wrong.kind == "parent" and _may_differ(store, wrong):
+                continue
+            raise SchedlabError(
+                f"{place}{name}: {_stated(store, wrong)} {wrong.message}",
+                remedy=remedies.stale if wrong.kind == "parent" else remedies.damaged,
+            )
+        record = store.checked(name)
+        if problem := record_contradiction(record):
+            raise SchedlabError(f"{place}{name} is damaged: {problem}", remedy=remedies.damaged)
+        if record["stage"] == "trial" and not was_stopped(record):
+            with foreign(f"{place}{name}", remedies.damaged):
+                _require_trial((results / name).parent, record, remedies.damaged)
+        found = record["outputs"].get(_READINGS, _EMPTY)
+        if found != _EMPTY and measured.setdefault(found, name) != name:
+            raise SchedlabError(
+                f"{place}{name}: outputs.{_READINGS} is {shown(found)}, as that of"
+                f" {measured[found]}: two trials never read the clock at the same instants",
+                remedy=remedies.damaged,
+            )
+
+
+def _require_trial(folder: Path, record: Mapping[str, Any], remedy: str) -> None:
+    # Imported here because the import of the libraries of workloads is slow.
+    from schedlab.tables.soundness import DRIVER, json_of, require_sound
+    from schedlab.workloads import read_trace
+
+    trace = read_trace(folder / TRACE)
+    require_sound(folder, record, json_of(folder / DRIVER), trace, remedy)
+
+
+def _may_differ(store: Store, wrong: LinkMismatch) -> bool:
+    """Tell whether a sound record may name a parent that is another one by now.
+
+    A trial that ran keeps the decision by which it ran, also if a trial before it runs again.
+    """
+    return store.checked(wrong.path)["stage"] == "decision" or wrong.message == MADE_AGAIN
+
+
+def _stated(store: Store, wrong: LinkMismatch) -> str:
+    """Return the key and the value of a record that do not agree with the files."""
+    record = store.checked(wrong.path)
+    if wrong.kind == "record":
+        return f"lineage is {shown(record['lineage'])}, but"
+    if wrong.kind == "parent":
+        key, value = next(
+            (f"parents.{key}.record", parent["record"])
+            for key, parent in record["parents"].items()
+            if parent["path"] == wrong.name
+        )
+    else:
+        key, value = f"{wrong.kind}s.{wrong.name}", record[f"{wrong.kind}s"][wrong.name]
+    return f"{key} is {shown(value)}, but {wrong.name}"

@@ -1,0 +1,240 @@
+"""What a trial's record says that cannot be true, whoever wrote it and whatever its digests are.
+
+A record in the right form may still hold what no machine has. Only what a trial can never have
+recorded is named here: a trial that was measured badly is sound, and invalid.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from schedlab.errors import SchedlabError
+from schedlab.outside.names import inside
+from schedlab.results.conditions_form import unmeasured
+from schedlab.results.form_checks import shown
+from schedlab.results.records import load_record
+
+TRACE = "trace.json"
+TRANSLATIONS = "translations.json"
+SAMPLES = "samples.json.gz"
+OUTPUTS = {
+    "base": "its disk",
+    "image": "its disk",
+    "provision": "its snapshot",
+    "configure": "its snapshot",
+    "trace": "the trace",
+    "tables": "the tables",
+    "figure": "the figure",
+    "report": "the report",
+}
+"""Stages that always have outputs -> what these are. Trials have those of `_lacking`."""
+_FIRST = datetime(2020, 1, 1, tzinfo=UTC)
+"""Before the first release of the project, so that nothing is older."""
+_LAST = datetime(2262, 1, 1, tzinfo=UTC)
+"""Instants are whole nanoseconds of 64 bits, which end there."""
+_SET = 60.0
+"""s. The controller's clock may be set back so far between two readings."""
+_SLACK, _TICKS = 1.05, 1.0
+"""Part, and s, by which counters of the host may run over the workload: they are read around it."""
+
+
+def record_contradiction(record: Mapping[str, Any]) -> str | None:
+    """Return what a record of any stage says that cannot be true by itself, or None.
+
+    Parameters
+    ----------
+    record : mapping
+        In the form of a record.
+    """
+    if problem := _of_another_time("created", record["created"], _LAST, "the last year of ns"):
+        return problem
+    stage = record["stage"]
+    if stage in OUTPUTS and not record["outputs"]:
+        return f"outputs is {{}}, but a stage {stage} always has {OUTPUTS[stage]}"
+    if stage != "trial" or record.get("not_run") is not None:
+        return None
+    return next((found for check in _CHECKS if (found := check(record)) is not None), None)
+
+
+def chain_contradiction(record: Mapping[str, Any], results: Path) -> str | None:
+    """Return what a trial's record says that the records of its cluster contradict, or None.
+
+    Records that are not there, or were made anew with another outcome, contradict nothing.
+
+    Parameters
+    ----------
+    record : mapping
+        That of a trial which ran.
+    results : pathlib.Path
+        The results folder, or the folder of the import, with the trial.
+    """
+    configured = _parent(results, record, "configured")
+    if configured is None:
+        return None
+    path = record["parents"]["configured"]["path"]
+    return _other_machines(record, configured, path) or _other_accelerator(
+        record, configured, results
+    )
+
+
+def _other_machines(
+    record: Mapping[str, Any], configured: Mapping[str, Any], path: str
+) -> str | None:
+    declared = record["conditions"].get("declared")
+    if declared is None:
+        return None
+    for key, name, part, value in _sizes(configured, declared):
+        found = declared.get(name, {}).get(part)
+        if found != value:
+            return f"conditions.declared.{name}.{part} is {found}, but {path} has {key} {value}"
+    made = configured.get("cluster", {}).get("nodes")
+    others = sorted(declared.keys() - {node["name"] for node in made or ()})
+    if made and others:
+        return f"conditions.declared has {shown(others[0])}, but {path} has no such machine"
+    facts = record["trial"]
+    beside = facts.get("carriers", facts["nodes"])
+    if made and beside != len(made) - 1:
+        key = "carriers" if "carriers" in facts else "nodes"
+        return f"trial.{key} is {beside}, but {path} has {len(made) - 1} machines beside the head"
+    return None
+
+
+def _sizes(
+    configured: Mapping[str, Any], declared: Mapping[str, Any]
+) -> Iterator[tuple[str, str, str, int]]:
+    """Yield key, machine, part and value of each size that a cluster's record states."""
+    for node in configured.get("cluster", {}).get("nodes", ()):
+        for key, part in (("vcpus", "cpus"), ("memory_mib", "memory_mib")):
+            if key in node:
+                yield f"cluster.nodes.{node['name']}.{key}", node["name"], part, node[key]
+    settings = configured.get("settings") or {}
+    for name in declared:
+        role = "head" if name == "head" else "node"
+        guest = settings.get(role)
+        if isinstance(guest, Mapping) and isinstance(guest.get("vcpus"), int):
+            yield f"settings.{role}.vcpus", name, "cpus", guest["vcpus"]
+
+
+def _other_accelerator(
+    record: Mapping[str, Any], configured: Mapping[str, Any], results: Path
+) -> str | None:
+    used = record["conditions"].get("accelerator")
+    provisioned = _parent(results, configured, "provisioned")
+    probed = provisioned and _parent(results, provisioned, "accelerator")
+    found = (probed or {}).get("accelerator", {}).get("accelerator")
+    if provisioned is None or None in (used, found) or used == found:
+        return None
+    path = provisioned["parents"]["accelerator"]["path"]
+    return f"conditions.accelerator is {shown(used)}, but {path} has {shown(found)}"
+
+
+def _parent(results: Path, record: Mapping[str, Any], name: str) -> dict[str, Any] | None:
+    """Return a record on which another builds, if it is there and still the same."""
+    named = record["parents"].get(name)
+    if named is None:
+        return None
+    try:
+        found = load_record(inside(results, named["path"]))
+    except SchedlabError:
+        # Told where the chain is checked.
+        return None
+    return found if found["lineage"] == named["lineage"] else None
+
+
+def _of_another_time(key: str, value: str, last: datetime, told: str) -> str | None:
+    """Return how a date in a record is of a time in which it was not made, or None."""
+    try:
+        at = _moment(value)
+    except ValueError:
+        return f"{key} is {shown(value)}, not a date with a time"
+    if at < _FIRST:
+        return f"{key} is {shown(value)}, before {_FIRST.year}"
+    return f"{key} is {shown(value)}, after {told}" if at > last else None
+
+
+def _moment(value: str) -> datetime:
+    found = datetime.fromisoformat(value)
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def _times(record: Mapping[str, Any]) -> str | None:
+    """Check that a trial was measured after its record and its run were begun."""
+    conditions = record["conditions"]
+    created = _moment(record["created"])
+    told = f"created ({shown(record['created'])})"
+    for key in ("campaign", "bridge"):
+        if (value := conditions.get(key)) is not None:
+            last = created + timedelta(seconds=_SET)
+            if problem := _of_another_time(f"conditions.{key}", value, last, told):
+                return problem
+    start = conditions.get("start_ns")
+    if start is not None and start / 1e9 < created.timestamp() - _SET:
+        return f"conditions.start_ns is {start}, before {told}"
+    return None
+
+
+def _host(record: Mapping[str, Any]) -> str | None:
+    """Check that no counter of the host passed more time than there was."""
+    conditions = record["conditions"]
+    host = conditions.get("host", {})
+    during, cores = host.get("during", {}), host.get("cores")
+    if "start_ns" not in conditions or "end_ns" not in conditions:
+        return None
+    seconds = (conditions["end_ns"] - conditions["start_ns"]) / 1e9
+    longest = _SLACK * seconds + _TICKS
+    for kind, stalled in during.get("pressure", {}).items():
+        if stalled > longest:
+            return (
+                f"conditions.host.during.pressure.{kind} is {stalled}, more than the {seconds:.1f}"
+                " s of the workload"
+            )
+    processor = during.get("processor")
+    if processor is None or cores is None:
+        return None
+    # A host whose processors are not all for this process counts the others too.
+    counted = (processor["busy"] + max(0.0, processor.get("idle", 0.0))) / max(seconds, _TICKS)
+    most = max(float(cores), counted)
+    for key, stolen in (
+        ("host.during.processor.steal", processor["steal"]),
+        ("host.steal", host.get("steal")),
+    ):
+        if stolen is not None and stolen > most * longest:
+            return (
+                f"conditions.{key} is {stolen} s, more than {cores} processors have in"
+                f" {seconds:.1f} s"
+            )
+    return None
+
+
+def _lacking(record: Mapping[str, Any]) -> str | None:
+    """Check that a trial has the outputs without which it cannot have come so far."""
+    measured = not record["verdict"]["reasons"]
+    wanted = {TRACE: True, TRANSLATIONS: measured}
+    wanted[SAMPLES] = measured and "scraped" in record["conditions"]
+    for name, always in wanted.items():
+        if always and name not in record["outputs"]:
+            told = shown(sorted(record["outputs"])) if record["outputs"] else "{}"
+            return f"outputs is {told}, but a trial that came so far always has {name}"
+    return None
+
+
+def _verdict(record: Mapping[str, Any]) -> str | None:
+    """Check that a trial which failed did not also pass its last step.
+
+    The health after the workload is looked at only if nothing failed before, and then ends the
+    measurement.
+    """
+    reasons, conditions = record["verdict"]["reasons"], record["conditions"]
+    ended = all("end" in moments for moments in conditions.get("clock", {}).values())
+    if reasons and conditions.get("health", {}).get("after") == [] and ended:
+        return (
+            f"verdict.reasons is {shown(reasons)}, but conditions.health.after is [], which only a"
+            " trial without a failure has"
+        )
+    return None
+
+
+_CHECKS = (unmeasured, _times, _host, _lacking, _verdict)
