@@ -20,7 +20,7 @@ from schedlab.tables.build import build_tables, load_trials
 from schedlab.tables.trial_rows import read_trial
 from schedlab.testbed.host_load import host_boot, host_description
 
-MONDAY, TUESDAY = "2026-09-21T14:00:00+00:00", "2026-09-22T08:30:00+00:00"
+BEGAN, LATER = "2026-09-21T14:00:00+00:00", "2026-09-21T14:10:00+00:00"
 
 
 def changed(folder: Path, *, boot: str | None = None, **conditions: Any) -> dict[str, Any]:
@@ -47,8 +47,8 @@ def test_every_process_of_a_run_knows_when_it_began(monkeypatch: pytest.MonkeyPa
         [sys.executable, "-c", command], capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == began
-    monkeypatch.setenv(CAMPAIGN, MONDAY)
-    assert campaign() == MONDAY
+    monkeypatch.setenv(CAMPAIGN, BEGAN)
+    assert campaign() == BEGAN
 
 
 def test_a_boot_has_one_name_and_tells_no_id_of_the_kernel() -> None:
@@ -61,8 +61,8 @@ def test_a_boot_has_one_name_and_tells_no_id_of_the_kernel() -> None:
 def test_a_block_is_a_run_on_a_boot(folders: list[Path]) -> None:
     rows = [read_trial(folder).trial for folder in folders]
     assert len({row["block"] for row in rows}) == 1 and rows[0]["block"]
-    assert (rows[0]["campaign"], rows[0]["bridge"]) == (MONDAY, False)
-    other = changed(folders[0], campaign=TUESDAY, bridge=TUESDAY)
+    assert (rows[0]["campaign"], rows[0]["bridge"]) == (BEGAN, False)
+    other = changed(folders[0], campaign=LATER, bridge=LATER)
     assert other["block"] != rows[0]["block"] and other["bridge"] is True
     assert changed(folders[1], boot="another")["block"] not in (
         rows[0]["block"],
@@ -92,7 +92,7 @@ def test_the_report_shows_blocks_and_says_what_they_mean(
         return page.read_text()
 
     assert "The trials are of" not in report() and "block 1" not in report()
-    changed(folders[0], campaign=TUESDAY, bridge=TUESDAY)
+    changed(folders[0], campaign=LATER, bridge=LATER)
     page = report()
     assert 'The trials are of <a href="#blocks">2 blocks</a>' in page
     assert '<a href="#blocks">block 1, 2</a>' in page
@@ -100,7 +100,7 @@ def test_the_report_shows_blocks_and_says_what_they_mean(
     assert (first["number"], first["began"]) == (1, "2026-09-21 14:00:00 UTC")
     assert (first["trials"], first["bridges"]) == (2, 0)
     assert (second["trials"], second["bridges"]) == (1, 1)
-    assert second["began"] == "2026-09-22 08:30:00 UTC" and second["began"] in page
+    assert second["began"] == "2026-09-21 14:10:00 UTC" and second["began"] in page
 
 
 def test_blocks_of_imports_and_of_old_records_are_apart(

@@ -127,7 +127,8 @@ def test_canaries_are_found_nowhere(machine: Path, tmp_path: Path) -> None:
         kept = {k: record[k] for k in ("trial", "conditions", "tools")}
         kept["conditions"] |= {"careless": told(machine, key)}
         writer = RecordWriter("trial", trial.id, results, results, parents={
-            "configured": results / "clusters/slurm-n1/configured/record.json"})  # fmt: skip
+            "configured": results / "clusters/slurm-n1/configured/record.json"},
+            _created=record["created"])  # fmt: skip
         reasons = [] if order else [f"{name}: {text}" for name, text in told(machine, key).items()]
         verdict = {"valid": not reasons, "reasons": reasons}
         writer.write(folder / "record.json", **kept, verdict=verdict)
