@@ -82,10 +82,25 @@ def failed_verdict(results: Path) -> None:
     of_trial("verdict", to={"valid": False, "reasons": ["a guest died"]})(results)
 
 
+def other_figure(results: Path) -> None:
+    (results / "figures/wait.svg").write_text("<svg/>")
+
+
+def other_report(results: Path) -> None:
+    (results / "report.html").write_text("a better one")
+
+
+def no_record_of_a_figure(results: Path) -> None:
+    (results / "figures/wait.record.json").write_text("{")
+
+
 FORGED: dict[str, tuple[Callable[[Path], None], str]] = {
     "lineage": (other_duration, f"{TRIAL}/record.json: lineage is '"),
     "parent": (other_settings, "parents.configured.record is '"),
     "tables": (other_tables, "tables/record.json: outputs.jobs.parquet is None, but the SHA-256"),
+    "figure": (other_figure, "figures/wait.record.json: outputs.wait.svg is '"),
+    "report": (other_report, "report.record.json: outputs.report.html is '"),
+    "record of a figure": (no_record_of_a_figure, "figures/wait.record.json"),
     "output": (of_trial("outputs", "trace.json", to="0" * 64), "trace.json"),
     "no snapshot": (
         no_snapshot,
@@ -136,7 +151,7 @@ def test_three_commands_refuse_the_same(kind: str, tmp_path: Path) -> None:
     with pytest.raises(SchedlabError) as unpackable:
         pack(results, output, root=packed().checkout)
     assert said in unpackable.value.message and f"{results}/" in unpackable.value.message
-    assert f"results={results}" in str(unpackable.value.remedy)
+    assert str(results) in str(unpackable.value.remedy)
     assert not output.exists()
 
 

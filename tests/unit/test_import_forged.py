@@ -20,6 +20,8 @@ from schedlab.bundle.importing import import_bundle
 from schedlab.bundle.verify import unpack
 from schedlab.cli.main import main
 from schedlab.errors import SchedlabError
+from schedlab.figures import FIGURES
+from schedlab.paths import figure_record
 from schedlab.results.digests import file_digest
 from schedlab.results.records import lineage
 from schedlab.tables.imported import sound_origins
@@ -316,5 +318,6 @@ def test_the_bundle_that_was_made_here_agrees_in_every_digest(
     monkeypatch.setattr(agreement, "check_record", noted)
     folder, _ = import_bundle(packed().path, tmp_path, "lab-b")
     copied = {p.relative_to(folder).as_posix() for p in folder.rglob("*record.json")}
-    assert copied | {"toolchain.json", "accelerator.json"} == set(checked)
+    analysis = {"tables/record.json", "report.record.json", *map(figure_record, FIGURES)}
+    assert copied | analysis | {"toolchain.json", "accelerator.json"} == set(checked)
     assert file_digest(folder / "toolchain.json")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import sys
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,7 +15,7 @@ from schedlab.errors import Interrupted, SchedlabError
 from schedlab.stages import trial as stage
 from schedlab.stages.live import Live
 from schedlab.stages.submitting import COMMAND_MIB, MOST_SUBMISSIONS, most_due, submissions_at_once
-from schedlab.stages.timing import Phases
+from schedlab.stages.timing import HostClock, Phases
 from schedlab.stages.trial import Trial
 from schedlab.testbed.prometheus import Server
 from schedlab.workloads import Job, Machine, Trace
@@ -81,7 +83,7 @@ def test_the_cause_comes_before_what_follows_from_it(
 ) -> None:
     """The export fails too, as it does if what failed took Prometheus with it."""
     made, _ = trial_of(tmp_path, "", monkeypatch)
-    made.conditions, made.phases = {"start_ns": 0}, Phases()
+    made.conditions, made.phases, made.host_clock = {"start_ns": 0}, Phases(), HostClock()
     silent = Server("http://127.0.0.1:1", "", tmp_path / "prometheus.log")
     with (
         pytest.raises(SchedlabError, match="Prometheus could not be asked: connection refused"),
@@ -108,3 +110,18 @@ def test_commands_are_bounded_by_the_heads_memory_and_requests_are_not() -> None
     assert submissions_at_once([request], 512) == MOST_SUBMISSIONS
     assert submissions_at_once([command, request], 1024) == 1024 // COMMAND_MIB
     assert submissions_at_once([command], 1 << 20) == MOST_SUBMISSIONS
+
+
+@pytest.mark.parametrize("seconds", [-40.0, -1.5, 1.5, 5400.0])
+def test_a_host_clock_that_was_set_makes_a_trial_invalid_and_no_record_unsound(
+    monkeypatch: pytest.MonkeyPatch, seconds: float
+) -> None:
+    clock = HostClock()
+    before = clock.now()
+    clock.require_unset("trial")
+    real = time.time_ns
+    monkeypatch.setattr(time, "time_ns", lambda: real() + round(seconds * 1e9))
+    assert before <= clock.now() < before + 60_000_000_000
+    with pytest.raises(SchedlabError, match=re.escape(f"it is {seconds:+.1f} s away")) as caught:
+        clock.require_unset("trial")
+    assert caught.value.stage == "trial"

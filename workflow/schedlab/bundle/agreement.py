@@ -7,17 +7,27 @@ one of them takes, the others take too.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from schedlab.bundle.contents import Choice, recorded, trial_folders
 from schedlab.config import Experiment
 from schedlab.errors import SchedlabError
+from schedlab.figures import FIGURES
 from schedlab.lineage.chain import MADE_AGAIN
 from schedlab.lineage.check import LinkMismatch, check_record
 from schedlab.outside.foreign import foreign
-from schedlab.paths import EXPERIMENTS, RECORD, TABLE_FILES, TABLES, TABLES_RECORD
+from schedlab.paths import (
+    EXPERIMENTS,
+    RECORD,
+    REPORT,
+    REPORT_RECORD,
+    TABLE_FILES,
+    TABLES,
+    TABLES_RECORD,
+    figure_record,
+)
 from schedlab.results.contradictions import TRACE, record_contradiction
 from schedlab.results.form_checks import shown
 from schedlab.results.records import load_record, was_stopped
@@ -104,8 +114,13 @@ def require_agreement(
         found.append(entry.name)
         # Only what a record names has a digest here.
         records += [entry.name] * (entry.sha256 is None)
+    for entry in (TABLES_RECORD, REPORT_RECORD, REPORT):
+        require_listed(entry)
     require_own_tables(results, listed, place, remedies.damaged)
-    _require_records(results, records, listed, place, remedies)
+    # What a bundle has of figures depends on the release that drew them.
+    figures = (figure_record(name) for name in FIGURES)
+    analysis = [TABLES_RECORD, *(name for name in figures if name in listed), REPORT_RECORD]
+    _require_records(results, records, analysis, listed, place, remedies)
     return found
 
 
@@ -139,18 +154,22 @@ def require_own_tables(results: Path, listed: Mapping[str, str], place: str, rem
 
 def _require_records(
     results: Path,
-    records: Iterable[str],
+    records: Sequence[str],
+    analysis: Sequence[str],
     listed: Mapping[str, str],
     place: str,
     remedies: Remedies,
 ) -> None:
-    """Check each record with the files, with its parents, and for what cannot be true."""
+    """Check each record with the files, with its parents, and for what cannot be true.
+
+    Trials may be newer than the `analysis`: it is made again by those who get them.
+    """
     measured: dict[str, str] = {}
-    for name in records:
+    for name in (*records, *analysis):
         # Of each record anew, so that no other one stays in memory.
         store = Store(results, listed)
         for wrong in check_record(store, name):
-            if wrong.kind == "parent" and _may_differ(store, wrong):
+            if wrong.kind == "parent" and (name in analysis or _may_differ(store, wrong)):
                 continue
             raise SchedlabError(
                 f"{place}{name}: {_stated(store, wrong)} {wrong.message}",

@@ -36,7 +36,9 @@ _FIRST = datetime(2020, 1, 1, tzinfo=UTC)
 _LAST = datetime(2262, 1, 1, tzinfo=UTC)
 """Instants are whole nanoseconds of 64 bits, which end there."""
 _SET = 60.0
-"""s. The controller's clock may be set back so far between two readings."""
+"""s. The controller's clock may be set back so far before a trial looks whether it was set."""
+_CORRECTED = timedelta(days=2)
+"""A wrong clock may be corrected so far between the start of a run and a trial."""
 _SLACK, _TICKS = 1.05, 1.0
 """Part, and s, by which counters of the host may run over the workload: they are read around it."""
 
@@ -167,8 +169,8 @@ def _times(record: Mapping[str, Any]) -> str | None:
     told = f"created ({shown(record['created'])})"
     for key in ("campaign", "bridge"):
         if (value := conditions.get(key)) is not None:
-            last = created + timedelta(seconds=_SET)
-            if problem := _of_another_time(f"conditions.{key}", value, last, told):
+            problem = _of_another_time(f"conditions.{key}", value, created + _CORRECTED, told)
+            if problem:
                 return problem
     start = conditions.get("start_ns")
     if start is not None and start / 1e9 < created.timestamp() - _SET:

@@ -37,7 +37,7 @@ from schedlab.stages.live import Live
 from schedlab.stages.pace import decision_parent, write_paced
 from schedlab.stages.progress import report_progress
 from schedlab.stages.submitting import MOST_READY, most_due, submissions_at_once
-from schedlab.stages.timing import Phases
+from schedlab.stages.timing import HostClock, Phases
 from schedlab.testbed import host_load as host
 from schedlab.testbed import snapshot
 from schedlab.testbed.clock import measure_offsets
@@ -81,8 +81,7 @@ class Trial:
     """
 
     def __init__(self, context: Context, key: TrialKey, bridge: str = "") -> None:
-        self.context = context
-        self.key, self.id = key, key.id
+        self.context, self.key, self.id = context, key, key.id
         self.cluster: Cluster = context.experiment.cluster(key.cluster)
         self.scheduler: Scheduler = get_scheduler(self.cluster.scheduler)
         self.folder = context.trial(key.cluster, key.workload, key.repetition)
@@ -93,7 +92,7 @@ class Trial:
         if bridge:
             self.conditions["bridge"] = bridge
         self.reasons: list[str] = []
-        self.phases = Phases()
+        self.phases, self.host_clock = Phases(), HostClock()
         self.toolchain = Toolchain.load(context.toolchain)
 
     def run(self) -> None:
@@ -201,11 +200,11 @@ class Trial:
             total = sum(len(jobs_of(one)) for one in plan["submissions"])
             live = Live(self.id, total, server, self.scheduler.running_jobs)
             before = host.sample(pids)
-            self.conditions["start_ns"] = time.time_ns()
+            self.conditions["start_ns"] = self.host_clock.now()
             with self._samples_kept(server):
                 with measure("workload"):
                     status = self._drive(testbed, head, restored, live, fault)
-                self.conditions["end_ns"] = time.time_ns()
+                self.conditions["end_ns"] = self.host_clock.now()
                 self.conditions["resident_mib"] = resident_mib(pids)
                 self._host_load(before, host.sample(pids))
                 if fault:
@@ -237,7 +236,7 @@ class Trial:
             self.reasons.append(plain(error))
         finally:
             with self.phases.measure("export"):
-                seconds = (time.time_ns() - self.conditions["start_ns"]) / 1e9 + 2
+                seconds = (self.host_clock.now() - self.conditions["start_ns"]) / 1e9 + 2
                 self.conditions["observed_seconds"] = round(seconds, 3)
                 if server:
                     self._keep_samples(server, seconds)
@@ -265,6 +264,7 @@ class Trial:
         }
 
     def _clock(self, nodes: dict[str, Node], moment: str) -> None:
+        self.host_clock.require_unset(STAGE)
         for name, offset in measure_offsets(nodes).items():
             self.conditions["clock"][name][moment] = offset
 
