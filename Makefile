@@ -31,11 +31,15 @@ shown = $(shell printf %q $(call quoted,$(1)))
 ifneq ($(filter-out help setup lint test test-all test-planted test-kvm,$(MAKECMDGOALS)),)
 $(call chosen_by,SCHEDLAB_RESULTS,RESULTS)
 $(call chosen_by,SCHEDLAB_EXPERIMENTS,CONFIG)
-$(call chosen_by,SCHEDLAB_IMAGE,IMAGE)
-$(call chosen_by,SCHEDLAB_SEED,SEED)
 endif
+$(if $(filter conformance,$(MAKECMDGOALS)),$(call chosen_by,SCHEDLAB_IMAGE,IMAGE))
+$(if $(filter test-faults,$(MAKECMDGOALS)),$(call chosen_by,SCHEDLAB_SEED,SEED))
+# A misspelt variable, such as RESULT=, would leave the default in force.
+variables = CORES CONFIG RESULTS INCLUDE IMAGE TESTS NESTED SEED
+unknown := $(filter-out $(variables),$(foreach one,$(.VARIABLES),$(if $(filter command,$(origin $(one))),$(one))))
+$(if $(unknown),$(error $(unknown): no variable of this Makefile; remedy: correct it to one of $(variables)))
 # Make would expand what is given after the target to export it.
-unexport CORES CONFIG RESULTS IMAGE INCLUDE TESTS NESTED SEED
+unexport $(variables)
 # As written: nothing in a name is expanded by make, by the shell or by Snakemake, which reads a
 # value of --config as YAML (2024_11_26 is a number, and what follows a # a comment).
 # A default is no choice: results that the user names are read with their own experiment.

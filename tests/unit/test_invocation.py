@@ -281,6 +281,26 @@ def test_make_does_not_drop_what_the_shell_chose(
     assert helped.returncode == 0
 
 
+def test_variables_that_a_target_does_not_read_do_not_stop_it(tmp_path: Path) -> None:
+    checkout_with(tmp_path, "schedlab", "touch ran")
+    environment = without_choices() | {"SCHEDLAB_SEED": "1", "SCHEDLAB_IMAGE": "x"}
+    done = subprocess.run(["make", "disk"], cwd=tmp_path, capture_output=True, env=environment)
+    assert done.returncode == 0 and (tmp_path / "ran").exists(), done.stderr
+
+
+@pytest.mark.parametrize("word", ["RESULT=mine", "Config=$(shell touch made)", "results=x y"])
+def test_make_refuses_variables_that_it_does_not_know(word: str, tmp_path: Path) -> None:
+    """`make clean RESULT=old` would remove `results`."""
+    checkout_with(tmp_path, "schedlab", "touch ran")
+    done = subprocess.run(
+        ["make", "clean", word], cwd=tmp_path, capture_output=True, text=True,
+        env=without_choices(),
+    )  # fmt: skip
+    assert done.returncode and f"{word.partition('=')[0]}: no variable" in done.stderr
+    assert "remedy: correct it to one of CORES CONFIG RESULTS" in done.stderr
+    assert not (tmp_path / "ran").exists() and not (tmp_path / "made").exists()
+
+
 @pytest.mark.parametrize(
     "text", ["a{b}c", "a}", "a\nb", 'a"b', "a\\b", "~", "~/mine", "", " ", ".", "..", "/", "./"]
 )
