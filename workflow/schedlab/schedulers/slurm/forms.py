@@ -16,12 +16,33 @@ _RESERVED = 2
 """The two largest numbers of a type are Slurm's own: no value, and infinite."""
 _INT_MAX = 2**31 - 1
 """The parts of a list are read by atoi or strtol."""
+_OF_WORDS = ("one", "some", "one=", "some=")
 _ENDLESS = ("INFINITE", "UNLIMITED")
 _TRUTH = ("YES", "NO", "TRUE", "FALSE", "UP", "DOWN", "1", "0")
 _TIME = re.compile(r"(?:(\d{1,5})-)?(\d{1,7})(?::(\d{1,2}))?(?::(\d{1,2}))?", re.ASCII)
+_LIMIT = "(RLIMIT_)?(AS|CORE|CPU|DATA|FSIZE|MEMLOCK|NOFILE|NPROC|RSS|STACK)"
+_MCS = "(?i:ondemand|enforced|noselect|select|ondemandselect|privatedata)"
+_WEIGHT = r"(?i:cpu|mem|energy|node|billing|fs/disk|vmem|pages)=\d{1,9}(\.\d{1,6})?[KMGTPkmgtp]?"
+"""Those that Slurm has without a database; others need AccountingStorageTRES, which needs one."""
+_EXIT_MAX = 255
 _PATTERNS = {
     "licenses": (r"[^\s,;:=]+([:=]\d{1,9})?([,;][^\s,;:=]+([:=]\d{1,9})?)*", "NAME:NUMBER, a list"),
-    "exits": (r"\d{1,3}(-\d{1,3})?(,\d{1,3}(-\d{1,3})?)*", "exit codes and ranges, a list"),
+    # A list that has ALL or NONE beside others is refused.
+    "limits": (
+        rf"ALL|NONE|{_LIMIT}([ ,]+{_LIMIT})*",
+        "ALL or NONE, or a list, with commas, of AS, CORE, CPU, DATA, FSIZE, MEMLOCK, NOFILE,"
+        " NPROC, RSS, STACK, in capital letters",
+    ),
+    # What has none of the words is taken for the default.
+    "mcs": (
+        rf"({_MCS}(, ?{_MCS})*)?(:[^\s,:|]+(\|[^\s,:|]+)*)?",
+        "a list, with commas, of ondemand, enforced, noselect, select, ondemandselect, privatedata,"
+        " and after a colon groups with | between",
+    ),
+    "tres": (
+        rf"{_WEIGHT}(,{_WEIGHT})*",
+        "TRES=NUMBER, a list, of cpu, mem, energy, node, billing, fs/disk, vmem, pages",
+    ),
     "percent": (r"\d{1,2}(\.\d{1,6})?|100(\.0{1,6})?", "a number from 0 to 100"),
 }
 
@@ -85,7 +106,7 @@ def fits(forms: tuple[Form, ...], text: str) -> bool:
 def too_new_or_old(forms: tuple[Form, ...], text: str, version: str) -> tuple[str, Versions] | None:
     """Return a word of a value that a version of Slurm does not have, and those that have it."""
     for form in forms:
-        if form.kind in ("one", "some"):
+        if form.kind in _OF_WORDS:
             known = dict(_since(word) for word in form.arguments)
             spelling = {name.lower(): name for name in known}
             for word in text.lower().split(","):
@@ -159,14 +180,21 @@ def _time_in_words(form: Form) -> str:
 
 
 def _one_fits(form: Form, text: str) -> bool:
-    # Plugins are files, whose names know case; Slurm ignores it in all other words.
+    # Plugins are files, whose names know case, also where Slurm has them without their folder.
     return any(
-        text == word if "/" in word else text.lower() == word.lower() for word in _words(form)
+        text == word if "/" in word or form.kind.endswith("=") else text.lower() == word.lower()
+        for word in _words(form)
     )
 
 
 def _some_fit(form: Form, text: str) -> bool:
     return all(_one_fits(form, word) for word in text.split(","))
+
+
+def _exits_fit(_: Form, text: str) -> bool:
+    """Whether all are codes that a process can have, and ranges rise; Slurm leaves out others."""
+    found = [re.fullmatch(r"(\d{1,3})(?:-(\d{1,3}))?", part, re.ASCII) for part in text.split(",")]
+    return all(one and int(one[1]) <= int(one[2] or one[1]) <= _EXIT_MAX for one in found)
 
 
 def _pattern_fits(form: Form, text: str) -> bool:
@@ -178,8 +206,9 @@ _FITS: dict[str, Callable[[Form, str], bool]] = {
     **dict.fromkeys(_PATTERNS, _pattern_fits),
     "boolean": lambda _, text: text.upper() in _TRUTH,
     "time": _time_fits,
-    "one": _one_fits,
-    "some": _some_fit,
+    "exits": _exits_fit,
+    **dict.fromkeys(("one", "one="), _one_fits),
+    **dict.fromkeys(("some", "some="), _some_fit),
     # Its parts are looked at one by one (`parameter_problems`).
     "parameters": lambda _, text: True,
 }
@@ -188,7 +217,10 @@ _IN_WORDS: dict[str, Callable[[Form], str]] = {
     **dict.fromkeys(_PATTERNS, lambda form: _PATTERNS[form.kind][1]),
     "boolean": lambda _: "YES or NO",
     "time": _time_in_words,
-    "one": lambda form: f"one of {', '.join(_words(form))}",
-    "some": lambda form: f"a list, with commas, of {', '.join(_words(form))}",
+    "exits": lambda _: f"exit codes up to {_EXIT_MAX} and ranges, a list",
+    **dict.fromkeys(("one", "one="), lambda form: f"one of {', '.join(_words(form))}"),
+    **dict.fromkeys(
+        ("some", "some="), lambda form: f"a list, with commas, of {', '.join(_words(form))}"
+    ),
     "parameters": lambda _: "parts of slurm.conf(5), with commas between",
 }

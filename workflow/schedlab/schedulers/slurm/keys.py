@@ -17,6 +17,13 @@ parts of lists such as SchedulerParameters."""
 NOT_OF_SLURM = frozenset({"submission", UNLISTED})
 """Settings that reach no slurm.conf."""
 _NAMES = re.compile(r"[A-Za-z]\w*(?:[ ,]+[A-Za-z]\w*)*", re.ASCII)
+_CASED = re.compile(
+    "compression|min_exempt_priority|node_reg_mem_percent|requeue_delay"
+    "|rl_(bucket_size|log_freq|refill_period|refill_rate|table_size)"
+)
+"""Parts that one of the versions of Slurm reads by their case and without a blank before them."""
+_UNTRIMMED = re.compile(f"overmemorykill|conmgr_.*|{_CASED.pattern}")
+"""Parts that it compares with the blanks around them; the others it finds anywhere in the text."""
 _REMEDY = "correct it, or remove it for the default"
 
 
@@ -53,7 +60,7 @@ def key_problems(overrides: Mapping[str, str], own: Mapping[str, object]) -> Ite
     if meant and not _NAMES.fullmatch(meant):
         yield Problem(UNLISTED, meant, "not names of keys", "write names, with blanks between")
     for key, text in overrides.items():
-        if key.lower() in known | {UNLISTED, *re.split("[ ,]+", meant.lower())}:
+        if key.lower() in known | {UNLISTED} | _meant(overrides):
             continue
         near = closest(key, known_keys())
         yield Problem(
@@ -67,7 +74,7 @@ def key_problems(overrides: Mapping[str, str], own: Mapping[str, object]) -> Ite
 
 def value_problems(overrides: Mapping[str, str]) -> Iterator[Problem]:
     """Yield values that slurmctld would refuse, or take for another in silence; one for a key."""
-    meant = frozenset(re.split("[ ,]+", _unlisted(overrides).lower()))
+    meant = _meant(overrides)
     for key, text in overrides.items():
         found = _table().get(key.lower())
         if found is None or not found.forms:
@@ -121,16 +128,30 @@ def _unlisted(overrides: Mapping[str, str]) -> str:
     return next((text for key, text in overrides.items() if key.lower() == UNLISTED), "")
 
 
+def _meant(overrides: Mapping[str, str]) -> frozenset[str]:
+    """Names, in lower case, that are meant although they are not known."""
+    return frozenset(re.split("[ ,]+", _unlisted(overrides).lower())) - {""}
+
+
 def _parameter_problems(
     setting: str, key: str, text: str, meant: frozenset[str]
 ) -> Iterator[Problem]:
     """Yield the first fault of a list of parameters."""
     known, seen = forms.parts(setting), set()
-    for part in filter(None, (one.strip() for one in text.strip('"').split(","))):
+    for written in text.strip('"').split(","):
+        part = written.strip()
+        if not part:
+            continue
         name, is_sign, value = part.partition("=")
         one = known.get(name.lower())
         if name.lower() in seen:
             yield Problem(key, text, f"{name} is written twice", "write it once")
+        elif one and _UNTRIMMED.fullmatch(name.lower()) and written != part:
+            what = f"Slurm would ignore {name} in silence, for the blank beside the comma"
+            yield Problem(key, text, what, "write it without blanks")
+        elif one and _CASED.fullmatch(name.lower()) and name != one.name:
+            what = f"Slurm would ignore {name} in silence, for its case"
+            yield Problem(key, text, what, f"write {one.name}")
         elif one and not one.forms and is_sign:
             what = f"{name} takes no value; Slurm would take it as set, whatever follows"
             yield Problem(key, text, what, f"write {name}, or leave it out")
@@ -139,8 +160,13 @@ def _parameter_problems(
             yield Problem(key, text, what, _REMEDY)
         elif not one and name.lower() not in meant:
             near = did_you_mean(name, [other.name for other in known.values()])
-            what = f"{name} is not a part of it that Slurm knows, and would be ignored in silence"
-            remedy = f"{near} For one that schedlab does not know, add {UNLISTED}: {name}"
+            what = f"{name or part} is not a part of it that Slurm knows"
+            what += ", and would be ignored in silence"
+            remedy = (
+                f"{near} For one that schedlab does not know, add {UNLISTED}: {name}"
+                if name
+                else "write NAME=VALUE, or remove it"
+            )
             yield Problem(key, text, what, remedy)
         else:
             seen.add(name.lower())

@@ -1,4 +1,4 @@
-"""Settings of Slurm that are sound alone, and that slurmctld does not start with together."""
+"""Settings of Slurm, sound alone, with which together slurmctld does not start or ignores one."""
 
 from __future__ import annotations
 
@@ -9,6 +9,17 @@ from schedlab.workloads.registry import Problem
 _CONSUMED = ("CR_CPU", "CR_CORE", "CR_SOCKET")
 _MODES = ("OFF", "CANCEL", "REQUEUE", "SUSPEND")
 _MODIFIERS = {"WITHIN", "PRIORITY"}
+_UNITS = ("NONE", "SOCKETS", "CORES", "THREADS")
+_CONTAINING = {"CONTAIN", "RUNINJOB", "X11"}
+"""Flags of the prolog that are, or include, Contain."""
+_SHARED = {"mps", "shard"}
+"""Generic resources that are shares of another one, gpu."""
+_ONE_OF = (
+    ("DefMemPerCPU", "DefMemPerNode"),
+    ("MaxMemPerCPU", "MaxMemPerNode"),
+    ("PropagateResourceLimits", "PropagateResourceLimitsExcept"),
+)
+"""Keys of which Slurm ignores the first where it has the second."""
 
 
 def problems(overrides: Mapping[str, str], in_force: Mapping[str, str]) -> Iterator[Problem]:
@@ -23,10 +34,14 @@ def problems(overrides: Mapping[str, str], in_force: Mapping[str, str]) -> Itera
     """
     value = {key.lower(): text.strip('"') for key, text in in_force.items()}
     written = {key.lower(): key for key in overrides}
-    for keys, what, remedy in (*_select(value), *_preempt(value), *_others(value)):
-        at = next((written[key.lower()] for key in keys if key.lower() in written), None)
-        if at:
-            yield Problem(at, overrides[at], f"slurmctld does not start: {what}", remedy)
+    fatal = (*_select(value), *_preempt(value), *_tasks(value), *_others(value))
+    ignored = (*_ignored(value),)
+    kinds = {"slurmctld does not start": fatal, "Slurm ignores a part in silence": ignored}
+    for result, found in kinds.items():
+        for keys, what, remedy in found:
+            at = next((written[key.lower()] for key in keys if key.lower() in written), None)
+            if at:
+                yield Problem(at, overrides[at], f"{result}: {what}", remedy)
 
 
 def too_few(in_force: Mapping[str, str], nodes: int) -> Iterator[Problem]:
@@ -50,6 +65,9 @@ def _select(value: Mapping[str, str]) -> _Found:
         yield keys, f"{' and '.join(consumed)} exclude one another", "write one of them"
     elif kind == "select/cons_tres" and not any(word.startswith(_CONSUMED) for word in consumed):
         yield keys, f"{kind} needs CR_CPU, CR_Core or CR_Socket", "add one of them"
+    elif kind == "select/linear" and any(word.startswith(_CONSUMED) for word in consumed):
+        what = f"{kind} does not go with {consumed[0]}, it allocates whole nodes"
+        yield keys, what, "set SelectTypeParameters: CR_Memory"
     elif consumed and consumed[0].startswith("CR_CPU") and "CR_ONE_TASK_PER_CORE" in words:
         yield keys, "CR_ONE_TASK_PER_CORE does not go with CR_CPU", "write CR_Core for CR_CPU"
     if "maxnodecount" in value and "cons_tres" not in kind:
@@ -69,6 +87,43 @@ def _preempt(value: Mapping[str, str]) -> _Found:
         yield keys, f"{', '.join(words)} needs a PreemptType", "set PreemptType"
     elif kind != "preempt/none" and off:
         yield keys, f"{kind} needs a PreemptMode", "set PreemptMode: CANCEL or REQUEUE"
+
+
+def _tasks(value: Mapping[str, str]) -> _Found:
+    bound = _words(value.get("taskpluginparam", ""))
+    for one in (
+        [word for word in bound if word in _UNITS],
+        [word for word in bound if word.startswith("AUTOBIND=")],
+    ):
+        if len(one) > 1:
+            yield ("TaskPluginParam",), f"{' and '.join(one)} exclude one another", "write one"
+    flags = set(_words(value.get("prologflags", "")))
+    if "ENABLE_STEPMGR" in _words(value.get("slurmctldparameters", "")) and not flags & _CONTAINING:
+        keys = ("SlurmctldParameters", "PrologFlags")
+        yield keys, "enable_stepmgr needs PrologFlags: Contain", "set PrologFlags: Contain"
+    generic = value.get("grestypes", "").split(",")
+    shares = [name for name in generic if name in _SHARED]
+    if shares and "gpu" not in generic:
+        yield ("GresTypes",), f"{shares[0]} needs gpu", f"write gpu,{shares[0]}"
+    elif shares and "cons_tres" not in value.get("selecttype", ""):
+        what = f"{shares[0]} needs select/cons_tres"
+        yield ("GresTypes",), what, f"remove {shares[0]}, or SelectType"
+
+
+def _ignored(value: Mapping[str, str]) -> _Found:
+    """What does not keep slurmctld from starting; the first key is the ignored one."""
+    for ignored, taken in _ONE_OF:
+        if ignored.lower() in value and taken.lower() in value:
+            yield (ignored, taken), f"{taken} takes the place of {ignored}", "remove one of them"
+    flags = _words(value.get("priorityflags", ""))
+    for flag in ("DEPTH_OBLIVIOUS", "NO_FAIR_TREE"):
+        if {"FAIR_TREE", flag} <= set(flags):
+            yield ("PriorityFlags",), f"{flag} switches FAIR_TREE off", "remove one of them"
+            break
+    names = {word.partition("=")[0] for word in _words(value.get("schedulerparameters", ""))}
+    if {"MAX_RPC_CNT", "MAX_RPC_COUNT"} <= names:
+        what = "max_rpc_cnt takes the place of max_rpc_count"
+        yield ("SchedulerParameters",), what, "remove max_rpc_count"
 
 
 def _others(value: Mapping[str, str]) -> _Found:
