@@ -19,6 +19,7 @@ from schedlab.paths import CHECKOUT
 from schedlab.privacy.identity import identity
 from schedlab.schedulers.flux.given import INSTALLATION
 from schedlab.snakefile import Pipeline
+from schedlab.storage.marks import sign
 from schedlab.toolchain.cache import Cache
 from schedlab.toolchain.channel import write_lock
 from schedlab.toolchain.installation import prepare_installation
@@ -199,7 +200,7 @@ def test_a_dry_run_names_what_is_left_out(
 def test_trials_of_variants_that_the_run_left_out_are_not_awaited(tmp_path: Path) -> None:
     experiment = load(tmp_path, schedulers=["flux", "slurm"], repetitions=1)
     results = tmp_path / "r"
-    results.mkdir()
+    sign(results)
     write_experiment(experiment, results / "experiments.yaml")
     words = ["--experiments", str(tmp_path / "experiments.yaml"), "--results", str(results)]
     done = CliRunner().invoke(main, ["trials", *words])

@@ -51,18 +51,18 @@ NATIVE = [
 @pytest.mark.parametrize("word", NATIVE)
 @pytest.mark.parametrize("quote", ["", "'", '"'])
 def test_native_settings_are_the_text_as_written(tmp_path: Path, word: str, quote: str) -> None:
-    text = f"{HEAD}settings:\n slurm:\n  PreemptMode: {quote}{word}{quote}  # a comment\n{BURST}"
+    text = f"{HEAD}settings:\n slurm:\n  JobCompParams: {quote}{word}{quote}  # a comment\n{BURST}"
     if not quote and word in {"null", "~"}:
         # In YAML these mean no value, so the scheduler must not get them as text.
         message = refusal(tmp_path, text)
-        assert f"settings.slurm.PreemptMode = '{word}': means no value" in message
+        assert f"settings.slurm.JobCompParams = '{word}': means no value" in message
         assert "leave the key out for the default" in message
         return
     experiment = load(tmp_path, text)
-    assert experiment.settings["slurm"]["PreemptMode"] == word
+    assert experiment.settings["slurm"]["JobCompParams"] == word
     again = tmp_path / "again.yaml"
     write_experiment(experiment, again)
-    assert read_experiment(again).settings["slurm"]["PreemptMode"] == word
+    assert read_experiment(again).settings["slurm"]["JobCompParams"] == word
 
 
 @pytest.mark.parametrize(
@@ -102,10 +102,10 @@ def test_native_settings_are_the_text_as_written(tmp_path: Path, word: str, quot
 def test_native_values_that_would_not_arrive_are_refused(
     tmp_path: Path, value: str, what: str
 ) -> None:
-    message = refusal(tmp_path, f"{HEAD}settings:\n slurm:\n  PreemptMode: {value}\n{BURST}")
+    message = refusal(tmp_path, f"{HEAD}settings:\n slurm:\n  JobCompParams: {value}\n{BURST}")
     assert what in message
     assert "experiments.yaml:5:" in message
-    assert "PreemptMode" in message
+    assert "JobCompParams" in message
 
 
 @pytest.mark.parametrize(
@@ -133,7 +133,7 @@ def test_no_listed_setting_of_slurm_carries_a_second_key_or_a_comment(
     )
     message = refusal(tmp_path, f"{HEAD}{where}\n{BURST}")
     assert f"settings.{key if variant else f'slurm.{key}'} = " in message
-    assert "not one value without #" in message
+    assert ": not " in message
 
 
 @pytest.mark.parametrize(
@@ -144,10 +144,8 @@ def test_native_keys_are_words(tmp_path: Path, key: str) -> None:
 
 
 def test_a_blank_within_double_quotes_arrives(tmp_path: Path) -> None:
-    experiment = load(
-        tmp_path, f"{HEAD}settings:\n slurm:\n  SlurmctldParameters: '\"a b\"'\n{BURST}"
-    )
-    assert experiment.settings["slurm"]["SlurmctldParameters"] == '"a b"'
+    experiment = load(tmp_path, f"{HEAD}settings:\n slurm:\n  JobCompParams: '\"a b\"'\n{BURST}")
+    assert experiment.settings["slurm"]["JobCompParams"] == '"a b"'
 
 
 @pytest.mark.parametrize(
