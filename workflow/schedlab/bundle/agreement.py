@@ -114,8 +114,8 @@ def require_agreement(
         found.append(entry.name)
         # Only what a record names has a digest here.
         records += [entry.name] * (entry.sha256 is None)
-    for entry in (TABLES_RECORD, REPORT_RECORD, REPORT):
-        require_listed(entry)
+    for name in (TABLES_RECORD, REPORT_RECORD, REPORT):
+        require_listed(name)
     require_own_tables(results, listed, place, remedies.damaged)
     # What a bundle has of figures depends on the release that drew them.
     figures = (figure_record(name) for name in FIGURES)
