@@ -6,7 +6,7 @@ make_records(results, ...)      those before the trials: images, clusters, host
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,15 @@ from schedlab.results.records import (
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE = {"commit": "c0ffee" + "0" * 34, "dirty": False, "diff": None}
 """Source that the synthetic records name."""
+
+
+def put(content: Any, path: Sequence[Any], value: Any) -> Any:
+    """Set the value at a path of keys within nested mappings and lists; return them."""
+    here = content
+    for key in path[:-1]:
+        here = here[key]
+    here[path[-1]] = value
+    return content
 
 
 def write_record(

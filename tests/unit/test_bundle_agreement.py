@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from bundle_factory import as_is, packed
 from click.testing import CliRunner
+from record_factory import put
 from test_import_hostile import edited, unpacked
 
 from schedlab.bundle import open as opening
@@ -38,13 +39,9 @@ def again(folder: Path, name: str, edit: Callable[[Any], object]) -> None:
 def of_trial(*path: str, to: Any) -> Callable[[Path], None]:
     """Forge one value of a trial's record."""
 
-    def edit(record: Any) -> None:
-        here = record
-        for key in path[:-1]:
-            here = here[key]
-        here[path[-1]] = to
-
-    return lambda results: again(results, f"{TRIAL}/record.json", edit)
+    return lambda results: again(
+        results, f"{TRIAL}/record.json", lambda record: put(record, path, to)
+    )
 
 
 def other_duration(results: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from record_factory import put
 from test_validity import KEY
 from trial_factory import make_trial
 
@@ -49,11 +50,7 @@ def read(record: dict[str, Any], folder: Path) -> dict[str, Any]:
 def changed(record: dict[str, Any], place: str, value: Any) -> dict[str, Any]:
     """The record with another value at a dotted place below its conditions."""
     result: dict[str, Any] = json.loads(json.dumps(record))
-    *path, last = place.split(".")
-    here = result["conditions"]
-    for key in path:
-        here = here[key]
-    here[last] = value
+    put(result["conditions"], place.split("."), value)
     return result
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from bundle_factory import packed
+from record_factory import put
 
 from schedlab.results.contradictions import chain_contradiction, record_contradiction
 from schedlab.results.records import file_digest, load_record, write_json
@@ -52,12 +53,7 @@ def test_what_was_made_here_contradicts_nothing() -> None:
 def test_what_cannot_be_true_is_named(
     record: dict[str, Any], place: str, value: Any, said: str
 ) -> None:
-    *path, last = place.split(".")
-    here = record
-    for key in path:
-        here = here[key]
-    here[last] = value
-    assert said in str(record_contradiction(record))
+    assert said in str(record_contradiction(put(record, place.split("."), value)))
 
 
 def test_a_trial_that_failed_or_did_not_run_may_lack_much(record: dict[str, Any]) -> None:

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from bundle_factory import as_is, packed, small_experiment
 from click.testing import CliRunner
+from record_factory import put
 from test_import_hostile import TRIAL, edited, seal, unpacked
 
 from schedlab.bundle import agreement
@@ -137,14 +138,7 @@ def test_a_parent_that_was_made_again_with_the_same_outcome_is_the_same(tmp_path
 
 
 def set_at(*path: str, to: Any) -> Callable[[Any], Any]:
-    def edit(record: Any) -> Any:
-        here = record
-        for key in path[:-1]:
-            here = here[key]
-        here[path[-1]] = to
-        return record
-
-    return edit
+    return lambda record: put(record, path, to)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from kubernetes_factory import audit, created
+from record_factory import put
 
 from schedlab.errors import SchedlabError
 from schedlab.outside.json_text import DEEPEST, parse_json
@@ -182,12 +183,7 @@ def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 
 
 def changed(value: Any, path: tuple[Any, ...], to: Any) -> Any:
-    copy = json.loads(json.dumps(value))
-    here = copy
-    for key in path[:-1]:
-        here = here[key]
-    here[path[-1]] = to
-    return copy
+    return put(json.loads(json.dumps(value)), path, to)
 
 
 @BOUNDED

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -133,17 +134,33 @@ def _other_accelerator(
     return f"conditions.accelerator is {shown(used)}, but {path} has {shown(found)}"
 
 
-def _parent(results: Path, record: Mapping[str, Any], name: str) -> dict[str, Any] | None:
+def _parent(results: Path, record: Mapping[str, Any], name: str) -> Mapping[str, Any] | None:
     """Return a record on which another builds, if it is there and still the same."""
     named = record["parents"].get(name)
     if named is None:
         return None
     try:
-        found = load_record(inside(results, named["path"]))
+        path = inside(results, named["path"])
+        found = _read(path, _state(path))
     except SchedlabError:
         # Told where the chain is checked.
         return None
     return found if found["lineage"] == named["lineage"] else None
+
+
+@lru_cache(maxsize=16)
+def _read(path: Path, state: tuple[int, ...]) -> Mapping[str, Any]:
+    """Return a cluster's record, which all of its trials name: read again only when it changed."""
+    return load_record(path)
+
+
+def _state(path: Path) -> tuple[int, ...]:
+    """What changes with a file; empty where it cannot be told, which reading it tells."""
+    try:
+        status = path.stat()
+    except OSError:
+        return ()
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 def _of_another_time(key: str, value: str, last: datetime, told: str) -> str | None:
