@@ -148,7 +148,7 @@ test: ## Check the sources and run the tests, also on two real clusters
 test-all: ## Like test, but run every test, also of the other schedulers and of faults (hours)
 	@scripts/setup --test
 	@scripts/lint
-	@$(PYTEST_APART)
+	@SCHEDLAB_TEST_ALL=1 $(PYTEST_APART)
 	@SCHEDLAB_TEST_ALL=1 $(PYTEST_REAL)
 	@$(PYTEST) tests/faults/injected.py tests/faults/planted.py
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -19,7 +20,8 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from schedlab.results.records import file_digest
+from schedlab.paths import cache_root
+from schedlab.results.records import digest, file_digest
 from schedlab.schedulers import get_scheduler
 from schedlab.schedulers.equivalence import (
     Shape,
@@ -36,14 +38,6 @@ ALL = os.environ.get("SCHEDLAB_TEST_ALL") == "1"
 NEEDS_ROOT = pytest.mark.skipif(
     os.geteuid() != 0, reason="needs root: network and mount namespaces"
 )
-
-
-def only_test_all(minutes: int) -> pytest.MarkDecorator:
-    """Skip what takes too long for `make test`, however warm the cache is."""
-    return pytest.mark.skipif(
-        not ALL,
-        reason=f"takes {minutes} minutes: only make test-all (SCHEDLAB_TEST_ALL=1) runs it",
-    )
 
 
 @dataclass(frozen=True)
@@ -128,7 +122,36 @@ class Campaign:
         return verdict
 
 
+def kept(experiment: str) -> Path:
+    """Folder in the cache where an experiment's images and clusters of the run before are, if any.
+
+    What is stale of them is made again; trials and what comes after them are removed. Machines that
+    differ have folders of their own, because memory that one saved may not run on the other.
+    """
+    processor = [
+        line
+        for line in Path("/proc/cpuinfo").read_text().splitlines()
+        if line.startswith(("model name", "flags", "Features", "CPU part"))
+    ]
+    qemu = subprocess.run(
+        [f"qemu-system-{platform.machine()}", "--version"],
+        capture_output=True, text=True, check=False,
+    ).stdout  # fmt: skip
+    machine = digest([sorted(set(processor)), qemu])[:12]
+    results = cache_root() / "end-to-end" / f"{Path(experiment).stem}-{machine}"
+    for name in ("trials", "tables", "figures", "logs"):
+        shutil.rmtree(results / name, ignore_errors=True)
+    (results / "report.html").unlink(missing_ok=True)
+    return results
+
+
 C = TypeVar("C", bound=Campaign)
+
+
+def with_kept_clusters(campaign: C) -> Iterator[C]:
+    """Run a campaign whose results are `kept`, and hand it to a module's tests."""
+    campaign.run()
+    yield campaign
 
 
 def complete(campaign: C) -> Iterator[C]:

@@ -92,7 +92,7 @@ def test_what_ran_is_what_the_trace_asked_for(campaign: Campaign, variant: str) 
     assert not_as_asked(trace, ran) == []
 
 
-@pytest.mark.skipif(not ALL, reason="Flux runs alone: make test-all compares it with Slurm")
+@pytest.mark.long
 def test_all_schedulers_got_the_same_trace(campaign: Campaign) -> None:
     names = ("slurm", *VARIANTS)
     texts = {(campaign.trial(f"{n}-n1", "poisson") / "trace.json").read_bytes() for n in names}

@@ -15,7 +15,6 @@ from campaign import (
     complete,
     measured,
     not_as_asked,
-    only_test_all,
     shapes,
 )
 
@@ -26,7 +25,7 @@ SCHEDULERS = ("volcano", "kubernetes")
 pytestmark = [
     pytest.mark.e2e,
     NEEDS_ROOT,
-    only_test_all(15),
+    pytest.mark.long,
 ]
 
 

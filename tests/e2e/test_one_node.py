@@ -1,7 +1,7 @@
 """A real cluster of one compute node, from the base disk to the report, and its failures.
 
-It boots virtual machines with the accelerator that works. Images come from the cache; those that
-the cache lacks are built and put into it.
+It boots virtual machines with the accelerator that works. Images and clusters come from the cache;
+those that it lacks, or whose sources changed, are made and put into it.
 """
 
 from __future__ import annotations
@@ -17,12 +17,13 @@ import pytest
 from campaign import (
     NEEDS_ROOT,
     Campaign,
-    complete,
     guests,
+    kept,
     measured,
     not_as_asked,
     shapes,
     wait_for,
+    with_kept_clusters,
 )
 
 from schedlab.dashboards.emptiness import empty_panels
@@ -30,6 +31,7 @@ from schedlab.dashboards.serve import chosen_trials, programs, serve
 from schedlab.results.store import Store
 from schedlab.schedulers.equivalence import differences
 
+EXPERIMENT = "config/tests/one-node.yaml"
 TRIAL = ("slurm-n1", "burst")
 
 pytestmark = [
@@ -39,10 +41,9 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def campaign(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Campaign]:
+def campaign() -> Iterator[Campaign]:
     """One complete run."""
-    folder = tmp_path_factory.mktemp("e2e") / "results"
-    yield from complete(Campaign("config/tests/one-node.yaml", folder))
+    yield from with_kept_clusters(Campaign(EXPERIMENT, kept(EXPERIMENT)))
 
 
 def test_the_run_ends_in_a_report_and_leaves_nothing_running(campaign: Campaign) -> None:

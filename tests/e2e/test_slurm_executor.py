@@ -20,7 +20,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from campaign import NEEDS_ROOT, ROOT, Campaign, changed, guests, only_test_all, shape, wait_for
+from campaign import NEEDS_ROOT, ROOT, Campaign, changed, guests, shape, wait_for
 
 CLUSTER, WORKLOAD = "slurm-n1", "burst"
 OTHER = {"name": "other", "scheduler": "slurm", "node": {"memory": "800 MiB"}}
@@ -32,7 +32,7 @@ MISSING = [name for name in PROGRAMS if shutil.which(name) is None]
 pytestmark = [
     pytest.mark.e2e,
     NEEDS_ROOT,
-    only_test_all(17),
+    pytest.mark.long,
     pytest.mark.skipif(
         bool(MISSING),
         reason=f"{', '.join(MISSING)} not found: {INSTALL}",

@@ -20,7 +20,6 @@ from campaign import (
     guests,
     measured,
     not_as_asked,
-    only_test_all,
     shapes,
 )
 
@@ -34,7 +33,7 @@ BOOTED = ("slurm-n1", "gang")
 pytestmark = [
     pytest.mark.e2e,
     NEEDS_ROOT,
-    only_test_all(20),
+    pytest.mark.long,
 ]
 
 

@@ -17,11 +17,11 @@ import pytest
 from campaign import (
     NEEDS_ROOT,
     Campaign,
-    complete,
+    kept,
     measured,
     not_as_asked,
-    only_test_all,
     shapes,
+    with_kept_clusters,
 )
 
 from schedlab.results.records import load_record
@@ -29,7 +29,7 @@ from schedlab.schedulers.equivalence import differences
 
 SLURM = pytest.param(("virtual", "slurm-virtual-n8"), id="slurm")
 VOLCANO = pytest.param(
-    ("virtual-volcano", "volcano-virtual-n8"), id="volcano", marks=only_test_all(15)
+    ("virtual-volcano", "volcano-virtual-n8"), id="volcano", marks=pytest.mark.long
 )
 WORKLOADS = ("gang", "burst")
 NODES = {f"compute{number}" for number in range(1, 9)}
@@ -58,13 +58,11 @@ class Virtual(Campaign):
 
 
 @pytest.fixture(scope="module", params=[SLURM, VOLCANO])
-def campaign(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Virtual]:
+def campaign(request: pytest.FixtureRequest) -> Iterator[Virtual]:
     """One complete run."""
-    experiment, cluster = request.param
-    folder = tmp_path_factory.mktemp("e2e") / "results"
-    yield from complete(Virtual(f"config/tests/{experiment}.yaml", folder, cluster))
+    name, cluster = request.param
+    experiment = f"config/tests/{name}.yaml"
+    yield from with_kept_clusters(Virtual(experiment, kept(experiment), cluster))
 
 
 def test_two_machines_are_the_cluster(campaign: Virtual) -> None:
@@ -154,6 +152,7 @@ def test_the_cost_of_kwok_is_that_of_its_own_unit(campaign: Virtual) -> None:
     assert "kwok" not in costs["head"]
 
 
+@pytest.mark.long
 def test_a_second_run_of_the_playbook_changes_nothing(campaign: Virtual) -> None:
     campaign.configure_again(campaign.cluster)
 

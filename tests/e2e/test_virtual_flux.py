@@ -35,10 +35,8 @@ NODES = {f"compute{number}" for number in range(1, 9)}
 pytestmark = [
     pytest.mark.e2e,
     NEEDS_ROOT,
-    pytest.mark.skipif(
-        not PREFIX or os.environ.get("SCHEDLAB_TEST_ALL") != "1",
-        reason="SCHEDLAB_FLUX_PREFIX names no installation of Flux, or it is not make test-all",
-    ),
+    pytest.mark.long,
+    pytest.mark.skipif(not PREFIX, reason="SCHEDLAB_FLUX_PREFIX names no installation of Flux"),
 ]
 
 

@@ -38,6 +38,7 @@ def test_old_cells_run_again_beside_new_ones_once(built: MiniWorkflow) -> None:
     assert trials(built.run()) == {}, "what ran stays as it is"
 
 
+@pytest.mark.long
 def test_nothing_runs_again_without_the_key_or_without_a_new_cell(built: MiniWorkflow) -> None:
     built.edit(built.config, "seed: 1\n", "seed: 1\nbridge: auto\n")
     assert trials(built.run()) == {}
@@ -47,6 +48,7 @@ def test_nothing_runs_again_without_the_key_or_without_a_new_cell(built: MiniWor
     assert len(ran) == CELLS and not any(ran.values())
 
 
+@pytest.mark.long
 def test_a_bridge_that_failed_runs_again_alone(built: MiniWorkflow) -> None:
     add_variant(built)
     built.environment["SCHEDLAB_SIMULATED_FAILURES"] = "slurm-n1.burst.1"

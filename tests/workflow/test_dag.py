@@ -89,6 +89,7 @@ def test_a_node_count_more_runs_only_its_cluster(built: MiniWorkflow) -> None:
     assert not {"toolchain", "base", "image", "accelerator"} & set(counted)
 
 
+@pytest.mark.long
 def test_a_workload_more_runs_only_its_trials(built: MiniWorkflow) -> None:
     built.edit(built.config, append="  - {name: extra, kind: burst, jobs: 3, runtime: 0}\n")
     counted = kinds(built.run())
@@ -107,6 +108,7 @@ def test_a_workload_parameter_runs_that_workload_again(built: MiniWorkflow) -> N
     assert not {"image", "provision", "configure"} & set(kinds(commands))
 
 
+@pytest.mark.long
 def test_a_repetition_more_runs_only_the_new_ones(built: MiniWorkflow) -> None:
     built.edit(built.config, "repetitions: 2", "repetitions: 3")
     trials = [c for c in built.run() if c.startswith("trial")]
@@ -114,6 +116,7 @@ def test_a_repetition_more_runs_only_the_new_ones(built: MiniWorkflow) -> None:
     assert all("--repetition=3" in c for c in trials)
 
 
+@pytest.mark.long
 def test_a_role_starts_from_the_image_or_the_provisioned_snapshot(built: MiniWorkflow) -> None:
     built.edit("workflow/infrastructure/ansible/playbooks/setup.yml", append="# edited\n")
     counted = kinds(built.run())
@@ -143,6 +146,7 @@ def test_a_run_names_the_report_only_where_there_is_one(mini: MiniWorkflow) -> N
     assert "; report: results/report.html" in done.stdout + done.stderr
 
 
+@pytest.mark.long
 def test_terraform_module_runs_from_provisioning(built: MiniWorkflow) -> None:
     built.edit("workflow/infrastructure/terraform/main.tf", append="# edited\n")
     counted = kinds(built.run())

@@ -86,6 +86,7 @@ def test_another_installation_is_another_image(mini: MiniWorkflow, prefix: Path)
     assert len(found) == 2 and "Building the image for flux" in found
 
 
+@pytest.mark.long
 def test_other_contents_of_the_installation_make_its_image_stale(
     mini: MiniWorkflow, prefix: Path
 ) -> None:
@@ -109,6 +110,7 @@ def test_what_is_no_installation_is_refused_before_anything_starts(
     assert "no such folder or archive" in done.stdout + done.stderr
 
 
+@pytest.mark.long
 def test_a_channel_brings_its_cells_where_it_can_be_reached(
     mini: MiniWorkflow, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -64,6 +64,7 @@ def slurm(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.long
 def test_jobs_run_by_slurm_each_on_a_host_of_its_own(mini: MiniWorkflow, slurm: Path) -> None:
     path = f"{Path(__file__).parent / 'simulated'}:{Path(sys.executable).parent}"
     mini.environment["PATH"] = f"{slurm}:{path}:/usr/bin:/bin"

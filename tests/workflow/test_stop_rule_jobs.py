@@ -88,6 +88,7 @@ def test_a_rerun_runs_nothing(campaign: MiniWorkflow) -> None:
     assert campaign.run() == []
 
 
+@pytest.mark.long
 def test_a_trial_that_runs_again_leaves_the_others_that_ran(campaign: MiniWorkflow) -> None:
     (campaign.root / "results/trials/slurm-n1/swf/2/record.json").unlink()
     commands = campaign.run()
@@ -96,6 +97,7 @@ def test_a_trial_that_runs_again_leaves_the_others_that_ran(campaign: MiniWorkfl
     assert campaign.run() == []
 
 
+@pytest.mark.long
 def test_a_decision_that_turns_out_otherwise_runs_what_was_stopped(campaign: MiniWorkflow) -> None:
     campaign.environment["SCHEDLAB_SIMULATED_VALUES"] = json.dumps(
         VALUES | {"slurm-n1.burst": LATER}
@@ -107,6 +109,7 @@ def test_a_decision_that_turns_out_otherwise_runs_what_was_stopped(campaign: Min
     assert campaign.run() == []
 
 
+@pytest.mark.long
 def test_another_width_decides_again_and_runs_only_what_was_stopped(
     campaign: MiniWorkflow,
 ) -> None:
@@ -119,6 +122,7 @@ def test_another_width_decides_again_and_runs_only_what_was_stopped(
     assert campaign.run() == []
 
 
+@pytest.mark.long
 def test_a_changed_cluster_runs_again_what_ran_and_decides_on_the_rest(
     campaign: MiniWorkflow,
 ) -> None:
@@ -130,12 +134,14 @@ def test_a_changed_cluster_runs_again_what_ran_and_decides_on_the_rest(
     assert campaign.run() == []
 
 
+@pytest.mark.long
 def test_more_trials_at_most_run_only_the_new_rounds(campaign: MiniWorkflow) -> None:
     campaign.edit(campaign.config, f"max: {MAX}", f"max: {MAX + 1}")
     assert set(trials(campaign.run())) == {f"{cell}.{MAX + 1}" for cell in VALUES}
     assert campaign.run() == []
 
 
+@pytest.mark.long
 def test_a_plain_number_runs_what_was_stopped_and_nothing_else(campaign: MiniWorkflow) -> None:
     rule = f"repetitions: {{min: {MIN}, max: {MAX}, until: 5 %}}"
     campaign.edit(campaign.config, rule, f"repetitions: {MAX}")
@@ -144,6 +150,7 @@ def test_a_plain_number_runs_what_was_stopped_and_nothing_else(campaign: MiniWor
     assert campaign.run() == []
 
 
+@pytest.mark.long
 def test_a_rule_for_a_campaign_that_ran_without_one_runs_nothing_again(
     mini: MiniWorkflow,
 ) -> None:

@@ -50,6 +50,7 @@ def test_trials_of_both_labels_interleave(mini: MiniWorkflow) -> None:
     assert sum(a != b for a, b in zip(order, order[1:], strict=False)) > 3
 
 
+@pytest.mark.long
 def test_another_release_costs_an_image_and_machines_of_its_own(built: MiniWorkflow) -> None:
     schedulers(built, "slurm", "{name: new, scheduler: slurm, image: {suite: forky}}")
     jobs = planned(built)
@@ -58,6 +59,7 @@ def test_another_release_costs_an_image_and_machines_of_its_own(built: MiniWorkf
     assert "Writing" not in jobs and "Probing" not in jobs
 
 
+@pytest.mark.long
 def test_other_machines_cost_no_image_and_get_their_own_traces(built: MiniWorkflow) -> None:
     schedulers(built, "slurm", "{name: big, scheduler: slurm, node: {vcpus: 4}}")
     jobs = planned(built)
@@ -92,6 +94,7 @@ def virtual(workflow: MiniWorkflow) -> None:
     workflow.edit(workflow.config, "seed: 1\n", f"seed: 1\n{keys}\n")
 
 
+@pytest.mark.long
 def test_virtual_nodes_leave_real_cells_as_they_are_and_share_machines(built: MiniWorkflow) -> None:
     virtual(built)
     jobs = planned(built)
@@ -104,6 +107,7 @@ def test_virtual_nodes_leave_real_cells_as_they_are_and_share_machines(built: Mi
     assert built.run() == []
 
 
+@pytest.mark.long
 def test_a_further_size_runs_its_cells_alone(built: MiniWorkflow) -> None:
     virtual(built)
     built.run()

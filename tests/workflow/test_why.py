@@ -180,7 +180,14 @@ EDITS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", EDITS)
+SHORT = ("a node count added", "a role edited", "a workload's parameter", "a source added")
+"""One edit of each kind of cause; `make test-all` tries the others as well."""
+
+
+@pytest.mark.parametrize(
+    "name",
+    [name if name in SHORT else pytest.param(name, marks=pytest.mark.long) for name in EDITS],
+)
 def test_why_and_snakemake_agree(built: MiniWorkflow, name: str) -> None:
     edit = EDITS[name]
     edit.make(built)
