@@ -11,11 +11,11 @@ import pytest
 from swf_factory import HEADER, ROOT, line, records, write
 
 from schedlab.errors import SchedlabError
+from schedlab.swf import table as swf_table
+from schedlab.swf.file import header_lines, machine_size
+from schedlab.swf.sample import sample_text
+from schedlab.swf.table import read_table
 from schedlab.workloads import Machine
-from schedlab.workloads.archive import swf_table
-from schedlab.workloads.archive.swf_file import header_lines, machine_size
-from schedlab.workloads.archive.swf_sample import sample_text
-from schedlab.workloads.archive.swf_table import read_table
 from schedlab.workloads.swf import Swf
 
 TRACES = Path(os.environ.get("SCHEDLAB_TRACES", ROOT.parent / "shared" / "data"))

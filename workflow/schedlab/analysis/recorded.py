@@ -14,12 +14,17 @@ import numpy as np
 
 from schedlab.errors import SchedlabError
 from schedlab.metrics.bounds import Floats, Times, largest, mean, quantile
-from schedlab.metrics.intervals import Steps, Waiting, area, fitting_idle, median_rate, steps
-from schedlab.metrics.jobs import BOUNDED_SLOWDOWN_THRESHOLD, jain_of_users, slowdown
-from schedlab.metrics.machine import ideal_bounds, steady_window
+from schedlab.metrics.definitions import (
+    BOUNDED_SLOWDOWN_THRESHOLD,
+    ideal_bounds,
+    jain_of_users,
+    slowdown,
+    steady_window,
+)
+from schedlab.metrics.intervals import Steps, Waiting, Whole, area, fitting_idle, median_rate, steps
 from schedlab.printing import brief
-from schedlab.workloads.archive import swf_table as column
-from schedlab.workloads.archive.swf_file import CANCELLED, COMPLETED, FAILED, LARGEST, machine_size
+from schedlab.swf import table as column
+from schedlab.swf.file import CANCELLED, COMPLETED, FAILED, LARGEST, machine_size
 
 
 class Recorded(NamedTuple):
@@ -208,5 +213,12 @@ def _times(jobs: Recorded) -> dict[str, Any]:
         "turnaround_median_s": quantile(turnaround, 0.5).value,
         "bounded_slowdown_mean": mean(of_jobs).value,
         "bounded_slowdown_median": quantile(of_jobs, 0.5).value,
-        "fairness_jain": jain_of_users(of_jobs.seconds[known], users[known]),
+        "fairness_jain": jain_of_users(of_jobs.seconds[known], _numbered(users[known])),
     }
+
+
+def _numbered(users: Floats) -> Whole:
+    """Small numbers, one a user, in place of those of the trace."""
+    if users.max(initial=0.0) <= users.size:
+        return users.astype(np.int64)
+    return np.unique(users, return_inverse=True)[1]

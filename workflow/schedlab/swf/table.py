@@ -23,7 +23,7 @@ import numpy.typing as npt
 
 from schedlab.errors import SchedlabError
 from schedlab.paths import cache_root
-from schedlab.workloads.archive.swf_file import (
+from schedlab.swf.file import (
     AMOUNTS,
     CANCELLED,
     FIELDS,
