@@ -21,7 +21,16 @@ from schedlab.metrics.definitions import (
     slowdown,
     steady_window,
 )
-from schedlab.metrics.intervals import Steps, Waiting, Whole, area, fitting_idle, median_rate, steps
+from schedlab.metrics.intervals import (
+    Steps,
+    Truths,
+    Waiting,
+    Whole,
+    area,
+    fitting_idle,
+    median_rate,
+    steps,
+)
 from schedlab.printing import brief
 from schedlab.swf import table as column
 from schedlab.swf.file import CANCELLED, COMPLETED, FAILED, LARGEST, machine_size
@@ -153,7 +162,7 @@ def metrics(jobs: Recorded) -> dict[str, Any]:
         "jobs_wider_than_machine": int(np.count_nonzero(cores > machine)),
         "makespan_s": window,
         "throughput_jobs_per_s": _part(float(complete.sum()), window) if ends_known else None,
-        "throughput_busy_jobs_per_s": median_rate(submit, end, end[complete], 1.0)
+        "throughput_busy_jobs_per_s": median_rate(submit, end, complete, 1.0)
         if ends_known
         else None,
         "load": float(np.dot(cores, runtime)) / (machine * span) if span else None,
@@ -191,18 +200,30 @@ def _queue(jobs: Recorded, window: float) -> dict[str, Any]:
     if not jobs.waited.all() or not window:
         return dict.fromkeys(names)
     wait = jobs.start - jobs.submit
-    most = queue(jobs).level.max(axis=-1, initial=0.0).tolist()
+    most = _longest_queue(jobs, wait > 0)
     means = float(wait.sum()) / window, float(np.dot(wait, jobs.cores)) / window
     return dict(zip(names, (means[0], most[0], means[1], most[1]), strict=True))
 
 
+def _longest_queue(jobs: Recorded, late: Truths) -> tuple[float, float]:
+    """Most jobs that wait at one time, and most cores that they ask for: maxima of `queue`."""
+    submit, start, cores = jobs.submit[late], jobs.start[late], jobs.cores[late]
+    order = np.argsort(start, kind="stable")
+    # A queue is longest just after a job has joined it; of those that join at once, after the last.
+    started = np.searchsorted(start[order], submit, "right")
+    count = np.arange(1, submit.size + 1) - started
+    asked = np.cumsum(cores) - np.append(0.0, np.cumsum(cores[order]))[started]
+    return float(count.max(initial=0)), float(asked.max(initial=0.0))
+
+
 def _times(jobs: Recorded) -> dict[str, Any]:
     waited = jobs.waited
-    submit, start, end = jobs.submit[waited], jobs.start[waited], jobs.end[waited]
+    submit, start, end, users = jobs.submit, jobs.start, jobs.end, jobs.user
+    if not waited.all():
+        submit, start, end, users = submit[waited], start[waited], end[waited], users[waited]
     closed = np.zeros(submit.size, dtype=bool)
     wait, turnaround = Times(start - submit, closed), Times(end - submit, closed)
     of_jobs = Times(slowdown(turnaround.seconds, end - start, BOUNDED_SLOWDOWN_THRESHOLD), closed)
-    users = jobs.user[waited]
     known = users >= 0
     return {
         "wait_mean_s": mean(wait).value,

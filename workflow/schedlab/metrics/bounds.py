@@ -43,6 +43,8 @@ class Times(NamedTuple):
     def known(self) -> Times:
         """Return the jobs whose duration or bound is known."""
         there = ~np.isnan(self.seconds)
+        if there.all():
+            return self
         return Times(self.seconds[there], self.open[there])
 
 

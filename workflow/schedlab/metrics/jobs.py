@@ -189,7 +189,7 @@ def throughput_busy(
         left = np.where(np.isnan(left) & (jobs["state"] != REJECTED).to_numpy(), end, left)
     known = ~np.isnan(submit) & ~np.isnan(left)
     good = known & (jobs["state"] == COMPLETED).to_numpy()
-    return median_rate(submit[known], left[known], left[good], step)
+    return median_rate(submit[known], left[known], good[known], step)
 
 
 def submission_rate(jobs: pd.DataFrame) -> float | None:
