@@ -95,20 +95,22 @@ def read_recorded(path: Path, machine: int | None = None) -> Recorded:
     used = table.usable()
     if not used.size:
         raise SchedlabError(f"{name}: has no job that ran", remedy="name a trace with jobs")
-    rows = table.rows if used.size == len(table.rows) else table.rows[used]
-    submit, wait = rows[:, column.SUBMIT].copy(), rows[:, column.WAIT]
+    columns = table.rows.T
+    if used.size < len(table.rows):
+        columns = np.take(columns, used, axis=1)
+    submit, wait = columns[column.SUBMIT], columns[column.WAIT]
+    allocated = columns[column.ALLOCATED]
     # Any word is a sound wait, because no replay uses it; out of range it says nothing.
     waited = (wait >= 0) & (wait <= LARGEST)
-    start = submit + np.where(waited, wait, 0.0)
-    allocated = rows[:, column.ALLOCATED]
+    start = submit + (wait if waited.all() else np.where(waited, wait, 0.0))
     return Recorded(
         submit,
         start,
-        start + rows[:, column.RUNTIME],
+        start + columns[column.RUNTIME],
         waited,
-        np.where(allocated > 0, allocated, rows[:, column.REQUESTED]),
-        rows[:, column.USER].copy(),
-        rows[:, column.STATUS].copy(),
+        np.where(allocated > 0, allocated, columns[column.REQUESTED]),
+        columns[column.USER],
+        columns[column.STATUS],
         size,
         dict(table.dropped(slice(None))),
     )

@@ -81,7 +81,7 @@ class Table:
     Parameters
     ----------
     rows : numpy.ndarray
-        One row per job; NaN where a malformed line has no number.
+        One row per job, in memory by column; NaN where a malformed line has no number.
     reasons : numpy.ndarray
         For each job 0, or the number (from 1) in `REASONS` of why it is left out.
     malformed : dict
@@ -198,9 +198,9 @@ def _keep(rows: np.ndarray, folder: Path, kept: Path, name: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.glob(f"{name}-*.npy"):
         old.unlink(missing_ok=True)
-    with tempfile.NamedTemporaryFile(dir=folder, delete=False) as partial:
+    with tempfile.NamedTemporaryFile("wb", dir=folder, delete=False) as partial:
         try:
-            np.save(partial, rows)
+            np.save(partial.file, rows)
             partial.flush()
             Path(partial.name).replace(kept)
         except BaseException:
@@ -210,7 +210,7 @@ def _keep(rows: np.ndarray, folder: Path, kept: Path, name: str) -> None:
 
 def _read(path: Path) -> Table:
     malformed: dict[int, SchedlabError] = {}
-    parts = [np.empty((0, 1 + len(USED)))]
+    parts: list[np.ndarray] = []
     for line, block in chunks(path):
         start = 0
         while block[start : start + 1] in (b";", b"\n"):  # the header
@@ -220,14 +220,21 @@ def _read(path: Path) -> Table:
         parts.append(_slow(path, line, block, malformed) if fast is None else fast)
         if len(malformed) > _TOLERATED:
             raise malformed[min(malformed)]
-    rows = np.concatenate(parts)
+    # By column, because all that is done with many jobs goes over columns.
+    rows = np.empty((sum(map(len, parts)), 1 + len(USED)), order="F")
+    np.concatenate([rows[:0], *parts], out=rows)
     parts.clear()
     # A job of unknown submission comes first, so that every slice includes it and reports it.
-    submit = np.where(np.isnan(rows[:, SUBMIT]), -np.inf, rows[:, SUBMIT])
-    order = np.lexsort((rows[:, LINE], rows[:, NUMBER], submit))
-    if (order[1:] < order[:-1]).any():
-        rows = rows[order]
+    if not (_in_order(rows[:, SUBMIT]) and _in_order(rows[:, NUMBER])):
+        submit = np.where(np.isnan(rows[:, SUBMIT]), -np.inf, rows[:, SUBMIT])
+        order = np.lexsort((rows[:, LINE], rows[:, NUMBER], submit))
+        rows = np.take(rows.T, order, axis=1).T
     return Table(rows, _reasons(rows), malformed)
+
+
+def _in_order(values: np.ndarray) -> bool:
+    """Whether no value is missing or smaller than the one before it."""
+    return bool((values[1:] >= values[:-1]).all()) and not np.isnan(values[:1]).any()
 
 
 def _reasons(rows: np.ndarray) -> np.ndarray:
@@ -237,6 +244,15 @@ def _reasons(rows: np.ndarray) -> np.ndarray:
     0 or 1; a cancelled job that never ran has no runtime or no processors, one that was cancelled
     while running has both and counts.
     """
+    found = np.zeros(len(rows), dtype=np.int8)
+    # Nearly all jobs ran and ended, on known processors: no rule leaves these out.
+    usual = (rows[:, ALLOCATED] > 0) & (rows[:, RUNTIME] > 0) & (rows[:, STATUS] < PARTIAL)
+    others = np.flatnonzero(~usual)
+    found[others] = _reasons_of(rows[others])
+    return found
+
+
+def _reasons_of(rows: np.ndarray) -> np.ndarray:
     status, runtime = rows[:, STATUS], rows[:, RUNTIME]
     allocated = rows[:, ALLOCATED]
     known = (allocated > 0) | np.isnan(allocated)
@@ -265,7 +281,6 @@ def _fast(line: int, block: bytes) -> np.ndarray | None:
             whole: npt.NDArray[Any] = np.fromstring(block, np.int64, sep=" ")
         except ValueError:
             whole = np.empty(0)
-    # By column, because all that is done with many jobs goes over columns.
     rows = np.empty((lines, 1 + len(USED)), order="F")
     rows[:, LINE] = np.arange(line, line + lines)
     if whole.size == lines * len(FIELDS):
