@@ -108,11 +108,14 @@ def fitting_idle(jobs: Waiting, cores: int, low: float, high: float) -> float:
     place = np.empty(times.size, dtype=np.int64)
     place[order] = np.arange(times.size)
     ordered = times[order]
-    width = np.subtract(np.append(ordered[1:], high), ordered, out=times)
-    change = np.zeros(times.size)
-    change[count : 2 * count][holds] = -jobs.size[holds]
+    # Arrays are used again, because most of the time would go into new memory.
+    width, change = times, ordered
+    np.subtract(ordered[1:], ordered[:-1], out=width[:-1])
+    width[-1:] = high - ordered[-1:]
+    change[:count] = 0.0
+    change[count : 2 * count] = np.where(holds, -jobs.size, 0.0)
     change[2 * count :] = jobs.size[holds]
-    idle = np.take(change, order, out=ordered, mode="clip")
+    idle = change[order]
     np.cumsum(idle, out=idle)
     idle += cores
     smallest = _smallest(place[:count], place[count : 2 * count], jobs.size, times.size)
