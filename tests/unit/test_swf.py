@@ -277,6 +277,7 @@ def test_a_large_trace_is_read_alike_fast_or_slowly_and_kept(
     slow = swf_table._read(path)
     assert (slow.rows == fast.rows).all()
     assert (slow.reasons == fast.reasons).all()
+    assert all(table.rows.flags.f_contiguous for table in (fast, again, slow)), "by column"
     path.write_text(HEADER + line(7))
     assert [record.number for record in records(path)] == [7], "a changed file is read anew"
 
