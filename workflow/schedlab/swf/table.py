@@ -1,8 +1,8 @@
 """All jobs of a trace as one array, which is read once.
 
-Blocks in which every line is sound are read fast: by numpy if all numbers are whole, else by
-pandas; other blocks line by line. A malformed line is noted. It becomes an error only when the
-replayed jobs include it.
+Blocks in which every line is sound are read fast: by numpy if all numbers that are used are whole,
+else by pandas; other blocks line by line. A malformed line is noted. It becomes an error only when
+the replayed jobs include it.
 """
 
 from __future__ import annotations
@@ -10,16 +10,13 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import tempfile
-import warnings
 from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from schedlab.errors import SchedlabError
 from schedlab.paths import cache_root
@@ -38,6 +35,7 @@ from schedlab.swf.file import (
     number,
     parse_line,
 )
+from schedlab.swf.words import Words
 
 _FORMAT = "3"
 """Version of the arrays in the cache; to be changed when the same trace gives another array."""
@@ -268,41 +266,21 @@ def _reasons_of(rows: np.ndarray) -> np.ndarray:
 
 def _fast(line: int, block: bytes) -> np.ndarray | None:
     """Jobs of whole lines; None unless each line is one sound job."""
-    if not block.endswith(b"\n"):
-        block += b"\n"
-    text = np.frombuffer(block, np.uint8)
-    line_ends = np.flatnonzero(text == ord("\n"))
-    lines = line_ends.size
-    if not _fields_are_complete(text, line_ends):
+    words = Words(block, len(FIELDS))
+    if not words.complete:
         return None
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about text that is no number, found by the count below
-        try:
-            whole: npt.NDArray[Any] = np.fromstring(block, np.int64, sep=" ")
-        except ValueError:
-            whole = np.empty(0)
-    rows = np.empty((lines, 1 + len(USED)), order="F")
-    rows[:, LINE] = np.arange(line, line + lines)
-    if whole.size == lines * len(FIELDS):
-        for field, place in _COLUMN.items():
-            rows[:, place] = whole[field :: len(FIELDS)]
-    else:
-        found = _real(block)
-        if found is None or len(found) != lines:
-            return None
-        rows[:, 1:] = found
+    rows = np.empty((words.lines, 1 + len(USED)), order="F")
+    rows[:, LINE] = np.arange(line, line + words.lines)
+    for field, place in _COLUMN.items():
+        numbers = words.whole(field)
+        if numbers is None:
+            found = _real(block)
+            if found is None or len(found) != words.lines:
+                return None
+            rows[:, 1:] = found
+            break
+        rows[:, place] = numbers
     return rows if _sound(rows) else None
-
-
-def _fields_are_complete(text: np.ndarray, line_ends: np.ndarray) -> bool:
-    """Whether every line of a block has as many words as a job has fields."""
-    letters = text > ord(" ")
-    begins = letters.copy()
-    begins[1:] &= ~letters[:-1]
-    # Of a line, modulo 256; with the sum over all lines that leaves only one possibility.
-    words = np.add.reduceat(begins.view(np.uint8), np.append(0, line_ends[:-1]), dtype=np.uint8)
-    enough = np.count_nonzero(begins) == line_ends.size * len(FIELDS)
-    return enough and bool((words == len(FIELDS)).all())
 
 
 def _real(block: bytes) -> np.ndarray | None:
