@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from schedlab.workloads.archive.swf_file import SwfJob
-from schedlab.workloads.archive.swf_table import read_table
+from schedlab.swf.file import SwfJob
+from schedlab.swf.table import read_table
 from schedlab.workloads.swf import Swf
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner
 from test_swf import HEADER, line
 
-from schedlab.analysis.recorded import busy, metrics, read_recorded
+from schedlab.analysis.recorded import Recorded, busy, metrics, queue, read_recorded
 from schedlab.cli.main import main
 from schedlab.metrics.intervals import Steps, means
 
@@ -58,6 +58,39 @@ def test_metrics_by_hand(tmp_path: Path) -> None:
     assert (found["wait_mean_s"], found["wait_max_s"]) == (pytest.approx(10 / 3), 8.0)
     assert found["bounded_slowdown_mean"] == pytest.approx((1 + 1.8 + 1) / 3)
     assert found["throughput_jobs_per_s"] == pytest.approx(1 / 20)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_longest_queue_is_that_of_the_step_function(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    count = int(rng.integers(1, 60))
+    submit = np.sort(rng.integers(0, 40, count)).astype(float)  # some at the same instant
+    start = submit + rng.choice([0.0, 1.0, 7.0, 15.0], count)
+    cores = rng.integers(1, 9, count).astype(float)
+    users, status = rng.choice([-1.0, 0.0, 2.0**53], count), np.ones(count)
+    known = np.ones(count, dtype=bool)
+    jobs = Recorded(submit, start, start + 3.0, known, cores, users, status, 16, {})
+    found = metrics(jobs)
+    assert [found["queue_max"], found["queue_cores_max"]] == queue(jobs).level.max(
+        axis=-1, initial=0.0
+    ).tolist()
+
+
+def test_fairness_does_not_depend_on_the_numbers_of_the_users(tmp_path: Path) -> None:
+    """Small, large and unknown ones; a number that no user has makes no user."""
+
+    def fairness(*users: int) -> Any:
+        lines = [
+            line(n, submit=0, wait=10 * n, runtime=10, user=user) for n, user in enumerate(users, 1)
+        ]
+        return metrics(read_recorded(trace(tmp_path, *lines)))["fairness_jain"]
+
+    # Mean slowdowns (2 + 4) / 2 and 3.
+    assert fairness(1, 2, 1) == pytest.approx(1.0)
+    # Slowdowns 2, 3 and 4 of a user each.
+    wanted = pytest.approx(9**2 / (3 * (4 + 9 + 16)))
+    assert fairness(0, 3, 1) == fairness(5, 2**53, 7) == fairness(9, 8, 7, -1) == wanted
+    assert fairness(4, 4, -1) is None
 
 
 def test_what_the_trace_does_not_tell_is_none_and_not_zero(tmp_path: Path) -> None:

@@ -10,7 +10,8 @@ import pytest
 from test_metrics import THREE, frame
 
 from schedlab.metrics import jobs as of_jobs
-from schedlab.metrics.bounds import Times, largest, mean, nanoseconds, quantile, times
+from schedlab.metrics.bounds import Times, largest, mean, quantile
+from schedlab.metrics.durations import nanoseconds, times
 from schedlab.schedulers.base import TIMESTAMPS
 from schedlab.tables.trial_rows import jobs_frame
 

@@ -154,6 +154,6 @@ def test_the_rate_of_a_long_quiet_time_takes_no_memory() -> None:
     # Two jobs thirty thousand years apart: a bin for every second would not fit into memory.
     came = np.array([0.0, 1e12])
     left = came + 10.0
-    assert median_rate(came, left, left, 1.0) == 0.0
-    assert median_rate(came, left, left, 1e11) == pytest.approx(1e-11)
-    assert median_rate(np.empty(0), np.empty(0), np.empty(0), 1.0) is None
+    assert median_rate(came, left, left > 0, 1.0) == 0.0
+    assert median_rate(came, left, left > 0, 1e11) == pytest.approx(1e-11)
+    assert median_rate(np.empty(0), np.empty(0), np.empty(0, dtype=bool), 1.0) is None

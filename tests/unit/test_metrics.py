@@ -11,6 +11,7 @@ import pytest
 from schedlab.metrics import costs as of_costs
 from schedlab.metrics import jobs as of_jobs
 from schedlab.metrics import machine as of_machine
+from schedlab.metrics.definitions import ideal_bounds, jain
 from schedlab.tables.trial_rows import jobs_frame
 
 SECOND = 1_000_000_000
@@ -103,9 +104,9 @@ def test_bounded_slowdown_by_hand() -> None:
 
 
 def test_fairness() -> None:
-    assert of_jobs.jain([1.0, 1.0, 1.0]) == 1.0
-    assert of_jobs.jain([1.0, 0.0, 0.0]) == pytest.approx(1 / 3)
-    assert of_jobs.jain([]) is None
+    assert jain([1.0, 1.0, 1.0]) == 1.0
+    assert jain([1.0, 0.0, 0.0]) == pytest.approx(1 / 3)
+    assert jain([]) is None
     # Users' means with threshold 2: u1 (1.5 + 3.5) / 2 = 2.5, u2 3.
     expected = (2.5 + 3.0) ** 2 / (2 * (2.5**2 + 3.0**2))
     assert of_jobs.fairness(frame(*THREE), 2.0) == pytest.approx(expected)
@@ -176,12 +177,12 @@ def test_no_scheduler_beats_the_bounds() -> None:
         np.array([1.0, 2, 1]),
         np.array([2, 2, 1.0]),
     )
-    bounds = of_machine.ideal_bounds(arrival, cores_of, runtime, 2)
+    bounds = ideal_bounds(arrival, cores_of, runtime, 2)
     # All: 7 / 2 = 3.5 s from 0; the last alone: 5 + 0.5.
     assert bounds == {"area": 5.5, "critical_path": 6.0, "ideal": 6.0}
-    together = of_machine.ideal_bounds(np.zeros(3), cores_of, runtime, 2)
+    together = ideal_bounds(np.zeros(3), cores_of, runtime, 2)
     assert together == {"area": 3.5, "critical_path": 2.0, "ideal": 3.5}
-    assert of_machine.ideal_bounds(np.array([]), np.array([]), np.array([]), 2)["ideal"] == 0
+    assert ideal_bounds(np.array([]), np.array([]), np.array([]), 2)["ideal"] == 0
 
 
 def test_daemons_cost_from_counters() -> None:

@@ -14,7 +14,7 @@ from schedlab.design import load_experiment
 from schedlab.errors import SchedlabError
 from schedlab.paths import cache_root
 from schedlab.privacy.identity import Identity
-from schedlab.workloads.archive.swf_file import machine_size
+from schedlab.swf.file import machine_size
 
 HOST = HostFacts(cores=8, memory_mib=16384, numa_nodes=frozenset({0}), hugepages_mib=0)
 BURST = "workloads: [{kind: burst, name: b, jobs: 2, runtime: 0}]\n"

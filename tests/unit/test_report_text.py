@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
+import numpy as np
+import pandas as pd
 import pytest
 
-from schedlab.formatting import number, seconds, span
+from schedlab.formatting import NONE, count, number, seconds, short, span
+
+
+@pytest.mark.parametrize("missing", [None, math.nan, np.nan, pd.NA, pd.NaT])
+def test_what_is_missing_is_a_dash(missing: Any) -> None:
+    assert {shown(missing) for shown in (number, count, seconds, short)} == {NONE}
+    assert span([missing]) == NONE
+    assert span([missing, np.float64(2.5)]) == number(np.float64(2.5)) == "2.50"
+    assert count(np.int64(7)) == "7"
+    assert short("0123456789abcdef") == "0123456789ab"
 
 
 @pytest.mark.parametrize(

@@ -94,7 +94,7 @@ def test_a_plug_in_is_a_source_of_its_own_jobs_alone() -> None:
     slurm, kubernetes = (names("trial", scheduler=name) for name in ("slurm", "kubernetes"))
     assert not [name for name in slurm if "schedulers/kubernetes" in name]
     assert not [name for name in kubernetes if "schedulers/slurm" in name]
-    assert "workflow/schedlab/workloads/archive/swf_file.py" in names("trace", kind="swf")
+    assert "workflow/schedlab/swf/file.py" in names("trace", kind="swf")
     burst = names("trace", kind="burst")
     assert "workflow/schedlab/workloads/burst.py" in burst
     assert not [name for name in burst if "swf" in name or "poisson" in name]

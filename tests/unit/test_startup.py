@@ -48,6 +48,11 @@ COMMANDS: dict[str, tuple[str, set[str]]] = {
         MACHINES | SHARING | {"jinja2"},
     ),
     "report": ("import schedlab.stages.report", MACHINES | SHARING),
+    "analyse": (
+        "from schedlab.cli.main import main; main.get_command(None, 'analyse');"
+        " import schedlab.analysis.recorded, schedlab.analysis.text",
+        HEAVY - {"numpy"},
+    ),
     "import": ("import schedlab.bundle.importing", HEAVY - CONFIGURATION - {"zstandard"}),
 }
 """Command -> what it imports first, and the heavy libraries that are not among it."""

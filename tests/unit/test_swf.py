@@ -11,11 +11,11 @@ import pytest
 from swf_factory import HEADER, ROOT, line, records, write
 
 from schedlab.errors import SchedlabError
+from schedlab.swf import table as swf_table
+from schedlab.swf.file import header_lines, machine_size
+from schedlab.swf.sample import sample_text
+from schedlab.swf.table import read_table
 from schedlab.workloads import Machine
-from schedlab.workloads.archive import swf_table
-from schedlab.workloads.archive.swf_file import header_lines, machine_size
-from schedlab.workloads.archive.swf_sample import sample_text
-from schedlab.workloads.archive.swf_table import read_table
 from schedlab.workloads.swf import Swf
 
 TRACES = Path(os.environ.get("SCHEDLAB_TRACES", ROOT.parent / "shared" / "data"))
@@ -277,6 +277,7 @@ def test_a_large_trace_is_read_alike_fast_or_slowly_and_kept(
     slow = swf_table._read(path)
     assert (slow.rows == fast.rows).all()
     assert (slow.reasons == fast.reasons).all()
+    assert all(table.rows.flags.f_contiguous for table in (fast, again, slow)), "by column"
     path.write_text(HEADER + line(7))
     assert [record.number for record in records(path)] == [7], "a changed file is read anew"
 

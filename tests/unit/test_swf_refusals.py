@@ -13,9 +13,9 @@ import pytest
 from swf_factory import HEADER, line, records, write
 
 from schedlab.errors import SchedlabError
+from schedlab.swf import table as swf_table
+from schedlab.swf.file import machine_size
 from schedlab.workloads import Machine
-from schedlab.workloads.archive import swf_table
-from schedlab.workloads.archive.swf_file import machine_size
 from schedlab.workloads.swf import Swf
 
 

@@ -11,9 +11,9 @@ from pydantic import ValidationError
 from test_swf import HEADER, NASA, line
 
 from schedlab.errors import SchedlabError
+from schedlab.swf.table import read_table
+from schedlab.swf.windows import representative
 from schedlab.workloads import Machine, workload_from
-from schedlab.workloads.archive.swf_table import read_table
-from schedlab.workloads.archive.swf_windows import representative
 from schedlab.workloads.swf import Representative, Select, Swf
 
 HOUR = 3600.0

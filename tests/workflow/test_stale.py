@@ -99,7 +99,7 @@ STALE: dict[str, set[str]] = {
     "envs/toolchain/packer/go.mod": {"toolchain"} | imaged(*BOTH),
     # Workloads: a kind is a source of its own traces alone.
     f"{PACKAGE}/workloads/burst.py": {"trace burst"} | tried(*BOTH, workloads=("burst",)),
-    f"{PACKAGE}/workloads/archive/swf_file.py": {"trace swf"} | tried(*BOTH, workloads=("swf",)),
+    f"{PACKAGE}/swf/file.py": {"trace swf"} | tried(*BOTH, workloads=("swf",)),
     "resources/traces/sample.swf": {"trace swf"} | tried(*BOTH, workloads=("swf",)),
     # Analysis.
     f"{PACKAGE}/tables/trial_rows.py": ANALYSED,

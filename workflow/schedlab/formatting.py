@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import math
-from typing import Any
-
-import pandas as pd
+from typing import Any, SupportsFloat
 
 NONE = "\N{EN DASH}"
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def _missing(value: Any) -> bool:
+    # What only reads traces needs no pandas; its NA and NaT are no numbers.
+    if isinstance(value, str):
+        return False
+    return not isinstance(value, SupportsFloat) or math.isnan(value)
 
 
 def number(value: Any, digits: int = 3) -> str:
@@ -17,7 +22,7 @@ def number(value: Any, digits: int = 3) -> str:
     >>> number(1234.5), number(0.012345), number(3), number(None)
     ('1230', '0.0123', '3', '–')
     """
-    if value is None or pd.isna(value):
+    if _missing(value):
         return NONE
     if isinstance(value, bool):
         return "yes" if value else "no"
@@ -37,12 +42,12 @@ def number(value: Any, digits: int = 3) -> str:
 
 def count(value: Any) -> str:
     """Return a count with all its digits."""
-    return NONE if value is None or pd.isna(value) else f"{int(value)}"
+    return NONE if _missing(value) else f"{int(value)}"
 
 
 def seconds(value: Any) -> str:
     """Return a duration, given in s, with its unit: s, ms or µs."""
-    if value is None or pd.isna(value):
+    if _missing(value):
         return NONE
     size = abs(float(value))
     for factor, unit in ((1.0, "s"), (1e3, "ms"), (1e6, "µs")):
@@ -53,7 +58,7 @@ def seconds(value: Any) -> str:
 
 def span(values: Any) -> str:
     """Return the range of some numbers: ``low to high``, or one number if all are equal."""
-    known = [float(v) for v in values if v is not None and not pd.isna(v)]
+    known = [float(v) for v in values if not _missing(v)]
     if not known:
         return NONE
     low, high = number(min(known)), number(max(known))
@@ -62,4 +67,4 @@ def span(values: Any) -> str:
 
 def short(digest: Any) -> str:
     """Return the first twelve digits of a digest."""
-    return str(digest)[:12] if digest is not None and not pd.isna(digest) else NONE
+    return str(digest)[:12] if not _missing(digest) else NONE

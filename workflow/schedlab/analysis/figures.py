@@ -14,8 +14,8 @@ from schedlab.figures import style
 from schedlab.metrics.bounds import Floats
 from schedlab.metrics.intervals import Steps, means
 from schedlab.printing import brief
-from schedlab.workloads.archive.local_time import DAY, week_seconds
-from schedlab.workloads.archive.swf_file import header_lines
+from schedlab.swf.file import header_lines
+from schedlab.swf.local_time import DAY, week_seconds
 
 _BINS = 400
 """Bins over the whole time, in each of which a mean is drawn."""

@@ -14,12 +14,26 @@ import numpy as np
 
 from schedlab.errors import SchedlabError
 from schedlab.metrics.bounds import Floats, Times, largest, mean, quantile
-from schedlab.metrics.intervals import Steps, Waiting, area, fitting_idle, median_rate, steps
-from schedlab.metrics.jobs import BOUNDED_SLOWDOWN_THRESHOLD, jain_of_users, slowdown
-from schedlab.metrics.machine import ideal_bounds, steady_window
+from schedlab.metrics.definitions import (
+    BOUNDED_SLOWDOWN_THRESHOLD,
+    ideal_bounds,
+    jain_of_users,
+    slowdown,
+    steady_window,
+)
+from schedlab.metrics.intervals import (
+    Steps,
+    Truths,
+    Waiting,
+    Whole,
+    area,
+    fitting_idle,
+    median_rate,
+    steps,
+)
 from schedlab.printing import brief
-from schedlab.workloads.archive import swf_table as column
-from schedlab.workloads.archive.swf_file import CANCELLED, COMPLETED, FAILED, LARGEST, machine_size
+from schedlab.swf import table as column
+from schedlab.swf.file import CANCELLED, COMPLETED, FAILED, LARGEST, machine_size
 
 
 class Recorded(NamedTuple):
@@ -81,20 +95,22 @@ def read_recorded(path: Path, machine: int | None = None) -> Recorded:
     used = table.usable()
     if not used.size:
         raise SchedlabError(f"{name}: has no job that ran", remedy="name a trace with jobs")
-    rows = table.rows if used.size == len(table.rows) else table.rows[used]
-    submit, wait = rows[:, column.SUBMIT].copy(), rows[:, column.WAIT]
+    columns = table.rows.T
+    if used.size < len(table.rows):
+        columns = np.take(columns, used, axis=1)
+    submit, wait = columns[column.SUBMIT], columns[column.WAIT]
+    allocated = columns[column.ALLOCATED]
     # Any word is a sound wait, because no replay uses it; out of range it says nothing.
     waited = (wait >= 0) & (wait <= LARGEST)
-    start = submit + np.where(waited, wait, 0.0)
-    allocated = rows[:, column.ALLOCATED]
+    start = submit + (wait if waited.all() else np.where(waited, wait, 0.0))
     return Recorded(
         submit,
         start,
-        start + rows[:, column.RUNTIME],
+        start + columns[column.RUNTIME],
         waited,
-        np.where(allocated > 0, allocated, rows[:, column.REQUESTED]),
-        rows[:, column.USER].copy(),
-        rows[:, column.STATUS].copy(),
+        np.where(allocated > 0, allocated, columns[column.REQUESTED]),
+        columns[column.USER],
+        columns[column.STATUS],
         size,
         dict(table.dropped(slice(None))),
     )
@@ -148,7 +164,7 @@ def metrics(jobs: Recorded) -> dict[str, Any]:
         "jobs_wider_than_machine": int(np.count_nonzero(cores > machine)),
         "makespan_s": window,
         "throughput_jobs_per_s": _part(float(complete.sum()), window) if ends_known else None,
-        "throughput_busy_jobs_per_s": median_rate(submit, end, end[complete], 1.0)
+        "throughput_busy_jobs_per_s": median_rate(submit, end, complete, 1.0)
         if ends_known
         else None,
         "load": float(np.dot(cores, runtime)) / (machine * span) if span else None,
@@ -186,18 +202,30 @@ def _queue(jobs: Recorded, window: float) -> dict[str, Any]:
     if not jobs.waited.all() or not window:
         return dict.fromkeys(names)
     wait = jobs.start - jobs.submit
-    most = queue(jobs).level.max(axis=-1, initial=0.0).tolist()
+    most = _longest_queue(jobs, wait > 0)
     means = float(wait.sum()) / window, float(np.dot(wait, jobs.cores)) / window
     return dict(zip(names, (means[0], most[0], means[1], most[1]), strict=True))
 
 
+def _longest_queue(jobs: Recorded, late: Truths) -> tuple[float, float]:
+    """Most jobs that wait at one time, and most cores that they ask for: maxima of `queue`."""
+    submit, start, cores = jobs.submit[late], jobs.start[late], jobs.cores[late]
+    order = np.argsort(start, kind="stable")
+    # A queue is longest just after a job has joined it; of those that join at once, after the last.
+    started = np.searchsorted(start[order], submit, "right")
+    count = np.arange(1, submit.size + 1) - started
+    asked = np.cumsum(cores) - np.append(0.0, np.cumsum(cores[order]))[started]
+    return float(count.max(initial=0)), float(asked.max(initial=0.0))
+
+
 def _times(jobs: Recorded) -> dict[str, Any]:
     waited = jobs.waited
-    submit, start, end = jobs.submit[waited], jobs.start[waited], jobs.end[waited]
+    submit, start, end, users = jobs.submit, jobs.start, jobs.end, jobs.user
+    if not waited.all():
+        submit, start, end, users = submit[waited], start[waited], end[waited], users[waited]
     closed = np.zeros(submit.size, dtype=bool)
     wait, turnaround = Times(start - submit, closed), Times(end - submit, closed)
     of_jobs = Times(slowdown(turnaround.seconds, end - start, BOUNDED_SLOWDOWN_THRESHOLD), closed)
-    users = jobs.user[waited]
     known = users >= 0
     return {
         "wait_mean_s": mean(wait).value,
@@ -208,5 +236,12 @@ def _times(jobs: Recorded) -> dict[str, Any]:
         "turnaround_median_s": quantile(turnaround, 0.5).value,
         "bounded_slowdown_mean": mean(of_jobs).value,
         "bounded_slowdown_median": quantile(of_jobs, 0.5).value,
-        "fairness_jain": jain_of_users(of_jobs.seconds[known], users[known]),
+        "fairness_jain": jain_of_users(of_jobs.seconds[known], _numbered(users[known])),
     }
+
+
+def _numbered(users: Floats) -> Whole:
+    """Small numbers, one a user, in place of those of the trace."""
+    if users.max(initial=0.0) <= users.size:
+        return users.astype(np.int64)
+    return np.unique(users, return_inverse=True)[1]

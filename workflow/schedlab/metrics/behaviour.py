@@ -17,8 +17,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from schedlab.metrics.bounds import Bounded, Floats, instants, quantile, times
-from schedlab.metrics.jobs import jain, seconds
+from schedlab.metrics.bounds import Bounded, Floats, quantile
+from schedlab.metrics.definitions import jain
+from schedlab.metrics.durations import instants, times
+from schedlab.metrics.jobs import seconds
 from schedlab.metrics.machine import busy_core_seconds, processors
 
 Chosen = npt.NDArray[np.bool_]

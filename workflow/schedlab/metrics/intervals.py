@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
+Truths = npt.NDArray[np.bool_]
 Whole = npt.NDArray[np.int64]
 
 
@@ -106,14 +107,20 @@ def fitting_idle(jobs: Waiting, cores: int, low: float, high: float) -> float:
     order = np.argsort(times, kind="stable")
     place = np.empty(times.size, dtype=np.int64)
     place[order] = np.arange(times.size)
-    width = np.diff(times[order], append=high)
-    change = np.zeros(times.size)
-    change[count : 2 * count][holds] = -jobs.size[holds]
+    ordered = times[order]
+    # Arrays are used again, because most of the time would go into new memory.
+    width, change = times, ordered
+    np.subtract(ordered[1:], ordered[:-1], out=width[:-1])
+    width[-1:] = high - ordered[-1:]
+    change[:count] = 0.0
+    change[count : 2 * count] = np.where(holds, -jobs.size, 0.0)
     change[2 * count :] = jobs.size[holds]
-    idle = np.cumsum(change[order])
+    idle = change[order]
+    np.cumsum(idle, out=idle)
     idle += cores
     smallest = _smallest(place[:count], place[count : 2 * count], jobs.size, times.size)
-    return float(np.dot(np.where(smallest <= idle, idle, 0.0), width))
+    idle *= smallest <= idle
+    return float(np.dot(idle, width))
 
 
 def _smallest(first: Whole, stop: Whole, value: Floats, length: int) -> Floats:
@@ -125,7 +132,8 @@ def _smallest(first: Whole, stop: Whole, value: Floats, length: int) -> Floats:
     filled = stop > first
     first, stop, value = first[filled], stop[filled], value[filled]
     found = np.full(length, np.inf)
-    power = np.frexp(stop - first)[1] - 1
+    # Of 16 bits, because such numbers are sorted without comparing them.
+    power = (np.frexp(stop - first)[1] - 1).astype(np.int16)
     order = np.argsort(power, kind="stable")
     bounds = np.searchsorted(power[order], np.arange(int(power.max(initial=-1)) + 2))
     for exponent in range(len(bounds) - 2, -1, -1):
@@ -140,11 +148,31 @@ def _smallest(first: Whole, stop: Whole, value: Floats, length: int) -> Floats:
 
 def _bin_of(instants: Floats, first: float, step: float) -> Floats:
     """Number j of the bin [first + j step, first + (j + 1) step) that holds each instant."""
-    number: Floats = np.floor((instants - first) / step)
+    number: Floats = (instants - first) / step
+    np.floor(number, out=number)
     # The quotient is rounded: the edges themselves decide.
-    number -= instants < first + step * number
-    number += instants >= first + step * (number + 1)
+    late = instants < first + step * number
+    if late.any():
+        number -= late
+    early = instants >= first + step * (number + 1)
+    if early.any():
+        number += early
     return number
+
+
+def _occupied(since: Floats, until: Floats) -> tuple[Floats, Floats]:
+    """Begins and ends, both in order, of the times at which more intervals have begun than ended.
+
+    Parameters
+    ----------
+    since, until : numpy.ndarray
+        (intervals,), at least one; `until` may be before `since`.
+    """
+    since, until = np.sort(since, kind="stable"), np.sort(until, kind="stable")
+    # After the i-th begin more have begun than ended, until the i-th end.
+    gap = np.flatnonzero(until[:-1] < since[1:])
+    begin = since[np.append(0, gap + 1)]
+    return begin, np.maximum(begin, until[np.append(gap, until.size - 1)])
 
 
 def _distinct(ordered: Floats) -> tuple[Floats, Whole]:
@@ -153,7 +181,7 @@ def _distinct(ordered: Floats) -> tuple[Floats, Whole]:
     return ordered[first], np.diff(first, append=ordered.size)
 
 
-def median_rate(came: Floats, left: Floats, counted: Floats, step: float) -> float | None:
+def median_rate(came: Floats, left: Floats, counted: Truths, step: float) -> float | None:
     """Median over the bins with work of the departures in each, 1/s.
 
     The first bin starts with the first arrival. Bins are whole, and lie before the last departure.
@@ -164,7 +192,7 @@ def median_rate(came: Floats, left: Floats, counted: Floats, step: float) -> flo
     came, left : numpy.ndarray
         (jobs,), s; none is NaN.
     counted : numpy.ndarray
-        (departures,), s: those that count, a part of `left`.
+        (jobs,), whose departures count.
     step : float
         Width of a bin, s.
 
@@ -179,19 +207,20 @@ def median_rate(came: Floats, left: Floats, counted: Floats, step: float) -> flo
     bins = max(1, int(np.ceil((last - first) / step - 1e-9)))
     whole = bins - (first + step * bins > last + 1e-9)
     # Bins in which jobs came, and from whose start on they have left. Few differ from the next.
-    gone = _bin_of(left, first, step)
-    gone += left > first + step * gone
+    bin_left = _bin_of(left, first, step)
+    gone = bin_left + (left > first + step * bin_left)
     since = np.minimum(_bin_of(came, first, step), whole)
-    edges, level = steps(since, np.clip(gone, 0, whole), np.ones(since.size))
-    busy = level > 0
-    total = int(np.dot(np.diff(edges, append=whole), busy))
+    begin, end = _occupied(since, np.clip(gone, 0, whole, out=gone))
+    total = int(np.sum(end - begin))
     if not total:
         return None
+    middle = [(total - 1) // 2, total // 2]
+    if total - int(np.count_nonzero(counted)) > middle[1]:
+        return 0.0  # More than half of the bins have no departure.
     # The end of the last bin belongs to it.
-    number = np.minimum(_bin_of(counted, first, step), bins - 1)
+    number = np.minimum(bin_left[counted], bins - 1)
     number, departures = _distinct(np.sort(number[(number >= 0) & (number < whole)], kind="stable"))
-    of_busy = busy[np.searchsorted(edges, number, "right") - 1]
+    of_busy = number < end[np.searchsorted(begin, number, "right") - 1]
     departures = np.sort(departures[of_busy])
     zeros = total - departures.size
-    middle = [(total - 1) // 2, total // 2]
     return float(np.mean([departures[i - zeros] if i >= zeros else 0 for i in middle]) / step)

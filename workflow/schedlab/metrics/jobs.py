@@ -15,22 +15,20 @@ References
    JSSPP 1998, LNCS 1459.
 .. [2] D. G. Feitelson, "Workload Modeling for Computer Systems Performance Evaluation",
    Cambridge University Press 2015.
-.. [3] R. Jain, D. Chiu, W. Hawe, "A Quantitative Measure of Fairness and Discrimination for
-   Resource Allocation in Shared Computer Systems", DEC-TR-301, 1984.
-.. [4] G. Tene, "How NOT to Measure Latency", Strange Loop 2015.
+.. [3] G. Tene, "How NOT to Measure Latency", Strange Loop 2015.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import chain
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
-from schedlab.metrics.bounds import DURATIONS, Bounded, Floats, Times, nanoseconds, times
+from schedlab.metrics.bounds import Bounded, Floats, Times
+from schedlab.metrics.definitions import BOUNDED_SLOWDOWN_THRESHOLD, jain_of_users, slowdown
+from schedlab.metrics.durations import DURATIONS, nanoseconds, times
 from schedlab.metrics.intervals import Whole, median_rate, steps
 from schedlab.schedulers.base import (
     COMPLETED,
@@ -40,9 +38,6 @@ from schedlab.schedulers.base import (
     REJECTED,
     UNFINISHED,
 )
-
-BOUNDED_SLOWDOWN_THRESHOLD = 10.0
-"""Runtime (s) below which bounded slowdown stops growing [1]_."""
 
 
 def seconds(jobs: pd.DataFrame, column: str) -> Floats:
@@ -66,7 +61,7 @@ def durations(jobs: pd.DataFrame, end: float | None = None) -> pd.DataFrame:
     """Durations of every job.
 
     A job's wait begins when the job was due, not when the driver submitted it. Otherwise a delayed
-    driver would hide the wait that it causes (coordinated omission [4]_).
+    driver would hide the wait that it causes (coordinated omission [3]_).
 
     Parameters
     ----------
@@ -159,19 +154,6 @@ def bounded_slowdown(
     return Times(slowdown(spent, ran, threshold), is_open)
 
 
-def slowdown(turnaround: Floats, runtime: Floats, threshold: float) -> Floats:
-    """Bounded slowdown max(1, turnaround / max(runtime, threshold)) [1]_ of arrays of s.
-
-    Raises
-    ------
-    ValueError
-        When the threshold is not positive.
-    """
-    if threshold <= 0:
-        raise ValueError(f"threshold is {threshold} s: it must be positive")
-    return np.maximum(turnaround / np.maximum(runtime, threshold), 1.0)
-
-
 def throughput(jobs: pd.DataFrame, end: float | None = None) -> float | None:
     """Jobs that completed per second, n / (max c - min s), 1/s.
 
@@ -207,7 +189,7 @@ def throughput_busy(
         left = np.where(np.isnan(left) & (jobs["state"] != REJECTED).to_numpy(), end, left)
     known = ~np.isnan(submit) & ~np.isnan(left)
     good = known & (jobs["state"] == COMPLETED).to_numpy()
-    return median_rate(submit[known], left[known], left[good], step)
+    return median_rate(submit[known], left[known], good[known], step)
 
 
 def submission_rate(jobs: pd.DataFrame) -> float | None:
@@ -224,15 +206,6 @@ def launch_skew(jobs: pd.DataFrame) -> Floats:
     return _present(seconds(jobs, "launch_skew_ns")[ranks > 1])
 
 
-def jain(values: Sequence[float] | Floats) -> float | None:
-    """Jain's fairness index (sum x)^2 / (n sum x^2) [3]_: from 1/n to 1, which is all equal."""
-    array = np.asarray(values, dtype=np.float64)
-    square = float(np.sum(array**2))
-    if not array.size or square == 0 or np.isnan(square):
-        return None
-    return float(np.sum(array) ** 2 / (array.size * square))
-
-
 def fairness(
     jobs: pd.DataFrame, threshold: float = BOUNDED_SLOWDOWN_THRESHOLD, end: float | None = None
 ) -> float | None:
@@ -242,18 +215,8 @@ def fairness(
     ended, because a bound of its slowdown gives no bound of the index.
     """
     of_jobs, is_open = bounded_slowdown(jobs, threshold, end)
-    return None if is_open.any() else jain_of_users(of_jobs, jobs["user"].astype(str).to_numpy())
-
-
-def jain_of_users(values: Floats, users: npt.NDArray[Any]) -> float | None:
-    """Jain's index over the users of the mean of their jobs' values; NaN where one has none.
-
-    None with fewer than two users.
-    """
-    known = ~np.isnan(values)
-    number, _ = pd.factorize(users[known])
-    count = np.bincount(number)
-    return jain(np.bincount(number, values[known]) / count) if count.size > 1 else None
+    user, _ = pd.factorize(jobs["user"].astype(str))
+    return None if is_open.any() else jain_of_users(of_jobs, user)
 
 
 def maximum_wait_by_size(jobs: pd.DataFrame) -> pd.Series:

@@ -1,4 +1,4 @@
-"""Metrics of the machine in one trial: utilisation, fragmentation, bounds.
+"""Metrics of the machine in one trial: utilisation, fragmentation.
 
 Functions of the jobs table's rows as in `schedlab.metrics.jobs`; P is the number of cores of all
 the compute nodes, p the processors of a job (`nodes` x `cpus`, as requested), of which each rank
@@ -9,8 +9,6 @@ References
 ----------
 .. [1] D. G. Feitelson, L. Rudolph, "Metrics and Benchmarking for Parallel Job Scheduling",
    JSSPP 1998, LNCS 1459.
-.. [2] A. Wong et al., "ESP: A System Utilization Benchmark", SC2000.
-.. [3] R. L. Graham, "Bounds on Multiprocessing Timing Anomalies", SIAM J. Appl. Math. 17, 1969.
 """
 
 from __future__ import annotations
@@ -19,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 from schedlab.metrics.bounds import Bounded, Floats
+from schedlab.metrics.definitions import steady_window
 from schedlab.metrics.intervals import Waiting, area, fitting_idle, steps
 from schedlab.metrics.jobs import makespan, rank_seconds, seconds
 
@@ -87,15 +86,6 @@ def utilisation(jobs: pd.DataFrame, cores: int, end: float | None = None) -> Bou
     return Bounded(busy / (cores * window), bool(running.any()))
 
 
-def steady_window(started: Floats) -> tuple[float, float] | None:
-    """Steady state: from the instant of 10 % of the job starts to that of 90 %, s."""
-    started = started[~np.isnan(started)]
-    if started.size < 2:
-        return None
-    low, high = np.quantile(started, [0.1, 0.9])
-    return (float(low), float(high)) if high > low else None
-
-
 def utilisation_steady(jobs: pd.DataFrame, cores: int) -> float | None:
     """Busy part of the machine in the steady state (`steady_window`), without ramps."""
     window = steady_window(seconds(jobs, "started"))
@@ -131,39 +121,3 @@ def fragmentation(jobs: pd.DataFrame, cores: int, end: float | None = None) -> f
 
 def _first_of(preferred: Floats, other: Floats) -> Floats:
     return np.where(np.isnan(preferred), other, preferred)
-
-
-def ideal_bounds(
-    arrival: Floats,
-    processors_of: Floats,
-    runtime: Floats,
-    cores: int,
-    ends: Floats | None = None,
-) -> dict[str, float]:
-    """Makespans that no scheduler can beat.
-
-    Parameters
-    ----------
-    arrival, processors_of, runtime : numpy.ndarray
-        Of each job (jobs,): arrival (s), processors, runtime (s), as the trace wants them.
-    cores : int
-        Cores P of all the compute nodes.
-    ends : numpy.ndarray, optional
-        Instant (s) before which each job cannot end; by default arrival + runtime.
-
-    Returns
-    -------
-    dict
-        `area`: max over arrivals t of (t - t0) + sum(p r of the jobs arriving at t or later) / P,
-        which for one common arrival is the sum(p r) / P of [2]_; `critical_path`: max(ends) - t0
-        [3]_; `ideal`: the larger. s; 0 without jobs.
-    """
-    if not arrival.size:
-        return {"area": 0.0, "critical_path": 0.0, "ideal": 0.0}
-    first = float(arrival.min())
-    order = np.argsort(arrival, kind="stable")
-    area = (processors_of * runtime)[order]
-    rest = np.cumsum(area[::-1])[::-1]
-    bound = float(np.max(arrival[order] - first + rest / cores))
-    path = float(np.max(arrival + runtime if ends is None else ends)) - first
-    return {"area": bound, "critical_path": path, "ideal": max(bound, path)}

@@ -18,7 +18,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from schedlab.metrics.bounds import Floats, instants, times
+from schedlab.metrics.bounds import Floats
+from schedlab.metrics.durations import instants, times
 from schedlab.metrics.jobs import seconds
 from schedlab.schedulers.base import COMPLETED, UNFINISHED
 from schedlab.workloads import Trace

@@ -97,7 +97,8 @@ class Interval:
 def clean(values: Values) -> Floats:
     """Values without the missing ones, in their order."""
     array = np.asarray(values, dtype=np.float64).ravel()
-    return array[~np.isnan(array)]
+    missing = np.isnan(array)
+    return array[~missing] if missing.any() else array
 
 
 def equal_up_to_rounding(values: Floats, axis: int | None = None) -> Any:

@@ -11,8 +11,10 @@ import pandas as pd
 from schedlab.metrics import behaviour
 from schedlab.metrics import jobs as of_jobs
 from schedlab.metrics import machine as of_machine
-from schedlab.metrics.bounds import Bounded, largest, mean, quantile, times
+from schedlab.metrics.bounds import Bounded, largest, mean, quantile
 from schedlab.metrics.costs import scheduler_cost
+from schedlab.metrics.definitions import ideal_bounds
+from schedlab.metrics.durations import times
 from schedlab.metrics.faults import fault_metrics
 from schedlab.metrics.quantities import PARTS
 from schedlab.metrics.saturation import Rates, rates
@@ -73,7 +75,7 @@ def trial_metrics(
     threshold = float(trace.scale["bounded_slowdown_threshold"])
     skews = of_jobs.launch_skew(jobs)
     ends = earliest_ends(trace)
-    bounds = of_machine.ideal_bounds(
+    bounds = ideal_bounds(
         np.array([job.arrival for job in trace.measured]),
         np.array([float(job.cores) for job in trace.measured]),
         np.array([job.runtime for job in trace.measured]),

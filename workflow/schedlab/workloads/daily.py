@@ -30,8 +30,8 @@ def recorded_profile(path: Path) -> list[float]:
     # Only who reads a trace needs numpy, whose import takes a tenth of a second.
     import numpy as np
 
-    from schedlab.workloads.archive.local_time import DAY, week_seconds
-    from schedlab.workloads.archive.swf_table import SUBMIT, read_table
+    from schedlab.swf.local_time import DAY, week_seconds
+    from schedlab.swf.table import SUBMIT, read_table
 
     table = read_table(path)
     submit = np.array(table.rows[table.usable(), SUBMIT])

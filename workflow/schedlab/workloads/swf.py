@@ -15,20 +15,20 @@ from pydantic import BaseModel, ConfigDict, Field
 from schedlab.errors import SchedlabError
 from schedlab.printing import brief
 from schedlab.privacy.identity import identity
-from schedlab.workloads.archive.swf_feedback import Dependencies, with_dependencies
-from schedlab.workloads.archive.swf_file import (
+from schedlab.swf.file import (
     FIELDS,
     SwfJob,
     line_error,
     machine_size,
     require_think_times,
 )
+from schedlab.workloads.feedback import Dependencies, with_dependencies
 from schedlab.workloads.registry import LONGEST, MOST_JOBS, Problem, Workload, register
 from schedlab.workloads.trace import BOUNDED_SLOWDOWN_THRESHOLD, Job, Machine
 
 if TYPE_CHECKING:
-    from schedlab.workloads.archive.swf_table import Table
-    from schedlab.workloads.archive.swf_windows import Window
+    from schedlab.swf.table import Table
+    from schedlab.swf.windows import Window
 
 # Added to the scaled limit of every job (s). A launch takes seconds on an emulated guest; they do
 # not scale with the trace, and must not make a job exceed its limit.
@@ -143,7 +143,7 @@ class Swf(Workload):
 
     def _chosen(self, path: Path) -> _Slice:
         # Imported here because numpy takes a tenth of a second and only reading a trace needs it.
-        from schedlab.workloads.archive.swf_table import read_table
+        from schedlab.swf.table import read_table
 
         table = read_table(path)
         if self.select or self.representative:
@@ -163,7 +163,7 @@ class Swf(Workload):
         return _Slice(chosen, arrivals, table.dropped(slice(int(usable[-1]) + 1)), [])
 
     def _windows(self, path: Path, table: Table) -> _Slice:
-        from schedlab.workloads.archive.swf_windows import Window, load, representative
+        from schedlab.swf.windows import Window, load, representative
 
         name, size = brief(str(path), 1000), self._size(path)
         if self.representative:

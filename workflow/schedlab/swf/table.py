@@ -1,8 +1,8 @@
 """All jobs of a trace as one array, which is read once.
 
-Blocks in which every line is sound are read fast: by numpy if all numbers are whole, else by
-pandas; other blocks line by line. A malformed line is noted. It becomes an error only when the
-replayed jobs include it.
+Blocks in which every line is sound are read fast: by numpy if all numbers that are used are whole,
+else by pandas; other blocks line by line. A malformed line is noted. It becomes an error only when
+the replayed jobs include it.
 """
 
 from __future__ import annotations
@@ -10,20 +10,17 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import tempfile
-import warnings
 from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from schedlab.errors import SchedlabError
 from schedlab.paths import cache_root
-from schedlab.workloads.archive.swf_file import (
+from schedlab.swf.file import (
     AMOUNTS,
     CANCELLED,
     FIELDS,
@@ -38,6 +35,7 @@ from schedlab.workloads.archive.swf_file import (
     number,
     parse_line,
 )
+from schedlab.swf.words import Words
 
 _FORMAT = "3"
 """Version of the arrays in the cache; to be changed when the same trace gives another array."""
@@ -81,7 +79,7 @@ class Table:
     Parameters
     ----------
     rows : numpy.ndarray
-        One row per job; NaN where a malformed line has no number.
+        One row per job, in memory by column; NaN where a malformed line has no number.
     reasons : numpy.ndarray
         For each job 0, or the number (from 1) in `REASONS` of why it is left out.
     malformed : dict
@@ -198,9 +196,9 @@ def _keep(rows: np.ndarray, folder: Path, kept: Path, name: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.glob(f"{name}-*.npy"):
         old.unlink(missing_ok=True)
-    with tempfile.NamedTemporaryFile(dir=folder, delete=False) as partial:
+    with tempfile.NamedTemporaryFile("wb", dir=folder, delete=False) as partial:
         try:
-            np.save(partial, rows)
+            np.save(partial.file, rows)
             partial.flush()
             Path(partial.name).replace(kept)
         except BaseException:
@@ -210,7 +208,7 @@ def _keep(rows: np.ndarray, folder: Path, kept: Path, name: str) -> None:
 
 def _read(path: Path) -> Table:
     malformed: dict[int, SchedlabError] = {}
-    parts = [np.empty((0, 1 + len(USED)))]
+    parts: list[np.ndarray] = []
     for line, block in chunks(path):
         start = 0
         while block[start : start + 1] in (b";", b"\n"):  # the header
@@ -220,14 +218,21 @@ def _read(path: Path) -> Table:
         parts.append(_slow(path, line, block, malformed) if fast is None else fast)
         if len(malformed) > _TOLERATED:
             raise malformed[min(malformed)]
-    rows = np.concatenate(parts)
+    # By column, because all that is done with many jobs goes over columns.
+    rows = np.empty((sum(map(len, parts)), 1 + len(USED)), order="F")
+    np.concatenate([rows[:0], *parts], out=rows)
     parts.clear()
     # A job of unknown submission comes first, so that every slice includes it and reports it.
-    submit = np.where(np.isnan(rows[:, SUBMIT]), -np.inf, rows[:, SUBMIT])
-    order = np.lexsort((rows[:, LINE], rows[:, NUMBER], submit))
-    if (order[1:] < order[:-1]).any():
-        rows = rows[order]
+    if not (_in_order(rows[:, SUBMIT]) and _in_order(rows[:, NUMBER])):
+        submit = np.where(np.isnan(rows[:, SUBMIT]), -np.inf, rows[:, SUBMIT])
+        order = np.lexsort((rows[:, LINE], rows[:, NUMBER], submit))
+        rows = np.take(rows.T, order, axis=1).T
     return Table(rows, _reasons(rows), malformed)
+
+
+def _in_order(values: np.ndarray) -> bool:
+    """Whether no value is missing or smaller than the one before it."""
+    return bool((values[1:] >= values[:-1]).all()) and not np.isnan(values[:1]).any()
 
 
 def _reasons(rows: np.ndarray) -> np.ndarray:
@@ -237,6 +242,15 @@ def _reasons(rows: np.ndarray) -> np.ndarray:
     0 or 1; a cancelled job that never ran has no runtime or no processors, one that was cancelled
     while running has both and counts.
     """
+    found = np.zeros(len(rows), dtype=np.int8)
+    # Nearly all jobs ran and ended, on known processors: no rule leaves these out.
+    usual = (rows[:, ALLOCATED] > 0) & (rows[:, RUNTIME] > 0) & (rows[:, STATUS] < PARTIAL)
+    others = np.flatnonzero(~usual)
+    found[others] = _reasons_of(rows[others])
+    return found
+
+
+def _reasons_of(rows: np.ndarray) -> np.ndarray:
     status, runtime = rows[:, STATUS], rows[:, RUNTIME]
     allocated = rows[:, ALLOCATED]
     known = (allocated > 0) | np.isnan(allocated)
@@ -252,42 +266,21 @@ def _reasons(rows: np.ndarray) -> np.ndarray:
 
 def _fast(line: int, block: bytes) -> np.ndarray | None:
     """Jobs of whole lines; None unless each line is one sound job."""
-    if not block.endswith(b"\n"):
-        block += b"\n"
-    text = np.frombuffer(block, np.uint8)
-    line_ends = np.flatnonzero(text == ord("\n"))
-    lines = line_ends.size
-    if not _fields_are_complete(text, line_ends):
+    words = Words(block, len(FIELDS))
+    if not words.complete:
         return None
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about text that is no number, found by the count below
-        try:
-            whole: npt.NDArray[Any] = np.fromstring(block, np.int64, sep=" ")
-        except ValueError:
-            whole = np.empty(0)
-    # By column, because all that is done with many jobs goes over columns.
-    rows = np.empty((lines, 1 + len(USED)), order="F")
-    rows[:, LINE] = np.arange(line, line + lines)
-    if whole.size == lines * len(FIELDS):
-        for field, place in _COLUMN.items():
-            rows[:, place] = whole[field :: len(FIELDS)]
-    else:
-        found = _real(block)
-        if found is None or len(found) != lines:
-            return None
-        rows[:, 1:] = found
+    rows = np.empty((words.lines, 1 + len(USED)), order="F")
+    rows[:, LINE] = np.arange(line, line + words.lines)
+    for field, place in _COLUMN.items():
+        numbers = words.whole(field)
+        if numbers is None:
+            found = _real(block)
+            if found is None or len(found) != words.lines:
+                return None
+            rows[:, 1:] = found
+            break
+        rows[:, place] = numbers
     return rows if _sound(rows) else None
-
-
-def _fields_are_complete(text: np.ndarray, line_ends: np.ndarray) -> bool:
-    """Whether every line of a block has as many words as a job has fields."""
-    letters = text > ord(" ")
-    begins = letters.copy()
-    begins[1:] &= ~letters[:-1]
-    # Of a line, modulo 256; with the sum over all lines that leaves only one possibility.
-    words = np.add.reduceat(begins.view(np.uint8), np.append(0, line_ends[:-1]), dtype=np.uint8)
-    enough = np.count_nonzero(begins) == line_ends.size * len(FIELDS)
-    return enough and bool((words == len(FIELDS)).all())
 
 
 def _real(block: bytes) -> np.ndarray | None:

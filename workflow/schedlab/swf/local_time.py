@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import numpy as np
 import numpy.typing as npt
 
-from schedlab.workloads.archive.swf_file import header_lines
+from schedlab.swf.file import header_lines
 
 DAY = 86_400
 

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
 
-from schedlab.workloads.archive.swf_file import SwfJob
+from schedlab.swf.file import SwfJob
 from schedlab.workloads.trace import Job
 
 Dependencies = Literal["ignore", "scheduler", "users"]

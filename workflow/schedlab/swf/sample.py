@@ -14,7 +14,7 @@ _HEADER = """\
 ; Version: 2.2
 ; Computer: none (generated)
 ; Installation: none (generated)
-; Acknowledge: schedlab, schedlab.workloads.archive.swf_sample
+; Acknowledge: schedlab, schedlab.swf.sample
 ; Information: resources/traces/README.md
 ; MaxJobs: {jobs}
 ; MaxRecords: {jobs}

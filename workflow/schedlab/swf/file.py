@@ -59,8 +59,9 @@ LARGEST = 2.0**53
 FAILED, COMPLETED, PARTIAL, PARTIAL_LAST, PARTIAL_LAST_FAILED, CANCELLED = range(6)
 STATUSES = (-1, FAILED, COMPLETED, PARTIAL, PARTIAL_LAST, PARTIAL_LAST_FAILED, CANCELLED)
 
-CHUNK = 2**23
-"""Bytes that are read at once, and the largest length of a line."""
+CHUNK = 2**20
+"""Bytes that are read at once, and the largest length of a line. What is made of more would not
+stay in a processor's cache."""
 _UNPACKED = 2**33
 """Largest size of an unpacked trace, bytes; it holds a hundred million jobs."""
 _HEADER = 2**20

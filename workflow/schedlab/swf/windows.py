@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from schedlab.errors import SchedlabError
-from schedlab.workloads.archive.swf_table import ALLOCATED, REQUESTED, RUNTIME, SUBMIT, Table
+from schedlab.swf.table import ALLOCATED, REQUESTED, RUNTIME, SUBMIT, Table
 
 
 class Window(NamedTuple):
