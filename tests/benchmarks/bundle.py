@@ -80,7 +80,6 @@ def make(folder: Path, experiment: Experiment, series: int) -> Context:
         before = list(read_series(path))
         write_series(path, [*before, *more_series(series, number)])
         bundle_factory.adopt(folder, trial)
-        bundle_factory.add_trace(context, key)
     bundle_factory.analyse(context)
     return context
 

@@ -26,9 +26,8 @@ from schedlab.bundle.archive_format import MANIFEST
 from schedlab.bundle.pack import pack
 from schedlab.bundle.writer import BundleWriter
 from schedlab.config import Experiment
-from schedlab.config.trials import TrialKey
 from schedlab.figures import FIGURES
-from schedlab.results.records import RecordWriter, beside, digest, load_record, write_json
+from schedlab.results.records import RecordWriter, digest, load_record, write_json
 from schedlab.stages.context import Context
 from schedlab.stages.figure import draw_figure
 from schedlab.stages.report import write_report
@@ -68,14 +67,15 @@ def make_stages(results: Path, experiment: Experiment) -> None:
     """Records of every stage before the trials."""
     _stage(results, results / "toolchain.json", "toolchain", "toolchain", {}, {}, tools={})
     probe = {"accelerator": "tcg", "reason": "/dev/kvm does not exist", "qemu_version": "10.0.3"}
-    accelerator = _stage(
-        results, results / "accelerator.json", "accelerator", "host", {}, {}, accelerator=probe
-    )
     images = results / "images" / "slurm"
     base = _stage(
         results, images / "base" / "record.json", "base", "slurm/base", {},
         {"disk.qcow2": b"base disk", "packages.txt": b"slurmctld=24.11\n"},
         realised={"packages": ["slurmctld=24.11"], "disk_sha256": digest("base")},
+    )  # fmt: skip
+    accelerator = _stage(
+        results, results / "accelerator.json", "accelerator", "host", {"base": base}, {},
+        accelerator=probe,
     )  # fmt: skip
     image = _stage(
         results, images / "image" / "record.json", "image", "slurm/image",
@@ -119,30 +119,20 @@ def add_trials(results: Path, experiment: Experiment) -> None:
 
 
 def adopt(results: Path, folder: Path) -> None:
-    """Make a trial's record name the files beside it, and the record of its cluster as parent."""
+    """Make a trial's record name the files beside it, and its parents as they are now."""
     path = folder / "record.json"
     record = load_record(path)
-    configured = results / "clusters" / record["trial"]["cluster"] / "configured" / "record.json"
+    parents = {name: results / parent["path"] for name, parent in record["parents"].items()}
     kept = ("created", "duration", "trial", "conditions", "verdict", "phases", "tools")
     write_record(
         path,
         results,
         "trial",
         record["id"],
-        {"configured": configured},
+        parents,
         outputs=[file for file in folder.iterdir() if file != path],
         **{key: record[key] for key in kept if key in record},
     )
-
-
-def add_trace(context: Context, key: TrialKey) -> None:
-    """The trace that a trial has a copy of, and its record."""
-    nodes = context.experiment.cluster(key.cluster).nodes
-    trace = context.trace(key.workload, nodes, key.repetition)
-    trace.parent.mkdir(exist_ok=True)
-    folder = context.trial(key.cluster, key.workload, key.repetition)
-    shutil.copyfile(folder / "trace.json", trace)
-    write_record(beside(trace), context.results, "trace", trace.stem, outputs=[trace])
 
 
 def make_complete(results: Path, experiment: Experiment | None = None) -> Context:
@@ -151,8 +141,6 @@ def make_complete(results: Path, experiment: Experiment | None = None) -> Contex
     context = Context(experiment, results)
     make_stages(results, experiment)
     add_trials(results, experiment)
-    for key in experiment.trials():
-        add_trace(context, key)
     analyse(context)
     return context
 

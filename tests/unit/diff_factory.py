@@ -10,6 +10,7 @@ import copy
 import json
 import shutil
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,9 @@ def domain(node: str, identity: str = "0a1b2c3d", run: str = "77", vnet: int = 0
 </domain>"""
 
 
+CREATED = datetime.fromtimestamp(START / 1e9, UTC).isoformat()
+
+
 def write_record(results: Path, name: str, stage: str, parents: tuple[str, ...], **content) -> None:
     """Write a record; `name` is its folder, or its file without the suffix."""
     body = {
@@ -81,8 +85,8 @@ def write_record(results: Path, name: str, stage: str, parents: tuple[str, ...],
         "inputs": {f"workflow/schedlab/stages/{stage}.py": digest(stage)},
         "outputs": {"disk.qcow2": digest(f"{results} {name}")},  # of every build another
         "parents": {
-            parent.rpartition("/")[2]: {
-                "id": parent,
+            "trace" if parent.startswith("traces/") else parent.rpartition("/")[2]: {
+                "id": load(results, parent)["id"],
                 "path": record_path(Path(), parent).as_posix(),
                 "lineage": load(results, parent)["lineage"],
                 "record": file_digest(record_path(results, parent)),
@@ -95,11 +99,13 @@ def write_record(results: Path, name: str, stage: str, parents: tuple[str, ...],
     }
     write_json(
         record_path(results, name),
-        body | {"lineage": digest(body), "created": "2026-09-20T10:00:00+00:00", "duration": 1.5},
+        body | {"lineage": digest(body), "created": CREATED, "duration": 1.5},
     )
 
 
 def record_path(results: Path, name: str) -> Path:
+    if name.startswith("traces/"):
+        return results / f"{name}.record.json"
     return results / (f"{name}/record.json" if "/" in name else f"{name}.json")
 
 
@@ -194,15 +200,17 @@ def make_results(results: Path, identity: str = "0a1b2c3d", run: str = "77", vne
     )
     host = {"cpu": "Synthetic", "cores": 2, "memory_mib": 24576, "kernel": "6.1", "system": "D"}
     for repetition in REPETITIONS:
+        ran = {"trace.json": digest(f"trace {repetition}")}
+        name = f"burst-n1-r{repetition}"
+        write_record(
+            results, f"traces/{name}", "trace", (), outputs={f"{name}.json": ran["trace.json"]}
+        )
         write_record(
             results,
             f"trials/{CLUSTER}/burst/{repetition}",
             "trial",
-            (CONFIGURED, "toolchain"),
-            outputs={
-                "trace.json": digest(f"trace {repetition}"),
-                "translations.json": digest("translations"),
-            },
+            (CONFIGURED, "toolchain", f"traces/{name}"),
+            outputs=ran | {"translations.json": digest("translations")},
             trial={
                 "cluster": CLUSTER,
                 "scheduler": "slurm",

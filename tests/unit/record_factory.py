@@ -12,6 +12,7 @@ from typing import Any
 
 from schedlab import design
 from schedlab.config.model import Experiment
+from schedlab.results.parentage import described_at
 from schedlab.results.records import (
     SCHEMA,
     digest,
@@ -70,7 +71,8 @@ def _named(path: Path, results: Path) -> dict[str, str]:
     place = path.relative_to(results).as_posix()
     if not path.exists():
         made_up = {key: digest(f"{key} of {place}") for key in ("lineage", "record")}
-        return {"id": path.parent.parent.name, "path": place, **made_up}
+        _, identifier = described_at(place) or ("", path.parent.parent.name)
+        return {"id": identifier, "path": place, **made_up}
     record = load_record(path)
     return {
         "id": record["id"],

@@ -91,6 +91,79 @@ def no_record_of_a_figure(results: Path) -> None:
     (results / "figures/wait.record.json").write_text("{")
 
 
+def rewritten(name: str, edit: Callable[[str], str]) -> Callable[[Path], None]:
+    """Change a file of a trial, and its digest in the trial's record."""
+
+    def forge(results: Path) -> None:
+        path = results / TRIAL / name
+        path.write_text(edit(path.read_text()))
+        of_trial("outputs", name, to=file_digest(path))(results)
+
+    return forge
+
+
+def told_by_driver(**values: Any) -> Callable[[Path], None]:
+    return rewritten(
+        "driver/driver.json", lambda text: json.dumps(json.loads(text) | values) + "\n"
+    )
+
+
+def nothing_submitted(results: Path) -> None:
+    rewritten("driver/submissions.jsonl", lambda _: "")(results)
+
+
+def all_unfinished(results: Path) -> None:
+    nothing_submitted(results)
+    told_by_driver(unfinished=list(range(6)))(results)
+
+
+def without_stamps(results: Path) -> None:
+    all_unfinished(results)
+    rewritten("stamps.jsonl", lambda _: "")(results)
+
+
+def in_1970(results: Path) -> None:
+    def earlier(text: str) -> str:
+        rows = [json.loads(line) for line in text.splitlines()]
+        return "".join(json.dumps(row | {"submit_ns": 5}) + "\n" for row in rows)
+
+    rewritten("driver/submissions.jsonl", earlier)(results)
+
+
+def stamps_of_later(results: Path) -> None:
+    def later(text: str) -> str:
+        rows = [json.loads(line) for line in text.splitlines()]
+        for row in rows:
+            row["clock_ns"] += 10**13
+        return "".join(json.dumps(row) + "\n" for row in rows)
+
+    rewritten("stamps.jsonl", later)(results)
+
+
+def short_limit(results: Path) -> None:
+    told = json.loads((results / TRIAL / "driver/driver.json").read_text())
+    told_by_driver(end_ns=told["start_ns"] + 7 * 10**9)(results)
+    of_trial("conditions", "limit", to=1)(results)
+
+
+def guest_in_1970(results: Path) -> None:
+    for moment in ("start", "end"):
+        path = ("conditions", "clock", "head", moment, "offset_ns")
+        of_trial(*path, to=-17 * 10**17)(results)
+
+
+def trace_of_another(results: Path) -> None:
+    """Name the trace of another repetition, with its right digests."""
+    other = json.loads((results / "trials/slurm-n1/burst/2/record.json").read_text())
+    of_trial("parents", "trace", to=other["parents"]["trace"])(results)
+
+
+def jobs_of_another(results: Path) -> None:
+    path = results / TRIAL / "trace.json"
+    path.write_text(path.read_text().replace('"user": "u1"', '"user": "u2"'))
+    of_trial("outputs", "trace.json", to=file_digest(path))(results)
+
+
 FORGED: dict[str, tuple[Callable[[Path], None], str]] = {
     "lineage": (other_duration, f"{TRIAL}/record.json: lineage is '"),
     "parent": (other_settings, "parents.configured.record is '"),
@@ -121,6 +194,30 @@ FORGED: dict[str, tuple[Callable[[Path], None], str]] = {
     ),
     "clock": (of_trial("conditions", "clock", to={}), "conditions lacks clock"),
     "outputs": (of_trial("outputs", to={}), "outputs is {}, but a trial that came so far"),
+    "nothing submitted": (nothing_submitted, "it has no row of job 0, but unfinished of driver"),
+    "all unfinished": (all_unfinished, "it has no row of job 0, which has stamps"),
+    "without stamps": (without_stamps, "but the scheduler's own records (native) have '"),
+    "in 1970": (in_1970, "driver/submissions.jsonl is damaged: submit of job 0 is "),
+    "stamps of later": (stamps_of_later, "stamps.jsonl is damaged: started of job "),
+    "limit": (short_limit, "conditions.limit is 1 s, but by driver/driver.json the jobs"),
+    "never up": (told_by_driver(timed_out=True), "driver.json is damaged: timed_out is true after"),
+    "no parents": (of_trial("parents", to={}), "parents is {}, but a stage trial always has"),
+    "other trace": (trace_of_another, "parents.trace.path is 'traces/burst-n1-r2.record.json', bu"),
+    "other jobs": (jobs_of_another, "outputs.trace.json is '"),
+    "created": (
+        lambda results: edited(
+            results, f"{TRIAL}/record.json", lambda told: told | {"created": "2199-01-01T00:00:00"}
+        ),
+        "created is '2199-01-01T00:00:00', after the present time",
+    ),
+    "other experiment": (
+        of_trial("trial", "variant", to="x"),
+        "trial.variant is 'x', but experiments.yaml has 's",
+    ),
+    "guest's clock": (
+        guest_in_1970,
+        "conditions.clock.head.end.offset_ns is -1700000000000000000, by which",
+    ),
     "failed driver": (failed_driver, "failure is 'it broke', but verdict.reasons of record.json"),
     "failed verdict": (
         failed_verdict,
@@ -171,4 +268,23 @@ def test_verify_unpacks_only_what_is_compared(monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr(opening, "require_agreement", compared)
     opening.verify_bundle(packed().path)
-    assert seen == {".json", ".yaml"}
+    assert seen == {".json", ".jsonl", ".yaml", ".log", ".txt", ".conf"}
+
+
+def test_trials_that_the_experiment_of_a_bundle_does_not_name_are_refused(tmp_path: Path) -> None:
+    folder = unpacked(tmp_path / "theirs")
+    path = folder / "results/experiments.yaml"
+    path.write_text(path.read_text().replace("repetitions: 3", "repetitions: 2"))
+    done = CliRunner().invoke(main, ["verify", str(as_is(folder, tmp_path / "b.tar.zst"))])
+    assert done.exit_code == 1 and "experiments.yaml is of another experiment than" in done.stderr
+    assert "trials/slurm-n1/burst/3/record.json is not a trial of synthetic" in done.stderr
+
+
+def test_a_link_among_the_own_trials_is_named_with_what_to_do(tmp_path: Path) -> None:
+    results = Path(shutil.copytree(packed().results, tmp_path / "own"))
+    (results / TRIAL).rename(tmp_path / "elsewhere")
+    (results / TRIAL).symlink_to(tmp_path / "elsewhere")
+    words = ["bundle", "--results", str(results), "--output", str(tmp_path / "b.tar.zst")]
+    done = CliRunner().invoke(main, words)
+    assert done.exit_code == 1 and f"{results / TRIAL} is a symbolic link" in done.stderr
+    assert "cp -a" in done.stderr and "author" not in done.stderr

@@ -18,7 +18,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from bundle_factory import (
-    add_trace,
     adopt,
     analyse,
     make_checkout,
@@ -118,7 +117,8 @@ def test_canaries_are_found_nowhere(machine: Path, tmp_path: Path) -> None:
     for stage in ("provisioned", "configured"):
         path = results / f"clusters/slurm-n1/{stage}/record.json"
         record = load_record(path)
-        RecordWriter(str(record["stage"]), str(record["id"]), results, results).write(
+        parents = {name: results / parent["path"] for name, parent in record["parents"].items()}
+        RecordWriter(record["stage"], record["id"], results, results, parents).write(
             path,
             outputs=[path.parent / name for name in record["outputs"]],
             realised=record["realised"] | {"facts": told(machine, key)},
@@ -130,7 +130,7 @@ def test_canaries_are_found_nowhere(machine: Path, tmp_path: Path) -> None:
         kept = {k: record[k] for k in ("trial", "conditions", "tools")}
         kept["conditions"] |= {"careless": told(machine, key)}
         writer = RecordWriter("trial", trial.id, results, results, parents={
-            "configured": results / "clusters/slurm-n1/configured/record.json"},
+            name: results / parent["path"] for name, parent in record["parents"].items()},
             _created=record["created"])  # fmt: skip
         reasons = [] if order else [f"{name}: {text}" for name, text in told(machine, key).items()]
         verdict = {"valid": not reasons, "reasons": reasons}
@@ -138,7 +138,6 @@ def test_canaries_are_found_nowhere(machine: Path, tmp_path: Path) -> None:
             kept["conditions"].pop("health", None)
         writer.write(folder / "record.json", **kept, verdict=verdict)
         adopt(results, folder)
-        add_trace(context, trial)
     analyse(context)
     checkout = make_checkout(machine / "checkout")
     (checkout / "notes.txt").write_text(f"{USER}@{HOST} {machine}/x http://{MIRROR}/y\n")

@@ -138,11 +138,6 @@ def test_memory_below_a_scheduler_s_floor(tmp_path: Path, monkeypatch: pytest.Mo
             "placement.pci[0] = '0000:03:00.0': the host has no such PCI function",
         ),
         (
-            HEAD + "image: {kind: mmdebstrap, suite: trixi}\n",
-            {"suites": frozenset({"trixie", "bookworm"})},
-            "did you mean trixie?",
-        ),
-        (
             HEAD + "libvirt: {uri: 'qemu:///system'}\n",
             {"libvirt": False},
             "libvirt.uri = 'qemu:///system': no libvirt of the system runs here",
@@ -152,6 +147,26 @@ def test_memory_below_a_scheduler_s_floor(tmp_path: Path, monkeypatch: pytest.Mo
 def test_what_the_host_lacks(tmp_path: Path, text: str, facts: dict[str, Any], what: str) -> None:
     assert what in refusal(tmp_path, text + BURST, replace(HOST, **facts))
     assert load(tmp_path, text + BURST), "where nothing is known, nothing is refused"
+
+
+@pytest.mark.parametrize(
+    ("suite", "what"),
+    [
+        ("trixi", "did you mean trixie?"),
+        ("hamm", "older than bullseye"),
+        ("jessie", "older than bullseye"),
+        ("buster", "older than bullseye"),
+        ("experimental", "no release: it has only packages to put over those of sid"),
+        ("stable", "the name of another release some day"),
+        ("duke", "no suite of Debian that is known here"),
+    ],
+)
+def test_suites_that_guests_cannot_have(tmp_path: Path, suite: str, what: str) -> None:
+    text = f"{HEAD}settings: {{slurm: {{submission: cli}}}}\nimage: {{suite: %s}}\n{BURST}"
+    message = refusal(tmp_path, text % suite)
+    assert f"image.suite = '{suite}': " in message and what in message
+    for known in ("bullseye", "bookworm", "trixie", "forky", "sid"):
+        assert load(tmp_path, text % known)
 
 
 @pytest.mark.parametrize(

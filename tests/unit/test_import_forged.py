@@ -183,10 +183,25 @@ def test_a_trial_is_not_counted_twice(tmp_path: Path) -> None:
 def test_a_measurement_is_not_counted_twice_under_another_name(tmp_path: Path) -> None:
     folder = unpacked(tmp_path / "theirs")
     other = folder / "results/trials/slurm-n1/burst/2"
+    trace = json.loads((other / "record.json").read_text())["parents"]["trace"]
     shutil.rmtree(other)
     shutil.copytree(folder / TRIAL, other)
+    made = folder / "results" / trace["path"]
+    shutil.copyfile(other / "trace.json", made.with_name("burst-n1-r2.json"))
+    digest = file_digest(other / "trace.json")
+
+    def retraced(record: Any) -> Any:
+        record["outputs"]["burst-n1-r2.json"] = digest
+        return record | {"lineage": lineage(record)}
+
+    edited(folder, f"results/{trace['path']}", retraced)
+    lineage_of_trace = json.loads(made.read_text())["lineage"]
 
     def renamed(record: Any) -> Any:
+        record["parents"]["trace"] = trace | {
+            "lineage": lineage_of_trace,
+            "record": file_digest(made),
+        }
         record["id"] = "slurm-n1.burst.2"
         record["trial"] |= {"repetition": 2, "order": 1}
         record["conditions"]["host"]["load_start"] += 0.1
@@ -230,17 +245,16 @@ LINES = {
 
 
 @pytest.mark.parametrize("key", LINES)
-def test_rows_of_a_trial_that_are_nonsense_leave_its_import_out(key: str, tmp_path: Path) -> None:
+def test_rows_of_a_trial_that_are_nonsense_are_not_imported(key: str, tmp_path: Path) -> None:
     name, edit = LINES[key]
     folder = unpacked(tmp_path / "theirs")
     path = folder / TRIAL / name
     kept = [json.loads(line) for line in path.read_text().splitlines()]
     rows = [*kept[:1], *map(edit, kept[1:])]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    results = Path(shutil.copytree(packed().results, tmp_path / "results"))
-    import_bundle(seal(folder, tmp_path / "b.tar.zst"), results, "lab-b")
-    why = sound_origins(results, small_experiment()).left_out["lab-b"]
-    assert f"/{name}, line 2, is damaged: {key} is " in why
+    error = refusal(seal(folder, tmp_path / "b.tar.zst"), tmp_path / "results")
+    assert f"/{name}, line 2, is damaged: {key} is " in error.message
+    assert "ask its author for another" in str(error.remedy)
 
 
 def without(*names: str) -> Callable[[Any], Any]:
@@ -256,7 +270,7 @@ def without(*names: str) -> Callable[[Any], Any]:
     [
         ("record.json", without("clock"), "conditions lacks clock, although no failure"),
         ("record.json", without("start_ns", "end_ns"), "conditions lacks start_ns, although"),
-        ("record.json", set_at("trial", "nodes", to=64), "trial.nodes is 64, but trace.json was"),
+        ("record.json", set_at("trial", "nodes", to=64), "but that of 'slurm-n1.burst.1' is 'trac"),
         ("driver/driver.json", set_at("end_ns", to="1"), "end_ns is '1', not a whole number"),
         ("driver/driver.json", set_at("timed_out", to="no"), "timed_out is 'no', neither true"),
         ("driver/driver.json", lambda told: told | {"concurrency": [1]}, "concurrency is [1], not"),

@@ -126,7 +126,7 @@ def bomb(folder: Path) -> None:
             handle.write(bytes(1 << 20))
 
 
-@pytest.mark.parametrize("spoil", [huge_host_list, no_stamps_node, bomb])
+@pytest.mark.parametrize("spoil", [huge_host_list, bomb])
 def test_the_local_report_goes_on_without_what_cannot_be_read(
     spoil: Callable[[Path], None], tmp_path: Path
 ) -> None:
@@ -146,6 +146,13 @@ def test_the_local_report_goes_on_without_what_cannot_be_read(
     assert json.loads((results / "tables/record.json").read_text())["left_out"] == left_out
     text = (results / "report.html").read_text()
     assert 'id="left-out"' in text and "remove imported/lab-b" in text
+
+
+def test_stamps_of_a_node_without_a_clock_are_not_imported(tmp_path: Path) -> None:
+    folder = unpacked(tmp_path / "theirs")
+    no_stamps_node(folder)
+    with pytest.raises(SchedlabError, match="node is 'compute9', of which record.json has no"):
+        import_bundle(seal(folder, tmp_path / "b.tar.zst"), tmp_path / "results", "lab-b")
 
 
 @pytest.mark.parametrize(

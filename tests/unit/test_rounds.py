@@ -8,7 +8,8 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from bundle_factory import add_trace, adopt, analyse, make_stages, small_experiment
+from bundle_factory import adopt, analyse, make_stages, small_experiment
+from record_factory import write_record
 from trial_factory import make_trial
 
 from schedlab.bundle.contents import Choice, contents, require_complete
@@ -22,7 +23,7 @@ from schedlab.metrics.stopping import StopRule, standing
 from schedlab.paths import CHECKOUT, RECORD, decision_record
 from schedlab.report import rounds_section
 from schedlab.results.imports import Origin
-from schedlab.results.records import load_record
+from schedlab.results.records import beside, load_record
 from schedlab.results.store import Store
 from schedlab.stages.context import Context
 from schedlab.stages.decision import write_decision
@@ -50,7 +51,6 @@ def campaign(root: Path, until: str) -> Context:
             write_decision(context, *CELL, key.repetition)
         if not stop_if_decided(context, key):
             adopt(root, make_trial(root, key, experiment, order=order))
-            add_trace(context, key)
     return context
 
 
@@ -66,10 +66,9 @@ def early(tmp_path_factory: pytest.TempPathFactory) -> Context:
 
 def trace_of_stopped(context: Context, repetition: int) -> None:
     """The trace is made whether its trial runs or not."""
-    source = context.trace("burst", 1, 1)
-    for path in (source, source.with_name(source.name.replace(".json", ".record.json"))):
-        target = path.with_name(path.name.replace("-r1", f"-r{repetition}"))
-        target.write_bytes(path.read_bytes())
+    target = context.trace("burst", 1, repetition)
+    target.write_bytes(context.trace("burst", 1, 1).read_bytes())
+    write_record(beside(target), context.results, "trace", target.stem, outputs=[target])
 
 
 def test_written_and_read_again(tmp_path: Path) -> None:

@@ -53,8 +53,8 @@ def test_a_figure_ends_at_the_commit_and_the_disks(made: Path) -> None:
 
 def test_a_trial_names_only_what_is_before_it(made: Path) -> None:
     data = traced(made, "slurm-n1.burst.1")
-    assert [link["id"] for link in data["links"]][:3] == [
-        "slurm-n1.burst.1", "slurm-n1/configured", "slurm-n1/provisioned",
+    assert [link["id"] for link in data["links"]][:4] == [
+        "slurm-n1.burst.1", "slurm-n1/configured", "burst-n1-r1", "slurm-n1/provisioned",
     ]  # fmt: skip
     assert {link["stage"] for link in data["links"]}.isdisjoint({"figure", "tables"})
     assert data["matches"] and data["first_mismatch"] is None

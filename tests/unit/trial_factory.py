@@ -12,6 +12,7 @@ controller's and drift, as those of restored guests do.
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,7 +23,8 @@ from simulated_cluster import SECOND, Guests, Run, daemon_cost, samples, simulat
 
 from schedlab.config.model import Experiment
 from schedlab.config.trials import TrialKey
-from schedlab.results.records import write_json
+from schedlab.paths import cluster_record, trace_file
+from schedlab.results.records import beside, write_json
 from schedlab.results.series import write_series
 from schedlab.schedulers import get_scheduler
 from schedlab.stages.context import Context
@@ -93,7 +95,11 @@ def make_trial(
     folder = root / "trials" / key.cluster / key.workload / str(key.repetition)
     folder.mkdir(parents=True)
     trace = experiment.trace(key.workload, cluster.nodes, key.repetition, ROOT, cluster.node.vcpus)
-    trace.write(folder / "trace.json")
+    made = root / trace_file(key.workload, experiment.machine_name(cluster), key.repetition)
+    made.parent.mkdir(parents=True, exist_ok=True)
+    trace.write(made)
+    write_record(beside(made), root, "trace", made.stem, outputs=[made])
+    shutil.copyfile(made, folder / "trace.json")
     if experiment.workload(key.workload).steps > 1:
         write_paced(Context(experiment, root), key, folder / "trace.json", folder / "trace.json")
         trace = read_trace(folder / "trace.json")
@@ -216,13 +222,12 @@ def make_trial(
         "conditions": conditions,
         "verdict": {"valid": not failed, "reasons": reasons},
     }
-    configured = root / "clusters" / key.cluster / "configured" / "record.json"
     write_record(
         folder / "record.json",
         root,
         "trial",
         key.id,
-        {"configured": configured},
+        {"configured": root / cluster_record(key.cluster, "configured"), "trace": beside(made)},
         outputs=list(folder.iterdir()),
         created=datetime.fromtimestamp(start_ns // SECOND, UTC).isoformat(),
         duration=round(seconds + 20, 3),

@@ -66,6 +66,12 @@ class WrongFolder(SchedlabError):
     status = 2
 
 
+class WrongOutput(SchedlabError):
+    """Nothing can be written where a user wants something to be written."""
+
+    status = 2
+
+
 class Interrupted(BaseException):
     """A signal asked the command to stop, or the workflow that started it died.
 

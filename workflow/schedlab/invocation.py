@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from schedlab.errors import SchedlabError
+from schedlab.errors import SchedlabError, WrongFolder
 from schedlab.paths import LONGEST_PATH, own_folder, resolved
 from schedlab.printing import brief
 
@@ -208,7 +208,7 @@ def results_name(text: str, checkout: Path) -> str:
     there = next((one for one in (path, *path.parents) if os.path.lexists(one)), Path())
     if not there.is_dir():
         what = "a link that leads nowhere" if there.is_symlink() else "no folder"
-        raise SchedlabError(
+        raise WrongFolder(
             f"the results folder {brief(text, _LONGEST_PATH)}: {there} is {what}",
             remedy="name a folder, which need not exist, for example results",
         )

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from schedlab.bundle.contents import Choice, recorded, trial_folders
-from schedlab.config import Experiment
+from schedlab.config import Cluster, Experiment
 from schedlab.errors import SchedlabError
 from schedlab.figures import FIGURES
 from schedlab.lineage.chain import MADE_AGAIN
@@ -30,6 +30,7 @@ from schedlab.paths import (
 )
 from schedlab.results.contradictions import TRACE, record_contradiction
 from schedlab.results.form_checks import shown
+from schedlab.results.parentage import described_at, misplaced
 from schedlab.results.records import load_record, was_stopped
 from schedlab.results.store import Store
 
@@ -105,6 +106,14 @@ def require_agreement(
                 remedy=remedies.missing,
             )
 
+    named = {f"{folder}/{RECORD}" for folder in trial_folders(experiment)}
+    for other in sorted(listed.keys() - named):
+        if (described_at(other) or ("", ""))[0] == "trial":
+            raise SchedlabError(
+                f"{place}{EXPERIMENTS} is of another experiment than the records: {other} is not a"
+                f" trial of {experiment.name}, and nothing else is packed",
+                remedy=remedies.damaged,
+            )
     for folder in trial_folders(experiment):
         # Checked before any record is read: the experiment may name many trials that do not exist.
         require_listed(f"{folder}/{RECORD}")
@@ -120,7 +129,7 @@ def require_agreement(
     # What a bundle has of figures depends on the release that drew them.
     figures = (figure_record(name) for name in FIGURES)
     analysis = [TABLES_RECORD, *(name for name in figures if name in listed), REPORT_RECORD]
-    _require_records(results, records, analysis, listed, place, remedies)
+    _require_records(results, experiment, records, analysis, listed, place, remedies)
     return found
 
 
@@ -154,6 +163,7 @@ def require_own_tables(results: Path, listed: Mapping[str, str], place: str, rem
 
 def _require_records(
     results: Path,
+    experiment: Experiment,
     records: Sequence[str],
     analysis: Sequence[str],
     listed: Mapping[str, str],
@@ -165,6 +175,7 @@ def _require_records(
     Trials may be newer than the `analysis`: it is made again by those who get them.
     """
     measured: dict[str, str] = {}
+    clusters = {cluster.id: cluster for cluster in experiment.clusters()}
     for name in (*records, *analysis):
         # Of each record anew, so that no other one stays in memory.
         store = Store(results, listed)
@@ -176,8 +187,12 @@ def _require_records(
                 remedy=remedies.stale if wrong.kind == "parent" else remedies.damaged,
             )
         record = store.checked(name)
-        if problem := record_contradiction(record):
+        if problem := misplaced(name, record) or record_contradiction(record):
             raise SchedlabError(f"{place}{name} is damaged: {problem}", remedy=remedies.damaged)
+        if record["stage"] == "trial" and (
+            problem := _of_another_experiment(record, clusters[record["trial"]["cluster"]])
+        ):
+            raise SchedlabError(f"{place}{name}: {problem}", remedy=remedies.damaged)
         if record["stage"] == "trial" and not was_stopped(record):
             with foreign(f"{place}{name}", remedies.damaged):
                 _require_trial((results / name).parent, record, remedies.damaged)
@@ -192,11 +207,35 @@ def _require_records(
 
 def _require_trial(folder: Path, record: Mapping[str, Any], remedy: str) -> None:
     # Imported here because the import of the libraries of workloads is slow.
+    from schedlab.schedulers import get_scheduler, scheduler_names
+    from schedlab.tables.crosscheck import require_possible
+    from schedlab.tables.job_rows import job_rows
     from schedlab.tables.soundness import DRIVER, json_of, require_sound
     from schedlab.workloads import read_trace
 
-    trace = read_trace(folder / TRACE)
-    require_sound(folder, record, json_of(folder / DRIVER), trace, remedy)
+    trace, driver = read_trace(folder / TRACE), json_of(folder / DRIVER)
+    require_sound(folder, record, driver, trace, remedy)
+    name = record["trial"]["scheduler"]
+    # Only its author may have the adapter of a further scheduler.
+    if name in scheduler_names():
+        scheduler = get_scheduler(name)
+        rows = job_rows(folder, scheduler, record, driver, trace)
+        require_possible(folder, scheduler, record, driver, rows, remedy)
+
+
+def _of_another_experiment(record: Mapping[str, Any], cluster: Cluster) -> str | None:
+    """Return how a trial ran on another cluster than the experiment has, or None."""
+    wanted = {
+        "scheduler": cluster.scheduler,
+        "variant": cluster.variant,
+        "nodes": cluster.nodes,
+        "cpus_per_node": cluster.node.vcpus,
+    }
+    for key, value in wanted.items():
+        # Records of before there were variants have none.
+        if (found := record["trial"].get(key, value)) != value:
+            return f"trial.{key} is {shown(found)}, but {EXPERIMENTS} has {shown(value)}"
+    return None
 
 
 def _may_differ(store: Store, wrong: LinkMismatch) -> bool:

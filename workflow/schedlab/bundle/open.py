@@ -156,7 +156,11 @@ def _is_unpacked(folder: Path) -> bool:
 
 
 def _is_compared(name: str) -> bool:
-    return name.startswith(f"{RESULTS}/") and name.endswith((".json", ".yaml"))
+    if not name.startswith(f"{RESULTS}/"):
+        return False
+    # What driver, payload and scheduler tell of the jobs of a trial.
+    told = name.endswith(".jsonl") or "/native/" in name
+    return name.endswith((".json", ".yaml")) or (told and name.startswith(f"{RESULTS}/trials/"))
 
 
 def _experiments(results: Path) -> Path:

@@ -38,6 +38,7 @@ from schedlab.figures import FIGURES
 from schedlab.invocation import command
 from schedlab.outside.names import require_writable
 from schedlab.paths import CHECKOUT, CRATE, PACKED_SOURCE, RECORD, RESULTS
+from schedlab.printing import word
 from schedlab.privacy.identity import identity
 from schedlab.results.records import digest, file_digest, load_record, was_stopped
 
@@ -87,6 +88,7 @@ def pack(
     choice = choice or Choice()
     experiment = load_packed_experiment(results)
     require_complete(results, experiment)
+    _require_no_links(results, experiment)
     checkout = Checkout(root)
     scanner = Scanner(identity(), secret_needles(results))
     newest, lineage, executions = _read_records(results, experiment)
@@ -143,6 +145,25 @@ def pack(
         patch.seek(0)
         writer.add(PATCH, patch, patch_size)
     return writer.digest
+
+
+def _require_no_links(results: Path, experiment: Experiment) -> None:
+    """Refuse folders of stages that are links: what is behind one may be another trial's.
+
+    The results folder itself may be one.
+    """
+    names = {*trial_folders(experiment)}
+    names |= {name.rpartition("/")[0] for name in stage_records(experiment)}
+    for name in sorted(names):
+        for part in (*reversed(Path(name).parents[:-1]), Path(name)):
+            path = results / part
+            if path.is_symlink():
+                raise SchedlabError(
+                    f"{path} is a symbolic link to {word(path.readlink())}, and a bundle has only"
+                    " what lies in the results folder itself",
+                    remedy="put a copy of what it leads to in its place (remove the link, then"
+                    " cp -a), then pack again",
+                )
 
 
 def _read_records(results: Path, experiment: Experiment) -> tuple[str, str, list[Execution]]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from schedlab.cli.options import Given
+from schedlab.cli.options import Given, OutputFolder
 from schedlab.cli.output import echo
 
 
@@ -18,7 +18,7 @@ from schedlab.cli.output import echo
     type=click.IntRange(1, 10**9),
     help="Processors of the traced machine.  [default: MaxProcs, else MaxNodes, of the header]",
 )
-@click.option("--figures", type=Given(file_okay=False), help="Draw figures there too.")
+@click.option("--figures", type=OutputFolder(), help="Draw figures there too.")
 @click.option("--json", "as_json", is_flag=True, help="Write JSON, with unrounded numbers.")
 def analyse(trace: Path, machine_size: int | None, figures: Path | None, as_json: bool) -> None:
     """Show metrics of TRACE, a file in the Standard Workload Format, plain or gzip.

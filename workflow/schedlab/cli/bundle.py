@@ -7,12 +7,12 @@ from pathlib import Path
 
 import click
 
-from schedlab.cli.options import Given, existing, with_results
+from schedlab.cli.options import Given, Output, OutputFolder, existing, with_results
 from schedlab.cli.output import echo
 from schedlab.invocation import PARTS, results_name
 from schedlab.outside.temporary import removed_on_signals
-from schedlab.paths import CHECKOUT
-from schedlab.printing import counted, word
+from schedlab.paths import CHECKOUT, EXPERIMENTS
+from schedlab.printing import counted, some, word
 
 
 def _size(count: int) -> str:
@@ -21,7 +21,7 @@ def _size(count: int) -> str:
 
 @click.command()
 @with_results
-@click.option("--output", type=Given(dir_okay=False), required=True)
+@click.option("--output", type=Output(), required=True)
 @click.option(
     "--include",
     multiple=True,
@@ -32,8 +32,9 @@ def _size(count: int) -> str:
 @click.option("--force", is_flag=True, help="Replace an existing file.")
 def bundle(results: Path, output: Path, include: tuple[str, ...], force: bool) -> None:
     """Pack results, and everything they were made from, into one file to share."""
-    from schedlab.bundle.contents import Choice
+    from schedlab.bundle.contents import Choice, load_packed_experiment
     from schedlab.bundle.pack import pack
+    from schedlab.results.store import Store
 
     existing(results)
     if "snapshots" in include:
@@ -44,6 +45,14 @@ def bundle(results: Path, output: Path, include: tuple[str, ...], force: bool) -
         )
     with removed_on_signals():
         digest = pack(results, output, Choice(**dict.fromkeys(include, True)), force=force)
+    experiment = load_packed_experiment(results)
+    others = Store(results).trials_beside(key.id for key in experiment.trials())
+    if others:
+        echo(
+            f"schedlab: {counted(len(others), 'trial')} in {results} not packed, being not of the"
+            f" experiment {experiment.name} ({results / EXPERIMENTS}): {some(others, 3)}",
+            err=True,
+        )
     echo(f"{output}: {_size(output.stat().st_size)}, sha256 {digest}")
 
 
@@ -70,7 +79,7 @@ def verify(path: Path) -> None:
 
 @click.command()
 @click.argument("path", metavar="BUNDLE", type=Given())
-@click.option("--output", type=Given(file_okay=False), required=True)
+@click.option("--output", type=OutputFolder(), required=True)
 @click.option("--tables", is_flag=True, help="Also make the tables again, from the trials.")
 @click.option("--force", is_flag=True, help="Write into a folder that is not empty.")
 def render(path: Path, output: Path, tables: bool, force: bool) -> None:
@@ -105,8 +114,10 @@ def import_(results: Path, path: Path, name: str | None, force: bool) -> None:
     trials. To undo the import, remove the folder `imported/NAME` of the results.
     """
     from schedlab.bundle.importing import import_bundle
+    from schedlab.outside.output import require_place
     from schedlab.storage.marks import mark, require_own
 
+    require_place(results, "--results", "folder")
     require_own(Path(results_name(str(results), CHECKOUT)))
     with removed_on_signals():
         folder, trials = import_bundle(path, results, name, force=force, prepare=mark)

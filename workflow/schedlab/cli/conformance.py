@@ -22,9 +22,11 @@ def conformance(image: str, results: Path) -> None:
     """
     from schedlab import conformance as checks
     from schedlab.invocation import results_name
+    from schedlab.outside.output import require_place
     from schedlab.paths import CHECKOUT, CONFORMANCE
     from schedlab.storage.marks import mark
 
+    require_place(results, "--results", "folder")
     experiment = checks.experiment_of(image)
     # The run marks only the folder below, by which those around it are known as results too.
     mark(Path(results_name(str(results), CHECKOUT)))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from schedlab.cli.options import Folder, existing, with_results
+from schedlab.cli.options import OutputFolder, existing, with_results
 from schedlab.cli.output import echo
 from schedlab.errors import SchedlabError
 
@@ -18,7 +18,7 @@ from schedlab.errors import SchedlabError
 @click.option("--speedscope", is_flag=True, help="For www.speedscope.app.")
 @click.option(
     "--output",
-    type=Folder(),
+    type=OutputFolder(),
     default=".",
     help="Folder to write to.  [default: this one]",
 )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from schedlab.cli.options import Given
+from schedlab.cli.options import Output
 from schedlab.cli.output import echo
 from schedlab.errors import SchedlabError
 
@@ -16,7 +16,7 @@ from schedlab.errors import SchedlabError
 @click.option("--channel", help="Name, URL or folder of the channel.  [default: conda-forge]")
 @click.option(
     "--output",
-    type=Given(dir_okay=False),
+    type=Output(),
     help="The lock file; by default, for conda-forge alone, that of the checkout.",
 )
 def lock(software: str, channel: str | None, output: Path | None) -> None:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from schedlab.errors import SchedlabError, WrongFolder
+from schedlab.errors import SchedlabError, WrongFolder, WrongOutput
+from schedlab.outside.output import require_place
 from schedlab.paths import EXPERIMENTS, expanded
 from schedlab.printing import LONGEST, word
 
@@ -106,13 +107,34 @@ class Output(Given):
         Raises
         ------
         SchedlabError
-            As `given_path`; or it is a folder, or below what is none.
+            As `given_path`.
+        WrongOutput
+            It is a folder, or nothing can be written there.
         """
         path, option = super().convert(value, param, ctx), _what(param)
-        above = next((one for one in path.parents if one.exists()), path.parent)
-        what = "a folder" if path.is_dir() else f"{above} is no folder"
-        if path.is_dir() or not above.is_dir():
-            raise SchedlabError(f"{option} {path}: {what}", remedy=f"name a file: {option} FILE")
+        if path.is_dir():
+            raise WrongOutput(f"{option} {path}: a folder", remedy=f"name a file: {option} FILE")
+        require_place(path, option, "file")
+        return path
+
+
+class OutputFolder(Folder):
+    """A folder into which files are written, which need not be there."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the path.
+
+        Raises
+        ------
+        SchedlabError
+            As `given_path`.
+        WrongFolder
+            It is not a folder.
+        WrongOutput
+            Nothing can be written there.
+        """
+        path = super().convert(value, param, ctx)
+        require_place(path, _what(param), "folder")
         return path
 
 

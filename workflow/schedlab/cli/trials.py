@@ -45,12 +45,11 @@ def trials(experiments: Path, results: Path, as_json: bool) -> None:
     sound, left_out = origins(results, experiment)
     found = verdicts(sound)
     echo(json.dumps(found, indent=1) if as_json else as_text(found))
-    others = {name for name in Store(results).trials() if ":" not in name}
-    others -= {key.id for key in experiment.trials()}
+    others = Store(results).trials_beside(key.id for key in experiment.trials())
     if others:
         echo(
             f"schedlab: {counted(len(others), 'trial')} in {results} not of the experiment"
-            f" {experiment.name} ({file}): {some(sorted(others), 3)}; --experiments FILE names"
+            f" {experiment.name} ({file}): {some(others, 3)}; --experiments FILE names"
             " another",
             err=True,
         )

@@ -63,11 +63,12 @@ def watch(results: Path, once: bool) -> None:
 def _require(results: Path, once: bool) -> None:
     """Refuse a folder on which no run works or will work, for the user would wait for ever.
 
-    A run may still make the default one, but a single look has nothing to see there.
+    A run may still make or fill the default one, but a single look has nothing to see there.
     """
     from schedlab.storage.marks import require_results
 
-    if once or named("results") or results.exists():
+    filled = results.exists() and not (results.is_dir() and not any(results.iterdir()))
+    if once or named("results") or filled:
         require_results(results, "schedlab watch RESULTS")
 
 

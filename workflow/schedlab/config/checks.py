@@ -113,7 +113,7 @@ def check(
             ),
         ),
         ({"image", "limits.disk", "schedulers"}, machines.disk(experiment)),
-        ({"image", "schedulers"}, machines.images(experiment, host)),
+        ({"image", "schedulers"}, machines.images(experiment)),
         ({"libvirt.uri"}, _libvirt(experiment, host)),
         ({"nodes", "virtual", "network.cidr"}, _network(experiment, known)),
         ({"nodes", "node", "schedulers"}, parameter_problems(experiment, root)),

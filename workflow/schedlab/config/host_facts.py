@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import os
 import re
 from dataclasses import dataclass
@@ -27,8 +26,6 @@ class HostFacts:
         Memory reserved as huge pages of the default size, MiB.
     pci : frozenset of str or None
         Addresses of the PCI functions; None: not known.
-    suites : frozenset of str or None
-        Code names of Debian's releases; None: not known.
     libvirt : bool or None
         Whether a libvirt of the system has a socket; None: not known.
     """
@@ -38,7 +35,6 @@ class HostFacts:
     numa_nodes: frozenset[int] = frozenset({0})
     hugepages_mib: int = 0
     pci: frozenset[str] | None = None
-    suites: frozenset[str] | None = None
     libvirt: bool | None = None
 
     @classmethod
@@ -56,7 +52,6 @@ class HostFacts:
             numa_nodes=frozenset(numa or {0}),
             hugepages_mib=pages.get("HugePages_Total", 0) * pages.get("Hugepagesize", 0) // 1024,
             pci=_names(Path("/sys/bus/pci/devices")),
-            suites=_suites(Path("/usr/share/distro-info/debian.csv")),
             libvirt=any(
                 Path(f"/run/libvirt/{name}-sock").exists() for name in ("libvirt", "virtqemud")
             ),
@@ -65,12 +60,3 @@ class HostFacts:
 
 def _names(folder: Path) -> frozenset[str] | None:
     return frozenset(path.name for path in folder.iterdir()) if folder.is_dir() else None
-
-
-def _suites(table: Path) -> frozenset[str] | None:
-    """Code names in the table of the package distro-info-data."""
-    try:
-        rows = list(csv.DictReader(table.read_text(encoding="utf-8").splitlines()))
-    except (OSError, ValueError):
-        return None
-    return frozenset(row["series"] for row in rows if row.get("series")) or None

@@ -16,8 +16,9 @@ from schedlab.config.cluster import carriers
 from schedlab.config.host_facts import HostFacts
 from schedlab.config.model import Experiment
 from schedlab.config.sections import CloudImage, DebianImage, Guest, Placement
+from schedlab.config.suites import suite_problem
 from schedlab.config.variants import Variant
-from schedlab.printing import brief, did_you_mean
+from schedlab.printing import brief
 from schedlab.workloads import Problem
 
 
@@ -261,22 +262,17 @@ def disk(experiment: Experiment) -> Iterator[Problem]:
             )
 
 
-def images(experiment: Experiment, host: HostFacts) -> Iterator[Problem]:
-    """Releases that this machine does not know, and image files that do not exist."""
+def images(experiment: Experiment) -> Iterator[Problem]:
+    """Suites whose packages guests cannot have, and image files that do not exist."""
     for view in views(experiment):
-        yield from _image(view, host)
+        yield from _image(view)
 
 
-def _image(view: View, host: HostFacts) -> Iterator[Problem]:
+def _image(view: View) -> Iterator[Problem]:
     image = view.image
     if isinstance(image, DebianImage):
-        if host.suites is not None and image.suite not in host.suites:
-            yield Problem(
-                view.key("image.suite"),
-                image.suite,
-                "no Debian release that this machine knows (/usr/share/distro-info)",
-                did_you_mean(image.suite, sorted(host.suites)),
-            )
+        if problem := suite_problem(view.key("image.suite"), image.suite):
+            yield problem
     elif image.url.startswith("file://"):
         path = Path(unquote(urlsplit(image.url).path))
         if "\0" in str(path) or not path.is_file():

@@ -7,16 +7,19 @@ machine.
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import shutil
 import stat
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from schedlab.errors import SchedlabError
+from schedlab.errors import SchedlabError, WrongOutput
+from schedlab.outside import permission
 from schedlab.outside.names import require_writable
 
 
@@ -67,6 +70,50 @@ def copy_output(source: Path, path: Path) -> None:
     """Copy a file of this user's as a whole; see `output_file`."""
     with source.open("rb") as content, output_file(path) as file:
         shutil.copyfileobj(content, file)
+
+
+def require_place(path: Path, option: str, kind: str) -> None:
+    """Refuse a place in which nothing can be written, before anything is made for it.
+
+    Only an attempt shows it: root may write everywhere by the permissions, but not to /proc.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        File or folder that will be written. It need not exist.
+    option : str
+        How the user named it.
+    kind : {"file", "folder"}
+        What it will be.
+
+    Raises
+    ------
+    WrongOutput
+        Nothing can be written there; the message has the option, the path and the reason.
+    """
+    remedy = f"name a {kind} in a place where files can be written: {option} {kind.upper()}"
+    folder = path if kind == "folder" else path.parent
+    try:
+        above = next(one for one in (folder, *folder.absolute().parents) if os.path.lexists(one))
+        if not above.is_dir():
+            raise WrongOutput(f"{option} {path}: {above} is no folder", remedy=remedy)
+        _try(above)
+    except OSError as error:
+        raise WrongOutput(
+            f"{option} {path}: nothing can be written in {above}: {error.strerror}",
+            remedy=permission.remedy(error) or remedy,
+        ) from error
+
+
+def _try(folder: Path) -> None:
+    """Make a file in a folder and remove it, without a name where the file system can do so."""
+    try:
+        os.close(os.open(folder, os.O_TMPFILE | os.O_WRONLY, 0o600))
+    except OSError as error:
+        if error.errno not in {errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT}:
+            raise
+        with tempfile.NamedTemporaryFile(dir=folder, prefix=".schedlab-"):
+            pass
 
 
 def require_own_way(path: Path) -> None:

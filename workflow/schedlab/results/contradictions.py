@@ -16,6 +16,7 @@ from schedlab.errors import SchedlabError
 from schedlab.outside.names import inside
 from schedlab.results.conditions_form import unmeasured
 from schedlab.results.form_checks import shown
+from schedlab.results.parentage import parent_contradiction
 from schedlab.results.records import load_record
 
 TRACE = "trace.json"
@@ -34,10 +35,10 @@ OUTPUTS = {
 """Stages that always have outputs -> what these are. Trials have those of `_lacking`."""
 _FIRST = datetime(2020, 1, 1, tzinfo=UTC)
 """Before the first release of the project, so that nothing is older."""
-_LAST = datetime(2262, 1, 1, tzinfo=UTC)
-"""Instants are whole nanoseconds of 64 bits, which end there."""
-_SET = 60.0
-"""s. The controller's clock may be set back so far before a trial looks whether it was set."""
+_AHEAD = timedelta(days=366)
+"""The clock of the machine that made a record may be so far ahead of the one that reads it."""
+SET = 60.0
+"""s. A clock may be set so far before a trial looks whether it was set."""
 _CORRECTED = timedelta(days=2)
 """A wrong clock may be corrected so far between the start of a run and a trial."""
 _SLACK, _TICKS = 1.05, 1.0
@@ -52,7 +53,7 @@ def record_contradiction(record: Mapping[str, Any]) -> str | None:
     record : mapping
         In the form of a record.
     """
-    if problem := _of_another_time("created", record["created"], _LAST, "the last year of ns"):
+    if problem := _in_the_future(record) or parent_contradiction(record):
         return problem
     stage = record["stage"]
     if stage in OUTPUTS and not record["outputs"]:
@@ -74,13 +75,42 @@ def chain_contradiction(record: Mapping[str, Any], results: Path) -> str | None:
     results : pathlib.Path
         The results folder, or the folder of the import, with the trial.
     """
+    if problem := _other_trace(record, results):
+        return problem
     configured = _parent(results, record, "configured")
     if configured is None:
         return None
     path = record["parents"]["configured"]["path"]
-    return _other_machines(record, configured, path) or _other_accelerator(
-        record, configured, results
+    return (
+        _other_scheduler(record, configured, path)
+        or _other_machines(record, configured, path)
+        or _other_accelerator(record, configured, results)
     )
+
+
+def _other_trace(record: Mapping[str, Any], results: Path) -> str | None:
+    """Return how a trial ran other jobs than those of the trace that it names, or None."""
+    made = _parent(results, record, "trace")
+    # A trial of a search has the jobs at the rate that its decision gives.
+    if made is None or "decision" in record["parents"]:
+        return None
+    name = f"{made['id']}.json"
+    ran, wanted = record["outputs"].get(TRACE), made["outputs"].get(name)
+    if ran == wanted:
+        return None
+    path = record["parents"]["trace"]["path"]
+    return f"outputs.{TRACE} is {shown(ran)}, but {path} has outputs.{name} {shown(wanted)}"
+
+
+def _other_scheduler(
+    record: Mapping[str, Any], configured: Mapping[str, Any], path: str
+) -> str | None:
+    settings = configured.get("settings") or {}
+    for key in ("scheduler", "variant"):
+        made, ran = settings.get(key), record["trial"].get(key)
+        if isinstance(made, str) and ran is not None and ran != made:
+            return f"trial.{key} is {shown(ran)}, but {path} has settings.{key} {shown(made)}"
+    return None
 
 
 def _other_machines(
@@ -163,6 +193,17 @@ def _state(path: Path) -> tuple[int, ...]:
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
+def _in_the_future(record: Mapping[str, Any]) -> str | None:
+    """Return how a record is of a time that has not come, or of one before the project, or None."""
+    last = datetime.now(UTC) + _AHEAD
+    told = "the present time of this machine by more than a year"
+    if problem := _of_another_time("created", record["created"], last, told):
+        return problem
+    if record["duration"] > (last - _moment(record["created"])).total_seconds():
+        return f"duration is {record['duration']} s, which ends after {told}"
+    return None
+
+
 def _of_another_time(key: str, value: str, last: datetime, told: str) -> str | None:
     """Return how a date in a record is of a time in which it was not made, or None."""
     try:
@@ -189,9 +230,43 @@ def _times(record: Mapping[str, Any]) -> str | None:
             problem = _of_another_time(f"conditions.{key}", value, created + _CORRECTED, told)
             if problem:
                 return problem
-    start = conditions.get("start_ns")
-    if start is not None and start / 1e9 < created.timestamp() - _SET:
+    start, begun = conditions.get("start_ns"), created.timestamp()
+    if start is not None and start / 1e9 < begun - SET:
         return f"conditions.start_ns is {start}, before {told}"
+    ended = begun + record["duration"]
+    if record["verdict"]["reasons"]:
+        # The clock may have been set, which is a reason; but not to any time.
+        ended += _AHEAD.total_seconds()
+    last = f"the end of the record (created and duration, {record['duration']} s)"
+    for key in ("start_ns", "end_ns"):
+        if conditions.get(key, 0) / 1e9 > ended + SET:
+            return f"conditions.{key} is {conditions[key]}, after {last}"
+    return _readings(conditions, begun, ended, last)
+
+
+def _readings(conditions: Mapping[str, Any], begun: float, ended: float, last: str) -> str | None:
+    """Check that guests' clocks were read while the trial ran, and showed a time of the project.
+
+    A guest's clock goes on from its snapshot: it may be behind, but hardly ahead. One that was set
+    between the readings makes a trial invalid, and may show any time.
+    """
+    for node, moments in conditions.get("clock", {}).items():
+        offsets = [read["offset_ns"] for read in moments.values()]
+        was_set = max(offsets, default=0) - min(offsets, default=0) > SET * 1e9
+        for moment, read in moments.items():
+            key = f"conditions.clock.{shown(node)[1:-1]}.{moment}"
+            at = read.get("at_ns", conditions.get("start_ns"))
+            if at is None:
+                continue
+            if "at_ns" in read and not begun - SET <= at / 1e9 <= ended + SET:
+                return f"{key}.at_ns is {at}, not between created and {last}"
+            guest = (at + read["offset_ns"]) / 1e9
+            known = _FIRST.timestamp() <= guest <= ended + _CORRECTED.total_seconds()
+            if not (known or was_set):
+                return (
+                    f"{key}.offset_ns is {read['offset_ns']}, by which the guest's clock showed a"
+                    f" time before {_FIRST.year} or after {last}"
+                )
     return None
 
 

@@ -6,7 +6,7 @@ The folder may come from an unpacked bundle, which has the same layout without t
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -124,6 +124,16 @@ class Store:
         }
         # Repetition 10 comes after 2, and 16 nodes after 2.
         return dict(sorted(named.items(), key=lambda item: _numbers_last(item[0])))
+
+    def trials_beside(self, named: Iterable[str]) -> list[str]:
+        """Return the ids of the results' own trials that an experiment does not name, sorted.
+
+        Parameters
+        ----------
+        named : iterable of str
+            Ids of the experiment's trials.
+        """
+        return sorted({name for name in self.trials() if ":" not in name} - {*named})
 
     @cached_property
     def shared(self) -> bool:

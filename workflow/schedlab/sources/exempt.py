@@ -76,6 +76,7 @@ EXEMPT = (
     Exemption("results.conditions_form", _RECORDS),
     Exemption("results.contradictions", _RECORDS),
     Exemption("results.form_checks", _RECORDS),
+    Exemption("results.parentage", _RECORDS),
     Exemption("results.provenance", _RECORDS),
     # Machines.
     Exemption("privacy.identity", _IDENTITY, STAGES - {"bundle"}),

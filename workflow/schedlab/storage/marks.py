@@ -12,7 +12,7 @@ from pathlib import Path
 from schedlab import locks, paths
 from schedlab.errors import SchedlabError, WrongFolder
 from schedlab.outside.json_text import read_bytes, read_json
-from schedlab.outside.output import require_own_way
+from schedlab.outside.output import require_own_way, require_place
 from schedlab.storage.usage import KINDS
 from schedlab.testbed.supervisor import jobs_at_work
 
@@ -153,6 +153,7 @@ def mark(results: Path) -> None:
 
 def sign(results: Path) -> None:
     """Put the mark into a folder; a file of that name that says something else stays."""
+    require_place(results, "--results", "folder")
     results.mkdir(parents=True, exist_ok=True)
     handle = locks.opened(results / paths.RUN_LOCK)
     try:
@@ -171,7 +172,7 @@ def is_plain_file(path: Path) -> bool:
 
 
 def require_results(folder: Path, how: str = "--results FOLDER") -> Path:
-    """Return a folder that a command reads, if it is one of results, or an empty one.
+    """Return a folder that a command reads, if it is one of results.
 
     Parameters
     ----------
@@ -183,12 +184,19 @@ def require_results(folder: Path, how: str = "--results FOLDER") -> Path:
     Raises
     ------
     WrongFolder
-        There is no such folder, or it holds files, but none that say that schedlab made it.
+        There is no such folder, or it holds nothing that says that schedlab made it, as an empty
+        one. A run that has just begun has its lock there, before anything else.
     """
     if not folder.is_dir():
         wrong = "not a folder" if folder.exists() else "no such folder"
         raise WrongFolder(f"{folder}: {wrong}", remedy=f"name one that exists: {how}")
-    if any(folder.iterdir()) and not (is_marked(folder) or _has_stages(folder)):
+    begun = _is_bare_lock(folder / paths.RUN_LOCK)
+    if not (begun or is_marked(folder) or _has_stages(folder)):
+        if not any(folder.iterdir()):
+            raise WrongFolder(
+                f"{folder} has no results: it is empty",
+                remedy=f"run an experiment into it first, or name a folder of results: {how}",
+            )
         raise WrongFolder(
             f"{folder} is no folder of results: {no_marks()}, and nothing of a stage",
             remedy=f"name a folder of results: {how}",

@@ -14,8 +14,8 @@ from schedlab.paths import RECORD
 from schedlab.results.records import is_stopped, load_record
 from schedlab.schedulers.delays import Latencies
 from schedlab.tables.clocks import node_clocks
+from schedlab.tables.job_rows import stamps_of
 from schedlab.tables.kept import kept_trial
-from schedlab.tables.trial_rows import stamps_of
 
 PARTS = 10
 """Intervals of equal probability: deciles, for which the jobs of a few trials suffice."""

@@ -20,14 +20,16 @@ from schedlab.results.digests import digest
 from schedlab.results.imports import label, remedied
 from schedlab.results.records import load_record
 from schedlab.results.series import read_series
-from schedlab.schedulers import Scheduler, get_scheduler
-from schedlab.schedulers.base import COMPLETED, NOT_SUBMITTED, RUNS_AGAIN, TIMESTAMPS
-from schedlab.schedulers.rows import collect, driver_rows, json_lines
+from schedlab.schedulers import Scheduler
+from schedlab.schedulers.base import COMPLETED
+from schedlab.schedulers.rows import driver_rows
 from schedlab.tables.background import background_check, background_columns
 from schedlab.tables.clocks import NodeClock, node_clocks
+from schedlab.tables.crosscheck import require_possible
+from schedlab.tables.job_rows import job_rows, known_scheduler, release
 from schedlab.tables.provoked import fault_checks
 from schedlab.tables.schemas import FAILED, JOBS_SCHEMA, SAMPLES_SCHEMA
-from schedlab.tables.soundness import STAMP, SUBMISSION, json_of, require_sound
+from schedlab.tables.soundness import json_of, require_sound
 from schedlab.tables.validity import measure_checks, taken_by_others, trial_checks
 from schedlab.workloads import Trace, read_trace
 
@@ -106,14 +108,22 @@ def read_trial(
         trace = read_trace(folder / "trace.json")
         driver = json_of(folder / "driver" / "driver.json")
         require_sound(folder, record, driver, trace, remedy)
-        return _rows(folder, origin, record, driver, trace)
+        scheduler = known_scheduler(folder, record, remedy)
+        jobs = job_rows(folder, scheduler, record, driver, trace)
+        require_possible(folder, scheduler, record, driver, jobs, remedy)
+        return _rows(folder, origin, record, driver, trace, scheduler, jobs)
 
 
 def _rows(
-    folder: Path, origin: str, record: Mapping[str, Any], driver: Mapping[str, Any], trace: Trace
+    folder: Path,
+    origin: str,
+    record: Mapping[str, Any],
+    driver: Mapping[str, Any],
+    trace: Trace,
+    scheduler: Scheduler,
+    jobs: list[dict[str, Any]],
 ) -> TrialRows:
     facts, conditions = record["trial"], record["conditions"]
-    scheduler = get_scheduler(facts["scheduler"])
     clocks = node_clocks(conditions)
     variant = facts.get("variant", facts["scheduler"])
     keys = {
@@ -126,10 +136,7 @@ def _rows(
         "workload": facts["workload"],
         "repetition": facts["repetition"],
     }
-    jobs = [
-        {**keys, "lineage": record["lineage"], **row}
-        for row in _job_rows(folder, scheduler, trace, clocks, conditions)
-    ]
+    jobs = [{**keys, "lineage": record["lineage"], **row} for row in jobs]
     release(jobs, trace)
     background = {job.job for job in trace.jobs if job.background}
     behind = [row for row in jobs if row["job"] in background]
@@ -257,78 +264,6 @@ def _said(jobs: pd.DataFrame, state: str) -> str:
     told = jobs["native_state"].dropna().value_counts()
     told = told[told.index != state]
     return f" (the scheduler: {told.index[0]})" if len(told) else ""
-
-
-def _job_rows(
-    folder: Path,
-    scheduler: Scheduler,
-    trace: Trace,
-    clocks: Mapping[str, NodeClock],
-    conditions: Mapping[str, Any],
-) -> Iterator[dict[str, Any]]:
-    """Rows of the trace's jobs, with instants since the trial's start."""
-    translations = json_of(folder / "translations.json").get("submissions", [])
-    began = json_of(folder / "driver" / "driver.json").get("start_ns")
-    rows: list[dict[str, Any]]
-    if not translations or "head" not in clocks:
-        # The trial ended before a clock was measured: nothing was submitted.
-        rows = [{"job": job.job, "state": NOT_SUBMITTED} for job in trace.jobs]
-    else:
-        stamps = list(stamps_of(folder, clocks))
-        again = {job.job for job in trace.jobs if job.requeue}
-        native = folder / "native"
-        driver = driver_rows(native, SUBMISSION)
-        rows = collect(scheduler, native, stamps, translations, driver, again=again)
-    start, jobs = int(conditions.get("start_ns", 0)), {job.job: job for job in trace.jobs}
-    for row in rows:
-        job = jobs[row["job"]]
-        if row.get("intended") is None and began is not None:
-            # A job that the driver never submitted was due all the same.
-            row["intended"] = int(began) + round(job.arrival * 1e9)
-            row["intended_source"] = "driver: plan (1 ns)"
-        for name in (*TIMESTAMPS, *RUNS_AGAIN):
-            if row.get(name) is not None:
-                row[name] = clocks["head"].to_controller(row[name]) - start
-        for name in ("rank_started", "rank_finished"):
-            row[name] = [clocks["head"].to_controller(ns) - start for ns in row.get(name, ())]
-        row["allocated_nodes"], row["allocated_cpus"] = (
-            row.pop("nodes", None),
-            row.pop("cpus", None),
-        )
-        yield row | {
-            "user": job.user,
-            "nodes": job.nodes,
-            "cpus": job.cpus,
-            "runtime_requested": job.runtime,
-            "walltime": job.walltime,
-            "priority": job.priority,
-        }
-
-
-def release(rows: list[dict[str, Any]], trace: Trace) -> None:
-    """Add to rows when the last of the jobs that each runs after had ended.
-
-    A job whose predecessor never ended was never due: it has no `intended`.
-    """
-    ends = {row["job"]: row.get("completed") or row.get("finished") for row in rows}
-    after = {job.job: job.held for job in trace.jobs if job.held}
-    for row in rows:
-        before = [ends.get(number) for number in after.get(row["job"], ())]
-        known = [end for end in before if end is not None]
-        row["released"] = max(known) if before and len(known) == len(before) else None
-        if len(known) < len(before):
-            row["intended"] = row["intended_source"] = None
-
-
-def stamps_of(folder: Path, clocks: Mapping[str, NodeClock]) -> Iterator[dict[str, Any]]:
-    """Payload stamps, converted from each node's clock to the head's."""
-    path = folder / "stamps.jsonl"
-    head = clocks["head"]
-    for stamp in json_lines(path, STAMP):
-        apart = clocks[stamp["node"]].to_controller(stamp["clock_ns"]) - head.to_controller(
-            stamp["clock_ns"]
-        )
-        yield stamp | {"clock_ns": stamp["clock_ns"] + apart}
 
 
 def _conditions(record: Mapping[str, Any], clocks: Mapping[str, NodeClock]) -> dict[str, Any]:
