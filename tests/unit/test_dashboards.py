@@ -230,6 +230,8 @@ def test_the_command_serves_until_it_is_ended_and_leaves_nothing(
 
 def test_the_command_says_when_there_are_no_trials(tmp_path: Path) -> None:
     from schedlab.cli.main import main
+    from schedlab.storage.marks import sign
 
+    sign(tmp_path)
     done = CliRunner().invoke(main, ["dashboard", "--results", str(tmp_path)])
     assert done.exit_code == 1 and "make report" in done.output

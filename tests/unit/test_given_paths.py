@@ -105,4 +105,4 @@ def test_a_link_that_leads_nowhere_is_named(
         with pytest.raises(SchedlabError, match=f"the results folder {name}: gone is a link"):
             results_name(name, tmp_path / "checkout")
         done = CliRunner().invoke(main, ["import", "bundle.zip", "--results", name])
-        assert done.exit_code == 1 and "leads nowhere" in done.output, done.output
+        assert done.exit_code == 2 and "leads nowhere" in done.output, done.output

@@ -14,6 +14,7 @@ from schedlab.design import load_experiment
 from schedlab.errors import SchedlabError
 from schedlab.paths import cache_root
 from schedlab.privacy.identity import Identity
+from schedlab.storage.marks import sign
 from schedlab.swf.file import machine_size
 
 HOST = HostFacts(cores=8, memory_mib=16384, numa_nodes=frozenset({0}), hugepages_mib=0)
@@ -32,7 +33,7 @@ def test_the_cache_is_where_the_user_meant(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setenv("SCHEDLAB_CACHE", "~no-such-user/x")
     with pytest.raises(SchedlabError, match="SCHEDLAB_CACHE: ~no-such-user/x: there is no such"):
         cache_root()
-    (tmp_path / "results").mkdir()
+    sign(tmp_path / "results")
     done = CliRunner().invoke(main, ["disk", "--results", str(tmp_path / "results")])
     assert done.exit_code == 1 and "remedy: write the whole path" in done.stderr
 

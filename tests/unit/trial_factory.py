@@ -28,7 +28,7 @@ from schedlab.results.records import beside, write_json
 from schedlab.results.series import write_series
 from schedlab.schedulers import get_scheduler
 from schedlab.stages.context import Context
-from schedlab.stages.pace import write_paced
+from schedlab.stages.pace import decision_parent, write_paced
 from schedlab.workloads import read_trace
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -227,7 +227,11 @@ def make_trial(
         root,
         "trial",
         key.id,
-        {"configured": root / cluster_record(key.cluster, "configured"), "trace": beside(made)},
+        {
+            "configured": root / cluster_record(key.cluster, "configured"),
+            "trace": beside(made),
+            **decision_parent(Context(experiment, root), key),
+        },
         outputs=list(folder.iterdir()),
         created=datetime.fromtimestamp(start_ns // SECOND, UTC).isoformat(),
         duration=round(seconds + 20, 3),

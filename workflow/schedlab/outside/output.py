@@ -96,7 +96,8 @@ def require_place(path: Path, option: str, kind: str) -> None:
     try:
         above = next(one for one in (folder, *folder.absolute().parents) if os.path.lexists(one))
         if not above.is_dir():
-            raise WrongOutput(f"{option} {path}: {above} is no folder", remedy=remedy)
+            found = "a link that leads nowhere" if above.is_symlink() else "no folder"
+            raise WrongOutput(f"{option} {path}: {above} is {found}", remedy=remedy)
         _try(above)
     except OSError as error:
         raise WrongOutput(
