@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bundle_factory import as_is, packed
+from bundle_factory import analyse, as_is, packed, small_experiment
 from click.testing import CliRunner
 from record_factory import put
 from test_import_hostile import edited, unpacked
@@ -17,10 +17,12 @@ from test_import_hostile import edited, unpacked
 from schedlab.bundle import open as opening
 from schedlab.bundle.importing import import_bundle
 from schedlab.bundle.pack import pack
+from schedlab.bundle.verify import unpack
 from schedlab.cli.main import main
 from schedlab.errors import SchedlabError
 from schedlab.results.digests import file_digest
 from schedlab.results.records import lineage
+from schedlab.stages.context import Context
 
 TRIAL = "trials/slurm-n1/burst/1"
 CONFIGURED = "clusters/slurm-n1/configured/record.json"
@@ -202,6 +204,15 @@ FORGED: dict[str, tuple[Callable[[Path], None], str]] = {
     "limit": (short_limit, "conditions.limit is 1 s, but by driver/driver.json the jobs"),
     "never up": (told_by_driver(timed_out=True), "driver.json is damaged: timed_out is true after"),
     "no parents": (of_trial("parents", to={}), "parents is {}, but a stage trial always has"),
+    "report of nothing": (
+        lambda results: again(results, "report.record.json", lambda told: told.update(parents={})),
+        "report.record.json is damaged: parents is {}, but a stage report always has tables",
+    ),
+    "unfinished": (told_by_driver(unfinished=[[1]]), "unfinished[0]"),
+    "no trace": (
+        rewritten("trace.json", lambda text: text.replace('"schema"', '"scheme"')),
+        f"{TRIAL}/trace.json is damaged: ",
+    ),
     "other trace": (trace_of_another, "parents.trace.path is 'traces/burst-n1-r2.record.json', bu"),
     "other jobs": (jobs_of_another, "outputs.trace.json is '"),
     "created": (
@@ -288,3 +299,33 @@ def test_a_link_among_the_own_trials_is_named_with_what_to_do(tmp_path: Path) ->
     done = CliRunner().invoke(main, words)
     assert done.exit_code == 1 and f"{results / TRIAL} is a symbolic link" in done.stderr
     assert "cp -a" in done.stderr and "author" not in done.stderr
+
+
+def test_a_results_folder_may_be_a_link(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(packed().results)
+    assert pack(tmp_path / "link", tmp_path / "b.tar.zst", root=packed().checkout)
+
+
+def test_imports_are_judged_as_the_results_themselves(tmp_path: Path) -> None:
+    results = Path(shutil.copytree(packed().results, tmp_path / "own"))
+    folder, _ = import_bundle(packed().path, results, "lab-b")
+    output = tmp_path / "b.tar.zst"
+    with pytest.raises(SchedlabError, match="parents lacks imported/lab-b/trials/") as caught:
+        pack(results, output, root=packed().checkout)
+    assert "bring the results up to date" in str(caught.value.remedy)
+    analyse(Context(small_experiment(), results))
+    pack(results, output, root=packed().checkout)
+    told = of_trial("conditions", "accelerator", to="kvm")
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    unpack(output, theirs)
+    told(theirs / "results/imported/lab-b")
+    forged = as_is(theirs, tmp_path / "forged.tar.zst")
+    done = CliRunner().invoke(main, ["verify", str(forged)])
+    assert done.exit_code == 1, done.output
+    assert f"results/imported/lab-b/{TRIAL}/record.json" in done.stderr
+    assert "conditions.accelerator is 'kvm'" in done.stderr
+    told(folder)
+    with pytest.raises(SchedlabError, match=f"imported/lab-b/{TRIAL}") as caught:
+        pack(results, tmp_path / "c.tar.zst", root=packed().checkout)
+    assert "import the bundle again" in str(caught.value.remedy)

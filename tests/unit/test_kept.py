@@ -302,6 +302,14 @@ def test_an_import_is_to_be_imported_again(results: Path) -> None:
     assert "import the bundle again" in (caught.value.remedy or "")
 
 
+def test_the_trial_that_a_link_leads_to_is_not_to_be_removed(results: Path) -> None:
+    shutil.rmtree(hurt(results))
+    hurt(results).symlink_to("1")
+    done = listed(results)
+    assert f"remove the link {hurt(results)} alone" in done.output, done.output
+    assert f"{hurt(results)}/record.json" not in done.output
+
+
 def test_a_trial_of_an_import_is_not_to_be_run_again(results: Path) -> None:
     """Its record is as recorded, but what it says cannot be used."""
     path = hurt(results) / RECORD

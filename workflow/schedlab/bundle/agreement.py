@@ -11,7 +11,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from schedlab.bundle.contents import Choice, recorded, trial_folders
+from schedlab.bundle.contents import (
+    Choice,
+    load_packed_experiment,
+    recorded,
+    trial_folders,
+)
 from schedlab.config import Cluster, Experiment
 from schedlab.errors import SchedlabError
 from schedlab.figures import FIGURES
@@ -20,6 +25,7 @@ from schedlab.lineage.check import LinkMismatch, check_record
 from schedlab.outside.foreign import foreign
 from schedlab.paths import (
     EXPERIMENTS,
+    IMPORTED,
     RECORD,
     REPORT,
     REPORT_RECORD,
@@ -28,8 +34,9 @@ from schedlab.paths import (
     TABLES_RECORD,
     figure_record,
 )
-from schedlab.results.contradictions import TRACE, record_contradiction
+from schedlab.results.contradictions import record_contradiction
 from schedlab.results.form_checks import shown
+from schedlab.results.imports import import_remedy
 from schedlab.results.parentage import described_at, misplaced
 from schedlab.results.records import load_record, was_stopped
 from schedlab.results.store import Store
@@ -57,11 +64,14 @@ class Remedies(NamedTuple):
         A record was not made from the records that are there.
     missing : str
         A file is missing that a record or the experiment names.
+    own : bool
+        Whether the results are the user's, who can import again what is imported in them.
     """
 
     damaged: str
     stale: str
     missing: str
+    own: bool = False
 
 
 def require_agreement(
@@ -130,7 +140,54 @@ def require_agreement(
     figures = (figure_record(name) for name in FIGURES)
     analysis = [TABLES_RECORD, *(name for name in figures if name in listed), REPORT_RECORD]
     _require_records(results, experiment, records, analysis, listed, place, remedies)
+    _require_imports(results, listed, place, remedies)
+    _require_all_in_tables(results, listed, place, remedies)
     return found
+
+
+def _require_imports(
+    results: Path, listed: Mapping[str, str], place: str, remedies: Remedies
+) -> None:
+    """Check the records of each import as those of the results themselves; it has no analysis."""
+    start = f"{IMPORTED}/"
+    names = {name.split("/")[1] for name in listed if name.startswith(start)}
+    for name in sorted(names):
+        below = f"{start}{name}/"
+        inner = {key.removeprefix(below): listed[key] for key in listed if key.startswith(below)}
+        folder = results / IMPORTED / name
+        again = import_remedy(name)
+        with foreign(folder, again if remedies.own else remedies.damaged):
+            experiment = load_packed_experiment(folder)
+            records = [
+                entry.name
+                for entry in recorded(folder, "", experiment, Choice())
+                if entry.sha256 is None
+            ]
+            _require_records(
+                folder,
+                experiment,
+                records,
+                (),
+                inner,
+                f"{place}{below}",
+                Remedies(again, again, again) if remedies.own else remedies,
+            )
+
+
+def _require_all_in_tables(
+    results: Path, listed: Mapping[str, str], place: str, remedies: Remedies
+) -> None:
+    """Check that the tables, and so the report, have every trial that is shared."""
+    parents = load_record(results / TABLES_RECORD)["parents"].values()
+    tabled = {parent["path"] for parent in parents}
+    for name in sorted(listed):
+        own = name.split("/", 2)[-1] if name.startswith(f"{IMPORTED}/") else name
+        if (described_at(own) or ("", ""))[0] == "trial" and name not in tabled:
+            raise SchedlabError(
+                f"{place}{TABLES_RECORD}: parents lacks {name}: the tables and the report were made"
+                " without this trial",
+                remedy=remedies.stale,
+            )
 
 
 def require_own_tables(results: Path, listed: Mapping[str, str], place: str, remedy: str) -> None:
@@ -192,7 +249,7 @@ def _require_records(
         if record["stage"] == "trial" and (
             problem := _of_another_experiment(record, clusters[record["trial"]["cluster"]])
         ):
-            raise SchedlabError(f"{place}{name}: {problem}", remedy=remedies.damaged)
+            raise SchedlabError(f"{place}{name}: {problem}", remedy=remedies.stale)
         if record["stage"] == "trial" and not was_stopped(record):
             with foreign(f"{place}{name}", remedies.damaged):
                 _require_trial((results / name).parent, record, remedies.damaged)
@@ -210,10 +267,9 @@ def _require_trial(folder: Path, record: Mapping[str, Any], remedy: str) -> None
     from schedlab.schedulers import get_scheduler, scheduler_names
     from schedlab.tables.crosscheck import require_possible
     from schedlab.tables.job_rows import job_rows
-    from schedlab.tables.soundness import DRIVER, json_of, require_sound
-    from schedlab.workloads import read_trace
+    from schedlab.tables.soundness import DRIVER, json_of, own_trace, require_sound
 
-    trace, driver = read_trace(folder / TRACE), json_of(folder / DRIVER)
+    trace, driver = own_trace(folder, remedy), json_of(folder / DRIVER)
     require_sound(folder, record, driver, trace, remedy)
     name = record["trial"]["scheduler"]
     # Only its author may have the adapter of a further scheduler.

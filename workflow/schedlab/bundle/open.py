@@ -160,7 +160,7 @@ def _is_compared(name: str) -> bool:
         return False
     # What driver, payload and scheduler tell of the jobs of a trial.
     told = name.endswith(".jsonl") or "/native/" in name
-    return name.endswith((".json", ".yaml")) or (told and name.startswith(f"{RESULTS}/trials/"))
+    return name.endswith((".json", ".yaml")) or (told and "/trials/" in name)
 
 
 def _experiments(results: Path) -> Path:

@@ -154,7 +154,7 @@ def _require_no_links(results: Path, experiment: Experiment) -> None:
     """
     names = {*trial_folders(experiment)}
     names |= {name.rpartition("/")[0] for name in stage_records(experiment)}
-    for name in sorted(names):
+    for name in sorted(names - {""}):
         for part in (*reversed(Path(name).parents[:-1]), Path(name)):
             path = results / part
             if path.is_symlink():
@@ -196,6 +196,7 @@ def _remedies(results: Path) -> Remedies:
         damaged=f"remove that record, and the stage runs again: {again}; then pack again",
         stale=f"bring the results up to date, then pack again: {again}",
         missing=f"run the experiment to the end, then pack again: {again}",
+        own=True,
     )
 
 

@@ -20,6 +20,7 @@ _ALWAYS = {
     "configure": ("provisioned",),
     "trial": ("configured", "trace"),
     "figure": ("tables",),
+    "report": ("tables",),
 }
 """Stage -> parents without which it cannot have run. Those of other stages differ."""
 _ROLES = {

@@ -61,6 +61,12 @@ def damage_remedy(folder: Path, origin: str) -> str:
     """Return what a user can do about a damaged trial, whose folder and origin are given."""
     if origin:
         return import_remedy(origin)
+    if folder.is_symlink():
+        # What it leads to may be a sound trial, whose record would be removed through the link.
+        return (
+            f"remove the link {folder} alone, and run the experiment again: it runs the trial"
+            " again; or put a copy of what it leads to in its place"
+        )
     return (
         f"copy {folder} again from where the trial ran; where there is no sound copy, remove"
         f" {folder / RECORD} and run the experiment again: it runs the trial again"

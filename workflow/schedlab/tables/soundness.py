@@ -12,13 +12,23 @@ from schedlab.outside.json_text import read_json
 from schedlab.paths import RECORD
 from schedlab.results.conditions_form import count, instant
 from schedlab.results.contradictions import (
+    TRACE,
     TRANSLATIONS,
     chain_contradiction,
     record_contradiction,
 )
-from schedlab.results.form_checks import FieldCheck, keys, perhaps, shown, text, truth, whole
+from schedlab.results.form_checks import (
+    FieldCheck,
+    keys,
+    perhaps,
+    rows,
+    shown,
+    text,
+    truth,
+    whole,
+)
 from schedlab.schedulers.translation import jobs_of
-from schedlab.workloads import Trace
+from schedlab.workloads import Trace, read_trace
 
 DRIVER = "driver/driver.json"
 """What the driver tells of its run, in a trial's folder."""
@@ -27,6 +37,7 @@ _RAN: dict[str, FieldCheck] = {
     "end_ns": instant,
     "timed_out": truth,
     "failure": perhaps(text),
+    "unfinished": perhaps(rows(count)),
     "concurrency": keys({}, {"bound": perhaps(whole(1)), "backlog": perhaps(count)}),
 }
 """What is read of driver.json; a driver of an older release leaves some of it out."""
@@ -41,6 +52,29 @@ SUBMISSION = keys(
 """A row of driver/submissions.jsonl."""
 STAMP = keys({"node": text, "event": text, "job": whole(0), "rank": whole(0), "clock_ns": instant})
 """A row of stamps.jsonl."""
+
+
+def own_trace(folder: Path, remedy: str) -> Trace:
+    """Return the jobs that a trial ran.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        The trial's.
+    remedy : str
+        What the user can do about damage.
+
+    Raises
+    ------
+    SchedlabError
+        The file cannot be read, or is no trace.
+    """
+    try:
+        return read_trace(folder / TRACE)
+    except SchedlabError as error:
+        # Who wrote the workload could correct it; of a trial that ran, only the file is wrong.
+        told = error.message.removeprefix(f"{folder / TRACE}: ")
+        raise SchedlabError(f"{folder / TRACE} is damaged: {told}", remedy=remedy) from error
 
 
 def require_sound(

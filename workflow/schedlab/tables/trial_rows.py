@@ -29,9 +29,9 @@ from schedlab.tables.crosscheck import require_possible
 from schedlab.tables.job_rows import job_rows, known_scheduler, release
 from schedlab.tables.provoked import fault_checks
 from schedlab.tables.schemas import FAILED, JOBS_SCHEMA, SAMPLES_SCHEMA
-from schedlab.tables.soundness import json_of, require_sound
+from schedlab.tables.soundness import json_of, own_trace, require_sound
 from schedlab.tables.validity import measure_checks, taken_by_others, trial_checks
-from schedlab.workloads import Trace, read_trace
+from schedlab.workloads import Trace
 
 BATCH = 50_000
 """Samples held in memory at once."""
@@ -105,7 +105,7 @@ def read_trial(
         if record is None:
             require_plain(folder, remedy)
             record = load_record(folder / "record.json")
-        trace = read_trace(folder / "trace.json")
+        trace = own_trace(folder, remedy)
         driver = json_of(folder / "driver" / "driver.json")
         require_sound(folder, record, driver, trace, remedy)
         scheduler = known_scheduler(folder, record, remedy)
