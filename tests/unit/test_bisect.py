@@ -177,6 +177,7 @@ def test_a_search_for_a_rate_cannot_be_bisected(tmp_path: Path) -> None:
     [
         (["--cores", "0"], "'--cores': 0 is not in the range"),
         (["--nodes", "0"], "'--nodes': 0 is not in the range"),
+        (["--bad", "slurm"], "slurm is named as the good variant and as the bad one"),
         (["--workload", ""], "no workload ''"),
         (["--nodes", "7"], "remedy: use --nodes with one of 1, 2"),
     ],

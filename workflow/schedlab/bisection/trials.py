@@ -129,8 +129,13 @@ def between(experiment: Experiment, good: str, bad: str) -> list[str]:
             f"{experiment.name} has no variant {some(unknown, 2)}",
             remedy=f"use two of {', '.join(names)}",
         )
+    if good == bad:
+        raise SchedlabError(
+            f"{good} is named as the good variant and as the bad one",
+            remedy=f"use two of {', '.join(names)}",
+        )
     first, last = names.index(good), names.index(bad)
-    if first >= last:
+    if first > last:
         raise SchedlabError(
             f"{bad} does not come after {good} in the list of schedulers",
             remedy="list the variants from the good to the bad one (schedulers of the experiment)",

@@ -44,6 +44,7 @@ def dashboard(
     from schedlab.dashboards.panels import graph, names
     from schedlab.dashboards.serve import (
         chosen_trials,
+        draws_pages,
         grafana,
         programs,
         serve,
@@ -90,6 +91,13 @@ def dashboard(
             span = {"from": round(served.first * 1000), "to": round(served.last * 1000)}
             for name in names():
                 echo(f"Grafana, {name}: {url}/d/schedlab-{name}?{urlencode(span)}")
+        elif not draws_pages(served.server):
+            echo(
+                "This Prometheus has no pages to draw with; its API answers queries"
+                f" ({served.server.url}/api/v1/query_range). For pages install the package"
+                " prometheus, or Grafana (or name its --grafana-repository). The report draws"
+                " queues, waits, throughput and the daemons' cost without either."
+            )
         else:
             for name in names():
                 echo(f"{name}: {served.server.url}{graph(name, served.first, served.last)}")
@@ -102,4 +110,4 @@ def dashboard(
 
 
 def _clock(instant: float) -> str:
-    return time.strftime("%Y-%m-%d %H:%M", time.localtime(instant))
+    return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(instant))

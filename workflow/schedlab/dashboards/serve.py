@@ -193,6 +193,18 @@ def serve(
         )
 
 
+def draws_pages(server: Server) -> bool:
+    """Tell whether a Prometheus has pages of its own.
+
+    Debian's program reads them from its package's files and from those of a dozen other packages,
+    which are there only where the package is installed.
+    """
+    try:
+        return server.session().get(f"{server.url}/graph", timeout=60.0).ok
+    except requests.RequestException:
+        return False
+
+
 @contextlib.contextmanager
 def grafana(
     program: Grafana, served: Server, folder: Path, timeout: float = 120.0
