@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -184,3 +185,21 @@ def test_trials_of_several_runs_are_in_the_order_of_the_runs(trials: pd.DataFram
     rows = trial_rows(trials.assign(order=[*range(half)] * 2, campaign=runs))
     names = list(trials["trial"].astype(str))
     assert [row["trial"] for row in rows] == names[half:] + names[:half]
+
+
+def test_the_parity_manifest_shows_guests_whose_clocks_differ(trials: pd.DataFrame) -> None:
+    def cluster(name: str, *sources: str) -> dict[str, Any]:
+        nodes = zip(("head", "compute1"), sources, strict=True)
+        return {
+            "scheduler": name,
+            "guests": [{"name": node, "clocksource": source} for node, source in nodes],
+        }
+
+    two = with_second(trials, 1.0)
+    first, second = parity(two)["schedulers"]
+    equal = [cluster(first, "tsc", "tsc"), cluster(second, "tsc", "tsc")]
+    unlike = [cluster(first, "tsc", "tsc"), cluster(second, "tsc", "hpet")]
+    (row,) = (r for r in parity(two, None, equal)["rows"] if r["name"].endswith("clock sources"))
+    assert row["same"] and row["values"] == [["tsc"], ["tsc"]]
+    (row,) = (r for r in parity(two, None, unlike)["rows"] if r["name"].endswith("clock sources"))
+    assert not row["same"] and row["values"] == [["tsc"], ["hpet (compute1), tsc (head)"]]

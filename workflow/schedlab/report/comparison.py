@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
@@ -195,7 +195,9 @@ def told(name: str, found: Comparison, floor: float | None = None) -> dict[str, 
 
 
 def parity(
-    trials: pd.DataFrame, declared: Mapping[str, Mapping[str, str]] | None = None
+    trials: pd.DataFrame,
+    declared: Mapping[str, Mapping[str, str]] | None = None,
+    clusters: Iterable[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
     """Rows of the parity manifest, one column for each scheduler.
 
@@ -206,6 +208,9 @@ def parity(
     declared : mapping, optional
         For each series its keys in the experiment file (key -> value). Keys in which series differ
         become rows.
+    clusters : iterable of mapping, optional
+        Clusters as the report shows them. The kernel of each guest chooses a clock source, so that
+        equal machines may differ in how long it takes to read a clock.
 
     Returns
     -------
@@ -230,8 +235,30 @@ def parity(
         ]
         same = all(value == values[0] for value in values)
         rows.append({"name": name, "values": values, "same": same})
+    rows += _clock_sources(schedulers, clusters)
     rows += _declared(schedulers, declared or {})
     return {"schedulers": schedulers, "rows": rows}
+
+
+def _clock_sources(
+    schedulers: Sequence[str], clusters: Iterable[Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    """Row of the guests' clock sources; no row where no cluster's are known."""
+    found: dict[str, set[str]] = {name: set() for name in schedulers}
+    for cluster in clusters:
+        nodes: dict[str, list[str]] = {}
+        for guest in cluster["guests"]:
+            nodes.setdefault(guest["clocksource"] or "not recorded", []).append(guest["name"])
+        told = [
+            source + (f" ({', '.join(nodes[source])})" if len(nodes) > 1 else "")
+            for source in sorted(nodes)
+        ]
+        found.setdefault(cluster["scheduler"], set()).update([", ".join(told)] if told else ())
+    values = [sorted(found[name]) or ["not recorded"] for name in schedulers]
+    if not any(found.values()):
+        return []
+    same = all(value == values[0] for value in values)
+    return [{"name": "guests' clock sources", "values": values, "same": same}]
 
 
 def _declared(

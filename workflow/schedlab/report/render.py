@@ -188,7 +188,7 @@ def _content(
         "behaviour": summary.table_where_told(compared, BEHAVIOUR),
         "faults": summary.table_where_told(compared, BREAKING),
         "agreement": cost.agreement_rows(trials),
-        "parity": comparison.parity(trials, _declared(sources)),
+        "parity": comparison.parity(trials, _declared(sources), clusters),
         "fates": summary.fates(trials),
         "invalid": summary.invalid_trials(trials),
         "outcomes": summary.outcomes(trials),
