@@ -31,8 +31,8 @@ def headline(sight: Sight) -> str:
         return f"{sight.results}: {told}"
     ended = run.finished == run.total
     state = "works" if run.alive and not ended else ("finished" if ended else "ended early")
-    began = time.strftime("%H:%M", time.localtime(run.began))
-    line = f"{sight.results}: {state} (since {began}), {run.finished} of {run.total} jobs finished"
+    began = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(run.began))
+    line = f"{sight.results}: {state} (begun {began}), {run.finished} of {run.total} jobs finished"
     failed = sum(stage.failed for stage in run.stages)
     if failed:
         line += f", {failed} failed"
