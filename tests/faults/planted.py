@@ -7,7 +7,7 @@ its second run carry one known fault:
 - `delay`: packets between the head and the nodes arrive 20 ms late, in both directions;
 - `interval`: Slurm schedules at most every third second;
 - `period`: Volcano's scheduler begins a cycle only every fifth second;
-- `qps`: Volcano's scheduler may send 5 requests a second to the API server.
+- `qps`: each client of Volcano's scheduler may send 1 request a second to the API server.
 
 Faults that are settings stand in the experiment files beside this module. The others are Ansible
 tasks that a copy of the checkout runs when it configures the cluster of that label.
