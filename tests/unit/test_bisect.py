@@ -133,7 +133,11 @@ def test_looking_again_has_a_stricter_level() -> None:
 
 @pytest.mark.parametrize(
     ("good", "bad", "said"),
-    [("v1", "v9", "no variant v9"), ("v3", "v1", "does not come after"), ("v1", "v1", "as the bad one")],
+    [
+        ("v1", "v9", "no variant v9"),
+        ("v3", "v1", "does not come after"),
+        ("v1", "v1", "as the bad one"),
+    ],
 )
 def test_ends_that_make_no_list_are_refused(good: str, bad: str, said: str) -> None:
     from trial_factory import make_experiment
