@@ -118,7 +118,7 @@ def require_agreement(
 
     named = {f"{folder}/{RECORD}" for folder in trial_folders(experiment)}
     for other in sorted(listed.keys() - named):
-        if (described_at(other) or ("", ""))[0] == "trial":
+        if _is_of_a_trial(other):
             raise SchedlabError(
                 f"{place}{EXPERIMENTS} is of another experiment than the records: {other} is not a"
                 f" trial of {experiment.name}, and nothing else is packed",
@@ -182,12 +182,17 @@ def _require_all_in_tables(
     tabled = {parent["path"] for parent in parents}
     for name in sorted(listed):
         own = name.split("/", 2)[-1] if name.startswith(f"{IMPORTED}/") else name
-        if (described_at(own) or ("", ""))[0] == "trial" and name not in tabled:
+        if _is_of_a_trial(own) and name not in tabled:
             raise SchedlabError(
                 f"{place}{TABLES_RECORD}: parents lacks {name}: the tables and the report were made"
                 " without this trial",
                 remedy=remedies.stale,
             )
+
+
+def _is_of_a_trial(path: str) -> bool:
+    """Whether a path below a results folder is that of a trial's record."""
+    return path.endswith(f"/{RECORD}") and (described_at(path) or ("",))[0] == "trial"
 
 
 def require_own_tables(results: Path, listed: Mapping[str, str], place: str, remedy: str) -> None:
