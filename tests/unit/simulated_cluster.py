@@ -157,6 +157,19 @@ def samples(nodes: list[str], start_ns: int, seconds: float, seed: int) -> Itera
                 "labels": labels,
                 "values": [[t, 2e7 + 1e5 * rng.random()] for t in times],
             }
+        of_node = base | {"job": "node"}
+        for metric, labels, first, rate in (
+            ("node_memory_MemTotal_bytes", {}, 2.0**30, 0.0),
+            ("node_memory_MemAvailable_bytes", {}, 0.75 * 2.0**30, 0.0),
+            ("node_network_receive_bytes_total", {"device": "eth0"}, 1e6, 2e4),
+            ("node_network_transmit_bytes_total", {"device": "eth0"}, 1e6, 1e4),
+            ("node_network_receive_bytes_total", {"device": "lo"}, 1e6, 9e9),
+        ):
+            yield {
+                "metric": metric,
+                "labels": of_node | labels,
+                "values": [[t, first + index * rate] for index, t in enumerate(times)],
+            }
 
 
 def daemon_cost(nodes: list[str], seconds: float) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,8 @@ from trial_factory import FAILED, ROOT
 
 from schedlab.cli.lineage import MISMATCH
 from schedlab.cli.main import main
+from schedlab.lineage import check
+from schedlab.results.provenance import committed_digest
 from schedlab.results.records import digest, file_digest, write_json
 
 
@@ -119,6 +122,66 @@ def test_a_changed_source_is_named(results: Path, tmp_path: Path) -> None:
     done = trace(results, *arguments)
     assert done.exit_code == MISMATCH
     assert "FIRST MISMATCH: input workflow/schedlab/errors.py" in done.stdout
+
+
+def test_a_source_that_matches_its_commit_may_have_changed_since(
+    results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sources, name = tmp_path / "checkout", "workflow/schedlab/errors.py"
+    (sources / "workflow").mkdir(parents=True)
+    shutil.copytree(ROOT / "workflow" / "schedlab", sources / "workflow" / "schedlab")
+    commit = commit_all(sources)
+    # The made-up records name a commit that no checkout has: that of this checkout stands for it.
+    monkeypatch.setattr(
+        check, "_committed", lambda root, _, name: committed_digest(root, commit, name)
+    )
+    (sources / name).write_text("edited")
+    done = trace(results, "--source", str(sources), "slurm-n1.burst.1")
+    assert done.exit_code == 0, done.output
+    assert f"the checkout has changed since: {name}" in done.stdout
+    assert "every link matches the files" in done.stdout
+    # What neither the commit nor the checkout has is wrong as before.
+    later = commit_all(sources)
+    monkeypatch.setattr(
+        check, "_committed", lambda root, _, name: committed_digest(root, later, name)
+    )
+    assert trace(results, "--source", str(sources), "slurm-n1.burst.1").exit_code == MISMATCH
+
+
+def commit_all(folder: Path) -> str:
+    """Commit all files of a folder; the commit."""
+
+    def git(*words: str) -> str:
+        named = (
+            "-c",
+            "user.name=a",
+            "-c",
+            "user.email=a@example.org",
+            "-c",
+            "commit.gpgsign=false",
+        )
+        done = subprocess.run(
+            ["git", *named, *words], cwd=folder, check=True, capture_output=True, text=True
+        )
+        return done.stdout.strip()
+
+    git("init", "--quiet")
+    git("add", "--all", "--force")
+    git("commit", "--quiet", "--message", "files")
+    return git("rev-parse", "HEAD")
+
+
+@pytest.mark.parametrize("name", ["nothing.py", "../x", "-x", ""])
+def test_a_commit_tells_nothing_of_files_that_it_has_not(tmp_path: Path, name: str) -> None:
+    (tmp_path / "one.py").write_text("one")
+    commit = commit_all(tmp_path)
+    assert committed_digest(tmp_path, commit, "one.py") == file_digest(tmp_path / "one.py")
+    assert committed_digest(tmp_path, commit, name) is None
+    for other in ("0" * 40, "HEAD", "--help", commit[:12]):
+        assert committed_digest(tmp_path, other, "one.py") is None
+    inner = tmp_path / "inner"
+    inner.mkdir()
+    assert committed_digest(inner, commit, "one.py") is None
 
 
 def test_a_bundle_brings_its_own_sources(results: Path) -> None:

@@ -20,8 +20,9 @@ const explore = document.getElementById("explore");
 const status = make("p", {role: "status", class: "status"});
 const say = text => { status.textContent = text; };
 
-/* Copying. Pages from files may lack the clipboard's interface, so the older way is the second. */
-async function copy(text) {
+/* Copying. Pages from files may lack the clipboard's interface, so the older way is the second. The button itself shows
+   that it is done: the status line may be far away. */
+async function copy(text, button) {
   try {
     await navigator.clipboard.writeText(text);
   } catch {
@@ -33,6 +34,9 @@ async function copy(text) {
     area.remove();
   }
   say(`Copied: ${text}`);
+  button.dataset.words ??= button.textContent;
+  button.textContent = button.classList.contains("cite") ? "\u2713" : "\u2713 Copied";
+  setTimeout(() => { button.textContent = button.dataset.words; }, 2000);
 }
 const trace = names => names.map(name => `schedlab trace ${name}`).join("; ");
 for (const cell of document.querySelectorAll("[data-cite]")) {
@@ -40,7 +44,8 @@ for (const cell of document.querySelectorAll("[data-cite]")) {
   const words = (cell.dataset.value || "").trim();
   cell.append(make("button", {
     type: "button", class: "cite", "aria-label": `Copy the citation of ${names.join(" and ")}`, title: "Copy a citation",
-    onclick: () => copy(`${names.join(" : ")}${words ? ` = ${words}` : ""} (${trace(names)}; lineage ${explore.dataset.lineage})`),
+    onclick: event => copy(
+      `${names.join(" : ")}${words ? ` = ${words}` : ""} (${trace(names)}; lineage ${explore.dataset.lineage})`, event.currentTarget),
   }, "\u275d"));
 }
 
@@ -58,22 +63,25 @@ function compared(a, b) {
   if (typeof a === typeof b) return typeof a === "number" ? a - b : a.localeCompare(b, "en", {numeric: true});
   return typeof a === "number" ? -1 : 1;
 }
+const UNSORTED = "\u21c5";
 function sortable(table) {
   const body = table.tBodies[0];
   const heads = [...(table.tHead ? table.tHead.rows[0].cells : [])];
   if (!body || body.rows.length < 2) return;
   heads.forEach((head, column) => {
     const name = [...head.childNodes].map(node => node.textContent.trim()).filter(Boolean).join(" ");
-    head.append(make("button", {type: "button", class: "sort", "aria-label": `Sort by ${name}`, onclick: () => {
+    head.append(make("button", {type: "button", class: "sort", "aria-label": `Sort by ${name}`, onclick: event => {
       const down = head.getAttribute("aria-sort") === "ascending";
       heads.forEach(each => each.removeAttribute("aria-sort"));
+      table.querySelectorAll(".sort").forEach(each => { each.textContent = UNSORTED; });
       head.setAttribute("aria-sort", down ? "descending" : "ascending");
+      event.currentTarget.textContent = down ? "\u25bc" : "\u25b2";
       const rows = [...body.rows].filter(row => !row.classList.contains("total"));
       const keys = new Map(rows.map(row => [row, reading(row.cells[column])]));
       rows.sort((a, b) => compared(keys.get(a), keys.get(b)) * (down ? -1 : 1));
       body.prepend(...rows);
       say(`Sorted by ${name}, ${down ? "descending" : "ascending"}.`);
-    }}, "\u21c5"));
+    }}, UNSORTED));
   });
 }
 document.querySelectorAll(".scroll table").forEach(sortable);
@@ -114,7 +122,7 @@ const quantity = make("select", {id: "explore-quantity", onchange: () => dots()}
   ...data.quantities.map((each, place) => make("option", {value: place}, each.title + (each.unit ? ` (${each.unit})` : ""))));
 const field = make("div", {class: "plot", tabindex: "0", role: "group", "aria-label": "Values of trials: arrow keys go from trial to trial"});
 const told = make("output", {class: "told"});
-const cite = make("button", {type: "button", hidden: "", onclick: () => copy(cite.dataset.text)}, "Copy a citation");
+const cite = make("button", {type: "button", hidden: "", onclick: () => copy(cite.dataset.text, cite)}, "Copy a citation");
 let points = [], current = -1;
 const SVG = "http://www.w3.org/2000/svg";
 function draw(parent, tag, attributes, text) {
@@ -247,9 +255,10 @@ function pass(step) {
 }
 const buttons = make("div", {class: "buttons"}, ...[["Zoom in", "+"], ["Zoom out", "-"], ["Earlier", "ArrowLeft"], ["Later", "ArrowRight"], ["Show all", "0"]]
   .map(([name, key]) => make("button", {type: "button", onclick: () => drawn.length && move(...KEYS[key])}, name)));
-function axes() {
+function axes(upright) {
   const look = {stroke: css("--ink"), grid: {stroke: css("--grid"), width: 1}, ticks: {stroke: css("--grid"), width: 1}, font: "12px system-ui"};
-  return [look, {...look, size: 56}];
+  const label = {labelFont: "12px system-ui", labelSize: 18};
+  return [{...look, ...label, label: "s since the first job was due"}, {...look, ...label, label: upright, size: 56}];
 }
 function timeline() {
   drawn.forEach(plot => plot.destroy());
@@ -261,11 +270,12 @@ function timeline() {
   const jobs = instants(trial.jobs), totals = counts(jobs);
   listed = jobs;
   told_of = -1;
-  whole = [0, Math.max(...totals[0].slice(-1), 1e-3)];
+  // A little beyond the last event: a job without an end runs on to the edge.
+  whole = [0, Math.max(...totals[0].slice(-1), 1e-3) * 1.02];
   range = [...whole];
   const wide = Math.max(300, plots.clientWidth - 2);
   const common = {
-    width: wide, scales: {x: {time: false}}, axes: axes(), legend: {show: true, live: true},
+    width: wide, scales: {x: {time: false}}, legend: {show: true, live: true},
     cursor: {drag: {x: true, y: false, setScale: false}, sync: {key: "explore"}},
     hooks: {setSelect: [plot => {
       if (plot.select.width < 3) return;
@@ -276,14 +286,14 @@ function timeline() {
   };
   const step = uPlot.paths.stepped({align: 1});
   const bars = new uPlot({
-    ...common, height: 260, legend: {show: false},
+    ...common, height: 280, axes: axes("jobs, by due time"), legend: {show: false},
     scales: {x: {time: false}, y: {range: [jobs.length, -1]}},
     series: [{label: "s"}, {label: "job", paths: () => null, points: {show: false}}],
     hooks: {...common.hooks, draw: [plot => gantt(plot, jobs)], setCursor: [plot => point(plot, jobs)]},
   }, [[0, whole[1]], [0, jobs.length]], plots);
   const queue = new uPlot({
-    ...common, height: 150,
-    series: [{label: "s since the first job was due", value: (plot, value) => value === null ? "" : digits(value)},
+    ...common, height: 170, axes: axes("jobs at once"),
+    series: [{label: "s", value: (plot, value) => value === null ? "" : digits(value)},
       {label: "waiting", stroke: css("--series-2"), paths: step, points: {show: false}},
       {label: "running", stroke: css("--series-1"), paths: step, points: {show: false}}],
   }, totals, plots);
@@ -336,7 +346,8 @@ explore.append(
   make("h3", {}, "Values of trials"),
   make("p", {}, make("label", {for: "explore-quantity"}, "Quantity "), quantity), field, make("p", {}, told, " ", cite),
   make("h3", {}, "One trial over time"),
-  make("p", {}, make("label", {for: "explore-trial"}, "Trial "), line), buttons, plots, make("p", {}, seen),
+  make("p", {}, make("label", {for: "explore-trial"}, "Trial "), line), buttons,
+  make("p", {class: "key"}, make("span", {class: "wait"}), " waits ", make("span", {class: "run"}), " runs"), plots, make("p", {}, seen),
 );
 explore.hidden = false;
 document.querySelectorAll("a[href='#explore']").forEach(link => { link.hidden = false; });

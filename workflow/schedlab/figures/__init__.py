@@ -1,7 +1,8 @@
 """Figures of the report: one module a figure, drawn from the tables alone.
 
-This module stays light, because the Snakefile imports it for the names: matplotlib is imported
-when a figure is drawn.
+Each module has a function `draw`. `JOBS` names the columns of the jobs table that it draws, and
+`METRICS` the metrics of the samples; without these it is given none of them. This module stays
+light, because the Snakefile imports it for the names: matplotlib is imported when one is drawn.
 """
 
 from __future__ import annotations
@@ -111,6 +112,15 @@ FIGURES: dict[str, Figure] = {
         "Lines of processor use and memory of the scheduler's daemons over time, and points of"
         " processor time for each job against compute nodes.",
     ),
+    "nodes": Figure(
+        "Load of the machines",
+        "All that runs on the cluster's machines in the first valid repetition: busy processors,"
+        " memory in use, and bytes received and sent a second on all networks but the loopback one."
+        " Wide: the head. Narrow: the mean of the other machines. Rates are from cumulative"
+        " counters, between two samples.",
+        "Lines of busy processors, memory in use and network traffic of the head and of the other"
+        " machines over time.",
+    ),
     "scale": Figure(
         "Growth with the size",
         "Both axes are logarithmic. Left: against the number of compute nodes, for the workload"
@@ -163,7 +173,9 @@ def draw(name: str, tables: Path, output: Path) -> None:
     module = import_module(f"schedlab.figures.{name}")
     style = import_module("schedlab.figures.style")
     load_tables = import_module("schedlab.tables.build").load_tables
-    loaded = load_tables(tables)
+    loaded = load_tables(
+        tables, jobs=getattr(module, "JOBS", ()), metrics=getattr(module, "METRICS", ())
+    )
     if name not in WITH_BOUND:
         with_payload = import_module("schedlab.metrics.ceiling").with_payload
         loaded = loaded._replace(trials=with_payload(loaded.trials))

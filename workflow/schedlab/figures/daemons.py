@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import json
-
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator
 
 from schedlab.figures import style
 from schedlab.tables.build import Tables
 
 CPU = "schedlab_process_cpu_seconds_total"
 MEMORY = "schedlab_process_resident_memory_bytes"
-HEAD = "head"
+METRICS = (CPU, MEMORY)
 MIB = 2**20
-_ROW = 1.1
-"""Height of a row of panels, inches."""
 
 
 def draw(tables: Tables) -> Figure:
@@ -33,14 +27,10 @@ def draw(tables: Tables) -> Figure:
     beside = 1 if style.crowded(trials) else 2
     costs = -(-len(names) // beside)
     rows = len(names) + costs
-    figure = style.blank_figure(_ROW * rows)
+    figure = style.blank_figure(style.LOW * rows)
     grid = figure.add_gridspec(rows, 2)
     for row, workload in enumerate(names):
-        first = {
-            cluster: str(style.valid(cell).iloc[0]["trial"])
-            for cluster in order
-            if len(style.valid(cell := style.of_cell(trials, workload, cluster)))
-        }
+        first = style.first_valid(trials, workload, order)
         for column, metric in enumerate((CPU, MEMORY)):
             axis = figure.add_subplot(grid[row, column])
             unit = "processor use (cores)" if metric == CPU else "resident memory (MiB)"
@@ -74,10 +64,10 @@ def _width(process: int) -> float:
 
 def _head_samples(samples: pd.DataFrame) -> pd.DataFrame:
     """Samples of the daemons on the head, with a column `process`."""
-    wanted = samples["metric"].isin([CPU, MEMORY]) & (samples["instance"] == HEAD)
+    wanted = samples["metric"].isin([CPU, MEMORY]) & (samples["instance"] == style.HEAD)
     rows = samples[wanted].copy()
     labels = rows["labels"].astype(str)
-    known = {text: str(json.loads(text).get("process", "")) for text in labels.unique()}
+    known = {text: style.labels(text).get("process", "") for text in labels.unique()}
     rows["process"] = labels.map(known).astype(object)
     for name in ("trial", "metric"):
         rows[name] = rows[name].astype(str)
@@ -100,7 +90,7 @@ def _lines(
             t = rows["t_ns"].to_numpy(dtype=float) / 1e9
             value = rows["value"].to_numpy(dtype=float)
             if len(rows) and rows["metric"].iloc[0] == CPU:
-                t, value = t[1:], _rate(t, value)
+                t, value = t[1:], style.rate(t, value)
             if not t.size:
                 continue
             look = style.look(order.index(cluster))
@@ -110,13 +100,4 @@ def _lines(
     if not drawn:
         style.blank(axis, "no samples" if first else "no valid trial")
         return
-    axis.set_ylim(0, 1.1 * axis.get_ylim()[1])
-    axis.xaxis.set_major_locator(MaxNLocator(5))
-    axis.yaxis.set_major_locator(MaxNLocator(4))
-
-
-def _rate(t: np.ndarray, value: np.ndarray) -> np.ndarray:
-    """Rate of a counter between two samples; a counter that fell was a restart: unknown."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        rate = np.diff(value) / np.diff(t)
-    return np.where(np.diff(value) < 0, np.nan, rate)
+    style.from_zero(axis)

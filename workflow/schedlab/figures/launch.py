@@ -9,6 +9,8 @@ from matplotlib.figure import Figure
 from schedlab.figures.distribution import ecdf
 from schedlab.tables.build import Tables
 
+JOBS = ("trial", "allocated", "allocated_source", "started")
+
 
 def draw(tables: Tables) -> Figure:
     """Draw the figure."""

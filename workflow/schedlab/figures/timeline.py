@@ -17,6 +17,10 @@ from schedlab.metrics.jobs import Floats, rank_seconds, seconds
 from schedlab.metrics.machine import busy_cores, rank_intervals
 from schedlab.tables.build import Tables
 
+JOBS = (
+    "trial", "job", "intended", "submit", "started", "finished", "rank_started", "rank_finished",
+    "cpus",
+)  # fmt: skip
 _CELL, _SHARED, _LEAST = 1.9, 14.0, 0.9
 """Height of a cell's two panels in inches. Many cells share a height, each with a least one."""
 _ROWS, _TIMES = 400, 600

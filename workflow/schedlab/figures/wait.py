@@ -7,6 +7,8 @@ from matplotlib.figure import Figure
 from schedlab.figures.distribution import ecdf
 from schedlab.tables.build import Tables
 
+JOBS = ("trial", "intended", "started")
+
 
 def draw(tables: Tables) -> Figure:
     """Draw the figure."""

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from schedlab.errors import SchedlabError
 from schedlab.lineage.chain import Link, link
 from schedlab.outside.names import inside
 from schedlab.paths import PACKED_SOURCE, RESULTS
+from schedlab.results.provenance import committed_digest
 from schedlab.results.store import Store, below, origin_of
 
 if TYPE_CHECKING:
@@ -53,11 +55,15 @@ class CheckedLink:
     absent : dict of str to list of str
         Names of ``outputs`` and ``inputs`` that could not be compared: files that a bundle leaves
         out, and sources that are not on this machine.
+    earlier : list of str
+        Names of the ``inputs`` that agree with the record's commit and not with the checkout,
+        which has gone on since.
     """
 
     mismatches: list[LinkMismatch] = field(default_factory=list)
     matching: dict[str, int] = field(default_factory=lambda: {"outputs": 0, "inputs": 0})
     absent: dict[str, list[str]] = field(default_factory=lambda: {"outputs": [], "inputs": []})
+    earlier: list[str] = field(default_factory=list)
 
 
 def source_folder(store: Store, checkout: Path) -> Path | None:
@@ -156,6 +162,9 @@ def _check(store: Store, link: Link, sources: Path | None, digests: dict[Path, s
                 continue
             if sha256 == expected:
                 found.matching[kind] += 1
+            elif kind == "inputs" and sources is not None and _at_its_commit(sources, record, name):
+                found.matching[kind] += 1
+                found.earlier.append(name)
             else:
                 problem = "is not the file that the stage wrote"
                 if kind == "inputs":
@@ -163,6 +172,18 @@ def _check(store: Store, link: Link, sources: Path | None, digests: dict[Path, s
                     problem = f"was changed since{f' (commit {commit[:12]})' if commit else ''}"
                 found.mismatches.append(LinkMismatch(link.path, kind[:-1], name, problem))
     return found
+
+
+def _at_its_commit(sources: Path, record: Mapping[str, Any], name: str) -> bool:
+    """Whether a source is in the record's commit as the stage read it, whatever came after."""
+    commit = (record["source"] or {}).get("commit")
+    if not commit or Path(name).is_relative_to(RESULTS):
+        return False
+    return bool(_committed(sources, commit, name) == record["inputs"][name])
+
+
+# Trials of one campaign read the same sources.
+_committed = lru_cache(maxsize=4096)(committed_digest)
 
 
 def _located(

@@ -60,6 +60,7 @@ def _link(link: Link, checked: CheckedLink) -> dict[str, Any]:
         ],
         "matching": checked.matching,
         "absent": checked.absent,
+        "earlier": checked.earlier,
         "mismatches": [_mismatch(wrong) for wrong in checked.mismatches],
     }
 
@@ -126,6 +127,9 @@ def _paragraph(link: Link, checked: CheckedLink) -> list[str]:
         if here or absent:
             gone = f"; not here (digest only): {some(absent, _MANY)}" if absent else ""
             lines.append(f"  {here} {kind} match{gone}")
+    if checked.earlier:
+        gone_on = f"its commit's; the checkout has changed since: {some(checked.earlier, _MANY)}"
+        lines.append(f"  {len(checked.earlier)} of these inputs are {gone_on}")
     lines += [f"  WRONG: {wrong.kind} {wrong.name} {wrong.message}" for wrong in checked.mismatches]
     return lines
 

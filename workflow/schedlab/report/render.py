@@ -37,7 +37,11 @@ from schedlab.report.trace_cuts import trace_cuts
 from schedlab.results.imports import Origin, origins
 from schedlab.results.records import digest
 from schedlab.results.store import below, record_of_trial
-from schedlab.tables.build import load_left_out, load_stopped, load_tables
+from schedlab.schedulers.base import TIMESTAMPS
+from schedlab.tables.build import count_samples, load_left_out, load_stopped, load_tables
+
+_JOBS = ("trial", "job", "nodes", *TIMESTAMPS, *(f"{name}_source" for name in TIMESTAMPS))
+"""Columns of the jobs table that the report reads."""
 
 
 def render_report(
@@ -97,7 +101,7 @@ def _content(
     tables: Path, results: Path, experiment: Experiment, drawn: list[str]
 ) -> dict[str, Any]:
     """Everything that the templates show, as plain data."""
-    loaded = load_tables(tables)
+    loaded = load_tables(tables, jobs=_JOBS, metrics=())
     trials = loaded.trials
     sources, left_out = _sources(tables, results, experiment)
     books = {
@@ -106,7 +110,7 @@ def _content(
     }
     records = Records(results, experiment, map(str, trials["trial"]))
     stopped = load_stopped(tables)
-    facts = summary.conditions(loaded, experiment, stopped)
+    facts = summary.conditions(loaded, experiment, stopped, count_samples(tables))
     ended = rounds.cells(trials, sources, stopped)
     rows = summary.trial_rows(trials)
     # A scheduler that runs no payload only gives the ceiling, and is not compared.

@@ -247,7 +247,7 @@ def instants(jobs: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def conditions(
-    tables: Tables, experiment: Experiment, stopped: Collection[str] = ()
+    tables: Tables, experiment: Experiment, stopped: Collection[str], samples: int
 ) -> dict[str, Any]:
     """What ran on what: the facts of the first screen.
 
@@ -259,6 +259,8 @@ def conditions(
         The experiment that they are of.
     stopped : collection of str
         Ids of the trials that were not to run, and so are not absent.
+    samples : int
+        Rows of the samples table.
     """
     trials = tables.trials
     hosts: list[dict[str, Any]] = []
@@ -279,7 +281,7 @@ def conditions(
         "trials": len(trials),
         "valid": int(trials["valid"].astype(bool).sum()),
         "jobs": len(tables.jobs),
-        "samples": len(tables.samples),
+        "samples": samples,
         "absent": [key.id for key in experiment.trials() if key.id not in known],
         "uncertainty": seconds(trials["clock_uncertainty_s"].max()),
         "drift": seconds(trials["clock_drift_s"].max()),

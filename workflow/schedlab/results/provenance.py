@@ -6,7 +6,9 @@ is reduced to its last part.
 
 from __future__ import annotations
 
+import hashlib
 import os
+import re
 import shlex
 from collections.abc import Iterable
 from pathlib import Path
@@ -112,6 +114,29 @@ def changed_sources(
         for name in names
         if not any((root.resolve() / name).is_relative_to(folder) for folder in skipped)
     )
+
+
+def committed_digest(root: Path, commit: str, name: str) -> str | None:
+    """SHA-256 digest of a file as it is in a commit; None where git or the checkout lacks it.
+
+    Parameters
+    ----------
+    root : pathlib.Path
+        The checkout.
+    commit : str
+        The commit, hexadecimal; it may be a stranger's.
+    name : str
+        Path of the file, relative to `root`.
+    """
+    if not re.fullmatch("[0-9a-f]{40}|[0-9a-f]{64}", commit):
+        return None
+    top = _git(root, "rev-parse", "--show-toplevel")
+    if top is None or Path(top.strip()).resolve() != root.resolve():
+        return None
+    done = processes.run(
+        [*git(root), "-C", str(root), "cat-file", "blob", f"{commit}:{name}"], capture_output=True
+    )
+    return hashlib.sha256(done.stdout).hexdigest() if done.returncode == 0 else None
 
 
 _MARKS = frozenset({STATE, TOOLCHAIN, ACCELERATOR})

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from schedlab.errors import SchedlabError
@@ -102,20 +103,44 @@ def _folders(sources: Iterable[Origin | Path]) -> Iterator[tuple[str, Path]]:
                 yield source.name, folder
 
 
-def load_tables(folder: Path) -> Tables:
-    """Read the tables of a folder.
+def load_tables(
+    folder: Path,
+    *,
+    jobs: Collection[str] | None = None,
+    metrics: Collection[str] | None = None,
+) -> Tables:
+    """Read the tables of a folder, or what a reader needs of them: samples are by far the most.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Folder of the tables.
+    jobs : collection of str, optional
+        Columns of the jobs table; by default all.
+    metrics : collection of str, optional
+        Metrics whose samples are read; by default all. Where there is none, the table is empty.
 
     Raises
     ------
     SchedlabError
         When a table is missing or has the schema of another version.
     """
-    return Tables(*(_load(folder / f"{name}.parquet") for name in Tables._fields))
+    return Tables(
+        _load(folder / "jobs.parquet", jobs),
+        _load_samples(folder / "samples.parquet", metrics),
+        load_trials(folder),
+    )
 
 
 def load_trials(folder: Path) -> pd.DataFrame:
     """Read the table of trials alone; errors as those of `load_tables`."""
     return _load(folder / "trials.parquet")
+
+
+def count_samples(folder: Path) -> int:
+    """Count the samples without reading them; errors as those of `load_tables`."""
+    with _opened(folder / "samples.parquet") as file:
+        return int(file.metadata.num_rows)
 
 
 def load_left_out(folder: Path) -> dict[str, str]:
@@ -186,6 +211,20 @@ def _bounded(path: Path, metadata: pq.FileMetaData) -> None:
         )
 
 
-def _load(path: Path) -> pd.DataFrame:
+def _load(path: Path, columns: Collection[str] | None = None) -> pd.DataFrame:
     with _opened(path) as file:
-        return to_pandas(file.read())
+        return to_pandas(file.read(None if columns is None else list(columns)))
+
+
+def _load_samples(path: Path, metrics: Collection[str] | None) -> pd.DataFrame:
+    """Samples of some metrics; no more than a group of rows is in memory beside them."""
+    if metrics is None:
+        return _load(path)
+    wanted = pa.array(sorted(metrics), pa.string())
+    with _opened(path) as file:
+        groups = range(file.num_row_groups if metrics else 0)
+        kept = [
+            group.filter(pc.is_in(group["metric"], wanted))
+            for group in map(file.read_row_group, groups)
+        ]
+    return to_pandas(pa.concat_tables(kept) if kept else SAMPLES_SCHEMA.empty_table())
