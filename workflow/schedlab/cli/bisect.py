@@ -45,6 +45,9 @@ def bisect(
 ) -> None:
     """Find the first variant, from GOOD to BAD in the experiment's list, that is worse in METRIC.
 
+    METRIC is a quantity of the report's tables, such as makespan, throughput or wait_median; for an
+    unknown one the message lists all.
+
     It runs the trials that it needs, 8 to 16 of each variant that it compares, and halves the list:
     3 comparisons for 8 variants. A difference of up to 5 % does not count. Trials that ran before
     are used, so the same command goes on where an interrupted one ended. Without --experiments the

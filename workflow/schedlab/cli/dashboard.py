@@ -96,7 +96,8 @@ def dashboard(
                 "This Prometheus has no pages to draw with; its API answers queries"
                 f" ({served.server.url}/api/v1/query_range). For pages install the package"
                 " prometheus, or Grafana (or name its --grafana-repository). The report draws"
-                " queues, waits, throughput and the daemons' cost without either."
+                " queues, waits, throughput, the daemons' cost and the load of the machines"
+                " without either."
             )
         else:
             for name in names():

@@ -19,7 +19,6 @@ from schedlab.metrics.growth import growth
 from schedlab.metrics.statistics import t_interval
 from schedlab.tables.build import Tables
 
-HEAD = "head"
 MIB = 2**20
 BURST = "burst"
 _ROW = 1.3
@@ -93,7 +92,7 @@ def _values(trials: pd.DataFrame) -> pd.DataFrame:
 
 def _of_head(costs: Any) -> tuple[float | None, float | None]:
     """Processor time (s) and peak memory (MiB) of the scheduler's daemons on the head."""
-    rows = [row for row in (costs if costs is not None else ()) if row["node"] == HEAD]
+    rows = [row for row in (costs if costs is not None else ()) if row["node"] == style.HEAD]
     total = scheduler_cost(rows, 1)
     memory = total["peak_rss_bytes"]
     return total["cpu_s"], memory / MIB if memory else None

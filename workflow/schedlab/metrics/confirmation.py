@@ -69,10 +69,10 @@ def prediction(
 ) -> Prediction | None:
     """Predict a knee from the trials of a cell whose limiter is lifted.
 
-    The rate grows as the limit does: requests per second; what `cycles.cycle_rate` gives for cycles
-    with a period; and the depth, where a scheduler has at most so many jobs in hand and each for
-    the same time (Little's law). The next bound ends the growth: processors that are all busy or,
-    where cycles give them to jobs, all held; the submitter.
+    The rate grows as the limit does: requests per second; processor time; what `cycles.cycle_rate`
+    gives for cycles with a period; and the depth, where a scheduler has at most so many jobs in
+    hand and each for the same time (Little's law). The next bound ends the growth: processors that
+    are all busy or, where cycles give them to jobs, all held; the submitter.
 
     Parameters
     ----------
@@ -115,6 +115,9 @@ def _growth(before: Limit, after: Limit, row: Row) -> tuple[float, str] | None:
     """How many times as many jobs per second a lifted limit allows, and why."""
     if before.per_second and after.per_second:
         ratio = after.per_second / before.per_second
+        return ratio, f"{before.setting} is {ratio:g} times as large"
+    if before.cores and after.cores:
+        ratio = after.cores / before.cores
         return ratio, f"{before.setting} is {ratio:g} times as large"
     shallow, deep = window(before.cycles), window(after.cycles)
     if shallow and deep:

@@ -20,6 +20,8 @@ BUSY = 0.9
 NEAR = 0.8
 """Part of a limit from which actions count as limited by it: counters include pauses at the ends of
 a trial and, for clients, leave out reads."""
+HEAD = "head"
+"""Node of the scheduler's own daemons."""
 HALF = 0.5
 """Part of the wait from which one part of it names the limiter."""
 PARTS = {
@@ -111,6 +113,26 @@ def _client(row: Row) -> Limiter | None:
         f"{number(rate)} requests/s were counted, {number(one.per_second)} are allowed",
         one.setting,
     )
+
+
+def _quota(row: Row) -> Limiter | None:
+    """A daemon that uses the processor time that it is given."""
+    window, costs = value_of(row, "makespan_s"), row.get("daemon_cost")
+    if not window or costs is None:
+        return None
+    for one in limits_of(row):
+        if not one.cores:
+            continue
+        used = [cost for cost in costs if cost["process"] == one.process and cost["node"] == HEAD]
+        seconds = sum(float(cost["cpu_s"]) for cost in used if cost["cpu_s"] is not None)
+        if seconds >= NEAR * one.cores * window:
+            return Limiter(
+                one.name,
+                f"{one.process} uses {number(seconds / window)} processors on average,"
+                f" {number(one.cores)} are allowed",
+                one.setting,
+            )
+    return None
 
 
 def _cycle(row: Row) -> Limiter | None:
@@ -218,6 +240,10 @@ RULES: tuple[tuple[str, Callable[[Row], Limiter | None]], ...] = (
     ),
     ("the submitter: lateness is at least half of the wait", _submitter),
     (f"a client's limit: the requests counted reach {100 * NEAR:.0f} % of it", _client),
+    (
+        f"a daemon's quota: it uses at least {100 * NEAR:.0f} % of the processor time that it may",
+        _quota,
+    ),
     (
         f"scheduling cycles: scheduling is at least half of the wait, jobs start at {NEAR} to"
         f" {1 / NEAR} times the rate that the periods allow, and that is at most {NEAR} times what"

@@ -32,7 +32,7 @@ class Cycle(NamedTuple):
 
 
 class Limit(NamedTuple):
-    """Settings that limit how often a part of a scheduler acts: requests, or cycles.
+    """Settings that limit how often a part of a scheduler acts: requests, cycles, processor time.
 
     Attributes
     ----------
@@ -41,11 +41,15 @@ class Limit(NamedTuple):
     setting : str
         Native setting by which an experiment lifts it.
     per_second : float or None
-        Most requests per second; None for cycles.
+        Most requests per second; None for others.
     counted : float or None
         Requests that were counted in the trial; None where no record counts them.
     cycles : tuple of Cycle
-        Loops that start jobs beside one another; empty for requests.
+        Loops that start jobs beside one another; empty for others.
+    cores : float or None
+        Processors that a daemon may use on average; None for others.
+    process : str
+        That daemon, as `metrics.costs.daemon_costs` names it.
     """
 
     name: str
@@ -53,6 +57,8 @@ class Limit(NamedTuple):
     per_second: float | None
     counted: float | None
     cycles: tuple[Cycle, ...] = ()
+    cores: float | None = None
+    process: str = ""
 
 
 class Lift(NamedTuple):

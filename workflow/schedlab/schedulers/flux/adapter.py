@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
+from schedlab.schedulers import quota
 from schedlab.schedulers.base import Exporter, Scheduler
 from schedlab.schedulers.breaking import FaultCommands, restart_of
 from schedlab.schedulers.delays import Latencies, delays_told
@@ -112,6 +113,7 @@ class Flux(Scheduler):
             "rv1_nosched|rv1_shorthand|rv1",
             "one of rv1_nosched, rv1_shorthand, rv1",
         ),
+        **quota.setting("flux"),
     }
 
     def translate(self, job: Job, trace: Trace) -> Submission:
@@ -158,7 +160,9 @@ class Flux(Scheduler):
 
     def native_commands(self) -> dict[str, list[str]]:
         """Event logs and resources of all jobs, and what the instance says of itself."""
-        return {"eventlogs.jsonl": _ask("records"), "facts.json": _ask("facts")}
+        return {"eventlogs.jsonl": _ask("records"), "facts.json": _ask("facts")} | quota.command(
+            "flux"
+        )
 
     def native_files(self) -> dict[str, str]:
         """Record file name -> file on the head."""
@@ -206,7 +210,8 @@ class Flux(Scheduler):
 
     def settings(self, native: Path) -> dict[str, Any]:
         """Versions, and what is in force in the scheduler."""
-        return parity.settings(records.facts(text_of(native / "facts.json")))
+        facts = records.facts(text_of(native / "facts.json"))
+        return parity.settings(facts) | quota.in_force(native)
 
     def parity(self, native: Path) -> dict[str, str]:
         """Parity manifest."""
@@ -221,18 +226,20 @@ class Flux(Scheduler):
         return records.counters(statistics) | records.phases(text_of(native / "eventlogs.jsonl"))
 
     def limits(self, settings: Mapping[str, Any], counters: Mapping[str, float]) -> list[Limit]:
-        """Pending jobs that the scheduler looks at, on every submission and release."""
+        """Pending jobs that the scheduler looks at on each submission and release; the quota."""
+        given = quota.limits("flux", " + ".join(_HEAD), settings)
         depth = self._depth(settings)
         if depth is None:
-            return []
+            return given
         words = f"jobs that the scheduler looks at (queue-depth {depth})"
-        return [Limit(words, "queueDepth", None, None, (Cycle(None, depth),))]
+        return [Limit(words, "queueDepth", None, None, (Cycle(None, depth),)), *given]
 
     def lifts(self) -> list[Lift]:
-        """Ten times the depth."""
+        """Ten times the depth; a larger quota."""
         depth = self._depth(self.in_force)
         deeper = min(LIFT * depth, DEEPEST) if depth else 0
-        return [Lift("depth", {"queueDepth": str(deeper)})] if deeper else []
+        found = [Lift("depth", {"queueDepth": str(deeper)})] if deeper else []
+        return [*found, *quota.lifts(self.in_force)]
 
     @staticmethod
     def _depth(settings: Mapping[str, Any]) -> int | None:
@@ -262,8 +269,8 @@ class Flux(Scheduler):
 
     def variables(self, settings: Mapping[str, str]) -> dict[str, Any]:
         """What the instance is configured with; where it is installed from shapes the image."""
-        own = {key: text for key, text in settings.items() if key not in SETTINGS}
-        return super().variables(own)
+        own = {key: text for key, text in settings.items() if key not in {*SETTINGS, quota.KEY}}
+        return super().variables(own) | quota.variables("flux", settings)
 
     def virtual_variables(
         self, virtual: Mapping[str, Any], own: Mapping[str, Any]

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
+from schedlab.schedulers import quota
 from schedlab.schedulers.base import STAMPS, Exporter, Scheduler
 from schedlab.schedulers.breaking import FaultCommands, restart_of
 from schedlab.schedulers.delays import Latencies
@@ -80,7 +81,7 @@ def client_settings(
     found["logLevel"] = Setting(
         "2", "verbosity of the control plane's processes", r"\d|10", "a level from 0 to 10"
     )
-    return found
+    return found | quota.setting(scheduler[0])
 
 
 class KubernetesBase(Scheduler):
@@ -199,6 +200,7 @@ class KubernetesBase(Scheduler):
             "versions.txt": ["sh", "-c", " && ".join(versions)],
             "apiserver-metrics.txt": [*get, "/metrics"],
             "scheduler-metrics.txt": [*get, self.metrics],
+            **quota.command(self.controllers[0]),
         }
 
     def native_files(self) -> dict[str, str]:
@@ -254,7 +256,8 @@ class KubernetesBase(Scheduler):
         """Flags of the running processes and versions."""
         names = ("version.json", "versions.txt", "objects.json", "etcd.env")
         texts = (text_of(native / name) for name in names)
-        return manifest.settings(self.running(native), self.versions, *texts)
+        found = manifest.settings(self.running(native), self.versions, *texts)
+        return found | quota.in_force(native)
 
     def shared_parity(self, native: Path) -> dict[str, str]:
         """Rows of the parity manifest that are the same for all of them."""
@@ -286,9 +289,9 @@ class KubernetesBase(Scheduler):
         }
 
     def limits(self, settings: Mapping[str, Any], counters: Mapping[str, float]) -> list[Limit]:
-        """Requests per second of scheduler and controller, and those that the audit log counts.
+        """The scheduler's quota; requests per second of both clients, and those that were counted.
 
-        The log has no reads, so the count is a lower bound.
+        The audit log has no reads, so the count is a lower bound.
         """
         found = []
         defaults = self.client_defaults()
@@ -298,17 +301,17 @@ class KubernetesBase(Scheduler):
             asked = [n for name, n in counters.items() if name.startswith(f"audit.{program}.")]
             words = f"requests of {program} to the API server (kube-api-qps)"
             found.append(Limit(words, f"{kind}Qps", qps, sum(asked) if asked else None))
-        return found
+        return [*found, *quota.limits(self.controllers[0], self.controllers[0], settings)]
 
     def lifts(self) -> list[Lift]:
-        """Ten times the requests per second, and at once, of both clients."""
+        """Ten times the requests per second, and at once, of both clients; a larger quota."""
         most = 999_999
         wanted = {
             f"{kind}{word}": str(min(most, round(LIFT * float(self.in_force[f"{kind}{word}"]))))
             for kind in ("scheduler", "controller")
             for word in ("Qps", "Burst")
         }
-        return [Lift("requests", wanted)]
+        return [Lift("requests", wanted), *quota.lifts(self.in_force)]
 
     @staticmethod
     def _fair(running: Mapping[str, Mapping[str, str]]) -> bool:
@@ -343,6 +346,7 @@ class KubernetesBase(Scheduler):
             "kubernetes_arguments": self.arguments(settings),
             "kubernetes_units": {"head": list(self.units), "compute": ["containerd", "kubelet"]},
             "kubernetes_job_group": self.kind.group,
+            **quota.variables(self.controllers[0], settings),
             **self.cost_variables(),
         }
 

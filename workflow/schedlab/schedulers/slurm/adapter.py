@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from schedlab.privacy.private_files import write_secret
+from schedlab.schedulers import quota
 from schedlab.schedulers.base import Exporter, Scheduler
 from schedlab.schedulers.breaking import FaultCommands
 from schedlab.schedulers.limits import Lift, Limit
@@ -110,7 +111,8 @@ class Slurm(Scheduler):
             " (Slurm 23.11 and later); cli, sbatch",
             f"{ways.API}|{ways.CLI}",
             f"{ways.API} or {ways.CLI}",
-        )
+        ),
+        **quota.setting("slurmctld"),
     } | dict(
         (
             _setting(
@@ -221,6 +223,7 @@ class Slurm(Scheduler):
             "scontrol-config.txt": ["scontrol", "show", "config"],
             "sdiag.txt": ["sdiag"],
             "squeue.txt": ["squeue", "--states=all"],
+            **quota.command("slurmctld"),
         }
 
     def native_files(self) -> dict[str, str]:
@@ -275,7 +278,7 @@ class Slurm(Scheduler):
         }
         found = {key: text for key, text in sorted(in_force.items()) if key.lower() in wanted}
         record = text_of(native / "submission.txt").strip()
-        return found | ({"submission": record} if record else {})
+        return found | ({"submission": record} if record else {}) | quota.in_force(native)
 
     def parity(self, native: Path) -> dict[str, str]:
         """Parity manifest."""
@@ -301,12 +304,12 @@ class Slurm(Scheduler):
         return records.sdiag(text_of(native / "sdiag.txt"))
 
     def limits(self, settings: Mapping[str, Any], counters: Mapping[str, float]) -> list[Limit]:
-        """Periods and depths of the scheduling cycles."""
-        return cycles.limits(settings)
+        """Periods and depths of the scheduling cycles, and slurmctld's quota."""
+        return [*cycles.limits(settings), *quota.limits("slurmctld", "slurmctld", settings)]
 
     def lifts(self) -> list[Lift]:
-        """Shorter periods and larger depths of the scheduling cycles."""
-        return cycles.lifts(self.in_force[cycles.PARAMETERS])
+        """Shorter periods and larger depths of the scheduling cycles, a larger quota."""
+        return [*cycles.lifts(self.in_force[cycles.PARAMETERS]), *quota.lifts(self.in_force)]
 
     def health(self, nodes: int) -> list[str]:
         """Check that jobs can be submitted, that every node is idle, and that a job runs on all.
@@ -335,6 +338,7 @@ class Slurm(Scheduler):
         """Return the settings, and the command whose counters the head's exporter reads."""
         own = {key: text for key, text in settings.items() if key.lower() not in NOT_OF_SLURM}
         return super().variables(own) | {
+            **quota.variables("slurmctld", settings),
             "slurm_submission": settings["submission"],
             "slurm_partitions": [
                 {"name": name, "tier": level - min(ways.PARTITIONS)}

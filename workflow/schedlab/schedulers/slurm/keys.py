@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 
 from schedlab.printing import closest, did_you_mean
+from schedlab.schedulers import quota
 from schedlab.schedulers.slurm import forms
 from schedlab.schedulers.slurm.forms import Entry, Versions
 from schedlab.workloads.registry import Problem
@@ -14,7 +15,7 @@ from schedlab.workloads.registry import Problem
 UNLISTED = "unlisted"
 """Setting, not of slurm.conf, that names keys which are meant although they are not known here, and
 parts of lists such as SchedulerParameters."""
-NOT_OF_SLURM = frozenset({"submission", UNLISTED})
+NOT_OF_SLURM = frozenset({"submission", UNLISTED, quota.KEY.lower()})
 """Settings that reach no slurm.conf."""
 _NAMES = re.compile(r"[A-Za-z]\w*(?:[ ,]+[A-Za-z]\w*)*", re.ASCII)
 _CASED = re.compile(
