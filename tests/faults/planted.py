@@ -9,8 +9,9 @@ its second run carry one known fault:
 - `period`: Volcano's scheduler begins a cycle only every fifth second;
 - `qps`: each client of Volcano's scheduler may send 1 request a second to the API server.
 
-Faults that are settings stand in the experiment files beside this module. The others are Ansible
-tasks that a copy of the checkout runs when it configures the cluster of that label.
+Most faults that are settings stand in the experiment files beside this module. The others are
+Ansible tasks that a copy of the checkout runs when it configures the cluster of that label; the
+quota is one of them, so that no setting tells the report of it.
 
 `make test-planted` runs this. `SCHEDLAB_PLANTED=FOLDER` keeps the checkouts' copies and results
 there, and continues what is there already.

@@ -247,6 +247,22 @@ def test_a_mean_over_machines_takes_those_that_are_known_at_the_instant() -> Non
     assert found[2.0] == pytest.approx(2.0) and found[4.0] == pytest.approx(0.0)
 
 
+def test_the_load_of_many_machines_does_not_grow_with_their_number() -> None:
+    """No two machines are read at the same instant (SYNTHETIC)."""
+    rows = [
+        ("a.b.1", f"compute{machine}", nodes._CPU, (step + machine / 40) * 1e9, float(step))
+        for machine in range(40)
+        for step in range(100)
+    ]
+    samples = pd.DataFrame(rows, columns=["trial", "instance", "metric", "t_ns", "value"])
+    with style.applied():
+        _, (axis,) = style.panels(1)
+        nodes._lines(axis, samples, nodes._PANELS[0], {"a": "a.b.1"}, ["a"])
+    (line,) = axis.lines
+    assert len(line.get_xdata()) == 600
+    assert line.get_ydata() == pytest.approx(1.0)
+
+
 def test_a_figure_is_given_what_it_draws_alone(tables: Path) -> None:
     everything = load_tables(tables)
     found = load_tables(tables, jobs=wait.JOBS, metrics=("node_cpu_seconds_total",))

@@ -90,6 +90,13 @@ def test_the_quota_in_force_is_what_systemd_says(
     assert quota.in_force(tmp_path) == found
 
 
+def test_a_quota_counts_for_at_most_the_processors_of_its_machine() -> None:
+    (limit,) = limits("slurm", {"CPUQuota": "500 %"})
+    assert (limit.on(2).cores, limit.on(8).cores, limit.on(None).cores) == (2, 5.0, 5.0)
+    other = Limit("requests", "qps", 5.0, None)
+    assert other.on(2) == other
+
+
 def test_the_playbook_sets_it_on_the_head_alone_and_once() -> None:
     (play,) = yaml.safe_load(PLAYBOOK.read_text())
     (task,) = [task for task in play["post_tasks"] if "schedlab_cpu_quotas" in str(task)]

@@ -149,8 +149,9 @@ def test_the_time_line_zooms_by_keys_buttons_and_mouse_and_tells_of_a_job(page, 
     Select(page.find_element(By.ID, "explore-trial")).select_by_value("slurm-n2.gang.1")
     plots = page.find_elements(By.CSS_SELECTOR, "#explore .plot")[1]
     whole = zoomed(page)
+    # Jobs without an end run on to the edge, which is a little later than the last event.
     assert whole[0] == 0 and whole[1] == pytest.approx(
-        values(report, "slurm-n2.gang.1")["makespan_s"], abs=0.01
+        1.02 * values(report, "slurm-n2.gang.1")["makespan_s"], abs=0.01
     )
     plots.send_keys("+")
     low, high = zoomed(page)

@@ -148,6 +148,37 @@ def test_a_source_that_matches_its_commit_may_have_changed_since(
     assert trace(results, "--source", str(sources), "slurm-n1.burst.1").exit_code == MISMATCH
 
 
+def test_a_source_that_was_removed_since_matches_its_commit(
+    results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sources, name = tmp_path / "checkout", "workflow/schedlab/errors.py"
+    (sources / "workflow").mkdir(parents=True)
+    shutil.copytree(ROOT / "workflow" / "schedlab", sources / "workflow" / "schedlab")
+    commit = commit_all(sources)
+    (sources / name).unlink()
+    arguments = ("--source", str(sources), "slurm-n1.burst.1")
+    assert "input workflow/schedlab/errors.py" in trace(results, *arguments).stdout
+    monkeypatch.setattr(
+        check, "_committed", lambda root, _, name: committed_digest(root, commit, name)
+    )
+    assert trace(results, *arguments).exit_code == 0
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_git_is_not_asked_about_the_sources_of_a_bundle(
+    results: Path, monkeypatch: pytest.MonkeyPatch, named: bool
+) -> None:
+    """A stranger's `source/.git` may name programs that git starts."""
+    (results.parent / "ro-crate-metadata.json").write_text("{}")
+    source = results.parent / "source"
+    (source / ".git").mkdir(parents=True)
+    (source / "workflow" / "schedlab").mkdir(parents=True)
+    (source / "workflow" / "schedlab" / "errors.py").write_text("edited")
+    monkeypatch.setattr(check, "_committed", lambda *_: pytest.fail("git was asked"))
+    arguments = ("--source", str(source)) if named else ()
+    assert trace(results, *arguments, "slurm-n1.burst.1").exit_code == MISMATCH
+
+
 def commit_all(folder: Path) -> str:
     """Commit all files of a folder; the commit."""
 

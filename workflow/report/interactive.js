@@ -23,6 +23,7 @@ const say = text => { status.textContent = text; };
 /* Copying. Pages from files may lack the clipboard's interface, so the older way is the second. The button itself shows
    that it is done: the status line may be far away. */
 async function copy(text, button) {
+  let copied = true;
   try {
     await navigator.clipboard.writeText(text);
   } catch {
@@ -30,10 +31,11 @@ async function copy(text, button) {
     area.value = text;
     document.body.append(area);
     area.select();
-    document.execCommand("copy");
+    copied = document.execCommand("copy");
     area.remove();
   }
-  say(`Copied: ${text}`);
+  say(copied ? `Copied: ${text}` : `This browser does not copy. The citation: ${text}`);
+  if (!copied) return;
   button.dataset.words ??= button.textContent;
   button.textContent = button.classList.contains("cite") ? "\u2713" : "\u2713 Copied";
   setTimeout(() => { button.textContent = button.dataset.words; }, 2000);
@@ -173,6 +175,7 @@ function pick(number) {
   field.querySelectorAll("circle").forEach((circle, place) => circle.classList.toggle("picked", place === number));
   current = number;
   cite.hidden = number < 0;
+  cite.textContent = cite.dataset.words ?? cite.textContent;
   if (number < 0) { told.textContent = "Point at a trial, or use the arrow keys."; return; }
   const trial = points[number], each = data.quantities[Number(quantity.value)];
   const value = `${digits(trial.values[Number(quantity.value)])}${each.unit ? ` ${each.unit}` : ""}`;

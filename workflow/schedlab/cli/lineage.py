@@ -38,7 +38,8 @@ def trace(results: Path, source: Path | None, as_json: bool, target: str) -> Non
     TARGET is a trial (alpha-n1.burst.1), a figure (makespan), or a cell of the report's main table,
     written as cluster and workload of the row and quantity of the column
     (alpha-n1.burst/makespan). For an unknown TARGET the message lists all that exist. The results
-    may be those of an unpacked bundle. Exit status 3: a link does not match. The first such link is
+    may be those of an unpacked bundle. Sources that the checkout has changed since are compared
+    with their commit. Exit status 3: a link does not match. The first such link is
     named.
     """
     from schedlab.lineage.chain import chain

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from schedlab.figures import style
+from schedlab.figures import over_time, style
 from schedlab.tables.build import Tables
 
 CPU = "schedlab_process_cpu_seconds_total"
@@ -27,10 +27,10 @@ def draw(tables: Tables) -> Figure:
     beside = 1 if style.crowded(trials) else 2
     costs = -(-len(names) // beside)
     rows = len(names) + costs
-    figure = style.blank_figure(style.LOW * rows)
+    figure = style.blank_figure(over_time.LOW * rows)
     grid = figure.add_gridspec(rows, 2)
     for row, workload in enumerate(names):
-        first = style.first_valid(trials, workload, order)
+        first = over_time.first_valid(trials, workload, order)
         for column, metric in enumerate((CPU, MEMORY)):
             axis = figure.add_subplot(grid[row, column])
             unit = "processor use (cores)" if metric == CPU else "resident memory (MiB)"
@@ -64,10 +64,10 @@ def _width(process: int) -> float:
 
 def _head_samples(samples: pd.DataFrame) -> pd.DataFrame:
     """Samples of the daemons on the head, with a column `process`."""
-    wanted = samples["metric"].isin([CPU, MEMORY]) & (samples["instance"] == style.HEAD)
+    wanted = samples["metric"].isin([CPU, MEMORY]) & (samples["instance"] == over_time.HEAD)
     rows = samples[wanted].copy()
     labels = rows["labels"].astype(str)
-    known = {text: style.labels(text).get("process", "") for text in labels.unique()}
+    known = {text: over_time.labels(text).get("process", "") for text in labels.unique()}
     rows["process"] = labels.map(known).astype(object)
     for name in ("trial", "metric"):
         rows[name] = rows[name].astype(str)
@@ -90,7 +90,7 @@ def _lines(
             t = rows["t_ns"].to_numpy(dtype=float) / 1e9
             value = rows["value"].to_numpy(dtype=float)
             if len(rows) and rows["metric"].iloc[0] == CPU:
-                t, value = t[1:], style.rate(t, value)
+                t, value = t[1:], over_time.rate(t, value)
             if not t.size:
                 continue
             look = style.look(order.index(cluster))
@@ -100,4 +100,4 @@ def _lines(
     if not drawn:
         style.blank(axis, "no samples" if first else "no valid trial")
         return
-    style.from_zero(axis)
+    over_time.from_zero(axis)

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from schedlab.figures import style
+from schedlab.figures import over_time, style
 from schedlab.tables.build import Tables
 
 _CPU = "node_cpu_seconds_total"
@@ -21,6 +21,8 @@ _IDLE = ("idle", "iowait", "steal")
 """Modes in which a processor does nothing for its machine; `guest` is within `user`."""
 _WIDE, _NARROW = 2.2, 0.9
 """Widths of the head's line and of that of the other machines."""
+_TIMES = 600
+"""Most instants of a line: no more would be seen, and the file does not grow with the machines."""
 
 
 class _Panel(NamedTuple):
@@ -45,9 +47,9 @@ def draw(tables: Tables) -> Figure:
     if not len(trials):
         return style.nothing()
     names, order = style.workloads(trials), style.clusters(trials)
-    firsts = {workload: style.first_valid(trials, workload, order) for workload in names}
+    firsts = {workload: over_time.first_valid(trials, workload, order) for workload in names}
     samples = _of_machines(tables.samples, {t for first in firsts.values() for t in first.values()})
-    figure = style.blank_figure(style.LOW * len(names))
+    figure = style.blank_figure(over_time.LOW * len(names))
     grid = figure.add_gridspec(len(names), len(_PANELS))
     for row, workload in enumerate(names):
         left_out = style.invalid_note(trials[trials["workload"] == workload])
@@ -79,7 +81,7 @@ def _of_machines(samples: pd.DataFrame, trials: set[str]) -> pd.DataFrame:
 
 def _counts(labels: str) -> bool:
     """Whether a series is part of its machine's sum."""
-    found = style.labels(labels)
+    found = over_time.labels(labels)
     return found.get("mode") not in _IDLE and found.get("device") != "lo"
 
 
@@ -97,7 +99,7 @@ def _lines(
             machines = [
                 _line(values.droplevel(0).dropna().sort_index(), panel)
                 for name, values in wide.groupby(level=0)
-                if (name == style.HEAD) == is_head
+                if (name == over_time.HEAD) == is_head
             ]
             machines = [line for line in machines if len(line)]
             if not machines:
@@ -105,6 +107,8 @@ def _lines(
             # Machines are read at other instants: each is known between its own samples alone, and
             # the mean is of those that are known.
             t = np.unique(np.concatenate([line.index for line in machines]))
+            if len(t) > _TIMES:
+                t = np.linspace(t[0], t[-1], _TIMES)
             each = [np.interp(t, line.index, line, np.nan, np.nan) for line in machines]
             look = style.look(order.index(cluster))
             mean = np.ma.masked_invalid(each).mean(axis=0)
@@ -113,7 +117,7 @@ def _lines(
     if not drawn:
         style.blank(axis, "no samples" if first else "no valid trial")
         return
-    style.from_zero(axis)
+    over_time.from_zero(axis)
 
 
 def _line(values: pd.Series, panel: _Panel) -> pd.Series:
@@ -121,5 +125,5 @@ def _line(values: pd.Series, panel: _Panel) -> pd.Series:
     t = values.index.to_numpy(dtype=float) / 1e9
     y = values.to_numpy(dtype=float) / panel.unit
     if panel.counter:
-        t, y = t[1:], style.rate(t, y)
+        t, y = t[1:], over_time.rate(t, y)
     return pd.Series(y, t)

@@ -13,6 +13,7 @@ from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator, StrMethodF
 
 from schedlab.config.variants import VIRTUAL
 from schedlab.figures import style
+from schedlab.figures.over_time import HEAD
 from schedlab.metrics.costs import scheduler_cost
 from schedlab.metrics.fidelity import is_virtual
 from schedlab.metrics.growth import growth
@@ -92,7 +93,7 @@ def _values(trials: pd.DataFrame) -> pd.DataFrame:
 
 def _of_head(costs: Any) -> tuple[float | None, float | None]:
     """Processor time (s) and peak memory (MiB) of the scheduler's daemons on the head."""
-    rows = [row for row in (costs if costs is not None else ()) if row["node"] == style.HEAD]
+    rows = [row for row in (costs if costs is not None else ()) if row["node"] == HEAD]
     total = scheduler_cost(rows, 1)
     memory = total["peak_rss_bytes"]
     return total["cpu_s"], memory / MIB if memory else None

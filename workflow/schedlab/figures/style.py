@@ -8,7 +8,6 @@ marker at once, for readers and printers without colour.
 from __future__ import annotations
 
 import io
-import json
 import re
 import textwrap
 from collections.abc import Iterator, Sequence
@@ -17,7 +16,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import matplotlib as mpl
-import numpy as np
 import pandas as pd
 import seaborn.objects as so
 from matplotlib.axes import Axes
@@ -46,10 +44,6 @@ WIDTH = 6.0
 """Width in inches: 432 pt, so that 10 pt text has 15 px on a page and 8 px on a phone."""
 PANEL = 1.4
 """Height of a panel in inches, 150 px on a page."""
-LOW = 1.1
-"""Height in inches of a panel of samples over time."""
-HEAD = "head"
-"""Instance of the samples of the head."""
 _ROOM = 100.0
 """Height in inches at which panels have room beside every legend, while `fit` measures it."""
 SMALL = 9.0
@@ -164,34 +158,6 @@ def workloads(trials: pd.DataFrame) -> list[str]:
 def of_cell(trials: pd.DataFrame, workload: str, cluster: str) -> pd.DataFrame:
     """Rows of one cell."""
     return trials[(trials["workload"] == workload) & (trials["cluster"] == cluster)]
-
-
-def first_valid(trials: pd.DataFrame, workload: str, order: Sequence[str]) -> dict[str, str]:
-    """Cluster -> the first valid trial of a workload on it; clusters without one are left out."""
-    return {
-        cluster: str(good.iloc[0]["trial"])
-        for cluster in order
-        if len(good := valid(of_cell(trials, workload, cluster)))
-    }
-
-
-def labels(text: str) -> dict[str, str]:
-    """Labels of a sample, as the samples table has them."""
-    return {name: str(value) for name, value in json.loads(text).items()}
-
-
-def rate(t: np.ndarray, value: np.ndarray) -> np.ndarray:
-    """Rate of a counter between two samples; a counter that fell was a restart: unknown."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        found = np.diff(value) / np.diff(t)
-    return np.where(np.diff(value) < 0, np.nan, found)
-
-
-def from_zero(axis: Axes) -> None:
-    """Let a panel of lines begin at zero, with few marks on its axes."""
-    axis.set_ylim(0, 1.1 * axis.get_ylim()[1])
-    axis.xaxis.set_major_locator(MaxNLocator(5))
-    axis.yaxis.set_major_locator(MaxNLocator(4))
 
 
 def invalid_note(trials: pd.DataFrame) -> str:

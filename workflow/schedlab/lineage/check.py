@@ -144,6 +144,9 @@ def _check(store: Store, link: Link, sources: Path | None, digests: dict[Path, s
     origin = origin_of(link.path)
     # Imported results come from a bundle and were made from another checkout.
     sources = None if origin else sources
+    # Git obeys the settings of a checkout, so it is not asked about what came with results.
+    own = sources is not None and not sources.resolve().is_relative_to(_place(store).resolve())
+    history = sources if own else None
     outputs = {name: _within(folder, name) for name in record.get("outputs", {})}
     inputs = dict(_located(record.get("inputs", {}), store.results / below(origin), sources))
     for kind, files in (("outputs", outputs), ("inputs", inputs)):
@@ -154,6 +157,11 @@ def _check(store: Store, link: Link, sources: Path | None, digests: dict[Path, s
             sha256 = None
             if path is not None and (sha256 := digests.get(path) or store.file_digest(path)):
                 digests[path] = sha256
+            differs = kind == "inputs" and path is not None and sha256 != expected
+            if differs and history and _at_its_commit(history, record, name):
+                found.matching[kind] += 1
+                found.earlier.append(name)
+                continue
             if sha256 is None:
                 if may_lack:
                     found.absent[kind].append(name)
@@ -162,9 +170,6 @@ def _check(store: Store, link: Link, sources: Path | None, digests: dict[Path, s
                 continue
             if sha256 == expected:
                 found.matching[kind] += 1
-            elif kind == "inputs" and sources is not None and _at_its_commit(sources, record, name):
-                found.matching[kind] += 1
-                found.earlier.append(name)
             else:
                 problem = "is not the file that the stage wrote"
                 if kind == "inputs":
@@ -172,6 +177,11 @@ def _check(store: Store, link: Link, sources: Path | None, digests: dict[Path, s
                     problem = f"was changed since{f' (commit {commit[:12]})' if commit else ''}"
                 found.mismatches.append(LinkMismatch(link.path, kind[:-1], name, problem))
     return found
+
+
+def _place(store: Store) -> Path:
+    """Folder whose content came with the results: that of the bundle, or the results alone."""
+    return store.results.parent if store.shared else store.results
 
 
 def _at_its_commit(sources: Path, record: Mapping[str, Any], name: str) -> bool:

@@ -122,7 +122,7 @@ def committed_digest(root: Path, commit: str, name: str) -> str | None:
     Parameters
     ----------
     root : pathlib.Path
-        The checkout.
+        The checkout, which must be the user's own: git obeys the settings that it has.
     commit : str
         The commit, hexadecimal; it may be a stranger's.
     name : str
@@ -134,7 +134,10 @@ def committed_digest(root: Path, commit: str, name: str) -> str | None:
     if top is None or Path(top.strip()).resolve() != root.resolve():
         return None
     done = processes.run(
-        [*git(root), "-C", str(root), "cat-file", "blob", f"{commit}:{name}"], capture_output=True
+        [*git(root), "-C", str(root), "cat-file", "blob", f"{commit}:{name}"],
+        # A clone that lacks parts of its history must not fetch what a stranger's record names.
+        added={"GIT_NO_LAZY_FETCH": "1", "GIT_TERMINAL_PROMPT": "0"},
+        capture_output=True,
     )
     return hashlib.sha256(done.stdout).hexdigest() if done.returncode == 0 else None
 

@@ -60,6 +60,12 @@ class Limit(NamedTuple):
     cores: float | None = None
     process: str = ""
 
+    def on(self, processors: float | None) -> Limit:
+        """The same limit on a machine with so many processors, which bound a daemon too."""
+        if self.cores is None or processors is None:
+            return self
+        return self._replace(cores=min(self.cores, processors))
+
 
 class Lift(NamedTuple):
     """A way to lift a limit: what a further variant sets.

@@ -1,7 +1,7 @@
 """A quota on the processor time of a scheduler's own daemon, set and enforced by systemd.
 
-It is a setting of every scheduler that has such a daemon, because it limits how fast that daemon
-can decide, whatever the scheduler's own settings say: CPUQuota= of systemd.resource-control(5).
+It limits how fast that daemon can decide, whatever the scheduler's own settings say: CPUQuota= of
+systemd.resource-control(5).
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from schedlab.schedulers.limits import LIFT, Lift, Limit
+from schedlab.schedulers.rows import text_of
 from schedlab.schedulers.settings import Setting
 
 KEY = "CPUQuota"
@@ -29,7 +30,7 @@ def setting(unit: str) -> dict[str, Setting]:
         KEY: Setting(
             NONE,
             f"processor time that {unit} on the head may use, of one processor (systemd's"
-            f" {KEY}=); it applies once the cluster is set up",
+            f" {KEY}=), from when the cluster is set up",
             f"{NONE}|{_FORM}",
             f"{NONE}, or a whole percentage from 1 % to 9999 %",
         )
@@ -51,11 +52,7 @@ def command(unit: str) -> dict[str, list[str]]:
 
 def in_force(native: Path) -> dict[str, str]:
     """Return the setting by the native record of a trial; empty where that does not tell."""
-    try:
-        text = (native / _RECORD).read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return {}
-    found = re.search(rf"^{_PROPERTY}=(.+)$", text, re.M)
+    found = re.search(rf"^{_PROPERTY}=(.+)$", text_of(native / _RECORD), re.M)
     if not found:
         return {}
     if found[1] == "infinity":

@@ -62,7 +62,8 @@ def write_decision(context: Context, cluster: str, workload: str, repetition: in
                 base = [read_trial(path).trial for path in ran.values()]
                 lifted = context.experiment.cluster(cluster)
                 adapter = get_scheduler(lifted.scheduler, lifted.settings)
-                found |= unless_limited(base, adapter.limits(adapter.in_force, {}))
+                limits = [one.on(lifted.head.vcpus) for one in adapter.limits(adapter.in_force, {})]
+                found |= unless_limited(base, limits)
             elif keys[0] not in ran:
                 found |= {"run": False, "rate": None}  # decided with the cell's first trial
     else:

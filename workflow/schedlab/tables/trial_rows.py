@@ -168,6 +168,8 @@ def _rows(
     reasons = [check.reason for check in failed if not check.withholds]
     native = folder / "native"
     settings, counters = scheduler.settings(native), scheduler.counters(native)
+    head = conditions.get("declared", {}).get("head", {}).get("cpus")
+    limits = [one.on(head)._asdict() for one in scheduler.limits(settings, counters)]
     trial = {
         **keys,
         **columns,
@@ -179,7 +181,7 @@ def _rows(
         "settings": json.dumps(settings, sort_keys=True),
         "parity": json.dumps(scheduler.parity(folder / "native"), sort_keys=True),
         "counters": json.dumps(counters, sort_keys=True),
-        "limits": json.dumps([one._asdict() for one in scheduler.limits(settings, counters)]),
+        "limits": json.dumps(limits),
         "valid": not reasons,
         "reasons": reasons,
         "checks": [check.row() for check in checks],

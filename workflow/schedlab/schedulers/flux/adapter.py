@@ -155,7 +155,7 @@ class Flux(Scheduler):
         return records.jobs(
             text_of(native / "journal.jsonl"),
             text_of(native / "eventlogs.jsonl"),
-            answered=bool(self.settings(native)),
+            answered=bool(self._told(native)),
         )
 
     def native_commands(self) -> dict[str, list[str]]:
@@ -210,8 +210,12 @@ class Flux(Scheduler):
 
     def settings(self, native: Path) -> dict[str, Any]:
         """Versions, and what is in force in the scheduler."""
-        facts = records.facts(text_of(native / "facts.json"))
-        return parity.settings(facts) | quota.in_force(native)
+        return self._told(native) | quota.in_force(native)
+
+    @staticmethod
+    def _told(native: Path) -> dict[str, Any]:
+        """What the instance told of itself; empty where it did not answer."""
+        return parity.settings(records.facts(text_of(native / "facts.json")))
 
     def parity(self, native: Path) -> dict[str, str]:
         """Parity manifest."""
