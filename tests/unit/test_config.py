@@ -240,7 +240,7 @@ def test_specs_are_sorted_plain_json_and_separate_concerns(tmp_path: Path) -> No
     assert settings["Extra"] == "true"
     found = design.variables(tuned.cluster("slurm-n1"))
     # The adapter's own settings do not reach slurm.conf.
-    assert found["slurm_settings"] | {"submission": "api", **meant} == settings
+    assert found["slurm_settings"] | {"submission": "api", "CPUQuota": "none", **meant} == settings
     assert found["schedlab_roles"] == ["common", "slurm", "monitoring"]
     assert load(tmp_path, limits={"trial": 5}).trial_spec(plain.trials()[0]) == plain.trial_spec(
         plain.trials()[0]

@@ -130,13 +130,13 @@ def row(cluster: str, share: float, used: float, rate: float, **changes: Any) ->
 
 
 @pytest.mark.parametrize(
-    ("used", "lift"), [(4.9, quota.KEY), (4.0, quota.KEY), (3.9, ""), (None, "")]
+    ("used", "lift"), [(4.9, quota.KEY), (4.1, quota.KEY), (3.9, ""), (None, "")]
 )
 def test_a_quota_that_is_used_up_is_the_limiter(used: float | None, lift: str) -> None:
     found = limiter(row("a", 0.05, used, 1.0))  # type: ignore[arg-type]
     assert found.lift == lift
     if lift:
-        assert "0.05 are allowed" in found.evidence
+        assert "0.0500 are allowed" in found.evidence
 
 
 def test_twice_the_quota_should_sustain_twice_the_rate() -> None:

@@ -11,7 +11,7 @@ from schedlab.cli.main import main
 from schedlab.config import HostFacts
 from schedlab.design import load_experiment
 from schedlab.errors import SchedlabError
-from schedlab.schedulers import get_scheduler, scheduler_names
+from schedlab.schedulers import get_scheduler, quota, scheduler_names
 from schedlab.schedulers.slurm.keys import known_keys
 
 HOST = HostFacts(cores=8, memory_mib=16384, numa_nodes=frozenset({0}), hugepages_mib=0)
@@ -127,7 +127,7 @@ def test_every_scheduler_accepts_its_own_defaults_and_slurm_knows_those_of_its_r
         given = {key: text for key, text in scheduler.merged_settings({}).items() if text}
         assert not scheduler.settings_problems(given)
     keys = {key.lower() for key in known_keys()}
-    own = set(get_scheduler("slurm").native_settings) - {"submission"}
+    own = set(get_scheduler("slurm").native_settings) - {"submission", quota.KEY}
     assert not {key for key in own if key.lower() not in keys}
 
 

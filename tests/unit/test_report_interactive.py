@@ -106,6 +106,7 @@ def test_tables_sort_by_number_and_say_so(page):
     for order, wanted in (("ascending", False), ("descending", True)):
         button.send_keys(Keys.ENTER)
         assert heads[place].get_attribute("aria-sort") == order
+        assert button.text == ("▲" if order == "ascending" else "▼")
         cells = page.execute_script(
             "return [...document.querySelectorAll('#results .results tbody tr')]"
             ".map(row => row.cells[arguments[0]].querySelector('b').textContent)", place
@@ -124,6 +125,7 @@ def test_a_number_of_the_main_table_is_copied_with_its_trace_command(page, repor
     assert copied.startswith(f"slurm-n1.burst/makespan = {estimate} s [")
     assert "(schedlab trace slurm-n1.burst/makespan; lineage " in copied
     assert "Copied: " in text_of(page, "#explore .status")
+    assert cell.find_element(By.CSS_SELECTOR, "button.cite").get_attribute("textContent") == "✓"
 
 
 def test_the_buttons_for_citations_cover_no_text(page: webdriver.Chrome) -> None:

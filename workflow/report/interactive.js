@@ -21,7 +21,7 @@ const status = make("p", {role: "status", class: "status"});
 const say = text => { status.textContent = text; };
 
 /* Copying. Pages from files may lack the clipboard's interface, so the older way is the second. The button itself shows
-   that it is done: the status line may be far away. */
+   whether it is done: the status line may be far away. */
 async function copy(text, button) {
   let copied = true;
   try {
@@ -35,9 +35,9 @@ async function copy(text, button) {
     area.remove();
   }
   say(copied ? `Copied: ${text}` : `This browser does not copy. The citation: ${text}`);
-  if (!copied) return;
   button.dataset.words ??= button.textContent;
-  button.textContent = button.classList.contains("cite") ? "\u2713" : "\u2713 Copied";
+  const mark = copied ? ["\u2713", "Copied"] : ["\u2717", "Not copied"];
+  button.textContent = button.classList.contains("cite") ? mark[0] : mark.join(" ");
   setTimeout(() => { button.textContent = button.dataset.words; }, 2000);
 }
 const trace = names => names.map(name => `schedlab trace ${name}`).join("; ");
@@ -261,7 +261,7 @@ const buttons = make("div", {class: "buttons"}, ...[["Zoom in", "+"], ["Zoom out
 function axes(upright) {
   const look = {stroke: css("--ink"), grid: {stroke: css("--grid"), width: 1}, ticks: {stroke: css("--grid"), width: 1}, font: "12px system-ui"};
   const label = {labelFont: "12px system-ui", labelSize: 18};
-  return [{...look, ...label, label: "s since the first job was due"}, {...look, ...label, label: upright, size: 56}];
+  return [{...look, ...label, size: 32, label: "s since the first job was due"}, {...look, ...label, label: upright, size: 56}];
 }
 function timeline() {
   drawn.forEach(plot => plot.destroy());
