@@ -15,7 +15,7 @@ from schedlab.bisection import search as s
 from schedlab.bisection.text import as_data, as_text
 from schedlab.bisection.trials import between, series
 from schedlab.cli.main import main
-from schedlab.config import Experiment
+from schedlab.config import Experiment, TrialKey
 from schedlab.errors import SchedlabError
 from schedlab.metrics.comparable import compare_groups
 from schedlab.metrics.difference import LEVEL
@@ -199,6 +199,23 @@ def test_values_that_mean_nothing_are_refused(
     search = ["bisect", "--experiments", str(path), "--results", str(tmp_path / "r")]
     done = CliRunner().invoke(main, [*search, "--good", "slurm", "--bad", "b", "makespan", *words])
     assert done.exit_code in (1, 2) and said in done.output
+
+
+def test_a_trial_beyond_the_experiment_has_facts_and_a_place_after_all_others() -> None:
+    """The second step of a bisection has the repetitions from 17 on."""
+    made = Experiment.model_validate(
+        {
+            "name": "x",
+            "nodes": [1],
+            "repetitions": 3,
+            "schedulers": ["slurm"],
+            "workloads": [{"name": "b", "kind": "burst"}],
+        }
+    )
+    places = [made.trial_facts(TrialKey("slurm-n1", "b", n))["order"] for n in range(1, 49)]
+    assert sorted(places[:3]) == [0, 1, 2]
+    assert min(places[3:]) >= 3 and len(set(places[3:])) > 40
+    assert sorted(places[3:]) != places[3:]
 
 
 def test_virtual_nodes_are_bisected_under_the_names_of_their_series() -> None:

@@ -51,7 +51,7 @@ TRACE = ("trace-workload", "--workload", "b", "--output", "OUT")
         ((*TRACE, "--nodes", "2x0", "--repetition", "1"), "--nodes 2x0: not one of"),
         ((*TRACE, "--nodes", "9" * 30, "--repetition", "1"), "not one of"),
         ((*TRACE, "--nodes", "2", "--repetition", "-5"), "--repetition -5: workload b of"),
-        ((*TRACE, "--nodes", "2", "--repetition", "99"), "--repetition 99: workload b of"),
+        ((*TRACE, "--nodes", "2", "--repetition", "1001"), "--repetition 1001: workload b of"),
     ],
 )
 def test_what_the_experiment_does_not_have_is_refused(
@@ -79,9 +79,12 @@ def test_an_output_that_cannot_be_a_file_is_refused(tmp_path: Path, place: str) 
     assert (status, "remedy: name a file" in text) == (2, True), text
 
 
-def test_a_trace_of_the_experiment_is_written(tmp_path: Path) -> None:
+@pytest.mark.parametrize("repetition", ["1", "48"])
+def test_a_trace_is_written_also_of_a_repetition_that_only_a_bisection_asks_for(
+    tmp_path: Path, repetition: str
+) -> None:
     output = tmp_path / "trace.json"
-    words = ("trace-workload", "--workload", "b", "--nodes", "2", "--repetition", "1")
+    words = ("trace-workload", "--workload", "b", "--nodes", "2", "--repetition", repetition)
     assert run(tmp_path, *words, "--output", str(output))[0] == 0
     assert output.is_file()
 

@@ -18,13 +18,13 @@ from typing import IO, Any
 from schedlab import design, paths, processes
 from schedlab.bridges import bridge_of, bridges, require_known
 from schedlab.config import Cluster, Experiment, TrialKey
+from schedlab.config.trials import BEYOND, beyond
 from schedlab.doctor.findings import require_host
 from schedlab.errors import SchedlabError
 from schedlab.figures import FIGURES
 from schedlab.invocation import campaign, chosen, is_dry_run, is_snakemake, parts, results_name
 from schedlab.lineage.state import keep, restore
 from schedlab.printing import counted, printable
-from schedlab.results.digests import digest
 from schedlab.results.provenance import source
 from schedlab.results.records import forbids, is_stopped
 from schedlab.results.store import Store
@@ -37,8 +37,6 @@ from schedlab.toolchain.cache import Cache
 from schedlab.toolchain.installation import given_digest
 
 _held: list[IO[str] | int] = []
-_BEYOND = 10_000
-"""Number of different priorities of trials beyond the experiment."""
 _ABOUT = ("image", "cluster", "workload", "figure")
 """Wildcards that may select different sources for jobs of the same rule."""
 SPECS: Mapping[str, Callable[..., Any]] = {
@@ -282,8 +280,9 @@ class Pipeline:
         """
         key = (trial["cluster"], trial["workload"], trial["repetition"])
         if key not in self.order:
-            return 2 * (1 + int(digest([self.experiment.seed, *key]), 16) % _BEYOND)
-        return 2 * (1 + _BEYOND + len(self.trials) - self.order[key])
+            named = TrialKey(trial["cluster"], trial["workload"], int(trial["repetition"]))
+            return 2 * (BEYOND - beyond(self.experiment.seed, named))
+        return 2 * (1 + BEYOND + len(self.trials) - self.order[key])
 
     def spec(self, kind: str, *names: Any) -> str:
         """Part of the configuration that a stage depends on, as canonical JSON for ``params``."""

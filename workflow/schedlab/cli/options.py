@@ -184,6 +184,7 @@ def known_or_refused(experiments: Path, experiment: Experiment, **given: str | i
         It names the option, its value, and those that there are.
     """
     from schedlab import design
+    from schedlab.config.trials import MOST_TRIALS
 
     known: dict[str, Callable[[], list[str]]] = {
         "image": lambda: design.images(experiment),
@@ -194,7 +195,9 @@ def known_or_refused(experiments: Path, experiment: Experiment, **given: str | i
     }
     for option, value in given.items():
         if option == "repetition":
-            most = experiment.most(experiment.workload(str(given["workload"])))
+            workload = experiment.workload(str(given["workload"]))
+            # A bisection asks for more trials than the experiment. Steps of a search are planned.
+            most = experiment.most(workload) if workload.steps > 1 else MOST_TRIALS
             if not 1 <= int(value) <= most:
                 raise SchedlabError(
                     f"--repetition {value}: workload {given['workload']} of {experiments} has"

@@ -30,7 +30,7 @@ from schedlab.config.sections import (
     Section,
     Virtual,
 )
-from schedlab.config.trials import Cell, TrialKey, in_order
+from schedlab.config.trials import Cell, TrialKey, in_order, place
 from schedlab.config.variants import (
     LIFTED,
     VIRTUAL,
@@ -361,7 +361,7 @@ class Experiment(Section):
             "repetition": key.repetition,
             "nodes": cluster.nodes,
             "cpus_per_node": cluster.node.vcpus,
-            "order": self.trials().index(key),
+            "order": place(self.seed, self.trials(), key),
             **({"carriers": cluster.machines_beside_head} if cluster.virtual else {}),
         }
 

@@ -7,6 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+MOST_TRIALS = 1000
+"""Most trials of a cell, and largest number of a repetition."""
+BEYOND = 10_000
+"""Places in the order of trials that no experiment names."""
+
 
 @dataclass(frozen=True)
 class TrialKey:
@@ -60,3 +65,17 @@ def in_order(seed: int, cells: Sequence[Cell]) -> list[TrialKey]:
         chance.shuffle(keys)
         ordered += keys
     return ordered
+
+
+def place(seed: int, ordered: Sequence[TrialKey], key: TrialKey) -> int:
+    """Place of a trial in the order in which they run, from 0.
+
+    A trial of a repetition beyond the experiment's, as a bisection asks for, comes after all others
+    and at a random place too.
+    """
+    return ordered.index(key) if key in ordered else len(ordered) + beyond(seed, key)
+
+
+def beyond(seed: int, key: TrialKey) -> int:
+    """Place of a trial among those that the experiment does not name, from 0 to `BEYOND` - 1."""
+    return random.Random(f"{seed}/{key.id}").randrange(BEYOND)

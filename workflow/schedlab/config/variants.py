@@ -34,6 +34,7 @@ from schedlab.config.sections import (
     Section,
     Virtual,
 )
+from schedlab.config.trials import MOST_TRIALS
 from schedlab.units import Percentage, part
 from schedlab.workloads.registry import Name
 
@@ -124,7 +125,9 @@ NamedVariant = Annotated[Variant, BeforeValidator(_from_name), _Or("string")]
 class Repetitions(Section):
     """How often each workload runs on each cluster, and on how many equal clusters."""
 
-    trials: int = Field(default=3, ge=1, le=1000, description="Trials of each cell and cluster.")
+    trials: int = Field(
+        default=3, ge=1, le=MOST_TRIALS, description="Trials of each cell and cluster."
+    )
     clusters: int = Field(
         default=1, ge=1, le=100, description="Clusters, provisioned and configured anew, of a cell."
     )
