@@ -89,7 +89,9 @@ def as_text(target: Target, links: list[Link], checked: dict[str, CheckedLink]) 
     wrong = first_mismatch(checked)
     lines.append("")
     if wrong is None:
-        lines.append("every link matches the files")
+        earlier = any(found.earlier for found in checked.values())
+        rest = " or, where the checkout has changed since, its commit" if earlier else ""
+        lines.append(f"every link matches the files{rest}")
     else:
         lines.append(f"FIRST MISMATCH: {wrong.kind} {wrong.name}, named by {wrong.path},")
         lines.append(f"  {wrong.message}")
