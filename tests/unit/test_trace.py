@@ -29,6 +29,14 @@ def results(made: Path, tmp_path: Path) -> Path:
     return shutil.copytree(made, tmp_path / "results")
 
 
+@pytest.fixture
+def sources(tmp_path: Path) -> Path:
+    """A checkout whose sources are those of this one."""
+    folder = tmp_path / "checkout"
+    shutil.copytree(ROOT / "workflow" / "schedlab", folder / "workflow" / "schedlab")
+    return folder
+
+
 def trace(results: Path, *arguments: str) -> Result:
     return CliRunner().invoke(main, ["trace", "--results", str(results), *arguments])
 
@@ -112,10 +120,7 @@ def test_a_changed_output_is_a_mismatch_in_a_bundle_too(results: Path) -> None:
     assert first(results, "makespan")[:2] == ("output", "makespan.svg")
 
 
-def test_a_changed_source_is_named(results: Path, tmp_path: Path) -> None:
-    sources = tmp_path / "checkout"
-    (sources / "workflow").mkdir(parents=True)
-    shutil.copytree(ROOT / "workflow" / "schedlab", sources / "workflow" / "schedlab")
+def test_a_changed_source_is_named(results: Path, sources: Path) -> None:
     arguments = ("--source", str(sources), "slurm-n1.burst.1")
     assert trace(results, *arguments).exit_code == 0
     (sources / "workflow" / "schedlab" / "errors.py").write_text("edited")
@@ -125,11 +130,9 @@ def test_a_changed_source_is_named(results: Path, tmp_path: Path) -> None:
 
 
 def test_a_source_that_matches_its_commit_may_have_changed_since(
-    results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    results: Path, sources: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sources, name = tmp_path / "checkout", "workflow/schedlab/errors.py"
-    (sources / "workflow").mkdir(parents=True)
-    shutil.copytree(ROOT / "workflow" / "schedlab", sources / "workflow" / "schedlab")
+    name = "workflow/schedlab/errors.py"
     commit = commit_all(sources)
     # The made-up records name a commit that no checkout has: that of this checkout stands for it.
     monkeypatch.setattr(
@@ -149,11 +152,9 @@ def test_a_source_that_matches_its_commit_may_have_changed_since(
 
 
 def test_a_source_that_was_removed_since_matches_its_commit(
-    results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    results: Path, sources: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sources, name = tmp_path / "checkout", "workflow/schedlab/errors.py"
-    (sources / "workflow").mkdir(parents=True)
-    shutil.copytree(ROOT / "workflow" / "schedlab", sources / "workflow" / "schedlab")
+    name = "workflow/schedlab/errors.py"
     commit = commit_all(sources)
     (sources / name).unlink()
     arguments = ("--source", str(sources), "slurm-n1.burst.1")
