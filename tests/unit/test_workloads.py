@@ -14,6 +14,7 @@ from schedlab.workloads.burst import Burst
 from schedlab.workloads.duration import earliest_end
 from schedlab.workloads.gang import Gang
 from schedlab.workloads.poisson import Poisson
+from schedlab.workloads.regular import Regular
 
 ONE, TWO, THREE = Machine(1, 2), Machine(2, 2), Machine(3, 4)
 
@@ -21,7 +22,7 @@ ONE, TWO, THREE = Machine(1, 2), Machine(2, 2), Machine(3, 4)
 def test_every_kind_is_registered_by_its_module() -> None:
     assert set(KINDS) == {
         "array", "burst", "constant", "daily", "esp", "fairness", "gang", "lublin", "mix",
-        "poisson", "priority", "saturate", "starvation", "swf",
+        "poisson", "priority", "regular", "saturate", "starvation", "swf",
     }  # fmt: skip
 
 
@@ -41,6 +42,11 @@ def test_poisson_is_seeded_and_has_its_rate() -> None:
     assert trace.jobs[0].arrival == 0.0
     # Mean of 1999 gaps of mean 0.25 s and as large a deviation: 5 standard errors are 0.028 s.
     assert trace.jobs[-1].arrival / 1999 == pytest.approx(0.25, abs=0.028)
+
+
+def test_regular_arrivals_have_equal_gaps() -> None:
+    jobs = Regular(name="r", jobs=5, rate=4.0, sizes=[1, 4]).generate(TWO, 7).jobs
+    assert [job.arrival for job in jobs] == [0.0, 0.25, 0.5, 0.75, 1.0]
 
 
 def test_poisson_sizes_do_not_move_arrivals() -> None:

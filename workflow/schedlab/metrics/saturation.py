@@ -81,13 +81,29 @@ def trend(due: Floats, left: Floats, start: float, end: float) -> tuple[float, f
     return float(found.slope), float(found.slope) - margin
 
 
+def grows(slope: float, low: float, offered: float, precision: float) -> bool:
+    """Whether a queue grows.
+
+    Its slope is above 0 with confidence `LEVEL`, and is larger than half of the search's precision
+    times the offered rate: less could not be told apart by the search.
+
+    Parameters
+    ----------
+    slope, low : float
+        The queue's `trend`, jobs/s.
+    offered : float
+        Arrivals, 1/s.
+    precision : float
+        Of the search, such as 0.05.
+    """
+    return low > 0 and slope > precision / 2 * offered
+
+
 def rates(jobs: pd.DataFrame, trace: Trace, end: float | None = None) -> Rates:
     """Judge one trial of a search.
 
-    A rate is not sustained if a job came to no good end, if the queue grows, or if jobs wait longer
-    than the trace's `longest_wait_s`. The queue grows if its slope is above 0 with confidence
-    `LEVEL`, and is larger than half of the search's precision times the offered rate: less could
-    not be told apart by the search.
+    A rate is not sustained if a job came to no good end, if the queue `grows`, or if jobs wait
+    longer than the trace's `longest_wait_s`.
 
     Parameters
     ----------
@@ -110,11 +126,11 @@ def rates(jobs: pd.DataFrame, trace: Trace, end: float | None = None) -> Rates:
     start = first + WARM_UP * (last - first)
     achieved = float(((left > start) & (left <= last)).sum() / (last - start))
     slope, low = trend(due, left, start, last)
-    grows = low > 0 and slope > float(trace.scale["precision"]) / 2 * offered
+    growing = grows(slope, low, offered, float(trace.scale["precision"]))
     bad = bool((~jobs["state"].isin([COMPLETED, UNFINISHED])).any())
     longest = trace.scale.get("longest_wait_s")
     slow = False
     if longest is not None:
         wait = times(jobs, "wait", end).seconds[np.argsort(due, kind="stable")]
         slow = bool(np.nanmean(wait[-(-3 * wait.size // 4) :]) > float(longest))
-    return Rates(offered, achieved, slope, low, not (grows or bad or slow))
+    return Rates(offered, achieved, slope, low, not (growing or bad or slow))

@@ -3,64 +3,18 @@
 from __future__ import annotations
 
 import random
-from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import Literal
 
-from pydantic import Field
-
-from schedlab.workloads.ladder import SLOWEST
-from schedlab.workloads.registry import LONGEST, Problem, Workload, register, walltime
-from schedlab.workloads.trace import Job, Machine
+from schedlab.workloads.open_loop import OpenLoop
+from schedlab.workloads.registry import register
 
 
 @register
-class Poisson(Workload):
-    """Jobs that arrive in a Poisson process, independently of what the scheduler does.
+class Poisson(OpenLoop):
+    """Jobs that arrive in a Poisson process."""
 
-    The first job arrives at 0 s. The size of each job is drawn uniformly from `sizes`.
-    """
-
-    # An open loop: its makespan is mostly that of the arrivals.
-    quantity: ClassVar[str] = "wait_median"
     kind: Literal["poisson"] = "poisson"
-    jobs: int = Field(default=30, ge=1, le=100_000, description="Number of jobs.")
-    rate: float = Field(default=1.0, ge=SLOWEST, le=1e6, description="Mean arrivals per second.")
-    runtime: float = Field(default=1.0, ge=0, le=LONGEST, description="Runtime of each job, s.")
-    sizes: list[Annotated[int, Field(ge=1)]] = Field(
-        default=[1], min_length=1, description="Processors of a job, drawn uniformly."
-    )
 
-    def jobs_of(self, machine: Machine, seed: int, root: Path) -> list[Job]:
-        """Jobs with seeded interarrival times and sizes."""
-        # Two random streams, so that adding a size does not change when jobs arrive.
-        arrivals = random.Random(f"{seed}/arrivals")
-        sizes = random.Random(f"{seed}/sizes")
-        jobs, now = [], 0.0
-        for number in range(self.jobs):
-            nodes, cpus = machine.shape(sizes.choice(self.sizes))
-            jobs.append(
-                Job(
-                    number,
-                    round(now, 6),
-                    nodes,
-                    cpus,
-                    float(self.runtime),
-                    walltime=walltime(self.runtime),
-                )
-            )
-            now += arrivals.expovariate(self.rate)
-        return jobs
-
-    def problems(self, machines: list[Machine], root: Path) -> list[Problem]:
-        """Sizes that do not fit the smallest machine."""
-        smallest = min(machine.cores for machine in machines)
-        return [
-            Problem(
-                f"sizes[{index}]",
-                size,
-                f"larger than the smallest cluster, which has {smallest} processors",
-                f"at most {smallest}, or leave out the small node counts",
-            )
-            for index, size in enumerate(self.sizes)
-            if size > smallest
-        ]
+    def gap(self, arrivals: random.Random) -> float:
+        """Drawn from the exponential distribution."""
+        return arrivals.expovariate(self.rate)

@@ -136,14 +136,14 @@ class Saturate(Workload):
         if last <= first:
             raise SchedlabError(
                 f"the jobs of workload {self.name} all arrive at one instant: they have no rate",
-                remedy="use an open loop, such as kind: poisson",
+                remedy="use an open loop, such as kind: regular",
             )
         together = Counter(job.arrival for job in jobs).most_common(1)[0][1]
         if together > len(jobs) * TOGETHER:
             raise SchedlabError(
                 f"{together} of the {len(jobs)} jobs of workload {self.name} arrive at one instant:"
                 " no rate spreads them",
-                remedy="use an open loop, such as kind: poisson",
+                remedy="use an open loop, such as kind: regular",
             )
         factor = (len(jobs) - 1) / (last - first) / self.rate.low
         return [replace(job, arrival=round((job.arrival - first) * factor, 6)) for job in jobs]
@@ -164,7 +164,7 @@ class Saturate(Workload):
         ]
         if self.workload.kind in BEHAVIOURS:
             what = "jobs that meet a queue: their arrivals are the question, and have no rate"
-            remedy = "use an open loop, such as poisson, or this kind without saturate"
+            remedy = "use an open loop, such as regular, or this kind without saturate"
             found.append(Problem("workload.kind", self.workload.kind, what, remedy))
         own = getattr(self.workload, "rate", None)
         # Every key is there where an experiment was written again; then with the default.
