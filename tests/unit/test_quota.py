@@ -9,10 +9,11 @@ from typing import Any
 import pandas as pd
 import pytest
 import yaml
+from jinja2 import Environment
 
 from schedlab.config import HostFacts
 from schedlab.design import load_experiment, variables
-from schedlab.metrics.confirmation import confirmations, limiters
+from schedlab.metrics.confirmation import Lifting, confirmations, limiters
 from schedlab.metrics.limiter import limiter
 from schedlab.schedulers import get_scheduler, quota, scheduler_names
 from schedlab.schedulers.limits import Limit
@@ -53,7 +54,7 @@ def test_a_quota_is_of_a_daemon_whose_cost_is_counted_by_its_unit(name: str) -> 
     wanted = [
         lift for lift in get_scheduler(name, {"CPUQuota": "5 %"}).lifts() if lift.name == "quota"
     ]
-    assert [dict(lift.settings) for lift in wanted] == [{"CPUQuota": "50 %"}]
+    assert [dict(lift.settings) for lift in wanted] == [{"CPUQuota": "10 %"}]
     assert all(lift.name != "quota" for lift in get_scheduler(name).lifts())
 
 
@@ -99,10 +100,23 @@ def test_a_quota_counts_for_at_most_the_processors_of_its_machine() -> None:
 
 def test_the_playbook_sets_it_on_the_head_alone_and_once() -> None:
     (play,) = yaml.safe_load(PLAYBOOK.read_text())
-    (task,) = [task for task in play["post_tasks"] if "schedlab_cpu_quotas" in str(task)]
+    (task,) = [task for task in play["post_tasks"] if "set-property" in str(task)]
     assert task["when"] == "'head' in group_names"
     assert task["ansible.builtin.command"]["argv"][:2] == ["systemctl", "set-property"]
     assert task["ansible.builtin.command"]["creates"].endswith("50-CPUQuota.conf")
+
+
+@pytest.mark.parametrize(
+    ("told", "fails"),
+    [("5000 100000", False), ("500 10000", False), ("max 100000", True), ("50000 100000", True)],
+)
+def test_the_playbook_fails_where_the_kernel_does_not_hold_a_daemon_to_it(
+    told: str, fails: bool
+) -> None:
+    (play,) = yaml.safe_load(PLAYBOOK.read_text())
+    (task,) = [task for task in play["post_tasks"] if "cpu.max" in str(task)]
+    decide = Environment().compile_expression(task["failed_when"])
+    assert decide(setup_held={"stdout": told}, item={"key": "x", "value": "5%"}) is fails
 
 
 def test_a_cluster_of_an_experiment_carries_it() -> None:
@@ -110,9 +124,10 @@ def test_a_cluster_of_an_experiment_carries_it() -> None:
         ROOT / "config/saturation-quota.yaml", HostFacts(cores=2, memory_mib=24 * 1024), ROOT
     )
     given = {one.id: variables(one)["schedlab_cpu_quotas"] for one in found.clusters()}
+    assert given.pop("tight-cycle-lifted-n2") == given["tight-n2"]
     assert given == {
-        "tight-n2": {"slurmctld.service": "4%"},
-        "twice-n2": {"slurmctld.service": "8%"},
+        "tight-n2": {"slurmctld.service": "8%"},
+        "tight-quota-lifted-n2": {"slurmctld.service": "16%"},
     }
 
 
@@ -147,7 +162,8 @@ def test_twice_the_quota_should_sustain_twice_the_rate() -> None:
             for factor in (0.98, 1.02)
         ]
     )
-    (found,) = confirmations(trials, limiters(trials))
+    pair = Lifting("a", "b", frozenset({quota.KEY}), {})
+    (found,) = confirmations(trials, limiters(trials), [pair])
     assert (found.cluster, found.other, found.setting) == ("a", "b", quota.KEY)
     assert found.predicted == pytest.approx(0.8, rel=0.01)
     assert found.confirmed is True

@@ -11,12 +11,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from schedlab.schedulers.limits import LIFT, Lift, Limit
+from schedlab.schedulers.limits import Lift, Limit
 from schedlab.schedulers.rows import text_of
 from schedlab.schedulers.settings import Setting
 
 KEY = "CPUQuota"
 NONE = "none"
+TWICE = 2
+"""By how much a lifted quota exceeds that in force. How many jobs a daemon decides grows with its
+processor time until another limiter comes, so a small step tests that, and a large one does not."""
 _RECORD = "cpu-quota.txt"
 _PROPERTY = "CPUQuotaPerSecUSec"
 _FORM = r"[1-9]\d{0,3} ?%"
@@ -83,11 +86,11 @@ def limits(unit: str, process: str, settings: Mapping[str, Any]) -> list[Limit]:
 
 
 def lifts(settings: Mapping[str, str]) -> list[Lift]:
-    """Return ten times the quota; none where there is none."""
+    """Return twice the quota; none where there is none."""
     share = _share(settings[KEY])
     if share is None:
         return []
-    return [Lift("quota", {KEY: f"{min(9999, round(100 * LIFT * share))} %"})]
+    return [Lift("quota", {KEY: f"{min(9999, round(100 * TWICE * share))} %"})]
 
 
 def _share(text: str) -> float | None:
