@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import json
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
-from record_factory import make_records
+from record_factory import make_records, write_record
 from test_saturation import ROOT, SPEC, experiment
 from trial_factory import make_trial
 
 from schedlab.config import Cluster, Experiment, HostFacts
 from schedlab.config.load import read_experiment, write_experiment
 from schedlab.design import load_experiment
-from schedlab.metrics.confirmation import confirmations, limiters
+from schedlab.metrics.confirmation import Lifting, Prediction, confirmations, limiters
 from schedlab.metrics.limiter import limiter
 from schedlab.paths import decision_record
+from schedlab.report.lifting import liftings
+from schedlab.results.imports import Origin
 from schedlab.results.records import load_record
 from schedlab.schedulers.limits import Limit
 from schedlab.stages.context import Context
@@ -82,6 +85,10 @@ def cell(cluster: str, per_second: float, knee: float) -> list[dict[str, Any]]:
             common | {"rate": knee * 1.02, "sustained": False}]  # fmt: skip
 
 
+def lifting(**recorded: Prediction) -> list[Lifting]:
+    return [Lifting("a", "b", frozenset({"xQps"}), recorded)]
+
+
 @pytest.mark.parametrize(
     ("lifted", "knee", "predicted", "why", "confirmed"),
     [
@@ -95,11 +102,64 @@ def test_lifting_a_limiter_is_compared_with_the_prediction(
     lifted: float, knee: float, predicted: float, why: str, confirmed: bool
 ) -> None:
     trials = pd.DataFrame([*cell("a", 5.0, 2.5), *cell("b", lifted, knee)])
-    (found,) = confirmations(trials, limiters(trials))
+    (found,) = confirmations(trials, limiters(trials), lifting())
     assert (found.cluster, found.other, found.setting) == ("a", "b", "xQps")
+    assert not found.before
     assert found.predicted == pytest.approx(predicted)
     assert why in found.why
     assert found.confirmed is confirmed
+
+
+def test_what_was_predicted_before_is_judged_and_not_what_follows_now() -> None:
+    trials = pd.DataFrame([*cell("a", 5.0, 2.5), *cell("b", 10.0, 7.4)])
+    recorded = lifting(knee=Prediction(7.0, "told before"))
+    (found,) = confirmations(trials, limiters(trials), recorded)
+    assert (found.predicted, found.why, found.before) == (7.0, "told before", True)
+    assert found.confirmed is True
+
+
+def test_the_submitters_ceiling_bounds_what_was_predicted_before() -> None:
+    null = [row | {"payload": False, "limits": "[]"} for row in cell("null", 1.0, 5.5)]
+    trials = pd.DataFrame([*cell("a", 5.0, 2.5), *cell("b", 10.0, 5.4), *null])
+    recorded = lifting(knee=Prediction(9.0, "told before"))
+    (found,) = confirmations(trials, limiters(trials), recorded)
+    assert found.predicted == pytest.approx(5.5) and "submitter" in found.why
+    assert not found.before
+
+
+@pytest.mark.parametrize(
+    ("per_second", "pairs"),
+    [(6.0, []), (10.0, [Lifting("a", "b", frozenset({"yQps"}), {})]), (10.0, [])],
+)
+def test_cells_that_do_not_lift_the_limiter_are_no_pair(
+    per_second: float, pairs: list[Lifting]
+) -> None:
+    """A limit that grows by a fifth, another limit, clusters that differ in more."""
+    trials = pd.DataFrame([*cell("a", 5.0, 2.5), *cell("b", per_second, 2.5)])
+    assert not confirmations(trials, limiters(trials), pairs or lifting() * (per_second == 6.0))
+
+
+def test_clusters_that_differ_in_one_limit_are_a_pair(tmp_path: Path) -> None:
+    spec = SPEC | {"confirm": True}
+    variants = [
+        {"name": "a", "scheduler": "slurm", "settings": {"CPUQuota": "5 %"}},
+        {"name": "b", "scheduler": "slurm", "settings": {"CPUQuota": "20 %"}},
+        {"name": "c", "scheduler": "slurm",
+         "settings": {"CPUQuota": "20 %", "SchedulerType": "sched/builtin"}},
+    ]  # fmt: skip
+    lifted = {"a": {"quota": {"CPUQuota": "10 %"}}}
+    made = experiment(schedulers=variants, workloads=[spec], lifted=lifted, nodes=[1, 2])
+    told = {"run": True, "rate": 1.0, "predicted": 2.5, "why": "twice"}
+    path = decision_record("a-quota-lifted-n1", "knee", 1)
+    write_record(tmp_path / path, tmp_path, "decision", "a-quota-lifted-n1.knee.1", decision=told)
+    found = {(one.cluster, one.other): one for one in liftings([Origin("", tmp_path, made)])}
+    names = ["a-n1", "a-quota-lifted-n1", "b-n1"]
+    assert {pair for pair in found if pair[0].endswith("n1")} == set(permutations(names, 2))
+    assert all(one.settings == {"CPUQuota"} for one in found.values())
+    recorded = {pair: one.recorded for pair, one in found.items() if one.recorded}
+    assert recorded == {("a-n1", "a-quota-lifted-n1"): {"knee": Prediction(2.5, "twice")}}
+    imported = liftings([Origin("lab", tmp_path, made)])
+    assert imported[0].cluster.startswith("lab:") and imported[0].other.startswith("lab:")
 
 
 def test_a_search_is_confirmed_only_where_the_lifted_limit_is_the_limiter(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import pytest
 from schedlab.config import HostFacts
 from schedlab.design import load_experiment
 from schedlab.errors import SchedlabError
-from schedlab.metrics.confirmation import confirmations, limiters
+from schedlab.metrics.confirmation import Lifting, confirmations, limiters
 from schedlab.metrics.cycles import Places, cycle_rate
 from schedlab.metrics.limiter import Limiter, limiter, of_cell
 from schedlab.metrics.searches import knees
@@ -205,7 +205,9 @@ def test_a_planted_limit_is_named_lifted_predicted_and_compared(
     assert told["predicted"] == pytest.approx(expected) and told["limiter"] == named.name
     other = cell(new, off * expected, 1.0, cluster="b")
     trials = pd.DataFrame([*base, *other])
-    (found,) = confirmations(trials, limiters(trials))
+    (found,) = confirmations(
+        trials, limiters(trials), [Lifting("a", "b", frozenset(lift.settings), {})]
+    )
     assert (found.cluster, found.other, found.setting) == ("a", "b", setting)
     assert found.predicted == told["predicted"] and found.why == told["why"]
     assert found.confirmed is confirmed
@@ -299,7 +301,7 @@ def test_the_name_of_a_lifted_variant_is_taken(tmp_path: Path) -> None:
     ],
 )
 def test_the_report_says_why_a_limiter_was_not_lifted(rows: list[Any], why: str) -> None:
-    (told,) = saturation(pd.DataFrame(rows), ["knee"])["not_lifted"]
+    (told,) = saturation(pd.DataFrame(rows), confirming=["knee"])["not_lifted"]
     assert (told["workload"], told["cluster"]) == ("knee", "a") and why in told["why"]
     assert saturation(pd.DataFrame(rows))["not_lifted"] == []
 
@@ -318,13 +320,15 @@ def test_knees_and_limiters_of_a_report_are_found_once(monkeypatch: pytest.Monke
     counted("of_cell", of_cell)
     deeper = [DEPTH[0]._replace(cycles=(Cycle(None, 80),))]
     rows = [*cell(DEPTH, 0.4, 1.0), *cell(deeper, 3.0, 1.0, cluster="b")]
-    assert saturation(pd.DataFrame(rows))["confirmations"]
+    pair = Lifting("a", "b", frozenset({"depth"}), {})
+    assert saturation(pd.DataFrame(rows), [pair])["confirmations"]
     assert found == [("knees", 4), ("of_cell", 2), ("of_cell", 2)]
 
 
 def test_a_lifted_cell_is_not_listed() -> None:
     deeper = [DEPTH[0]._replace(cycles=(Cycle(None, 80),))]
     rows = [*cell(DEPTH, 0.4, 1.0), *cell(deeper, 3.0, 1.0, cluster="b")]
-    found = saturation(pd.DataFrame(rows), ["knee"])
+    pair = Lifting("a", "b", frozenset({"depth"}), {})
+    found = saturation(pd.DataFrame(rows), [pair], confirming=["knee"])
     assert found["not_lifted"] == [] and len(found["confirmations"]) == 1
     assert isinstance(of_cell(pd.DataFrame(rows)), Limiter)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from pydantic import ValidationError
 from record_factory import make_records
@@ -230,6 +231,72 @@ def test_a_search_finds_the_capacity_of_a_cluster_and_ends(searched: Path) -> No
     trace = json.loads((searched / "trials/slurm-n1/knee/2/trace.json").read_text())
     assert (trace["scale"]["rate"], trace["scale"]["search"]) == (8.0, 1)
     assert not len(without_searches(tables.trials))
+
+
+def searches(*brackets: tuple[float | None, float | None], **changes: Any) -> list[dict[str, Any]]:
+    """Steps at the ends of the brackets of as many searches of one cell."""
+    common = {"workload": "knee", "cluster": "a-n1", "scheduler": "a", "nodes": 1, "snapshot": 1,
+              "valid": True, "payload": True} | changes  # fmt: skip
+    return [
+        common | {"search": number, "rate": rate, "sustained": sustained}
+        for number, ends in enumerate(brackets, 1)
+        for rate, sustained in zip(ends, (True, False), strict=True)
+        if rate is not None
+    ]
+
+
+@pytest.mark.parametrize(
+    ("brackets", "estimate", "low", "high", "bounded"),
+    [
+        ([(1.0, 1.21)], 1.1, 1.0, 1.21, ""),
+        # Equal brackets are no exact value.
+        ([(1.0, 1.21)] * 3, 1.1, 1.0, 1.21, ""),
+        ([(1.0, 1.21), (1.0, 1.21), (3.0, None)], None, 1.0, None,
+         "even the highest rate is sustained in 1 of 3 searches"),
+        ([(1.0, 1.21), (None, 0.5)], None, None, 1.21,
+         "not even the lowest rate is sustained in 1 of 2 searches"),
+        ([(3.0, None)], None, 3.0, None, "even the highest rate is sustained"),
+        ([(None, 0.5), (3.0, None)], None, None, None,
+         "even the highest rate is sustained in 1 of 2 searches; not even the lowest rate is"
+         " sustained in 1 of 2 searches"),
+    ],
+)  # fmt: skip
+def test_a_knee_beyond_the_ladder_in_any_search_is_no_mean_of_the_others(
+    brackets: list[tuple[float | None, float | None]],
+    estimate: float | None,
+    low: float | None,
+    high: float | None,
+    bounded: str,
+) -> None:
+    (knee,) = knees(pd.DataFrame(searches(*brackets)))
+    found = (knee.estimate, knee.low, knee.high)
+    assert found == pytest.approx((estimate, low, high)) and knee.bounded == bounded
+
+
+def test_the_interval_of_a_knee_covers_what_searches_differ_by() -> None:
+    (knee,) = knees(pd.DataFrame(searches((1.0, 1.1), (1.2, 1.3), (1.5, 1.6))))
+    assert knee.low is not None and knee.high is not None
+    assert knee.low < 1.0 and knee.high > 1.6
+
+
+@pytest.mark.parametrize(
+    ("ceiling", "told"),
+    [
+        ([(4.0, None)], "at least 4"),
+        ([(4.0, 4.84)], "4.40"),
+        ([(4.0, 4.84), (5.0, None)], "at least 5"),
+        ([(None, 0.5)], "not measured"),
+    ],
+)
+def test_a_submitter_that_sustains_all_rates_is_no_bound(
+    ceiling: list[tuple[float | None, float | None]], told: str
+) -> None:
+    null = searches(*ceiling, cluster="null-n1", scheduler="null", payload=False)
+    trials = pd.DataFrame([*searches((1.0, 1.1)), *null])
+    assert knees(trials)[0].ceiling.high == (4.84 if told == "4.40" else None)
+    with_limits = trials.assign(limits="[]")
+    (row,) = saturation(with_limits)["rows"]
+    assert row["ceiling"] == told
 
 
 def test_the_report_shows_the_knee_and_the_limiter(searched: Path) -> None:

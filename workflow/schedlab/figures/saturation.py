@@ -36,7 +36,7 @@ def draw(tables: Tables) -> Figure:
     figure.supylabel("achieved (jobs/s)", fontsize=10)
     handles = style.line_handles(order)
     handles.append(Line2D([], [], color=style.MUTED, linewidth=1, label=OFFERED))
-    if any(knee.ceiling for knee in found):
+    if any(knee.ceiling.middle for knee in found):
         handles.append(Line2D([], [], color=style.MUTED, linestyle="--", label=CEILING))
     style.legend(figure, handles)
     return figure
@@ -62,8 +62,8 @@ def _panel(axis: Axes, rows: pd.DataFrame, here: list[Knee], order: list[str]) -
             axis.axvspan(knee.low, knee.high, color=look.colour, alpha=0.2, linewidth=0)
         if knee.estimate is not None:
             axis.axvline(knee.estimate, color=look.colour, linewidth=1)
-        if knee.ceiling is not None:
-            axis.axvline(knee.ceiling, color=style.MUTED, linestyle="--", linewidth=1)
+        if knee.ceiling.middle is not None:
+            axis.axvline(knee.ceiling.middle, color=style.MUTED, linestyle="--", linewidth=1)
     if not drawn:
         style.blank(axis, "no valid step")
         return

@@ -1,12 +1,14 @@
 """Whether lifting a cell's limiter does what was predicted.
 
-Two cells of one scheduler, workload and node count, of which the second has the first one's limiter
-at a higher value: from the first alone follows what rate the second should sustain.
+Two cells that differ in nothing but a limit, of which the second has the first one's limiter at a
+higher value: from the first alone follows what rate the second should sustain. Where the second one
+was made to confirm it, the prediction that was recorded before its first trial is judged.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import product
 from typing import NamedTuple
 
 import pandas as pd
@@ -19,6 +21,8 @@ from schedlab.schedulers.limits import Limit
 
 WITHIN = 0.20
 """Largest relative distance from the prediction that counts as confirmed."""
+LEAST = 1.25
+"""Growth of a limit from which it is lifted: less is no more than `WITHIN` may hide."""
 
 
 class Confirmation(NamedTuple):
@@ -36,6 +40,8 @@ class Confirmation(NamedTuple):
         What bounds the prediction.
     found : float or None
         Rate that it sustains, 1/s; None where the search has no knee.
+    before : bool
+        Whether the prediction was recorded before the other's first trial.
     """
 
     workload: str
@@ -45,6 +51,7 @@ class Confirmation(NamedTuple):
     predicted: float
     why: str
     found: float | None
+    before: bool
 
     @property
     def confirmed(self) -> bool | None:
@@ -57,6 +64,26 @@ class Prediction(NamedTuple):
 
     rate: float
     why: str
+
+
+class Lifting(NamedTuple):
+    """Two clusters that differ in nothing but settings of one limit.
+
+    Attributes
+    ----------
+    cluster, other : str
+        Their names, as tables have them.
+    settings : frozenset of str
+        Native settings that lift the limit.
+    recorded : mapping of str to Prediction
+        Of each workload, where the second cluster was made to confirm the first one's limiter: what
+        was predicted before its first trial.
+    """
+
+    cluster: str
+    other: str
+    settings: frozenset[str]
+    recorded: Mapping[str, Prediction]
 
 
 def limiters(trials: pd.DataFrame) -> dict[Knee, Limiter | None]:
@@ -97,7 +124,7 @@ def prediction(
     before = {limit.setting: limit for limit in limits_of(row)}[named.lift]
     lifted = {limit.setting: limit for limit in after}.get(named.lift)
     found = _growth(before, lifted, row) if lifted else None
-    if found is None or found[0] <= 1:
+    if found is None or found[0] < LEAST:
         return None
     bounds = [(knee.estimate * found[0], found[1])]
     used = pd.to_numeric(cell["utilisation_steady"]).max()
@@ -106,9 +133,15 @@ def prediction(
     places = places_of(row)
     if before.cycles and places is not None:
         bounds.append((places.rate, "then jobs hold all processors"))
-    if knee.ceiling is not None:
-        bounds.append((knee.ceiling, "then the submitter limits"))
-    return Prediction(*min(bounds))
+    return _below_ceiling(Prediction(*min(bounds)), knee)
+
+
+def _below_ceiling(expected: Prediction, knee: Knee) -> Prediction:
+    """The prediction, unless the submitter's ceiling is lower. One that is open bounds nothing."""
+    ceiling = knee.ceiling.middle
+    if ceiling is None or ceiling >= expected.rate:
+        return expected
+    return Prediction(ceiling, "then the submitter limits")
 
 
 def _growth(before: Limit, after: Limit, row: Row) -> tuple[float, str] | None:
@@ -134,7 +167,9 @@ def _growth(before: Limit, after: Limit, row: Row) -> tuple[float, str] | None:
     )
 
 
-def confirmations(trials: pd.DataFrame, named: Mapping[Knee, Limiter | None]) -> list[Confirmation]:
+def confirmations(
+    trials: pd.DataFrame, named: Mapping[Knee, Limiter | None], liftings: Iterable[Lifting]
+) -> list[Confirmation]:
     """Every pair of cells in which the second lifts the limiter of the first.
 
     Parameters
@@ -143,34 +178,39 @@ def confirmations(trials: pd.DataFrame, named: Mapping[Knee, Limiter | None]) ->
         The trials table.
     named : mapping of Knee to (Limiter or None)
         Its `limiters`.
+    liftings : iterable of Lifting
+        Clusters that may be compared.
     """
-    cells = {knee: of_knee(trials, knee) for knee in named}
+    cells: dict[str, list[Knee]] = {}
+    for knee in named:
+        cells.setdefault(knee.cluster, []).append(knee)
     pairs = []
-    for first, limit in named.items():
-        if limit is None or not limit.lift:
-            continue
-        for second in named:
-            same = (second.workload, second.nodes) == (first.workload, first.nodes)
-            if second is first or not same or not _same_adapter(cells[first], cells[second]):
+    for lifting in liftings:
+        for first, second in product(cells.get(lifting.cluster, ()), cells.get(lifting.other, ())):
+            limit = named[first]
+            if first.workload != second.workload or not limit or not limit.lift:
                 continue
-            predicted = prediction(cells[first], first, limit, _limits(cells[second]))
+            if limit.lift not in lifting.settings:
+                continue
+            recorded = lifting.recorded.get(first.workload)
+            after = _limits(of_knee(trials, second))
+            predicted = recorded or prediction(of_knee(trials, first), first, limit, after)
             if predicted is not None:
+                # The submitter's own search is none of those that the decision read.
+                bounded = _below_ceiling(predicted, first)
                 pairs.append(
                     Confirmation(
                         first.workload,
                         first.cluster,
                         second.cluster,
                         limit.lift,
-                        predicted.rate,
-                        predicted.why,
+                        bounded.rate,
+                        bounded.why,
                         second.estimate,
+                        recorded is not None and bounded is recorded,
                     )
                 )
     return pairs
-
-
-def _same_adapter(first: pd.DataFrame, second: pd.DataFrame) -> bool:
-    return set(first["adapter"]) == set(second["adapter"])
 
 
 def _limits(cell: pd.DataFrame) -> list[Limit]:

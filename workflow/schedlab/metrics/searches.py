@@ -25,11 +25,14 @@ class Knee(NamedTuple):
         Of each search.
     estimate, low, high : float or None
         Geometric mean of the searches' middles, and its interval (1/s): of Student's t on
-        logarithms from 3 searches on; of fewer, the brackets' own ends.
+        logarithms from 3 searches on, and not narrower than the brackets; of fewer, the brackets'
+        own ends. No estimate where the knee of any search lies beyond an end of the ladder: a mean
+        of the others would be biased.
     bounded : str
-        Which end of the ladder the knee lies beyond, in words; empty where it lies within.
-    ceiling : float or None
-        Rate that the cluster without a scheduler sustains, 1/s: the submitter's.
+        In how many searches it lies beyond which end, in words; empty where it lies within.
+    ceiling : Bracket
+        Of the rate that the cluster without a scheduler sustains, 1/s: the submitter's. Without a
+        rate that it did not sustain, `high` is None: the ceiling is at least `low`.
     """
 
     workload: str
@@ -41,7 +44,7 @@ class Knee(NamedTuple):
     low: float | None
     high: float | None
     bounded: str
-    ceiling: float | None
+    ceiling: Bracket
 
 
 def searched(trials: pd.DataFrame) -> pd.DataFrame:
@@ -69,20 +72,17 @@ def knees(trials: pd.DataFrame) -> list[Knee]:
     """Knee of every cell of the trials table that was searched for one, in order of its name."""
     own = searched(trials)
     compared = with_payload(own)
-    ceilings: dict[tuple[str, int], float] = {}
-    for (workload, nodes), rows in own.drop(compared.index).groupby(
-        ["workload", "nodes"], observed=True
-    ):
-        good = [step.rate for step in steps(rows) if step.sustained]
-        if good:
-            ceilings[str(workload), int(str(nodes))] = max(good)
+    ceilings = {
+        (str(workload), int(str(nodes))): _ceiling(rows)
+        for (workload, nodes), rows in own.drop(compared.index).groupby(
+            ["workload", "nodes"], observed=True
+        )
+    }
     found = []
     for (workload, cluster), rows in compared.groupby(
         ["workload", "cluster"], sort=True, observed=True
     ):
-        # Equal clusters number their searches alike.
-        each = rows.groupby(["snapshot", "search"], observed=True, dropna=False)
-        brackets = tuple(bracket(steps(of_search)) for _, of_search in each)
+        brackets = _brackets(rows)
         first = rows.iloc[0]
         nodes = int(first["nodes"])
         estimate, low, high = _interval(brackets)
@@ -97,7 +97,7 @@ def knees(trials: pd.DataFrame) -> list[Knee]:
                 low,
                 high,
                 _bounded(brackets),
-                ceilings.get((str(workload), nodes)),
+                ceilings.get((str(workload), nodes), Bracket(None, None)),
             )
         )
     return found
@@ -152,24 +152,54 @@ def _only(values: pd.Series) -> object:
     return values.iloc[0] if values.nunique(dropna=False) == 1 else None
 
 
+def _brackets(rows: pd.DataFrame) -> tuple[Bracket, ...]:
+    """Bracket of each search. Equal clusters number their searches alike."""
+    each = rows.groupby(["snapshot", "search"], observed=True, dropna=False)
+    return tuple(bracket(steps(of_search)) for _, of_search in each)
+
+
+def _ceiling(rows: pd.DataFrame) -> Bracket:
+    """Highest rate that any search sustained, and the least that none did."""
+    found = [one for one in _brackets(rows) if one.low is not None]
+    if not found:
+        return Bracket(None, None)
+    return max(found, key=lambda one: (one.high is None, one.low))
+
+
 def _interval(
     brackets: tuple[Bracket, ...],
 ) -> tuple[float | None, float | None, float | None]:
     """Estimate and interval of the knee."""
-    middles = [one.middle for one in brackets if one.middle is not None]
-    lows = [one.low for one in brackets if one.low is not None]
-    highs = [one.high for one in brackets if one.high is not None]
-    if not middles:
-        return None, max(lows, default=None), min(highs, default=None)
-    if len(middles) >= MINIMUM:
-        found = t_interval(np.array(middles), "log")
-        return found.estimate, found.low, found.high
-    return float(np.exp(np.mean(np.log(middles)))), min(lows), max(highs)
+    told = [one for one in brackets if one.low is not None or one.high is not None]
+    lows = [one.low for one in told if one.low is not None]
+    highs = [one.high for one in told if one.high is not None]
+    middles = [one.middle for one in told if one.middle is not None]
+    if len(middles) < len(told) or not told:
+        low = min(lows) if lows and len(lows) == len(told) else None
+        high = max(highs) if highs and len(highs) == len(told) else None
+        return None, low, high
+    if len(middles) < MINIMUM:
+        return _mean(middles), min(lows), max(highs)
+    found = t_interval(np.array(middles), "log")
+    # All searches climb the same rates, so equal brackets are no sign of an exact value.
+    ends = [end for end in (found.low, found.high) if end is not None]
+    return found.estimate, min([*ends, _mean(lows)]), max([*ends, _mean(highs)])
+
+
+def _mean(values: list[float]) -> float:
+    """Geometric mean."""
+    return float(np.exp(np.mean(np.log(values))))
 
 
 def _bounded(brackets: tuple[Bracket, ...]) -> str:
-    if any(one.middle is not None for one in brackets):
-        return ""
-    if any(one.low is not None for one in brackets):
-        return "even the highest rate is sustained"
-    return "not even the lowest rate is sustained" if any(one.high for one in brackets) else ""
+    """In which searches the knee lies beyond the ladder; empty where it does in none."""
+    told = [one for one in brackets if one.low is not None or one.high is not None]
+    over = sum(one.high is None for one in told)
+    under = sum(one.low is None for one in told)
+    of_many = f" in {{}} of {len(told)} searches" if len(told) > 1 else ""
+    parts = []
+    if over:
+        parts.append("even the highest rate is sustained" + of_many.format(over))
+    if under:
+        parts.append("not even the lowest rate is sustained" + of_many.format(under))
+    return "; ".join(parts)

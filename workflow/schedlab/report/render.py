@@ -30,6 +30,7 @@ from schedlab.report import results_section as summary
 from schedlab.report import rounds_section as rounds
 from schedlab.report import virtual_section as virtual
 from schedlab.report.embedded import embedded, script_text
+from schedlab.report.lifting import liftings
 from schedlab.report.records_section import Records, moment, systems
 from schedlab.report.saturation_section import saturation
 from schedlab.report.svg import inline
@@ -145,6 +146,7 @@ def _content(
     probe = (records.accelerator or {}).get("accelerator", {})
     sought = saturation(
         trials,
+        liftings(sources),
         {
             workload.name
             for origin in sources

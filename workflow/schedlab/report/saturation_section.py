@@ -8,21 +8,26 @@ from typing import Any
 import pandas as pd
 
 from schedlab.formatting import number
-from schedlab.metrics.confirmation import WITHIN, confirmations, limiters
+from schedlab.metrics.confirmation import WITHIN, Lifting, confirmations, limiters
 from schedlab.metrics.limiter import RULES, Limiter
 from schedlab.metrics.searches import Knee
+from schedlab.metrics.statistics import MINIMUM
 from schedlab.workloads.ladder import Bracket
 
 _VERDICTS = {True: "confirmed", False: "not confirmed", None: "unknown"}
 
 
-def saturation(trials: pd.DataFrame, confirming: Iterable[str] = ()) -> dict[str, Any]:
+def saturation(
+    trials: pd.DataFrame, liftings: Iterable[Lifting] = (), confirming: Iterable[str] = ()
+) -> dict[str, Any]:
     """Rows of the section; `rows` is empty where nothing was searched.
 
     Parameters
     ----------
     trials : pandas.DataFrame
         The trials table.
+    liftings : iterable of Lifting
+        Clusters of which one may lift the other's limit.
     confirming : iterable of str
         Workloads whose limiters are to be confirmed.
 
@@ -36,7 +41,7 @@ def saturation(trials: pd.DataFrame, confirming: Iterable[str] = ()) -> dict[str
         `searches`, `brackets`, `ceiling`, `limiter`, `evidence` and `lift`, all as text.
     """
     named = limiters(trials)
-    confirmed = confirmations(trials, named)
+    confirmed = confirmations(trials, named, liftings)
     lifted = {(one.workload, one.cluster) for one in confirmed}
     lifting = {(one.workload, one.other) for one in confirmed}
     wanted = set(confirming)
@@ -48,6 +53,7 @@ def saturation(trials: pd.DataFrame, confirming: Iterable[str] = ()) -> dict[str
                 "other": one.other,
                 "setting": one.setting,
                 "predicted": number(one.predicted),
+                "before": one.before,
                 "why": one.why,
                 "found": number(one.found) if one.found is not None else "no knee",
                 "verdict": _VERDICTS[one.confirmed],
@@ -79,21 +85,28 @@ def _why(knee: Knee, named: Limiter | None) -> str:
 
 
 def _row(knee: Knee, found: Limiter | None) -> dict[str, str]:
-    complete = sum(one.middle is not None for one in knee.brackets)
+    told = [one for one in knee.brackets if one.low is not None or one.high is not None]
+    mean = knee.estimate is not None and len(told) >= MINIMUM
     ends = [number(end) if end is not None else "unknown" for end in (knee.low, knee.high)]
     return {
         "workload": knee.workload,
         "cluster": knee.cluster,
         "knee": number(knee.estimate) if knee.estimate is not None else knee.bounded or "unknown",
         "interval": f"[{ends[0]}, {ends[1]}]",
-        "how": "95 % interval" if complete >= 3 else "ends of the brackets",
-        "searches": str(len(knee.brackets)),
+        "how": "95 % interval" if mean else "ends of the brackets",
+        "searches": str(len(told)),
         "brackets": "; ".join(_bracket(one) for one in knee.brackets),
-        "ceiling": number(knee.ceiling) if knee.ceiling is not None else "not measured",
+        "ceiling": _ceiling(knee.ceiling),
         "limiter": (found.name or "not named") if found else "none: every rate is sustained",
         "evidence": found.evidence if found else "",
         "lift": found.lift if found else "",
     }
+
+
+def _ceiling(one: Bracket) -> str:
+    if one.middle is not None:
+        return number(one.middle)
+    return "not measured" if one.low is None else f"at least {number(one.low)}"
 
 
 def _bracket(one: Bracket) -> str:

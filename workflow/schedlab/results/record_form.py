@@ -117,6 +117,14 @@ _OPTIONAL: dict[str, FieldCheck] = {
     "not_run": line,
     "cluster": keys({}, {"nodes": rows(keys({"name": line}, _MACHINE))}),
     "resident_mib": whole(0),
-    "decision": keys({}, {"run": truth, "rate": perhaps(number(0, above=True))}),
+    "decision": keys(
+        {},
+        {
+            "run": truth,
+            "rate": perhaps(number(0, above=True)),
+            "predicted": number(0, above=True),
+            "why": text,
+        },
+    ),
     "left_out": lambda value: mapping(value) or texts(list(value.values())),
 }
