@@ -79,6 +79,21 @@ def test_the_next_start_after_a_restart_counts_from_the_command_that_starts_it()
     assert (found["interrupted"], found["restarted"], found["fault_hit"]) == (0, 0, None)
 
 
+def test_only_jobs_that_the_controller_placed_since_its_restart_are_its_next_start() -> None:
+    what = fault("restart", 10, 20)
+    # Placed before the fault; the launch was still under way when the controller came back.
+    early = ran("compute1", 20.5, 30) | {"allocated": 9.5}
+    late = ran("compute1", 23, 30)
+    assert measured(what, early)["fault_next_start_s"] is None
+    assert measured(what, early, late)["fault_next_start_s"] == pytest.approx(3.0)
+    # Where no record says when it was placed, its start counts.
+    unknown = ran("compute1", 22, 30) | {"allocated": None}
+    assert measured(what, early, late, unknown)["fault_next_start_s"] == pytest.approx(2.0)
+    # Of a job that ran again only the last run does.
+    again = ran("compute1", 20.2, 40, restarted=25) | {"allocated": None}
+    assert measured(what, early, again)["fault_next_start_s"] == pytest.approx(5.0)
+
+
 @pytest.mark.parametrize("end", [20, None])
 def test_no_start_after_a_restart_has_no_time(end: float | None) -> None:
     found = measured(fault("restart", 10, end), ran("compute1", 5, 8))

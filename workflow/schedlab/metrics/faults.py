@@ -56,7 +56,8 @@ def fault_metrics(
         `NAMES`: the fault's begin and end since the trial's start.
 
         - `fault_next_start_s`: after a restart, from the command that starts the controller again
-          to the next start of a job.
+          to the next start of a job that was given its nodes since. A job that ran again counts by
+          its last run, and one without a known allocation by its start.
         - `fault_hit`: jobs that a node had when it failed.
         - `fault_detection_s`: from then until the scheduler first gave up one of them.
         - `fault_requeue_s`: median, over those that ran again, from there to the new start.
@@ -78,7 +79,7 @@ def fault_metrics(
     found |= {"fault_begin_s": begin, "fault_end_s": end if within else None}
     kind, node = str(fault["kind"]), str(fault["node"])
     if kind == RESTART:
-        return found | {"fault_next_start_s": _next(seconds(jobs, "started"), restarted, end)}
+        return found | {"fault_next_start_s": _next(_placed_since(jobs, restarted, end), restarted, end)}
     there = np.array([node in (names if names is not None else ()) for names in jobs["placement"]],
                      dtype=bool)  # fmt: skip
     if kind == FAIL:
@@ -98,6 +99,16 @@ def _next(starts: Floats, again: Floats, after: float) -> float | None:
     later = np.concatenate([starts, again]) - after
     later = later[later > 0]
     return float(later.min()) if later.size and np.isfinite(after) else None
+
+
+def _placed_since(jobs: pd.DataFrame, again: Floats, after: float) -> Floats:
+    """First starts of jobs that were given their nodes after an instant, or at an unknown one.
+
+    Without those that ran again, whose allocation no record has. A controller that is down gives no
+    nodes, so what was given after the command that starts it was given by the new one.
+    """
+    first = np.where(np.isnan(again), seconds(jobs, "started"), np.nan)
+    return first[~(seconds(jobs, "allocated") <= after)]
 
 
 def _starts_on(
