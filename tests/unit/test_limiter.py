@@ -151,7 +151,7 @@ def row(limits: Sequence[Limit], rate: float, held: float, **changes: Any) -> di
     common = PARTS | {
         "workload": "knee", "cluster": "a", "scheduler": "a", "adapter": "made", "nodes": 1,
         "valid": True, "payload": True, "search": 1, "snapshot": 1, "daemon_cost": [],
-        "makespan_s": 100.0,
+        "observed_s": 100.0,
         "limits": json.dumps([one._asdict() for one in limits]), "utilisation_steady": 0.05,
         "scheduling_mean_s": 9.0, "completion_mean_s": 0.2, "held_mean_s": held, "cores": CORES,
         "processors_mean": 1.0, "achieved_rate_jobs_per_s": rate, "rate": rate, "sustained": False,
