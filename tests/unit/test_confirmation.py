@@ -26,13 +26,21 @@ from schedlab.schedulers.limits import Limit
 from schedlab.stages.context import Context
 from schedlab.stages.decision import unless_limited, write_decision
 from schedlab.stages.stopped import stop_if_decided
+from schedlab.tables.validity import ACROSS
 
 PARTS = {f"{name}_mean_s": 0.1 for name in ("lateness", "submission", "scheduling", "launch")}
 
 
+ROW: dict[str, Any] = PARTS | {
+    "utilisation_steady": 0.5,
+    "observed_s": 10.0,
+    "daemon_cost": [],
+    "limits": "[]",
+}
+
+
 def limited(**changes: Any) -> tuple[str, str]:
-    row = PARTS | {"utilisation_steady": 0.5, "makespan_s": 10.0, "daemon_cost": [], "limits": "[]"}
-    found = limiter(row | changes)
+    found = limiter(ROW | changes)
     return found.name, found.lift
 
 
@@ -69,6 +77,34 @@ def test_the_limiter_is_named_by_the_first_rule_that_holds(
     assert limited(**changes)[0] == name
 
 
+COUNTED = [
+    ({"limits": allowed(45.0)}, "limit of requests of x", "the number of requests"),
+    (
+        {
+            "limits": json.dumps(
+                [Limit("quota of ctld", "q", None, None, (), 0.5, "ctld")._asdict()]
+            ),
+            "daemon_cost": cost(4.5),
+        },
+        "quota of ctld",
+        "the processor time of ctld",
+    ),
+    ({"daemon_cost": cost(9.0)}, "processor time of ctld", "the processor time of daemons"),
+]
+
+
+@pytest.mark.parametrize(("changes", "name", "what"), COUNTED)
+def test_what_was_counted_is_judged_whatever_is_withheld(
+    changes: dict[str, Any], name: str, what: str
+) -> None:
+    withheld = {column for columns in ACROSS.values() for column in columns}
+    waits = {"scheduling_mean_s": 5.0} | dict.fromkeys(withheld)
+    assert limited(**(waits | changes))[0] == name
+    # Without the time nothing is named, and not what a later rule would name.
+    found = limiter(ROW | waits | changes | {"observed_s": None})
+    assert found.name == "" and found.evidence.startswith("not judged") and what in found.evidence
+
+
 def test_a_limit_of_a_client_is_named_with_the_setting_that_lifts_it() -> None:
     assert limited(limits=allowed(45.0)) == ("limit of requests of x", "xQps")
 
@@ -79,7 +115,7 @@ def cell(cluster: str, per_second: float, knee: float) -> list[dict[str, Any]]:
     common = PARTS | {
         "workload": "knee", "cluster": cluster, "scheduler": cluster, "adapter": "made", "nodes": 1,
         "valid": True, "payload": True, "search": 1, "snapshot": 1, "limits": json.dumps([limit]),
-        "utilisation_steady": 0.25, "makespan_s": 10.0, "daemon_cost": [],
+        "utilisation_steady": 0.25, "observed_s": 10.0, "daemon_cost": [],
     }  # fmt: skip
     return [common | {"rate": knee / 1.02, "sustained": True},
             common | {"rate": knee * 1.02, "sustained": False}]  # fmt: skip

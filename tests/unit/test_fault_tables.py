@@ -54,7 +54,9 @@ def fault(kind: str, begin: float, end: float | None, node: str = "compute1") ->
     }
 
 
-def ran(node: str, started: float, completed: float | None, **more: float) -> dict[str, Any]:
+def ran(
+    node: str, started: float, completed: float | None, lost: str | None = None, **more: float
+) -> dict[str, Any]:
     """A job that had a node from its allocation, 0.1 s before its start, on."""
     extra = {name: round(seconds * SECOND) for name, seconds in more.items()}
     return {
@@ -63,6 +65,7 @@ def ran(node: str, started: float, completed: float | None, **more: float) -> di
         "started": started,
         "finished": completed,
         "completed": completed,
+        "lost_node": lost,
         **extra,
     }
 
@@ -79,6 +82,21 @@ def test_the_next_start_after_a_restart_counts_from_the_command_that_starts_it()
     assert (found["interrupted"], found["restarted"], found["fault_hit"]) == (0, 0, None)
 
 
+def test_only_jobs_that_the_controller_placed_since_its_restart_are_its_next_start() -> None:
+    what = fault("restart", 10, 20)
+    # Placed before the fault; the launch was still under way when the controller came back.
+    early = ran("compute1", 20.5, 30) | {"allocated": 9.5}
+    late = ran("compute1", 23, 30)
+    assert measured(what, early)["fault_next_start_s"] is None
+    assert measured(what, early, late)["fault_next_start_s"] == pytest.approx(3.0)
+    # Where no record says when it was placed, its start counts.
+    unknown = ran("compute1", 22, 30) | {"allocated": None}
+    assert measured(what, early, late, unknown)["fault_next_start_s"] == pytest.approx(2.0)
+    # Of a job that ran again only the last run does.
+    again = ran("compute1", 20.2, 40, restarted=25) | {"allocated": None}
+    assert measured(what, early, again)["fault_next_start_s"] == pytest.approx(5.0)
+
+
 @pytest.mark.parametrize("end", [20, None])
 def test_no_start_after_a_restart_has_no_time(end: float | None) -> None:
     found = measured(fault("restart", 10, end), ran("compute1", 5, 8))
@@ -90,13 +108,13 @@ def test_a_lost_node_its_detection_and_what_became_of_its_jobs() -> None:
         fault("fail", 10, 90),
         ran("compute1", 1, 9),  # had ended
         ran("compute2", 5, 30),  # ran elsewhere
-        ran("compute1", 5, 50, interrupted=50),  # given up, and did not run again
+        ran("compute1", 5, 50, "compute1", interrupted=50),  # given up, and did not run again
         # Given up, and ran again on the other node.
-        ran("compute2", 6, 80, interrupted=52, restarted=60),
+        ran("compute2", 6, 80, "compute1", interrupted=52, restarted=60),
         ran("compute1", 7, 95),  # survived the time without the node
         ran("compute1", 93, 99),  # started when the node was back
         # No record says on which of the two nodes it ran again.
-        ran("compute1", 9.5, 99, interrupted=51, restarted=91)
+        ran("compute1", 9.5, 99, "compute1", interrupted=51, restarted=91)
         | {"placement": ["compute1", "compute2"]},
     )
     assert found["fault_hit"] == 4
@@ -104,6 +122,21 @@ def test_a_lost_node_its_detection_and_what_became_of_its_jobs() -> None:
     assert found["fault_requeue_s"] == pytest.approx((8.0 + 40.0) / 2)
     assert found["fault_return_s"] == pytest.approx(3.0)
     assert (found["interrupted"], found["restarted"]) == (3, 2)
+
+
+def test_only_the_loss_of_that_node_is_its_detection() -> None:
+    others = [
+        ran("compute2", 5, 40, interrupted=12, restarted=30),  # preempted
+        ran("compute1", 6, 14, interrupted=14),  # preempted on the node that nobody missed yet
+        ran("compute2", 5, 15, "compute2", interrupted=15),  # lost with another node
+    ]
+    found = measured(fault("fail", 10, None), *others)
+    assert (found["fault_hit"], found["fault_detection_s"]) == (1, None)
+    assert (found["interrupted"], found["fault_requeue_s"]) == (3, None)
+    mine = ran("compute2", 5, 99, "compute1", interrupted=60, restarted=64)
+    found = measured(fault("fail", 10, None), *others, mine)
+    assert (found["fault_hit"], found["fault_detection_s"]) == (2, pytest.approx(50.0))
+    assert found["fault_requeue_s"] == pytest.approx(4.0)
 
 
 def test_a_node_that_did_not_come_back_has_no_return() -> None:
@@ -160,6 +193,9 @@ def test_slurms_log_says_which_runs_it_gave_up() -> None:
     assert found["4"].interrupted == slurm_records.clock_ns("2026-03-20T09:47:40.002")
     assert found["4"].placement == ["compute2"]
     assert all(job.interrupted_source for job in found.values())
+    assert {number: job.lost_node for number, job in found.items()} == {
+        "3": "compute1", "4": "compute1", "5": None, "6": None, "7": None
+    }  # fmt: skip
     # The driver waits for a job that will run again, and for no other.
     ends = [match[1] for line in SLURM.splitlines() if (match := re.search(
         slurm_records.ENDED, line))]  # fmt: skip
@@ -167,13 +203,31 @@ def test_slurms_log_says_which_runs_it_gave_up() -> None:
 
 
 def test_an_evicted_pod_is_a_run_that_was_given_up() -> None:
-    evicted = {"status": {"conditions": [{"type": "DisruptionTarget", "status": "True"}]}}
+    def evicted(reason: str) -> dict[str, Any]:
+        return {"status": {"conditions": [
+            {"type": "DisruptionTarget", "status": "True", "reason": reason}]}}  # fmt: skip
+
     manager = "kube-controller-manager/v1.34.1"
     text = "\n".join(
         [
-            *(created(0.0, f"job{number}", "batch") for number in range(3)),
-            *(bound(0.5, f"job{number}-0-x", "compute1") for number in range(3)),
-            audit(9.0, "patch", "pods/status", "job0-0-x", evicted, agent=manager),
+            *(created(0.0, f"job{number}", "batch") for number in range(4)),
+            *(bound(0.5, f"job{number}-0-x", "compute1") for number in range(4)),
+            audit(
+                9.0,
+                "patch",
+                "pods/status",
+                "job0-0-x",
+                evicted("DeletionByTaintManager"),
+                agent=manager,
+            ),
+            audit(
+                9.0,
+                "patch",
+                "pods/status",
+                "job3-0-x",
+                evicted("PreemptionByScheduler"),
+                agent="kube-scheduler/v1.34.1",
+            ),
             audit(9.1, "delete", "pods", "job0-0-x", agent=manager),
             audit(9.2, "delete", "pods", "job1-0-x"),  # a scheduler preempts without a patch
             audit(9.3, "delete", "pods", "job2-0-x", agent=manager),  # of a job that failed
@@ -181,11 +235,14 @@ def test_an_evicted_pod_is_a_run_that_was_given_up() -> None:
             "",
         ]
     )
-    ranks = {f"job{number}": 1 for number in range(3)}
+    ranks = {f"job{number}": 1 for number in range(4)}
     found = kubernetes_records.jobs(text, "", BATCH, ranks)
     given_up = {name: job.interrupted for name, job in found.items()}
     assert given_up["job0"] == kubernetes_records.clock_ns("2026-03-20T09:46:49.000000Z")
-    assert given_up["job1"] and not given_up["job2"]
+    assert given_up["job1"] and given_up["job3"] and not given_up["job2"]
+    assert {name: job.lost_node for name, job in found.items()} == {
+        "job0": "compute1", "job1": None, "job2": None, "job3": None
+    }  # fmt: skip
 
 
 def test_flux_says_which_job_lost_its_node() -> None:
@@ -195,6 +252,7 @@ def test_flux_says_which_job_lost_its_node() -> None:
     events = [*flux.begun(), exception, flux.event(5.5, "clean")]
     job = flux_records.jobs("", flux.log_line(11, events))["11"]
     assert job.state == "NODE_FAIL" and job.interrupted is not None
+    assert job.lost_node == "compute2"
     assert job.interrupted < (job.completed or 0)
 
 
@@ -225,6 +283,7 @@ def test_a_second_run_that_was_wanted_is_no_duplicate_unless_both_ended(
     )  # fmt: skip
     assert (row["state"] == DUPLICATED) is duplicated
     assert (row["started"], row["restarted"]) == (1 * SECOND, 6 * SECOND)
+    assert row["lost_node"] is None
     assert row["rank_started"] == [(6 if again else 1) * SECOND]
     assert row["launch_skew_ns"] == (0 if again else 5 * SECOND)
 

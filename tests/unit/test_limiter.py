@@ -28,11 +28,14 @@ PARTS = {"lateness_mean_s": 0.1, "submission_mean_s": 0.1, "launch_mean_s": 0.1}
 CORES = 4
 
 
-def started(period: float, jobs: int | None, places: int, held: float, turns: int) -> float:
+def started(
+    period: float, jobs: int | None, places: int, held: float, turns: int, varies: float = 0.5
+) -> float:
     """Jobs/s that a simulated scheduler starts, whose queue never ends.
 
-    A job's first cycle takes a place, its last one starts it; held times vary by half.
+    A job's first cycle takes a place, its last one starts it; held times vary by a part, by half.
     """
+    least, most = 1 - varies, 1 + varies
     chance, cycles = random.Random(5), 4000
     admitted: list[int] = []
     free = [0.0] * places
@@ -43,13 +46,13 @@ def started(period: float, jobs: int | None, places: int, held: float, turns: in
             admitted.pop(0)
             looked += 1
             count += 1
-            free.append(now + held * chance.uniform(0.5, 1.5))
+            free.append(now + held * chance.uniform(least, most))
         there = [end for end in free if end <= now]
         for end in there[: None if jobs is None else jobs - looked]:
             free.remove(end)
             if turns == 1:
                 count += 1
-                free.append(now + held * chance.uniform(0.5, 1.5))
+                free.append(now + held * chance.uniform(least, most))
             else:
                 admitted.append(number + turns - 1)
     return count / (cycles * period)
@@ -71,6 +74,28 @@ def test_cycles_start_as_many_jobs_as_the_formula_says(
 ) -> None:
     found = cycle_rate([Cycle(period, jobs, turns)], Places(places, held))
     assert found == pytest.approx(started(period, jobs, places, held, turns), rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("held", "true", "said"),
+    [
+        (4.0, 0.4, 0.4),
+        (9.0, 0.4, 0.2857),
+        (11.0, 0.2, 0.25),
+        (19.0, 0.2, 0.1667),
+        (91.0, 0.04, 0.0417),
+    ],
+)
+def test_the_formula_is_off_by_what_is_said_where_jobs_follow_the_cycles(
+    held: float, true: float, said: float
+) -> None:
+    period, places = 10.0, 4
+    found = cycle_rate([Cycle(period)], Places(places, held))
+    # Places that become free by one fixed time wait for the cycle that comes then.
+    constant = started(period, None, places, held, 1, varies=0.0)
+    assert constant == pytest.approx(true, rel=0.01) and found == pytest.approx(said, rel=0.01)
+    low, high = places / (held + period), places / max(period, held)
+    assert found is not None and low < found <= high and 0.99 * low < constant < 1.01 * high
 
 
 def test_the_rates_of_loops_beside_one_another_add_up() -> None:
@@ -151,7 +176,7 @@ def row(limits: Sequence[Limit], rate: float, held: float, **changes: Any) -> di
     common = PARTS | {
         "workload": "knee", "cluster": "a", "scheduler": "a", "adapter": "made", "nodes": 1,
         "valid": True, "payload": True, "search": 1, "snapshot": 1, "daemon_cost": [],
-        "makespan_s": 100.0,
+        "observed_s": 100.0,
         "limits": json.dumps([one._asdict() for one in limits]), "utilisation_steady": 0.05,
         "scheduling_mean_s": 9.0, "completion_mean_s": 0.2, "held_mean_s": held, "cores": CORES,
         "processors_mean": 1.0, "achieved_rate_jobs_per_s": rate, "rate": rate, "sustained": False,

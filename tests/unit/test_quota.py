@@ -136,7 +136,7 @@ def row(cluster: str, share: float, used: float, rate: float, **changes: Any) ->
     limit = Limit("processor time", quota.KEY, None, None, cores=share, process="ctld")
     cost = {"node": "head", "process": "ctld", "group": "scheduler", "cpu_s": used}
     return parts | {
-        "scheduling_mean_s": 5.0, "utilisation_steady": 0.1, "makespan_s": 100.0,
+        "scheduling_mean_s": 5.0, "utilisation_steady": 0.1, "observed_s": 100.0,
         "daemon_cost": [cost, {**cost, "node": "compute1", "cpu_s": 99.0}],
         "limits": json.dumps([limit._asdict()]),
         "workload": "knee", "cluster": cluster, "scheduler": cluster, "adapter": "made", "nodes": 1,

@@ -1,11 +1,18 @@
 """The rate of jobs that the limits of a scheduler allow, and what a cell tells of its processors.
 
 A processor, or the group of them that a job wants, goes round: a cycle gives it a job, the job
-holds it for a time h, then it stands idle until the next cycle. A processor that becomes free at
-any instant waits half a period T on average, and no round is shorter than a period. So s such
-groups sustain at most ``s / max(T, h + T / 2)`` jobs/s [1]_. A cycle that looks at D jobs starts at
-most D, so all together sustain at most ``min(D, s) / T``. The rates of loops beside one another add
-up; T is then the time between two of all.
+holds it for a time h, then it stands idle until the next cycle. So a round lasts as many whole
+periods T as h has begun, at least one, and s such groups sustain ``s / (T E[max(1, ceil(h / T))])``
+jobs/s [1]_. A cycle that looks at D jobs starts at most D, so all together sustain at most
+``min(D, s) / T``. The rates of loops beside one another add up; T is then the time between two of
+all.
+
+A row of the trials table has only the mean of h. So a processor is taken to become free at any
+instant of a period, as where h varies by about a period or more: it then waits T / 2 on average,
+and the rate is ``s / max(T, h + T / 2)``. The rate is also exact where every h is below T / 2. It
+is wrong where h is nearly the same for all jobs and not much longer than T: just below T the true
+rate is 1.5 times as high, just above T three quarters of it. With any distribution of mean h the
+true rate is between ``s / (h + T)`` and ``s / max(T, h)``.
 
 References
 ----------
@@ -73,7 +80,11 @@ def places_of(row: Row) -> Places | None:
 
 
 def cycle_rate(cycles: Sequence[Cycle], places: Places) -> float | None:
-    """Most jobs per second that cycles start; None where a period is not known."""
+    """Most jobs per second that cycles start; None where a period is not known.
+
+    For jobs that become free independently of the cycles, or are held for less than half a period;
+    see the module for others.
+    """
     timed = [(cycle, cycle.period) for cycle in cycles if cycle.period]
     if not timed or len(timed) < len(cycles):
         return None

@@ -56,9 +56,11 @@ def fault_metrics(
         `NAMES`: the fault's begin and end since the trial's start.
 
         - `fault_next_start_s`: after a restart, from the command that starts the controller again
-          to the next start of a job.
+          to the next start of a job that was given its nodes since. A job that ran again counts by
+          its last run, and one without a known allocation by its start.
         - `fault_hit`: jobs that a node had when it failed.
-        - `fault_detection_s`: from then until the scheduler first gave up one of them.
+        - `fault_detection_s`: from then until the scheduler first gave up one of them because of
+          that node. What a preemption or another node ended is none of this.
         - `fault_requeue_s`: median, over those that ran again, from there to the new start.
         - `fault_starts_away`: jobs that were given a node, or started on it, while it was drained.
         - `fault_return_s`: from the return of a node to the next start on it.
@@ -78,11 +80,13 @@ def fault_metrics(
     found |= {"fault_begin_s": begin, "fault_end_s": end if within else None}
     kind, node = str(fault["kind"]), str(fault["node"])
     if kind == RESTART:
-        return found | {"fault_next_start_s": _next(seconds(jobs, "started"), restarted, end)}
+        return found | {
+            "fault_next_start_s": _next(_placed_since(jobs, restarted, end), restarted, end)
+        }
     there = np.array([node in (names if names is not None else ()) for names in jobs["placement"]],
                      dtype=bool)  # fmt: skip
     if kind == FAIL:
-        found |= _lost(jobs, there, interrupted, restarted, begin)
+        found |= _lost(jobs, node, there, interrupted, restarted, begin)
     elif kind == DRAIN:
         found["fault_starts_away"] = _given(jobs, there, begun, end)
     first, last = _starts_on(jobs, there, restarted)
@@ -100,6 +104,16 @@ def _next(starts: Floats, again: Floats, after: float) -> float | None:
     return float(later.min()) if later.size and np.isfinite(after) else None
 
 
+def _placed_since(jobs: pd.DataFrame, again: Floats, after: float) -> Floats:
+    """First starts of jobs that were given their nodes after an instant, or at an unknown one.
+
+    Without those that ran again, whose allocation no record has. A controller that is down gives no
+    nodes, so what was given after the command that starts it was given by the new one.
+    """
+    first = np.where(np.isnan(again), seconds(jobs, "started"), np.nan)
+    return first[~(seconds(jobs, "allocated") <= after)]
+
+
 def _starts_on(
     jobs: pd.DataFrame, there: npt.NDArray[np.bool_], again: Floats
 ) -> tuple[Floats, Floats]:
@@ -115,18 +129,19 @@ def _starts_on(
 
 def _lost(
     jobs: pd.DataFrame,
+    node: str,
     there: npt.NDArray[np.bool_],
     interrupted: Floats,
     restarted: Floats,
     begin: float,
 ) -> dict[str, Any]:
-    """Jobs that a node had when it failed: placed there and running, or given up afterwards.
+    """Jobs that a node had when it failed: placed there and running, or given up because of it.
 
-    The placement of a job that ran again is that of its last run.
+    The placement of a job that ran again is that of its last run, so it tells of no other run.
     """
     started, completed = seconds(jobs, "started"), seconds(jobs, "completed")
     running = there & (started < begin) & ~(completed < begin)
-    given_up = interrupted >= begin
+    given_up = (interrupted >= begin) & (jobs["lost_node"] == node).to_numpy(dtype=bool)
     hit = (running & np.isnan(restarted)) | given_up
     since = interrupted[given_up]
     waited = (restarted - interrupted)[given_up]

@@ -22,6 +22,9 @@ NEAR = 0.8
 a trial and, for clients, leave out reads."""
 HEAD = "head"
 """Node of the scheduler's own daemons."""
+TIME = "observed_s"
+"""Column with the time in which requests and processor time were counted, s. Other than the
+makespan it is never withheld."""
 HALF = 0.5
 """Part of the wait from which one part of it names the limiter."""
 PARTS = {
@@ -93,42 +96,48 @@ def _submitter(row: Row) -> Limiter | None:
     )
 
 
+def _not_judged(what: str) -> Limiter:
+    """No limiter, as a later rule might name another one than the rule that cannot be judged."""
+    return Limiter("", f"not judged: no record tells in which time {what} was counted")
+
+
 def _client(row: Row) -> Limiter | None:
     """Clients of an API whose counted requests come near their limit."""
-    time = value_of(row, "makespan_s")
+    counted = [
+        (one.counted, one.per_second, one)
+        for one in limits_of(row)
+        if one.counted is not None and one.per_second
+    ]
+    if not counted:
+        return None
+    time = value_of(row, TIME)
     if not time:
+        return _not_judged("the number of requests")
+    requests, most, one = max(counted, key=lambda entry: entry[0] / entry[1])
+    rate = requests / time
+    if rate < NEAR * most:
         return None
-    near = []
-    for one in limits_of(row):
-        if one.counted is None or one.per_second is None:
-            continue
-        rate = one.counted / time
-        if rate >= NEAR * one.per_second:
-            near.append((rate / one.per_second, rate, one))
-    if not near:
-        return None
-    _, rate, one = max(near, key=lambda entry: entry[0])
     return Limiter(
         f"limit of {one.name}",
-        f"{number(rate)} requests/s were counted, {number(one.per_second)} are allowed",
+        f"{number(rate)} requests/s were counted, {number(most)} are allowed",
         one.setting,
     )
 
 
 def _quota(row: Row) -> Limiter | None:
     """A daemon that uses the processor time that it is given."""
-    window, costs = value_of(row, "makespan_s"), row.get("daemon_cost")
-    if not window or costs is None:
-        return None
+    time, costs = value_of(row, TIME), row.get("daemon_cost")
     for one in limits_of(row):
-        if not one.cores:
+        if not one.cores or costs is None:
             continue
         used = [cost for cost in costs if cost["process"] == one.process and cost["node"] == HEAD]
         seconds = sum(float(cost["cpu_s"]) for cost in used if cost["cpu_s"] is not None)
-        if seconds >= NEAR * one.cores * window:
+        if seconds and not time:
+            return _not_judged(f"the processor time of {one.process}")
+        if time and seconds >= NEAR * one.cores * time:
             return Limiter(
                 one.name,
-                f"{one.process} uses {number(seconds / window)} processors on average,"
+                f"{one.process} uses {number(seconds / time)} processors on average,"
                 f" {number(one.cores)} are allowed",
                 one.setting,
             )
@@ -167,15 +176,17 @@ def _scheduling(row: Row) -> bool:
 
 def _processor(row: Row) -> Limiter | None:
     """A daemon that has a core to itself all the time; it may have several threads, so more."""
-    window = value_of(row, "makespan_s")
     costs = row.get("daemon_cost")
-    if not window or costs is None or not len(costs):
+    if costs is None or not len(costs):
         return None
     head = [cost for cost in costs if cost["cpu_s"] is not None and cost["group"] != "client"]
     if not head:
         return None
     most = max(head, key=lambda cost: float(cost["cpu_s"]))
-    cores = float(most["cpu_s"]) / window
+    time = value_of(row, TIME)
+    if not time:
+        return _not_judged("the processor time of daemons")
+    cores = float(most["cpu_s"]) / time
     if cores < NEAR:
         return None
     return Limiter(

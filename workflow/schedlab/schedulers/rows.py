@@ -56,6 +56,8 @@ class NativeJob:
         place), ns of the head's clock.
     interrupted_source : str or None
         Record from which that was read, with its resolution.
+    lost_node : str or None
+        Node whose loss ended that run; None where an urgent job did, or no record says.
     absent : str or None
         Why the job, which ran, has no instants of allocation and payload.
     """
@@ -76,12 +78,14 @@ class NativeJob:
     ranks_source: str | None = None
     interrupted: int | None = None
     interrupted_source: str | None = None
+    lost_node: str | None = None
     absent: str | None = None
 
-    def gave_up(self, instant: int, source: str) -> None:
-        """Note when the scheduler gave up a run, and the record; only the first time counts."""
+    def gave_up(self, instant: int, source: str, lost_node: str | None = None) -> None:
+        """Note when the scheduler gave up a run, and why; only the first time counts."""
         if self.interrupted is None:
             self.interrupted, self.interrupted_source = instant, source
+            self.lost_node = lost_node
 
 
 def text_of(path: Path) -> str:
@@ -147,6 +151,7 @@ def collect(
         One row per translated job, in order of job number. Keys: `job`, `native_id`, the names in
         `TIMESTAMPS` and `RUNS_AGAIN` (int ns of the head's CLOCK_REALTIME, or None), each with a
         `<name>_source` (str; where the instant is None, why a job that ran has none, or None),
+        `lost_node` (str or None: the node whose loss was the interruption),
         `placement` (list of str, node names), `nodes`, `cpus` (realised: nodes and processors of
         the allocation, or None), `state`, `native_state`, `exit_code` (int or None), `ranks` (int,
         distinct ranks that stamped their start), `launch_skew_ns` (int or None), `rank_started`,
@@ -194,6 +199,7 @@ def _row(
     _set(row, "allocated", job.allocated, job.allocated_source)
     _set(row, "completed", job.completed, job.completed_source)
     _set(row, "interrupted", job.interrupted, job.interrupted_source)
+    row["lost_node"] = job.lost_node
     firsts = [stamp for stamp in stamps if stamp["event"] == "first"]
     lasts = [stamp for stamp in stamps if stamp["event"] == "last"]
     starts = [int(stamp["clock_ns"]) for stamp in firsts]

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from schedlab.schedulers.base import RUNS_AGAIN, TIMESTAMPS
 
-VERSION = "schedlab.tables/8"
+VERSION = "schedlab.tables/9"
 """Version 2: samples carry the lineage of their trial; rows say whose they are.
 
 Version 3: jobs carry the instants of their ranks.
@@ -32,6 +32,8 @@ Version 7: trials know whether their nodes were virtual, and have the 90th perce
 Version 8: jobs carry their priority and the instant from which no other job held them back.
 Trials tell how urgent jobs, wide jobs and users fared, and those of a search how it went. Jobs and
 trials tell what a fault or preemption did to runs; trials have the level of their background.
+
+Version 9: jobs name the node whose loss ended a run.
 """
 
 # Millions of rows repeat a few strings, so they are stored once, in a dictionary.
@@ -101,6 +103,12 @@ JOBS = (
             Column(name, pa.int64(), "ns", f"{_INSTANTS[name]}; since the trial's start"),
             Column(f"{name}_source", pa.string(), "", f"where `{name}` is from, and resolution"),
         )
+    ),
+    Column(
+        "lost_node",
+        pa.string(),
+        "",
+        "node whose loss `interrupted` it; null: a job preempted it, or no record says",
     ),
     Column("placement", pa.list_(pa.string()), "", "nodes that it ran on, each once"),
     Column("allocated_nodes", pa.int32(), "1", "nodes of the allocation, one for each rank"),

@@ -124,10 +124,12 @@ def _job(
             job.exit_code = _exit_code(context.get("status"))
         elif name == "exception" and context.get("severity") == 0 and cause is None:
             cause = str(context.get("type"))[:80]
-            # The broker that lost a node says so in words alone.
-            lost = str(context.get("note")).startswith("node failure")
+            # The broker that lost a node says so in words alone: node failure on NAME (rank 2).
+            note = str(context.get("note"))
+            lost = note.startswith("node failure")
             if lost:
-                job.gave_up(now, source["interrupted"])
+                node = re.match(r"node failure on (\S+)", note)
+                job.gave_up(now, source["interrupted"], node and node[1])
         elif name == "clean":
             job.completed, job.completed_source = now, source["completed"]
         # Where a job stands that has not ended.

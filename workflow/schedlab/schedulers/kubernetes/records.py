@@ -39,6 +39,9 @@ _SOURCES = {
     "reported": "audit.log: pods/status of a virtual node answered (1 us); no payload ran",
 }
 
+_NODE_LOST = {"DeletionByTaintManager", "DeletionByPodGC"}
+"""Reasons of the condition DisruptionTarget of a pod whose node is unreachable, or is no more."""
+
 _STATES = {
     "Complete": COMPLETED,
     "Completed": COMPLETED,
@@ -214,8 +217,10 @@ def _event(found: dict[str, _Found], event: Mapping[str, Any], kind: JobKind) ->
     elif what == ("pods", "status", "patch") and pod:
         entry, status = found.setdefault(pod[1], _Found()), sent.get("status") or {}
         _pod_status(entry, pod[2], name, status)
-        if any(_evicts(condition) for condition in status.get("conditions") or []):
-            _interrupted(entry.job, event["ns"])
+        for condition in filter(_evicts, status.get("conditions") or []):
+            lost = condition.get("reason") in _NODE_LOST
+            bound = entry.bound.get(pod[2], []) if lost else []
+            _interrupted(entry.job, event["ns"], bound[-1][1] if bound else None)
         if str(event.get("userAgent", "")).startswith(VIRTUAL_AGENT):
             # The fields of a pod have the same instants, but only to 1 s.
             reports = {"Running": entry.began, "Succeeded": entry.done}.get(
@@ -230,10 +235,10 @@ def _evicts(condition: Mapping[str, Any]) -> bool:
     return condition.get("type") == "DisruptionTarget" and condition.get("status") == "True"
 
 
-def _interrupted(job: NativeJob, now: int) -> None:
+def _interrupted(job: NativeJob, now: int, lost_node: str | None = None) -> None:
     """Note that a run of the job was given up; pods of one that has ended are only removed."""
     if job.completed is None:
-        job.gave_up(now, _SOURCES["interrupted"])
+        job.gave_up(now, _SOURCES["interrupted"], lost_node)
 
 
 def _objects(found: dict[str, _Found], text: str, kind: JobKind) -> set[str] | None:

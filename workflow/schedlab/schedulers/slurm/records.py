@@ -45,14 +45,17 @@ _LINES = {
     "backfill": re.compile(
         _STAMP + r"sched/backfill: (?:_start_job: )?Started " + _JOB + r" in \S+ on (\S+)", re.ASCII
     ),
-    "ended": re.compile(_STAMP + ENDED),
+    "ended": re.compile(
+        _STAMP + ENDED + r"(?:\(\d{1,10}\))?(?: on failed node (?P<node>\S+))?", re.ASCII
+    ),
     "exit": re.compile(
         _STAMP + r"_job_complete: " + _JOB + r" (WEXITSTATUS|WTERMSIG) (\d{1,3})(?!\d)", re.ASCII
     ),
     # The job waits again, and comes to another end.
     "requeued": re.compile(
         _STAMP
-        + rf"(?:requeue (?:job )?{_JOB} due to failure of node|preempted {_JOB} has been requeued)",
+        + rf"(?:preempted {_JOB} has been requeued"
+        + rf"|requeue (?:job )?{_JOB} due to failure of node(?: (?P<node>\S+))?)",
         re.ASCII,
     ),
     "cause": re.compile(
@@ -175,7 +178,7 @@ def _apply(job: NativeJob, event: str, match: re.Match[str], now: int) -> None:
     elif event == "cause":
         job.state = job.native_state = _CAUSES[match[3]]
     elif event == "requeued":
-        job.gave_up(now, _SOURCES["interrupted"])
+        job.gave_up(now, _SOURCES["interrupted"], match["node"])
     else:
         job.completed, job.completed_source = now, _SOURCES[event]
         if "Time limit" in match[0]:
@@ -184,7 +187,7 @@ def _apply(job: NativeJob, event: str, match: re.Match[str], now: int) -> None:
             job.state = job.native_state = "CANCELLED"
         elif "Killing" in match[0]:
             job.state = job.native_state = "NODE_FAIL"
-            job.gave_up(now, _SOURCES["interrupted"])
+            job.gave_up(now, _SOURCES["interrupted"], match["node"])
         elif "preempted" in match[0]:
             job.state = job.native_state = "PREEMPTED"
             job.gave_up(now, _SOURCES["interrupted"])
