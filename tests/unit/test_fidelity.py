@@ -8,10 +8,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.axes import Axes
 from trial_factory import make_experiment, make_results
 
 from schedlab.config import Experiment
-from schedlab.figures import draw
+from schedlab.figures import draw, scale, style
+from schedlab.metrics.comparable import UNFINISHED
 from schedlab.metrics.fidelity import (
     OF_TRIALS,
     ORDER,
@@ -24,7 +26,7 @@ from schedlab.metrics.fidelity import (
 from schedlab.metrics.statistics import TOO_SMALL, Interval
 from schedlab.report.render import render_report
 from schedlab.report.virtual_section import section, sentences
-from schedlab.tables.build import build_tables, load_tables
+from schedlab.tables.build import Tables, build_tables, load_tables
 
 SERIES = "slurm-virtual"
 
@@ -102,6 +104,46 @@ def test_trials_of_another_block_are_not_compared(trials: pd.DataFrame, jobs: pd
     assert found.compared == ()
     assert found.about(2) == "not compared with real ones"
     assert found.found[0].errors["makespan"].verdict == "not comparable: other block"
+
+
+def test_lower_bounds_have_no_error(trials: pd.DataFrame, jobs: pd.DataFrame) -> None:
+    """Trials that both came to their limit have about its makespan, whatever the true ones are."""
+    both = trials.assign(makespan_s=600.0, at_least=[["makespan_s"]] * len(trials))
+    one = trials.assign(
+        makespan_s=600.0,
+        at_least=[["makespan_s"] if n else [] for n in trials["carriers"].notna()],
+    )
+    for bounded in (both, one):
+        errors = certificate(bounded, jobs).found[0].errors
+        assert (errors["makespan"].size.estimate, errors["makespan"].verdict) == (None, UNFINISHED)
+        assert errors["throughput"].size.estimate is not None
+
+
+def marks(axis: Axes) -> dict[float, bool]:
+    """Size of each mark of a panel of `scale`, and whether it is filled."""
+    return {
+        float(np.asarray(line.get_xdata())[0]): line.get_markerfacecolor() != "none"
+        for line in axis.lines
+        if len(np.asarray(line.get_xdata())) == 1
+    }
+
+
+def panels(trials: pd.DataFrame, jobs: pd.DataFrame) -> dict[str, Axes]:
+    """Panels of `scale` against node counts, by the first word of their labels."""
+    with style.applied():
+        figure = scale.draw(Tables(jobs, pd.DataFrame(), trials))
+    return {axis.get_ylabel().split()[0]: axis for axis in figure.axes if axis.get_ylabel()}
+
+
+def test_growth_leaves_out_lower_bounds_and_counts_them(
+    trials: pd.DataFrame, jobs: pd.DataFrame
+) -> None:
+    names = [["scheduling_median_s"] if nodes == 16 else [] for nodes in trials["nodes"]]
+    drawn = panels(trials.assign(at_least=names), jobs)
+    assert set(marks(drawn["throughput"])) == {2, 4, 16}
+    assert set(marks(drawn["scheduling"])) == {2, 4}
+    told = [text.get_text() for text in drawn["scheduling"].texts]
+    assert any("slurm-virtual: 4 left out" in text for text in told), told
 
 
 def test_few_trials_have_an_error_without_interval(

@@ -14,6 +14,7 @@ from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator, StrMethodF
 from schedlab.config.variants import VIRTUAL
 from schedlab.figures import style
 from schedlab.figures.over_time import HEAD
+from schedlab.metrics.cells import named
 from schedlab.metrics.costs import scheduler_cost
 from schedlab.metrics.fidelity import is_virtual
 from schedlab.metrics.growth import growth
@@ -123,13 +124,23 @@ def _most_sizes(trials: pd.DataFrame, size: str) -> int:
 def _series(
     trials: pd.DataFrame, size: str, curve: Curve, names: list[str]
 ) -> Iterator[tuple[str, pd.DataFrame]]:
-    """Trials of each scheduler that have a positive value."""
+    """Trials of each scheduler that have a positive value that is no lower bound."""
     value = pd.to_numeric(trials[curve.column]).astype(float)
-    known = trials.assign(_size=trials[size].astype(float), _value=value)[value > 0]
+    kept = (value > 0) & ~named(trials, "at_least", curve.column)
+    known = trials.assign(_size=trials[size].astype(float), _value=value)[kept]
     for name in names:
         rows = known[known["scheduler"] == name]
         if len(rows):
             yield name, rows
+
+
+def _bounds_note(trials: pd.DataFrame, column: str) -> str:
+    """Say of each scheduler how many trials are left out because their value is a lower bound."""
+    rows = trials[named(trials, "at_least", column)]
+    counts = rows.groupby("scheduler", observed=True).size()
+    return "\n".join(
+        f"{name}: {count} left out, whose jobs had not ended" for name, count in counts.items()
+    )
 
 
 def _panel(
@@ -142,7 +153,8 @@ def _panel(
     note: str,
 ) -> None:
     """Draw one quantity against one size."""
-    told, sizes = ([note] if note else []), set()
+    told = [text for text in (note, _bounds_note(trials, curve.column)) if text]
+    sizes = set()
     for name, rows in _series(trials, size, curve, names):
         look = style.look(names.index(name))
         for at, cell in rows.groupby("_size"):
@@ -155,6 +167,7 @@ def _panel(
             told.append(f"{name}: {text}")
     if not sizes:
         style.blank(axis, "no value in any trial")
+        style.heading(axis, "", "\n".join(told))
         return
     axis.set_xscale("log")
     axis.set_yscale("log")

@@ -11,7 +11,8 @@ the margin where it is known.
 A verdict looks at one interval of 95 %: *within x %* if all of it is within the margin, *off by
 more than x %* if all of it is outside, else *undecided*. That is stricter than two one-sided tests
 at 5 %. The verdicts of a table are not corrected for their number: the question is each one's
-error, not whether there is any.
+error, not whether there is any. Where a value is a lower bound, because jobs had not ended, there is no
+error: two trials that both came to their limit would agree by that limit alone.
 
 References
 ----------
@@ -27,7 +28,13 @@ import numpy as np
 import pandas as pd
 
 from schedlab.config.variants import VIRTUAL
-from schedlab.metrics.comparable import NOT_COMPARABLE, matched, why_not
+from schedlab.metrics.comparable import (
+    NOT_COMPARABLE,
+    UNFINISHED,
+    has_bounds,
+    matched,
+    why_not,
+)
 from schedlab.metrics.difference import Block, effects
 from schedlab.metrics.quantities import values_of
 from schedlab.metrics.statistics import (
@@ -229,6 +236,8 @@ def _error(name: str, a: pd.DataFrame, b: pd.DataFrame, margin: float, *, paired
     n = int(min(x.size, y.size))
     if not n:
         return _none(0, TOO_SMALL)
+    if has_bounds(a, name) or has_bounds(b, name):
+        return _none(n, UNFINISHED)
     if np.any(x <= 0) or np.any(y <= 0):
         return _none(n, f"{NOT_COMPARABLE}: {NOT_POSITIVE}")
     if n < MINIMUM:
