@@ -240,5 +240,26 @@ def test_sentences_name_what_is_off(trials: pd.DataFrame, jobs: pd.DataFrame) ->
     assert sentence.kind == "alarm"
     assert "2 are off by more than 5 %" in sentence.text or "are off by more" in sentence.text
     assert any(value["off"] for row in section([found])["rows"] for value in row["values"])
-    alone = certificate(trials[trials["carriers"].notna()], jobs)
-    assert "how true they are is open" in sentences([alone])[0].text
+
+
+def test_the_sentence_says_why_no_error_is_known(trials: pd.DataFrame, jobs: pd.DataFrame) -> None:
+    def told(rows: pd.DataFrame) -> str:
+        return sentences([certificate(rows, jobs)])[0].text
+
+    virtual = trials["carriers"].notna()
+    begin = "The nodes of slurm-virtual are virtual, and how true they are is open: "
+    none = begin + "no real ones ran the same workload at the same size."
+    assert told(trials[virtual]) == none
+    there = begin + "real ones ran too, at 2 nodes, but no error is known "
+    assert told(trials.assign(block=np.where(virtual, "a", "b"))) == (
+        there + "(not comparable: other block)."
+    )
+    assert told(trials.assign(valid=virtual)) == f"{there}({TOO_SMALL})."
+
+
+def test_the_sentence_counts_errors_that_are_not_known(
+    trials: pd.DataFrame, jobs: pd.DataFrame
+) -> None:
+    moved = trials["carriers"].notna() & (trials["workload"] == "poisson")
+    found = certificate(trials.assign(block=np.where(moved, "a", trials["block"])), jobs)
+    assert "6 are not comparable: other block" in sentences([found])[0].text

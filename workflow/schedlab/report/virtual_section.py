@@ -92,18 +92,18 @@ def sentences(found: Sequence[Certificate]) -> list[Sentence]:
 def _sentence(certificate: Certificate) -> Sentence:
     begin = f"The nodes of {certificate.series} are virtual"
     if not certificate.compared:
-        end = ", and no real ones ran beside them: how true they are is open."
+        end = f", and how true they are is open: {_why(certificate)}"
         return Sentence("alarm", [Piece(begin + end)])
+    errors = [error for one in certificate.found for error in one.errors.values()]
     judged = [
         (one, name, error)
         for one in certificate.found
         for name, error in one.errors.items()
         if error.size.estimate is not None
     ]
-    verdicts = sorted({error.verdict for _, _, error in judged}, key=_weight)
     counts = ", ".join(
-        f"{sum(error.verdict == verdict for _, _, error in judged)} {_plainly(verdict)}"
-        for verdict in verdicts
+        f"{sum(error.verdict == verdict for error in errors)} {_plainly(verdict)}"
+        for verdict in sorted({error.verdict for error in errors}, key=_weight)
     )
     one, name, error = max(judged, key=lambda entry: abs(entry[2].size.estimate or 0.0))
     pieces = [
@@ -116,6 +116,15 @@ def _sentence(certificate: Certificate) -> Sentence:
         pieces.append(Piece(f" What is shown at {sizes} nodes is extrapolated from there."))
     off = any(_is_off(error) for _, _, error in judged)
     return Sentence("alarm" if off else "estimate", pieces)
+
+
+def _why(certificate: Certificate) -> str:
+    """Why no error is known."""
+    if not certificate.found:
+        return "no real ones ran the same workload at the same size."
+    sizes = ", ".join(str(nodes) for nodes in sorted({one.nodes for one in certificate.found}))
+    reasons = sorted({error.verdict for one in certificate.found for error in one.errors.values()})
+    return f"real ones ran too, at {sizes} nodes, but no error is known ({'; '.join(reasons)})."
 
 
 def _plainly(verdict: str) -> str:
