@@ -146,6 +146,21 @@ def test_growth_leaves_out_lower_bounds_and_counts_them(
     assert any("slurm-virtual: 4 left out" in text for text in told), told
 
 
+def test_marks_of_growth_are_filled_where_the_same_workload_was_compared(
+    trials: pd.DataFrame, jobs: pd.DataFrame
+) -> None:
+    virtual = trials["carriers"].notna()
+    of_burst = trials["workload"] == "burst"
+    assert marks(panels(trials[virtual | (trials["nodes"] == 2)], jobs)["throughput"])[2]
+    alone = trials[virtual | ~of_burst]
+    assert marks(panels(alone, jobs)["throughput"]) == {2: False, 4: False, 16: False}
+    # What is of another block is not compared; the series of real nodes has its own mark.
+    elsewhere = trials.assign(block=np.where(virtual, "a", "b"))
+    drawn = panels(elsewhere, jobs)["throughput"]
+    faces = [line.get_markerfacecolor() for line in drawn.lines if line.get_xdata()[0] == 2]
+    assert sorted(face == "none" for face in faces) == [False, True]
+
+
 def test_few_trials_have_an_error_without_interval(
     trials: pd.DataFrame, jobs: pd.DataFrame
 ) -> None:

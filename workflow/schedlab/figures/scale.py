@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,16 +11,16 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator, StrMethodFormatter
 
-from schedlab.config.variants import VIRTUAL
 from schedlab.figures import style
 from schedlab.figures.over_time import HEAD
 from schedlab.metrics.cells import named
 from schedlab.metrics.costs import scheduler_cost
-from schedlab.metrics.fidelity import is_virtual
+from schedlab.metrics.fidelity import compared_cells, is_virtual
 from schedlab.metrics.growth import growth
 from schedlab.metrics.statistics import t_interval
 from schedlab.tables.build import Tables
 
+JOBS = ("trial", "job", "started")
 MIB = 2**20
 BURST = "burst"
 _ROW = 1.3
@@ -47,7 +47,7 @@ def draw(tables: Tables) -> Figure:
     trials = tables.trials
     if not len(trials):
         return style.nothing()
-    values = _values(style.valid(trials))
+    values = _values(style.valid(trials), compared_cells(trials, tables.jobs))
     notes = {
         "nodes": style.invalid_note(_largest_workload(trials)),
         "jobs": style.invalid_note(_queues(trials)),
@@ -75,15 +75,15 @@ def draw(tables: Tables) -> Figure:
     return figure
 
 
-def _values(trials: pd.DataFrame) -> pd.DataFrame:
-    """Trials with what the head's daemons used, and whether real nodes ran at their size."""
-    sizes = trials.loc[~is_virtual(trials), ["scheduler", "nodes"]]
-    real = set(sizes.itertuples(index=False, name=None))
+def _values(trials: pd.DataFrame, compared: Collection[tuple[str, str, int]]) -> pd.DataFrame:
+    """Trials with what the head's daemons used, and whether they were compared with real nodes."""
     cost = [_of_head(found) for found in trials["daemon_cost"]]
-    virtual = is_virtual(trials)
+    cells = trials[["scheduler", "workload", "nodes"]].astype(object)
     extrapolated = [
-        bool(kind) and (str(name).removesuffix(VIRTUAL), nodes) not in real
-        for kind, name, nodes in zip(virtual, trials["scheduler"], trials["nodes"], strict=True)
+        bool(virtual) and (str(name), str(workload), int(nodes)) not in compared
+        for virtual, (name, workload, nodes) in zip(
+            is_virtual(trials), cells.itertuples(index=False, name=None), strict=True
+        )
     ]
     return trials.assign(
         head_cpu_s=np.array([cpu for cpu, _ in cost], dtype=float),

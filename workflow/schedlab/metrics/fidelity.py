@@ -100,6 +100,11 @@ class Fidelity:
     margin: float
     errors: Mapping[str, Error]
 
+    @property
+    def known(self) -> bool:
+        """Whether there is an error of some quantity."""
+        return any(error.size.estimate is not None for error in self.errors.values())
+
 
 @dataclass(frozen=True)
 class Certificate:
@@ -173,6 +178,18 @@ def fidelity(
     ]
 
 
+def compared_cells(trials: pd.DataFrame, jobs: pd.DataFrame) -> set[tuple[str, str, int]]:
+    """Virtual series, workload and node count of what was compared with real nodes."""
+    names = {str(name) for name in trials.loc[is_virtual(trials), "scheduler"]}
+    # Whether there is an error does not depend on the margin.
+    return {
+        (one.series, one.workload, one.nodes)
+        for certificate in fidelity(trials, jobs, dict.fromkeys(names, 0.0))
+        for one in certificate.found
+        if one.known
+    }
+
+
 def _certificate(
     name: str,
     virtual: pd.DataFrame,
@@ -182,11 +199,7 @@ def _certificate(
 ) -> Certificate:
     found = tuple(_compared(name, virtual, real, starts, margin))
     sizes = sorted({int(nodes) for nodes in virtual["nodes"]})
-    known = {
-        one.nodes
-        for one in found
-        if any(error.size.estimate is not None for error in one.errors.values())
-    }
+    known = {one.nodes for one in found if one.known}
     compared = tuple(nodes for nodes in sizes if nodes in known)
     return Certificate(name, compared, tuple(n for n in sizes if n not in known), found)
 
