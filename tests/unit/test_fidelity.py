@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -27,6 +28,7 @@ from schedlab.metrics.statistics import TOO_SMALL, Interval
 from schedlab.report.render import render_report
 from schedlab.report.virtual_section import section, sentences
 from schedlab.tables.build import Tables, build_tables, load_tables
+from schedlab.tables.schemas import SAMPLES_SCHEMA
 
 SERIES = "slurm-virtual"
 
@@ -128,11 +130,58 @@ def marks(axis: Axes) -> dict[float, bool]:
     }
 
 
-def panels(trials: pd.DataFrame, jobs: pd.DataFrame) -> dict[str, Axes]:
-    """Panels of `scale` against node counts, by the first word of their labels."""
+def panels(
+    trials: pd.DataFrame, jobs: pd.DataFrame, samples: pd.DataFrame | None = None
+) -> dict[str, Axes]:
+    """Panels of `scale` against node counts, by the quantity and its unit."""
+    if samples is None:
+        samples = SAMPLES_SCHEMA.empty_table().to_pandas()
     with style.applied():
-        figure = scale.draw(Tables(jobs, pd.DataFrame(), trials))
-    return {axis.get_ylabel().split()[0]: axis for axis in figure.axes if axis.get_ylabel()}
+        figure = scale.draw(Tables(jobs, samples, trials))
+    words = {axis.get_ylabel(): axis for axis in figure.axes if axis.get_ylabel()}
+    return {
+        "throughput": words["throughput\n(jobs/s)"],
+        "scheduling": words["scheduling\nlatency (s)"],
+        "cpu": words["control plane's\nCPU time (s)"],
+        "memory": words["control plane's\nmemory (MiB)"],
+    }
+
+
+def test_growth_of_memory_is_of_what_the_trials_samples_have(
+    trials: pd.DataFrame, jobs: pd.DataFrame
+) -> None:
+    """The daemons' peaks since their start, 24 MB, are alike in all trials."""
+    rows = [
+        {
+            "trial": trial,
+            "metric": scale.MEMORY,
+            "instance": instance,
+            "labels": json.dumps({"process": process}),
+            "t_ns": second * 10**9,
+            "value": mib * nodes * 2.0**20,
+        }
+        for trial, nodes in zip(trials["trial"], trials["nodes"], strict=True)
+        for instance, process, second, mib in (
+            ("head", "slurmctld", 0, 5),
+            ("head", "munged", 0, 1),
+            # The largest of a daemon at another time than the other's.
+            ("head", "slurmctld", 1, 3),
+            ("head", "munged", 1, 2),
+            # Of no daemon of the control plane.
+            ("head", "other", 0, 900),
+            ("carrier1", "slurmctld", 0, 900),
+        )
+    ]
+    axis = panels(trials, jobs, pd.DataFrame(rows))["memory"]
+    drawn = {
+        float(line.get_xdata()[0]): float(line.get_ydata()[0])
+        for line in axis.lines
+        if len(line.get_xdata()) == 1
+    }
+    assert drawn == pytest.approx({2: 12.0, 4: 24.0, 16: 96.0})
+    assert any("slurm-virtual: n^1.00" in text.get_text() for text in axis.texts)
+    assert marks(panels(trials, jobs)["cpu"])
+    assert not marks(panels(trials, jobs)["memory"]), "unknown without samples"
 
 
 def test_growth_leaves_out_lower_bounds_and_counts_them(

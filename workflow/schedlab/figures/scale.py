@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,15 +12,16 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator, StrMethodFormatter
 
 from schedlab.figures import style
-from schedlab.figures.over_time import HEAD
+from schedlab.figures.over_time import HEAD, MEMORY, of_daemons
 from schedlab.metrics.cells import named
-from schedlab.metrics.costs import scheduler_cost
+from schedlab.metrics.costs import SCHEDULER
 from schedlab.metrics.fidelity import compared_cells, is_virtual
 from schedlab.metrics.growth import growth
 from schedlab.metrics.statistics import t_interval
 from schedlab.tables.build import Tables
 
 JOBS = ("trial", "job", "started")
+METRICS = (MEMORY,)
 MIB = 2**20
 BURST = "burst"
 _ROW = 1.3
@@ -47,7 +48,7 @@ def draw(tables: Tables) -> Figure:
     trials = tables.trials
     if not len(trials):
         return style.nothing()
-    values = _values(style.valid(trials), compared_cells(trials, tables.jobs))
+    values = _values(style.valid(trials), compared_cells(trials, tables.jobs), tables.samples)
     notes = {
         "nodes": style.invalid_note(_largest_workload(trials)),
         "jobs": style.invalid_note(_queues(trials)),
@@ -75,9 +76,12 @@ def draw(tables: Tables) -> Figure:
     return figure
 
 
-def _values(trials: pd.DataFrame, compared: Collection[tuple[str, str, int]]) -> pd.DataFrame:
+def _values(
+    trials: pd.DataFrame, compared: Collection[tuple[str, str, int]], samples: pd.DataFrame
+) -> pd.DataFrame:
     """Trials with what the head's daemons used, and whether they were compared with real nodes."""
-    cost = [_of_head(found) for found in trials["daemon_cost"]]
+    own = [_on_head(costs) for costs in trials["daemon_cost"]]
+    memory = _largest_memory(samples, dict(zip(trials["trial"].astype(str), own, strict=True)))
     cells = trials[["scheduler", "workload", "nodes"]].astype(object)
     extrapolated = [
         bool(virtual) and (str(name), str(workload), int(nodes)) not in compared
@@ -86,18 +90,41 @@ def _values(trials: pd.DataFrame, compared: Collection[tuple[str, str, int]]) ->
         )
     ]
     return trials.assign(
-        head_cpu_s=np.array([cpu for cpu, _ in cost], dtype=float),
-        head_memory_mib=np.array([memory for _, memory in cost], dtype=float),
+        head_cpu_s=np.array([_cpu(rows) for rows in own], dtype=float),
+        head_memory_mib=trials["trial"].astype(str).map(memory).astype(float),
         extrapolated=extrapolated,
     )
 
 
-def _of_head(costs: Any) -> tuple[float | None, float | None]:
-    """Processor time (s) and peak memory (MiB) of the scheduler's daemons on the head."""
-    rows = [row for row in (costs if costs is not None else ()) if row["node"] == HEAD]
-    total = scheduler_cost(rows, 1)
-    memory = total["peak_rss_bytes"]
-    return total["cpu_s"], memory / MIB if memory else None
+def _on_head(costs: Any) -> list[Any]:
+    """Costs of the scheduler's daemons on the head."""
+    rows = costs if costs is not None else ()
+    return [row for row in rows if row["node"] == HEAD and row["group"] == SCHEDULER]
+
+
+def _cpu(rows: list[Any]) -> float | None:
+    """Processor time (s) of some daemons together."""
+    known = [row["cpu_s"] for row in rows if row["cpu_s"] is not None]
+    return float(sum(known)) if known else None
+
+
+def _largest_memory(samples: pd.DataFrame, own: Mapping[str, list[Any]]) -> pd.Series:
+    """Trial -> most memory (MiB) that the daemons had at one time, from its samples.
+
+    The daemons' own peaks are since their start, and a snapshot keeps them: what a trial adds would
+    not show, as long as it is less than what the daemons had when they were configured.
+    """
+    names = {
+        (trial, process)
+        for trial, rows in own.items()
+        for row in rows
+        for process in row["process"].split(" + ")
+    }
+    found = of_daemons(samples, METRICS)
+    kept = [pair in names for pair in zip(found["trial"], found["process"], strict=True)]
+    together = found[np.array(kept, dtype=bool)].groupby(["trial", "t_ns"])["value"].sum()
+    largest: pd.Series = together.groupby(level="trial").max() / MIB
+    return largest
 
 
 def _largest_workload(trials: pd.DataFrame) -> pd.DataFrame:

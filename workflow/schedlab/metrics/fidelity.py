@@ -11,8 +11,8 @@ the margin where it is known.
 A verdict looks at one interval of 95 %: *within x %* if all of it is within the margin, *off by
 more than x %* if all of it is outside, else *undecided*. That is stricter than two one-sided tests
 at 5 %. The verdicts of a table are not corrected for their number: the question is each one's
-error, not whether there is any. Where a value is a lower bound, because jobs had not ended, there is no
-error: two trials that both came to their limit would agree by that limit alone.
+error, not whether there is any. Where a value is a lower bound, because jobs had not ended, there
+is no error: two trials that both came to their limit would agree by that limit alone.
 
 References
 ----------
