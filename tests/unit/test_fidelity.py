@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +17,12 @@ from schedlab.config import Experiment
 from schedlab.figures import draw, scale, style
 from schedlab.metrics.comparable import UNFINISHED
 from schedlab.metrics.fidelity import (
+    NO_WORK,
     OF_TRIALS,
     ORDER,
     UNDECIDED,
     Certificate,
+    Error,
     fidelity,
     swapped,
     verdict,
@@ -106,6 +109,38 @@ def test_trials_of_another_block_are_not_compared(trials: pd.DataFrame, jobs: pd
     assert found.compared == ()
     assert found.about(2) == "not compared with real ones"
     assert found.found[0].errors["makespan"].verdict == "not comparable: other block"
+
+
+def test_jobs_that_do_nothing_have_no_error_of_utilisation(
+    trials: pd.DataFrame, jobs: pd.DataFrame
+) -> None:
+    idle = trials.assign(ideal_makespan_s=0.0)
+    for one in certificate(idle, jobs).found:
+        error = one.errors["utilisation"]
+        assert (error.size.estimate, error.verdict) == (None, NO_WORK)
+        assert one.errors["makespan"].size.estimate is not None
+    assert certificate(trials, jobs).found[0].errors["utilisation"].size.estimate is not None
+
+
+def test_the_largest_error_is_beyond_what_real_trials_have(
+    trials: pd.DataFrame, jobs: pd.DataFrame
+) -> None:
+    """Jobs of one size that wait together start in any order, on real nodes as well."""
+    found = certificate(trials, jobs)
+    one = found.found[0]
+
+    def told(between: float | None) -> str:
+        errors = {
+            name: Error(Interval(0.02, 0.01, 0.03, 4, "t"), "within 5 %") for name in OF_TRIALS
+        }
+        order = Error(Interval(0.48, 0.47, 0.49, 4, "t"), "within 5 %", between)
+        changed = replace(one, errors=errors | {ORDER: order})
+        return sentences([replace(found, found=(changed,))])[0].text
+
+    begin = "the largest beyond what real trials differ by is"
+    assert f"{begin} +2 % (makespan, burst, 2 nodes)" in told(0.47)
+    assert f"{begin} 48 % (order of starts, 10 % between real trials, burst, 2 nodes)" in told(0.1)
+    assert "the largest is 48 % (order of starts, burst, 2 nodes)" in told(None)
 
 
 def test_lower_bounds_have_no_error(trials: pd.DataFrame, jobs: pd.DataFrame) -> None:

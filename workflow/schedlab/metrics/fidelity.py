@@ -47,11 +47,15 @@ from schedlab.metrics.statistics import (
     t_interval,
 )
 
-OF_TRIALS = ("makespan", "throughput", "wait_median", "wait_p90", "utilisation")
+UTILISATION = "utilisation"
+OF_TRIALS = ("makespan", "throughput", "wait_median", "wait_p90", UTILISATION)
 """Quantities of trials whose errors are shown, keys of `schedlab.metrics.quantities.QUANTITIES`."""
 ORDER = "order_of_starts"
 """Name of the error of the order of starts beside them."""
 UNDECIDED = "undecided"
+NO_WORK = f"{NOT_COMPARABLE}: jobs that do nothing"
+"""Why there is no error of the utilisation of a burst of no-op jobs: the little that it has is what
+passes between two stamps, which is noise of the launch."""
 _FEWEST_JOBS = 2
 
 
@@ -74,6 +78,11 @@ class Error:
     size: Interval
     verdict: str
     between_real: float | None = None
+
+    @property
+    def excess(self) -> float:
+        """Its size without what equal trials differ by; below 0 where they differ more."""
+        return abs(self.size.estimate or 0.0) - (self.between_real or 0.0)
 
 
 @dataclass(frozen=True)
@@ -249,6 +258,8 @@ def _error(name: str, a: pd.DataFrame, b: pd.DataFrame, margin: float, *, paired
     n = int(min(x.size, y.size))
     if not n:
         return _none(0, TOO_SMALL)
+    if name == UTILISATION and np.any(values_of(b, "ideal_makespan") == 0):
+        return _none(n, NO_WORK)
     if has_bounds(a, name) or has_bounds(b, name):
         return _none(n, UNFINISHED)
     if np.any(x <= 0) or np.any(y <= 0):
