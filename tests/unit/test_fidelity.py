@@ -241,7 +241,8 @@ def test_marks_of_growth_are_filled_where_the_same_workload_was_compared(
     # What is of another block is not compared; the series of real nodes has its own mark.
     elsewhere = trials.assign(block=np.where(virtual, "a", "b"))
     drawn = panels(elsewhere, jobs)["throughput"]
-    faces = [line.get_markerfacecolor() for line in drawn.lines if line.get_xdata()[0] == 2]
+    points = [line for line in drawn.lines if list(line.get_xdata()) == [2]]
+    faces = [line.get_markerfacecolor() for line in points]
     assert sorted(face == "none" for face in faces) == [False, True]
 
 

@@ -130,9 +130,10 @@ FIGURES: dict[str, Figure] = {
         " geometric mean over valid trials with its 95 % interval; open where the nodes are virtual"
         " and were not compared with real ones in that workload at that size: extrapolated. Trials"
         " whose value is a lower bound, because jobs had not ended, are left out, and counted above"
-        " the panel. Lines: a power law fitted to the trials, from 3 sizes on, with its exponent"
-        " and the 95 % interval (n nodes, q jobs); 0 does not grow, 1 grows in proportion. 'bends':"
-        " the trials do not lie on one power law.",
+        " the panel. Lines: a power law, from 3 sizes on, fitted to the means of clusters, or to"
+        " trials where one cluster ran all sizes, with its exponent and the 95 % interval (n nodes,"
+        " q jobs); 0 does not grow, 1 grows in proportion. 'bends': they do not lie on one power"
+        " law, so that its exponent has no interval.",
         "Throughput, scheduling latency, and the control plane's processor time and memory against"
         " nodes and jobs on logarithmic axes, with fitted exponents.",
     ),

@@ -187,7 +187,8 @@ def _panel(
         for at, cell in rows.groupby("_size"):
             _mark(axis, float(str(at)), cell, look)
             sizes.add(float(str(at)))
-        law = growth(rows["_size"].to_numpy(), rows["_value"].to_numpy())
+        clusters = rows.groupby(["cluster", "snapshot"], observed=True).ngroup()
+        law = growth(rows["_size"].to_numpy(), rows["_value"].to_numpy(), clusters.to_numpy())
         if text := law.text(symbol):
             ends = np.array([rows["_size"].min(), rows["_size"].max()])
             axis.plot(ends, law.at(ends), **style.line_of(look, 1.2))
