@@ -59,6 +59,22 @@ def test_a_burst_runs_on_as_many_processors_as_there_are(tmp_path: Path) -> None
     load(tmp_path, workloads=[burst | {"jobs": 1000}], **THOUSAND)
 
 
+def test_the_largest_machine_is_looked_at_however_many_jobs_the_smaller_ones_have(
+    tmp_path: Path,
+) -> None:
+    bursts = [{"name": f"b{n}", "kind": "burst", "jobs": 9000, "runtime": 0} for n in range(6)]
+    keys = THOUSAND | {
+        "virtual": TWO | {"carrier": {"memory": "3 GiB"}},
+        "node": {"vcpus": 64},
+        "workloads": bursts,
+    }
+    for nodes in ([1024], [2, 1024]):
+        lines = [line for line in refusal(tmp_path, **keys | {"nodes": nodes}) if "b5" in line]
+        assert len(lines) == 1
+        assert "can run 4500 ranks of jobs at one time on a carrier with 512 virtual" in lines[0]
+        assert "14780 MiB or more" in lines[0]
+
+
 def test_a_mix_has_wide_jobs_only_where_narrow_ones_leave_room(tmp_path: Path) -> None:
     """400 jobs of one processor and a gang on 600: no half of the machine runs beside all 400.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,9 @@ from schedlab.cli.main import main
 from schedlab.config import write_experiment
 from schedlab.errors import SchedlabError
 from schedlab.schedulers.kubernetes.latencies import latencies
+from schedlab.schedulers.slurm.adapter import Slurm
 from schedlab.storage.marks import sign
-from schedlab.tables.delays import FEWEST, measured_delays
+from schedlab.tables.delays import FEWEST, Found, measured_delays
 
 
 def stamp(job: int, rank: int, event: str, seconds: float) -> dict[str, Any]:
@@ -109,8 +111,6 @@ def test_what_the_command_prints_is_a_part_of_an_experiment(
     asked: list[Path] = []
 
     def found(folders: Any, measure: Any) -> Any:
-        from schedlab.tables.delays import Found
-
         asked.extend(folders)
         return Found([0.5, 1.0, 4.0], [0.1, 0.2, 0.3], 9, 99)
 
@@ -120,6 +120,8 @@ def test_what_the_command_prints_is_a_part_of_an_experiment(
     assert done.exit_code == 0, done.output
     assert "99 delays of 9 trials" in done.output
     assert len(asked) == len(experiment.trials())
+    # Nothing ran yet, so nothing runs again.
+    assert "--forcerun" not in done.output
     keys = {"virtual": {"carriers": 1} | yaml.safe_load(done.output)["virtual"]}
     cluster = load(
         tmp_path, schedulers=["volcano"], head={"memory": "3 GiB"}, nodes=[2], **keys
@@ -130,6 +132,34 @@ def test_what_the_command_prints_is_a_part_of_an_experiment(
         "completion": [[0.1, 0.2], [0.2, 0.3]],
     }
     assert virtual["annotations"]["schedlab/delays"].startswith("start 0.5 to 4 s (in 2 equally")
+
+
+def test_the_command_names_the_run_in_which_both_kinds_have_their_trials(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Trials of an earlier run on real nodes would not be compared with the new virtual ones."""
+    experiment = make_experiment(
+        nodes=[2],
+        virtual={"carriers": 1, "real": [2]},
+        placement={"oversubscribe": True},
+        workloads=[{"name": "burst", "kind": "burst", "jobs": 12, "runtime": 0}],
+    )
+    make_results(tmp_path, experiment)
+    sign(tmp_path)
+    write_experiment(experiment, tmp_path / "experiments.yaml")
+    monkeypatch.setattr(
+        "schedlab.tables.delays.measured_delays", lambda *_: Found([0.5, 1.0], [0.1, 0.2], 3, 36)
+    )
+    monkeypatch.setattr(Slurm, "virtual_delays", lambda *_: ([], []))
+    paths = [f"--experiments={tmp_path / 'experiments.yaml'}", f"--results={tmp_path}"]
+    done = CliRunner().invoke(main, ["calibrate", *paths, "slurm"])
+    assert done.exit_code == 0, done.output
+    (line,) = [line for line in done.output.splitlines() if "--forcerun" in line]
+    words = shlex.split(line.removeprefix("#"))
+    assert words[:2] == ["snakemake", "--forcerun"]
+    records = [f"{tmp_path}/trials/slurm-n2/burst/{number}/record.json" for number in (1, 2, 3)]
+    assert sorted(words[2 : words.index("--config")]) == records
+    assert yaml.safe_load(done.output)["virtual"]["delays"]["start"] == [0.5, 1.0]
 
 
 @pytest.mark.parametrize(

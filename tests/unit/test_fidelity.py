@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.axes import Axes
 from trial_factory import make_experiment, make_results
 
 from schedlab.config import Experiment
-from schedlab.figures import draw
+from schedlab.figures import draw, scale, style
+from schedlab.metrics.comparable import UNFINISHED
 from schedlab.metrics.fidelity import (
+    NO_WORK,
     OF_TRIALS,
     ORDER,
     UNDECIDED,
     Certificate,
+    Error,
     fidelity,
     swapped,
     verdict,
@@ -24,7 +30,8 @@ from schedlab.metrics.fidelity import (
 from schedlab.metrics.statistics import TOO_SMALL, Interval
 from schedlab.report.render import render_report
 from schedlab.report.virtual_section import section, sentences
-from schedlab.tables.build import build_tables, load_tables
+from schedlab.tables.build import Tables, build_tables, load_tables
+from schedlab.tables.schemas import SAMPLES_SCHEMA
 
 SERIES = "slurm-virtual"
 
@@ -102,6 +109,141 @@ def test_trials_of_another_block_are_not_compared(trials: pd.DataFrame, jobs: pd
     assert found.compared == ()
     assert found.about(2) == "not compared with real ones"
     assert found.found[0].errors["makespan"].verdict == "not comparable: other block"
+
+
+def test_jobs_that_do_nothing_have_no_error_of_utilisation(
+    trials: pd.DataFrame, jobs: pd.DataFrame
+) -> None:
+    idle = trials.assign(ideal_makespan_s=0.0)
+    for one in certificate(idle, jobs).found:
+        error = one.errors["utilisation"]
+        assert (error.size.estimate, error.verdict) == (None, NO_WORK)
+        assert one.errors["makespan"].size.estimate is not None
+    assert certificate(trials, jobs).found[0].errors["utilisation"].size.estimate is not None
+
+
+def test_the_largest_error_is_beyond_what_real_trials_have(
+    trials: pd.DataFrame, jobs: pd.DataFrame
+) -> None:
+    """Jobs of one size that wait together start in any order, on real nodes as well."""
+    found = certificate(trials, jobs)
+    one = found.found[0]
+
+    def told(between: float | None) -> str:
+        errors = {
+            name: Error(Interval(0.02, 0.01, 0.03, 4, "t"), "within 5 %") for name in OF_TRIALS
+        }
+        order = Error(Interval(0.48, 0.47, 0.49, 4, "t"), "within 5 %", between)
+        changed = replace(one, errors=errors | {ORDER: order})
+        return sentences([replace(found, found=(changed,))])[0].text
+
+    begin = "the largest beyond what real trials differ by is"
+    assert f"{begin} +2 % (makespan, burst, 2 nodes)" in told(0.47)
+    assert f"{begin} 48 % (order of starts, 10 % between real trials, burst, 2 nodes)" in told(0.1)
+    assert "the largest is 48 % (order of starts, burst, 2 nodes)" in told(None)
+
+
+def test_lower_bounds_have_no_error(trials: pd.DataFrame, jobs: pd.DataFrame) -> None:
+    """Trials that both came to their limit have about its makespan, whatever the true ones are."""
+    both = trials.assign(makespan_s=600.0, at_least=[["makespan_s"]] * len(trials))
+    one = trials.assign(
+        makespan_s=600.0,
+        at_least=[["makespan_s"] if n else [] for n in trials["carriers"].notna()],
+    )
+    for bounded in (both, one):
+        errors = certificate(bounded, jobs).found[0].errors
+        assert (errors["makespan"].size.estimate, errors["makespan"].verdict) == (None, UNFINISHED)
+        assert errors["throughput"].size.estimate is not None
+
+
+def marks(axis: Axes) -> dict[float, bool]:
+    """Size of each mark of a panel of `scale`, and whether it is filled."""
+    return {
+        float(np.asarray(line.get_xdata())[0]): line.get_markerfacecolor() != "none"
+        for line in axis.lines
+        if len(np.asarray(line.get_xdata())) == 1
+    }
+
+
+def panels(
+    trials: pd.DataFrame, jobs: pd.DataFrame, samples: pd.DataFrame | None = None
+) -> dict[str, Axes]:
+    """Panels of `scale` against node counts, by the quantity and its unit."""
+    if samples is None:
+        samples = SAMPLES_SCHEMA.empty_table().to_pandas()
+    with style.applied():
+        figure = scale.draw(Tables(jobs, samples, trials))
+    words = {axis.get_ylabel(): axis for axis in figure.axes if axis.get_ylabel()}
+    return {
+        "throughput": words["throughput\n(jobs/s)"],
+        "scheduling": words["scheduling\nlatency (s)"],
+        "cpu": words["control plane's\nCPU time (s)"],
+        "memory": words["control plane's\nmemory (MiB)"],
+    }
+
+
+def test_growth_of_memory_is_of_what_the_trials_samples_have(
+    trials: pd.DataFrame, jobs: pd.DataFrame
+) -> None:
+    """The daemons' peaks since their start, 24 MB, are alike in all trials."""
+    rows = [
+        {
+            "trial": trial,
+            "metric": scale.MEMORY,
+            "instance": instance,
+            "labels": json.dumps({"process": process}),
+            "t_ns": second * 10**9,
+            "value": mib * nodes * 2.0**20,
+        }
+        for trial, nodes in zip(trials["trial"], trials["nodes"], strict=True)
+        for instance, process, second, mib in (
+            ("head", "slurmctld", 0, 5),
+            ("head", "munged", 0, 1),
+            # The largest of a daemon at another time than the other's.
+            ("head", "slurmctld", 1, 3),
+            ("head", "munged", 1, 2),
+            # Of no daemon of the control plane.
+            ("head", "other", 0, 900),
+            ("carrier1", "slurmctld", 0, 900),
+        )
+    ]
+    axis = panels(trials, jobs, pd.DataFrame(rows))["memory"]
+    drawn = {
+        float(line.get_xdata()[0]): float(line.get_ydata()[0])
+        for line in axis.lines
+        if len(line.get_xdata()) == 1
+    }
+    assert drawn == pytest.approx({2: 12.0, 4: 24.0, 16: 96.0})
+    assert any("slurm-virtual: n^1.00" in text.get_text() for text in axis.texts)
+    assert marks(panels(trials, jobs)["cpu"])
+    assert not marks(panels(trials, jobs)["memory"]), "unknown without samples"
+
+
+def test_growth_leaves_out_lower_bounds_and_counts_them(
+    trials: pd.DataFrame, jobs: pd.DataFrame
+) -> None:
+    names = [["scheduling_median_s"] if nodes == 16 else [] for nodes in trials["nodes"]]
+    drawn = panels(trials.assign(at_least=names), jobs)
+    assert set(marks(drawn["throughput"])) == {2, 4, 16}
+    assert set(marks(drawn["scheduling"])) == {2, 4}
+    told = [text.get_text() for text in drawn["scheduling"].texts]
+    assert any("slurm-virtual: 4 left out" in text for text in told), told
+
+
+def test_marks_of_growth_are_filled_where_the_same_workload_was_compared(
+    trials: pd.DataFrame, jobs: pd.DataFrame
+) -> None:
+    virtual = trials["carriers"].notna()
+    of_burst = trials["workload"] == "burst"
+    assert marks(panels(trials[virtual | (trials["nodes"] == 2)], jobs)["throughput"])[2]
+    alone = trials[virtual | ~of_burst]
+    assert marks(panels(alone, jobs)["throughput"]) == {2: False, 4: False, 16: False}
+    # What is of another block is not compared; the series of real nodes has its own mark.
+    elsewhere = trials.assign(block=np.where(virtual, "a", "b"))
+    drawn = panels(elsewhere, jobs)["throughput"]
+    points = [line for line in drawn.lines if list(line.get_xdata()) == [2]]
+    faces = [line.get_markerfacecolor() for line in points]
+    assert sorted(face == "none" for face in faces) == [False, True]
 
 
 def test_few_trials_have_an_error_without_interval(
@@ -198,5 +340,26 @@ def test_sentences_name_what_is_off(trials: pd.DataFrame, jobs: pd.DataFrame) ->
     assert sentence.kind == "alarm"
     assert "2 are off by more than 5 %" in sentence.text or "are off by more" in sentence.text
     assert any(value["off"] for row in section([found])["rows"] for value in row["values"])
-    alone = certificate(trials[trials["carriers"].notna()], jobs)
-    assert "how true they are is open" in sentences([alone])[0].text
+
+
+def test_the_sentence_says_why_no_error_is_known(trials: pd.DataFrame, jobs: pd.DataFrame) -> None:
+    def told(rows: pd.DataFrame) -> str:
+        return sentences([certificate(rows, jobs)])[0].text
+
+    virtual = trials["carriers"].notna()
+    begin = "The nodes of slurm-virtual are virtual, and how true they are is open: "
+    none = begin + "no real ones ran the same workload at the same size."
+    assert told(trials[virtual]) == none
+    there = begin + "real ones ran too, at 2 nodes, but no error is known "
+    assert told(trials.assign(block=np.where(virtual, "a", "b"))) == (
+        there + "(not comparable: other block)."
+    )
+    assert told(trials.assign(valid=virtual)) == f"{there}({TOO_SMALL})."
+
+
+def test_the_sentence_counts_errors_that_are_not_known(
+    trials: pd.DataFrame, jobs: pd.DataFrame
+) -> None:
+    moved = trials["carriers"].notna() & (trials["workload"] == "poisson")
+    found = certificate(trials.assign(block=np.where(moved, "a", trials["block"])), jobs)
+    assert "6 are not comparable: other block" in sentences([found])[0].text

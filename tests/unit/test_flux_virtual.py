@@ -65,7 +65,11 @@ def test_a_played_job_takes_the_payloads_time(program: ModuleType, nodes: int) -
     spec = json.loads(program.mocked(json.dumps(plain), TABLE))
     attributes = spec["attributes"]
     assert attributes["system"].pop("exec") == {"test": {"run_duration": "2.500000s"}}
-    assert attributes["user"].pop("played") == {"start": 0.0, "duration": 2.5}
+    assert attributes["user"].pop("played") == {
+        "start": 0.0,
+        "duration": 2.5,
+        "completion": 0.0,
+    }
     # It asks for all else that the trace asks for: this proves the translation of what runs.
     assert spec == plain
     assert program.played(plain) is None
@@ -86,6 +90,7 @@ def test_delays_are_drawn_from_their_intervals(program: ModuleType) -> None:
     assert all(0 <= late <= 0.1 or 10 <= late <= 10.1 for late in starts)
     assert 100 < sum(late > 5 for late in starts) < 300
     for one in found:
+        assert one["completion"] == 0.5
         assert one["duration"] == pytest.approx(one["start"] + 0.85 + 0.5)
 
 
@@ -138,6 +143,20 @@ def test_what_was_played_is_what_the_trace_asks_for(tmp_path: Path) -> None:
     row = collected(tmp_path, log())
     assert differences(of_trace(Trace("w", "gang", 1, Machine(2, 2), (GANG,))),
                        of_records([row], BASE)) == []  # fmt: skip
+
+
+def test_the_delay_of_the_completion_is_no_part_of_the_job(tmp_path: Path) -> None:
+    """On real nodes it comes after the payload's last stamp."""
+    played = {"start": 0.25, "duration": 1.1, "completion": 0.2}
+    row = collected(tmp_path, log(), played)
+    assert (row["started"], row["finished"]) == (at(0.55), at(1.2))
+    assert (row["rank_finished"], row["completed"]) == ([at(1.2)] * 2, at(1.5))
+    # One that was ended before has no end but that, and none ends before it starts.
+    cancelled = [made.event(0.9, "exception", type="cancel", severity=0, note="")]
+    row = collected(tmp_path, [*log(finish=1.0)[:6], *cancelled, *log(finish=1.0)[6:]], played)
+    assert (row["state"], row["finished"]) == ("CANCELLED", at(1.0))
+    row = collected(tmp_path, log(), played | {"completion": 9.0})
+    assert row["finished"] == row["started"] == at(0.55)
 
 
 def test_a_start_that_was_written_down_late_makes_no_job_shorter(tmp_path: Path) -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
 from schedlab.metrics.growth import FEW_SIZES, growth
 
 SIZES = np.repeat([16.0, 128.0, 1024.0], 4)
+APART = range(SIZES.size)
+"""Each trial is of a cluster of its own."""
 
 
 def noisy(exponent: float, seed: int, spread: float = 0.05) -> np.ndarray:
@@ -17,7 +21,7 @@ def noisy(exponent: float, seed: int, spread: float = 0.05) -> np.ndarray:
 
 @pytest.mark.parametrize("exponent", [-0.5, 0.0, 1.0, 2.0])
 def test_intervals_of_the_exponent_cover_it(exponent: float) -> None:
-    found = [growth(SIZES, noisy(exponent, seed)) for seed in range(400)]
+    found = [growth(SIZES, noisy(exponent, seed), APART) for seed in range(400)]
     covered = sum(f.exponent.low <= exponent <= f.exponent.high for f in found)  # type: ignore[operator]
     assert 0.92 * 400 <= covered <= 0.98 * 400
     # The test of the fit is false as rarely as it says.
@@ -25,20 +29,22 @@ def test_intervals_of_the_exponent_cover_it(exponent: float) -> None:
 
 
 def test_a_law_gives_its_values_and_text() -> None:
-    law = growth(SIZES, 2.0 * SIZES)
+    law = growth(SIZES, 2.0 * SIZES, APART)
     np.testing.assert_allclose(law.at([1.0, 10.0]), [2.0, 20.0])
     assert law.text("n") == "n^1.00 [1.00, 1.00]"
 
 
 def test_a_curve_that_is_no_power_law_bends() -> None:
     values = (50.0 + 0.001 * SIZES**2) * (1 + 0.01 * np.tile([-1, 1, -2, 2], 3))
-    law = growth(SIZES, values)
-    assert law.bends
-    assert law.text("q").endswith(", bends")
+    for clusters in (APART, [1] * SIZES.size):
+        law = growth(SIZES, values, clusters)
+        assert law.bends
+        assert re.fullmatch(r"q\^0\.\d\d, bends", law.text("q")), "an interval would not hold"
+        assert (law.exponent.low, law.exponent.high) == (None, None)
 
 
 def test_two_sizes_have_no_exponent() -> None:
-    law = growth([1.0, 1.0, 2.0, 2.0], [1.0, 1.1, 2.0, 2.1])
+    law = growth([1.0, 1.0, 2.0, 2.0], [1.0, 1.1, 2.0, 2.1], [1, 1, 2, 2])
     assert (law.exponent.estimate, law.exponent.note) == (None, FEW_SIZES)
     assert law.text("n") == ""
     with pytest.raises(ValueError, match="fewer than 3 sizes"):
@@ -47,6 +53,32 @@ def test_two_sizes_have_no_exponent() -> None:
 
 def test_missing_and_zero_values_are_left_out() -> None:
     sizes = [1.0, 2.0, 4.0, 8.0, 16.0]
-    law = growth(sizes, [1.0, 2.0, np.nan, 0.0, 16.0])
+    law = growth(sizes, [1.0, 2.0, np.nan, 0.0, 16.0], range(5))
     assert law.exponent.n == 3
     assert law.exponent.estimate == pytest.approx(1.0)
+
+
+def test_trials_of_one_snapshot_are_one_point() -> None:
+    """Clusters differ by 10 %, trials of one by 1 %: intervals that count trials are too narrow."""
+    rng = np.random.default_rng(3)
+    clusters = np.repeat([7, 8, 9], 4)
+    covered = bends = 0
+    for seed in range(400):
+        own = np.exp(rng.normal(0, 0.1, 3))
+        found = growth(SIZES, noisy(0.5, seed, 0.01) * np.repeat(own, 4), clusters)
+        assert found.exponent.n == 3
+        covered += found.exponent.low <= 0.5 <= found.exponent.high  # type: ignore[operator]
+        bends += found.bends
+    assert 0.92 * 400 <= covered <= 0.98 * 400
+    assert not bends, "a cluster that is off is no bend"
+
+
+def test_what_one_cluster_has_at_all_sizes_does_not_count() -> None:
+    values = noisy(0.5, 1)
+    alone = growth(SIZES, values, [4] * SIZES.size)
+    assert alone.exponent.n == SIZES.size
+    off = growth(SIZES, 1.7 * values, [4] * SIZES.size)
+    assert off.exponent.low == pytest.approx(alone.exponent.low)
+    # Two clusters at each size: one point of each.
+    two = growth(SIZES, values, np.tile([1, 1, 2, 2], 3))
+    assert two.exponent.n == 6

@@ -125,11 +125,11 @@ def call(server: Server, *words: str) -> subprocess.CompletedProcess[str]:
 
 
 def check(
-    server: Server, nodes: int = 2, name: str = "kubernetes"
+    server: Server, nodes: int = 2, name: str = "kubernetes", *options: str
 ) -> subprocess.CompletedProcess[str]:
     job = Job(job=0, arrival=0.0, nodes=nodes, cpus=1, runtime=0.0)
     body = get_scheduler(name).body("health", job)  # type: ignore[attr-defined]
-    return call(server, "health", f"--nodes={nodes}", f"--job={json.dumps(body)}")
+    return call(server, "health", f"--nodes={nodes}", f"--job={json.dumps(body)}", *options)
 
 
 @pytest.mark.parametrize(
@@ -177,6 +177,14 @@ def test_a_job_that_fails_fails_the_check_and_is_removed(
     assert done.returncode == 1
     assert json.dumps(status) in done.stderr
     assert server.jobs == {}
+
+
+def test_a_job_has_the_delays_of_virtual_nodes_in_addition(server: Server) -> None:
+    """A negative one here, so that the limit of a minute is over at once."""
+    server.fate = {}
+    done = check(server, 2, "kubernetes", "--delay=-59.5")
+    assert done.returncode == 1
+    assert "did not end within 0.5 s" in done.stderr
 
 
 def test_a_job_left_behind_fails_one_check_and_not_the_next(server: Server) -> None:

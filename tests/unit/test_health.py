@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from trial_factory import make_experiment
 
 from schedlab.errors import SchedlabError
 from schedlab.schedulers import get_scheduler
@@ -14,6 +15,7 @@ from schedlab.stages import health
 from schedlab.testbed.ssh import Node
 
 SCHEDULER = get_scheduler("slurm")
+CLUSTER = make_experiment().cluster("slurm-n2")
 COMMANDS = SCHEDULER.health(2)
 
 
@@ -46,13 +48,13 @@ def _fast_clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def test_every_command_is_asked_until_it_succeeds(capsys: pytest.CaptureFixture[str]) -> None:
     head = Head(failures=1)
-    health.health_gate(SCHEDULER, {"head": head}, 2, "trial", 500.0)
+    health.health_gate(SCHEDULER, {"head": head}, CLUSTER, "trial", 500.0)
     assert head.asked == [COMMANDS[0], *COMMANDS]
     assert capsys.readouterr().out == ""
 
 
 def test_a_long_wait_says_for_what(capsys: pytest.CaptureFixture[str]) -> None:
-    health.health_gate(SCHEDULER, {"head": Head(failures=8)}, 2, "trial", 500.0)
+    health.health_gate(SCHEDULER, {"head": Head(failures=8)}, CLUSTER, "trial", 500.0)
     lines = capsys.readouterr().out.splitlines()
     assert 1 < len(lines) < 8
     assert lines[0].startswith(f"waiting for `{COMMANDS[0]}` (at most ")
@@ -61,5 +63,25 @@ def test_a_long_wait_says_for_what(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_the_failure_names_the_stage_that_waited() -> None:
     with pytest.raises(SchedlabError, match=r"health check .* fails: .*no answer") as error:
-        health.health_gate(SCHEDULER, {"head": Head(failures=10**6)}, 2, "trial", 500.0)
+        health.health_gate(SCHEDULER, {"head": Head(failures=10**6)}, CLUSTER, "trial", 500.0)
     assert (error.value.stage, error.value.node) == ("trial", "head")
+
+
+def test_the_delays_of_virtual_nodes_are_waited_for() -> None:
+    """A job of the gate has the delays of every other job, up to an hour each."""
+    experiment = make_experiment(
+        schedulers=["volcano"],
+        nodes=[2],
+        virtual={"carriers": 1, "delays": {"start": [0.5, 600.0], "completion": [0.1, 100.0]}},
+        head={"memory": "3 GiB"},
+        placement={"oversubscribe": True},
+    )
+    volcano = get_scheduler("volcano")
+    (cluster,) = experiment.clusters()
+    assert cluster.longest_delay == 700.0
+    # Each look at the clock is ten seconds after the last: two of them a failure.
+    head = Head(failures=30)
+    health.health_gate(volcano, {"head": head}, cluster, "trial", 60.0)
+    assert head.asked[-1].endswith(" --delay=700")
+    with pytest.raises(SchedlabError):
+        health.health_gate(SCHEDULER, {"head": Head(failures=30)}, CLUSTER, "trial", 60.0)

@@ -18,6 +18,7 @@ from schedlab.config.trials import TrialKey
 from schedlab.metrics.cells import cells
 from schedlab.metrics.statistics import NOT_POSITIVE
 from schedlab.results.records import file_digest, load_record, write_json
+from schedlab.schedulers.slurm.adapter import Slurm
 from schedlab.tables.build import build_tables, load_trials
 from schedlab.tables.schemas import FAILED, PASSED, UNKNOWN
 from schedlab.tables.trial_rows import read_trial
@@ -256,6 +257,35 @@ def test_clocks_withhold_what_is_too_short_for_them() -> None:
     assert list(failed({}, 0.003)) == ["clocks in median completion"]
     assert failed({"completion_median_s": None}, 0.003) == {}
     assert failed({"completion_median_s": 0.001}, None) == {}
+
+
+@pytest.mark.parametrize("stamped", [True, False])
+def test_instants_of_the_head_alone_have_no_error_between_clocks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stamped: bool
+) -> None:
+    """Without a payload, start and end are what the head's records have of them."""
+    of_records = Slurm.native_jobs
+
+    def reported(*arguments: Any) -> dict[str, Any]:
+        found = of_records(*arguments)
+        for job in found.values():
+            times = (job.allocated + 10_000_000, job.completed - 10_000_000)
+            job.ranks = dict.fromkeys(range(job.nodes), times)
+            job.ranks_source = "as it was reported"
+        return found
+
+    def uncertain(conditions: dict[str, Any]) -> None:
+        for moments in conditions["clock"].values():
+            for moment in moments.values():
+                moment["uncertainty_ns"] = 60_000_000
+
+    folder = changed(make_trial(tmp_path, KEY), uncertain)
+    if not stamped:
+        (folder / "stamps.jsonl").write_text("")
+        monkeypatch.setattr(Slurm, "native_jobs", reported)
+    check = checked(folder, "clocks in median launch")
+    assert (check["value"], check["verdict"]) == ((0.12, FAILED) if stamped else (0.0, PASSED))
+    assert ("launch_median_s" in read_trial(folder).trial["withheld"]) is stamped
 
 
 @pytest.fixture(scope="module")

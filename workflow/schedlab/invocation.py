@@ -128,7 +128,9 @@ def quoted(text: str) -> str:
     return " '" + text.replace("'", "''") + "' "
 
 
-def command(results: Path, experiments: Path | None = None, *, again: str = "") -> str:
+def command(
+    results: Path, experiments: Path | None = None, *, again: Sequence[str | Path] = ()
+) -> str:
     """Return the command that brings some results up to date, for a remedy.
 
     Without ``--config`` Snakemake runs the default experiment in the default folder.
@@ -139,10 +141,10 @@ def command(results: Path, experiments: Path | None = None, *, again: str = "") 
         The results folder.
     experiments : pathlib.Path, optional
         The experiment of these results; where it is not known, the command says so.
-    again : str
-        Rules whose files are made anew in any case.
+    again : sequence of str or pathlib.Path
+        Rules whose files, or files that, are made anew in any case.
     """
-    words = ["snakemake", *(["--forcerun", again] if again else []), "--config"]
+    words = ["snakemake", *(["--forcerun", *map(str, again)] if again else []), "--config"]
     told = shlex.join([*words, f"experiments={experiments or 'FILE'}", f"results={results}"])
     return told if experiments else f"{told} (FILE: the experiment that these results are of)"
 

@@ -96,6 +96,11 @@ class Cluster:
         """Number of compute nodes, or of carriers; each carrier has at least one node."""
         return carriers(self.virtual, self.nodes) if self.virtual else self.nodes
 
+    @property
+    def longest_delay(self) -> float:
+        """The most that the delays of virtual nodes add to a job, s; 0 where nodes are real."""
+        return self.virtual.delays.longest if self.virtual else 0.0
+
     def machines(self) -> dict[str, Guest]:
         """Guests by name, the head first: head, compute1, compute2, ...; or head, carrier1, ..."""
         name = "carrier" if self.virtual else "compute"

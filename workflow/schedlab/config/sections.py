@@ -175,6 +175,11 @@ class Delays(Section):
         description="From the end of a rank to the node's report of it, s; []: no delay.",
     )
 
+    @property
+    def longest(self) -> float:
+        """The most that both delays together add to a job, s."""
+        return max(self.start, default=0.0) + max(self.completion, default=0.0)
+
     def intervals(self) -> dict[str, list[list[float]]]:
         """Intervals (s) of equal probability by kind of delay; none where there is no delay."""
         found = {"start": self.start, "completion": self.completion}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -16,7 +16,8 @@ from schedlab.workloads.duration import Bound, earliest_end
 
 _JOBS = 50_000
 """Most jobs in the traces that this check makes, for all workloads together, so that it takes less
-than a second. The traces left out only have another seed, or a larger machine."""
+than a second. The traces left out only have another seed, or a larger machine. The largest one is
+looked at all the same, where carriers have to hold the jobs that run on it."""
 
 
 class Translating(Protocol):
@@ -103,6 +104,7 @@ def _of_traces(
         for name, one in known.items()
         if one.virtual_node_mib is not None and one.virtual_job_mib
     }
+    unseen = _most_crowded(experiment, mib)
     left = _JOBS // len(experiment.workloads)
     for number, (machine, repetition) in enumerate(_cells(experiment)):
         seed = experiment.trace_seed(workload.name, repetition)
@@ -111,6 +113,7 @@ def _of_traces(
             # What jobs want besides processors does not depend on machine and repetition.
             yield from _refused(experiment, known, index, trace, root)
         if repetition == 1:
+            unseen.discard(machine)
             yield from crowded(experiment, mib, index, trace)
         bound = earliest_end(trace)
         if soonest is None or bound.seconds < soonest[1].seconds:
@@ -122,6 +125,9 @@ def _of_traces(
         left -= len(trace.jobs)
         if left <= 0:
             break
+    for machine in sorted(unseen, key=_size_of):
+        trace = workload.generate(machine, experiment.trace_seed(workload.name, 1), root)
+        yield from crowded(experiment, mib, index, trace)
     if soonest:
         yield from too_late(index, *soonest)
     if not longest:
@@ -141,8 +147,23 @@ def _of_traces(
     )
 
 
+def _most_crowded(experiment: Experiment, adapters: Collection[str]) -> set[Machine]:
+    """Largest virtual machine of each number of processors a node, of some schedulers."""
+    largest: dict[int, Machine] = {}
+    for cluster in experiment.clusters():
+        if cluster.virtual and cluster.scheduler in adapters:
+            machine = cluster.machine
+            known = largest.get(machine.cpus_per_node, machine)
+            largest[machine.cpus_per_node] = max(known, machine, key=_size_of)
+    return set(largest.values())
+
+
+def _size_of(machine: Machine) -> tuple[int, int]:
+    return machine.nodes, machine.cpus_per_node
+
+
 def _size(entry: tuple[Machine, object]) -> tuple[int, int]:
-    return entry[0].nodes, entry[0].cpus_per_node
+    return _size_of(entry[0])
 
 
 def _told(experiment: Experiment, machine: Machine) -> str:

@@ -125,12 +125,15 @@ FIGURES: dict[str, Figure] = {
         "Growth with the size",
         "Both axes are logarithmic. Left: against the number of compute nodes, for the workload"
         " with the most jobs. Right: against the number of jobs that are submitted at once"
-        " (workloads of the kind burst), on each scheduler's largest cluster. Marks: geometric mean"
-        " over valid"
-        " trials with its 95 % interval; open where the nodes are virtual and no real ones ran at"
-        " that size: extrapolated. Lines: a power law fitted to the trials, from 3 sizes on, with"
-        " its exponent and the 95 % interval (n nodes, q jobs); 0 does not grow, 1 grows in"
-        " proportion. 'bends': the trials do not lie on one power law.",
+        " (workloads of the kind burst), on each scheduler's largest cluster. Memory: the most that"
+        " the control plane's daemons had resident at one time, in the trial's samples. Marks:"
+        " geometric mean over valid trials with its 95 % interval; open where the nodes are virtual"
+        " and were not compared with real ones in that workload at that size: extrapolated. Trials"
+        " whose value is a lower bound, because jobs had not ended, are left out, and counted above"
+        " the panel. Lines: a power law, from 3 sizes on, fitted to the means of clusters, or to"
+        " trials where one cluster ran all sizes, with its exponent and the 95 % interval (n nodes,"
+        " q jobs); 0 does not grow, 1 grows in proportion. 'bends': they do not lie on one power"
+        " law, so that its exponent has no interval.",
         "Throughput, scheduling latency, and the control plane's processor time and memory against"
         " nodes and jobs on logarithmic axes, with fitted exponents.",
     ),

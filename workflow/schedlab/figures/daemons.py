@@ -8,10 +8,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from schedlab.figures import over_time, style
+from schedlab.figures.over_time import MEMORY
 from schedlab.tables.build import Tables
 
 CPU = "schedlab_process_cpu_seconds_total"
-MEMORY = "schedlab_process_resident_memory_bytes"
 METRICS = (CPU, MEMORY)
 MIB = 2**20
 
@@ -22,7 +22,7 @@ def draw(tables: Tables) -> Figure:
     if not len(trials):
         return style.nothing()
     names, order = style.workloads(trials), style.clusters(trials)
-    samples = _head_samples(tables.samples)
+    samples = over_time.of_daemons(tables.samples, METRICS)
     processes = sorted(samples["process"].unique())
     beside = 1 if style.crowded(trials) else 2
     costs = -(-len(names) // beside)
@@ -60,18 +60,6 @@ def draw(tables: Tables) -> Figure:
 def _width(process: int) -> float:
     """Daemons differ in line width, because colour and line style tell the clusters."""
     return (0.9, 2.2, 3.4)[process % 3]
-
-
-def _head_samples(samples: pd.DataFrame) -> pd.DataFrame:
-    """Samples of the daemons on the head, with a column `process`."""
-    wanted = samples["metric"].isin([CPU, MEMORY]) & (samples["instance"] == over_time.HEAD)
-    rows = samples[wanted].copy()
-    labels = rows["labels"].astype(str)
-    known = {text: over_time.labels(text).get("process", "") for text in labels.unique()}
-    rows["process"] = labels.map(known).astype(object)
-    for name in ("trial", "metric"):
-        rows[name] = rows[name].astype(str)
-    return rows
 
 
 def _lines(

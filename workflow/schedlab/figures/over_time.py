@@ -16,6 +16,8 @@ LOW = 1.1
 """Height of a panel in inches."""
 HEAD = "head"
 """Instance of the samples of the head."""
+MEMORY = "schedlab_process_resident_memory_bytes"
+"""Metric of the resident memory of a daemon's processes."""
 
 
 def first_valid(trials: pd.DataFrame, workload: str, order: Sequence[str]) -> dict[str, str]:
@@ -30,6 +32,18 @@ def first_valid(trials: pd.DataFrame, workload: str, order: Sequence[str]) -> di
 def labels(text: str) -> dict[str, str]:
     """Labels of a sample, as the samples table has them."""
     return {name: str(value) for name, value in json.loads(text).items()}
+
+
+def of_daemons(samples: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
+    """Samples of some metrics of the daemons on the head, with a column `process`."""
+    wanted = samples["metric"].isin(metrics) & (samples["instance"] == HEAD)
+    rows = samples[wanted].copy()
+    texts = rows["labels"].astype(str)
+    known = {text: labels(text).get("process", "") for text in texts.unique()}
+    rows["process"] = texts.map(known).astype(object)
+    for name in ("trial", "metric"):
+        rows[name] = rows[name].astype(str)
+    return rows
 
 
 def rate(t: np.ndarray, value: np.ndarray) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,15 +11,17 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator, StrMethodFormatter
 
-from schedlab.config.variants import VIRTUAL
 from schedlab.figures import style
-from schedlab.figures.over_time import HEAD
-from schedlab.metrics.costs import scheduler_cost
-from schedlab.metrics.fidelity import is_virtual
+from schedlab.figures.over_time import HEAD, MEMORY, of_daemons
+from schedlab.metrics.cells import named
+from schedlab.metrics.costs import SCHEDULER
+from schedlab.metrics.fidelity import compared_cells, is_virtual
 from schedlab.metrics.growth import growth
 from schedlab.metrics.statistics import t_interval
 from schedlab.tables.build import Tables
 
+JOBS = ("trial", "job", "started")
+METRICS = (MEMORY,)
 MIB = 2**20
 BURST = "burst"
 _ROW = 1.3
@@ -46,7 +48,7 @@ def draw(tables: Tables) -> Figure:
     trials = tables.trials
     if not len(trials):
         return style.nothing()
-    values = _values(style.valid(trials))
+    values = _values(style.valid(trials), compared_cells(trials, tables.jobs), tables.samples)
     notes = {
         "nodes": style.invalid_note(_largest_workload(trials)),
         "jobs": style.invalid_note(_queues(trials)),
@@ -74,29 +76,55 @@ def draw(tables: Tables) -> Figure:
     return figure
 
 
-def _values(trials: pd.DataFrame) -> pd.DataFrame:
-    """Trials with what the head's daemons used, and whether real nodes ran at their size."""
-    sizes = trials.loc[~is_virtual(trials), ["scheduler", "nodes"]]
-    real = set(sizes.itertuples(index=False, name=None))
-    cost = [_of_head(found) for found in trials["daemon_cost"]]
-    virtual = is_virtual(trials)
+def _values(
+    trials: pd.DataFrame, compared: Collection[tuple[str, str, int]], samples: pd.DataFrame
+) -> pd.DataFrame:
+    """Trials with what the head's daemons used, and whether they were compared with real nodes."""
+    own = [_on_head(costs) for costs in trials["daemon_cost"]]
+    memory = _largest_memory(samples, dict(zip(trials["trial"].astype(str), own, strict=True)))
+    cells = trials[["scheduler", "workload", "nodes"]].astype(object)
     extrapolated = [
-        bool(kind) and (str(name).removesuffix(VIRTUAL), nodes) not in real
-        for kind, name, nodes in zip(virtual, trials["scheduler"], trials["nodes"], strict=True)
+        bool(virtual) and (str(name), str(workload), int(nodes)) not in compared
+        for virtual, (name, workload, nodes) in zip(
+            is_virtual(trials), cells.itertuples(index=False, name=None), strict=True
+        )
     ]
     return trials.assign(
-        head_cpu_s=np.array([cpu for cpu, _ in cost], dtype=float),
-        head_memory_mib=np.array([memory for _, memory in cost], dtype=float),
+        head_cpu_s=np.array([_cpu(rows) for rows in own], dtype=float),
+        head_memory_mib=trials["trial"].astype(str).map(memory).astype(float),
         extrapolated=extrapolated,
     )
 
 
-def _of_head(costs: Any) -> tuple[float | None, float | None]:
-    """Processor time (s) and peak memory (MiB) of the scheduler's daemons on the head."""
-    rows = [row for row in (costs if costs is not None else ()) if row["node"] == HEAD]
-    total = scheduler_cost(rows, 1)
-    memory = total["peak_rss_bytes"]
-    return total["cpu_s"], memory / MIB if memory else None
+def _on_head(costs: Any) -> list[Any]:
+    """Costs of the scheduler's daemons on the head."""
+    rows = costs if costs is not None else ()
+    return [row for row in rows if row["node"] == HEAD and row["group"] == SCHEDULER]
+
+
+def _cpu(rows: list[Any]) -> float | None:
+    """Processor time (s) of some daemons together."""
+    known = [row["cpu_s"] for row in rows if row["cpu_s"] is not None]
+    return float(sum(known)) if known else None
+
+
+def _largest_memory(samples: pd.DataFrame, own: Mapping[str, list[Any]]) -> pd.Series:
+    """Trial -> most memory (MiB) that the daemons had at one time, from its samples.
+
+    The daemons' own peaks are since their start, and a snapshot keeps them: what a trial adds would
+    not show, as long as it is less than what the daemons had when they were configured.
+    """
+    names = {
+        (trial, process)
+        for trial, rows in own.items()
+        for row in rows
+        for process in row["process"].split(" + ")
+    }
+    found = of_daemons(samples, METRICS)
+    kept = [pair in names for pair in zip(found["trial"], found["process"], strict=True)]
+    together = found[np.array(kept, dtype=bool)].groupby(["trial", "t_ns"])["value"].sum()
+    largest: pd.Series = together.groupby(level="trial").max() / MIB
+    return largest
 
 
 def _largest_workload(trials: pd.DataFrame) -> pd.DataFrame:
@@ -123,13 +151,23 @@ def _most_sizes(trials: pd.DataFrame, size: str) -> int:
 def _series(
     trials: pd.DataFrame, size: str, curve: Curve, names: list[str]
 ) -> Iterator[tuple[str, pd.DataFrame]]:
-    """Trials of each scheduler that have a positive value."""
+    """Trials of each scheduler that have a positive value that is no lower bound."""
     value = pd.to_numeric(trials[curve.column]).astype(float)
-    known = trials.assign(_size=trials[size].astype(float), _value=value)[value > 0]
+    kept = (value > 0) & ~named(trials, "at_least", curve.column)
+    known = trials.assign(_size=trials[size].astype(float), _value=value)[kept]
     for name in names:
         rows = known[known["scheduler"] == name]
         if len(rows):
             yield name, rows
+
+
+def _bounds_note(trials: pd.DataFrame, column: str) -> str:
+    """Say of each scheduler how many trials are left out because their value is a lower bound."""
+    rows = trials[named(trials, "at_least", column)]
+    counts = rows.groupby("scheduler", observed=True).size()
+    return "\n".join(
+        f"{name}: {count} left out, whose jobs had not ended" for name, count in counts.items()
+    )
 
 
 def _panel(
@@ -142,19 +180,22 @@ def _panel(
     note: str,
 ) -> None:
     """Draw one quantity against one size."""
-    told, sizes = ([note] if note else []), set()
+    told = [text for text in (note, _bounds_note(trials, curve.column)) if text]
+    sizes = set()
     for name, rows in _series(trials, size, curve, names):
         look = style.look(names.index(name))
         for at, cell in rows.groupby("_size"):
             _mark(axis, float(str(at)), cell, look)
             sizes.add(float(str(at)))
-        law = growth(rows["_size"].to_numpy(), rows["_value"].to_numpy())
+        clusters = rows.groupby(["cluster", "snapshot"], observed=True).ngroup()
+        law = growth(rows["_size"].to_numpy(), rows["_value"].to_numpy(), clusters.to_numpy())
         if text := law.text(symbol):
             ends = np.array([rows["_size"].min(), rows["_size"].max()])
             axis.plot(ends, law.at(ends), **style.line_of(look, 1.2))
             told.append(f"{name}: {text}")
     if not sizes:
         style.blank(axis, "no value in any trial")
+        style.heading(axis, "", "\n".join(told))
         return
     axis.set_xscale("log")
     axis.set_yscale("log")

@@ -206,7 +206,7 @@ def compare_groups(
             x, y = _known(values_of(a, name), values_of(b, name), paired=paired)
             comparison = _untested(name, x, y, paired=paired, reason=reason)
             found[place][name] = comparison
-            bounded[place, name] = _bounded(a, name), _bounded(b, name)
+            bounded[place, name] = has_bounds(a, name), has_bounds(b, name)
             if not comparison.verdict:
                 key = (name, str(a["workload"].iloc[0]), int(a["nodes"].iloc[0]))
                 # Quantities with values in the same trials are permuted together.
@@ -218,7 +218,7 @@ def compare_groups(
     return found
 
 
-def _bounded(trials: pd.DataFrame, name: str) -> bool:
+def has_bounds(trials: pd.DataFrame, name: str) -> bool:
     """Whether a value of a quantity is a lower bound in any of some trials."""
     return bool(named(trials, "at_least", COMPARED[name].column).any())
 

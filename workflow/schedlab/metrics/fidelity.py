@@ -11,7 +11,8 @@ the margin where it is known.
 A verdict looks at one interval of 95 %: *within x %* if all of it is within the margin, *off by
 more than x %* if all of it is outside, else *undecided*. That is stricter than two one-sided tests
 at 5 %. The verdicts of a table are not corrected for their number: the question is each one's
-error, not whether there is any.
+error, not whether there is any. Where a value is a lower bound, because jobs had not ended, there
+is no error: two trials that both came to their limit would agree by that limit alone.
 
 References
 ----------
@@ -27,7 +28,13 @@ import numpy as np
 import pandas as pd
 
 from schedlab.config.variants import VIRTUAL
-from schedlab.metrics.comparable import NOT_COMPARABLE, matched, why_not
+from schedlab.metrics.comparable import (
+    NOT_COMPARABLE,
+    UNFINISHED,
+    has_bounds,
+    matched,
+    why_not,
+)
 from schedlab.metrics.difference import Block, effects
 from schedlab.metrics.quantities import values_of
 from schedlab.metrics.statistics import (
@@ -40,11 +47,15 @@ from schedlab.metrics.statistics import (
     t_interval,
 )
 
-OF_TRIALS = ("makespan", "throughput", "wait_median", "wait_p90", "utilisation")
+UTILISATION = "utilisation"
+OF_TRIALS = ("makespan", "throughput", "wait_median", "wait_p90", UTILISATION)
 """Quantities of trials whose errors are shown, keys of `schedlab.metrics.quantities.QUANTITIES`."""
 ORDER = "order_of_starts"
 """Name of the error of the order of starts beside them."""
 UNDECIDED = "undecided"
+NO_WORK = f"{NOT_COMPARABLE}: jobs that do nothing"
+"""Why there is no error of the utilisation of a burst of no-op jobs: the little that it has is what
+passes between two stamps, which is noise of the launch."""
 _FEWEST_JOBS = 2
 
 
@@ -67,6 +78,11 @@ class Error:
     size: Interval
     verdict: str
     between_real: float | None = None
+
+    @property
+    def excess(self) -> float:
+        """Its size without what equal trials differ by; below 0 where they differ more."""
+        return abs(self.size.estimate or 0.0) - (self.between_real or 0.0)
 
 
 @dataclass(frozen=True)
@@ -92,6 +108,11 @@ class Fidelity:
     nodes: int
     margin: float
     errors: Mapping[str, Error]
+
+    @property
+    def known(self) -> bool:
+        """Whether there is an error of some quantity."""
+        return any(error.size.estimate is not None for error in self.errors.values())
 
 
 @dataclass(frozen=True)
@@ -166,6 +187,18 @@ def fidelity(
     ]
 
 
+def compared_cells(trials: pd.DataFrame, jobs: pd.DataFrame) -> set[tuple[str, str, int]]:
+    """Virtual series, workload and node count of what was compared with real nodes."""
+    names = {str(name) for name in trials.loc[is_virtual(trials), "scheduler"]}
+    # Whether there is an error does not depend on the margin.
+    return {
+        (one.series, one.workload, one.nodes)
+        for certificate in fidelity(trials, jobs, dict.fromkeys(names, 0.0))
+        for one in certificate.found
+        if one.known
+    }
+
+
 def _certificate(
     name: str,
     virtual: pd.DataFrame,
@@ -175,11 +208,7 @@ def _certificate(
 ) -> Certificate:
     found = tuple(_compared(name, virtual, real, starts, margin))
     sizes = sorted({int(nodes) for nodes in virtual["nodes"]})
-    known = {
-        one.nodes
-        for one in found
-        if any(error.size.estimate is not None for error in one.errors.values())
-    }
+    known = {one.nodes for one in found if one.known}
     compared = tuple(nodes for nodes in sizes if nodes in known)
     return Certificate(name, compared, tuple(n for n in sizes if n not in known), found)
 
@@ -229,6 +258,10 @@ def _error(name: str, a: pd.DataFrame, b: pd.DataFrame, margin: float, *, paired
     n = int(min(x.size, y.size))
     if not n:
         return _none(0, TOO_SMALL)
+    if name == UTILISATION and np.any(values_of(b, "ideal_makespan") == 0):
+        return _none(n, NO_WORK)
+    if has_bounds(a, name) or has_bounds(b, name):
+        return _none(n, UNFINISHED)
     if np.any(x <= 0) or np.any(y <= 0):
         return _none(n, f"{NOT_COMPARABLE}: {NOT_POSITIVE}")
     if n < MINIMUM:

@@ -1,9 +1,16 @@
 """How a quantity grows with the size of the machine or of the queue: the exponent of a power law.
 
-A line through the logarithms of trials (`schedlab.metrics.overhead.fit`) has the exponent as its
-slope: 0 does not grow, 1 grows in proportion, 2 fourfold for twice the size. Its interval holds if
-a power law does. Whether one does is tested by the lack of fit: the means of the sizes may lie off
-the line by no more than trials of one size scatter [1]_.
+A line through the logarithms of points (`schedlab.metrics.overhead.fit`) has the exponent as its
+slope: 0 does not grow, 1 grows in proportion, 2 fourfold for twice the size.
+
+Trials of one cluster start from one snapshot and share what is its own, so they are not independent
+observations of its size. Where sizes have clusters of their own, a point is the geometric mean of a
+cluster's trials of one size. Where one cluster ran all sizes, what is its own is in every trial
+alike and does not turn the line: then each trial is a point.
+
+The interval holds if a power law does, so there is none where the lack of fit shows that none does:
+the means of the sizes lie off the line by more than points of one size scatter [1]_. Where each
+size has one point, this cannot be tested; what lies off the line makes the interval wide.
 
 References
 ----------
@@ -12,9 +19,12 @@ References
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from schedlab.metrics.overhead import METHOD, fit
 from schedlab.metrics.statistics import RESOLUTION, TOO_SMALL, Floats, Interval, Values
@@ -22,6 +32,7 @@ from schedlab.metrics.statistics import RESOLUTION, TOO_SMALL, Floats, Interval,
 SIZES = 3
 """Fewest sizes for an exponent: two points are on a line whatever lies between them."""
 LEVEL = 0.05
+BENDS = "no power law over these sizes"
 FEW_SIZES = f"fewer than {SIZES} sizes"
 
 
@@ -32,11 +43,11 @@ class Growth:
     Parameters
     ----------
     exponent : Interval
-        b; n counts trials.
+        b; n counts points. Without bounds where the points bend.
     factor : float or None
         c; None without an exponent.
     bends : bool
-        The trials show that there is no single exponent over these sizes.
+        The points show that there is no single exponent over these sizes.
     """
 
     exponent: Interval
@@ -57,30 +68,48 @@ class Growth:
         return found
 
     def text(self, size: str) -> str:
-        """For example ``n^0.92 [0.88, 0.96]``; empty without an exponent."""
-        if self.exponent.estimate is None or not self.exponent.known:
+        """For example ``n^0.92 [0.88, 0.96]``, or ``n^0.92, bends``; empty without an exponent."""
+        if self.exponent.estimate is None:
             return ""
-        low, high = self.exponent.low, self.exponent.high
-        told = f"{size}^{self.exponent.estimate:.2f} [{low:.2f}, {high:.2f}]"
-        return f"{told}, bends" if self.bends else told
+        told = f"{size}^{self.exponent.estimate:.2f}"
+        if self.bends:
+            return f"{told}, bends"
+        return f"{told} [{self.exponent.low:.2f}, {self.exponent.high:.2f}]"
 
 
-def growth(sizes: Values, values: Values) -> Growth:
+def growth(sizes: Values, values: Values, clusters: Sequence[int]) -> Growth:
     """Fit a power law to trials.
 
     Parameters
     ----------
     sizes, values : sequence of float
         Of each trial; trials with a missing value, or one that is not positive, are left out.
+    clusters : sequence of int
+        Number of the cluster, which is one snapshot, of each trial.
     """
     x, y = (np.asarray(column, dtype=np.float64) for column in (sizes, values))
+    of = np.asarray(clusters)
     kept = (y > 0) & (x > 0)
-    x, y = x[kept], y[kept]
+    x, y, of = x[kept], y[kept], of[kept]
+    if np.unique(of).size > 1:
+        x, y = _means(x, y, of)
     if np.unique(x).size < SIZES:
         note = FEW_SIZES if x.size else TOO_SMALL
         return Growth(Interval(None, None, None, int(x.size), METHOD, note), None)
     law = fit(x, y)
-    return Growth(law.exponent, law.latency.estimate, _bends(np.log(x), np.log(y)))
+    if _bends(np.log(x), np.log(y)):
+        bare = replace(law.exponent, low=None, high=None, note=BENDS)
+        return Growth(bare, law.latency.estimate, bends=True)
+    return Growth(law.exponent, law.latency.estimate)
+
+
+def _means(x: Floats, y: Floats, clusters: npt.NDArray[Any]) -> tuple[Floats, Floats]:
+    """Size and geometric mean of each cluster's trials of one size."""
+    _, numbers = np.unique(clusters, return_inverse=True)
+    keys, which = np.unique(np.stack([x, numbers.astype(float)]), axis=1, return_inverse=True)
+    which = which.reshape(-1)
+    means: Floats = np.exp(np.bincount(which, np.log(y)) / np.bincount(which))
+    return keys[0], means
 
 
 def _bends(x: Floats, y: Floats) -> bool:

@@ -92,30 +92,45 @@ def sentences(found: Sequence[Certificate]) -> list[Sentence]:
 def _sentence(certificate: Certificate) -> Sentence:
     begin = f"The nodes of {certificate.series} are virtual"
     if not certificate.compared:
-        end = ", and no real ones ran beside them: how true they are is open."
+        end = f", and how true they are is open: {_why(certificate)}"
         return Sentence("alarm", [Piece(begin + end)])
+    errors = [error for one in certificate.found for error in one.errors.values()]
     judged = [
         (one, name, error)
         for one in certificate.found
         for name, error in one.errors.items()
         if error.size.estimate is not None
     ]
-    verdicts = sorted({error.verdict for _, _, error in judged}, key=_weight)
     counts = ", ".join(
-        f"{sum(error.verdict == verdict for _, _, error in judged)} {_plainly(verdict)}"
-        for verdict in verdicts
+        f"{sum(error.verdict == verdict for error in errors)} {_plainly(verdict)}"
+        for verdict in sorted({error.verdict for error in errors}, key=_weight)
     )
-    one, name, error = max(judged, key=lambda entry: abs(entry[2].size.estimate or 0.0))
+    one, name, error = max(judged, key=lambda entry: entry[2].excess)
+    what = NAMES[name].lower()
+    if error.between_real is not None:
+        what += f", {_between(error)}"
+    # Of the order of starts, two real trials have some error as well.
+    beyond = any(other.between_real is not None for _, _, other in judged)
+    largest = "the largest beyond what real trials differ by" if beyond else "the largest"
     pieces = [
         Piece(f"{begin}. Of their errors against real nodes at {certificate.range}, {counts}; "),
-        Piece(f"the largest is {_percent(error, signed=name != ORDER)}", _anchor(one)),
-        Piece(f" ({NAMES[name].lower()}, {one.workload}, {_nodes(one.nodes)})."),
+        Piece(f"{largest} is {_percent(error, signed=name != ORDER)}", _anchor(one)),
+        Piece(f" ({what}, {one.workload}, {_nodes(one.nodes)})."),
     ]
     if certificate.extrapolated:
         sizes = ", ".join(map(str, certificate.extrapolated))
         pieces.append(Piece(f" What is shown at {sizes} nodes is extrapolated from there."))
     off = any(_is_off(error) for _, _, error in judged)
     return Sentence("alarm" if off else "estimate", pieces)
+
+
+def _why(certificate: Certificate) -> str:
+    """Why no error is known."""
+    if not certificate.found:
+        return "no real ones ran the same workload at the same size."
+    sizes = ", ".join(str(nodes) for nodes in sorted({one.nodes for one in certificate.found}))
+    reasons = sorted({error.verdict for one in certificate.found for error in one.errors.values()})
+    return f"real ones ran too, at {sizes} nodes, but no error is known ({'; '.join(reasons)})."
 
 
 def _plainly(verdict: str) -> str:
@@ -146,6 +161,10 @@ def _percent(error: Error, *, signed: bool = True) -> str:
     return f"{'+' if signed and estimate > 0 else ''}{number(100 * estimate)} %"
 
 
+def _between(error: Error) -> str:
+    return f"{number(100 * (error.between_real or 0.0))} % between real trials"
+
+
 def _told(name: str, error: Error) -> dict[str, Any]:
     size = error.size
     interval = ""
@@ -157,8 +176,6 @@ def _told(name: str, error: Error) -> dict[str, Any]:
         "n": f"n={size.n}" if size.n else "",
         "note": size.note if size.known else "",
         "verdict": error.verdict,
-        "between_real": ""
-        if error.between_real is None
-        else f"{number(100 * error.between_real)} % between real trials",
+        "between_real": "" if error.between_real is None else _between(error),
         "off": _is_off(error),
     }

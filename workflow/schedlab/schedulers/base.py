@@ -308,10 +308,11 @@ class Scheduler(Breaking, ABC):
         return []
 
     @abstractmethod
-    def health(self, nodes: int) -> list[str]:
+    def health(self, nodes: int, delay: float = 0.0) -> list[str]:
         """Return shell commands for the head that succeed if all `nodes` nodes work.
 
-        Virtual nodes may be thousands: a command must not need a process for each of them.
+        Virtual nodes may be thousands: a command must not need a process for each of them. With
+        `virtual_delays` these may add `delay` s to a job.
         """
 
     def variables(self, settings: Mapping[str, str]) -> dict[str, Any]:

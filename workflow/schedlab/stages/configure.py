@@ -233,7 +233,7 @@ def configure(context: Context, cluster_id: str) -> None:
                 experiment.limits.configure,
                 alive,
             )
-            health_gate(scheduler, nodes, cluster.nodes, STAGE)
+            health_gate(scheduler, nodes, cluster, STAGE)
             offsets = clocks_agree(nodes, STAGE)
             tuned = tuning.read_back(nodes)
             facts = all_facts(nodes)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from schedlab.config.cluster import Cluster
 from schedlab.errors import SchedlabError
 from schedlab.printing import printable
 from schedlab.schedulers import Scheduler
@@ -40,7 +41,11 @@ def clocks_agree(nodes: dict[str, Node], stage: str) -> dict[str, dict[str, int]
 
 
 def health_gate(
-    scheduler: Scheduler, nodes: dict[str, Node], compute: int, stage: str, timeout: float = 240.0
+    scheduler: Scheduler,
+    nodes: dict[str, Node],
+    cluster: Cluster,
+    stage: str,
+    timeout: float = 240.0,
 ) -> None:
     """Wait until the scheduler's own health commands succeed on the head.
 
@@ -50,23 +55,24 @@ def health_gate(
         The cluster's.
     nodes : dict of str to Node
         The cluster's machines.
-    compute : int
-        Compute nodes that the scheduler must have; virtual ones are more than the machines.
+    cluster : Cluster
+        Its virtual nodes are more than the machines, and may add delays to a job.
     stage : str
         Stage that waits, for the message.
     timeout : float
-        Time for all commands to succeed, s.
+        Time for all commands to succeed, s; the delays of virtual nodes come on top.
 
     Raises
     ------
     SchedlabError
-        When a command still fails after `timeout` seconds; the message has the last answer. It is
+        When a command still fails after that time; the message has the last answer. It is
         told while it is waited for, too.
     """
     head = head_of(nodes)
+    timeout += cluster.longest_delay
     deadline = time.monotonic() + timeout
     told = time.monotonic()
-    for command in scheduler.health(compute):
+    for command in scheduler.health(cluster.nodes, cluster.longest_delay):
         while True:
             done = head.run(command, check=False, timeout=timeout, stage=stage)
             if done.returncode == 0:

@@ -183,7 +183,7 @@ class Trial:
             with measure("health"):
                 # What is restored was healthy when it was saved; a boot takes its time.
                 waits = {"timeout": limit} if self.cluster.reset == "boot" else {}
-                health_gate(self.scheduler, nodes, self.cluster.nodes, STAGE, **waits)
+                health_gate(self.scheduler, nodes, self.cluster, STAGE, **waits)
                 self.conditions["machine"] = {"start": realised_machines(nodes)}
             with measure("clock"):
                 self._clock(nodes, "start")
@@ -249,7 +249,7 @@ class Trial:
         self.conditions["machine"]["end"] = realised_machines(nodes)
         if healthy:
             try:
-                health_gate(self.scheduler, nodes, self.cluster.nodes, STAGE, HEALTH_AFTER)
+                health_gate(self.scheduler, nodes, self.cluster, STAGE, HEALTH_AFTER)
                 self.conditions["health"] = {"after": []}
             except SchedlabError as error:
                 self.conditions["health"] = {"after": [error.message]}

@@ -181,7 +181,7 @@ def measure_checks(metrics: Mapping[str, Any], uncertainty: float | None) -> lis
         Metrics of the trial.
     uncertainty : float or None
         Largest uncertainty of a node's clock, s. An interval between instants of two nodes has
-        twice that.
+        twice that. 0 where all instants are of one node.
     """
     late = metrics["lateness_p99_s"]
     what = "99th percentile of the lateness"

@@ -254,10 +254,10 @@ class Flux(Scheduler):
             text = parity.FLUXION_DEPTH if fluxion else parity.SIMPLE_DEPTH
         return int(text) if text.isdecimal() else None
 
-    def health(self, nodes: int) -> list[str]:
+    def health(self, nodes: int, delay: float = 0.0) -> list[str]:
         """All brokers are there, jobs can be submitted, and one runs over all compute nodes.
 
-        Over virtual nodes it is played, as the jobs of a trial are.
+        Over virtual nodes it is played, as the jobs of a trial are, but without delays.
         """
         server = json.dumps(jobspec.SERVER)
         ask = f"python3 /usr/local/lib/schedlab/schedlab_submit.py --api='{server}'"

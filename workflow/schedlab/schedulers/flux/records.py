@@ -41,8 +41,8 @@ def sources(record: str) -> dict[str, str]:
         "allocated": f"{record}: alloc (1 us)",
         "completed": f"{record}: clean (1 us)",
         "interrupted": f"{record}: exception because of a lost node (1 us)",
-        "played": f"{record}: start of mock execution with the job's delay, and finish (1 us);"
-        " no payload ran",
+        "played": f"{record}: start of mock execution and its delay, finish less that of the"
+        " completion (1 us); no payload ran",
     }
 
 
@@ -156,6 +156,7 @@ def _played(
 
     Flux sets its timer before it writes `start` down, by some 50 ms where it has much to do. So the
     mock execution of a job that came to its end began no later than its length before `finish`.
+    What Flux played last of it is the delay of its completion, in which no payload would have run.
     """
     begun, finished = instants.get("start"), instants.get("finish")
     late, length = (_nanoseconds(played.get(key)) for key in ("start", "duration"))
@@ -163,6 +164,7 @@ def _played(
         return None, finished
     if finished is not None and job.state == COMPLETED:
         begun = min(begun, max(instants.get("alloc", begun), finished - length))
+        finished = max(begun + late, finished - (_nanoseconds(played.get("completion")) or 0))
     begun += late
     # One that was ended before its payload would have started has no start.
     return (begun if finished is None or begun <= finished else None), finished

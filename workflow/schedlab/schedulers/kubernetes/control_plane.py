@@ -331,14 +331,15 @@ class KubernetesBase(Scheduler):
             **manifest.metrics(server, ("apiserver_request_total",), ""),
         }
 
-    def health(self, nodes: int) -> list[str]:
+    def health(self, nodes: int, delay: float = 0.0) -> list[str]:
         """Wait for every node to be ready, run a job over all of them, and delete its objects.
 
         On a cluster of more than `HEALTH_NODES` nodes the job runs on that many.
         """
         job = Job(job=0, arrival=0.0, nodes=min(nodes, HEALTH_NODES), cpus=1, runtime=0.0)
         body = json.dumps(self.body("health", job, HEALTH_STAMPS))
-        return [shlex.join([*_CLIENT, "health", f"--nodes={nodes}", f"--job={body}"])]
+        options = [f"--nodes={nodes}", f"--job={body}", f"--delay={delay:g}"]
+        return [shlex.join([*_CLIENT, "health", *options])]
 
     def variables(self, settings: Mapping[str, str]) -> dict[str, Any]:
         """Arguments and units of the components, and the processes whose cost is measured."""

@@ -311,7 +311,7 @@ class Slurm(Scheduler):
         """Shorter periods and larger depths of the scheduling cycles, a larger quota."""
         return [*cycles.lifts(self.in_force[cycles.PARAMETERS]), *quota.lifts(self.in_force)]
 
-    def health(self, nodes: int) -> list[str]:
+    def health(self, nodes: int, delay: float = 0.0) -> list[str]:
         """Check that jobs can be submitted, that every node is idle, and that a job runs on all.
 
         On a cluster of more than `HEALTH_NODES` nodes the job runs on that many.

@@ -18,7 +18,7 @@ the file twice. With --metrics, GET /metrics at that TCP port tells Prometheus h
 each state, and what the broker and the queue count.
 
 On virtual nodes jobs are played (schedlab_flux_virtual.py); the event "submit" in the journal then
-also has {"played": {"start", "duration"}}, and so have the records.
+also has {"played": {"start", "duration", "completion"}}, and so have the records.
 
 records: for each job a line of JSON {id, eventlog, exec, R}: its two event logs as Flux keeps them
 and its resources. facts: one JSON object {versions, configuration, parameters, statistics}.

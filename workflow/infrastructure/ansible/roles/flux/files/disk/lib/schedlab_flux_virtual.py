@@ -46,7 +46,8 @@ def mocked(jobspec, table):
     -------
     str
         JSON text of the same job. Its attribute `user.played` has `start` and `duration`: s from
-        the start of the mock execution to that of the payload, and to the end.
+        the start of the mock execution to that of the payload, and to the end; and `completion`,
+        the last part of it, which the payload would not have run in.
 
     Raises
     ------
@@ -60,7 +61,11 @@ def mocked(jobspec, table):
         duration = max(SHORTEST, start + float(found.group(1)) + completion)
         system = spec["attributes"]["system"]
         system["exec"] = {"test": {"run_duration": f"{duration:.6f}s"}}
-        spec["attributes"]["user"]["played"] = {"start": start, "duration": duration}
+        spec["attributes"]["user"]["played"] = {
+            "start": start,
+            "duration": duration,
+            "completion": completion,
+        }
     except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"no job with a payload: {type(error).__name__}: {error}") from error
     return json.dumps(spec)

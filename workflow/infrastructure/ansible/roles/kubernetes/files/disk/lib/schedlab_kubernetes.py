@@ -5,7 +5,7 @@ Runs on the head of a cluster with nothing but Python's standard library (3.9 or
 could do the same, but only to start takes it five to thirty seconds on an emulated guest.
 
     schedlab_kubernetes.py --api JSON get PATH [PATH ...]
-    schedlab_kubernetes.py --api JSON health --nodes N --job JSON
+    schedlab_kubernetes.py --api JSON health --nodes N --job JSON [--delay S]
     schedlab_kubernetes.py --api JSON register --virtual JSON
     schedlab_kubernetes.py --api JSON release NODE [NODE ...]
     schedlab_kubernetes.py --api JSON schedulable NODE true|false
@@ -19,6 +19,7 @@ get
 health
     Succeeds when N compute nodes are ready and the Job, run once, has succeeded. It then removes
     the Job. A Job that an interrupted check left makes the next check fail, which removes it.
+    Virtual nodes may add S seconds to the Job.
 register
     Creates the virtual nodes that the API does not have, and waits until all are ready. Those that
     do not become ready are created again. The last line of its output is the number of nodes that
@@ -172,7 +173,7 @@ def ended(status: Dict[str, Any]) -> Optional[str]:
     return None
 
 
-def health(client: Client, nodes: int, job: Dict[str, Any]) -> None:
+def health(client: Client, nodes: int, job: Dict[str, Any], delay: float) -> None:
     """Raise Refused unless all nodes are ready and the Job succeeds."""
     ready = ready_nodes(json.loads(client.ask("GET", "/api/v1/nodes")))
     if len(ready) != nodes:
@@ -181,7 +182,8 @@ def health(client: Client, nodes: int, job: Dict[str, Any]) -> None:
     path = "{}/{}".format(folder, job["metadata"]["name"])
     try:
         client.ask("POST", folder, job)
-        deadline = time.monotonic() + JOB_LIMIT
+        limit = JOB_LIMIT + delay
+        deadline = time.monotonic() + limit
         while True:
             status = json.loads(client.ask("GET", path)).get("status") or {}
             how = ended(status)
@@ -190,7 +192,7 @@ def health(client: Client, nodes: int, job: Dict[str, Any]) -> None:
             if how or time.monotonic() > deadline:
                 raise Refused(
                     "the health check's job {}: {}".format(
-                        how or "did not end within {:g} s".format(JOB_LIMIT), json.dumps(status)
+                        how or "did not end within {:g} s".format(limit), json.dumps(status)
                     )
                 )
             time.sleep(POLL)
@@ -230,6 +232,9 @@ def main() -> int:
         "--nodes", type=int, required=True, help="compute nodes that must be ready"
     )
     checker.add_argument("--job", type=json.loads, required=True, help="the Job to run")
+    checker.add_argument(
+        "--delay", type=float, default=0.0, help="what virtual nodes may add to the Job, s"
+    )
     registrar = commands.add_parser("register", help="create virtual nodes")
     registrar.add_argument("--virtual", type=json.loads, required=True, help="what they are")
     releaser = commands.add_parser("release", help="delete the leases of nodes")
@@ -250,7 +255,7 @@ def main() -> int:
         elif arguments.command == "register":
             print(register(client, arguments.virtual))
         else:
-            health(client, arguments.nodes, arguments.job)
+            health(client, arguments.nodes, arguments.job, arguments.delay)
     except (Refused, OSError, http.client.HTTPException, ValueError, KeyError) as error:
         name = "" if isinstance(error, Refused) else "{}: ".format(type(error).__name__)
         print("schedlab_kubernetes: {}{}".format(name, error), file=sys.stderr)
