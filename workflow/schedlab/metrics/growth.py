@@ -80,11 +80,17 @@ def growth(sizes: Values, values: Values) -> Growth:
         note = FEW_SIZES if x.size else TOO_SMALL
         return Growth(Interval(None, None, None, int(x.size), METHOD, note), None)
     law = fit(x, y)
-    return Growth(law.exponent, law.latency.estimate, _bends(np.log(x), np.log(y)))
+    return Growth(law.exponent, law.latency.estimate, bends(np.log(x), np.log(y)))
 
 
-def _bends(x: Floats, y: Floats) -> bool:
-    """Whether the lack of fit of a line is larger than the scatter at each x explains [1]_."""
+def bends(x: Floats, y: Floats) -> bool:
+    """Whether the lack of fit of a line is larger than the scatter at each x explains [1]_.
+
+    Parameters
+    ----------
+    x, y : numpy.ndarray
+        Logarithms of sizes, of `SIZES` different ones at least, and of values.
+    """
     from scipy import special
 
     levels = np.unique(x)
