@@ -119,10 +119,7 @@ def _why(good: pd.DataFrame, tasks: Floats, overhead: Floats) -> str:
     if not different:
         return "no trial counts"
     if different < SIZES:
-        return (
-            f"too few: {different} different n, of the {SIZES} that are needed to show whether"
-            " they lie on one curve"
-        )
+        return f"too few: {different} different n, and {SIZES} are needed"
     if good.groupby("snapshot", dropna=False)["parent"].nunique(dropna=False).max() > 1:
         return "the trials ran on differently made clusters, which are not pooled"
     if lost := int((overhead <= 0).sum()):
