@@ -20,6 +20,7 @@ from schedlab.figures import (
     FIGURES,
     LEVELS,
     SEARCHES,
+    TASK_SETS,
     distribution,
     draw,
     nodes,
@@ -32,9 +33,9 @@ from schedlab.tables.build import Tables, build_tables, count_samples, load_tabl
 from schedlab.tables.schemas import JOBS_SCHEMA, SAMPLES_SCHEMA, TRIALS_SCHEMA
 
 SVG = "{http://www.w3.org/2000/svg}"
-OF_TRIALS = tuple(name for name in FIGURES if name not in (LEVELS, SEARCHES))
+OF_TRIALS = tuple(name for name in FIGURES if name not in (LEVELS, SEARCHES, TASK_SETS))
 """Figures of trials that repeat one another, as all here do; `test_saturation` draws searches,
-`test_background_levels` levels."""
+`test_background_levels` levels, `test_task_sets` constant-time tasks."""
 
 
 @pytest.fixture(scope="module")

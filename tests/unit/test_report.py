@@ -15,7 +15,7 @@ import pytest
 from record_factory import SOURCE
 from trial_factory import FAILED, make_experiment, make_results
 
-from schedlab.figures import FIGURES, LEVELS, SEARCHES
+from schedlab.figures import FIGURES, LEVELS, SEARCHES, TASK_SETS
 from schedlab.report.render import render_report
 from schedlab.report.results_section import invalid_trials
 from schedlab.report.trace_cuts import trace_cuts
@@ -23,8 +23,8 @@ from schedlab.results.records import digest, write_json
 from schedlab.tables.build import build_tables
 from schedlab.tables.schemas import JOBS_SCHEMA, SAMPLES_SCHEMA, TRIALS_SCHEMA
 
-SHOWN = [figure for name, figure in FIGURES.items() if name not in (LEVELS, SEARCHES)]
-"""Figures of a report without searches and levels."""
+SHOWN = [figure for name, figure in FIGURES.items() if name not in (LEVELS, SEARCHES, TASK_SETS)]
+"""Figures of a report without searches, levels and constant-time tasks."""
 VOID = {"meta", "link", "br", "input", "img", "hr"}
 
 

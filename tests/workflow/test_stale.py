@@ -31,8 +31,8 @@ workloads:
 
 SCHEDULERS = ("slurm", "kubernetes")
 FIGURES = (
-    "background", "daemons", "lateness", "launch", "makespan", "nodes", "saturation", "scale",
-    "throughput", "timeline", "wait",
+    "background", "daemons", "lateness", "launch", "makespan", "nodes", "overhead", "saturation",
+    "scale", "throughput", "timeline", "wait",
 )  # fmt: skip
 DRAWN = {*(f"figure {name}" for name in FIGURES), "report"}
 ANALYSED = {"tables", *DRAWN}

@@ -137,6 +137,16 @@ FIGURES: dict[str, Figure] = {
         "Throughput, scheduling latency, and the control plane's processor time and memory against"
         " nodes and jobs on logarithmic axes, with fitted exponents.",
     ),
+    "overhead": Figure(
+        "Overhead of constant-time tasks",
+        "Time dT that a trial took longer than n t, for n tasks of t s on each processor with the"
+        " same n t, both axes logarithmic. Open marks: one valid trial that completed all jobs."
+        " Lines: Reuther's model dT = t_s n^a, fitted to the trials of a cluster, from 3 different"
+        " n on; 'bends': the trials do not lie on one such line. The intervals of t_s and a are in"
+        " the section on overhead.",
+        "Points of overhead in seconds against tasks on each processor on logarithmic axes, one"
+        " panel a node count and processor time, with the fitted model of each scheduler.",
+    ),
     "lateness": Figure(
         "Lateness of the driver",
         f"How late jobs were submitted after they were due: the measurement's own error. {_ECDF}",
@@ -152,6 +162,8 @@ SEARCHES = "saturation"
 """Figure that draws steps of searches; the other figures leave them out, as their rates differ."""
 LEVELS = "background"
 """Figure that draws levels of backgrounds; a report without any leaves it out."""
+TASK_SETS = "overhead"
+"""Figure that draws constant-time task sets; a report without any leaves it out."""
 
 
 def draw(name: str, tables: Path, output: Path) -> None:

@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator, StrMethodFormatter
 
 from schedlab.figures import style
 from schedlab.figures.over_time import HEAD, MEMORY, of_daemons
@@ -197,26 +196,8 @@ def _panel(
         style.blank(axis, "no value in any trial")
         style.heading(axis, "", "\n".join(told))
         return
-    axis.set_xscale("log")
-    axis.set_yscale("log")
-    axis.xaxis.set_major_locator(FixedLocator(sorted(sizes)))
-    axis.xaxis.set_minor_locator(NullLocator())
-    axis.yaxis.set_minor_locator(NullLocator())
-    axis.xaxis.set_major_formatter(StrMethodFormatter("{x:.0f}"))
-    axis.margins(x=0.12, y=0.15)
-    _values_axis(axis)
+    style.log_axes(axis, sizes)
     style.heading(axis, "", "\n".join(told))
-
-
-def _values_axis(axis: Axes) -> None:
-    """Give the axis a range that is not empty, and ticks also within one power of ten."""
-    low, high = axis.get_ylim()
-    if high < 1.1 * low:
-        middle = float(np.sqrt(low * high))
-        low, high = axis.set_ylim(middle / 1.1, middle * 1.1)
-    if high < 10 * low:
-        axis.yaxis.set_major_locator(MaxNLocator(4))
-        axis.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
 
 
 def _mark(axis: Axes, at: float, cell: pd.DataFrame, look: style.Look) -> None:

@@ -10,18 +10,19 @@ from __future__ import annotations
 import io
 import re
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import matplotlib as mpl
+import numpy as np
 import pandas as pd
 import seaborn.objects as so
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator, StrMethodFormatter
 
 from schedlab.metrics.cells import cells
 from schedlab.metrics.quantities import QUANTITIES
@@ -225,6 +226,27 @@ def heading(axis: Axes, title: str, note: str = "") -> None:
     if note:
         above: dict[str, Any] = {"xytext": (0, 4), "textcoords": "offset points", **_NOTE}
         axis.annotate("\n".join(lines), (0, 1), va="bottom", xycoords="axes fraction", **above)
+
+
+def log_axes(axis: Axes, sizes: Iterable[float]) -> None:
+    """Make both axes of a panel logarithmic, with ticks at the sizes that were drawn.
+
+    The other axis gets a range that is not empty, and ticks also within one power of ten.
+    """
+    axis.set_xscale("log")
+    axis.set_yscale("log")
+    axis.xaxis.set_major_locator(FixedLocator(sorted(sizes)))
+    axis.xaxis.set_minor_locator(NullLocator())
+    axis.yaxis.set_minor_locator(NullLocator())
+    axis.xaxis.set_major_formatter(StrMethodFormatter("{x:.0f}"))
+    axis.margins(x=0.12, y=0.15)
+    low, high = axis.get_ylim()
+    if high < 1.1 * low:
+        middle = float(np.sqrt(low * high))
+        low, high = axis.set_ylim(middle / 1.1, middle * 1.1)
+    if high < 10 * low:
+        axis.yaxis.set_major_locator(MaxNLocator(4))
+        axis.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
 
 
 def line_of(style: Look, width: float) -> dict[str, Any]:

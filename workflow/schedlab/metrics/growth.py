@@ -97,7 +97,7 @@ def growth(sizes: Values, values: Values, clusters: Sequence[int]) -> Growth:
         note = FEW_SIZES if x.size else TOO_SMALL
         return Growth(Interval(None, None, None, int(x.size), METHOD, note), None)
     law = fit(x, y)
-    if _bends(np.log(x), np.log(y)):
+    if bends(np.log(x), np.log(y)):
         bare = replace(law.exponent, low=None, high=None, note=BENDS)
         return Growth(bare, law.latency.estimate, bends=True)
     return Growth(law.exponent, law.latency.estimate)
@@ -112,8 +112,14 @@ def _means(x: Floats, y: Floats, clusters: npt.NDArray[Any]) -> tuple[Floats, Fl
     return keys[0], means
 
 
-def _bends(x: Floats, y: Floats) -> bool:
-    """Whether the lack of fit of a line is larger than the scatter at each x explains [1]_."""
+def bends(x: Floats, y: Floats) -> bool:
+    """Whether the lack of fit of a line is larger than the scatter at each x explains [1]_.
+
+    Parameters
+    ----------
+    x, y : numpy.ndarray
+        Logarithms of sizes, of `SIZES` different ones at least, and of values.
+    """
     from scipy import special
 
     levels = np.unique(x)

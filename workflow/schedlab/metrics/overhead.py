@@ -97,8 +97,7 @@ def fit(tasks: Values, overhead: Values) -> Overhead:
     elif not (delta > 0).all():
         note = NOT_POSITIVE
     if note:
-        none = Interval(None, None, None, n.size, METHOD, note)
-        return Overhead(none, none)
+        return no_model(n.size, note)
     x, y = np.log(n), np.log(delta)
     spread = float(np.sum((x - x.mean()) ** 2))
     slope = float(np.sum((x - x.mean()) * (y - y.mean()))) / spread
@@ -113,3 +112,9 @@ def fit(tasks: Values, overhead: Values) -> Overhead:
         Interval(mid, low, high, n.size, METHOD),
         Interval(slope, float(slope - of_slope), float(slope + of_slope), n.size, METHOD),
     )
+
+
+def no_model(trials: int, why: str) -> Overhead:
+    """Return a model without estimates, of so many trials, with the reason."""
+    none = Interval(None, None, None, trials, METHOD, why)
+    return Overhead(none, none)

@@ -14,13 +14,14 @@ from schedlab.citation import read_citation
 from schedlab.config.model import Experiment
 from schedlab.config.variants import VIRTUAL
 from schedlab.design import variant_facts
-from schedlab.figures import FIGURES, LEVELS, SEARCHES
+from schedlab.figures import FIGURES, LEVELS, SEARCHES, TASK_SETS
 from schedlab.formatting import number, seconds, short
 from schedlab.lineage.chain import anchor
 from schedlab.metrics.ceiling import with_payload
 from schedlab.metrics.quantities import BEHAVIOUR, BREAKING
 from schedlab.metrics.searches import without_searches
 from schedlab.metrics.statistics import MINIMUM
+from schedlab.metrics.task_sets import task_sets
 from schedlab.outside.output import write_output
 from schedlab.paths import CITATION, REPORT_TEMPLATES, figure_record
 from schedlab.privacy.places import without_places
@@ -30,7 +31,9 @@ from schedlab.report import results_section as summary
 from schedlab.report import rounds_section as rounds
 from schedlab.report import virtual_section as virtual
 from schedlab.report.embedded import embedded, script_text
+from schedlab.report.esp_section import esp_scales, esp_section
 from schedlab.report.lifting import liftings
+from schedlab.report.overhead_section import overhead_rows
 from schedlab.report.records_section import Records, moment, systems
 from schedlab.report.saturation_section import saturation
 from schedlab.report.svg import inline
@@ -154,11 +157,12 @@ def _content(
             if workload.confirms
         },
     )
+    constant = overhead_rows(task_sets(compared))
     levels = bool(compared["background_level_of"].notna().any())
     return {
         "data": embedded(trials, loaded.jobs),
         # Figures of what not every experiment has.
-        "told": {SEARCHES: bool(sought["rows"]), LEVELS: levels},
+        "told": {SEARCHES: bool(sought["rows"]), LEVELS: levels, TASK_SETS: bool(constant)},
         "name": experiment.name,
         "date": records.newest,
         "lineage": digest(sorted(row["lineage"] for row in rows)),
@@ -191,6 +195,8 @@ def _content(
         "virtual": virtual.section(fidelity),
         "ceilings": cost.ceiling_rows(repeated),
         "saturation": sought,
+        "overhead": constant,
+        "esp": esp_section(compared, esp_scales(sources)),
         "behaviour": summary.table_where_told(compared, BEHAVIOUR),
         "faults": summary.table_where_told(compared, BREAKING),
         "agreement": cost.agreement_rows(trials),

@@ -7,9 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from schedlab.config import Experiment
-from schedlab.errors import SchedlabError
-from schedlab.outside.json_text import read_json
-from schedlab.paths import trial_folder
+from schedlab.report.trace_scales import scale_of, trace_of
 
 COUNTS = {
     "jobs_capped": "wider than the traced machine, and cut to the whole cluster",
@@ -41,9 +39,8 @@ def trace_cuts(sources: Iterable[tuple[Path, Experiment]]) -> list[dict[str, Any
         names = {one.id: experiment.machine_name(one) for one in experiment.clusters()}
         for key in experiment.trials():
             machine = str(names[key.cluster])
-            folder = results / trial_folder(key.cluster, key.workload, key.repetition)
-            content = _read(folder / "trace.json")
-            scale = content.get("scale") or {}
+            content = trace_of(results, key)
+            scale = scale_of(content)
             if "jobs_capped" not in scale:
                 continue
             rows.setdefault(
@@ -62,12 +59,3 @@ def trace_cuts(sources: Iterable[tuple[Path, Experiment]]) -> list[dict[str, Any
                 },
             )
     return list(rows.values())
-
-
-def _read(path: Path) -> dict[str, Any]:
-    """Content of a trace, empty where it is missing or damaged: the chain of records says so."""
-    try:
-        content = read_json(path)
-    except (OSError, ValueError, SchedlabError):
-        return {}
-    return content if isinstance(content, dict) else {}
