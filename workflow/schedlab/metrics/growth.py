@@ -91,25 +91,38 @@ def growth(sizes: Values, values: Values, clusters: Sequence[int]) -> Growth:
     of = np.asarray(clusters)
     kept = (y > 0) & (x > 0)
     x, y, of = x[kept], y[kept], of[kept]
-    if np.unique(of).size > 1:
-        x, y = _means(x, y, of)
+    x, y = means(x, y, of)
     if np.unique(x).size < SIZES:
         note = FEW_SIZES if x.size else TOO_SMALL
         return Growth(Interval(None, None, None, int(x.size), METHOD, note), None)
     law = fit(x, y)
     if bends(np.log(x), np.log(y)):
-        bare = replace(law.exponent, low=None, high=None, note=BENDS)
-        return Growth(bare, law.latency.estimate, bends=True)
+        return Growth(bare(law.exponent), law.latency.estimate, bends=True)
     return Growth(law.exponent, law.latency.estimate)
 
 
-def _means(x: Floats, y: Floats, clusters: npt.NDArray[Any]) -> tuple[Floats, Floats]:
-    """Size and geometric mean of each cluster's trials of one size."""
+def means(x: Floats, y: Floats, clusters: npt.NDArray[Any]) -> tuple[Floats, Floats]:
+    """Size and geometric mean of each cluster's trials of one size; of one cluster, its trials.
+
+    Parameters
+    ----------
+    x, y : numpy.ndarray
+        Size and value of each trial.
+    clusters : numpy.ndarray
+        Number of the cluster, which is one snapshot, of each trial.
+    """
+    if np.unique(clusters).size < 2:
+        return x, y
     _, numbers = np.unique(clusters, return_inverse=True)
     keys, which = np.unique(np.stack([x, numbers.astype(float)]), axis=1, return_inverse=True)
     which = which.reshape(-1)
-    means: Floats = np.exp(np.bincount(which, np.log(y)) / np.bincount(which))
-    return keys[0], means
+    found: Floats = np.exp(np.bincount(which, np.log(y)) / np.bincount(which))
+    return keys[0], found
+
+
+def bare(found: Interval) -> Interval:
+    """The estimate without an interval, which holds for a power law alone."""
+    return replace(found, low=None, high=None, note=BENDS)
 
 
 def bends(x: Floats, y: Floats) -> bool:
