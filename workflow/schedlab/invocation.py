@@ -129,7 +129,7 @@ def quoted(text: str) -> str:
 
 
 def command(
-    results: Path, experiments: Path | None = None, *, again: Sequence[str | Path] = ()
+    results: Path, experiments: Path | None = None, *, again: tuple[str | Path, ...] = ()
 ) -> str:
     """Return the command that brings some results up to date, for a remedy.
 
@@ -141,7 +141,7 @@ def command(
         The results folder.
     experiments : pathlib.Path, optional
         The experiment of these results; where it is not known, the command says so.
-    again : sequence of str or pathlib.Path
+    again : tuple of str or pathlib.Path
         Rules whose files, or files that, are made anew in any case.
     """
     words = ["snakemake", *(["--forcerun", *map(str, again)] if again else []), "--config"]

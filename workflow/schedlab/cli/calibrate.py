@@ -55,7 +55,7 @@ def calibrate(experiments: Path, results: Path, variant: str) -> None:
     echo(f"    start: {found.start}")
     echo(f"    completion: {found.completion}")
     records = [results / trial_record(key.cluster, key.workload, key.repetition) for key in keys]
-    ran = [path for path in records if path.is_file() and not is_stopped(path)]
+    ran = tuple(path for path in records if path.is_file() and not is_stopped(path))
     echo("# Then, in place of snakemake alone, so that both kinds of nodes have trials of one run")
     echo("# (those of two runs are not compared):")
     echo(f"#   {command(results, experiments, again=ran)}")

@@ -87,6 +87,6 @@ def why(experiments: Path, results: Path, as_json: bool, targets: tuple[str, ...
     if as_json:
         echo(json.dumps(as_data(explained, made.unknown), indent=1))
     else:
-        echo(as_text(explained, made.unknown, command(results, experiments, again="RULES")))
+        echo(as_text(explained, made.unknown, command(results, experiments, again=("RULES",))))
     for told in notices(experiment):
         echo(f"schedlab: {told}", err=True)

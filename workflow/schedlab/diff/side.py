@@ -129,7 +129,7 @@ class Side:
                 f"{self.label}: the tables were not made from the present trials: "
                 f"{', '.join(stale[:5])}{', ...' * (len(stale) > 5)} ran again since",
                 remedy="make the tables again: "
-                + command(self.results, self._own_experiments, again="tables"),
+                + command(self.results, self._own_experiments, again=("tables",)),
             )
         return table
 

@@ -187,7 +187,7 @@ def _panel(
             _mark(axis, float(str(at)), cell, look)
             sizes.add(float(str(at)))
         clusters = rows.groupby(["cluster", "snapshot"], observed=True).ngroup()
-        law = growth(rows["_size"].to_numpy(), rows["_value"].to_numpy(), clusters.to_numpy())
+        law = growth(rows["_size"].to_numpy(), rows["_value"].to_numpy(), clusters.tolist())
         if text := law.text(symbol):
             ends = np.array([rows["_size"].min(), rows["_size"].max()])
             axis.plot(ends, law.at(ends), **style.line_of(look, 1.2))

@@ -166,7 +166,7 @@ def _remedy(path: Path) -> str:
     results = path.parent.parent
     if Store(results).shared:
         return "pack the bundle again from the results that it was made from"
-    return f"make the tables anew: {command(results, again=['tables'])}"
+    return f"make the tables anew: {command(results, again=('tables',))}"
 
 
 @contextmanager
