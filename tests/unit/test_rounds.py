@@ -122,6 +122,7 @@ def test_each_repetition_above_the_fewest_is_a_round_over_all_cells() -> None:
 def test_every_kind_of_workload_names_a_quantity() -> None:
     assert {kind: one.quantity for kind, one in KINDS.items()} == {
         "burst": "makespan", "gang": "makespan", "poisson": "wait_median", "swf": "wait_median",
+        "regular": "wait_median",
         "constant": "makespan", "esp": "makespan", "lublin": "wait_median", "daily": "wait_median",
         "array": "makespan", "mix": "wait_median", "priority": "urgent_wait",
         "starvation": "wide_wait", "fairness": "share_jain", "saturate": "wait_median",
