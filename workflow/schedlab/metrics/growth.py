@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from schedlab.metrics.overhead import METHOD, fit
+from schedlab.metrics.overhead import METHOD, Overhead, fit
 from schedlab.metrics.statistics import RESOLUTION, TOO_SMALL, Floats, Interval, Values
 
 SIZES = 3
@@ -95,10 +95,8 @@ def growth(sizes: Values, values: Values, clusters: Sequence[int]) -> Growth:
     if np.unique(x).size < SIZES:
         note = FEW_SIZES if x.size else TOO_SMALL
         return Growth(Interval(None, None, None, int(x.size), METHOD, note), None)
-    law = fit(x, y)
-    if bends(np.log(x), np.log(y)):
-        return Growth(bare(law.exponent), law.latency.estimate, bends=True)
-    return Growth(law.exponent, law.latency.estimate)
+    law, bent = power_law(x, y)
+    return Growth(law.exponent, law.latency.estimate, bent)
 
 
 def means(x: Floats, y: Floats, clusters: npt.NDArray[Any]) -> tuple[Floats, Floats]:
@@ -120,7 +118,19 @@ def means(x: Floats, y: Floats, clusters: npt.NDArray[Any]) -> tuple[Floats, Flo
     return keys[0], found
 
 
-def bare(found: Interval) -> Interval:
+def power_law(x: Floats, y: Floats) -> tuple[Overhead, bool]:
+    """Fit a power law, and tell whether the points bend; then it has no intervals.
+
+    Parameters
+    ----------
+    x, y : numpy.ndarray
+        Sizes, of `SIZES` different ones at least, and values.
+    """
+    law, bent = fit(x, y), bends(np.log(x), np.log(y))
+    return (Overhead(_bare(law.latency), _bare(law.exponent)) if bent else law), bent
+
+
+def _bare(found: Interval) -> Interval:
     """The estimate without an interval, which holds for a power law alone."""
     return replace(found, low=None, high=None, note=BENDS)
 

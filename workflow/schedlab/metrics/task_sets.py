@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from schedlab.metrics.growth import SIZES, bare, bends, means
-from schedlab.metrics.overhead import Overhead, fit, no_model
+from schedlab.metrics.growth import SIZES, means, power_law
+from schedlab.metrics.overhead import Overhead, no_model
 from schedlab.metrics.statistics import Floats
 from schedlab.metrics.whole_runs import alone, whole
 
@@ -98,14 +98,11 @@ def _set(rows: pd.DataFrame) -> TaskSet:
     tasks = good["_tasks"].to_numpy(dtype=np.float64)
     overhead = (good["makespan_s"].astype(float) - good["_work"]).to_numpy(dtype=np.float64)
     why = _why(good, tasks, overhead)
-    model, bent = no_model(tasks.size, why), False
-    if not why:
+    if why:
+        model, bent = no_model(tasks.size, why), False
+    else:
         # Trials of one snapshot share what is its own.
-        numbers = good["snapshot"].to_numpy()
-        n, lost = means(tasks, overhead, numbers)
-        model, bent = fit(n, lost), bends(np.log(n), np.log(lost))
-    if bent:
-        model = Overhead(bare(model.latency), bare(model.exponent))
+        model, bent = power_law(*means(tasks, overhead, good["snapshot"].to_numpy()))
     first = rows.iloc[0]
     return TaskSet(
         scheduler=str(first["scheduler"]),
