@@ -203,7 +203,7 @@ def compare_groups(
             a, b, paired = matched(a, b, across_blocks=across_blocks)
         found.append({})
         for name in quantities:
-            x, y = _known(values_of(a, name), values_of(b, name), paired=paired)
+            x, y = known(values_of(a, name), values_of(b, name), paired=paired)
             comparison = _untested(name, x, y, paired=paired, reason=reason)
             found[place][name] = comparison
             bounded[place, name] = has_bounds(a, name), has_bounds(b, name)
@@ -235,7 +235,7 @@ def _with_bounds(comparison: Comparison, first: bool, second: bool) -> Compariso
     return replace(comparison, verdict=UNFINISHED, p=None)
 
 
-def _known(x: Floats, y: Floats, *, paired: bool) -> tuple[Floats, Floats]:
+def known(x: Floats, y: Floats, *, paired: bool) -> tuple[Floats, Floats]:
     """Values of both sides without the missing ones; of pairs both."""
     if paired:
         both = ~np.isnan(x) & ~np.isnan(y)

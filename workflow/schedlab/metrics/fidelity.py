@@ -22,7 +22,7 @@ References
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -32,18 +32,16 @@ from schedlab.metrics.comparable import (
     NOT_COMPARABLE,
     UNFINISHED,
     has_bounds,
+    known,
     matched,
     why_not,
 )
-from schedlab.metrics.difference import Block, effects
+from schedlab.metrics.fidelity_parts import apart, parts_apart
 from schedlab.metrics.quantities import values_of
 from schedlab.metrics.statistics import (
-    MINIMUM,
     NOT_POSITIVE,
     TOO_SMALL,
-    Floats,
     Interval,
-    few,
     t_interval,
 )
 
@@ -101,6 +99,8 @@ class Fidelity:
         Relative error that counts as true.
     errors : mapping of str to Error
         By quantity: `OF_TRIALS`, and `ORDER`.
+    parts : mapping of str to Interval
+        Where they arise, s: see `schedlab.metrics.fidelity_parts.parts_apart`.
     """
 
     series: str
@@ -108,6 +108,7 @@ class Fidelity:
     nodes: int
     margin: float
     errors: Mapping[str, Error]
+    parts: Mapping[str, Interval] = field(default_factory=dict)
 
     @property
     def known(self) -> bool:
@@ -224,24 +225,25 @@ def _compared(
     others = dict(list(real.groupby(keys, observed=True)))
     for key, rows in virtual.groupby(keys, sort=True, observed=True):
         if key in others:
-            errors = _errors(rows, others[key], starts, margin)
+            found = _errors(rows, others[key], starts, margin)
             workload, nodes = rows["workload"].iloc[0], rows["nodes"].iloc[0]
-            yield Fidelity(name, str(workload), int(nodes), margin, errors)
+            yield Fidelity(name, str(workload), int(nodes), margin, *found)
 
 
 def _errors(
     virtual: pd.DataFrame, real: pd.DataFrame, starts: Mapping[str, pd.Series], margin: float
-) -> dict[str, Error]:
+) -> tuple[dict[str, Error], dict[str, Interval]]:
     names = (*OF_TRIALS, ORDER)
     a, b = (side[side["valid"].astype(bool)] for side in (virtual, real))
     if not len(a) or not len(b):
-        return dict.fromkeys(names, _none(0, TOO_SMALL))
+        return dict.fromkeys(names, _none(0, TOO_SMALL)), {}
     if reason := why_not(a, b):
-        return dict.fromkeys(names, _none(0, f"{NOT_COMPARABLE}: {reason}"))
+        return dict.fromkeys(names, _none(0, f"{NOT_COMPARABLE}: {reason}")), {}
     among_real = b
     a, b, paired = matched(a, b)
     errors = {name: _error(name, a, b, margin, paired=paired) for name in OF_TRIALS}
-    return errors | {ORDER: _of_order(a, b, among_real, starts, margin)}
+    errors[ORDER] = _of_order(a, b, among_real, starts, margin)
+    return errors, parts_apart(a, b, paired=paired)
 
 
 def _none(n: int, verdict: str) -> Error:
@@ -249,12 +251,7 @@ def _none(n: int, verdict: str) -> Error:
 
 
 def _error(name: str, a: pd.DataFrame, b: pd.DataFrame, margin: float, *, paired: bool) -> Error:
-    x, y = values_of(a, name), values_of(b, name)
-    if paired:
-        both = ~np.isnan(x) & ~np.isnan(y)
-        x, y = x[both], y[both]
-    else:
-        x, y = x[~np.isnan(x)], y[~np.isnan(y)]
+    x, y = known(values_of(a, name), values_of(b, name), paired=paired)
     n = int(min(x.size, y.size))
     if not n:
         return _none(0, TOO_SMALL)
@@ -264,18 +261,12 @@ def _error(name: str, a: pd.DataFrame, b: pd.DataFrame, margin: float, *, paired
         return _none(n, UNFINISHED)
     if np.any(x <= 0) or np.any(y <= 0):
         return _none(n, f"{NOT_COMPARABLE}: {NOT_POSITIVE}")
-    if n < MINIMUM:
-        ratio = float(np.exp(np.log(x).mean() - np.log(y).mean()))
-        return Error(Interval(ratio - 1, None, None, n, "none", TOO_SMALL), TOO_SMALL)
-    block = Block(_column(x), _column(y), paired, np.array([True]), np.zeros(1))
-    ratio, low, high = (float(bound[0, 0]) for bound in effects(block))
-    method = ("paired t" if paired else "Welch's t") + " on logarithms"
-    size = Interval(ratio - 1, low - 1, high - 1, n, method, few(n))
+    ratio = apart(x, y, paired=paired, log=True)
+    estimate, low, high = (
+        None if bound is None else bound - 1 for bound in (ratio.estimate, ratio.low, ratio.high)
+    )
+    size = replace(ratio, estimate=estimate, low=low, high=high)
     return Error(size, verdict(size, margin, margin))
-
-
-def _column(values: Floats) -> Floats:
-    return values[None, :, None]
 
 
 def verdict(size: Interval, margin: float, limit: float) -> str:

@@ -19,8 +19,9 @@ from schedlab.metrics.fidelity import (
     fidelity,
     is_virtual,
 )
+from schedlab.metrics.fidelity_parts import OF_A_JOB, cause
 from schedlab.metrics.quantities import QUANTITIES
-from schedlab.metrics.statistics import TOO_SMALL
+from schedlab.metrics.statistics import TOO_SMALL, Interval
 from schedlab.report.sentences import Piece, Sentence
 from schedlab.results.imports import Origin
 from schedlab.units import part
@@ -47,9 +48,10 @@ def section(found: Sequence[Certificate]) -> dict[str, Any]:
     Returns
     -------
     dict
-        `columns` (titles), `series` (`name`, `text`), and `rows` with `anchor`, `series`,
-        `workload`, `nodes`, and `values`: `error`, `interval`, `n`, `note`, `verdict` and
-        `between_real`, all text, and `off`.
+        `columns` and `part_columns` (titles), `series` (`name`, `text`), and `rows` with `anchor`,
+        `series`, `workload`, `nodes`, `values`: `error`, `interval`, `n`, `note`, `verdict` and
+        `between_real`, all text, and `off`; and `parts`: `size` (s), `interval` and `n`, all text,
+        and `cause`. `parts` is empty where none is known.
     """
     rows = [
         {
@@ -58,6 +60,7 @@ def section(found: Sequence[Certificate]) -> dict[str, Any]:
             "workload": one.workload,
             "nodes": one.nodes,
             "values": [_told(name, one.errors[name]) for name in NAMES],
+            "parts": _parts(one),
         }
         for certificate in found
         for one in certificate.found
@@ -65,6 +68,7 @@ def section(found: Sequence[Certificate]) -> dict[str, Any]:
     told = sentences(found)
     return {
         "columns": list(NAMES.values()),
+        "part_columns": [name.capitalize() for name in OF_A_JOB],
         "series": [
             {"name": one.series, "text": sentence.text}
             for one, sentence in zip(found, told, strict=True)
@@ -115,13 +119,45 @@ def _sentence(certificate: Certificate) -> Sentence:
     pieces = [
         Piece(f"{begin}. Of their errors against real nodes at {certificate.range}, {counts}; "),
         Piece(f"{largest} is {_percent(error, signed=name != ORDER)}", _anchor(one)),
-        Piece(f" ({what}, {one.workload}, {_nodes(one.nodes)})."),
+        Piece(f" ({what}, {one.workload}, {_nodes(one.nodes)}){_because(one)}."),
     ]
     if certificate.extrapolated:
         sizes = ", ".join(map(str, certificate.extrapolated))
         pieces.append(Piece(f" What is shown at {sizes} nodes is extrapolated from there."))
     off = any(_is_off(error) for _, _, error in judged)
     return Sentence("alarm" if off else "estimate", pieces)
+
+
+def _because(one: Fidelity) -> str:
+    """Where the errors of a cell arise, as the end of a sentence; empty where no part shows it."""
+    name = cause(one.parts)
+    if name is None:
+        return ""
+    size = one.parts[name]
+    more = "more" if (size.estimate or 0.0) > 0 else "less"
+    return (
+        f", where its jobs spend {number(abs(size.estimate or 0.0))} s {more} on virtual nodes in"
+        f" {name}, the part that differs most"
+    )
+
+
+def _parts(one: Fidelity) -> list[dict[str, Any]]:
+    largest = cause(one.parts)
+    if all(size.estimate is None for size in one.parts.values()):
+        return []
+    return [_of_part(one.parts[name]) | {"cause": name == largest} for name in OF_A_JOB]
+
+
+def _of_part(size: Interval) -> dict[str, Any]:
+    interval = ""
+    if size.low is not None and size.high is not None:
+        interval = f"[{number(size.low)}, {number(size.high)}]"
+    sign = "+" if (size.estimate or 0.0) > 0 else ""
+    return {
+        "size": "" if size.estimate is None else f"{sign}{number(size.estimate)} s",
+        "interval": interval,
+        "n": f"n={size.n}" if size.n else "",
+    }
 
 
 def _why(certificate: Certificate) -> str:

@@ -1,0 +1,111 @@
+"""Where the errors of virtual nodes arise: in which part of a job's time.
+
+Errors of the makespan and of the wait tell how much virtual nodes are off, not why. A job's time is
+the sum of the parts `schedlab.metrics.quantities.PARTS` and its run, so differences of their means
+add up, and the largest one names who is at work where virtual nodes differ: the launcher, the
+payload, or the report of the end.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from schedlab.metrics.cells import named
+from schedlab.metrics.comparable import has_bounds, known
+from schedlab.metrics.difference import Block, effects
+from schedlab.metrics.quantities import PARTS, values_of
+from schedlab.metrics.statistics import MINIMUM, TOO_SMALL, Floats, Interval, few
+
+RUN = "run"
+"""Name of the time from the first stamp of a job to its last one."""
+OF_A_JOB = (*PARTS[:-1], RUN, PARTS[-1])
+"""Parts of a job's time in their order. The last one, the completion, is after its end; until then
+its processors are held, so that it delays the jobs behind it."""
+_WHOLE = "turnaround_mean_s"
+
+
+def parts_apart(a: pd.DataFrame, b: pd.DataFrame, *, paired: bool) -> dict[str, Interval]:
+    """Differences of the mean parts of a job's time.
+
+    Parameters
+    ----------
+    a, b : pandas.DataFrame
+        Rows of the trials table: valid, comparable and, where they are pairs, in one order.
+    paired : bool
+        Whether they are pairs.
+
+    Returns
+    -------
+    dict of str to Interval
+        By `OF_A_JOB`: mean of `a` minus mean of `b`, s, with the 95 % interval by Student's t
+        (Welch's where they are no pairs). Without a value where a part is not known on both sides,
+        or is a lower bound.
+    """
+    return {
+        name: apart(
+            *known(_values(a, name), _values(b, name), paired=paired), paired=paired, log=False
+        )
+        for name in OF_A_JOB
+    }
+
+
+def cause(parts: Mapping[str, Interval]) -> str | None:
+    """Part with the largest difference among those whose interval does not contain 0.
+
+    The six intervals are not corrected for their number: what is asked is which one is largest,
+    once an error is known.
+    """
+    shown = {
+        name: abs(size.estimate)
+        for name, size in parts.items()
+        if size.estimate is not None
+        and size.low is not None
+        and size.high is not None
+        and (size.low > 0 or size.high < 0)
+    }
+    return max(shown, key=lambda name: shown[name], default=None)
+
+
+def _values(trials: pd.DataFrame, name: str) -> Floats:
+    """Mean of a part in each trial, s; NaN where it is unknown or a lower bound."""
+    if name != RUN:
+        values, bounded = values_of(trials, name), has_bounds(trials, name)
+    else:
+        whole = pd.to_numeric(trials[_WHOLE]).to_numpy(np.float64, na_value=np.nan)
+        values = whole - values_of(trials, "wait_mean")
+        bounded = has_bounds(trials, "wait_mean") or bool(named(trials, "at_least", _WHOLE).any())
+    return np.full(values.shape, np.nan) if bounded else values
+
+
+def apart(x: Floats, y: Floats, *, paired: bool, log: bool) -> Interval:
+    """Ratio of the geometric means, or difference of the means, of two sides with its interval.
+
+    Parameters
+    ----------
+    x, y : numpy.ndarray
+        Values of the trials of each side, none missing (of shape (trials,)); positive where `log`.
+    paired : bool
+        Whether they are pairs.
+    log : bool
+        Ratio x / y if true, else difference x - y.
+
+    Returns
+    -------
+    Interval
+        Without bounds for fewer than 3 trials on a side, without an estimate for none.
+    """
+    n = int(min(x.size, y.size))
+    if not n:
+        return Interval(None, None, None, 0, "none", TOO_SMALL)
+    if n < MINIMUM:
+        sides = (np.log(x), np.log(y)) if log else (x, y)
+        size = float(sides[0].mean() - sides[1].mean())
+        return Interval(math.exp(size) if log else size, None, None, n, "none", TOO_SMALL)
+    block = Block(x[None, :, None], y[None, :, None], paired, np.array([log]), np.zeros(1))
+    size, low, high = (float(bound[0, 0]) for bound in effects(block))
+    method = ("paired t" if paired else "Welch's t") + (" on logarithms" if log else "")
+    return Interval(size, low, high, n, method, few(n))
