@@ -133,7 +133,9 @@ FIGURES: dict[str, Figure] = {
         " the panel. Lines: a power law, from 3 sizes on, fitted to the means of clusters, or to"
         " trials where one cluster ran all sizes, with its exponent and the 95 % interval (n nodes,"
         " q jobs); 0 does not grow, 1 grows in proportion. 'bends': they do not lie on one power"
-        " law, so that its exponent has no interval.",
+        " law, so that its exponent has no interval. The parity manifest has the period of virtual"
+        " nodes' heartbeats: where it grows with their number, the load of heartbeats does not, and"
+        " these curves leave its growth out.",
         "Throughput, scheduling latency, and the control plane's processor time and memory against"
         " nodes and jobs on logarithmic axes, with fitted exponents.",
     ),
