@@ -325,6 +325,8 @@ def test_a_report_of_searches_alone_is_whole(searched: Path) -> None:
     write_tables(context)
     for name in FIGURES:
         draw_figure(searched, name)
+        told = "all trials are of searches" in (searched / f"figures/{name}.svg").read_text()
+        assert told == (name != "saturation"), name
     write_report(context, searched / "report.html")
     text = (searched / "report.html").read_text()
     assert 'id="saturation"' in text and 'id="figure-saturation"' in text

@@ -162,6 +162,7 @@ WITH_BOUND = ("throughput", "saturation")
 """Figures that draw trials without payload, as a bound; the other figures leave them out."""
 SEARCHES = "saturation"
 """Figure that draws steps of searches; the other figures leave them out, as their rates differ."""
+ONLY_SEARCHES = "all trials are of searches"
 LEVELS = "background"
 """Figure that draws levels of backgrounds; a report without any leaves it out."""
 TASK_SETS = "overhead"
@@ -198,6 +199,11 @@ def draw(name: str, tables: Path, output: Path) -> None:
         loaded = loaded._replace(trials=with_payload(loaded.trials))
     if name != SEARCHES:
         without_searches = import_module("schedlab.metrics.searches").without_searches
-        loaded = loaded._replace(trials=without_searches(loaded.trials))
+        repeated = without_searches(loaded.trials)
+        only_searches = len(repeated) == 0 < len(loaded.trials)
+        loaded = loaded._replace(trials=repeated)
+    else:
+        only_searches = False
     with style.applied():
-        style.save(module.draw(loaded), output, FIGURES[name].title)
+        drawn = style.nothing(ONLY_SEARCHES) if only_searches else module.draw(loaded)
+        style.save(drawn, output, FIGURES[name].title)
