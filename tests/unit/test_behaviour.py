@@ -137,6 +137,25 @@ def test_a_wide_job_comes_among_narrow_ones_that_ask_for_more_than_the_machine()
     assert [problem.key for problem in workload.problems([Machine(1, 1)], ROOT)] == ["kind"]
 
 
+def test_long_jobs_hold_half_of_the_machine_while_the_wide_job_waits() -> None:
+    workload = Starvation(
+        name="s", length=120.0, load=0.5, runtime=15.0, at=10.0, long_runtime=90.0
+    )
+    jobs = workload.generate(TWO, 1).jobs
+    long = [job for job in jobs if job.user == "long"]
+    assert [(job.arrival, job.cores, job.runtime) for job in long] == [(0.0, 1, 90.0)] * 4
+    wide = next(job for job in jobs if job.user == "wide")
+    narrow = [job for job in jobs if job.user not in ("long", "wide")]
+    assert wide.job > max(job.job for job in long)
+    # By their limits, narrow jobs end before the long ones, also if they start after the wide job
+    # is due and limits are rounded up to minutes.
+    (least,) = {job.walltime for job in narrow}
+    assert least is not None and long[0].walltime is not None
+    assert wide.arrival + 60 * -(-least // 60) < long[0].walltime
+    early = Starvation(name="s", at=8.0, long_runtime=8.0)
+    assert [problem.key for problem in early.problems([TWO], ROOT)] == ["long_runtime"]
+
+
 def test_users_of_equal_shares_come_one_after_the_other() -> None:
     trace = Fairness(name="f", users=2, jobs=1, interval=0.5).generate(TWO, 1)
     assert [job.user for job in trace.jobs] == ["u1"] * 8 + ["u2"] * 8

@@ -192,6 +192,33 @@ def test_settings_that_preempt_are_accepted(tmp_path: Path) -> None:
     )
 
 
+def test_where_preemption_is_allowed_settings_without_it_meet_the_same_trace(
+    tmp_path: Path,
+) -> None:
+    allowed = URGENT | {"preempt": "allowed", "requeue": True}
+    slurm = {"PreemptType": "preempt/partition_prio", "PreemptMode": "REQUEUE"}
+    experiment = load(
+        tmp_path,
+        schedulers=[
+            "slurm",
+            {"name": "taking", "scheduler": "slurm", "settings": slurm},
+            "volcano",
+        ],
+        head={"memory": "2 GiB"},
+        workloads=[allowed],
+    )
+    assert len(experiment.clusters()) == 3 * len(experiment.nodes)
+    trace = workload_from(allowed).generate(TWO, 1)
+    assert trace.scale["preempt"] == "allowed"
+    (request,) = get_scheduler("kubernetes").preparation(trace)
+    assert request["body"]["preemptionPolicy"] == "PreemptLowerPriority"
+    parts = [{"user": f"u{n}", "workload": one} for n, one in enumerate((allowed, URGENT))]
+    both = workload_from({"kind": "mix", "name": "m", "parts": parts}).generate(TWO, 1)
+    assert both.scale["preempt"] is True
+    alone = workload_from({"kind": "mix", "name": "m", "parts": parts[:1]}).generate(TWO, 1)
+    assert alone.scale["preempt"] == "allowed"
+
+
 @pytest.mark.parametrize(
     ("name", "kinds"), [("behaviour", {"restart", "fail", "drain"}), ("preemption", set())]
 )

@@ -77,6 +77,8 @@ def test_a_key_that_is_said_to_be_meant_is_refused_likewise(key: str, text: str,
     ("key", "text"),
     [
         ("AuthInfo", "socket=/run/other"),
+        ("AuthInfo", "cred_expire=20,socket=/run/other"),
+        ("AuthInfo", "cred_expire=4"),
         ("SlurmdDebug", "/etc/shadow"),
         ("SchedulerParameters", "bf_continue,x=/etc/shadow"),
         ("AccountingStorageType", "accounting_storage/slurmdbd"),
@@ -110,6 +112,7 @@ def test_values_that_need_what_the_guests_do_not_have(key: str, text: str) -> No
     ("key", "text"),
     [
         ("SchedulerType", "sched/builtin"),
+        ("AuthInfo", "cred_expire=20"),
         ("SelectTypeParameters", "CR_Socket"),
         ("TaskPlugin", "task/affinity"),
         ("PriorityType", "priority/multifactor"),

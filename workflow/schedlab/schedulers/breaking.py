@@ -69,6 +69,6 @@ class Breaking:
                 f"{self.name} starts no job again that it gave up",
                 f"set it to false, or leave out {self.name}",
             )
-        if trace.scale.get("preempt") and (lacking := self.no_preemption()):
+        if trace.scale.get("preempt") is True and (lacking := self.no_preemption()):
             what = f"{self.name}, as set, lets no urgent job take the place of another one"
             yield Problem("preempt", True, f"{what}: {lacking.what}", lacking.remedy)

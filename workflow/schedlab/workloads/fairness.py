@@ -17,7 +17,8 @@ class Fairness(Workload):
 
     One comes `interval` after the other, so the first has filled the queue when the others come.
     Their shares of the machine are equal. First come, first served gives all to the first; a
-    scheduler that shares fairly gives each the same as long as all have jobs that wait.
+    scheduler that shares fairly gives each the same as long as all have jobs that wait. It can do
+    so only if it is told of users, which docs/saturation.md says.
     """
 
     quantity: ClassVar[str] = "share_jain"

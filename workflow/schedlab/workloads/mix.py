@@ -124,12 +124,13 @@ class Mix(Workload):
         """Shares, and the facts about scaling of each part."""
         facts = [part.workload.scale_of(machine, root) for part in self.parts]
         shares = {part.user: part.share for part in self.parts}
+        wishes = [one["preempt"] for one in facts if "preempt" in one]
         scaled = "bounded_slowdown_threshold"
         thresholds = [one[scaled] for one in facts if scaled in one]
         return {
             # Of the part whose times are scaled most: a larger one would hide its jobs' delays.
             **({scaled: min(thresholds)} if thresholds else {}),
-            **({"preempt": True} if any("preempt" in one for one in facts) else {}),
+            **({"preempt": True in wishes or wishes[0]} if wishes else {}),
             "shares": {user: share / sum(shares.values()) for user, share in shares.items()},
             "parts": [
                 {"user": part.user, "kind": part.workload.kind, **one}

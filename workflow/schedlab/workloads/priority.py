@@ -33,8 +33,10 @@ class Priority(Workload):
     at: float = Field(default=3.0, ge=0, le=LONGEST, description="When the first comes, s.")
     interval: float = Field(default=1.0, ge=0, le=LONGEST, description="Between two of them, s.")
     level: int = Field(default=1, ge=0, le=1000, description="Their priority; the others' is 0.")
-    preempt: bool = Field(
-        default=False, description="Whether urgent jobs take the place of normal jobs that run."
+    preempt: bool | Literal["allowed"] = Field(
+        default=False,
+        description="Whether urgent jobs take the place of normal jobs that run; allowed: where the"
+        " scheduler's settings have it, so that settings with and without it meet the same trace.",
     )
 
     def jobs_of(self, machine: Machine, seed: int, root: Path) -> list[Job]:
@@ -60,7 +62,7 @@ class Priority(Workload):
 
     def scale_of(self, machine: Machine, root: Path) -> dict[str, Any]:
         """Whether urgent jobs preempt."""
-        return {"preempt": True} if self.preempt else {}
+        return {"preempt": self.preempt} if self.preempt else {}
 
     def problems(self, machines: list[Machine], root: Path) -> list[Problem]:
         """Too many jobs, urgent jobs that meet no queue, or that have no priority and preempt."""

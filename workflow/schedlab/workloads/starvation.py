@@ -20,6 +20,11 @@ class Starvation(Workload):
     fits it. The wide job comes `at` seconds after the first. A scheduler that reserves processors
     for it starts it one runtime later; one that starts whatever fits starts it after the last
     narrow job.
+
+    With `long_runtime` half of the processors are held by long jobs from the start, so that the
+    wide job has to wait for their end. What a scheduler does with the other half until then shows
+    whether it fills back: where it does, narrow jobs whose time limits are over before the long
+    ones' run there, without delaying the wide job; where it keeps the order, they wait behind it.
     """
 
     quantity: ClassVar[str] = "wide_wait"
@@ -31,6 +36,12 @@ class Starvation(Workload):
     runtime: float = Field(default=4.0, gt=0, le=LONGEST, description="Of each narrow job, s.")
     at: float = Field(default=8.0, ge=0, le=LONGEST, description="When the wide job comes, s.")
     wide_runtime: float = Field(default=2.0, ge=0, le=LONGEST, description="Of the wide job, s.")
+    long_runtime: float = Field(
+        default=0.0,
+        ge=0,
+        le=LONGEST,
+        description="Of jobs that hold half of the processors from the start, s; 0 for none.",
+    )
 
     def _narrow(self, machine: Machine) -> float:
         """Narrow jobs that give the load; a part of a job counts, and a tiny runtime gives inf."""
@@ -44,6 +55,10 @@ class Starvation(Workload):
             Job(0, round(place * gap, 6), 1, 1, self.runtime, walltime=walltime(self.runtime))
             for place in range(number)
         ]
+        long = [
+            Job(0, 0.0, 1, 1, self.long_runtime, user="long", walltime=walltime(self.long_runtime))
+            for _ in range(machine.cores // 2 if self.long_runtime else 0)
+        ]
         wide = Job(
             0,
             self.at,
@@ -53,7 +68,7 @@ class Starvation(Workload):
             user="wide",
             walltime=walltime(self.wide_runtime),
         )
-        ordered = sorted([*narrow, wide], key=lambda job: job.arrival)
+        ordered = sorted([*long, *narrow, wide], key=lambda job: job.arrival)
         return [
             Job(place, job.arrival, job.nodes, job.cpus, job.runtime, job.user, 0, job.walltime)
             for place, job in enumerate(ordered)
@@ -65,6 +80,10 @@ class Starvation(Workload):
         if self.at >= self.length:
             what = f"the narrow jobs end to come at {self.length:g} s"
             found.append(Problem("at", self.at, what, "let the wide job come earlier"))
+        if self.long_runtime and self.long_runtime <= self.at:
+            what = f"the wide job comes at {self.at:g} s, when the long ones have ended"
+            remedy = "make them longer than `at`, or leave them out"
+            found.append(Problem("long_runtime", self.long_runtime, what, remedy))
         if min(machine.cores for machine in machines) < 2:
             what = "the smallest cluster has one processor, so no job is wide"
             remedy = "set node.vcpus to 2 or more, or leave out the small node counts"

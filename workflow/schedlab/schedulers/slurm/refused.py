@@ -71,7 +71,7 @@ _KINDS = (
     ),
     _Kind(
         r".*(host|addr|port|portrange|user|username|nodename|machine)|backupcontroller|frontendname"
-        r"|nodeset|downnodes|authinfo|authalt.*|cryptotype",
+        r"|nodeset|downnodes|authalt.*|cryptotype",
         "names hosts, nodes, ports, users or how they authenticate, which are the workflow's own",
         _ANY,
     ),
@@ -104,6 +104,11 @@ _KINDS = (
 )
 
 _VALUES = (
+    _Kind(
+        r"authinfo=(?!cred_expire=([5-9]|[1-9]\d{1,5})$).*",
+        "names how hosts authenticate, which is the workflow's own",
+        "remove it, or write cred_expire=N alone, from 5 s: how long a job's credential is valid",
+    ),
     _Kind(
         r"accountingstoragetype=(?!accounting_storage/none$).*",
         "keeps records in a database, and the guests have none",
