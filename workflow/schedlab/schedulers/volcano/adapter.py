@@ -18,9 +18,11 @@ from schedlab.schedulers.programs import ProgramGroup
 from schedlab.schedulers.register import register
 from schedlab.schedulers.rows import text_of
 from schedlab.schedulers.settings import Setting
+from schedlab.schedulers.translation import Submission
+from schedlab.schedulers.volcano import queues
 from schedlab.schedulers.volcano.programs import PROGRAMS, require_supported_pair
 from schedlab.workloads.registry import Problem
-from schedlab.workloads.trace import Job
+from schedlab.workloads.trace import Job, Trace
 
 
 def _seconds(period: str) -> float | None:
@@ -96,7 +98,7 @@ class Volcano(KubernetesBase):
             "spec": {
                 "schedulerName": "volcano",
                 **priority_fields(job),
-                "queue": "default",
+                "queue": queues.DEFAULT,
                 "minAvailable": job.nodes,
                 **(RESTARTED if job.requeue else {}),
                 "plugins": {"env": []},
@@ -110,6 +112,18 @@ class Volcano(KubernetesBase):
                 ],
             },
         }
+
+    def translate(self, job: Job, trace: Trace) -> Submission:
+        """As for Kubernetes; a user who has a share of the machine has a queue."""
+        found = super().translate(job, trace)
+        queue = queues.queues(trace).get(job.user, queues.DEFAULT)
+        assert found.request is not None
+        found.request["body"]["spec"]["queue"] = queue
+        return found
+
+    def preparation(self, trace: Trace) -> list[dict[str, Any]]:
+        """Add the queues of users that have shares."""
+        return [*super().preparation(trace), *queues.requests(trace)]
 
     def no_preemption(self) -> Problem | None:
         """See the actions: with enqueue, jobs that do not fit beside those that run stay outside.
@@ -214,6 +228,8 @@ class Volcano(KubernetesBase):
             "requeue": "a pod that is deleted, because its node was lost or an urgent one took its"
             " place, is made again; where the trace wants it, the whole job restarts",
             "a job is translated to": "a Volcano Job of one task with a pod for each rank, at most"
-            " one on a node, in queue default",
+            " one on a node, in queue default or in its user's",
             **self.shared_parity(native),
+            "users": "one client creates all objects; where the trace has shares of the machine, a"
+            " queue for each user, weight by share (plugin proportion)",
         }
