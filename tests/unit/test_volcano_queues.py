@@ -12,7 +12,7 @@ TWO = Machine(2, 2)
 def mix() -> Trace:
     parts = [
         {"user": user, "share": share, "workload": {"kind": "burst", "jobs": 2, "runtime": 1.0}}
-        for user, share in (("Ann O'Neil", 3.0), ("bob", 1.0), ("cid", 1e-6))
+        for user, share in (("root", 3.0), ("bob", 1.0), ("cid", 1e-6))
     ]
     return workload_from({"kind": "mix", "name": "m", "parts": parts}).generate(TWO, 1)
 
@@ -23,9 +23,9 @@ def test_a_users_jobs_go_to_the_queue_that_has_its_share_as_weight() -> None:
     assert {body["kind"] for body in made} == {"Queue"}
     of_user = {body["metadata"]["annotations"]["schedlab/user"]: body for body in made}
     weights = {user: body["spec"]["weight"] for user, body in of_user.items()}
-    assert weights == {"Ann O'Neil": 750, "bob": 250, "cid": 1}
+    assert weights == {"root": 750, "bob": 250, "cid": 1}
     names = {user: body["metadata"]["name"] for user, body in of_user.items()}
-    assert len(set(names.values())) == 3
+    assert len({*names.values(), "default", "root"}) == 5
     for job in trace.jobs:
         request = volcano.translate(job, trace).request
         assert request is not None

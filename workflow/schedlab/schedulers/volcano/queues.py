@@ -25,9 +25,9 @@ WHOLE = 1000
 def queues(trace: Trace) -> dict[str, str]:
     """User -> name of the queue; empty for a trace without shares.
 
-    Names of queues are numbered, as a user's name may have letters that they may not.
+    The names are not those of Volcano's own queues, default and root.
     """
-    return {user: f"user{place}" for place, user in enumerate(_shares(trace), 1)}
+    return {user: f"user-{user}" for user in _shares(trace)}
 
 
 def requests(trace: Trace) -> list[dict[str, Any]]:
