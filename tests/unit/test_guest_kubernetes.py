@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 import pytest
 from tls_server import JsonHandler, TlsServer, serving
@@ -35,6 +36,7 @@ class Server(TlsServer):
     def __init__(self, certificates: Path) -> None:
         super().__init__(certificates, Handler)
         self.nodes = [node("head"), node("compute1"), node("compute2")]
+        self.longest_page = 10**9
         self.fate: dict[str, Any] = {}
         self.jobs: dict[str, dict[str, Any]] = {}
         self.reads: dict[str, int] = {}
@@ -49,11 +51,11 @@ class Handler(JsonHandler):
 
     def do_GET(self) -> None:
         name = self.path.rpartition("/")[2]
-        if self.path == "/api/v1/nodes":
-            self.answer(200, {"kind": "NodeList", "apiVersion": "v1", "items": self.server.nodes})
-        elif self.path.endswith("/jobs"):
-            items = list(self.server.jobs.values())
-            self.answer(200, {"kind": "JobList", "apiVersion": "batch/v1", "items": items})
+        path, _, query = self.path.partition("?")
+        if path == "/api/v1/nodes":
+            self.page("Node", "v1", self.server.nodes, query)
+        elif path.endswith("/jobs"):
+            self.page("Job", "batch/v1", list(self.server.jobs.values()), query)
         elif self.path == "/metrics":
             self.answer(200, "queue 3\n")
         elif self.path.startswith("/api/v1/nodes/"):
@@ -67,6 +69,21 @@ class Handler(JsonHandler):
             self.answer(200, job)
         else:
             self.answer(404, {"kind": "Status", "message": f"{name} not found"})
+
+    def page(self, kind: str, version: str, items: list[dict[str, Any]], query: str) -> None:
+        """Answer with at most as many objects as were asked for, as the API server does."""
+        asked = dict(parse_qsl(query, strict_parsing=bool(query)))
+        first = int(asked.get("continue", "at +/0").removeprefix("at +/"))
+        last = first + min(int(asked.get("limit", 10**9)), self.server.longest_page)
+        self.answer(
+            200,
+            {
+                "kind": f"{kind}List",
+                "apiVersion": version,
+                "metadata": {"continue": f"at +/{last}"} if last < len(items) else {},
+                "items": items[first:last] or None,
+            },
+        )
 
     def do_POST(self) -> None:
         body = self.body()
@@ -196,7 +213,12 @@ def test_a_job_left_behind_fails_one_check_and_not_the_next(server: Server) -> N
     assert check(server).returncode == 0
 
 
-def test_several_paths_make_one_list_whose_items_know_their_kind(server: Server) -> None:
+@pytest.mark.parametrize("longest", [1, 2, 3, 500])
+def test_several_paths_make_one_list_whose_items_know_their_kind(
+    server: Server, longest: int
+) -> None:
+    """Also where a list comes in several answers."""
+    server.longest_page = longest
     server.jobs["job1"] = {"metadata": {"name": "job1"}}
     done = call(server, "get", "/api/v1/nodes", JOBS)
     items = json.loads(done.stdout)["items"]
@@ -207,6 +229,13 @@ def test_several_paths_make_one_list_whose_items_know_their_kind(server: Server)
         ("Node", "v1", "compute2"),
         ("Job", "batch/v1", "job1"),
     ]
+
+
+def test_nodes_of_all_pages_are_checked(server: Server) -> None:
+    server.longest_page = 1
+    server.fate = {"conditions": [{"type": "Complete", "status": "True"}]}
+    assert check(server, 2).returncode == 0
+    assert "2 of 3 nodes ready: compute1, compute2" in check(server, 3).stderr
 
 
 def test_one_path_is_written_as_it_comes(server: Server) -> None:

@@ -13,8 +13,8 @@ could do the same, but only to start takes it five to thirty seconds on an emula
 --api JSON
     As in the driver's plan: {url, certificate, key, authority}.
 get
-    Writes the answer to standard output. For more than one path it writes one List with the items
-    of all answers, each with its kind. A path may be a whole URL, for a server with a self-signed
+    Writes the answer to standard output. For more than one path, all of lists, it writes one List
+    with their items, each with its kind. A path may be a whole URL, for a server with a self-signed
     certificate, which is not checked.
 health
     Succeeds when N compute nodes are ready and the Job, run once, has succeeded. It then removes
@@ -40,6 +40,7 @@ import json
 import ssl
 import sys
 import time
+import urllib.parse
 import urllib.request
 from typing import Any, Dict, List, Optional
 
@@ -47,6 +48,8 @@ from schedlab_submit import connection_to, exchange
 
 JOB_LIMIT, DELETION_LIMIT, REQUEST_LIMIT = 60.0, 60.0, 30.0  # s
 POLL = 0.5  # s
+
+PAGE = 500  # objects of a list in one answer: thousands would take an emulated server too long
 
 NODES = "/api/v1/nodes"
 LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
@@ -76,6 +79,20 @@ class Client:
         return answer if status < 300 else b""
 
 
+def listed(client: Client, path: str) -> Dict[str, Any]:
+    """The whole list at a path, whose items come in several answers."""
+    whole: Dict[str, Any] = {}
+    query = "?limit={}".format(PAGE)
+    while True:
+        page = json.loads(client.ask("GET", path + query))
+        page["items"] = whole.get("items", []) + (page["items"] or [])
+        whole = page
+        more = (page.get("metadata") or {}).get("continue")
+        if not more:
+            return whole
+        query = "?limit={}&continue={}".format(PAGE, urllib.parse.quote(more, safe=""))
+
+
 def get(client: Client, paths: List[str]) -> bytes:
     """Return the answer of one path unchanged, or of several paths as one List."""
     if len(paths) == 1:
@@ -86,7 +103,7 @@ def get(client: Client, paths: List[str]) -> bytes:
             return bytes(answer.read())
     items = []
     for path in paths:
-        answer = json.loads(client.ask("GET", path))
+        answer = listed(client, path)
         # A list names the kind of its items once, not in each item.
         kind = {"apiVersion": answer["apiVersion"], "kind": answer["kind"][: -len("List")]}
         items += [{**item, **kind} for item in answer["items"]]
@@ -137,7 +154,7 @@ def register(client: Client, virtual: Dict[str, Any]) -> int:
     created = still = rounds = 0
     best = -1
     while True:
-        nodes = json.loads(client.ask("GET", NODES))
+        nodes = listed(client, NODES)
         known = {node["metadata"]["name"] for node in nodes["items"]}
         missing = [name for name in wanted if name not in known]
         for name in missing:
@@ -175,7 +192,7 @@ def ended(status: Dict[str, Any]) -> Optional[str]:
 
 def health(client: Client, nodes: int, job: Dict[str, Any], delay: float) -> None:
     """Raise Refused unless all nodes are ready and the Job succeeds."""
-    ready = ready_nodes(json.loads(client.ask("GET", "/api/v1/nodes")))
+    ready = ready_nodes(listed(client, NODES))
     if len(ready) != nodes:
         raise Refused("{} of {} nodes ready: {}".format(len(ready), nodes, ", ".join(ready)))
     folder = "/apis/{}/namespaces/default/jobs".format(job["apiVersion"])
