@@ -100,16 +100,14 @@ def _load(
     return context
 
 
-def _enter(
-    experiments: Path, results: Path, name: str, *, alone: bool = True, **given: str | int
-) -> Context:
+def _enter(experiments: Path, results: Path, name: str, **given: str | int) -> Context:
     """Load the context, check the options, and enter a testbed."""
     context = _load(experiments, results, None, **given)
-    _enter_testbed(context, name, alone=alone)
+    _enter_testbed(context, name)
     return context
 
 
-def _enter_testbed(context: Context, name: str, *, alone: bool = True) -> None:
+def _enter_testbed(context: Context, name: str) -> None:
     """Enter a testbed.
 
     A job that needs a testbed of its own runs in a child process. The process then ends here.
@@ -121,7 +119,6 @@ def _enter_testbed(context: Context, name: str, *, alone: bool = True) -> None:
         uri=context.experiment.libvirt.uri,
         results=context.results,
         name=name,
-        alone=alone,
     )
     if status is not None:
         sys.exit(status)
@@ -358,9 +355,9 @@ def execute(
     """Restore a cluster, run COMMAND (default: a shell) on this machine, and discard the cluster.
 
     In COMMAND, ``virsh list`` shows the nodes, and ``ssh -F $SCHEDLAB_SSH_CONFIG head`` logs in to
-    the head.
+    the head. Other clusters of this machine wait until it ends, as it waits for them.
     """
-    context = _enter(experiments, results, f"exec-{cluster}", alone=False, cluster=cluster)
+    context = _enter(experiments, results, f"exec-{cluster}", cluster=cluster)
     from schedlab.stages.shell import run_with_cluster
 
     sys.exit(run_with_cluster(context, cluster, state, list(command), timing))

@@ -292,10 +292,8 @@ def run_embedded(command: Sequence[str], scratch: Path) -> int:
             child.wait()
 
 
-def in_testbed(
-    arguments: Sequence[str], *, uri: str, results: Path, name: str, alone: bool = True
-) -> int | None:
-    """Enter a testbed.
+def in_testbed(arguments: Sequence[str], *, uri: str, results: Path, name: str) -> int | None:
+    """Enter a testbed, once no other job uses the machine; others wait until this process ends.
 
     Parameters
     ----------
@@ -307,8 +305,6 @@ def in_testbed(
         The results folder; the scratch folder is made in it.
     name : str
         A short name of the job.
-    alone : bool
-        Wait until no other job uses the machine, and keep others waiting until this process ends.
 
     Returns
     -------
@@ -318,8 +314,7 @@ def in_testbed(
     """
     if os.environ.get(INSIDE):
         return None
-    if alone:
-        _held.enter_context(locks.machine())
+    _held.enter_context(locks.machine())
     if resolve_uri(uri) != "embedded":
         return None
     with interruptible(), scratch_folder(results, name) as scratch:
