@@ -252,7 +252,7 @@ METRICS = (
     Column("failed", _N, "1", "jobs that ran and ended badly, or were cancelled"),
     Column("rejected", _N, "1", "submissions that the scheduler refused"),
     Column("lost", _N, "1", "jobs accepted and then in no record"),
-    Column("duplicated", _N, "1", "jobs of which a rank ran more than once"),
+    Column("duplicated", _N, "1", "jobs with two runs, of which none was given up or both ended"),
     Column("unfinished", _N, "1", "jobs pending or running at the trial's end"),
     Column("not_submitted", _N, "1", "jobs that the driver had not come to at the end"),
     Column("makespan_s", _F, "s", "last instruction of all, or the trial's end - first submit"),
