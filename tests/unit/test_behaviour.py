@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from test_metrics import frame
 
@@ -186,6 +188,61 @@ def test_the_highest_priority_is_urgent_also_below_0() -> None:
     ]  # fmt: skip
 
 
+SLURM, AUDIT = "slurmctld.log: sched: Allocate (1 ms)", "audit.log: pods/binding answered (1 us)"
+
+
+def placed(due: float, allocated: float, started: float, source: str = SLURM, **more: Any) -> Any:
+    return ran(due, started, priority=0, **more) | {
+        "allocated": allocated, "allocated_source": source
+    }  # fmt: skip
+
+
+def passed(urgent: dict[str, Any], *others: dict[str, Any]) -> float | None:
+    jobs = frame(*others, urgent | {"priority": 1})
+    return behaviour.overtaken(jobs, behaviour.urgent(jobs))
+
+
+def test_jobs_of_one_scheduling_cycle_do_not_overtake_each_other_by_how_fast_they_start() -> None:
+    # One cycle places the urgent job first; its payload is the last to start.
+    others = [placed(0, 10.002, start) for start in (10.4, 10.5, 10.6)]
+    assert passed(placed(1, 10.001, 10.7), *others) == 0
+    before = placed(0, 9.0, 11.0)  # that starts late was placed before it all the same
+    assert passed(placed(1, 10.001, 10.7), before, *others) == 1
+    # One that was placed before the urgent job was due did not pass it, however late it started.
+    assert passed(placed(9.5, 10.001, 10.7), before, *others) == 0
+
+
+@pytest.mark.parametrize(
+    ("apart", "source", "count"),
+    [(0.001, SLURM, 0), (0.002, SLURM, 1), (0.001, AUDIT, 1), (0.0, AUDIT, 0)],
+)
+def test_records_tell_an_order_only_above_their_resolution(
+    apart: float, source: str, count: int
+) -> None:
+    urgent = placed(1, 10.002, 10.7, source)
+    assert passed(urgent, placed(0, 10.002 - apart, 10.4, source)) == count
+
+
+def test_without_a_known_allocation_starts_count() -> None:
+    other, unknown = placed(0, 10.002, 10.4), placed(0, 0.0, 10.5) | {"allocated": None}
+    assert passed(placed(1, 10.001, 10.7), other, unknown) == 1
+    assert passed(placed(1, 0.0, 10.7) | {"allocated": None}, other, unknown) == 2
+
+
+def test_jobs_of_the_kind_priority_are_urgent_also_without_priority() -> None:
+    workload = Priority(name="p", depth=1, runtime=1.0, urgent=1, at=0.0, level=0)
+    trace = workload.generate(Machine(1, 2), 1)
+    jobs = frame(
+        *(ran(0, start, priority=0, user=job.user) for start, job in zip((1, 2, 3), trace.jobs,
+                                                                        strict=True))
+    )  # fmt: skip
+    found = trial_metrics(jobs, trace, [], 5.0)
+    assert (found["urgent_wait_s"], found["urgent_overtaken"]) == (3.0, 2.0)
+    # In a mix the users are the parts' own, and priorities alone tell who is urgent.
+    mixed = mix({"user": "urgent", "workload": {"kind": "burst", "jobs": 3}}).generate(TWO, 1)
+    assert trial_metrics(jobs, mixed, [], 5.0)["urgent_wait_s"] is None
+
+
 def test_a_wide_job_that_never_starts_is_overtaken_by_all_and_waits_to_the_end() -> None:
     jobs = frame(ran(0, 1), ran(3, 4), ran(2, None, nodes=2))
     chosen = behaviour.wide(jobs)
@@ -217,6 +274,58 @@ def test_one_user_before_the_other_is_unfair() -> None:
     assert first == {"share_jain": 0.5, "share_gap": 0.5}
 
 
+def test_time_is_contended_only_while_every_user_has_a_job_that_waits() -> None:
+    # ann has nothing that waits from 2.5 to 20.
+    ann = [ran(2, 2.5, user="ann"), ran(20, 20.5, user="ann")]
+    bob = [ran(0, 0, 30.0, user="bob"), ran(0, 30, user="bob")]
+    window = behaviour.contended(frame(*ann, *bob))
+    assert list(zip(window.begin, window.end, strict=True)) == [(2.0, 2.5), (20.0, 20.5)]
+    assert window.before(np.array([1.0, 2.25, 10.0, 20.25, 99.0])).tolist() == [
+        0, 0.25, 0.5, 0.75, 1.0
+    ]  # fmt: skip
+    # In 1 s of 30 s next to nothing of the use was decided.
+    assert behaviour.sharing(frame(*ann, *bob), {}) == {"share_jain": None, "share_gap": None}
+
+
+def test_use_at_other_times_is_none_of_the_shares() -> None:
+    """Two processors: from 4 to 20 s ann has no job that waits, and bob has all."""
+    ann = [ran(0, n, user="ann") for n in range(5)] + [
+        ran(20, 20 + n, user="ann") for n in range(3)
+    ]
+    bob = [ran(0, n, user="bob") for n in range(24)] + [ran(0, n, user="bob") for n in range(5, 20)]
+    jobs = frame(*ann, *bob)
+    window = behaviour.contended(jobs)
+    assert list(zip(window.begin, window.end, strict=True)) == [(0.0, 4.0), (20.0, 22.0)]
+    assert behaviour.sharing(jobs, {}) == {"share_jain": 1.0, "share_gap": 0.0}
+
+
+@pytest.mark.parametrize(
+    ("last", "contends"), [("UNFINISHED", True), ("REJECTED", False), ("NOT_SUBMITTED", False)]
+)
+def test_a_job_that_never_starts_waits_unless_the_scheduler_does_not_have_it(
+    last: str, contends: bool
+) -> None:
+    others = [ran(0, n, user="u1") for n in range(4)]
+    window = behaviour.contended(frame(*others, ran(1, None, user="u2") | {"state": last}))
+    assert window.length == (2.0 if contends else 0.0)
+
+
+def test_contention_among_many_jobs_takes_no_loop_over_them() -> None:
+    """100,000 jobs of 1,000 users, all due at 0 and started one a millisecond, user by user."""
+    count = 100_000
+    jobs = frame(ran(0, 1))
+    jobs = jobs.loc[np.zeros(count, dtype=int)].reset_index(drop=True)
+    jobs["started"] = np.arange(1, count + 1) * 1_000_000
+    jobs["allocated"] = jobs["started"]
+    jobs["user"] = [f"u{number % 1000}" for number in range(count)]
+    jobs["priority"] = np.arange(count) % 2
+    begun = time.process_time()
+    window = behaviour.contended(jobs)
+    assert behaviour.overtaken(jobs, behaviour.urgent(jobs)) is not None
+    assert time.process_time() - begun < 5.0
+    assert window.length == pytest.approx(99.001)
+
+
 def test_use_is_compared_with_the_share() -> None:
     starts = [("u1", n) for n in (0, 0.001, 1, 1.001, 2, 2.001)] + [("u2", n) for n in (0, 1, 2)]
     jobs = frame(*(ran(0, start, user=user) for user, start in starts))
@@ -232,10 +341,10 @@ def test_a_single_user_has_no_share_to_compare() -> None:
 def test_the_metrics_of_a_trial_tell_how_urgent_jobs_fared() -> None:
     workload = Priority(name="p", depth=1, runtime=1.0, urgent=1, at=0.0)
     trace: Trace = workload.generate(Machine(1, 2), 1)
-    jobs = frame(ran(0, 1, priority=0), ran(0, 2, priority=0), ran(0, 3, priority=1))
+    jobs = frame(ran(0, 1, priority=0), ran(0, 2, priority=0), ran(0, 3, priority=1, user="urgent"))
     found = trial_metrics(jobs, trace, [], 5.0)
     assert (found["urgent_wait_s"], found["urgent_overtaken"]) == (3.0, 2.0)
-    assert (found["wide_wait_s"], found["share_jain"], found["rate"]) == (None, None, None)
+    assert (found["wide_wait_s"], found["rate"]) == (None, None)
 
 
 LARGE = Machine(10_000, 64)

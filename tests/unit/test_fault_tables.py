@@ -23,7 +23,7 @@ from schedlab.schedulers.base import DUPLICATED
 from schedlab.schedulers.flux import records as flux_records
 from schedlab.schedulers.kubernetes import records as kubernetes_records
 from schedlab.schedulers.kubernetes.records import BATCH
-from schedlab.schedulers.rows import collect
+from schedlab.schedulers.rows import NativeJob, collect
 from schedlab.schedulers.slurm import records as slurm_records
 from schedlab.tables.build import build_tables, load_tables
 from schedlab.tables.clocks import NodeClock
@@ -260,32 +260,45 @@ def stamp(event: str, second: float, node: str) -> dict[str, Any]:
     return {"event": event, "job": 0, "rank": 0, "clock_ns": round(second * SECOND), "node": node}
 
 
-class Silent:
-    """A scheduler without records."""
+class Told:
+    """A scheduler whose record says of a job at most when it gave up a run of it."""
 
-    @staticmethod
-    def native_jobs(*_: Any) -> dict[str, Any]:
-        return {}
+    def __init__(self, gave_up: float | None = None) -> None:
+        self.job = NativeJob(state="COMPLETED")
+        if gave_up is not None:
+            self.job.gave_up(round(gave_up * SECOND), "log (1 ms)")
+
+    def native_jobs(self, *_: Any) -> dict[str, Any]:
+        return {"7": self.job}
 
 
 @pytest.mark.parametrize(
-    ("again", "ends", "duplicated"),
-    [(False, [9.0], True), (True, [9.0], False), (True, [7.0, 9.0], True)],
+    ("again", "gave_up", "ends", "duplicated"),
+    [
+        (False, None, [9.0], True),  # nothing ended the first run: it may still go on
+        (False, None, [7.0, 9.0], True),
+        (False, 5.0, [9.0], False),  # the controller replaced what was killed, without being told
+        (False, 5.0, [], False),
+        (False, 5.0, [7.0, 9.0], True),
+        (True, None, [9.0], False),
+        (True, 5.0, [7.0, 9.0], True),
+    ],
 )
-def test_a_second_run_that_was_wanted_is_no_duplicate_unless_both_ended(
-    again: bool, ends: list[float], duplicated: bool, tmp_path: Path
+def test_a_second_run_after_one_that_was_given_up_is_no_duplicate_unless_both_ended(
+    again: bool, gave_up: float | None, ends: list[float], duplicated: bool, tmp_path: Path
 ) -> None:
     stamps = [stamp("first", 1.0, "compute1"), stamp("first", 6.0, "compute2")]
     stamps += [stamp("last", end, "compute2") for end in ends]
     driver = [{"job": 0, "native_id": "7", "returncode": 0}]
     (row,) = collect(
-        Silent(), tmp_path, stamps, [{"job": 0}], driver, again={0} if again else ()  # type: ignore[arg-type]
+        Told(gave_up), tmp_path, stamps, [{"job": 0}], driver, again={0} if again else ()  # type: ignore[arg-type]
     )  # fmt: skip
-    assert (row["state"] == DUPLICATED) is duplicated
+    assert row["state"] == (DUPLICATED if duplicated else "COMPLETED")
     assert (row["started"], row["restarted"]) == (1 * SECOND, 6 * SECOND)
     assert row["lost_node"] is None
-    assert row["rank_started"] == [(6 if again else 1) * SECOND]
-    assert row["launch_skew_ns"] == (0 if again else 5 * SECOND)
+    last = again or gave_up is not None
+    assert row["rank_started"] == [(6 if last else 1) * SECOND] * bool(ends)
+    assert row["launch_skew_ns"] == (0 if last else 5 * SECOND)
 
 
 def test_instants_of_two_runs_are_in_no_order() -> None:

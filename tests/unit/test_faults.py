@@ -112,6 +112,17 @@ def test_a_scheduler_without_the_notion_is_refused_by_name(kind: str, tmp_path: 
             }, {},
             "workloads[0].fault.kind = 'fail'", "the background runs on every node", "drain",
         ),
+        *(
+            (
+                {**LONG, **more, "fault": {"kind": "fail", "at": 5.0}},
+                {"schedulers": [name], "nodes": [2], "head": {"memory": "2 GiB"}},
+                "workloads[0].fault.lasts = null",
+                f"jobs of {name} on a node that fails neither end nor start again",
+                f"give the time after which the node comes back, or leave out {name}",
+            )
+            for name in ("kubernetes", "volcano")
+            for more in ({}, {"requeue": True})
+        ),
         (
             {**LONG, "requeue": True}, {"schedulers": ["nullscheduler"]},
             "workloads[0].requeue = true", "starts no job again", "leave out nullscheduler",
@@ -178,6 +189,26 @@ def test_faults_that_make_no_sense_are_refused(
     assert at in line
     assert what in line
     assert remedy in line
+
+
+@pytest.mark.parametrize(
+    ("name", "fault"),
+    [
+        ("slurm", {"kind": "fail", "at": 5.0}),  # it starts the jobs of a lost node elsewhere
+        ("kubernetes", {"kind": "fail", "at": 5.0, "lasts": 420.0}),
+        ("kubernetes", {"kind": "drain", "at": 5.0}),
+    ],
+)
+def test_a_node_may_stay_away_where_its_jobs_end_without_it(
+    name: str, fault: dict[str, Any], tmp_path: Path
+) -> None:
+    load(
+        tmp_path,
+        schedulers=[name],
+        nodes=[2],
+        head={"memory": "2 GiB"},
+        workloads=[{**LONG, "requeue": True, "fault": fault}],
+    )
 
 
 def test_settings_that_preempt_are_accepted(tmp_path: Path) -> None:

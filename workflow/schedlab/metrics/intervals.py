@@ -160,7 +160,7 @@ def _bin_of(instants: Floats, first: float, step: float) -> Floats:
     return number
 
 
-def _occupied(since: Floats, until: Floats) -> tuple[Floats, Floats]:
+def occupied(since: Floats, until: Floats) -> tuple[Floats, Floats]:
     """Begins and ends, both in order, of the times at which more intervals have begun than ended.
 
     Parameters
@@ -210,7 +210,7 @@ def median_rate(came: Floats, left: Floats, counted: Truths, step: float) -> flo
     bin_left = _bin_of(left, first, step)
     gone = bin_left + (left > first + step * bin_left)
     since = np.minimum(_bin_of(came, first, step), whole)
-    begin, end = _occupied(since, np.clip(gone, 0, whole, out=gone))
+    begin, end = occupied(since, np.clip(gone, 0, whole, out=gone))
     total = int(np.sum(end - begin))
     if not total:
         return None

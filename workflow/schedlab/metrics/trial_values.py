@@ -21,6 +21,7 @@ from schedlab.metrics.saturation import Rates, rates
 from schedlab.metrics.statistics import percentile
 from schedlab.workloads import Trace
 from schedlab.workloads.duration import earliest_ends
+from schedlab.workloads.registry import urgent_user
 
 OF_THE_PAYLOAD = ("makespan", "utilisation", "fragmentation", "wait", "scheduling", "launch",
                   "completion", "held", "turnaround", "bounded_slowdown_m", "fairness", "share",
@@ -83,7 +84,7 @@ def trial_metrics(
         np.array([ends[job.job] for job in trace.measured]),
     )
     total = scheduler_cost(costs, len(trace.measured))
-    urgent, wide = behaviour.urgent(jobs), behaviour.wide(jobs)
+    urgent, wide = behaviour.urgent(jobs, urgent_user(trace.kind)), behaviour.wide(jobs)
     bounded = {
         "makespan_s": of_jobs.makespan(jobs, end),
         "utilisation": of_machine.utilisation(jobs, cores, end),

@@ -55,7 +55,7 @@ UNFINISHED = "UNFINISHED"
 LOST = "LOST"
 """The scheduler accepted the job, but no record of the scheduler has it."""
 DUPLICATED = "DUPLICATED"
-"""A rank of its payload ran more than once."""
+"""A rank of its payload ran more than once, and no run was given up, or two came to their end."""
 
 PARITY = (
     "gang",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar, NamedTuple
 
-from schedlab.workloads.fault import fault_of
+from schedlab.workloads.fault import FAIL, fault_of
 from schedlab.workloads.registry import Problem
 from schedlab.workloads.trace import Trace
 
@@ -38,6 +38,8 @@ class Breaking:
     """Kinds of fault (`schedlab.workloads.fault`) that it has a notion of."""
     virtual_faults: ClassVar[frozenset[str]] = frozenset()
     """Those of them that it has with virtual nodes too."""
+    ends_lost: ClassVar[bool] = True
+    """Whether jobs on a node that fails end, or start elsewhere, while the node stays away."""
 
     def no_preemption(self) -> Problem | None:
         """Why no job preempts another with the settings in force; None where urgent jobs do."""
@@ -61,6 +63,14 @@ class Breaking:
                 plan.kind,
                 f"of the faults that can be provoked {self.name} has {has}",
                 f"use a workload without this fault, or leave out {self.name}",
+            )
+        elif plan is not None and plan.kind == FAIL and plan.lasts is None and not self.ends_lost:
+            yield Problem(
+                "fault.lasts",
+                None,
+                f"jobs of {self.name} on a node that fails neither end nor start again before it is"
+                " back, so that the workload may never end",
+                f"give the time after which the node comes back, or leave out {self.name}",
             )
         if not self.requeues and any(job.requeue for job in trace.jobs):
             yield Problem(

@@ -142,8 +142,10 @@ def collect(
     submissions : sequence of mapping, optional
         Rows of driver/submissions.jsonl; by default read from beside `native`.
     again : collection of int
-        Jobs that may start again after the scheduler gave up a run. Such a job is duplicated only
-        if one of its ranks came to its end more than once, and its ranks are those of its last run.
+        Jobs that may start again after the scheduler gave up a run. Such a job, like one of which a
+        record says that a run was given up (a controller may replace it unasked), is duplicated
+        only if one of its ranks came to its end more than once, and its ranks are those of its last
+        run. Any other is if one of its ranks began more than once: nothing ended the first run.
 
     Returns
     -------
@@ -195,6 +197,7 @@ def _row(
         if accepted:
             _set(row, "accepted", driver.get("accepted_ns"), "driver: submission returned (1 ns)")
     job = known.get(row["native_id"] or "", NativeJob())
+    again = again or job.interrupted is not None
     _set(row, "accepted", job.accepted, job.accepted_source)
     _set(row, "allocated", job.allocated, job.allocated_source)
     _set(row, "completed", job.completed, job.completed_source)

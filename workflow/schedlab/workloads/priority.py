@@ -12,6 +12,8 @@ from schedlab.workloads.registry import LONGEST, MOST_JOBS, Problem, Workload, r
 from schedlab.workloads.trace import Job, Machine
 
 _DEEPEST = 10_000
+URGENT = "urgent"
+"""User of the urgent jobs."""
 
 
 @register
@@ -25,6 +27,7 @@ class Priority(Workload):
     """
 
     quantity: ClassVar[str] = "urgent_wait"
+    urgent_user: ClassVar[str | None] = URGENT
     causes: ClassVar[Mapping[str, str]] = {"priority": "level"}
     kind: Literal["priority"] = "priority"
     depth: int = Field(default=8, ge=1, le=_DEEPEST, description="Normal jobs for each processor.")
@@ -53,7 +56,7 @@ class Priority(Workload):
                     1,
                     1,
                     self.runtime,
-                    user="urgent",
+                    user=URGENT,
                     priority=self.level,
                     walltime=limit,
                 )

@@ -74,6 +74,9 @@ class Workload(BaseModel, ABC):
     """Main quantity of the kind, which `repetitions: {until: ...}` looks at. A key of
     `schedlab.metrics.quantities.QUANTITIES`."""
 
+    urgent_user: ClassVar[str | None] = None
+    """User of the urgent jobs, in a kind in which they are urgent without priority too."""
+
     causes: ClassVar[Mapping[str, str]] = {}
     """What jobs may want (`priority`, `after`, `array`) -> parameter that makes them want it."""
 
@@ -268,6 +271,12 @@ def register(kind: type[_W]) -> type[_W]:
         raise ValueError(f"{kind.__name__}: kind {name!r} is not a name, or is taken")
     KINDS[name] = kind
     return kind
+
+
+def urgent_user(kind: str) -> str | None:
+    """User of the urgent jobs of a kind's traces; None where their priority alone tells them."""
+    known = KINDS.get(kind)
+    return known.urgent_user if known else None
 
 
 COMPOSITE: list[type[BaseModel]] = []

@@ -92,6 +92,9 @@ class KubernetesBase(Scheduler):
     requeues: ClassVar[bool] = True
     faults: ClassVar[frozenset[str]] = FAULTS
     virtual_faults: ClassVar[frozenset[str]] = frozenset({RESTART, DRAIN})
+    # Pods on a lost node stay Terminating until its kubelet confirms their end, and the controllers
+    # of Jobs wait for that, with requeue and without.
+    ends_lost: ClassVar[bool] = False
     cost_port: ClassVar[int] = 9101
     kind: ClassVar[JobKind]
     """Kind of the Jobs that this scheduler is given."""
