@@ -112,6 +112,5 @@ def test_a_trial_loads_its_experiment_once(tmp_path: Path, monkeypatch: pytest.M
             "uri": "auto",
             "results": tmp_path / "results",
             "name": "slurm-n1.b.1",
-            "alone": True,
         }
     ]
