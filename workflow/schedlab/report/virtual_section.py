@@ -149,15 +149,19 @@ def _parts(one: Fidelity) -> list[dict[str, Any]]:
 
 
 def _of_part(size: Interval) -> dict[str, Any]:
-    interval = ""
-    if size.low is not None and size.high is not None:
-        interval = f"[{number(size.low)}, {number(size.high)}]"
     sign = "+" if (size.estimate or 0.0) > 0 else ""
     return {
         "size": "" if size.estimate is None else f"{sign}{number(size.estimate)} s",
-        "interval": interval,
+        "interval": _interval(size),
         "n": f"n={size.n}" if size.n else "",
     }
+
+
+def _interval(size: Interval, factor: float = 1.0) -> str:
+    """Bounds times a factor, in brackets; empty where there are none."""
+    if size.low is None or size.high is None:
+        return ""
+    return f"[{number(factor * size.low)}, {number(factor * size.high)}]"
 
 
 def _why(certificate: Certificate) -> str:
@@ -203,12 +207,9 @@ def _between(error: Error) -> str:
 
 def _told(name: str, error: Error) -> dict[str, Any]:
     size = error.size
-    interval = ""
-    if size.low is not None and size.high is not None:
-        interval = f"[{number(100 * size.low)}, {number(100 * size.high)}]"
     return {
         "error": _percent(error, signed=name != ORDER),
-        "interval": interval,
+        "interval": _interval(size, 100.0),
         "n": f"n={size.n}" if size.n else "",
         "note": size.note if size.known else "",
         "verdict": error.verdict,

@@ -116,9 +116,8 @@ class Volcano(KubernetesBase):
     def translate(self, job: Job, trace: Trace) -> Submission:
         """As for Kubernetes; a user who has a share of the machine has a queue."""
         found = super().translate(job, trace)
-        queue = queues.queues(trace).get(job.user, queues.DEFAULT)
         assert found.request is not None
-        found.request["body"]["spec"]["queue"] = queue
+        found.request["body"]["spec"]["queue"] = queues.queue_of(job.user, trace)
         return found
 
     def preparation(self, trace: Trace) -> list[dict[str, Any]]:

@@ -22,17 +22,16 @@ WHOLE = 1000
 """Weight of all users together: weights are whole numbers from 1 on."""
 
 
-def queues(trace: Trace) -> dict[str, str]:
-    """User -> name of the queue; empty for a trace without shares.
+def queue_of(user: str, trace: Trace) -> str:
+    """Name of a user's queue: one of its own where the trace has shares, else the default.
 
     The names are not those of Volcano's own queues, default and root.
     """
-    return {user: f"user-{user}" for user in _shares(trace)}
+    return f"user-{user}" if user in _shares(trace) else DEFAULT
 
 
 def requests(trace: Trace) -> list[dict[str, Any]]:
     """Requests that create them."""
-    shares = _shares(trace)
     return [
         {
             "method": "POST",
@@ -40,16 +39,16 @@ def requests(trace: Trace) -> list[dict[str, Any]]:
             "body": {
                 "apiVersion": "scheduling.volcano.sh/v1beta1",
                 "kind": "Queue",
-                "metadata": {"name": name, "annotations": {"schedlab/user": user}},
+                "metadata": {"name": queue_of(user, trace), "annotations": {"schedlab/user": user}},
                 # Every default, because no admission webhook runs.
                 "spec": {
-                    "weight": max(1, round(WHOLE * shares[user])),
+                    "weight": max(1, round(WHOLE * share)),
                     "reclaimable": True,
                     "parent": "root",
                 },
             },
         }
-        for user, name in queues(trace).items()
+        for user, share in _shares(trace).items()
     ]
 
 
