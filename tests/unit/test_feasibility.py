@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from schedlab.config import HostFacts
+from schedlab.config import HostFacts, workload_checks
 from schedlab.design import load_experiment
 from schedlab.errors import SchedlabError
 from schedlab.schedulers.kubernetes.network import SERVICE_ADDRESS, SERVICE_NETWORK
@@ -110,6 +110,47 @@ def test_a_huge_experiment_is_still_checked_quickly(tmp_path: Path) -> None:
         "workloads:\n  - {name: w, kind: burst, jobs: 100000, runtime: 0}\n"
     )
     assert load(tmp_path, text)
+
+
+@pytest.mark.parametrize(
+    ("workload", "key"),
+    [
+        ("kind: constant, tasks: 3", "workloads[0].tasks = 3"),
+        ("kind: fairness, jobs: 1", "workloads[0].jobs = 1"),
+        ("kind: priority, depth: 3, urgent: 2, at: 0", "workloads[0].depth = 3"),
+        ("kind: starvation, length: 12, load: 1", "workloads[0].length = 12"),
+        (
+            "kind: mix, parts: [{user: a, workload: {kind: constant, tasks: 3}}]",
+            "workloads[0].parts[0].workload.tasks = 3",
+        ),
+    ],
+)
+def test_as_many_jobs_as_each_machine_makes_must_fit_the_scheduler(
+    tmp_path: Path, workload: str, key: str
+) -> None:
+    # 12 or 14 jobs on the largest machine and half of them on the smallest, where they fit.
+    settings = "settings: {slurm: {MaxJobCount: 12}}\n"
+    text = f"{HEAD}workloads:\n  - {{name: w, {workload}}}\n"
+    message = refusal(tmp_path, text + settings)
+    assert key in message and message.count("slurm knows at most 11") == 1
+    assert load(tmp_path, text.replace("[1, 2]", "[1]") + settings)
+
+
+def test_rounding_can_make_a_larger_machine_too_slow(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workload_checks, "_JOBS", 1)
+    # Of jobs that want 50 of 100 processors 2 of 3 are taken: only one runs at a time.
+    line = "{} 0 -1 100 50 -1 -1 -1 -1 -1 1 1 1 -1 1 -1 -1 -1\n"
+    lines = "".join(line.format(number) for number in range(1, 6))
+    (tmp_path / "t.swf").write_text("; MaxProcs: 100\n" + lines)
+    workload = f"{{name: w, kind: swf, file: {tmp_path}/t.swf, jobs: 5, shake: 0, time_scale: 1}}"
+    text = (
+        "nodes: [2, 3]\nnode: {vcpus: 1}\nplacement: {oversubscribe: true}\n"
+        f"limits: {{trial: 320}}\nworkloads:\n  - {workload}\n"
+    )
+    message = refusal(tmp_path, text)
+    assert "at least 334 s with 3 compute nodes" in message and "with 2 compute" not in message
 
 
 def test_networks_that_a_scheduler_uses_are_taken(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ class Priority(Workload):
 
     quantity: ClassVar[str] = "urgent_wait"
     urgent_user: ClassVar[str | None] = URGENT
-    causes: ClassVar[Mapping[str, str]] = {"priority": "level"}
+    causes: ClassVar[Mapping[str, str]] = {"priority": "level", "jobs": "depth"}
     kind: Literal["priority"] = "priority"
     depth: int = Field(default=8, ge=1, le=_DEEPEST, description="Normal jobs for each processor.")
     runtime: float = Field(default=2.0, gt=0, le=LONGEST, description="Runtime of each job, s.")

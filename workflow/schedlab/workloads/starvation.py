@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -28,6 +29,7 @@ class Starvation(Workload):
     """
 
     quantity: ClassVar[str] = "wide_wait"
+    causes: ClassVar[Mapping[str, str]] = {"jobs": "length"}
     kind: Literal["starvation"] = "starvation"
     length: float = Field(default=40.0, gt=0, le=LONGEST, description="Of the narrow stream, s.")
     load: float = Field(

@@ -120,6 +120,13 @@ class Swf(Workload):
         default=None, description="Replay windows chosen by load instead of a number of jobs."
     )
 
+    def cause(self, wanted: str) -> tuple[str, object]:
+        """See `Workload.cause`: windows, where these choose the jobs."""
+        by = next((name for name in ("select", "representative") if getattr(self, name)), None)
+        if by and wanted == "jobs":
+            return by, getattr(self, by).model_dump()
+        return super().cause(wanted)
+
     def files(self) -> list[Path]:
         """The trace file."""
         return [Path(self.file)]
