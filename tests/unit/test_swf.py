@@ -11,6 +11,7 @@ import pytest
 from swf_factory import HEADER, ROOT, line, records, write
 
 from schedlab.errors import SchedlabError
+from schedlab.swf import kept as kept_arrays
 from schedlab.swf import table as swf_table
 from schedlab.swf.file import header_lines, machine_size
 from schedlab.swf.sample import sample_text
@@ -253,6 +254,7 @@ def test_a_large_trace_is_read_alike_fast_or_slowly_and_kept(
 ) -> None:
     monkeypatch.setenv("SCHEDLAB_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(swf_table, "_KEPT", 1)
+    monkeypatch.setattr(kept_arrays, "_UNSETTLED", 0.0)
     rng = random.Random(5)
     lines = [
         line(
@@ -273,6 +275,11 @@ def test_a_large_trace_is_read_alike_fast_or_slowly_and_kept(
     kept.write_bytes(kept.read_bytes()[:100])
     swf_table._table.cache_clear()
     assert (swf_table.read_table(path).rows == fast.rows).all(), "a torn cache is made anew"
+    (kept,) = (tmp_path / "cache" / "traces").glob("*.npy")
+    whole = kept.read_bytes()
+    kept.write_bytes(whole[:200] + b"\x40" + whole[201:])
+    swf_table._table.cache_clear()
+    assert (swf_table.read_table(path).rows == fast.rows).all(), "one wrong byte is seen"
     monkeypatch.setattr(swf_table, "_SMALL", 10**9)
     slow = swf_table._read(path)
     assert (slow.rows == fast.rows).all()
@@ -280,6 +287,37 @@ def test_a_large_trace_is_read_alike_fast_or_slowly_and_kept(
     assert all(table.rows.flags.f_contiguous for table in (fast, again, slow)), "by column"
     path.write_text(HEADER + line(7))
     assert [record.number for record in records(path)] == [7], "a changed file is read anew"
+
+
+def test_a_trace_that_was_just_written_is_not_taken_for_an_earlier_one(tmp_path: Path) -> None:
+    # Two versions within one tick of the file system's clock cannot be told apart.
+    path = tmp_path / "t.swf"
+    path.write_text(HEADER + line(7))
+    status = path.stat()
+    assert not kept_arrays.settled(status)
+    before = swf_table._table.cache_info()
+    assert [record.number for record in records(path)] == [7]
+    assert swf_table._table.cache_info() == before, "nothing is kept of it"
+
+
+def test_a_trace_that_changes_while_it_is_read_is_not_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SCHEDLAB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(swf_table, "_KEPT", 1)
+    monkeypatch.setattr(kept_arrays, "_UNSETTLED", 0.0)
+    path = tmp_path / "t.swf"
+    path.write_text(HEADER + line(7))
+    read = swf_table._read
+
+    def slowly(source: Path) -> swf_table.Table:
+        table = read(source)
+        source.write_text(HEADER + line(8) + line(9))
+        return table
+
+    monkeypatch.setattr(swf_table, "_read", slowly)
+    swf_table.read_table(path)
+    assert not list((tmp_path / "cache").rglob("*.npy"))
 
 
 def test_sample_is_what_its_generator_makes() -> None:
