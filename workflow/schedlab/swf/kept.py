@@ -106,4 +106,4 @@ def _digest(version: Version) -> str:
 
 def _sum(rows: np.ndarray) -> str:
     """End of the name of a file with these rows."""
-    return f"{zlib.crc32(memoryview(np.ascontiguousarray(rows.T))):08x}.npy"
+    return f"{zlib.crc32(np.ascontiguousarray(rows.T).data):08x}.npy"
