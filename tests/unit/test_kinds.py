@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from scipy.special import gammainc
+from swf_factory import line
 
 from schedlab.metrics.overhead import fit
 from schedlab.workloads import Machine
@@ -225,8 +226,66 @@ def test_a_profile_is_read_from_a_trace() -> None:
     assert not workload.problems([TWO], ROOT)
     assert workload.files() == [Path(SAMPLE)]
     profile = workload.generate(TWO, 1, ROOT).scale["profile"]
-    assert profile == recorded_profile(ROOT / SAMPLE)
+    assert profile == recorded_profile(ROOT / SAMPLE)[0]
     assert sum(profile) == 99  # of 100 jobs one was cancelled before it started
+
+
+START = "; UnixStartTime: 749458803\n"  # Friday, 07:00:03 UTC, 0 h in California
+
+
+@pytest.mark.parametrize(
+    ("header", "hour", "clock"),
+    [
+        (START + "; TimeZoneString: US/Pacific\n", 0, "time zone US/Pacific"),
+        (START + "; TimeZone: -28800\n", 23, "UTC -8 h"),
+        (START + "; TimeZone: -28800\n; TimeZoneString: none such\n", 23, "UTC -8 h"),
+        (START + "; TimeZone: -28800\n; TimeZoneString: US/Pacific\n", 0, "US/Pacific"),
+        (START + "; StartTime: Fri Oct 01 00:00:03 PDT 1993\n", 0, "StartTime"),
+        ("; StartTime: Fri Oct  1 13:00:03 1993\n", 13, "StartTime"),
+        (START, 7, "UTC: the log names no time zone"),
+        ("; TimeZoneString: US/Pacific\n", 0, "hours since the log's start"),
+        ("", 0, "hours since the log's start"),
+    ],
+)
+def test_a_profile_has_the_hours_of_the_traced_machine(
+    tmp_path: Path, header: str, hour: int, clock: str
+) -> None:
+    (tmp_path / "t.swf").write_text(header + line(1, submit=10))
+    workload = Daily(name="d", file="t.swf")
+    assert not workload.problems([TWO], tmp_path)
+    scale = workload.generate(TWO, 1, tmp_path).scale
+    assert scale["profile"].index(1.0) == hour and clock in scale["clock"]
+
+
+def test_hours_change_with_the_summer_time_of_the_log(tmp_path: Path) -> None:
+    # Summer time ended at 09:00 UTC on 31 October 1993.
+    end = 752058000 - 749458803
+    header = START + "; TimeZoneString: US/Pacific\n"
+    (tmp_path / "t.swf").write_text(
+        header + line(1, submit=end - 60) + line(2, submit=end + 60) + line(3, submit=end + 3600)
+    )
+    profile, _ = recorded_profile(tmp_path / "t.swf")
+    assert {hour: count for hour, count in enumerate(profile) if count} == {1: 2.0, 2: 1.0}
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "; UnixStartTime: soon\n",
+        START + "; TimeZoneString: Pacific\n",
+        START + "; TimeZone: 1e9\n",
+        START + "; TimeZone: 99999\n",
+        "; UnixStartTime: 999999999999999\n",
+    ],
+)
+def test_a_header_from_which_the_hour_cannot_be_read_is_refused(
+    tmp_path: Path, header: str
+) -> None:
+    (tmp_path / "t.swf").write_text(header + line(1, submit=10))
+    [problem] = Daily(name="d", file="t.swf").problems([TWO], tmp_path)
+    key, value = header.splitlines()[-1].removeprefix("; ").split(": ")
+    assert problem.key == "file" and f"{key} = '{value}'" in problem.what
+    assert problem.remedy == "correct that line, or give the profile"
 
 
 @pytest.mark.parametrize(
