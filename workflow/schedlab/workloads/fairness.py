@@ -28,6 +28,11 @@ class Fairness(Workload):
     runtime: float = Field(default=2.0, gt=0, le=LONGEST, description="Runtime of each job, s.")
     interval: float = Field(default=0.5, ge=0, le=LONGEST, description="Between two users, s.")
 
+    @property
+    def without_users(self) -> str:
+        """Its question is how several users are treated."""
+        return "write a part with kind: burst for each user, or use fairness without mix"
+
     def jobs_of(self, machine: Machine, seed: int, root: Path) -> list[Job]:
         """Jobs in order of arrival; nothing is random."""
         limit, of_each = walltime(self.runtime), self.jobs * machine.cores

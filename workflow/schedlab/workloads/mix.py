@@ -59,7 +59,8 @@ class Mix(Workload):
     """The jobs of all `parts` at their own arrivals, in one trace.
 
     Every part has a random stream of its own, so that changing one does not change the others. The
-    trace has each user's share, and what each asks for: the part of all processor-seconds.
+    jobs of a part are all of its user, whatever users its workload has. The trace has each user's
+    share, and what each asks for: the part of all processor-seconds.
     """
 
     quantity: ClassVar[str] = "wait_median"
@@ -149,13 +150,19 @@ class Mix(Workload):
         return trace
 
     def problems(self, machines: list[Machine], root: Path) -> list[Problem]:
-        """Faults of the parts, and shares that differ for one user."""
+        """Faults of the parts, users of their own, and shares that differ for one user."""
         found = []
         shares: dict[str, float] = {}
         for index, part in enumerate(self.parts):
             for problem in part.workload.problems(machines, root):
                 key = f"parts[{index}].workload.{problem.key}"
                 found.append(Problem(key, problem.value, problem.what, problem.remedy))
+            if remedy := part.workload.without_users:
+                what = (
+                    "tells its jobs apart by users, and in a mix all jobs of a part are one user's"
+                )
+                key = f"parts[{index}].workload.kind"
+                found.append(Problem(key, part.workload.kind, what, remedy))
             found += given_within(part.workload, f"parts[{index}].workload", "parts")
             if shares.setdefault(part.user, part.share) != part.share:
                 what = f"user {part.user} has share {shares[part.user]:g} in an earlier part"

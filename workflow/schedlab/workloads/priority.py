@@ -42,6 +42,11 @@ class Priority(Workload):
         " scheduler's settings have it, so that settings with and without it meet the same trace.",
     )
 
+    @property
+    def without_users(self) -> str:
+        """Urgent jobs without priority are known by their user alone."""
+        return "" if self.level else "raise level, or use this kind without mix"
+
     def jobs_of(self, machine: Machine, seed: int, root: Path) -> list[Job]:
         """Jobs in order of arrival; nothing is random."""
         limit = walltime(self.runtime)

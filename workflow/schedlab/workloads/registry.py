@@ -107,6 +107,11 @@ class Workload(BaseModel, ABC):
         """Whether it also runs on clusters whose limits are lifted."""
         return False
 
+    @property
+    def without_users(self) -> str:
+        """What to do where all jobs must be one user's; empty for a kind that has a sense then."""
+        return ""
+
     @abstractmethod
     def jobs_of(self, machine: Machine, seed: int, root: Path) -> list[Job]:
         """Jobs of the workload on a machine, in order of arrival.
