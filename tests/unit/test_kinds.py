@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from scipy.special import gammainc
-from swf_factory import line
+from swf_factory import line, write
 
 from schedlab.metrics.overhead import fit
 from schedlab.workloads import Machine
@@ -19,7 +19,11 @@ from schedlab.workloads import lublin as model
 from schedlab.workloads.constant import Constant
 from schedlab.workloads.daily import WORKING_DAY, Daily, recorded_profile
 from schedlab.workloads.esp import MIX, RULE, WHOLE, Esp, processors
+from schedlab.workloads.gang import Gang
 from schedlab.workloads.lublin import Lublin
+from schedlab.workloads.mix import Mix, Part
+from schedlab.workloads.poisson import Poisson
+from schedlab.workloads.registry import Workload
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLE = "resources/traces/sample.swf"
@@ -112,6 +116,10 @@ def test_esp_takes_parts_of_the_machine() -> None:
 def test_esp_on_a_small_machine_lists_what_it_rounds() -> None:
     scale = Esp(name="e").generate(TWO, 5).scale
     assert scale["rounded_up"] == dict.fromkeys("ABFGHIJKL", 1)
+    assert scale["asked"]["A"] == 0.125 and set(scale["asked"]) == set("ABFGHIJKL")
+    assert (scale["jobs_rounded_up"], scale["jobs_capped"]) == (204, 0)
+    assert scale["asked_core_s"] == pytest.approx(4 * scale["ideal_of_table_s"])
+    assert scale["taken_core_s"] == pytest.approx(4 * scale["ideal_s"])
     assert scale["submission"] == RULE
 
 
@@ -181,6 +189,13 @@ def test_lublin_is_scaled_seeded_and_begins_at_its_hour() -> None:
     assert {job.cores for job in trace.jobs} <= {1, 2, 4}
     assert trace.scale["size_scale"] == 4 / 128
     assert trace.scale["bounded_slowdown_threshold"] == pytest.approx(0.1)
+    taken = sum(job.cores * job.runtime for job in trace.jobs)
+    assert trace.scale["taken_core_s"] == pytest.approx(taken, abs=1e-5)
+    _, size, _ = workload._model(7)
+    rounded = sum(job.cores * 128 > 4 * one for job, one in zip(trace.jobs, size, strict=True))
+    assert 0 < trace.scale["jobs_rounded_up"] == rounded and trace.scale["jobs_capped"] == 0
+    assert trace.scale["asked_core_s"] < taken
+    assert workload.generate(TWO, 8).scale["taken_core_s"] != trace.scale["taken_core_s"]
     first = workload.model_copy(update={"jobs": 20}).generate(TWO, 7)
     assert first.jobs == trace.jobs[:20]
     slow = Lublin(name="l", jobs=200, time_scale=0.01, hour=2.0).generate(TWO, 7)
@@ -300,3 +315,40 @@ def test_a_header_from_which_the_hour_cannot_be_read_is_refused(
 def test_daily_parameters_that_make_no_trace(fields: dict, key: str, what: str) -> None:
     [problem] = Daily(name="d", **fields).problems([TWO], ROOT)
     assert problem.key == key and what in problem.what
+
+
+@pytest.mark.parametrize(
+    "workload",
+    [
+        Poisson(name="p", jobs=40, sizes=[1, 3, 5], runtime=2.0),
+        Daily(name="d", jobs=40, sizes=[1, 3, 5], runtime=2.0),
+    ],
+)
+def test_sizes_that_nodes_cannot_have_are_told(workload: Workload) -> None:
+    # 3 processors are 2 nodes of 2, and 5 are 3 nodes of 2.
+    trace = workload.generate(Machine(3, 2), 1)
+    assert trace.scale["rounded_up"] == {"3": 4, "5": 6}
+    odd = sum(job.cores > 1 for job in trace.jobs)
+    assert 0 < trace.scale["jobs_rounded_up"] == odd
+    assert trace.scale["taken_core_s"] - trace.scale["asked_core_s"] == 2.0 * odd
+    mixed = Mix(name="m", parts=[Part(user="ann", workload=workload)])
+    jobs = mixed.generate(Machine(3, 2), 1)
+    [part] = jobs.scale["parts"]
+    assert part["taken_core_s"] == sum(2.0 * job.cores for job in jobs.jobs), "of its own seed"
+    whole = workload.generate(Machine(1, 8), 1)
+    assert "jobs_rounded_up" not in whole.scale, "as before where nothing is rounded"
+
+
+def test_half_of_an_odd_machine_is_told() -> None:
+    scale = Gang(name="g", jobs=5).generate(Machine(3, 2), 1).scale
+    # Two jobs take 2 of 3 nodes instead of 3 processors.
+    assert scale["jobs_rounded_up"] == 2
+    assert (scale["asked_core_s"], scale["taken_core_s"]) == (24.0, 26.0)
+    assert "jobs_rounded_up" not in Gang(name="g").generate(Machine(2, 2), 1).scale
+
+
+def test_runtimes_that_rounding_changes_are_told(tmp_path: Path) -> None:
+    scale = write(tmp_path, line(1, runtime=14), line(2, runtime=9000)).model_copy(
+        update={"time_scale": 1e-7}
+    )
+    assert scale.generate(TWO, 1, tmp_path).scale["jobs_with_rounded_runtime"] == 1

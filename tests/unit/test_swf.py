@@ -48,6 +48,11 @@ def test_scaling_in_time_and_size(tmp_path: Path) -> None:
         "size_scale": 4 / 128,
         "jobs_rounded_up": 3,
         "jobs_capped": 0,
+        # (128 x 5 + (33 + 1 + 65) x 10) / 32, and 4 x 5 + (2 + 1 + 4) x 10.
+        "asked_core_s": 50.9375,
+        "taken_core_s": 90.0,
+        "jobs_without_limit": 2,
+        "jobs_with_longer_limit": 1,
         "jobs_with_dependency_ignored": 0,
         "dropped": {},
     }
@@ -147,7 +152,7 @@ def test_status_rules(tmp_path: Path) -> None:
     usable = [table.record(int(position)).number for position in table.usable()]
     assert usable == [4, 5, 9, 12, 13]
     workload = Swf(name="s", file="t.swf", jobs=5)
-    assert workload.scale_of(Machine(1, 2), tmp_path)["dropped"] == {
+    assert workload.scale_of(Machine(1, 2), 1, tmp_path)["dropped"] == {
         "cancelled before it started": 3,
         "no processors": 1,
         "no runtime": 1,

@@ -12,6 +12,7 @@ from pydantic import Field
 from schedlab.errors import SchedlabError
 from schedlab.privacy.identity import identity
 from schedlab.workloads.registry import LONGEST, Problem, Workload, register, walltime
+from schedlab.workloads.scaling import facts_of_sizes
 from schedlab.workloads.trace import Job, Machine
 
 if TYPE_CHECKING:
@@ -93,7 +94,6 @@ class Daily(Workload):
         """Jobs with seeded arrivals and sizes."""
         # Two random streams, so that adding a size does not change when jobs arrive.
         instants = random.Random(f"{seed}/arrivals")
-        sizes = random.Random(f"{seed}/sizes")
         bounds = list(accumulate(self._profile(root)))
         bursts = -(-self.jobs // self.burst)
         due = []
@@ -102,22 +102,29 @@ class Daily(Workload):
             due.append(round((HOURS * day + hour + instants.random()) * self.hour, 6))
         due.sort()
         jobs = []
-        for number in range(self.jobs):
-            nodes, cpus = machine.shape(sizes.choice(self.sizes))
+        for number, size in enumerate(self._sizes(seed)):
+            nodes, cpus = machine.shape(size)
             arrival = due[number // self.burst]
             length = float(self.runtime)
             jobs.append(Job(number, arrival, nodes, cpus, length, walltime=walltime(length)))
         return jobs
 
-    def scale_of(self, machine: Machine, root: Path) -> dict[str, object]:
-        """The profile, and where it is from."""
+    def _sizes(self, seed: int) -> list[int]:
+        """Processors that each job asks for."""
+        sizes = random.Random(f"{seed}/sizes")
+        return [sizes.choice(self.sizes) for _ in range(self.jobs)]
+
+    def scale_of(self, machine: Machine, seed: int, root: Path) -> dict[str, object]:
+        """The profile, and where it is from; what sizes are rounded up to, where any is."""
+        sizes = facts_of_sizes(machine, self.sizes, self._sizes(seed), self.runtime)
         if not self.file:
-            return {"profile": self._profile(root)}
+            return {"profile": self._profile(root), **sizes}
         profile, clock = recorded_profile(root / self.file)
         return {
             "profile": profile,
             "file": identity().text(self.file),
             "clock": clock.told,
+            **sizes,
         }
 
     def problems(self, machines: list[Machine], root: Path) -> list[Problem]:

@@ -11,6 +11,7 @@ from typing import Any, Literal, NamedTuple
 from pydantic import Field
 
 from schedlab.workloads.registry import LONGEST, Workload, register, walltime
+from schedlab.workloads.scaling import Fitted, facts_of, taken
 from schedlab.workloads.trace import BOUNDED_SLOWDOWN_THRESHOLD, Job, Machine
 
 
@@ -95,13 +96,21 @@ class Esp(Workload):
             jobs.append(Job(number, arrival, nodes, cpus, runtime, walltime=walltime(runtime)))
         return jobs
 
-    def scale_of(self, machine: Machine, root: Path) -> dict[str, Any]:
+    def scale_of(self, machine: Machine, seed: int, root: Path) -> dict[str, Any]:
         """What was scaled and rounded, the ideal times, and the rule of submission."""
-        taken = {}
-        for name in MIX:
-            nodes, cpus = machine.shape(processors(name, machine))
-            taken[name] = nodes * cpus
-        work = sum(taken[name] * kind.runtime * kind.jobs for name, kind in MIX.items())
+        cores = {name: taken(machine, processors(name, machine)) for name in MIX}
+        work = sum(cores[name] * kind.runtime * kind.jobs for name, kind in MIX.items())
+        fitted = [
+            Fitted(
+                kind.fraction.numerator * machine.cores,
+                kind.fraction.denominator,
+                cores[name],
+                kind.runtime * self.time_scale,
+                round(kind.runtime * self.time_scale, 6),
+            )
+            for name, kind in MIX.items()
+            for _ in range(kind.jobs)
+        ]
         table = sum(float(kind.fraction) * kind.runtime * kind.jobs for kind in MIX.values())
         return {
             "bounded_slowdown_threshold": BOUNDED_SLOWDOWN_THRESHOLD * self.time_scale,
@@ -109,9 +118,15 @@ class Esp(Workload):
             "ideal_s": work * self.time_scale / machine.cores,
             "ideal_of_table_s": table * self.time_scale,
             "rounded_up": {
-                name: taken[name]
+                name: cores[name]
                 for name, kind in MIX.items()
-                if taken[name] != kind.fraction * machine.cores
+                if cores[name] != kind.fraction * machine.cores
             },
+            "asked": {
+                name: float(kind.fraction * machine.cores)
+                for name, kind in MIX.items()
+                if cores[name] != kind.fraction * machine.cores
+            },
+            **facts_of(fitted, machine),
             "submission": RULE,
         }

@@ -62,6 +62,6 @@ class Fairness(Workload):
         )
         return [Problem("jobs", self.jobs, what, "lower it, or users, or the node counts")]
 
-    def scale_of(self, machine: Machine, root: Path) -> dict[str, Any]:
+    def scale_of(self, machine: Machine, seed: int, root: Path) -> dict[str, Any]:
         """Shares of the users: equal."""
         return {"shares": {f"u{user + 1}": 1 / self.users for user in range(self.users)}}

@@ -68,7 +68,7 @@ class Priority(Workload):
             )
         return jobs
 
-    def scale_of(self, machine: Machine, root: Path) -> dict[str, Any]:
+    def scale_of(self, machine: Machine, seed: int, root: Path) -> dict[str, Any]:
         """Whether urgent jobs preempt."""
         return {"preempt": self.preempt} if self.preempt else {}
 
