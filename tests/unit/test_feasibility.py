@@ -153,6 +153,15 @@ def test_rounding_can_make_a_larger_machine_too_slow(
     assert "at least 334 s with 3 compute nodes" in message and "with 2 compute" not in message
 
 
+def test_a_priority_of_esp_that_a_scheduler_cannot_be_given_is_told_at_its_key(
+    tmp_path: Path,
+) -> None:
+    text = f"{HEAD}workloads:\n  - {{name: w, kind: esp, time_scale: 0.001, z_priority: 2}}\n"
+    message = refusal(tmp_path, text)
+    assert "workloads[0].z_priority = 2: job 228 has this priority, slurm can be given" in message
+    assert load(tmp_path, text.replace(", z_priority: 2", ""))
+
+
 def test_networks_that_a_scheduler_uses_are_taken(tmp_path: Path) -> None:
     network = ipaddress.IPv4Network(SERVICE_NETWORK)
     assert ipaddress.IPv4Address(SERVICE_ADDRESS) == network[1]

@@ -18,7 +18,7 @@ from schedlab.workloads import Machine
 from schedlab.workloads import lublin as model
 from schedlab.workloads.constant import Constant
 from schedlab.workloads.daily import WORKING_DAY, Daily, recorded_profile
-from schedlab.workloads.esp import MIX, RULE, WHOLE, Esp, processors
+from schedlab.workloads.esp import MIX, WHOLE, Esp, processors
 from schedlab.workloads.gang import Gang
 from schedlab.workloads.lublin import Lublin
 from schedlab.workloads.mix import Mix, Part
@@ -120,7 +120,7 @@ def test_esp_on_a_small_machine_lists_what_it_rounds() -> None:
     assert (scale["jobs_rounded_up"], scale["jobs_capped"]) == (204, 0)
     assert scale["asked_core_s"] == pytest.approx(4 * scale["ideal_of_table_s"])
     assert scale["taken_core_s"] == pytest.approx(4 * scale["ideal_s"])
-    assert scale["submission"] == RULE
+    assert scale["submission"] == Esp(name="e").rule
 
 
 def test_esp_is_seeded_and_spreads_the_whole_machine_jobs() -> None:
@@ -128,8 +128,24 @@ def test_esp_is_seeded_and_spreads_the_whole_machine_jobs() -> None:
     trace = workload.generate(BIG, 5)
     assert trace == workload.generate(BIG, 5)
     assert trace != workload.generate(BIG, 6)
-    whole = [job.job for job in trace.jobs if job.cores == BIG.cores]
-    assert whole == [76, 153]
+    late = [(job.job, job.priority) for job in trace.jobs if job.cores == BIG.cores]
+    assert late == [(228, 1), (229, 1)]
+    ideal = trace.scale["ideal_s"]
+    arrivals = [job.arrival for job in trace.jobs]
+    assert arrivals == pytest.approx([0.0] * 228 + [ideal / 3, 2 * ideal / 3], abs=1e-6)
+    assert {job.priority for job in trace.jobs[:228]} == {0}
+    assert "after two thirds of the ideal time; a Z has priority 1" in trace.scale["submission"]
+
+
+def test_esp_with_an_interval_has_its_whole_machine_jobs_among_the_others() -> None:
+    trace = Esp(name="e", interval=1.0, z_priority=3).generate(BIG, 5)
+    whole = [(job.job, job.priority) for job in trace.jobs if job.cores == BIG.cores]
+    assert whole == [(76, 3), (153, 3)]
+    assert "after two thirds of them; a Z has priority 3" in trace.scale["submission"]
+    plain = Esp(name="e", z_priority=0).generate(BIG, 5)
+    assert [job.job for job in plain.jobs if job.cores == BIG.cores] == [76, 153]
+    assert {job.priority for job in plain.jobs} == {0}
+    assert "the scheduler's choice" in plain.scale["submission"]
 
 
 # lublin

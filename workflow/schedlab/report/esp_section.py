@@ -61,7 +61,8 @@ def esp_rows(trials: pd.DataFrame, scales: Mapping[str, Mapping[str, Any]]) -> l
         `workload`, `cluster`, `anchor`, `efficiency` (%; empty where none is known), `interval`,
         `n`, `note`, `elapsed` and `ideal` (s), `ideal_of_table` (of the mix before rounding),
         `rounded` (types with the processors that each asks for and takes), `submission`
-        (the rule) and `left_out` (how many trials do not count, and why).
+        (the rule), `overtaken` (others that were placed while a Z waited, mean) and `left_out`
+        (how many trials do not count, and why).
     """
     rows = []
     for (_, cluster, workload, _), group in by_cell(alone(trials[trials["kind"] == KIND])):
@@ -94,8 +95,15 @@ def _row(
             for name, taken in sorted(scale["rounded_up"].items())
         ],
         "submission": str(scale.get("submission", "not recorded")),
+        "overtaken": _mean(good, "wide_overtaken"),
         "left_out": left_out,
     }
+
+
+def _mean(trials: pd.DataFrame, column: str) -> str:
+    """Mean of a column as text; empty where it is not known."""
+    values = pd.to_numeric(trials[column], errors="coerce").dropna() if column in trials else []
+    return number(float(values.mean())) if len(values) else ""
 
 
 def _rounded(name: str, taken: object, asked: object) -> str:
