@@ -102,8 +102,10 @@ def _row(
 
 def _mean(trials: pd.DataFrame, column: str) -> str:
     """Mean of a column as text; empty where it is not known."""
-    values = pd.to_numeric(trials[column], errors="coerce").dropna() if column in trials else []
-    return number(float(values.mean())) if len(values) else ""
+    if column not in trials:
+        return ""
+    values = pd.to_numeric(trials[column], errors="coerce").dropna()
+    return "" if values.empty else number(float(values.mean()))
 
 
 def _rounded(name: str, taken: object, asked: object) -> str:
