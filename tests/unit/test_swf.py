@@ -139,7 +139,7 @@ def test_status_rules(tmp_path: Path) -> None:
         line(4, status=5, runtime=7),
         line(5, status=0),
         line(6, status=2),
-        line(7, status=3),
+        line(5, status=3),
         line(8, status=4),
         line(9, status=-1),
         line(10, runtime=-1),
@@ -156,8 +156,26 @@ def test_status_rules(tmp_path: Path) -> None:
         "cancelled before it started": 3,
         "no processors": 1,
         "no runtime": 1,
-        "part of an interrupted job": 3,
+        "part of an interrupted job": 1,
+        "part of an interrupted job that has no line as a whole": 2,
     }
+
+
+def test_a_preceding_job_has_one_meaning_where_it_is_followed(tmp_path: Path) -> None:
+    workload = write(
+        tmp_path,
+        line(1, submit=0),
+        line(1, submit=5),
+        line(2, submit=10, preceding=1),
+        line(3, submit=20, preceding=2),
+    )
+    assert not workload.problems([Machine(2, 2)], tmp_path)
+    scale = workload.generate(Machine(2, 2), 1, tmp_path).scale
+    assert scale["jobs_with_number_of_another"] == 1
+    for of in ("scheduler", "users"):
+        [problem] = workload.model_copy(update={"dependencies": of}).problems([], tmp_path)
+        assert "t.swf:8: field 17 (preceding job) = '1': lines 6 and 7 have" in problem.what
+        assert "dependencies: ignore" in problem.remedy
 
 
 def test_slice_counts_usable_jobs_and_starts_at_zero(tmp_path: Path) -> None:
@@ -224,6 +242,7 @@ def test_a_byte_order_mark_and_other_ends_of_lines_are_read(tmp_path: Path) -> N
         b"\xef\xbb\xbf" + text.encode(),
         text.replace("\n", "\r\n").encode(),
         text.replace("\n", "\r").encode(),
+        text.replace("\n", "\r").encode() + (b";" + b"-" * 99 + b"\r") * 20_000,
         gzip.compress(b"\xef\xbb\xbf" + text.encode()),
         text.rstrip().encode(),
     ):
@@ -235,7 +254,7 @@ def test_a_byte_order_mark_and_other_ends_of_lines_are_read(tmp_path: Path) -> N
 def test_only_what_is_replayed_is_validated(tmp_path: Path) -> None:
     lines = [
         line(1, status=5, runtime="-5", processors=1.5),  # dropped
-        line(2, status=3, runtime="x"),  # dropped
+        line(3, status=3, runtime="x"),  # dropped
         line(3, processors="64.0", user="3.0", wait="x").replace(" 1 -1 1 ", " staff -1 batch "),
         line(4, submit=10, runtime=50),
         line(5, submit=20, runtime="x"),  # after the slice

@@ -66,8 +66,10 @@ REASONS = (
     "cancelled before it started",
     "no runtime",
     "no processors",
+    "part of an interrupted job that has no line as a whole",
 )
 """Why a job cannot be replayed, by the number in `Table.reasons` less 1."""
+_PART, _PART_ALONE = 1, 5
 
 
 @dataclass(frozen=True)
@@ -217,14 +219,19 @@ def _reasons(rows: np.ndarray) -> np.ndarray:
     """Why the archive's rules leave out each job, as in `Table.reasons`.
 
     Lines of status 2, 3 and 4 are the parts of a job that also has a line of its own with status
-    0 or 1; a cancelled job that never ran has no runtime or no processors, one that was cancelled
-    while running has both and counts.
+    0 or 1; where that is missing, a job is lost, which is told apart. A cancelled job that never
+    ran has no runtime or no processors, one that was cancelled while running has both and counts.
     """
     found = np.zeros(len(rows), dtype=np.int8)
     # Nearly all jobs ran and ended, on known processors: no rule leaves these out.
     usual = (rows[:, ALLOCATED] > 0) & (rows[:, RUNTIME] > 0) & (rows[:, STATUS] < PARTIAL)
     others = np.flatnonzero(~usual)
     found[others] = _reasons_of(rows[others])
+    parts = found == _PART
+    if parts.any():
+        # The format gives a job that was interrupted a line for the whole, under the same number.
+        whole = np.isin(rows[parts, NUMBER], rows[~parts, NUMBER])
+        found[parts] = np.where(whole, _PART, _PART_ALONE)
     return found
 
 
@@ -238,7 +245,7 @@ def _reasons_of(rows: np.ndarray) -> np.ndarray:
     found[(processors == 0) | (processors == -1)] = 4
     found[runtime == -1] = 3
     found[(status == CANCELLED) & ((runtime <= 0) | (processors <= 0))] = 2
-    found[(status >= PARTIAL) & (status <= PARTIAL_LAST_FAILED)] = 1
+    found[(status >= PARTIAL) & (status <= PARTIAL_LAST_FAILED)] = _PART
     return found
 
 

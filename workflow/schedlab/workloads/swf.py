@@ -20,6 +20,7 @@ from schedlab.swf.file import (
     SwfJob,
     line_error,
     machine_size,
+    require_one_preceding,
     require_think_times,
 )
 from schedlab.workloads.feedback import Dependencies, with_dependencies
@@ -134,6 +135,8 @@ class Swf(Workload):
 
     def _slice(self, path: Path) -> _Slice:
         found = self._chosen(path)
+        if self.dependencies != "ignore":
+            require_one_preceding(path, found.records)
         if self.dependencies == "users":
             require_think_times(path, found.records)
         for record in found.records:
