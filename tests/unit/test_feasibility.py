@@ -55,6 +55,10 @@ def trace(machine: Machine, *jobs: tuple[float, int, int, float]) -> Trace:
         (Machine(2, 2), [(0, 2, 2, 3.0)] * 3, 9.0),
         # A rank takes three of a node's four processors, so no second rank fits on the node.
         (Machine(1, 4), [(0, 1, 3, 3.0)] * 4, 12.0),
+        # Two of three nodes, or five of eight processors, are not there twice.
+        (Machine(3, 1), [(0, 2, 1, 3.0)] * 4, 12.0),
+        (Machine(2, 4), [(0, 1, 1, 9.0)] + [(1, 2, 3, 3.0)] * 4, 13.0),
+        (Machine(5, 4), [(0, 3, 3, 3.0), (0, 3, 4, 3.0), (0, 1, 1, 1.0)], 6.0),
     ],
 )
 def test_no_scheduler_ends_a_trace_sooner(
@@ -150,7 +154,7 @@ def test_rounding_can_make_a_larger_machine_too_slow(
         f"limits: {{trial: 320}}\nworkloads:\n  - {workload}\n"
     )
     message = refusal(tmp_path, text)
-    assert "at least 334 s with 3 compute nodes" in message and "with 2 compute" not in message
+    assert "at least 500 s with 3 compute nodes" in message and "with 2 compute" not in message
 
 
 def test_a_priority_of_esp_that_a_scheduler_cannot_be_given_is_told_at_its_key(
@@ -160,6 +164,26 @@ def test_a_priority_of_esp_that_a_scheduler_cannot_be_given_is_told_at_its_key(
     message = refusal(tmp_path, text)
     assert "workloads[0].z_priority = 2: job 228 has this priority, slurm can be given" in message
     assert load(tmp_path, text.replace(", z_priority: 2", ""))
+
+
+def test_what_a_trace_takes_depends_on_how_a_scheduler_runs_it(tmp_path: Path) -> None:
+    # Four jobs on two of three nodes: one after the other, unless each rank starts by itself.
+    wide = trace(Machine(3, 1), *[(0, 2, 1, 30.0)] * 4)
+    assert earliest_end(wide).seconds == 120.0
+    assert earliest_end(wide, gang=False).seconds == pytest.approx(80.0)
+    assert earliest_end(wide, payload=False).seconds == 0.0
+    text = (
+        "nodes: [3]\nnode: {vcpus: 1}\nplacement: {oversubscribe: true}\nlimits: {trial: 600}\n"
+        "schedulers: [SCHEDULERS]\nworkloads:\n  - {name: w, kind: gang, jobs: 9, runtime: 80}\n"
+    )
+    # Nine jobs of three and two nodes; the ranks take 23 x 80 / 3 s.
+    assert "takes at least 720 s" in refusal(tmp_path, text.replace("SCHEDULERS", "slurm"))
+    assert load(tmp_path, text.replace("SCHEDULERS", "nullscheduler"))
+    text = text.replace("trial: 600", "trial: 700").replace("{vcpus: 1}", "{vcpus: 2}")
+    memory = "head: {memory: 2 GiB}\nlimits: {trial: 700, memory: 12 GiB}\n"
+    text = text.replace("limits: {trial: 700}\n", memory)
+    assert "at least 720 s" in refusal(tmp_path, text.replace("SCHEDULERS", "slurm, kubernetes"))
+    assert load(tmp_path, text.replace("SCHEDULERS", "kubernetes"))
 
 
 def test_networks_that_a_scheduler_uses_are_taken(tmp_path: Path) -> None:

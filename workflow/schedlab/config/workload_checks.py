@@ -24,6 +24,14 @@ class Translating(Protocol):
     """What the checks need to know about a scheduler that is given traces."""
 
     @property
+    def gang(self) -> bool:
+        """Whether a rank of a job starts only when all ranks of the job have a node."""
+
+    @property
+    def payload(self) -> bool:
+        """Whether jobs run their payload."""
+
+    @property
     def virtual_node_mib(self) -> float | None:
         """Memory of a carrier for each virtual node, MiB; None where it has no virtual nodes."""
 
@@ -127,6 +135,8 @@ def _of_traces(
         for name, one in known.items()
         if one.virtual_node_mib is not None and one.virtual_job_mib
     }
+    there = {one.adapter for one in experiment.present() if one.adapter in known}
+    gangs = {known[name].gang for name in there if known[name].payload}
     refusals = _Refusals(experiment, known, index, root)
     left = _JOBS // len(experiment.workloads)
     for machine, repetition in _cells(experiment):
@@ -136,9 +146,11 @@ def _of_traces(
         if repetition == 1:
             refusals.ask(trace)
             yield from crowded(experiment, mib, index, trace)
-        bound = earliest_end(trace)
-        if soonest is None or bound.seconds < soonest[1].seconds:
-            soonest = trace, bound
+        # Every scheduler must be able to end it, and none may end it before a fault comes.
+        bound = earliest_end(trace, any(gangs), bool(gangs) or not there)
+        sooner = bound if len(gangs) < 2 else earliest_end(trace, gang=False)
+        if soonest is None or sooner.seconds < soonest[1].seconds:
+            soonest = trace, sooner
         if bound.seconds >= limit and (
             machine not in longest or bound.seconds > longest[machine][0].seconds
         ):
