@@ -83,6 +83,7 @@ def test_a_background_is_there_before_the_workload() -> None:
     assert {(job.nodes, job.cpus, job.priority) for job in waiting} == {(2, 4, -1)}
     assert [(job.job, job.arrival) for job in trace.measured] == [(4, 23.0), (5, 23.0)]
     assert trace.scale["background"]["filled"] == 0.75
+    assert trace.scale["background"]["filled_asked"] == 0.8
 
 
 @pytest.mark.parametrize("name", scheduler_names())
