@@ -306,6 +306,9 @@ def test_hours_change_with_the_summer_time_of_the_log(tmp_path: Path) -> None:
         START + "; TimeZoneString: Pacific\n",
         START + "; TimeZone: 1e9\n",
         START + "; TimeZone: 99999\n",
+        START + "; TimeZone: -8\n",
+        START + "; TimeZone: +0200\n",
+        START + "; TimeZone: 3600\n; TimeZone: 7200\n",
         "; UnixStartTime: 999999999999999\n",
     ],
 )
@@ -316,6 +319,7 @@ def test_a_header_from_which_the_hour_cannot_be_read_is_refused(
     [problem] = Daily(name="d", file="t.swf").problems([TWO], tmp_path)
     key, value = header.splitlines()[-1].removeprefix("; ").split(": ")
     assert problem.key == "file" and f"{key} = '{value}'" in problem.what
+    assert "does not tell the hour of the day" in problem.what
     assert problem.remedy == "correct that line, or give the profile"
 
 

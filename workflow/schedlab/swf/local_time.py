@@ -19,6 +19,9 @@ DAY = 86_400
 _HOUR = 3600
 _THURSDAY = 3 * DAY
 """The epoch's place in a week that begins on Monday, s."""
+_KEYS = ("UnixStartTime", "TimeZoneString", "TimeZone", "StartTime")
+_QUARTER = 900
+"""What the offset of a time zone is a multiple of, s: other numbers are no seconds."""
 _FURTHEST = 18 * _HOUR
 """Largest offset (s) of a time zone from UTC."""
 _LAST = 253_000_000_000.0
@@ -70,14 +73,14 @@ def clock_of(trace: Path) -> Clock:
     SchedlabError
         When the file cannot be read, or is no trace.
     """
-    header = {key: (line, value) for line, key, value in header_lines(trace)}
     unread: list[str] = []
+    header = _header(trace, unread)
     start, offset = _number(header, "UnixStartTime", unread), _number(header, "TimeZone", unread)
     if start is not None and start > _LAST:
         unread.append(_unread(header, "UnixStartTime", "not in the calendar"))
         start = None
-    if offset is not None and abs(offset) > _FURTHEST:
-        unread.append(_unread(header, "TimeZone", f"more than {_FURTHEST} s from UTC"))
+    if offset is not None and (abs(offset) > _FURTHEST or offset % _QUARTER):
+        unread.append(_unread(header, "TimeZone", "no offset of a time zone from UTC, in s"))
         offset = None
     zone, written = _zone(header, unread), _written(header)
     why = "; ".join(unread)
@@ -125,6 +128,18 @@ def _shift(instant: float, zone: ZoneInfo) -> float:
 
 
 Header = Mapping[str, tuple[int, str]]
+
+
+def _header(trace: Path, unread: list[str]) -> Header:
+    """Line and value of each key; one with several values is left out."""
+    found: dict[str, tuple[int, str]] = {}
+    several = set()
+    for line, key, value in header_lines(trace):
+        before = found.setdefault(key, (line, value))
+        if key in _KEYS and value != before[1] and key not in several:
+            several.add(key)
+            unread.append(f"line {line}: {key} = {brief(value)!r}, and another one before")
+    return {key: entry for key, entry in found.items() if key not in several}
 
 
 def _unread(header: Header, key: str, why: str) -> str:
