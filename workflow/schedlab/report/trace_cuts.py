@@ -36,11 +36,12 @@ def trace_cuts(sources: Iterable[tuple[Path, Experiment]]) -> list[dict[str, Any
     Returns
     -------
     list of dict
-        For each workload, or part of a mix, and size of the machine: ``workload``, ``machine``,
-        ``file`` (or kind, where the jobs are from none), ``jobs`` (of the whole workload),
-        ``changes`` (of `COUNTS`, each with its count), ``work`` (how much rounding added to all
-        processor-seconds, as text, or empty) and ``dropped`` (records left out, by reason). The
-        first trial that there is stands for all, whose random sizes may differ.
+        For each workload, or part of a mix, and size of the machine for which jobs were changed:
+        ``workload``, ``machine``, ``file`` (or kind, where the jobs are from none), ``jobs`` (of
+        the whole workload), ``changes`` (of `COUNTS`, each with its count), ``work`` (how much
+        rounding added to all processor-seconds, as text, or empty) and ``dropped`` (records left
+        out, by reason). The first trial that there is stands for all, whose random sizes may
+        differ.
     """
     rows: dict[tuple[str, str, str], dict[str, Any]] = {}
     for results, experiment in sources:
@@ -56,11 +57,7 @@ def trace_cuts(sources: Iterable[tuple[Path, Experiment]]) -> list[dict[str, Any
                         "machine": machine,
                         "file": Path(str(scale["file"])).name if "file" in scale else kind,
                         "jobs": len(content.get("jobs") or []),
-                        "changes": [
-                            {"count": scale[name], "what": what}
-                            for name, what in COUNTS.items()
-                            if name in scale
-                        ],
+                        "changes": _changes(scale),
                         "work": _work(scale),
                         "dropped": sorted((scale.get("dropped") or {}).items()),
                     },
@@ -68,14 +65,24 @@ def trace_cuts(sources: Iterable[tuple[Path, Experiment]]) -> list[dict[str, Any
     return list(rows.values())
 
 
+def _changes(scale: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Counts of jobs, with what was done to them; of an archive also those of no job."""
+    archive = "dropped" in scale
+    return [
+        {"count": scale[name], "what": what}
+        for name, what in COUNTS.items()
+        if name in scale and (archive or scale[name])
+    ]
+
+
 def _fitted(content: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
     """Facts of a trace, or of the parts of a mix, with what to add to the name, and the kind."""
     scale = scale_of(dict(content))
-    if "jobs_capped" in scale:
+    if "jobs_capped" in scale and _changes(scale):
         yield "", str(content.get("kind", "")), scale
     parts = scale.get("parts")
     for part in parts if isinstance(parts, list) else []:
-        if isinstance(part, dict) and "jobs_capped" in part:
+        if isinstance(part, dict) and "jobs_capped" in part and _changes(part):
             yield f", part of {part.get('user')}", str(part.get("kind", "")), part
 
 
