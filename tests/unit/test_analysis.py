@@ -39,7 +39,7 @@ def three(folder: Path) -> Path:
         line(1, submit=0, wait=0, runtime=10, processors=3),
         line(2, submit=2, wait=8, runtime=10, processors=2, user=4, status=0),
         line(3, submit=4, wait=2, runtime=4, processors=1, status=5),
-        line(4, submit=5, wait=0, runtime=4, processors=1, status=3),  # a part of another
+        line(2, submit=5, wait=0, runtime=4, processors=1, status=3),  # a part of another
     )
 
 

@@ -83,6 +83,7 @@ def test_a_background_is_there_before_the_workload() -> None:
     assert {(job.nodes, job.cpus, job.priority) for job in waiting} == {(2, 4, -1)}
     assert [(job.job, job.arrival) for job in trace.measured] == [(4, 23.0), (5, 23.0)]
     assert trace.scale["background"]["filled"] == 0.75
+    assert trace.scale["background"]["filled_asked"] == 0.8
 
 
 @pytest.mark.parametrize("name", scheduler_names())
@@ -379,9 +380,16 @@ def test_parts_that_together_make_too_many_jobs_are_refused() -> None:
         mix(*parts).generate(TWO, 1)
 
 
-@pytest.mark.parametrize("kind", ["daily", "fairness"])
-def test_kinds_with_other_facts_can_be_parts(kind: str) -> None:
-    trace = mix({"user": "ann", "workload": {"kind": kind}}, BOB).generate(TWO, 1)
+@pytest.mark.parametrize("own", [{"kind": "fairness"}, {"kind": "priority", "level": 0}])
+def test_kinds_that_tell_jobs_apart_by_users_are_no_parts(own: dict[str, Any]) -> None:
+    [problem] = mix({"user": "ann", "workload": own}, BOB).problems([TWO], ROOT)
+    assert (problem.key, problem.value) == ("parts[0].workload.kind", own["kind"])
+    assert "in a mix all jobs of a part are one user's" in problem.what and problem.remedy
+    assert not mix({"user": "ann", "workload": {"kind": "priority"}}).problems([TWO], ROOT)
+
+
+def test_kinds_with_other_facts_can_be_parts() -> None:
+    trace = mix({"user": "ann", "workload": {"kind": "daily"}}, BOB).generate(TWO, 1)
     assert trace.scale["bounded_slowdown_threshold"] == 10.0
     assert set(trace.scale["shares"]) == {"ann", "bob"}
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from schedlab.config import HostFacts
+from schedlab.config import HostFacts, workload_checks
 from schedlab.design import load_experiment
 from schedlab.errors import SchedlabError
 from schedlab.schedulers.kubernetes.network import SERVICE_ADDRESS, SERVICE_NETWORK
@@ -55,6 +55,10 @@ def trace(machine: Machine, *jobs: tuple[float, int, int, float]) -> Trace:
         (Machine(2, 2), [(0, 2, 2, 3.0)] * 3, 9.0),
         # A rank takes three of a node's four processors, so no second rank fits on the node.
         (Machine(1, 4), [(0, 1, 3, 3.0)] * 4, 12.0),
+        # Two of three nodes, or five of eight processors, are not there twice.
+        (Machine(3, 1), [(0, 2, 1, 3.0)] * 4, 12.0),
+        (Machine(2, 4), [(0, 1, 1, 9.0)] + [(1, 2, 3, 3.0)] * 4, 13.0),
+        (Machine(5, 4), [(0, 3, 3, 3.0), (0, 3, 4, 3.0), (0, 1, 1, 1.0)], 6.0),
     ],
 )
 def test_no_scheduler_ends_a_trace_sooner(
@@ -110,6 +114,76 @@ def test_a_huge_experiment_is_still_checked_quickly(tmp_path: Path) -> None:
         "workloads:\n  - {name: w, kind: burst, jobs: 100000, runtime: 0}\n"
     )
     assert load(tmp_path, text)
+
+
+@pytest.mark.parametrize(
+    ("workload", "key"),
+    [
+        ("kind: constant, tasks: 3", "workloads[0].tasks = 3"),
+        ("kind: fairness, jobs: 1", "workloads[0].jobs = 1"),
+        ("kind: priority, depth: 3, urgent: 2, at: 0", "workloads[0].depth = 3"),
+        ("kind: starvation, length: 12, load: 1", "workloads[0].length = 12"),
+        (
+            "kind: mix, parts: [{user: a, workload: {kind: constant, tasks: 3}}]",
+            "workloads[0].parts[0].workload.tasks = 3",
+        ),
+    ],
+)
+def test_as_many_jobs_as_each_machine_makes_must_fit_the_scheduler(
+    tmp_path: Path, workload: str, key: str
+) -> None:
+    # 12 or 14 jobs on the largest machine and half of them on the smallest, where they fit.
+    settings = "settings: {slurm: {MaxJobCount: 12}}\n"
+    text = f"{HEAD}workloads:\n  - {{name: w, {workload}}}\n"
+    message = refusal(tmp_path, text + settings)
+    assert key in message and message.count("slurm knows at most 11") == 1
+    assert load(tmp_path, text.replace("[1, 2]", "[1]") + settings)
+
+
+def test_rounding_can_make_a_larger_machine_too_slow(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workload_checks, "_JOBS", 1)
+    # Of jobs that want 50 of 100 processors 2 of 3 are taken: only one runs at a time.
+    line = "{} 0 -1 100 50 -1 -1 -1 -1 -1 1 1 1 -1 1 -1 -1 -1\n"
+    lines = "".join(line.format(number) for number in range(1, 6))
+    (tmp_path / "t.swf").write_text("; MaxProcs: 100\n" + lines)
+    workload = f"{{name: w, kind: swf, file: {tmp_path}/t.swf, jobs: 5, shake: 0, time_scale: 1}}"
+    text = (
+        "nodes: [2, 3]\nnode: {vcpus: 1}\nplacement: {oversubscribe: true}\n"
+        f"limits: {{trial: 320}}\nworkloads:\n  - {workload}\n"
+    )
+    message = refusal(tmp_path, text)
+    assert "at least 500 s with 3 compute nodes" in message and "with 2 compute" not in message
+
+
+def test_a_priority_of_esp_that_a_scheduler_cannot_be_given_is_told_at_its_key(
+    tmp_path: Path,
+) -> None:
+    text = f"{HEAD}workloads:\n  - {{name: w, kind: esp, time_scale: 0.001, z_priority: 2}}\n"
+    message = refusal(tmp_path, text)
+    assert "workloads[0].z_priority = 2: job 228 has this priority, slurm can be given" in message
+    assert load(tmp_path, text.replace(", z_priority: 2", ""))
+
+
+def test_what_a_trace_takes_depends_on_how_a_scheduler_runs_it(tmp_path: Path) -> None:
+    # Four jobs on two of three nodes: one after the other, unless each rank starts by itself.
+    wide = trace(Machine(3, 1), *[(0, 2, 1, 30.0)] * 4)
+    assert earliest_end(wide).seconds == 120.0
+    assert earliest_end(wide, gang=False).seconds == pytest.approx(80.0)
+    assert earliest_end(wide, payload=False).seconds == 0.0
+    text = (
+        "nodes: [3]\nnode: {vcpus: 1}\nplacement: {oversubscribe: true}\nlimits: {trial: 600}\n"
+        "schedulers: [SCHEDULERS]\nworkloads:\n  - {name: w, kind: gang, jobs: 9, runtime: 80}\n"
+    )
+    # Nine jobs of three and two nodes; the ranks take 23 x 80 / 3 s.
+    assert "takes at least 720 s" in refusal(tmp_path, text.replace("SCHEDULERS", "slurm"))
+    assert load(tmp_path, text.replace("SCHEDULERS", "nullscheduler"))
+    text = text.replace("trial: 600", "trial: 700").replace("{vcpus: 1}", "{vcpus: 2}")
+    memory = "head: {memory: 2 GiB}\nlimits: {trial: 700, memory: 12 GiB}\n"
+    text = text.replace("limits: {trial: 700}\n", memory)
+    assert "at least 720 s" in refusal(tmp_path, text.replace("SCHEDULERS", "slurm, kubernetes"))
+    assert load(tmp_path, text.replace("SCHEDULERS", "kubernetes"))
 
 
 def test_networks_that_a_scheduler_uses_are_taken(tmp_path: Path) -> None:

@@ -11,14 +11,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 from scipy.special import gammainc
+from swf_factory import line, write
 
 from schedlab.metrics.overhead import fit
 from schedlab.workloads import Machine
 from schedlab.workloads import lublin as model
 from schedlab.workloads.constant import Constant
 from schedlab.workloads.daily import WORKING_DAY, Daily, recorded_profile
-from schedlab.workloads.esp import MIX, RULE, WHOLE, Esp, processors
+from schedlab.workloads.esp import MIX, WHOLE, Esp, processors
+from schedlab.workloads.gang import Gang
 from schedlab.workloads.lublin import Lublin
+from schedlab.workloads.mix import Mix, Part
+from schedlab.workloads.poisson import Poisson
+from schedlab.workloads.registry import Workload
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLE = "resources/traces/sample.swf"
@@ -111,7 +116,11 @@ def test_esp_takes_parts_of_the_machine() -> None:
 def test_esp_on_a_small_machine_lists_what_it_rounds() -> None:
     scale = Esp(name="e").generate(TWO, 5).scale
     assert scale["rounded_up"] == dict.fromkeys("ABFGHIJKL", 1)
-    assert scale["submission"] == RULE
+    assert scale["asked"]["A"] == 0.125 and set(scale["asked"]) == set("ABFGHIJKL")
+    assert (scale["jobs_rounded_up"], scale["jobs_capped"]) == (204, 0)
+    assert scale["asked_core_s"] == pytest.approx(4 * scale["ideal_of_table_s"])
+    assert scale["taken_core_s"] == pytest.approx(4 * scale["ideal_s"])
+    assert scale["submission"] == Esp(name="e").rule
 
 
 def test_esp_is_seeded_and_spreads_the_whole_machine_jobs() -> None:
@@ -119,8 +128,24 @@ def test_esp_is_seeded_and_spreads_the_whole_machine_jobs() -> None:
     trace = workload.generate(BIG, 5)
     assert trace == workload.generate(BIG, 5)
     assert trace != workload.generate(BIG, 6)
-    whole = [job.job for job in trace.jobs if job.cores == BIG.cores]
-    assert whole == [76, 153]
+    late = [(job.job, job.priority) for job in trace.jobs if job.cores == BIG.cores]
+    assert late == [(228, 1), (229, 1)]
+    ideal = trace.scale["ideal_s"]
+    arrivals = [job.arrival for job in trace.jobs]
+    assert arrivals == pytest.approx([0.0] * 228 + [ideal / 3, 2 * ideal / 3], abs=1e-6)
+    assert {job.priority for job in trace.jobs[:228]} == {0}
+    assert "after two thirds of the ideal time; a Z has priority 1" in trace.scale["submission"]
+
+
+def test_esp_with_an_interval_has_its_whole_machine_jobs_among_the_others() -> None:
+    trace = Esp(name="e", interval=1.0, z_priority=3).generate(BIG, 5)
+    whole = [(job.job, job.priority) for job in trace.jobs if job.cores == BIG.cores]
+    assert whole == [(76, 3), (153, 3)]
+    assert "after two thirds of them; a Z has priority 3" in trace.scale["submission"]
+    plain = Esp(name="e", z_priority=0).generate(BIG, 5)
+    assert [job.job for job in plain.jobs if job.cores == BIG.cores] == [76, 153]
+    assert {job.priority for job in plain.jobs} == {0}
+    assert "the scheduler's choice" in plain.scale["submission"]
 
 
 # lublin
@@ -180,6 +205,13 @@ def test_lublin_is_scaled_seeded_and_begins_at_its_hour() -> None:
     assert {job.cores for job in trace.jobs} <= {1, 2, 4}
     assert trace.scale["size_scale"] == 4 / 128
     assert trace.scale["bounded_slowdown_threshold"] == pytest.approx(0.1)
+    taken = sum(job.cores * job.runtime for job in trace.jobs)
+    assert trace.scale["taken_core_s"] == pytest.approx(taken, abs=1e-5)
+    _, size, _ = workload._model(7)
+    rounded = sum(job.cores * 128 > 4 * one for job, one in zip(trace.jobs, size, strict=True))
+    assert 0 < trace.scale["jobs_rounded_up"] == rounded and trace.scale["jobs_capped"] == 0
+    assert trace.scale["asked_core_s"] < taken
+    assert workload.generate(TWO, 8).scale["taken_core_s"] != trace.scale["taken_core_s"]
     first = workload.model_copy(update={"jobs": 20}).generate(TWO, 7)
     assert first.jobs == trace.jobs[:20]
     slow = Lublin(name="l", jobs=200, time_scale=0.01, hour=2.0).generate(TWO, 7)
@@ -225,8 +257,70 @@ def test_a_profile_is_read_from_a_trace() -> None:
     assert not workload.problems([TWO], ROOT)
     assert workload.files() == [Path(SAMPLE)]
     profile = workload.generate(TWO, 1, ROOT).scale["profile"]
-    assert profile == recorded_profile(ROOT / SAMPLE)
+    assert profile == recorded_profile(ROOT / SAMPLE)[0]
     assert sum(profile) == 99  # of 100 jobs one was cancelled before it started
+
+
+START = "; UnixStartTime: 749458803\n"  # Friday, 07:00:03 UTC, 0 h in California
+
+
+@pytest.mark.parametrize(
+    ("header", "hour", "clock"),
+    [
+        (START + "; TimeZoneString: US/Pacific\n", 0, "time zone US/Pacific"),
+        (START + "; TimeZone: -28800\n", 23, "UTC -8 h"),
+        (START + "; TimeZone: -28800\n; TimeZoneString: none such\n", 23, "UTC -8 h"),
+        (START + "; TimeZone: -28800\n; TimeZoneString: US/Pacific\n", 0, "US/Pacific"),
+        (START + "; StartTime: Fri Oct 01 00:00:03 PDT 1993\n", 0, "StartTime"),
+        ("; StartTime: Fri Oct  1 13:00:03 1993\n", 13, "StartTime"),
+        (START, 7, "UTC: the log names no time zone"),
+        ("; TimeZoneString: US/Pacific\n", 0, "hours since the log's start"),
+        ("", 0, "hours since the log's start"),
+    ],
+)
+def test_a_profile_has_the_hours_of_the_traced_machine(
+    tmp_path: Path, header: str, hour: int, clock: str
+) -> None:
+    (tmp_path / "t.swf").write_text(header + line(1, submit=10))
+    workload = Daily(name="d", file="t.swf")
+    assert not workload.problems([TWO], tmp_path)
+    scale = workload.generate(TWO, 1, tmp_path).scale
+    assert scale["profile"].index(1.0) == hour and clock in scale["clock"]
+
+
+def test_hours_change_with_the_summer_time_of_the_log(tmp_path: Path) -> None:
+    # Summer time ended at 09:00 UTC on 31 October 1993.
+    end = 752058000 - 749458803
+    header = START + "; TimeZoneString: US/Pacific\n"
+    (tmp_path / "t.swf").write_text(
+        header + line(1, submit=end - 60) + line(2, submit=end + 60) + line(3, submit=end + 3600)
+    )
+    profile, _ = recorded_profile(tmp_path / "t.swf")
+    assert {hour: count for hour, count in enumerate(profile) if count} == {1: 2.0, 2: 1.0}
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "; UnixStartTime: soon\n",
+        START + "; TimeZoneString: Pacific\n",
+        START + "; TimeZone: 1e9\n",
+        START + "; TimeZone: 99999\n",
+        START + "; TimeZone: -8\n",
+        START + "; TimeZone: +0200\n",
+        START + "; TimeZone: 3600\n; TimeZone: 7200\n",
+        "; UnixStartTime: 999999999999999\n",
+    ],
+)
+def test_a_header_from_which_the_hour_cannot_be_read_is_refused(
+    tmp_path: Path, header: str
+) -> None:
+    (tmp_path / "t.swf").write_text(header + line(1, submit=10))
+    [problem] = Daily(name="d", file="t.swf").problems([TWO], tmp_path)
+    key, value = header.splitlines()[-1].removeprefix("; ").split(": ")
+    assert problem.key == "file" and f"{key} = '{value}'" in problem.what
+    assert "does not tell the hour of the day" in problem.what
+    assert problem.remedy == "correct that line, or give the profile"
 
 
 @pytest.mark.parametrize(
@@ -241,3 +335,40 @@ def test_a_profile_is_read_from_a_trace() -> None:
 def test_daily_parameters_that_make_no_trace(fields: dict, key: str, what: str) -> None:
     [problem] = Daily(name="d", **fields).problems([TWO], ROOT)
     assert problem.key == key and what in problem.what
+
+
+@pytest.mark.parametrize(
+    "workload",
+    [
+        Poisson(name="p", jobs=40, sizes=[1, 3, 5], runtime=2.0),
+        Daily(name="d", jobs=40, sizes=[1, 3, 5], runtime=2.0),
+    ],
+)
+def test_sizes_that_nodes_cannot_have_are_told(workload: Workload) -> None:
+    # 3 processors are 2 nodes of 2, and 5 are 3 nodes of 2.
+    trace = workload.generate(Machine(3, 2), 1)
+    assert trace.scale["rounded_up"] == {"3": 4, "5": 6}
+    odd = sum(job.cores > 1 for job in trace.jobs)
+    assert 0 < trace.scale["jobs_rounded_up"] == odd
+    assert trace.scale["taken_core_s"] - trace.scale["asked_core_s"] == 2.0 * odd
+    mixed = Mix(name="m", parts=[Part(user="ann", workload=workload)])
+    jobs = mixed.generate(Machine(3, 2), 1)
+    [part] = jobs.scale["parts"]
+    assert part["taken_core_s"] == sum(2.0 * job.cores for job in jobs.jobs), "of its own seed"
+    whole = workload.generate(Machine(1, 8), 1)
+    assert "jobs_rounded_up" not in whole.scale, "as before where nothing is rounded"
+
+
+def test_half_of_an_odd_machine_is_told() -> None:
+    scale = Gang(name="g", jobs=5).generate(Machine(3, 2), 1).scale
+    # Two jobs take 2 of 3 nodes instead of 3 processors.
+    assert scale["jobs_rounded_up"] == 2
+    assert (scale["asked_core_s"], scale["taken_core_s"]) == (24.0, 26.0)
+    assert "jobs_rounded_up" not in Gang(name="g").generate(Machine(2, 2), 1).scale
+
+
+def test_runtimes_that_rounding_changes_are_told(tmp_path: Path) -> None:
+    scale = write(tmp_path, line(1, runtime=14), line(2, runtime=9000)).model_copy(
+        update={"time_scale": 1e-7}
+    )
+    assert scale.generate(TWO, 1, tmp_path).scale["jobs_with_rounded_runtime"] == 1

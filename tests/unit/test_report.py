@@ -324,5 +324,15 @@ def test_capped_jobs_are_counted_and_a_damaged_trace_is_passed_over(
     cut, *_ = trace_cuts([(tmp_path, experiment)])
     assert cut["changes"][0]["count"] == 7 and cut["dropped"] == [("without a runtime", 2)]
     for path in traces:
+        content = json.loads(path.read_text())
+        part = {"user": "ann", "kind": "lublin", "jobs_capped": 0, "jobs_rounded_up": 5}
+        work = {"asked_core_s": 2.5, "taken_core_s": 4.0}
+        content["scale"] = {"parts": [{"user": "bob"}, part | work]}
+        path.write_text(json.dumps(content))
+    cut, *_ = trace_cuts([(tmp_path, experiment)])
+    assert (cut["workload"], cut["file"]) == ("swf, part of ann", "lublin")
+    assert [change["count"] for change in cut["changes"]] == [5]
+    assert cut["work"] == "2.50 core-s asked for, 4 core-s taken"
+    for path in traces:
         path.write_text("{")
     assert trace_cuts([(tmp_path, experiment)]) == []

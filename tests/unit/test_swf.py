@@ -11,6 +11,7 @@ import pytest
 from swf_factory import HEADER, ROOT, line, records, write
 
 from schedlab.errors import SchedlabError
+from schedlab.swf import kept as kept_arrays
 from schedlab.swf import table as swf_table
 from schedlab.swf.file import header_lines, machine_size
 from schedlab.swf.sample import sample_text
@@ -47,6 +48,11 @@ def test_scaling_in_time_and_size(tmp_path: Path) -> None:
         "size_scale": 4 / 128,
         "jobs_rounded_up": 3,
         "jobs_capped": 0,
+        # (128 x 5 + (33 + 1 + 65) x 10) / 32, and 4 x 5 + (2 + 1 + 4) x 10.
+        "asked_core_s": 50.9375,
+        "taken_core_s": 90.0,
+        "jobs_without_limit": 2,
+        "jobs_with_longer_limit": 1,
         "jobs_with_dependency_ignored": 0,
         "dropped": {},
     }
@@ -133,7 +139,7 @@ def test_status_rules(tmp_path: Path) -> None:
         line(4, status=5, runtime=7),
         line(5, status=0),
         line(6, status=2),
-        line(7, status=3),
+        line(5, status=3),
         line(8, status=4),
         line(9, status=-1),
         line(10, runtime=-1),
@@ -146,12 +152,30 @@ def test_status_rules(tmp_path: Path) -> None:
     usable = [table.record(int(position)).number for position in table.usable()]
     assert usable == [4, 5, 9, 12, 13]
     workload = Swf(name="s", file="t.swf", jobs=5)
-    assert workload.scale_of(Machine(1, 2), tmp_path)["dropped"] == {
+    assert workload.scale_of(Machine(1, 2), 1, tmp_path)["dropped"] == {
         "cancelled before it started": 3,
         "no processors": 1,
         "no runtime": 1,
-        "part of an interrupted job": 3,
+        "part of an interrupted job": 1,
+        "part of an interrupted job that has no line as a whole": 2,
     }
+
+
+def test_a_preceding_job_has_one_meaning_where_it_is_followed(tmp_path: Path) -> None:
+    workload = write(
+        tmp_path,
+        line(1, submit=0),
+        line(1, submit=5),
+        line(2, submit=10, preceding=1),
+        line(3, submit=20, preceding=2),
+    )
+    assert not workload.problems([Machine(2, 2)], tmp_path)
+    scale = workload.generate(Machine(2, 2), 1, tmp_path).scale
+    assert scale["jobs_with_number_of_another"] == 1
+    for of in ("scheduler", "users"):
+        [problem] = workload.model_copy(update={"dependencies": of}).problems([], tmp_path)
+        assert "t.swf:8: field 17 (preceding job) = '1': lines 6 and 7 have" in problem.what
+        assert "dependencies: ignore" in problem.remedy
 
 
 def test_slice_counts_usable_jobs_and_starts_at_zero(tmp_path: Path) -> None:
@@ -218,6 +242,7 @@ def test_a_byte_order_mark_and_other_ends_of_lines_are_read(tmp_path: Path) -> N
         b"\xef\xbb\xbf" + text.encode(),
         text.replace("\n", "\r\n").encode(),
         text.replace("\n", "\r").encode(),
+        text.replace("\n", "\r").encode() + (b";" + b"-" * 99 + b"\r") * 20_000,
         gzip.compress(b"\xef\xbb\xbf" + text.encode()),
         text.rstrip().encode(),
     ):
@@ -229,7 +254,7 @@ def test_a_byte_order_mark_and_other_ends_of_lines_are_read(tmp_path: Path) -> N
 def test_only_what_is_replayed_is_validated(tmp_path: Path) -> None:
     lines = [
         line(1, status=5, runtime="-5", processors=1.5),  # dropped
-        line(2, status=3, runtime="x"),  # dropped
+        line(3, status=3, runtime="x"),  # dropped
         line(3, processors="64.0", user="3.0", wait="x").replace(" 1 -1 1 ", " staff -1 batch "),
         line(4, submit=10, runtime=50),
         line(5, submit=20, runtime="x"),  # after the slice
@@ -253,6 +278,7 @@ def test_a_large_trace_is_read_alike_fast_or_slowly_and_kept(
 ) -> None:
     monkeypatch.setenv("SCHEDLAB_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(swf_table, "_KEPT", 1)
+    monkeypatch.setattr(kept_arrays, "_UNSETTLED", 0.0)
     rng = random.Random(5)
     lines = [
         line(
@@ -273,6 +299,11 @@ def test_a_large_trace_is_read_alike_fast_or_slowly_and_kept(
     kept.write_bytes(kept.read_bytes()[:100])
     swf_table._table.cache_clear()
     assert (swf_table.read_table(path).rows == fast.rows).all(), "a torn cache is made anew"
+    (kept,) = (tmp_path / "cache" / "traces").glob("*.npy")
+    whole = kept.read_bytes()
+    kept.write_bytes(whole[:200] + b"\x40" + whole[201:])
+    swf_table._table.cache_clear()
+    assert (swf_table.read_table(path).rows == fast.rows).all(), "one wrong byte is seen"
     monkeypatch.setattr(swf_table, "_SMALL", 10**9)
     slow = swf_table._read(path)
     assert (slow.rows == fast.rows).all()
@@ -280,6 +311,37 @@ def test_a_large_trace_is_read_alike_fast_or_slowly_and_kept(
     assert all(table.rows.flags.f_contiguous for table in (fast, again, slow)), "by column"
     path.write_text(HEADER + line(7))
     assert [record.number for record in records(path)] == [7], "a changed file is read anew"
+
+
+def test_a_trace_that_was_just_written_is_not_taken_for_an_earlier_one(tmp_path: Path) -> None:
+    # Two versions within one tick of the file system's clock cannot be told apart.
+    path = tmp_path / "t.swf"
+    path.write_text(HEADER + line(7))
+    status = path.stat()
+    assert not kept_arrays.settled(status)
+    before = swf_table._table.cache_info()
+    assert [record.number for record in records(path)] == [7]
+    assert swf_table._table.cache_info() == before, "nothing is kept of it"
+
+
+def test_a_trace_that_changes_while_it_is_read_is_not_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SCHEDLAB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(swf_table, "_KEPT", 1)
+    monkeypatch.setattr(kept_arrays, "_UNSETTLED", 0.0)
+    path = tmp_path / "t.swf"
+    path.write_text(HEADER + line(7))
+    read = swf_table._read
+
+    def slowly(source: Path) -> swf_table.Table:
+        table = read(source)
+        source.write_text(HEADER + line(8) + line(9))
+        return table
+
+    monkeypatch.setattr(swf_table, "_read", slowly)
+    swf_table.read_table(path)
+    assert not list((tmp_path / "cache").rglob("*.npy"))
 
 
 def test_sample_is_what_its_generator_makes() -> None:

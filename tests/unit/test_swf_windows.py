@@ -94,6 +94,20 @@ def test_only_the_lines_of_a_window_are_validated(tmp_path: Path) -> None:
     assert "field 4" in problem.what
 
 
+@pytest.mark.parametrize("submit", ["x", "-1", "nan", "1e400"])
+def test_a_line_without_a_submission_that_can_be_read_is_refused_in_every_window(
+    tmp_path: Path, submit: str
+) -> None:
+    path = hours(tmp_path)
+    whole = path.read_text()
+    path.write_text(whole + line(99, submit=submit))
+    [problem] = swf(select=Select(first=3 * HOUR, length=HOUR)).problems([MACHINE], tmp_path)
+    assert f"field 2 (submit time) = '{submit}'" in problem.what
+    # Lines that no replay uses are not validated.
+    path.write_text(whole + line(99, submit=submit, status=2))
+    assert not swf(select=Select(first=3 * HOUR, length=HOUR)).problems([MACHINE], tmp_path)
+
+
 @pytest.mark.parametrize(
     ("fields", "key", "what"),
     [

@@ -239,6 +239,12 @@ def test_efficiency_is_the_ideal_over_the_time() -> None:
     assert row["interval"] == f"[{low:.1f}, {high:.1f}]"
     assert (row["n"], row["ideal"], row["ideal_of_table"]) == (3, "20 s", "11 s")
     assert row["rounded"] == ["A to 1", "B to 1"] and row["left_out"] == ""
+    assert row["overtaken"] == ""
+    (row,) = esp_rows(frame(esp_trials([32.0, 40.0], wide_overtaken=2.5)), SCALES)
+    assert row["overtaken"] == "2.50"
+    scales = {trial: SCALE | {"asked": {"A": 0.125, "B": 0.25}} for trial in SCALES}
+    (row,) = esp_rows(frame(esp_trials([32.0])), scales)
+    assert row["rounded"] == ["A 0.125 to 1", "B 0.250 to 1"]
 
 
 def test_an_efficiency_is_at_most_one() -> None:

@@ -13,9 +13,7 @@ from schedlab.analysis.recorded import Recorded, busy, queue
 from schedlab.figures import style
 from schedlab.metrics.bounds import Floats
 from schedlab.metrics.intervals import Steps, means
-from schedlab.printing import brief
-from schedlab.swf.file import header_lines
-from schedlab.swf.local_time import DAY, week_seconds
+from schedlab.swf.local_time import DAY, clock_of, week_seconds
 
 _BINS = 400
 """Bins over the whole time, in each of which a mean is drawn."""
@@ -27,10 +25,12 @@ _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 def draw_all(jobs: Recorded, trace: Path, folder: Path) -> list[Path]:
     """Draw every figure of a trace into a folder; return the files."""
     unknown = _unknown_waits(jobs)
-    local = week_seconds(jobs.submit, trace)
+    clock = clock_of(trace)
+    local = week_seconds(jobs.submit, clock)
+    told = clock.told + (f" ({clock.unread})" if clock.unread else "")
     drawn = {
         "load": (lambda: _load(jobs), f"; {unknown}" if unknown else ""),
-        "arrivals": (lambda: _arrivals(local, _clock(local, jobs.submit, trace)), ""),
+        "arrivals": (lambda: _arrivals(local, told), ""),
         "distributions": (lambda: _distributions(jobs), ""),
     }
     files = []
@@ -45,19 +45,6 @@ def _unknown_waits(jobs: Recorded) -> str:
     """Say how many waits are unknown; empty if none is."""
     unknown = int(np.count_nonzero(~jobs.waited))
     return f"wait unknown of {unknown} of {jobs.waited.size} jobs" if unknown else ""
-
-
-def _clock(local: Floats, submit: Floats, trace: Path) -> str:
-    """Say on which clock the hours of arrivals are (`week_seconds`)."""
-    began = "hours since the log's start, which counts as Thursday, 0 h, UTC"
-    # The epoch was a Thursday.
-    if np.array_equal(local, (submit + 3 * DAY) % (7 * DAY)):
-        return began
-    header = {key: value for _, key, value in header_lines(trace)}
-    zone = header.get("TimeZoneString", "")
-    if float(header.get("UnixStartTime", "0")) <= 0:
-        return f"{began}; told in time zone {brief(zone)}"
-    return f"time zone {brief(zone)}, of the log" if zone else "UTC: the log names no time zone"
 
 
 def _load(jobs: Recorded) -> Figure:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -15,13 +15,21 @@ from schedlab.workloads import Machine, Problem, Trace
 from schedlab.workloads.duration import Bound, earliest_end
 
 _JOBS = 50_000
-"""Most jobs in the traces that this check makes, for all workloads together, so that it takes less
-than a second. The traces left out only have another seed, or a larger machine. The largest one is
-looked at all the same, where carriers have to hold the jobs that run on it."""
+"""Jobs in the traces that this check makes, for all workloads together, after which it looks at no
+further repetitions. The first one is looked at on every machine, because what a workload makes and
+how it is rounded depends on the size; the traces left out only have another seed."""
 
 
 class Translating(Protocol):
     """What the checks need to know about a scheduler that is given traces."""
+
+    @property
+    def gang(self) -> bool:
+        """Whether a rank of a job starts only when all ranks of the job have a node."""
+
+    @property
+    def payload(self) -> bool:
+        """Whether jobs run their payload."""
 
     @property
     def virtual_node_mib(self) -> float | None:
@@ -68,28 +76,51 @@ def trace_problems(
             yield Problem(f"workloads[{index}]", workload.name, error.message, remedy)
 
 
-def _refused(
-    experiment: Experiment,
-    known: Mapping[str, Translating],
-    index: int,
-    trace: Trace,
-    root: Path,
-) -> Iterator[Problem]:
-    """What a trace wants of a scheduler that cannot be given it, at the key that makes it so."""
-    workload = experiment.workloads[index]
-    for variant in experiment.present():
-        if variant.adapter not in known:
-            continue  # another check reports it
-        settings = experiment.settings_of(variant)
-        for problem in known[variant.adapter].refusals(trace, settings):
-            key, value = workload.cause(problem.key)
-            for alone, key_of_part, value_of_part in workload.parted(problem.key):
-                own = alone.generate(trace.machine, trace.seed, root)
-                found = known[variant.adapter].refusals(own, settings)
-                if problem.key in {one.key for one in found}:
-                    key, value = key_of_part, value_of_part
-                    break
-            yield Problem(f"workloads[{index}].{key}", value, problem.what, problem.remedy)
+class _Refusals:
+    """What the traces of a workload want of schedulers that cannot be given it.
+
+    The number of jobs, among others, may depend on the machine, so each size is asked about. What
+    is wrong on several is told once: for the last one asked about.
+    """
+
+    def __init__(
+        self, experiment: Experiment, known: Mapping[str, Translating], index: int, root: Path
+    ) -> None:
+        self._experiment, self._known, self._index, self._root = experiment, known, index, root
+        self._found: dict[tuple[str, str], Problem] = {}
+
+    def ask(self, trace: Trace) -> None:
+        """Ask the schedulers that run a machine like the trace's."""
+        for variant in self._experiment.present():
+            node = variant.node or self._experiment.node
+            if (
+                variant.adapter not in self._known  # another check reports it
+                or node.vcpus != trace.machine.cpus_per_node
+            ):
+                continue
+            scheduler = self._known[variant.adapter]
+            settings = self._experiment.settings_of(variant)
+            for problem in scheduler.refusals(trace, settings):
+                place = self._place(problem.key, trace, scheduler, settings)
+                told = Problem(*place, problem.what, problem.remedy)
+                self._found[variant.name, problem.key] = told
+
+    def told(self) -> Iterator[Problem]:
+        """Yield the problems, at the keys that make them."""
+        yield from self._found.values()
+
+    def _place(
+        self, wanted: str, trace: Trace, scheduler: Translating, settings: Mapping[str, str]
+    ) -> tuple[str, object]:
+        """Key that makes a trace want something, and its value."""
+        workload = self._experiment.workloads[self._index]
+        key, value = workload.cause(wanted)
+        for alone, key_of_part, value_of_part in workload.parted(wanted):
+            own = alone.generate(trace.machine, trace.seed, self._root)
+            if wanted in {one.key for one in scheduler.refusals(own, settings)}:
+                key, value = key_of_part, value_of_part
+                break
+        return f"workloads[{self._index}].{key}", value
 
 
 def _of_traces(
@@ -104,30 +135,28 @@ def _of_traces(
         for name, one in known.items()
         if one.virtual_node_mib is not None and one.virtual_job_mib
     }
-    unseen = _most_crowded(experiment, mib)
+    there = {one.adapter for one in experiment.present() if one.adapter in known}
+    gangs = {known[name].gang for name in there if known[name].payload}
+    refusals = _Refusals(experiment, known, index, root)
     left = _JOBS // len(experiment.workloads)
-    for number, (machine, repetition) in enumerate(_cells(experiment)):
-        seed = experiment.trace_seed(workload.name, repetition)
-        trace = workload.generate(machine, seed, root)
-        if number == 0:
-            # What jobs want besides processors does not depend on machine and repetition.
-            yield from _refused(experiment, known, index, trace, root)
+    for machine, repetition in _cells(experiment):
+        if repetition > 1 and left <= 0:
+            break
+        trace = workload.generate(machine, experiment.trace_seed(workload.name, repetition), root)
         if repetition == 1:
-            unseen.discard(machine)
+            refusals.ask(trace)
             yield from crowded(experiment, mib, index, trace)
-        bound = earliest_end(trace)
-        if soonest is None or bound.seconds < soonest[1].seconds:
-            soonest = trace, bound
+        # Every scheduler must be able to end it, and none may end it before a fault comes.
+        bound = earliest_end(trace, any(gangs), bool(gangs) or not there)
+        sooner = bound if len(gangs) < 2 else earliest_end(trace, gang=False)
+        if soonest is None or sooner.seconds < soonest[1].seconds:
+            soonest = trace, sooner
         if bound.seconds >= limit and (
             machine not in longest or bound.seconds > longest[machine][0].seconds
         ):
             longest[machine] = (bound, repetition)
         left -= len(trace.jobs)
-        if left <= 0:
-            break
-    for machine in sorted(unseen, key=_size_of):
-        trace = workload.generate(machine, experiment.trace_seed(workload.name, 1), root)
-        yield from crowded(experiment, mib, index, trace)
+    yield from refusals.told()
     if soonest:
         yield from too_late(index, *soonest)
     if not longest:
@@ -145,17 +174,6 @@ def _of_traces(
         f"set limits.trial well above {needed}, or make the workload shorter (fewer jobs, smaller "
         "runtimes or time_scale)",
     )
-
-
-def _most_crowded(experiment: Experiment, adapters: Collection[str]) -> set[Machine]:
-    """Largest virtual machine of each number of processors a node, of some schedulers."""
-    largest: dict[int, Machine] = {}
-    for cluster in experiment.clusters():
-        if cluster.virtual and cluster.scheduler in adapters:
-            machine = cluster.machine
-            known = largest.get(machine.cpus_per_node, machine)
-            largest[machine.cpus_per_node] = max(known, machine, key=_size_of)
-    return set(largest.values())
 
 
 def _size_of(machine: Machine) -> tuple[int, int]:

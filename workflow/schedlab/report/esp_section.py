@@ -60,8 +60,9 @@ def esp_rows(trials: pd.DataFrame, scales: Mapping[str, Mapping[str, Any]]) -> l
     list of dict
         `workload`, `cluster`, `anchor`, `efficiency` (%; empty where none is known), `interval`,
         `n`, `note`, `elapsed` and `ideal` (s), `ideal_of_table` (of the mix before rounding),
-        `rounded` (types with the processors that each takes instead of its part), `submission`
-        (the rule) and `left_out` (how many trials do not count, and why).
+        `rounded` (types with the processors that each asks for and takes), `submission`
+        (the rule), `overtaken` (others that were placed while a Z waited, mean) and `left_out`
+        (how many trials do not count, and why).
     """
     rows = []
     for (_, cluster, workload, _), group in by_cell(alone(trials[trials["kind"] == KIND])):
@@ -75,6 +76,8 @@ def _row(
     workload: str, cluster: str, trials: pd.DataFrame, scale: Mapping[str, Any]
 ) -> dict[str, Any]:
     good, left_out = whole(trials)
+    asked = scale.get("asked")
+    asked = asked if isinstance(asked, dict) else {}
     found = efficiency(good, float(scale["ideal_s"]))
     return {
         "workload": workload,
@@ -87,10 +90,28 @@ def _row(
         "elapsed": span(good["makespan_s"]),
         "ideal": seconds(scale["ideal_s"]),
         "ideal_of_table": seconds(scale["ideal_of_table_s"]),
-        "rounded": [f"{name} to {taken}" for name, taken in sorted(scale["rounded_up"].items())],
+        "rounded": [
+            _rounded(name, taken, asked.get(name))
+            for name, taken in sorted(scale["rounded_up"].items())
+        ],
         "submission": str(scale.get("submission", "not recorded")),
+        "overtaken": _mean(good, "wide_overtaken"),
         "left_out": left_out,
     }
+
+
+def _mean(trials: pd.DataFrame, column: str) -> str:
+    """Mean of a column as text; empty where it is not known."""
+    if column not in trials:
+        return ""
+    values = pd.to_numeric(trials[column], errors="coerce").dropna()
+    return "" if values.empty else number(float(values.mean()))
+
+
+def _rounded(name: str, taken: object, asked: object) -> str:
+    """What a type asks for and takes, processors."""
+    told = f" {number(asked)}" if isinstance(asked, float) else ""
+    return f"{name}{told} to {taken}"
 
 
 def _part(value: float | None) -> str:

@@ -45,7 +45,7 @@ FIELDS = (
 
 USED = (0, 1, 2, 3, 4, 7, 8, 10, 11, 16, 17)
 """Positions of the fields that are used; the contents of the others do not matter."""
-_THINK = 17
+_PRECEDING, _THINK = 16, 17
 LOOSE = (2, _THINK)
 """Positions of the wait, which no replay uses, and of the think time, which few replays do
 (`require_think_times`). Whatever they are, the line is sound."""
@@ -199,7 +199,8 @@ def chunks(path: Path) -> Iterator[tuple[int, bytes]]:
         while block := _block(stream, path, line):
             total += len(block)
             block = rest + block
-            end = block.rfind(b"\n") + 1
+            # A return at the end may be the first half of an end of line.
+            end = max(block.rfind(b"\n"), block.rfind(b"\r", 0, -1)) + 1
             block, rest = block[:end], block[end:]
             if total > _UNPACKED or len(rest) > CHUNK:
                 raise line_error(
@@ -252,6 +253,28 @@ def require_think_times(path: Path, records: Sequence[SwfJob]) -> None:
                 "write -1 where it is unknown, or use dependencies: ignore or scheduler",
             )
         before.add(record.number)
+
+
+def require_one_preceding(path: Path, records: Sequence[SwfJob]) -> None:
+    """Refuse a preceding job of which two records before it have the number.
+
+    Raises
+    ------
+    SchedlabError
+        With line, field, value, and the lines of the two.
+    """
+    before: dict[int, list[int]] = {}
+    for record in records:
+        lines = before.get(record.preceding, [])
+        if len(lines) > 1:
+            raise line_error(
+                path,
+                record.line,
+                f"field {_PRECEDING + 1} ({FIELDS[_PRECEDING]}) = '{record.preceding}': lines"
+                f" {lines[0]} and {lines[1]} have that number, and a job waits for one",
+                "remove one of them, or use dependencies: ignore",
+            )
+        before.setdefault(record.number, []).append(record.line)
 
 
 def _word(path: Path, line: int, field: int) -> bytes:

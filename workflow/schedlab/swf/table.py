@@ -7,9 +7,6 @@ the replayed jobs include it.
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
-import tempfile
 from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
@@ -19,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from schedlab.errors import SchedlabError
-from schedlab.paths import cache_root
+from schedlab.swf import kept
 from schedlab.swf.file import (
     AMOUNTS,
     CANCELLED,
@@ -37,8 +34,6 @@ from schedlab.swf.file import (
 )
 from schedlab.swf.words import Words
 
-_FORMAT = "3"
-"""Version of the arrays in the cache; to be changed when the same trace gives another array."""
 _KEPT = 2**22
 """Smallest size of a trace, bytes, whose array is kept in the cache for the next command."""
 _SMALL = 2**16
@@ -63,13 +58,18 @@ _TOLERATED = 1000
 """Columns of the array: the line in the file, and the `USED` fields in their order."""
 _COLUMN = {field: column for column, field in enumerate(USED, 1)}
 
+_SUBMITTED = USED[SUBMIT - 1]
+"""Position of the submit time in a line."""
+
 REASONS = (
     "part of an interrupted job",
     "cancelled before it started",
     "no runtime",
     "no processors",
+    "part of an interrupted job that has no line as a whole",
 )
 """Why a job cannot be replayed, by the number in `Table.reasons` less 1."""
+_PART, _PART_ALONE = 1, 5
 
 
 @dataclass(frozen=True)
@@ -111,9 +111,12 @@ class Table:
         Raises
         ------
         SchedlabError
-            When a line among them is malformed.
+            When a line among them is malformed, or one whose submission is unknown would be used.
         """
         submit = np.nan_to_num(self.rows[:, SUBMIT], nan=-np.inf)
+        # Whether a job of unknown submission is among them cannot be told.
+        unknown = int(np.searchsorted(submit, -np.inf, side="right"))
+        self._checked(np.flatnonzero(self.reasons[:unknown] == 0))
         start, stop = (int(place) for place in np.searchsorted(submit, [first, end]))
         found = start + np.flatnonzero(self.reasons[start:stop] == 0)
         return self._checked(found), slice(start, stop)
@@ -164,46 +167,23 @@ def read_table(path: Path) -> Table:
     """
     try:
         status = path.stat()
-        key = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
     except (OSError, ValueError):
         return _read(path)  # raises an error that says what is wrong
-    return _table(path.absolute(), key)
+    if not kept.settled(status):
+        return _read(path)
+    return _table(path.absolute(), kept.version_of(status))
 
 
 @lru_cache(maxsize=8)
-def _table(path: Path, key: tuple[int, ...]) -> Table:
-    if key[2] < _KEPT:
-        return _read(path)
-    name = hashlib.sha256(str(path).encode("utf-8", "surrogateescape")).hexdigest()[:16]
-    version = hashlib.sha256(repr((_FORMAT, key)).encode()).hexdigest()[:16]
-    folder = cache_root() / "traces"
-    kept = folder / f"{name}-{version}.npy"
-    try:
-        rows = np.load(kept, mmap_mode="r", allow_pickle=False)
-        if rows.ndim == 2 and rows.shape[1] == 1 + len(USED) and rows.dtype == np.float64:
-            return Table(rows, _reasons(rows), {})
-    except (OSError, ValueError, EOFError):
-        pass  # missing or incomplete: it is made again
+def _table(path: Path, version: kept.Version) -> Table:
+    large = kept.size_of(version) >= _KEPT
+    rows = kept.find(path, version) if large else None
+    if rows is not None and rows.shape[1] == 1 + len(USED):
+        return Table(rows, _reasons(rows), {})
     table = _read(path)
-    if not table.malformed:
-        # If the cache cannot be written, only the next command takes longer.
-        with contextlib.suppress(OSError):
-            _keep(table.rows, folder, kept, name)
+    if large and not table.malformed:
+        kept.keep(table.rows, path, version)
     return table
-
-
-def _keep(rows: np.ndarray, folder: Path, kept: Path, name: str) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    for old in folder.glob(f"{name}-*.npy"):
-        old.unlink(missing_ok=True)
-    with tempfile.NamedTemporaryFile("wb", dir=folder, delete=False) as partial:
-        try:
-            np.save(partial.file, rows)
-            partial.flush()
-            Path(partial.name).replace(kept)
-        except BaseException:
-            Path(partial.name).unlink(missing_ok=True)
-            raise
 
 
 def _read(path: Path) -> Table:
@@ -239,14 +219,19 @@ def _reasons(rows: np.ndarray) -> np.ndarray:
     """Why the archive's rules leave out each job, as in `Table.reasons`.
 
     Lines of status 2, 3 and 4 are the parts of a job that also has a line of its own with status
-    0 or 1; a cancelled job that never ran has no runtime or no processors, one that was cancelled
-    while running has both and counts.
+    0 or 1; where that is missing, a job is lost, which is told apart. A cancelled job that never
+    ran has no runtime or no processors, one that was cancelled while running has both and counts.
     """
     found = np.zeros(len(rows), dtype=np.int8)
     # Nearly all jobs ran and ended, on known processors: no rule leaves these out.
     usual = (rows[:, ALLOCATED] > 0) & (rows[:, RUNTIME] > 0) & (rows[:, STATUS] < PARTIAL)
     others = np.flatnonzero(~usual)
     found[others] = _reasons_of(rows[others])
+    parts = found == _PART
+    if parts.any():
+        # The format gives a job that was interrupted a line for the whole, under the same number.
+        whole = np.isin(rows[parts, NUMBER], rows[~parts, NUMBER])
+        found[parts] = np.where(whole, _PART, _PART_ALONE)
     return found
 
 
@@ -260,7 +245,7 @@ def _reasons_of(rows: np.ndarray) -> np.ndarray:
     found[(processors == 0) | (processors == -1)] = 4
     found[runtime == -1] = 3
     found[(status == CANCELLED) & ((runtime <= 0) | (processors <= 0))] = 2
-    found[(status >= PARTIAL) & (status <= PARTIAL_LAST_FAILED)] = 1
+    found[(status >= PARTIAL) & (status <= PARTIAL_LAST_FAILED)] = _PART
     return found
 
 
@@ -338,8 +323,10 @@ def _slow(path: Path, first: int, block: bytes, malformed: dict[int, SchedlabErr
             # The other fields of the line show whether a replay would use it.
             complete = len(words) == len(FIELDS)
             values = [
-                number(words[field]) if complete or 1 == field < len(words) else np.nan
+                number(words[field]) if complete or _SUBMITTED == field < len(words) else np.nan
                 for field in USED
             ]
+            if not 0 <= values[SUBMIT - 1] <= LARGEST:
+                values[SUBMIT - 1] = np.nan  # it has no place in the order
         rows.append([float(line), *values])
     return np.array(rows, dtype=float).reshape(-1, 1 + len(USED))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Annotated, Any, NamedTuple
@@ -137,11 +138,13 @@ class Background(BaseModel):
         return [filler, *waiting, *moved]
 
     def facts(self, machine: Machine) -> dict[str, Any]:
-        """What there is of it on a machine, for the trace."""
+        """What there is of it on a machine, and what was asked for where that was rounded."""
         taken = self.taken(machine)
         cores = taken.nodes * taken.cpus
+        asked = round(part(self.filled, zero=True), 9)
         return {
             "filled": cores / machine.cores,
+            **({} if math.isclose(asked, cores / machine.cores) else {"filled_asked": asked}),
             "cores": cores,
             "pending": self.pending,
             "lead_s": self.lead,

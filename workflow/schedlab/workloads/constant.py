@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -26,6 +27,7 @@ class Constant(Workload):
        and Distributed Computing 111, 2018, arXiv:1705.03102.
     """
 
+    causes: ClassVar[Mapping[str, str]] = {"jobs": "tasks"}
     kind: Literal["constant"] = "constant"
     tasks: int = Field(default=4, ge=1, le=MOST_JOBS, description="Tasks for each processor, n.")
     runtime: float = Field(default=1.0, gt=0, le=LONGEST, description="Of each task, t, s.")

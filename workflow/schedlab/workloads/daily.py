@@ -5,22 +5,26 @@ from __future__ import annotations
 import random
 from itertools import accumulate
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
 from schedlab.errors import SchedlabError
 from schedlab.privacy.identity import identity
 from schedlab.workloads.registry import LONGEST, Problem, Workload, register, walltime
+from schedlab.workloads.scaling import facts_of_sizes
 from schedlab.workloads.trace import Job, Machine
+
+if TYPE_CHECKING:
+    from schedlab.swf.local_time import Clock
 
 HOURS = 24
 WORKING_DAY = (1, 1, 1, 1, 1, 1, 2, 4, 7, 9, 10, 10, 9, 10, 10, 10, 9, 8, 6, 4, 3, 2, 2, 1)
 """Arrivals in each hour, relative to one another: a made-up working day, of no site."""
 
 
-def recorded_profile(path: Path) -> list[float]:
-    """Jobs of a trace that were submitted in each hour of the day, on its machine's clock.
+def recorded_profile(path: Path) -> tuple[list[float], Clock]:
+    """Jobs of a trace that were submitted in each hour of the day, and on which clock.
 
     Raises
     ------
@@ -30,14 +34,15 @@ def recorded_profile(path: Path) -> list[float]:
     # Only who reads a trace needs numpy, whose import takes a tenth of a second.
     import numpy as np
 
-    from schedlab.swf.local_time import DAY, week_seconds
+    from schedlab.swf.local_time import DAY, clock_of, week_seconds
     from schedlab.swf.table import SUBMIT, read_table
 
     table = read_table(path)
     submit = np.array(table.rows[table.usable(), SUBMIT])
-    hours = (week_seconds(submit, path) % DAY // 3600).astype(int)
+    clock = clock_of(path)
+    hours = (week_seconds(submit, clock) % DAY // 3600).astype(int)
     counts: list[float] = np.bincount(hours, minlength=HOURS).astype(float).tolist()
-    return counts
+    return counts, clock
 
 
 @register
@@ -46,8 +51,9 @@ class Daily(Workload):
 
     Given their number, the arrivals of a Poisson process whose rate changes are independent draws
     from the profile [1]_; that is how they are made. `profile` has 24 numbers, of any sum; with
-    `file` they are the submissions in each hour of the day in that trace. Jobs come in bursts of
-    `burst` at one instant. A day begins at 0 h, which is 0 s.
+    `file` they are the submissions in each hour of the day in that trace, on its machine's clock,
+    of which the neutral trace says how it is known (`swf.local_time.clock_of`). Jobs come in bursts
+    of `burst` at one instant. A day begins at 0 h, which is 0 s.
 
     References
     ----------
@@ -81,14 +87,13 @@ class Daily(Workload):
 
     def _profile(self, root: Path) -> list[float]:
         if self.file:
-            return recorded_profile(root / self.file)
+            return recorded_profile(root / self.file)[0]
         return list(self.profile or map(float, WORKING_DAY))
 
     def jobs_of(self, machine: Machine, seed: int, root: Path) -> list[Job]:
         """Jobs with seeded arrivals and sizes."""
         # Two random streams, so that adding a size does not change when jobs arrive.
         instants = random.Random(f"{seed}/arrivals")
-        sizes = random.Random(f"{seed}/sizes")
         bounds = list(accumulate(self._profile(root)))
         bursts = -(-self.jobs // self.burst)
         due = []
@@ -97,17 +102,30 @@ class Daily(Workload):
             due.append(round((HOURS * day + hour + instants.random()) * self.hour, 6))
         due.sort()
         jobs = []
-        for number in range(self.jobs):
-            nodes, cpus = machine.shape(sizes.choice(self.sizes))
+        for number, size in enumerate(self._sizes(seed)):
+            nodes, cpus = machine.shape(size)
             arrival = due[number // self.burst]
             length = float(self.runtime)
             jobs.append(Job(number, arrival, nodes, cpus, length, walltime=walltime(length)))
         return jobs
 
-    def scale_of(self, machine: Machine, root: Path) -> dict[str, object]:
-        """The profile, and where it is from."""
-        found: dict[str, object] = {"profile": self._profile(root)}
-        return found | ({"file": identity().text(self.file)} if self.file else {})
+    def _sizes(self, seed: int) -> list[int]:
+        """Processors that each job asks for."""
+        sizes = random.Random(f"{seed}/sizes")
+        return [sizes.choice(self.sizes) for _ in range(self.jobs)]
+
+    def scale_of(self, machine: Machine, seed: int, root: Path) -> dict[str, object]:
+        """The profile, and where it is from; what sizes are rounded up to, where any is."""
+        sizes = facts_of_sizes(machine, self.sizes, self._sizes(seed), self.runtime)
+        if not self.file:
+            return {"profile": self._profile(root), **sizes}
+        profile, clock = recorded_profile(root / self.file)
+        return {
+            "profile": profile,
+            "file": identity().text(self.file),
+            "clock": clock.told,
+            **sizes,
+        }
 
     def problems(self, machines: list[Machine], root: Path) -> list[Problem]:
         """Sizes that do not fit, a profile without arrivals, or one that cannot be read."""
@@ -132,9 +150,12 @@ class Daily(Workload):
         if not self.file.isprintable():
             return [Problem("file", self.file, "holds control characters", "rename the file")]
         try:
-            counts = recorded_profile(root / self.file)
+            counts, clock = recorded_profile(root / self.file)
         except SchedlabError as error:
             return [Problem("file", self.file, error.message, error.remedy or "use another trace")]
         if not any(counts):
             return [Problem("file", self.file, "has no usable job", "name a trace with jobs")]
+        if clock.unread and not clock.local:
+            what = f"its header does not tell the hour of the day ({clock.unread})"
+            return [Problem("file", self.file, what, "correct that line, or give the profile")]
         return []

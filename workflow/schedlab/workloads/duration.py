@@ -23,9 +23,40 @@ def earliest_ends(trace: Trace) -> dict[int, float]:
     return ends
 
 
-def earliest_end(trace: Trace) -> Bound:
-    """Return the largest of three lower bounds of the makespan.
+class _Busy:
+    """Lower bound from what jobs take of something, of which there is only so much at a time."""
 
+    def __init__(self, amount: float, why: str) -> None:
+        self._amount, self._why = amount, why
+        self._taken = self._start = 0.0
+        self.seconds = 0.0
+
+    def add(self, arrival: float, taken: float) -> None:
+        """Add what one more job takes (s times its part); later arrivals are added first."""
+        self._taken += taken
+        if arrival + self._taken / self._amount > self.seconds:
+            self.seconds, self._start = arrival + self._taken / self._amount, arrival
+
+    @property
+    def bound(self) -> Bound:
+        """The bound, with the instant from which it is counted."""
+        return Bound(self.seconds, self._why.format(f"{self._start:g} s"))
+
+
+def earliest_end(trace: Trace, gang: bool = True, payload: bool = True) -> Bound:
+    """Return the largest of five lower bounds of the makespan.
+
+    Parameters
+    ----------
+    trace : Trace
+        Trace for one machine.
+    gang : bool
+        Whether all ranks of a job run at the same time. Otherwise the last two do not hold.
+    payload : bool
+        Whether jobs run for their runtime. Otherwise only the last arrival bounds the makespan.
+
+    Notes
+    -----
     1. No job ends before its arrival plus its runtime, or before the end of the jobs that it runs
        after plus its runtime.
     2. The jobs that arrive at or after an instant need, from then on, at least their
@@ -33,35 +64,41 @@ def earliest_end(trace: Trace) -> Bound:
     3. A node runs one rank at a time of those that need more than half of these processors. The
        jobs with such ranks that arrive at or after an instant need, from then on, at least their
        rank-seconds divided by the number of nodes.
+    4. Of the jobs that need more than half of all these processors one runs at a time,
+    5. and of those that have such ranks on more than half of the nodes.
     """
+    if not payload:
+        end = max(job.arrival for job in trace.measured)
+        return Bound(end, f"the last job arrives at {end:g} s")
     machine = trace.machine
-    taken = int(trace.scale.get("background", {}).get("cores", 0))
-    cores = machine.cores - taken
+    background = int(trace.scale.get("background", {}).get("cores", 0))
+    cores = machine.cores - background
     # The background takes the same number of each node, or one processor of one node.
     cpus = -(-cores // machine.nodes)
     ends = earliest_ends(trace)
     last = max(trace.measured, key=lambda job: ends[job.job])
-    work = ranks = 0.0
-    by_work = by_ranks = (0.0, 0.0)  # the bound, and the instant from which it is counted
-    for job in reversed(trace.measured):
-        work += job.cores * job.runtime
-        by_work = max(by_work, (job.arrival + work / cores, job.arrival))
-        if 2 * job.cpus > cpus:
-            ranks += job.nodes * job.runtime
-            by_ranks = max(by_ranks, (job.arrival + ranks / machine.nodes, job.arrival))
-    single = ends[last.job]
-    if single >= max(by_work[0], by_ranks[0]):
-        why = f"job {last.job} arrives at {last.arrival:g} s and runs for {last.runtime:g} s"
-        if last.after:
-            why += f" after job {', '.join(map(str, last.after))}"
-        return Bound(single, why)
-    if by_work >= by_ranks:
-        seconds, start = by_work
-        why = f"the work from {start:g} s on keeps {cores} processors busy until then"
-        return Bound(seconds, why)
-    seconds, start = by_ranks
-    return Bound(
-        seconds,
-        f"the jobs from {start:g} s on that cannot share a node keep {machine.nodes} nodes busy "
-        "until then",
+    work = _Busy(cores, f"the work from {{}} on keeps {cores} processors busy until then")
+    ranks = _Busy(
+        machine.nodes,
+        f"the jobs from {{}} on that cannot share a node keep {machine.nodes} nodes busy until"
+        " then",
     )
+    one = "the jobs from {} on that need more than half of the machine run one after the other"
+    wide, broad = _Busy(1, one), _Busy(1, one)
+    for job in reversed(trace.measured):
+        work.add(job.arrival, job.cores * job.runtime)
+        if 2 * job.cores > cores:
+            wide.add(job.arrival, job.runtime)
+        if 2 * job.cpus > cpus:
+            ranks.add(job.arrival, job.nodes * job.runtime)
+            if 2 * job.nodes > machine.nodes:
+                broad.add(job.arrival, job.runtime)
+    found = (work, ranks, wide, broad) if gang else (work, ranks)
+    busiest = max(found, key=lambda busy: busy.seconds)
+    single = ends[last.job]
+    if single < busiest.seconds:
+        return busiest.bound
+    why = f"job {last.job} arrives at {last.arrival:g} s and runs for {last.runtime:g} s"
+    if last.after:
+        why += f" after job {', '.join(map(str, last.after))}"
+    return Bound(single, why)

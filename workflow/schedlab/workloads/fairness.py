@@ -28,6 +28,11 @@ class Fairness(Workload):
     runtime: float = Field(default=2.0, gt=0, le=LONGEST, description="Runtime of each job, s.")
     interval: float = Field(default=0.5, ge=0, le=LONGEST, description="Between two users, s.")
 
+    @property
+    def without_users(self) -> str:
+        """Its question is how several users are treated."""
+        return "write a part with kind: burst for each user, or use fairness without mix"
+
     def jobs_of(self, machine: Machine, seed: int, root: Path) -> list[Job]:
         """Jobs in order of arrival; nothing is random."""
         limit, of_each = walltime(self.runtime), self.jobs * machine.cores
@@ -57,6 +62,6 @@ class Fairness(Workload):
         )
         return [Problem("jobs", self.jobs, what, "lower it, or users, or the node counts")]
 
-    def scale_of(self, machine: Machine, root: Path) -> dict[str, Any]:
+    def scale_of(self, machine: Machine, seed: int, root: Path) -> dict[str, Any]:
         """Shares of the users: equal."""
         return {"shares": {f"u{user + 1}": 1 / self.users for user in range(self.users)}}

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
 from schedlab.workloads.registry import LONGEST, Workload, register, walltime
+from schedlab.workloads.scaling import Fitted, facts_of
 from schedlab.workloads.trace import Job, Machine
 
 
@@ -46,3 +47,14 @@ class Gang(Workload):
                 )
             )
         return jobs
+
+    def scale_of(self, machine: Machine, seed: int, root: Path) -> dict[str, Any]:
+        """What half of the machine is rounded up to, where it is."""
+        jobs = self.jobs_of(machine, seed, root)
+        halves = [machine.cores * (1 if job.job % 2 else 2) for job in jobs]
+        fitted = (
+            Fitted(half, 2, job.cores, job.runtime, job.runtime)
+            for half, job in zip(halves, jobs, strict=True)
+        )
+        facts = facts_of(fitted, machine)
+        return facts if facts["jobs_rounded_up"] else {}

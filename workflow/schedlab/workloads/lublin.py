@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from schedlab.workloads.registry import Workload, register, walltime
+from schedlab.workloads.scaling import Fitted, facts_of, taken
 from schedlab.workloads.trace import BOUNDED_SLOWDOWN_THRESHOLD, Job, Machine
 
 SERIAL, POWER_OF_TWO = 0.244, 0.576
@@ -141,23 +142,38 @@ class Lublin(Workload):
         runtime = runtimes(random.Random(f"{seed}/runtimes"), size)
         return arrivals(random.Random(f"{seed}/arrivals"), self.jobs, self.hour), size, runtime
 
+    def _cores(self, size: int, machine: Machine) -> int:
+        """Processors of our machine for those of the model's."""
+        return min(machine.cores, -(-size * machine.cores // self.machine_size))
+
     def jobs_of(self, machine: Machine, seed: int, root: Path) -> list[Job]:
         """Scaled jobs in order of arrival."""
         jobs = []
         arrival, size, runtime = self._model(seed)
         for number in range(self.jobs):
-            cores = min(machine.cores, -(-size[number] * machine.cores // self.machine_size))
-            nodes, cpus = machine.shape(cores)
+            nodes, cpus = machine.shape(self._cores(size[number], machine))
             length = round(runtime[number] * self.time_scale, 6)
             due = round((arrival[number] - arrival[0]) * self.time_scale, 6)
             jobs.append(Job(number, due, nodes, cpus, length, walltime=walltime(length)))
         return jobs
 
-    def scale_of(self, machine: Machine, root: Path) -> dict[str, Any]:
-        """How time and sizes were scaled."""
+    def scale_of(self, machine: Machine, seed: int, root: Path) -> dict[str, Any]:
+        """How time and sizes were scaled, and what was rounded."""
+        _, size, runtime = self._model(seed)
+        fitted = (
+            Fitted(
+                wanted * machine.cores,
+                self.machine_size,
+                taken(machine, self._cores(wanted, machine)),
+                exact * self.time_scale,
+                round(exact * self.time_scale, 6),
+            )
+            for wanted, exact in zip(size, runtime, strict=True)
+        )
         return {
             "bounded_slowdown_threshold": BOUNDED_SLOWDOWN_THRESHOLD * self.time_scale,
             "time_scale": self.time_scale,
             "model_processors": self.machine_size,
             "size_scale": machine.cores / self.machine_size,
+            **facts_of(fitted, machine),
         }

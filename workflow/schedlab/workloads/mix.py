@@ -59,7 +59,8 @@ class Mix(Workload):
     """The jobs of all `parts` at their own arrivals, in one trace.
 
     Every part has a random stream of its own, so that changing one does not change the others. The
-    trace has each user's share, and what each asks for: the part of all processor-seconds.
+    jobs of a part are all of its user, whatever users its workload has. The trace has each user's
+    share, and what each asks for: the part of all processor-seconds.
     """
 
     quantity: ClassVar[str] = "wait_median"
@@ -73,9 +74,10 @@ class Mix(Workload):
         """Files of all parts."""
         return [path for part in self.parts for path in part.workload.files()]
 
-    def _jobs(self, index: int, machine: Machine, seed: int, root: Path) -> list[Job]:
-        own = random.Random(f"{seed}/part/{index}").getrandbits(48)
-        return self.parts[index].workload.jobs_of(machine, own, root)
+    @staticmethod
+    def _own(seed: int, index: int) -> int:
+        """Seed of a part."""
+        return random.Random(f"{seed}/part/{index}").getrandbits(48)
 
     def parted(self, wanted: str) -> Iterator[tuple[Workload, str, object]]:
         """See `Workload.parted`; what only the whole can have is of no part."""
@@ -93,7 +95,8 @@ class Mix(Workload):
         """Jobs of all parts in order of arrival; at one instant in order of the parts."""
         every: list[tuple[float, int, Job]] = []
         for index in range(len(self.parts)):
-            every += [(job.arrival, index, job) for job in self._jobs(index, machine, seed, root)]
+            jobs = self.parts[index].workload.jobs_of(machine, self._own(seed, index), root)
+            every += [(job.arrival, index, job) for job in jobs]
             if len(every) > MOST_JOBS:
                 raise SchedlabError(
                     f"the first {index + 1} of {len(self.parts)} parts of workload {self.name} make"
@@ -120,9 +123,12 @@ class Mix(Workload):
             )
         return found
 
-    def scale_of(self, machine: Machine, root: Path) -> dict[str, Any]:
+    def scale_of(self, machine: Machine, seed: int, root: Path) -> dict[str, Any]:
         """Shares, and the facts about scaling of each part."""
-        facts = [part.workload.scale_of(machine, root) for part in self.parts]
+        facts = [
+            part.workload.scale_of(machine, self._own(seed, index), root)
+            for index, part in enumerate(self.parts)
+        ]
         shares = {part.user: part.share for part in self.parts}
         wishes = [one["preempt"] for one in facts if "preempt" in one]
         scaled = "bounded_slowdown_threshold"
@@ -149,13 +155,19 @@ class Mix(Workload):
         return trace
 
     def problems(self, machines: list[Machine], root: Path) -> list[Problem]:
-        """Faults of the parts, and shares that differ for one user."""
+        """Faults of the parts, users of their own, and shares that differ for one user."""
         found = []
         shares: dict[str, float] = {}
         for index, part in enumerate(self.parts):
             for problem in part.workload.problems(machines, root):
                 key = f"parts[{index}].workload.{problem.key}"
                 found.append(Problem(key, problem.value, problem.what, problem.remedy))
+            if remedy := part.workload.without_users:
+                what = (
+                    "tells its jobs apart by users, and in a mix all jobs of a part are one user's"
+                )
+                key = f"parts[{index}].workload.kind"
+                found.append(Problem(key, part.workload.kind, what, remedy))
             found += given_within(part.workload, f"parts[{index}].workload", "parts")
             if shares.setdefault(part.user, part.share) != part.share:
                 what = f"user {part.user} has share {shares[part.user]:g} in an earlier part"

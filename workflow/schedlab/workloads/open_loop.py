@@ -5,12 +5,13 @@ from __future__ import annotations
 import random
 from abc import abstractmethod
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
 from schedlab.workloads.ladder import SLOWEST
 from schedlab.workloads.registry import LONGEST, Problem, Workload, walltime
+from schedlab.workloads.scaling import facts_of_sizes
 from schedlab.workloads.trace import Job, Machine
 
 
@@ -37,10 +38,9 @@ class OpenLoop(Workload):
         """Jobs with seeded interarrival times and sizes."""
         # Two random streams, so that adding a size does not change when jobs arrive.
         arrivals = random.Random(f"{seed}/arrivals")
-        sizes = random.Random(f"{seed}/sizes")
         jobs, now = [], 0.0
-        for number in range(self.jobs):
-            nodes, cpus = machine.shape(sizes.choice(self.sizes))
+        for number, size in enumerate(self._sizes(seed)):
+            nodes, cpus = machine.shape(size)
             jobs.append(
                 Job(
                     number,
@@ -53,6 +53,15 @@ class OpenLoop(Workload):
             )
             now += self.gap(arrivals)
         return jobs
+
+    def _sizes(self, seed: int) -> list[int]:
+        """Processors that each job asks for."""
+        sizes = random.Random(f"{seed}/sizes")
+        return [sizes.choice(self.sizes) for _ in range(self.jobs)]
+
+    def scale_of(self, machine: Machine, seed: int, root: Path) -> dict[str, Any]:
+        """What sizes are rounded up to, where any is."""
+        return facts_of_sizes(machine, self.sizes, self._sizes(seed), self.runtime)
 
     def problems(self, machines: list[Machine], root: Path) -> list[Problem]:
         """Sizes that do not fit the smallest machine."""

@@ -28,7 +28,7 @@ class Priority(Workload):
 
     quantity: ClassVar[str] = "urgent_wait"
     urgent_user: ClassVar[str | None] = URGENT
-    causes: ClassVar[Mapping[str, str]] = {"priority": "level"}
+    causes: ClassVar[Mapping[str, str]] = {"priority": "level", "jobs": "depth"}
     kind: Literal["priority"] = "priority"
     depth: int = Field(default=8, ge=1, le=_DEEPEST, description="Normal jobs for each processor.")
     runtime: float = Field(default=2.0, gt=0, le=LONGEST, description="Runtime of each job, s.")
@@ -41,6 +41,11 @@ class Priority(Workload):
         description="Whether urgent jobs take the place of normal jobs that run; allowed: where the"
         " scheduler's settings have it, so that settings with and without it meet the same trace.",
     )
+
+    @property
+    def without_users(self) -> str:
+        """Urgent jobs without priority are known by their user alone."""
+        return "" if self.level else "raise level, or use this kind without mix"
 
     def jobs_of(self, machine: Machine, seed: int, root: Path) -> list[Job]:
         """Jobs in order of arrival; nothing is random."""
@@ -63,7 +68,7 @@ class Priority(Workload):
             )
         return jobs
 
-    def scale_of(self, machine: Machine, root: Path) -> dict[str, Any]:
+    def scale_of(self, machine: Machine, seed: int, root: Path) -> dict[str, Any]:
         """Whether urgent jobs preempt."""
         return {"preempt": self.preempt} if self.preempt else {}
 

@@ -107,6 +107,11 @@ class Workload(BaseModel, ABC):
         """Whether it also runs on clusters whose limits are lifted."""
         return False
 
+    @property
+    def without_users(self) -> str:
+        """What to do where all jobs must be one user's; empty for a kind that has a sense then."""
+        return ""
+
     @abstractmethod
     def jobs_of(self, machine: Machine, seed: int, root: Path) -> list[Job]:
         """Jobs of the workload on a machine, in order of arrival.
@@ -121,8 +126,8 @@ class Workload(BaseModel, ABC):
             Folder that relative file names are relative to.
         """
 
-    def scale_of(self, machine: Machine, root: Path) -> dict[str, Any]:
-        """Facts about scaling to add to the trace; none by default."""
+    def scale_of(self, machine: Machine, seed: int, root: Path) -> dict[str, Any]:
+        """Facts about scaling to add to the trace of a seed; none by default."""
         return {}
 
     def cause(self, wanted: str) -> tuple[str, object]:
@@ -170,7 +175,7 @@ class Workload(BaseModel, ABC):
         """
         base = Path() if root is None else root
         jobs = self.jobs_of(machine, seed, base)
-        scale = self.scale_of(machine, base)
+        scale = self.scale_of(machine, seed, base)
         if self.background:
             self._require_room(jobs, machine)
             jobs = self.background.before(jobs, machine)

@@ -148,9 +148,9 @@ class Saturate(Workload):
         factor = (len(jobs) - 1) / (last - first) / self.rate.low
         return [replace(job, arrival=round((job.arrival - first) * factor, 6)) for job in jobs]
 
-    def scale_of(self, machine: Machine, root: Path) -> dict[str, Any]:
+    def scale_of(self, machine: Machine, seed: int, root: Path) -> dict[str, Any]:
         """Facts of the workload, the rate, and what the search asks of a sustained rate."""
-        return self.workload.scale_of(machine, root) | {
+        return self.workload.scale_of(machine, seed, root) | {
             "rate": self.rate.low,
             "precision": part(self.precision),
             "longest_wait_s": self.longest_wait,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -28,6 +29,7 @@ class Starvation(Workload):
     """
 
     quantity: ClassVar[str] = "wide_wait"
+    causes: ClassVar[Mapping[str, str]] = {"jobs": "length"}
     kind: Literal["starvation"] = "starvation"
     length: float = Field(default=40.0, gt=0, le=LONGEST, description="Of the narrow stream, s.")
     load: float = Field(
@@ -92,9 +94,12 @@ class Starvation(Workload):
             what = "makes less than one narrow job on the smallest cluster"
             remedy = "make it longer, raise load, or lower runtime"
             found.append(Problem("length", self.length, what, remedy))
-        most = max(self._narrow(machine) for machine in machines)
+        most = max(
+            self._narrow(machine) + (machine.cores // 2 if self.long_runtime else 0) + 1
+            for machine in machines
+        )
         if most > MOST_JOBS:
-            what = f"makes {most:.6g} narrow jobs on the largest cluster, more than {MOST_JOBS}"
+            what = f"makes {most:.6g} jobs on the largest cluster, more than {MOST_JOBS}"
             remedy = "make it shorter, or raise runtime"
             found.append(Problem("length", self.length, what, remedy))
         return found

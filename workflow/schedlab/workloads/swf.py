@@ -20,10 +20,12 @@ from schedlab.swf.file import (
     SwfJob,
     line_error,
     machine_size,
+    require_one_preceding,
     require_think_times,
 )
 from schedlab.workloads.feedback import Dependencies, with_dependencies
 from schedlab.workloads.registry import LONGEST, MOST_JOBS, Problem, Workload, register
+from schedlab.workloads.scaling import Fitted, facts_of, taken
 from schedlab.workloads.trace import BOUNDED_SLOWDOWN_THRESHOLD, Job, Machine
 
 if TYPE_CHECKING:
@@ -120,12 +122,21 @@ class Swf(Workload):
         default=None, description="Replay windows chosen by load instead of a number of jobs."
     )
 
+    def cause(self, wanted: str) -> tuple[str, object]:
+        """See `Workload.cause`: windows, where these choose the jobs."""
+        by = next((name for name in ("select", "representative") if getattr(self, name)), None)
+        if by and wanted == "jobs":
+            return by, getattr(self, by).model_dump()
+        return super().cause(wanted)
+
     def files(self) -> list[Path]:
         """The trace file."""
         return [Path(self.file)]
 
     def _slice(self, path: Path) -> _Slice:
         found = self._chosen(path)
+        if self.dependencies != "ignore":
+            require_one_preceding(path, found.records)
         if self.dependencies == "users":
             require_think_times(path, found.records)
         for record in found.records:
@@ -213,6 +224,9 @@ class Swf(Workload):
         """Scaled processors of a job, computed in whole numbers to avoid rounding errors."""
         return min(machine.cores, max(1, -(-record.processors * machine.cores // size)))
 
+    def _runtime(self, record: SwfJob) -> float:
+        return round(record.runtime * self.time_scale, 6)
+
     def jobs_of(self, machine: Machine, seed: int, root: Path) -> list[Job]:
         """Scaled and shaken jobs, in order of arrival."""
         path = root / self.file
@@ -224,7 +238,7 @@ class Swf(Workload):
         jobs = []
         for number, (record, arrival) in enumerate(zip(chosen.records, shaken, strict=True)):
             nodes, cpus = machine.shape(self._cores(record, machine, size))
-            runtime = round(record.runtime * self.time_scale, 6)
+            runtime = self._runtime(record)
             limit = max(record.requested_time * self.time_scale, 2 * runtime) + _GRACE
             jobs.append(
                 Job(
@@ -239,20 +253,32 @@ class Swf(Workload):
             )
         return with_dependencies(jobs, chosen.records, self.dependencies, self.time_scale)
 
-    def scale_of(self, machine: Machine, root: Path) -> dict[str, Any]:
+    def scale_of(self, machine: Machine, seed: int, root: Path) -> dict[str, Any]:
         """Return what was scaled, rounded and left out."""
         path = root / self.file
         size = self._size(path)
         chosen = self._slice(path)
         followed = later = 0
         if self.dependencies != "ignore":
-            followed = sum(bool(job.after) for job in self.jobs_of(machine, 0, root))
+            followed = sum(bool(job.after) for job in self.jobs_of(machine, seed, root))
             numbers = {record.number: place for place, record in enumerate(chosen.records)}
             later = sum(
                 numbers.get(record.preceding, -1) >= place
                 for place, record in enumerate(chosen.records)
             )
-        exact = [record.processors * machine.cores / size for record in chosen.records]
+        fitted = (
+            Fitted(
+                record.processors * machine.cores,
+                size,
+                taken(machine, self._cores(record, machine, size)),
+                record.runtime * self.time_scale,
+                self._runtime(record),
+            )
+            for record in chosen.records
+        )
+        limited = [record for record in chosen.records if record.requested_time >= 0]
+        longer = sum(r.requested_time * self.time_scale < 2 * self._runtime(r) for r in limited)
+        again = len(chosen.records) - len({record.number for record in chosen.records})
         return {
             "bounded_slowdown_threshold": BOUNDED_SLOWDOWN_THRESHOLD * self.time_scale,
             "file": identity().text(self.file),
@@ -261,11 +287,13 @@ class Swf(Workload):
             "shake": self.shake,
             "traced_processors": size,
             "size_scale": machine.cores / size,
-            "jobs_rounded_up": sum(not cores.is_integer() for cores in exact),
-            "jobs_capped": sum(cores > machine.cores for cores in exact),
+            **facts_of(fitted, machine),
+            "jobs_without_limit": len(chosen.records) - len(limited),
+            "jobs_with_longer_limit": longer,
             "jobs_with_dependency_ignored": sum(r.preceding > 0 for r in chosen.records) - followed,
             "dropped": dict(sorted(chosen.dropped.items())),
             **({"jobs_with_dependency_on_no_earlier_job": later} if later else {}),
+            **({"jobs_with_number_of_another": again} if again else {}),
         } | ({"windows": [w._asdict() for w in chosen.windows]} if chosen.windows else {})
 
     def _to_find(self, path: Path) -> str:
