@@ -115,7 +115,7 @@ class KubernetesBase(Scheduler):
     """Programs, beyond those of every control plane, whose version is recorded."""
     versions: ClassVar[Mapping[str, str]] = {
         "etcd": r"etcd Version:\s*(\S+)",
-        "runc": r"runc version\s*(\S+)",
+        "crun": r"crun version\s*(\S+)",
     }
     """Program -> regular expression that finds its version in the record of versions."""
     configuration: ClassVar[Mapping[str, str]] = {}
@@ -194,7 +194,8 @@ class KubernetesBase(Scheduler):
         get = [*_CLIENT, "get"]
         jobs = f"/apis/{self.kind.group}/{self.version}/namespaces/{records.NAMESPACE}/jobs"
         pods = f"/api/v1/namespaces/{records.NAMESPACE}/pods"
-        versions = ["etcd --version", "runc --version"]
+        # crun asks for a folder of its user, of whom the driver's has none.
+        versions = ["etcd --version", "XDG_RUNTIME_DIR=/tmp crun --version"]
         versions += [f"{name} --version" for name in self.versioned]
         return {
             "objects.json": [*get, "/api/v1/nodes", pods, jobs],
@@ -272,7 +273,7 @@ class KubernetesBase(Scheduler):
             + f"; requests {'limited' if self._fair(running) else 'not limited'} by the API server",
             "submission": "by the API, one request a job over kept connections; further ones are"
             " opened when all are in use",
-            "costs": "by systemd unit (control group): containerd's includes its shims and runc;"
+            "costs": "by systemd unit (control group): containerd's includes its shims and crun;"
             " pods have groups of their own and do not count",
             "users": "one client creates all objects; annotations name the trace's user",
             "dependencies": "none: a trace with dependencies is refused",

@@ -76,7 +76,7 @@ def pod_template(name: str, job: Job, index: str, stamps: str) -> dict[str, Any]
                 "args": [
                     stamps, str(job.job), f"$({index})", f"{job.runtime:.6f}", "sleep"
                 ],
-                # No memory limit: the memory that runc needs to start would count against it.
+                # No memory limit: the memory that crun needs to start would count against it.
                 "resources": {
                     "requests": {"cpu": str(job.cpus), "memory": "16Mi"},
                     "limits": {"cpu": str(job.cpus)},

@@ -13,7 +13,7 @@ for program in kube-apiserver kube-controller-manager kube-scheduler kubelet; do
 done
 kwok --version || fail "kwok does not run"
 ! systemctl is-enabled --quiet kwok || fail "kwok starts before it is configured"
-for program in kubectl etcd containerd runc; do
+for program in kubectl etcd containerd crun; do
     command -v "$program" >/dev/null || fail "$program is missing"
 done
 for unit in containerd etcd; do
