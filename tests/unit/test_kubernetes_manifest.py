@@ -40,7 +40,8 @@ def native_folder(folder: Path) -> Path:
     )
     (folder / "version.json").write_text('{"major": "1", "gitVersion": "v1.34.1"}')
     (folder / "versions.txt").write_text(
-        "etcd Version: 3.5.16\nGit SHA: x\ncrun version 1.21\ncommit: 10269840\nAPI Version: v1\nVersion: v1.14.1\n"
+        "etcd Version: 3.5.16\nGit SHA: x\ncrun version 1.21\ncommit: 10269840\n"
+        "API Version: v1\nVersion: v1.14.1\n"
     )
     (folder / "objects.json").write_text(made.object_list(NODE))
     (folder / "volcano-scheduler.conf").write_text('actions: "enqueue, allocate"\ntiers: []\n')
