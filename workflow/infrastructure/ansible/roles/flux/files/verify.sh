@@ -18,8 +18,8 @@ lacking=$(find "$prefix" -type f \( -name '*.so*' -o -perm /111 \) -exec ldd {} 
 [ -z "$lacking" ] || fail "libraries are missing: $lacking"
 # An instance of one broker loads every module that a cluster's head has, and runs a job.
 runuser --user bench -- flux start flux run /bin/true || fail "an instance does not run a job"
-flux python -c 'import flux.job.journal, flux.job.list' || fail "Python cannot use Flux"
-for program in schedlab_flux schedlab_flux_virtual; do
+flux python -c 'import flux.constants, flux.job.list' || fail "Python cannot use Flux"
+for program in schedlab_flux schedlab_flux_journal schedlab_flux_virtual; do
     python3 -c "import ast; ast.parse(open('/usr/local/lib/schedlab/$program.py').read())" ||
         fail "$program is no program"
 done

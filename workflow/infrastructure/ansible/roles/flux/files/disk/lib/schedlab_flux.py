@@ -6,16 +6,18 @@
     flux python schedlab_flux.py facts
 
 serve: HTTP on a Unix socket. POST with a JSON body {jobspec, urgency}: status 200 and {"id":
-number} once Flux has accepted the job, 400 and {"error": words} where it refused. GET: 200 as long
-as the broker answers, else 503. Requests of any number of connections are under way at one time:
-each is an asynchronous submission of this one process. Every event of every job goes to the file
-JOURNAL, a line of JSON an event, in the order in which the broker has them:
+number} once Flux has accepted the job, 400 and {"error": words} where it refused, 503 where the
+broker is away and has not got the job, 502 where it went and may have got it. GET: 200 while the
+broker answers and the journal is heard, else 503. When the broker or the journal is lost, the
+process ends with status 1, to be started again. Requests of any number of connections are under way
+at one time: each is an asynchronous submission of this one process. Every event of every job
+goes to the file JOURNAL, a line of JSON an event, in the order in which the broker has them:
 
     {"id": 123, "timestamp": s, "name": "clean", "context": {...}}
 
 After a restart of the broker the journal is heard from its beginning, so that events can stand in
-the file twice. With --metrics, GET /metrics at that TCP port tells Prometheus how many jobs are in
-each state, and what the broker and the queue count.
+the file twice. With --metrics, GET /metrics at that TCP port, which takes no jobs, tells Prometheus
+how many jobs are in each state, and what the broker and the queue count.
 
 On virtual nodes jobs are played (schedlab_flux_virtual.py); the event "submit" in the journal then
 also has {"played": {"start", "duration", "completion"}}, and so have the records.
@@ -28,21 +30,31 @@ Runs with the Python that Flux was built for (3.9 or later), its bindings, and n
 
 import argparse
 import contextlib
+import errno
 import json
-import os
 import re
 import selectors
 import socket
 import sys
 from pathlib import Path
 
+from schedlab_flux_journal import LOSSES, Journal, LostError
 from schedlab_flux_virtual import mocked, played, virtual
 
 NAME = "schedlab-flux"
 BACKLOG = 4096  # connections that wait to be accepted, up to net.core.somaxconn
 AT_ONCE = 256  # look-ups of records under way
-LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d{1,9})", re.I)
+LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d+)", re.I)
+SCRAPE = 1 << 14  # bytes of the head, and of a body, that a reader of metrics may send
+LARGEST = 4 << 20  # bytes of a request's head or body; a jobspec has some 2 KiB
 END = b"\r\n\r\n"
+WORDS = {
+    200: "OK",
+    400: "Bad Request",
+    405: "Method Not Allowed",
+    502: "Bad Gateway",
+    503: "Service Unavailable",
+}
 STATES = "job-list.job-stats"
 WATCHED = (
     "job-manager",
@@ -73,7 +85,7 @@ class Connection:
         Raises
         ------
         ConnectionError
-            When the client has gone.
+            When the client has gone, or sends more than a request may have.
         """
         part = self.stream.recv(65536)
         if not part:
@@ -81,7 +93,10 @@ class Connection:
         self.text += part
         head, end, rest = self.text.partition(END)
         found = LENGTH.search(head)
-        length = int(found.group(1)) if found else 0
+        # Not int() of any number of digits, which refuses 4,301 of them.
+        length = int(found.group(1).lstrip(b"0")[:9] or b"0") if found else 0
+        if max(length, len(head)) > (SCRAPE if self.metrics else LARGEST):
+            raise ConnectionAbortedError("the request is too large")
         if not end or len(rest) < length:
             return None
         self.text = rest[length:]
@@ -96,7 +111,7 @@ class Connection:
 
 def response(status, body, kind):
     """HTTP response."""
-    words = {200: "OK", 400: "Bad Request"}.get(status, "Service Unavailable")
+    words = WORDS[status]
     head = (
         f"HTTP/1.1 {status} {words}\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n\r\n"
     )
@@ -116,17 +131,6 @@ def wanted(body):
         return json.dumps(asked["jobspec"]), int(asked["urgency"])
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"no job: {type(error).__name__}: {error}") from error
-
-
-def line_of(job, entry, resources=None, jobspec=None):
-    """Line of the journal's file for one event."""
-    row = {"id": int(job), "timestamp": entry["timestamp"], "name": entry["name"]}
-    row["context"] = entry.get("context") or {}
-    if resources:
-        row["R"] = resources
-    if played(jobspec):
-        row["played"] = played(jobspec)
-    return json.dumps(row) + "\n"
 
 
 def leaves(value, names=()):
@@ -151,6 +155,20 @@ def exposition(answers):
     return "\n".join(lines) + "\n"
 
 
+def refuse(connection, error, lost, refused=400):
+    """Answer with status `refused` where Flux said no, and `lost` where the broker is lost.
+
+    Raises
+    ------
+    LostError
+        When the broker is lost: this connection to it will never be of use again.
+    """
+    words = error.strerror or str(error)
+    connection.answer(lost if error.errno in LOSSES else refused, {"error": words})
+    if error.errno in LOSSES:
+        raise LostError(f"the broker is lost: {error}") from error
+
+
 class Server:
     """The submitter: sockets, submissions and the journal in one reactor.
 
@@ -168,14 +186,10 @@ class Server:
 
     def __init__(self, handle, path, journal, metrics):
         from flux.constants import FLUX_POLLIN
-        from flux.job.journal import JournalConsumer
 
         self.handle = handle
         self.virtual = virtual(handle)
-        self.log = os.open(journal, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-        self.consumer = JournalConsumer(handle, full=True)
-        self.consumer.set_callback(self.heard)
-        self.consumer.start()
+        self.journal = Journal(handle, journal)
         # One epoll object for all sockets, which the reactor watches as one.
         self.waiting = selectors.DefaultSelector()
         with contextlib.suppress(FileNotFoundError):
@@ -194,14 +208,6 @@ class Server:
         stream.bind(address)
         stream.listen(BACKLOG)
         self.waiting.register(stream, selectors.EVENT_READ, metrics)
-
-    def heard(self, event):
-        """Write an event down; the end of the journal is that of the broker."""
-        if event is None:
-            self.handle.reactor_stop_error()
-            return
-        entry = {"timestamp": event.timestamp, "name": event.name, "context": event.context}
-        os.write(self.log, line_of(event.jobid, entry, event.R, event.jobspec).encode())
 
     def ready(self, *_):
         """Serve the sockets that have something to read."""
@@ -222,10 +228,13 @@ class Server:
 
     def serve(self, connection, method, body):
         """Answer a request, now or once Flux has answered."""
-        if method == b"POST":
-            self.submit(connection, body)
+        if connection.metrics and method != b"GET":
+            # The whole network of the cluster reaches this port: it must not run anybody's jobs.
+            connection.answer(405, {"error": "metrics can only be read"})
         elif connection.metrics:
             self.ask([STATES, *(f"{name}.stats-get" for name in WATCHED)], connection)
+        elif method == b"POST":
+            self.submit(connection, body)
         else:
             self.handle.rpc("broker.ping", {}).then(self.alive, connection)
 
@@ -238,8 +247,10 @@ class Server:
             if self.virtual:
                 jobspec = mocked(jobspec, self.virtual)
             submit_async(self.handle, jobspec, urgency=urgency).then(self.accepted, connection)
-        except (ValueError, OSError) as error:
+        except ValueError as error:
             connection.answer(400, {"error": str(error)})
+        except OSError as error:
+            refuse(connection, error, lost=503)
 
     @staticmethod
     def accepted(future, connection):
@@ -247,16 +258,19 @@ class Server:
         try:
             connection.answer(200, {"id": int(future.get_id())})
         except OSError as error:
-            connection.answer(400, {"error": error.strerror or str(error)})
+            # Without the service nobody took the job; after the request went out somebody may have.
+            refuse(connection, error, lost=503 if error.errno == errno.ENOSYS else 502)
 
-    @staticmethod
-    def alive(future, connection):
-        """Say whether the broker answers."""
+    def alive(self, future, connection):
+        """Say whether the broker answers and events of jobs are heard."""
         try:
             future.get()
-            connection.answer(200, {})
         except OSError as error:
-            connection.answer(503, {"error": str(error)})
+            refuse(connection, error, lost=503, refused=503)
+        else:
+            heard = self.journal.current
+            told = {} if heard else {"error": "the journal's past has not been told yet"}
+            connection.answer(200 if heard else 503, told)
 
     def ask(self, services, connection):
         """Ask modules at once, and answer when all have answered."""
@@ -280,10 +294,13 @@ def serve(arguments):
     with contextlib.suppress(OSError):
         # By which the cost exporter knows the process, whose command is that of Python.
         Path("/proc/self/comm").write_text(NAME)
-    handle = flux.Flux()
-    server = Server(handle, arguments.socket, arguments.journal, arguments.metrics)
-    handle.reactor_run()
-    del server
+    try:
+        handle = flux.Flux()
+        server = Server(handle, arguments.socket, arguments.journal, arguments.metrics)
+        handle.reactor_run()
+        del server
+    except (LostError, OSError) as error:
+        print(f"{NAME}: {error}; it ends, to be started again", file=sys.stderr)
     return 1
 
 
