@@ -16,8 +16,23 @@ prefix=$(dirname "$(dirname "$(readlink -f /usr/local/bin/flux)")")
 lacking=$(find "$prefix" -type f \( -name '*.so*' -o -perm /111 \) -exec ldd {} + 2>/dev/null |
     grep 'not found' | sort -u || true)
 [ -z "$lacking" ] || fail "libraries are missing: $lacking"
-# An instance of one broker loads every module that a cluster's head has, and runs a job.
-runuser --user bench -- flux start flux run /bin/true || fail "an instance does not run a job"
+# An instance of one broker loads every module that a cluster's head has, and runs a job: once with
+# each scheduler that the installation has, because flux-sched's own configuration loads Fluxion.
+folder=$(mktemp --directory)
+trap 'rm -rf "$folder"' EXIT
+chmod 0755 "$folder"
+schedules() {
+    printf '[modules]\nalternatives.sched = "%s"\nalternatives.feasibility = "%s"\n' "$1" "$2" \
+        >"$folder/$1.toml"
+    # shellcheck disable=SC2016 # $1 is for the instance's shell
+    runuser --user bench -- flux start --config-path="$folder/$1.toml" \
+        sh -c 'flux module stats "$1" >/dev/null && flux run /bin/true' sh "$1" ||
+        fail "an instance with $1 does not run a job"
+}
+schedules sched-simple sched-simple
+for module in "$prefix"/lib*/flux/modules/sched-fluxion-qmanager.so; do
+    [ ! -e "$module" ] || schedules sched-fluxion-qmanager sched-fluxion-feasibility
+done
 flux python -c 'import flux.constants, flux.job.list' || fail "Python cannot use Flux"
 for program in schedlab_flux schedlab_flux_journal schedlab_flux_virtual; do
     python3 -c "import ast; ast.parse(open('/usr/local/lib/schedlab/$program.py').read())" ||
