@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import runpy
 import socket
 import subprocess
 import sys
@@ -24,6 +25,7 @@ from schedlab.workloads import Job, Machine, Trace
 
 ROOT = Path(__file__).resolve().parents[2]
 GUEST = ROOT / "workflow/infrastructure/guest"
+Api = runpy.run_path(str(GUEST / "schedlab_submit.py"))["Api"]
 NULL = ROOT / "workflow/infrastructure/ansible/roles/nullscheduler/files/schedlab_null.py"
 
 
@@ -186,6 +188,94 @@ def test_a_server_that_is_gone_refuses_and_nothing_is_sent_twice(short: Path) ->
     assert rows[0]["native_id"] is None
     assert rows[0]["stderr"]
     assert len([text for text in heard if text]) == 1
+
+
+class Restarting(ThreadingMixIn, UnixStreamServer):
+    """The submitter of a broker that restarts: it says that it lost it, and goes."""
+
+    daemon_threads = True
+    posts = 0
+    statuses: tuple[int, ...] = ()
+
+
+class RestartingHandler(JsonHandler):
+    server: Restarting  # type: ignore[assignment]
+
+    def address_string(self) -> str:
+        return "unix"
+
+    def do_POST(self) -> None:
+        self.body()
+        self.server.posts += 1
+        status = dict(enumerate(self.server.statuses, 1)).get(self.server.posts, 200)
+        self.answer(status, {"id": 5} if status == 200 else {"error": "Broken pipe"})
+
+
+@pytest.mark.parametrize(
+    ("statuses", "code", "posts"), [((503, 503), 0, 3), ((400,), 400, 1), ((502,), 502, 1)]
+)
+def test_jobs_wait_for_a_submitter_of_flux_that_is_away(
+    short: Path, statuses: tuple[int, ...], code: int, posts: int
+) -> None:
+    """What was refused, or may have been taken by a broker that then went, is not sent again."""
+    path = short / "socket"
+    flux = get_scheduler("flux").plan_extra()["api"] | {"url": f"unix:{path}"}
+    server = Restarting(str(path), RestartingHandler)
+    server.statuses = statuses
+    held = Api(flux, 1)
+    # Gone: the socket first, then a file that nobody listens at, then the server again.
+    late = short / "late"
+    path.rename(late)
+
+    def back() -> None:
+        time.sleep(0.15)
+        with socket.socket(socket.AF_UNIX) as dead:
+            dead.bind(str(path))
+        time.sleep(0.15)
+        late.rename(path)
+        server.serve_forever(0.05)
+
+    held.free.clear()
+    thread = threading.Thread(target=back, daemon=True)
+    thread.start()
+    answer = held.submit({"method": "POST", "path": "/jobs", "body": {}}, 60)
+    server.shutdown()
+    server.server_close()
+    assert (answer.code, server.posts) == (code, posts)
+    assert answer.native == ("5" if code == 0 else None)
+
+
+def test_a_job_whose_fate_nobody_knows_is_lost_and_not_rejected(short: Path) -> None:
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(short / "socket"))
+    listener.listen(1)
+
+    def end() -> None:
+        client = listener.accept()[0]
+        client.recv(1 << 16)
+        client.close()
+
+    threading.Thread(target=end, daemon=True).start()
+    flux = get_scheduler("flux")
+    api = flux.plan_extra()["api"] | {"url": f"unix:{short}/socket"}
+    answer = Api(api, 0).submit({"method": "POST", "path": "/jobs", "body": {}}, 60)
+    listener.close()
+    driver = {"job": 0, "native_id": None, "returncode": answer.code, "stderr": answer.message}
+    native = short / "native"
+    native.mkdir()
+    (found,) = collect(flux, native, [], [{"job": 0}], [driver])
+    assert (answer.code, found["state"]) == (502, "LOST")
+    assert found["native_state"] == answer.message
+    (refused,) = collect(flux, native, [], [{"job": 0}], [driver | {"returncode": 400}])
+    assert refused["state"] == "REJECTED"
+
+
+def test_jobs_wait_for_a_submitter_no_longer_than_the_trial(short: Path) -> None:
+    flux = get_scheduler("flux").plan_extra()["api"] | {"url": f"unix:{short}/socket"}
+    request = {"method": "POST", "path": "/jobs", "body": {}}
+    assert Api(flux, 0).submit(request, 0.3).late
+    # Others, whose servers are asked once, are told at once.
+    assert not Api(flux | {"away": False}, 0).submit(request, 0.3).late
 
 
 def asked(folder: Path, version: str) -> subprocess.CompletedProcess[str]:

@@ -17,6 +17,10 @@ The API (`api` of plan.json, and --api)
                     joined by dots: errors.0.error
     repeat          true if the server refuses a second object of the same name (409), so that a
                     request whose connection broke may be sent again
+    away            true if requests wait for a server that is away: while it cannot be connected
+                    to, or says by status 503 that it has not got the request, this is sent again
+                    until the trial's time limit. Where the server may have got it, because the
+                    connection broke, the status is 502. Optional
 """
 
 from __future__ import annotations
@@ -39,6 +43,8 @@ from urllib.parse import urlsplit
 UNIX = "unix:"
 CONNECT_LIMIT = 30.0  # s
 FULL = 0.002  # s between two attempts at a socket whose queue is full
+AGAIN = 0.1  # s between two attempts at a server that is away
+UNAVAILABLE, UNKNOWN = 503, 502
 
 
 class Answer(NamedTuple):
@@ -50,6 +56,7 @@ class Answer(NamedTuple):
     late: bool = False
 
 
+AWAY = Answer(UNAVAILABLE, None, "the server is away")
 LATE = Answer(None, None, "the submission was ended at the trial's time limit", True)
 
 
@@ -179,6 +186,18 @@ class Api:
             self.free.append(connection)
 
     def submit(self, request: Dict[str, Any], timeout: float) -> Answer:
+        """Send a request, and where `away` allows it wait (at most `timeout`, s) for the server."""
+        deadline = time.monotonic() + timeout
+        answer = self._sent(request, timeout)
+        while self.options.get("away") and answer.code == UNAVAILABLE:
+            remaining = deadline - time.monotonic() - AGAIN
+            if remaining <= 0:
+                return LATE
+            time.sleep(AGAIN)
+            answer = self._sent(request, remaining)
+        return answer
+
+    def _sent(self, request: Dict[str, Any], timeout: float) -> Answer:
         """Send a request; if a kept connection broke and `repeat` allows it, send it once more.
 
         The server may have accepted the first request before the connection broke. So after a
@@ -198,20 +217,27 @@ class Api:
                 except (http.client.BadStatusLine, ConnectionError, ssl.SSLError) as error:
                     connection.close()
                     if retried or not kept or not self.options.get("repeat"):
-                        return Answer(None, None, str(error) or type(error).__name__)
+                        return self._failed(error)
                     retried = True
         except socket.timeout:
             connection.close()
             return LATE
         except (OSError, http.client.HTTPException) as error:
             connection.close()
-            return Answer(None, None, str(error) or type(error).__name__)
+            return self._failed(error)
         finally:
             with self.lock:
                 self.free.append(connection)
         if retried and status == 409:
             return Answer(0, request["body"]["metadata"]["name"], "accepted at the first attempt")
         return self._answer(status, body)
+
+    def _failed(self, error: Exception) -> Answer:
+        """Answer in place of the one that did not come."""
+        # Connecting fails with two of these, sending with the third: no whole request arrived.
+        unheard = isinstance(error, (ConnectionRefusedError, FileNotFoundError, BrokenPipeError))
+        code = UNKNOWN if self.options.get("away") else None
+        return AWAY if unheard and code else Answer(code, None, str(error) or type(error).__name__)
 
     def _taken(self) -> http.client.HTTPConnection:
         with self.lock:

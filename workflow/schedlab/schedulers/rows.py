@@ -28,6 +28,9 @@ from schedlab.schedulers.translation import jobs_of
 FormCheck = Callable[[dict[str, Any]], str | None]
 """Returns how a row differs from its form, or None."""
 
+UNKNOWN = 502
+"""Status of a submission that a server may have got before it went (schedlab_submit.py)."""
+
 
 @dataclass
 class NativeJob:
@@ -236,7 +239,7 @@ def _row(
     if driver is None:
         row["state"] = NOT_SUBMITTED
     elif not accepted:
-        row["state"] = REJECTED
+        row["state"] = LOST if driver.get("returncode") == UNKNOWN else REJECTED
         row["native_state"] = str(driver.get("stderr") or "").strip()[-300:] or None
     elif max((ends if again else ranks).values(), default=0) > 1:
         row["state"] = DUPLICATED

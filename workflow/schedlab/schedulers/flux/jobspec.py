@@ -17,6 +17,8 @@ SERVER = {
     "answer": {"id": "id", "message": ["error"]},
     # Flux takes any number of equal jobs: what may have been heard is not sent again.
     "repeat": False,
+    # While the broker restarts nobody takes a job: that is no refusal of it.
+    "away": True,
 }
 """The submitter (role flux, schedlab_flux.py), as the driver finds it."""
 NORMAL = 16
