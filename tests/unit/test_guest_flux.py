@@ -67,7 +67,11 @@ class Handle:
 
     def rpc(self, *arguments: Any) -> Future:
         self.asked.append(arguments)
-        return Future()
+        # As the configuration of an instance without virtual nodes.
+        return Future({})
+
+    def fd_watcher_create(self, *_arguments: Any) -> Any:
+        return SimpleNamespace(start=lambda: None)
 
 
 @pytest.fixture
@@ -80,18 +84,17 @@ def flux(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
         return Future()
 
     fake = SimpleNamespace(error=None)
-    constants = SimpleNamespace(FLUX_RPC_STREAMING=4)
+    constants = SimpleNamespace(FLUX_RPC_STREAMING=4, FLUX_POLLIN=1)
     job = SimpleNamespace(submit_async=submit_async)
     for name, module in {"flux": fake, "flux.constants": constants, "flux.job": job}.items():
         monkeypatch.setitem(sys.modules, name, module)
     return fake
 
 
-def server(program: ModuleType, current: bool = True) -> Any:
+def server(program: ModuleType) -> Any:
     """A submitter without sockets."""
     made = object.__new__(program.Server)
     made.handle, made.virtual = Handle(), {}
-    made.journal = SimpleNamespace(current=current)
     return made
 
 
@@ -199,7 +202,8 @@ def test_the_journal_is_heard_from_its_past_to_what_happens(
     journal: ModuleType, flux: SimpleNamespace, tmp_path: Path
 ) -> None:
     handle, path = Handle(), tmp_path / "journal.jsonl"
-    heard = journal.Journal(handle, str(path))
+    begun: list[str] = []
+    heard = journal.Journal(handle, str(path), lambda: begun.append(path.read_text()))
     assert handle.asked == [("job-manager.events-journal", {"full": True}, 0, 4)]
 
     def answer(job: int, *events: tuple[float, str]) -> dict[str, Any]:
@@ -215,7 +219,8 @@ def test_the_journal_is_heard_from_its_past_to_what_happens(
         heard.heard(future)
     assert not heard.current and not lines()
     heard.heard(Future(answer(-1)))
-    assert heard.current
+    assert heard.current and len(begun) == 1, "its file has the past when it begins"
+    assert begun[0] == path.read_text()
     heard.heard(Future(answer(3, (0.5, "submit"))))
     expected = [(1, "submit", False), (2, "alloc", True), (1, "clean", False)]
     assert lines() == [*expected, (3, "submit", False)]
@@ -227,7 +232,7 @@ def test_no_error_of_the_journal_is_dropped(
     journal: ModuleType, flux: SimpleNamespace, tmp_path: Path, error: int
 ) -> None:
     """ENOSYS before the job manager is loaded, ENODATA when the broker ends cleanly."""
-    heard = journal.Journal(Handle(), str(tmp_path / "journal.jsonl"))
+    heard = journal.Journal(Handle(), str(tmp_path / "journal.jsonl"), lambda: None)
     with pytest.raises(journal.LostError, match=re.escape(os.strerror(error))):
         heard.heard(Future(error))
 
@@ -235,7 +240,7 @@ def test_no_error_of_the_journal_is_dropped(
 def test_a_journal_that_cannot_be_written_ends_the_process(
     journal: ModuleType, flux: SimpleNamespace
 ) -> None:
-    heard = journal.Journal(Handle(), "/dev/full")
+    heard = journal.Journal(Handle(), "/dev/full", lambda: None)
     heard.current = True
     event = {"timestamp": 1.0, "name": "clean"}
     with pytest.raises(journal.LostError, match="No space left"):
@@ -255,12 +260,22 @@ def test_the_process_ends_with_words_when_the_broker_is_lost(
     assert "the journal ended: no data" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("current", [False, True])
-def test_health_waits_for_the_journal(program: ModuleType, pair: Any, current: bool) -> None:
-    client, stream = pair
-    connection = program.Connection(stream, metrics=False)
-    server(program, current).alive(Future({}), connection)
-    assert status(client) == (200 if current else 503)
+def test_nobody_can_submit_before_the_journal_is_heard(
+    program: ModuleType, flux: SimpleNamespace, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Else jobs would run unheard, or be lost with a process that ends because of ENOSYS."""
+    folder = tmp_path_factory.mktemp("s")
+    path, handle = folder / "socket", Handle()
+    path.touch()  # what is left of the process before
+    made = program.Server(handle, str(path), str(folder / "journal.jsonl"), None)
+    client = socket.socket(socket.AF_UNIX)
+    with client:
+        with pytest.raises(ConnectionRefusedError):
+            client.connect(str(path))
+        made.journal.heard(Future({"id": -1, "events": []}))
+        client.connect(str(path))
+    for key in list(made.waiting.get_map().values()):
+        key.fileobj.close()
 
 
 JOB = json.dumps({"jobspec": {}, "urgency": 16}).encode()

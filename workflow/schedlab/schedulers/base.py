@@ -53,7 +53,7 @@ NOT_SUBMITTED = "NOT_SUBMITTED"
 UNFINISHED = "UNFINISHED"
 """Still pending or running when the records were taken."""
 LOST = "LOST"
-"""No record of the scheduler has the job, which it accepted, or may have: it went before it said."""
+"""No record of the scheduler has the job, which it accepted, or may have before it went."""
 DUPLICATED = "DUPLICATED"
 """A rank of its payload ran more than once, and no run was given up, or two came to their end."""
 

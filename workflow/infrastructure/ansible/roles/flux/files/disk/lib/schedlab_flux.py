@@ -8,10 +8,11 @@
 serve: HTTP on a Unix socket. POST with a JSON body {jobspec, urgency}: status 200 and {"id":
 number} once Flux has accepted the job, 400 and {"error": words} where it refused, 503 where the
 broker is away and has not got the job, 502 where it went and may have got it. GET: 200 while the
-broker answers and the journal is heard, else 503. When the broker or the journal is lost, the
-process ends with status 1, to be started again. Requests of any number of connections are under way
-at one time: each is an asynchronous submission of this one process. Every event of every job
-goes to the file JOURNAL, a line of JSON an event, in the order in which the broker has them:
+broker answers, else 503. The socket is there once the events of jobs are heard. When the broker or
+the journal is lost, the process ends with status 1, to be started again. Requests of any number of
+connections are under way at one time: each is an asynchronous submission of this one process. Every
+event of every job goes to the file JOURNAL, a line of JSON an event, in the order in which the
+broker has them:
 
     {"id": 123, "timestamp": s, "name": "clean", "context": {...}}
 
@@ -48,13 +49,7 @@ LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d+)", re.I)
 SCRAPE = 1 << 14  # bytes of the head, and of a body, that a reader of metrics may send
 LARGEST = 4 << 20  # bytes of a request's head or body; a jobspec has some 2 KiB
 END = b"\r\n\r\n"
-WORDS = {
-    200: "OK",
-    400: "Bad Request",
-    405: "Method Not Allowed",
-    502: "Bad Gateway",
-    503: "Service Unavailable",
-}
+WORDS = {200: "OK", 400: "Bad Request", 405: "Method Not Allowed", 502: "Bad Gateway"}
 STATES = "job-list.job-stats"
 WATCHED = (
     "job-manager",
@@ -111,7 +106,7 @@ class Connection:
 
 def response(status, body, kind):
     """HTTP response."""
-    words = WORDS[status]
+    words = WORDS.get(status, "Service Unavailable")
     head = (
         f"HTTP/1.1 {status} {words}\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n\r\n"
     )
@@ -185,11 +180,19 @@ class Server:
     """
 
     def __init__(self, handle, path, journal, metrics):
-        from flux.constants import FLUX_POLLIN
-
         self.handle = handle
         self.virtual = virtual(handle)
-        self.journal = Journal(handle, journal)
+        self.addresses = path, metrics
+        # Before events of jobs are heard nobody may submit any. Nor may a request wait at a socket
+        # while the modules of the broker are not loaded yet: the process ends then, and whether
+        # it had the request nobody knows.
+        self.journal = Journal(handle, journal, self.begin)
+
+    def begin(self):
+        """Open the sockets."""
+        from flux.constants import FLUX_POLLIN
+
+        path, metrics = self.addresses
         # One epoll object for all sockets, which the reactor watches as one.
         self.waiting = selectors.DefaultSelector()
         with contextlib.suppress(FileNotFoundError):
@@ -200,7 +203,7 @@ class Server:
             stream.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             # The node's own address in the cluster's network, as /etc/hosts has it.
             self.listen(stream, (socket.gethostname(), metrics), metrics=True)
-        self.watcher = handle.fd_watcher_create(self.waiting.fileno(), self.ready, FLUX_POLLIN)
+        self.watcher = self.handle.fd_watcher_create(self.waiting.fileno(), self.ready, FLUX_POLLIN)
         self.watcher.start()
 
     def listen(self, stream, address, metrics):
@@ -261,16 +264,15 @@ class Server:
             # Without the service nobody took the job; after the request went out somebody may have.
             refuse(connection, error, lost=503 if error.errno == errno.ENOSYS else 502)
 
-    def alive(self, future, connection):
-        """Say whether the broker answers and events of jobs are heard."""
+    @staticmethod
+    def alive(future, connection):
+        """Say whether the broker answers."""
         try:
             future.get()
         except OSError as error:
             refuse(connection, error, lost=503, refused=503)
         else:
-            heard = self.journal.current
-            told = {} if heard else {"error": "the journal's past has not been told yet"}
-            connection.answer(200 if heard else 503, told)
+            connection.answer(200, {})
 
     def ask(self, services, connection):
         """Ask modules at once, and answer when all have answered."""

@@ -40,17 +40,15 @@ class Journal:
         Connection to the broker.
     path : str
         File that events are appended to.
-
-    Attributes
-    ----------
-    current : bool
-        Whether the past has been told, so that events are heard when they happen.
+    begin : callable
+        Called once when the past has been told, so that events are heard when they happen.
     """
 
-    def __init__(self, handle, path):
+    def __init__(self, handle, path, begin):
         from flux.constants import FLUX_RPC_STREAMING
 
         self.file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        self.begin = begin
         self.past = []
         self.current = False
         self.asked = handle.rpc(TOPIC, {"full": True}, 0, FLUX_RPC_STREAMING)
@@ -96,6 +94,7 @@ class Journal:
             self.current = True
             self.write("".join(line for _, line in sorted(self.past, key=lambda pair: pair[0])))
             self.past = []
+            self.begin()
 
     def write(self, text):
         """Append to the file, to the last byte."""
