@@ -116,18 +116,31 @@ def test_the_record_that_has_the_end_counts(tmp_path: Path) -> None:
 def test_a_job_that_a_restarted_broker_no_longer_knows_is_lost(tmp_path: Path) -> None:
     """As a real broker on the head that was killed did: it restarts without the last jobs."""
     journal = made.journal_lines(7, made.ended()[:6]) + made.journal_lines(8, made.ended())
-    (tmp_path / "native").mkdir()
-    (tmp_path / "native/facts.json").write_text(json.dumps(FACTS))
-    rows = collected(tmp_path, journal, ids=(7, 8))
+    logs = made.log_line(8, made.ended())
+    rows = collected(tmp_path, journal, logs + '{"jobs": 1}\n', ids=(7, 8))
     assert [(row["state"], row["native_state"]) for row in rows] == [
         ("LOST", "start"), ("COMPLETED", "COMPLETED"),
     ]  # fmt: skip
-    # Where the instance did not answer, nobody knows; systemd answers in any case.
-    (tmp_path / "native/cpu-quota.txt").write_text("CPUQuotaPerSecUSec=infinity\n")
-    (tmp_path / "native/facts.json").write_text("")
-    assert [row["state"] for row in collected(tmp_path, journal, ids=(7, 8))] == [
-        "UNFINISHED", "COMPLETED",
-    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "logs",
+    [
+        "",
+        made.log_line(8, made.ended()),
+        made.log_line(8, made.ended()) + made.log_line(7, made.begun())[:40],
+        # A line that was torn in the middle.
+        made.log_line(8, made.ended()) + '{"id": 7, "even\n{"jobs": 2}\n',
+    ],
+    ids=["no answer", "of an older trial", "cut short", "damaged"],
+)
+def test_no_job_is_lost_by_records_that_are_not_whole(tmp_path: Path, logs: str) -> None:
+    """The broker answers for the facts also where the list of jobs is not loaded."""
+    journal = made.journal_lines(7, made.ended()[:6]) + made.journal_lines(8, made.ended())
+    (tmp_path / "native").mkdir()
+    (tmp_path / "native/facts.json").write_text(json.dumps(FACTS))
+    rows = collected(tmp_path, journal, logs, ids=(7, 8))
+    assert [row["state"] for row in rows] == ["UNFINISHED", "COMPLETED"]
 
 
 def test_jobs_of_every_other_fate(tmp_path: Path) -> None:

@@ -155,7 +155,6 @@ class Flux(Scheduler):
         return records.jobs(
             text_of(native / "journal.jsonl"),
             text_of(native / "eventlogs.jsonl"),
-            answered=bool(self._told(native)),
         )
 
     def native_commands(self) -> dict[str, list[str]]:

@@ -55,7 +55,7 @@ def objects(text: str) -> Iterator[dict[str, Any]]:
                 yield row
 
 
-def jobs(journal: str, logs: str, *, answered: bool = False) -> dict[str, NativeJob]:
+def jobs(journal: str, logs: str) -> dict[str, NativeJob]:
     """What Flux knows of every job, by native id.
 
     Parameters
@@ -64,15 +64,16 @@ def jobs(journal: str, logs: str, *, answered: bool = False) -> dict[str, Native
         The submitter's file of all events: a line each. After a restart of the broker an event
         may stand there twice.
     logs : str
-        Each job's own event log, as Flux kept it: a line a job. Empty where Flux did not answer.
-    answered : bool
-        Whether the instance answered when the logs were taken.
+        Each job's own event log, as Flux kept it: a line a job, then one with their number. Empty
+        where Flux did not answer.
 
     Returns
     -------
     dict
-        A job whose events do not end is UNFINISHED. It is LOST where the instance answered and no
-        longer knew it: a broker that was killed forgets what it had not yet written down.
+        A job whose events do not end is UNFINISHED. It is LOST where the logs are whole and do not
+        have it: a broker that was killed forgets what it had not yet written down. Logs of trials
+        from before the line with the number do not tell whether they are whole, so that none of
+        their jobs is LOST.
     """
     found: dict[str, NativeJob] = {}
     heard: dict[str, list[_Event]] = {}
@@ -85,7 +86,10 @@ def jobs(journal: str, logs: str, *, answered: bool = False) -> dict[str, Native
         )
         found[number] = _job(events, resources, played, sources("journal.jsonl"))
     kept: set[str] = set()
+    told: int | None = None
     for row in objects(logs):
+        if "id" not in row and _number(row.get("jobs")) is not None:
+            told = row["jobs"]
         number, log = _number(row.get("id")), row.get("eventlog")
         if number is None or not isinstance(log, list):
             continue
@@ -95,7 +99,7 @@ def jobs(journal: str, logs: str, *, answered: bool = False) -> dict[str, Native
         if job.completed is not None or number not in found:
             found[number] = job
     for number, job in found.items():
-        if answered and job.completed is None and number not in kept:
+        if told == len(kept) and job.completed is None and number not in kept:
             job.state = LOST
     return found
 

@@ -21,7 +21,7 @@ On virtual nodes jobs are played (schedlab_flux_virtual.py); the event "submit" 
 also has {"played": {"start", "duration", "completion"}}, and so have the records.
 
 records: for each job a line of JSON {id, eventlog, exec, R}: its two event logs as Flux keeps them
-and its resources. facts: one JSON object {versions, configuration, parameters, statistics}.
+and its resources; then a line {"jobs": their number}. facts: one JSON object {versions, configuration, parameters, statistics}.
 
 Runs with the Python that Flux was built for (3.9 or later), its bindings, and nothing else.
 """
@@ -320,6 +320,8 @@ def records(_arguments):
             if "jobspec" in told:
                 row["played"] = played(json.loads(told["jobspec"]))
             print(json.dumps(row))
+    # Without this line the records are not whole, and say of no job that Flux did not know it.
+    print(json.dumps({"jobs": len(ids)}))
     return 0
 
 
