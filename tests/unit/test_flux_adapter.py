@@ -225,7 +225,12 @@ def test_the_driver_follows_the_journal() -> None:
 
 FACTS = {
     "versions": {"flux-core": "0.88.0", "flux-sched": "0.54.0"},
-    "configuration": {"modules": {"sched-simple": {"args": ["queue-depth=16"]}}},
+    "configuration": {
+        "modules": {
+            "alternatives": {"sched": "sched-simple"},
+            "sched-simple": {"args": ["queue-depth=16"]},
+        }
+    },
     "parameters": {},
     "statistics": {
         "job-manager": {"active_jobs": 0, "inactive_jobs": 4},
@@ -259,7 +264,42 @@ def test_settings_are_what_was_in_force(tmp_path: Path) -> None:
     assert FLUX.settings(tmp_path) == {}
 
 
-@pytest.mark.parametrize("facts", [FACTS, FACTS | FLUXION, {}])
+SILENT = {"versions": FACTS["versions"], "configuration": {}, "parameters": {}, "statistics": {}}
+"""What an instance tells none of whose modules answers."""
+
+
+def chosen(module: str) -> dict[str, Any]:
+    return {"configuration": {"modules": {"alternatives": {"sched": module}}}}
+
+
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        ({}, ("unknown", "unknown", "unknown")),
+        (chosen("sched-fluxion-qmanager"), ("fluxion", "unknown", "unknown")),
+        (chosen("sched-fifo"), ("sched-fifo", "unknown", "unknown")),
+        (chosen("sched-simple"), ("sched-simple", "fcfs", "8")),
+        # No configuration: it is sched-simple, with nobody knows which depth.
+        ({"statistics": {"sched-simple": {"pending": 1}}}, ("sched-simple", "fcfs", "unknown")),
+        (
+            {"parameters": {"sched-fluxion-qmanager": {"params": {}}}},
+            ("fluxion", "unknown", "unknown"),
+        ),
+    ],
+)
+def test_a_scheduler_that_does_not_answer_is_not_taken_for_another(
+    tmp_path: Path, told: dict[str, Any], expected: tuple[str, str, str]
+) -> None:
+    found = FLUX.settings(native(tmp_path, SILENT | told))
+    assert (found["scheduler"], found["queue-policy"], found["queue-depth"]) == expected
+    limits = FLUX.limits(found, {})
+    assert [limit.setting for limit in limits] == (["queueDepth"] if expected[2] == "8" else [])
+    assert FLUX.parity(tmp_path)["back-fill"].startswith(
+        "no:" if expected[0] == "sched-simple" else "unknown"
+    )
+
+
+@pytest.mark.parametrize("facts", [FACTS, FACTS | FLUXION, SILENT, {}])
 def test_the_parity_manifest_has_every_row(tmp_path: Path, facts: dict[str, Any]) -> None:
     rows = FLUX.parity(native(tmp_path, facts))
     assert set(rows) == set(PARITY)
