@@ -169,6 +169,25 @@ def test_jobs_of_every_other_fate(tmp_path: Path) -> None:
     assert told[-2:] == [("REJECTED", "too urgent", None), ("LOST", None, None)]
 
 
+@pytest.mark.parametrize(
+    ("note", "state"),
+    [
+        ('alloc denied due to type="unsatisfiable"', "REJECTED"),
+        ('alloc denied due to type="match error"', "FAILED"),
+        ("unsatisfiable request: need 3 node(s) with 1 cores each, only 2 eligible", "REJECTED"),
+        ("cannot parse jobspec: 'slot'", "REJECTED"),
+        ("node count specifies discrete valid values that this scheduler does not support; use a"
+         " simple min-max range instead", "REJECTED"),
+        ("DEBUG_FAIL_ALLOC", "FAILED"),
+        ("", "FAILED"),
+    ],
+)  # fmt: skip
+def test_a_scheduler_that_failed_has_refused_nothing(note: str, state: str) -> None:
+    problem = made.event(0.2, "exception", type="alloc", severity=0, note=note)
+    events = [*made.begun(), problem, made.event(0.3, "clean")]
+    assert records.jobs("", made.log_line(7, events))["7"].state == state
+
+
 def test_phases_are_between_events_of_one_clock() -> None:
     logs = made.log_line(1, made.ended()) + made.log_line(2, made.ended()[:6]) + "{torn"
     found = records.phases(logs)

@@ -28,8 +28,15 @@ _LATEST = 1 << 33
 _LONGEST = 1 << 26
 """Longest time (s) for which Flux plays a job: two years."""
 
-_CAUSES = {"cancel": "CANCELLED", "timeout": "TIMEOUT", "alloc": REJECTED}
-"""States after a fatal exception, by its type; after any other type a job failed."""
+_CAUSES = {"cancel": "CANCELLED", "timeout": "TIMEOUT"}
+"""States after a fatal exception, by its type; see `_after` for the others."""
+
+_REFUSALS = ("unsatisfiable", "cannot parse jobspec", "does not support")
+"""Words by which a scheduler says that it can never give what a job asks for.
+
+Fluxion: `alloc denied due to type="unsatisfiable"`, where `type="match error"` is its own failure.
+sched-simple: `unsatisfiable request: ...`, or a form of jobspec that it does not have.
+"""
 
 _Event = Mapping[str, Any]
 
@@ -113,6 +120,7 @@ def _job(
 ) -> NativeJob:
     job = NativeJob(state=UNFINISHED, native_state="no event")
     cause: str | None = None
+    note = ""
     lost = False
     for event in events:
         name, now = _name_and_instant(event)
@@ -140,7 +148,7 @@ def _job(
         job.native_state = name
     if job.completed is not None:
         if cause is not None:
-            job.state = "NODE_FAIL" if lost else _CAUSES.get(cause, FAILED)
+            job.state = "NODE_FAIL" if lost else _after(cause, note)
             job.native_state = f"exception: {cause}"
         else:
             job.state = job.native_state = COMPLETED if job.exit_code == 0 else FAILED
@@ -151,6 +159,17 @@ def _job(
         job.ranks = dict.fromkeys(range(job.nodes or 0), times)
         job.ranks_source = source["played"]
     return job
+
+
+def _after(cause: str, note: str) -> str:
+    """State after a fatal exception, by its type and what it says.
+
+    A scheduler that denies a job its resources says by words alone whether the job or the scheduler
+    is why (exception `alloc`).
+    """
+    if cause == "alloc" and any(words in note for words in _REFUSALS):
+        return REJECTED
+    return _CAUSES.get(cause, FAILED)
 
 
 def _played(
