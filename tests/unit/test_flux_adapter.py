@@ -341,11 +341,27 @@ def test_back_fill_is_that_of_the_policy(tmp_path: Path) -> None:
     assert "easy" in FLUX.parity(native(tmp_path, FACTS | FLUXION))["back-fill"]
 
 
+def test_the_time_limit_runs_from_the_allocation(tmp_path: Path) -> None:
+    simple = FLUX.parity(native(tmp_path, FACTS))["time limit"]
+    assert "from the allocation" in simple and "25 %" in simple and "Fluxion" not in simple
+    fluxion = FLUX.parity(native(tmp_path, FACTS | FLUXION))["time limit"]
+    assert "whole second, rounded down" in fluxion
+
+
 def test_counters_are_the_modules(tmp_path: Path) -> None:
     assert FLUX.counters(native(tmp_path, FACTS)) == {
         "job-manager.active_jobs": 0.0,
         "job-manager.inactive_jobs": 4.0,
         "jobs.job_states.inactive": 4.0,
+    }
+
+
+def test_counters_are_of_no_single_job(tmp_path: Path) -> None:
+    revision = {"store revision": 3}
+    kvs = {"namespace": {"primary": revision, "job-73349988352": revision}, "pending_requests": 0}
+    assert FLUX.counters(native(tmp_path, SILENT | {"statistics": {"kvs": kvs}})) == {
+        "kvs.namespace.primary.store_revision": 3.0,
+        "kvs.pending_requests": 0.0,
     }
 
 

@@ -127,7 +127,9 @@ def manifest(in_force: Mapping[str, str]) -> dict[str, str]:
         "users": "one guest user submits all jobs; an attribute names the trace's user",
         "dependencies": "afterany: after the end of the other jobs, however they end",
         "arrays": "none: one submission for each job",
-        "time limit": "in whole seconds, rounded up; from the start of the job",
+        "time limit": "in whole seconds, rounded up; from the allocation"
+        + (", for Fluxion from its whole second, rounded down" if scheduler == "fluxion" else "")
+        + "; a job that starts later than that by more than 25 % of its limit gets the delay back",
         "preemption": "none",
         "requeue": "none: a job whose node was lost has ended",
         "logging level": "info (log-stderr-level=6)",
