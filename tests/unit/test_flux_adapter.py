@@ -188,6 +188,46 @@ def test_a_scheduler_that_failed_has_refused_nothing(note: str, state: str) -> N
     assert records.jobs("", made.log_line(7, events))["7"].state == state
 
 
+def cancelled(at: float, note: str = "", userid: int = 1000) -> list[dict[str, Any]]:
+    """Events of a job that ran, and was cancelled."""
+    context = {"type": "cancel", "severity": 0, "note": note, "userid": userid}
+    return [*made.ended()[:6], made.event(at, "exception", **context), made.event(4.9, "clean")]
+
+
+@pytest.mark.parametrize("journal", [True, False])
+def test_what_a_stopping_broker_cancels_was_given_up(tmp_path: Path, journal: bool) -> None:
+    """As rc1 of flux-core 0.88 does at every shutdown, also one that is clean."""
+    base = round(made.BASE) * 10**9
+    moment = {"start_ns": base + 2 * 10**9, "end_ns": base + 5 * 10**9}
+    waits = made.event(3.0, "exception", type="cancel", severity=0, note="", userid=1000)
+    fates = {
+        11: cancelled(3.0),
+        # Before the broker was stopped, after it, with a note, by another user, while it waits.
+        12: cancelled(1.9),
+        13: cancelled(5.1),
+        14: cancelled(3.0, note="enough"),
+        15: cancelled(3.0, userid=0),
+        16: [*made.begun(), waits, made.event(4.0, "clean")],
+    }
+    line = made.journal_lines if journal else made.log_line
+    text = "".join(line(job, events) for job, events in fates.items())
+    texts = (text, "") if journal else ("", text)
+    record = tmp_path / "record.json"
+    for fault, given_up in (
+        ({"kind": "restart", "begin": moment, "end": None}, [3 * 10**9, *[None] * 5]),
+        ({"kind": "drain", "begin": moment}, [None] * 6),
+        ({"kind": "restart", "begin": None}, [None] * 6),
+    ):
+        record.write_text(json.dumps({"conditions": {"fault": fault}}))
+        rows = collected(tmp_path, *texts, ids=tuple(fates))
+        assert {row["state"] for row in rows} == {"CANCELLED"}
+        found = [row["interrupted"] and row["interrupted"] - base for row in rows]
+        assert found == given_up
+    for damaged in ("{", "[]", '{"conditions": 1}'):
+        record.write_text(damaged)
+        assert collected(tmp_path, *texts)[0]["interrupted"] is None
+
+
 def test_phases_are_between_events_of_one_clock() -> None:
     logs = made.log_line(1, made.ended()) + made.log_line(2, made.ended()[:6]) + "{torn"
     found = records.phases(logs)

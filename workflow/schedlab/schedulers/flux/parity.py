@@ -30,8 +30,9 @@ def settings(facts: Mapping[str, Any]) -> dict[str, str]:
     -------
     dict
         `flux-core version`, `flux-sched version` (where it is installed), each with the program's
-        name, `scheduler` (unknown where no module answered and none is configured), `queue-policy`, `queue-depth`, and Fluxion's `match-policy`,
-        `match-format`; with virtual nodes `virtual`, what they are. Empty where nothing was told.
+        name, `scheduler` (unknown where no module answered and none is configured),
+        `queue-policy`, `queue-depth`, and Fluxion's `match-policy`, `match-format`; with virtual
+        nodes `virtual nodes`, what they are. Empty where nothing was told.
     """
     if not facts["versions"]:
         return {}
@@ -131,7 +132,8 @@ def manifest(in_force: Mapping[str, str]) -> dict[str, str]:
         + (", for Fluxion from its whole second, rounded down" if scheduler == "fluxion" else "")
         + "; a job that starts later than that by more than 25 % of its limit gets the delay back",
         "preemption": "none",
-        "requeue": "none: a job whose node was lost has ended",
+        "requeue": "none: a job whose node was lost has ended, and so have all that ran when the"
+        " broker on the head stopped, which cancels them",
         "logging level": "info (log-stderr-level=6)",
         "node daemons": f"none: {virtual}" if virtual else "a broker on each node",
         "a job is translated to": "a jobspec with a slot on each node, whose processors its task is"
