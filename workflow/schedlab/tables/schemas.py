@@ -81,7 +81,7 @@ _INSTANTS = {
     "started": "first instruction of the first rank; without a payload, as it was reported",
     "finished": "last instruction of the last rank; without a payload, as it was reported",
     "completed": "the scheduler knew of its end",
-    "interrupted": "the scheduler gave up a run: lost node, preemption, or the scheduler stopped",
+    "interrupted": "a run was first given up: lost node, preemption, or the scheduler stopped",
     "restarted": "first instruction of its last run; null if it ran once",
 }
 
