@@ -116,18 +116,31 @@ def test_the_record_that_has_the_end_counts(tmp_path: Path) -> None:
 def test_a_job_that_a_restarted_broker_no_longer_knows_is_lost(tmp_path: Path) -> None:
     """As a real broker on the head that was killed did: it restarts without the last jobs."""
     journal = made.journal_lines(7, made.ended()[:6]) + made.journal_lines(8, made.ended())
-    (tmp_path / "native").mkdir()
-    (tmp_path / "native/facts.json").write_text(json.dumps(FACTS))
-    rows = collected(tmp_path, journal, ids=(7, 8))
+    logs = made.log_line(8, made.ended())
+    rows = collected(tmp_path, journal, logs + '{"jobs": 1}\n', ids=(7, 8))
     assert [(row["state"], row["native_state"]) for row in rows] == [
         ("LOST", "start"), ("COMPLETED", "COMPLETED"),
     ]  # fmt: skip
-    # Where the instance did not answer, nobody knows; systemd answers in any case.
-    (tmp_path / "native/cpu-quota.txt").write_text("CPUQuotaPerSecUSec=infinity\n")
-    (tmp_path / "native/facts.json").write_text("")
-    assert [row["state"] for row in collected(tmp_path, journal, ids=(7, 8))] == [
-        "UNFINISHED", "COMPLETED",
-    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "logs",
+    [
+        "",
+        made.log_line(8, made.ended()),
+        made.log_line(8, made.ended()) + made.log_line(7, made.begun())[:40],
+        # A line that was torn in the middle.
+        made.log_line(8, made.ended()) + '{"id": 7, "even\n{"jobs": 2}\n',
+    ],
+    ids=["no answer", "of an older trial", "cut short", "damaged"],
+)
+def test_no_job_is_lost_by_records_that_are_not_whole(tmp_path: Path, logs: str) -> None:
+    """The broker answers for the facts also where the list of jobs is not loaded."""
+    journal = made.journal_lines(7, made.ended()[:6]) + made.journal_lines(8, made.ended())
+    (tmp_path / "native").mkdir()
+    (tmp_path / "native/facts.json").write_text(json.dumps(FACTS))
+    rows = collected(tmp_path, journal, logs, ids=(7, 8))
+    assert [row["state"] for row in rows] == ["UNFINISHED", "COMPLETED"]
 
 
 def test_jobs_of_every_other_fate(tmp_path: Path) -> None:
@@ -154,6 +167,65 @@ def test_jobs_of_every_other_fate(tmp_path: Path) -> None:
     told = [(row["state"], row["native_state"], row["exit_code"]) for row in rows]
     assert told[: len(fates)] == [expected for _, expected in fates.values()]
     assert told[-2:] == [("REJECTED", "too urgent", None), ("LOST", None, None)]
+
+
+@pytest.mark.parametrize(
+    ("note", "state"),
+    [
+        ('alloc denied due to type="unsatisfiable"', "REJECTED"),
+        ('alloc denied due to type="match error"', "FAILED"),
+        ("unsatisfiable request: need 3 node(s) with 1 cores each, only 2 eligible", "REJECTED"),
+        ("cannot parse jobspec: 'slot'", "REJECTED"),
+        ("node count specifies discrete valid values that this scheduler does not support; use a"
+         " simple min-max range instead", "REJECTED"),
+        ("DEBUG_FAIL_ALLOC", "FAILED"),
+        ("", "FAILED"),
+    ],
+)  # fmt: skip
+def test_a_scheduler_that_failed_has_refused_nothing(note: str, state: str) -> None:
+    problem = made.event(0.2, "exception", type="alloc", severity=0, note=note)
+    events = [*made.begun(), problem, made.event(0.3, "clean")]
+    assert records.jobs("", made.log_line(7, events))["7"].state == state
+
+
+def cancelled(at: float, note: str = "", userid: int = 1000) -> list[dict[str, Any]]:
+    """Events of a job that ran, and was cancelled."""
+    context = {"type": "cancel", "severity": 0, "note": note, "userid": userid}
+    return [*made.ended()[:6], made.event(at, "exception", **context), made.event(4.9, "clean")]
+
+
+@pytest.mark.parametrize("journal", [True, False])
+def test_what_a_stopping_broker_cancels_was_given_up(tmp_path: Path, journal: bool) -> None:
+    """As rc1 of flux-core 0.88 does at every shutdown, also one that is clean."""
+    base = round(made.BASE) * 10**9
+    moment = {"start_ns": base + 2 * 10**9, "end_ns": base + 5 * 10**9}
+    waits = made.event(3.0, "exception", type="cancel", severity=0, note="", userid=1000)
+    fates = {
+        11: cancelled(3.0),
+        # Before the broker was stopped, after it, with a note, by another user, while it waits.
+        12: cancelled(1.9),
+        13: cancelled(5.1),
+        14: cancelled(3.0, note="enough"),
+        15: cancelled(3.0, userid=0),
+        16: [*made.begun(), waits, made.event(4.0, "clean")],
+    }
+    line = made.journal_lines if journal else made.log_line
+    text = "".join(line(job, events) for job, events in fates.items())
+    texts = (text, "") if journal else ("", text)
+    record = tmp_path / "record.json"
+    for fault, given_up in (
+        ({"kind": "restart", "begin": moment, "end": None}, [3 * 10**9, *[None] * 5]),
+        ({"kind": "drain", "begin": moment}, [None] * 6),
+        ({"kind": "restart", "begin": None}, [None] * 6),
+    ):
+        record.write_text(json.dumps({"conditions": {"fault": fault}}))
+        rows = collected(tmp_path, *texts, ids=tuple(fates))
+        assert {row["state"] for row in rows} == {"CANCELLED"}
+        found = [row["interrupted"] and row["interrupted"] - base for row in rows]
+        assert found == given_up
+    for damaged in ("{", "[]", '{"conditions": 1}'):
+        record.write_text(damaged)
+        assert collected(tmp_path, *texts)[0]["interrupted"] is None
 
 
 def test_phases_are_between_events_of_one_clock() -> None:
@@ -212,7 +284,12 @@ def test_the_driver_follows_the_journal() -> None:
 
 FACTS = {
     "versions": {"flux-core": "0.88.0", "flux-sched": "0.54.0"},
-    "configuration": {"modules": {"sched-simple": {"args": ["queue-depth=16"]}}},
+    "configuration": {
+        "modules": {
+            "alternatives": {"sched": "sched-simple"},
+            "sched-simple": {"args": ["queue-depth=16"]},
+        }
+    },
     "parameters": {},
     "statistics": {
         "job-manager": {"active_jobs": 0, "inactive_jobs": 4},
@@ -246,7 +323,42 @@ def test_settings_are_what_was_in_force(tmp_path: Path) -> None:
     assert FLUX.settings(tmp_path) == {}
 
 
-@pytest.mark.parametrize("facts", [FACTS, FACTS | FLUXION, {}])
+SILENT = {"versions": FACTS["versions"], "configuration": {}, "parameters": {}, "statistics": {}}
+"""What an instance tells none of whose modules answers."""
+
+
+def chosen(module: str) -> dict[str, Any]:
+    return {"configuration": {"modules": {"alternatives": {"sched": module}}}}
+
+
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        ({}, ("unknown", "unknown", "unknown")),
+        (chosen("sched-fluxion-qmanager"), ("fluxion", "unknown", "unknown")),
+        (chosen("sched-fifo"), ("sched-fifo", "unknown", "unknown")),
+        (chosen("sched-simple"), ("sched-simple", "fcfs", "8")),
+        # No configuration: it is sched-simple, with nobody knows which depth.
+        ({"statistics": {"sched-simple": {"pending": 1}}}, ("sched-simple", "fcfs", "unknown")),
+        (
+            {"parameters": {"sched-fluxion-qmanager": {"params": {}}}},
+            ("fluxion", "unknown", "unknown"),
+        ),
+    ],
+)
+def test_a_scheduler_that_does_not_answer_is_not_taken_for_another(
+    tmp_path: Path, told: dict[str, Any], expected: tuple[str, str, str]
+) -> None:
+    found = FLUX.settings(native(tmp_path, SILENT | told))
+    assert (found["scheduler"], found["queue-policy"], found["queue-depth"]) == expected
+    limits = FLUX.limits(found, {})
+    assert [limit.setting for limit in limits] == (["queueDepth"] if expected[2] == "8" else [])
+    assert FLUX.parity(tmp_path)["back-fill"].startswith(
+        "no:" if expected[0] == "sched-simple" else "unknown"
+    )
+
+
+@pytest.mark.parametrize("facts", [FACTS, FACTS | FLUXION, SILENT, {}])
 def test_the_parity_manifest_has_every_row(tmp_path: Path, facts: dict[str, Any]) -> None:
     rows = FLUX.parity(native(tmp_path, facts))
     assert set(rows) == set(PARITY)
@@ -269,11 +381,27 @@ def test_back_fill_is_that_of_the_policy(tmp_path: Path) -> None:
     assert "easy" in FLUX.parity(native(tmp_path, FACTS | FLUXION))["back-fill"]
 
 
+def test_the_time_limit_runs_from_the_allocation(tmp_path: Path) -> None:
+    simple = FLUX.parity(native(tmp_path, FACTS))["time limit"]
+    assert "from the allocation" in simple and "25 %" in simple and "Fluxion" not in simple
+    fluxion = FLUX.parity(native(tmp_path, FACTS | FLUXION))["time limit"]
+    assert "whole second, rounded down" in fluxion
+
+
 def test_counters_are_the_modules(tmp_path: Path) -> None:
     assert FLUX.counters(native(tmp_path, FACTS)) == {
         "job-manager.active_jobs": 0.0,
         "job-manager.inactive_jobs": 4.0,
         "jobs.job_states.inactive": 4.0,
+    }
+
+
+def test_counters_are_of_no_single_job(tmp_path: Path) -> None:
+    revision = {"store revision": 3}
+    kvs = {"namespace": {"primary": revision, "job-73349988352": revision}, "pending_requests": 0}
+    assert FLUX.counters(native(tmp_path, SILENT | {"statistics": {"kvs": kvs}})) == {
+        "kvs.namespace.primary.store_revision": 3.0,
+        "kvs.pending_requests": 0.0,
     }
 
 

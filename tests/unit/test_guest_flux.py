@@ -343,3 +343,37 @@ def test_a_head_without_an_end_is_not_kept(program: ModuleType, pair: Any) -> No
     with pytest.raises(ConnectionError, match="too large"):
         for _ in range(3):
             connection.request()
+
+
+class Answer:
+    """SYNTHETIC answer of a broker to one question."""
+
+    def __init__(self, found: Any) -> None:
+        self.found = found
+
+    def get(self) -> Any:
+        return self.found
+
+    def get_jobs(self) -> Any:
+        return self.found
+
+
+def test_records_end_with_the_number_of_jobs(
+    program: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def rpc(_service: str, asked: dict[str, Any]) -> Answer:
+        return Answer({"eventlog": "", "guest.exec.eventlog": "", "R": "null"} | asked)
+
+    handle = SimpleNamespace(rpc=rpc)
+    listed = SimpleNamespace(job_list=lambda *_, **__: Answer([{"id": 9}, {"id": 7}]))
+    for name, module in (
+        ("flux", SimpleNamespace(Flux=lambda: handle)),
+        ("flux.job", SimpleNamespace()),
+        ("flux.job.list", listed),
+    ):
+        monkeypatch.setitem(sys.modules, name, module)
+    monkeypatch.setattr(program, "virtual", lambda _: None)
+    assert program.records(None) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line.get("id") for line in lines] == [7, 9, None]
+    assert lines[-1] == {"jobs": 2}

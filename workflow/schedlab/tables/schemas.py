@@ -81,7 +81,7 @@ _INSTANTS = {
     "started": "first instruction of the first rank; without a payload, as it was reported",
     "finished": "last instruction of the last rank; without a payload, as it was reported",
     "completed": "the scheduler knew of its end",
-    "interrupted": "the scheduler first gave up a run: its node was lost, or a job preempted it",
+    "interrupted": "a run was first given up: lost node, preemption, or the scheduler stopped",
     "restarted": "first instruction of its last run; null if it ran once",
 }
 
@@ -108,7 +108,7 @@ JOBS = (
         "lost_node",
         pa.string(),
         "",
-        "node whose loss `interrupted` it; null: a job preempted it, or no record says",
+        "node whose loss `interrupted` it; null: something else did, or no record says",
     ),
     Column("placement", pa.list_(pa.string()), "", "nodes that it ran on, each once"),
     Column("allocated_nodes", pa.int32(), "1", "nodes of the allocation, one for each rank"),

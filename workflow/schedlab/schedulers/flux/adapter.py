@@ -6,12 +6,14 @@ jobs. Its instants are precise to 1 us and are kept by Flux itself for every job
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
+from schedlab.outside.json_text import parse_json
 from schedlab.schedulers import quota
 from schedlab.schedulers.base import Exporter, Scheduler
 from schedlab.schedulers.breaking import FaultCommands, restart_of
@@ -127,6 +129,8 @@ class Flux(Scheduler):
     def fault_commands(self, kind: str, node: str) -> FaultCommands:
         """A restart is that of the head's broker: the instance ends and starts again.
 
+        As it ends it cancels all jobs that run; those that wait are kept.
+
         All processes of the head start anew, those of the submitter because they lose the broker.
         """
         if kind == RESTART:
@@ -151,11 +155,17 @@ class Flux(Scheduler):
     def native_jobs(
         self, native: Path, translations: Sequence[Mapping[str, Any]]
     ) -> dict[str, NativeJob]:
-        """Jobs of the journal and of the event logs."""
+        """Jobs of the journal and of the event logs.
+
+        The trial's record beside them, where there is one, tells when the broker was stopped.
+        """
+        trial: Any = {}
+        with contextlib.suppress(ValueError):
+            trial = parse_json(text_of(native.parent / "record.json"))
         return records.jobs(
             text_of(native / "journal.jsonl"),
             text_of(native / "eventlogs.jsonl"),
-            answered=bool(self._told(native)),
+            records.stop_of(records.within(trial, "conditions", "fault")),
         )
 
     def native_commands(self) -> dict[str, list[str]]:

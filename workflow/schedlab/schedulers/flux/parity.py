@@ -8,6 +8,10 @@ from typing import Any
 
 from schedlab.schedulers.flux.records import within
 
+SIMPLE = "sched-simple"
+QMANAGER = "sched-fluxion-qmanager"
+"""Modules that schedule; the second is Fluxion's."""
+
 SIMPLE_DEPTH = "8"
 """Pending jobs that sched-simple asks for by default (flux-core 0.85 to 0.88)."""
 FLUXION_DEPTH = "32"
@@ -26,8 +30,9 @@ def settings(facts: Mapping[str, Any]) -> dict[str, str]:
     -------
     dict
         `flux-core version`, `flux-sched version` (where it is installed), each with the program's
-        name, `scheduler`, `queue-policy`, `queue-depth`, and Fluxion's `match-policy`,
-        `match-format`; with virtual nodes `virtual`, what they are. Empty where nothing was told.
+        name, `scheduler` (unknown where no module answered and none is configured),
+        `queue-policy`, `queue-depth`, and Fluxion's `match-policy`, `match-format`; with virtual
+        nodes `virtual nodes`, what they are. Empty where nothing was told.
     """
     if not facts["versions"]:
         return {}
@@ -36,16 +41,14 @@ def settings(facts: Mapping[str, Any]) -> dict[str, str]:
     configured = facts["configuration"]
     if virtual := within(configured, "schedlab", "virtual"):
         found["virtual nodes"] = _nodes(virtual)
-    queue = within(facts["statistics"], "sched-fluxion-qmanager", "queues", "default")
-    if queue is None:
-        arguments = within(configured, "modules", "sched-simple", "args")
-        text = " ".join(map(str, arguments)) if isinstance(arguments, list) else ""
-        depth = re.search(r"queue-depth=(\w+)", text)
-        return found | {
-            "scheduler": "sched-simple",
-            "queue-policy": "fcfs",
-            "queue-depth": depth[1] if depth else SIMPLE_DEPTH,
-        }
+    module = _module(facts)
+    if module == SIMPLE:
+        depth = _simple_depth(configured)
+        return found | {"scheduler": SIMPLE, "queue-policy": "fcfs", "queue-depth": depth}
+    if module != QMANAGER:
+        return found | {"scheduler": module, "queue-policy": "unknown", "queue-depth": "unknown"}
+    # A queue manager that did not answer tells neither.
+    queue = within(facts["statistics"], QMANAGER, "queues", "default")
     match = within(facts["parameters"], "sched-fluxion-resource", "params")
     return found | {
         "scheduler": "fluxion",
@@ -54,6 +57,24 @@ def settings(facts: Mapping[str, Any]) -> dict[str, str]:
         "match-policy": _told(match, "policy"),
         "match-format": _told(match, "match-format"),
     }
+
+
+def _module(facts: Mapping[str, Any]) -> str:
+    """The module that schedules: the one that answered, else the configured one, else unknown."""
+    for name in (QMANAGER, SIMPLE):
+        if name in facts["statistics"] or name in facts["parameters"]:
+            return name
+    return _told(within(facts["configuration"], "modules", "alternatives"), "sched")
+
+
+def _simple_depth(configured: Mapping[str, Any]) -> str:
+    """Depth of sched-simple, which has its default where the configuration gives none."""
+    if not configured:
+        return "unknown"
+    arguments = within(configured, "modules", SIMPLE, "args")
+    text = " ".join(map(str, arguments)) if isinstance(arguments, list) else ""
+    depth = re.search(r"queue-depth=(\w+)", text)
+    return depth[1] if depth else SIMPLE_DEPTH
 
 
 def _nodes(virtual: Any) -> str:
@@ -82,7 +103,7 @@ def manifest(in_force: Mapping[str, str]) -> dict[str, str]:
         if name in in_force
     )
     virtual = in_force.get("virtual nodes")
-    program = "flux-core" if scheduler == "sched-simple" else "flux-sched"
+    program = {SIMPLE: "flux-core", "fluxion": "flux-sched"}.get(scheduler, "Flux")
     version = in_force.get(f"{program} version", f"{program}, version unknown,")
     backfill = {
         "fcfs": "no: strictly in order of urgency and submission",
@@ -107,9 +128,12 @@ def manifest(in_force: Mapping[str, str]) -> dict[str, str]:
         "users": "one guest user submits all jobs; an attribute names the trace's user",
         "dependencies": "afterany: after the end of the other jobs, however they end",
         "arrays": "none: one submission for each job",
-        "time limit": "in whole seconds, rounded up; from the start of the job",
+        "time limit": "in whole seconds, rounded up; from the allocation"
+        + (", for Fluxion from its whole second, rounded down" if scheduler == "fluxion" else "")
+        + "; a job that starts later than that by more than 25 % of its limit gets the delay back",
         "preemption": "none",
-        "requeue": "none: a job whose node was lost has ended",
+        "requeue": "none: a job whose node was lost has ended, and so have all that ran when the"
+        " broker on the head stopped, which cancels them",
         "logging level": "info (log-stderr-level=6)",
         "node daemons": f"none: {virtual}" if virtual else "a broker on each node",
         "a job is translated to": "a jobspec with a slot on each node, whose processors its task is"

@@ -16,6 +16,7 @@ from schedlab.ranges import parse_ranges
 from schedlab.schedulers.base import COMPLETED, FAILED, LOST, REJECTED, UNFINISHED
 from schedlab.schedulers.hosts import MOST_NODES, hosts_of
 from schedlab.schedulers.rows import NativeJob
+from schedlab.workloads.fault import RESTART
 
 ENDED = r'^\{"id": (\d+), "timestamp": [0-9.]+, "name": "clean"'
 """Line of the journal's file that ends a job, however it ended."""
@@ -28,8 +29,15 @@ _LATEST = 1 << 33
 _LONGEST = 1 << 26
 """Longest time (s) for which Flux plays a job: two years."""
 
-_CAUSES = {"cancel": "CANCELLED", "timeout": "TIMEOUT", "alloc": REJECTED}
-"""States after a fatal exception, by its type; after any other type a job failed."""
+_CAUSES = {"cancel": "CANCELLED", "timeout": "TIMEOUT"}
+"""States after a fatal exception, by its type; see `_after` for the others."""
+
+_REFUSALS = ("unsatisfiable", "cannot parse jobspec", "does not support")
+"""Words by which a scheduler says that it can never give what a job asks for.
+
+Fluxion: `alloc denied due to type="unsatisfiable"`, where `type="match error"` is its own failure.
+sched-simple: `unsatisfiable request: ...`, or a form of jobspec that it does not have.
+"""
 
 _Event = Mapping[str, Any]
 
@@ -41,6 +49,7 @@ def sources(record: str) -> dict[str, str]:
         "allocated": f"{record}: alloc (1 us)",
         "completed": f"{record}: clean (1 us)",
         "interrupted": f"{record}: exception because of a lost node (1 us)",
+        "stopped": f"{record}: exception cancel of the instance that stops (1 us)",
         "played": f"{record}: start of mock execution and its delay, finish less that of the"
         " completion (1 us); no payload ran",
     }
@@ -55,7 +64,26 @@ def objects(text: str) -> Iterator[dict[str, Any]]:
                 yield row
 
 
-def jobs(journal: str, logs: str, *, answered: bool = False) -> dict[str, NativeJob]:
+def stop_of(fault: Any) -> tuple[int, int] | None:
+    """When a restart of the broker began to stop it, and had stopped it; None of another fault.
+
+    Parameters
+    ----------
+    fault : mapping
+        As the trial's record has it (`schedlab.stages.faults.Injection.facts`).
+
+    Returns
+    -------
+    tuple of int or None
+        Instants, ns of the head's clock, which is that of the event logs.
+    """
+    if within(fault, "kind") != RESTART:
+        return None
+    begun, ended = (within(fault, "begin", name) for name in ("start_ns", "end_ns"))
+    return (begun, ended) if isinstance(begun, int) and isinstance(ended, int) else None
+
+
+def jobs(journal: str, logs: str, stop: tuple[int, int] | None = None) -> dict[str, NativeJob]:
     """What Flux knows of every job, by native id.
 
     Parameters
@@ -64,15 +92,18 @@ def jobs(journal: str, logs: str, *, answered: bool = False) -> dict[str, Native
         The submitter's file of all events: a line each. After a restart of the broker an event
         may stand there twice.
     logs : str
-        Each job's own event log, as Flux kept it: a line a job. Empty where Flux did not answer.
-    answered : bool
-        Whether the instance answered when the logs were taken.
+        Each job's own event log, as Flux kept it: a line a job, then one with their number. Empty
+        where Flux did not answer.
+    stop : tuple of int, optional
+        When the trial stopped the broker, as of `stop_of`.
 
     Returns
     -------
     dict
-        A job whose events do not end is UNFINISHED. It is LOST where the instance answered and no
-        longer knew it: a broker that was killed forgets what it had not yet written down.
+        A job whose events do not end is UNFINISHED. It is LOST where the logs are whole and do not
+        have it: a broker that was killed forgets what it had not yet written down. Logs of trials
+        from before the line with the number do not tell whether they are whole, so that none of
+        their jobs is LOST.
     """
     found: dict[str, NativeJob] = {}
     heard: dict[str, list[_Event]] = {}
@@ -83,19 +114,22 @@ def jobs(journal: str, logs: str, *, answered: bool = False) -> dict[str, Native
         resources, played = (
             next((row[key] for row in events if row.get(key)), None) for key in ("R", "played")
         )
-        found[number] = _job(events, resources, played, sources("journal.jsonl"))
+        found[number] = _job(events, resources, played, sources("journal.jsonl"), stop)
     kept: set[str] = set()
+    told: int | None = None
     for row in objects(logs):
+        if "id" not in row and _number(row.get("jobs")) is not None:
+            told = row["jobs"]
         number, log = _number(row.get("id")), row.get("eventlog")
         if number is None or not isinstance(log, list):
             continue
-        job = _job(log, row.get("R"), row.get("played"), sources("eventlogs.jsonl"))
+        job = _job(log, row.get("R"), row.get("played"), sources("eventlogs.jsonl"), stop)
         kept.add(number)
         # A log that was read before its last events were kept says less than the journal.
         if job.completed is not None or number not in found:
             found[number] = job
     for number, job in found.items():
-        if answered and job.completed is None and number not in kept:
+        if told == len(kept) and job.completed is None and number not in kept:
             job.state = LOST
     return found
 
@@ -105,11 +139,17 @@ def _number(value: Any) -> str | None:
 
 
 def _job(
-    events: Sequence[Any], resources: Any, played: Any, source: Mapping[str, str]
+    events: Sequence[Any],
+    resources: Any,
+    played: Any,
+    source: Mapping[str, str],
+    stop: tuple[int, int] | None,
 ) -> NativeJob:
     job = NativeJob(state=UNFINISHED, native_state="no event")
     cause: str | None = None
+    note = ""
     lost = False
+    owner: Any = None
     for event in events:
         name, now = _name_and_instant(event)
         if name is None:
@@ -118,6 +158,7 @@ def _job(
         context = context if isinstance(context, dict) else {}
         if name == "submit":
             job.accepted, job.accepted_source = now, source["accepted"]
+            owner = context.get("userid")
         elif name == "alloc":
             job.allocated, job.allocated_source = now, source["allocated"]
         elif name == "finish":
@@ -130,13 +171,15 @@ def _job(
             if lost:
                 node = re.match(r"node failure on (\S+)", note)
                 job.gave_up(now, source["interrupted"], node and node[1])
+            elif cause == "cancel" and job.allocated and _cleanup(context, now, owner, stop):
+                job.gave_up(now, source["stopped"])
         elif name == "clean":
             job.completed, job.completed_source = now, source["completed"]
         # Where a job stands that has not ended.
         job.native_state = name
     if job.completed is not None:
         if cause is not None:
-            job.state = "NODE_FAIL" if lost else _CAUSES.get(cause, FAILED)
+            job.state = "NODE_FAIL" if lost else _after(cause, note)
             job.native_state = f"exception: {cause}"
         else:
             job.state = job.native_state = COMPLETED if job.exit_code == 0 else FAILED
@@ -147,6 +190,30 @@ def _job(
         job.ranks = dict.fromkeys(range(job.nodes or 0), times)
         job.ranks_source = source["played"]
     return job
+
+
+def _cleanup(
+    context: Mapping[str, Any], now: int, owner: Any, stop: tuple[int, int] | None
+) -> bool:
+    """Whether an exception `cancel` is of the instance, which cancels running jobs as it stops.
+
+    It does so as the owner and without a note (rc1's cleanup: `flux cancel --user=all --states
+    RUN`), as a user might; only that it came while the trial stopped the broker tells it apart.
+    """
+    if stop is None or context.get("note") or owner is None or context.get("userid") != owner:
+        return False
+    return stop[0] <= now <= stop[1]
+
+
+def _after(cause: str, note: str) -> str:
+    """State after a fatal exception, by its type and what it says.
+
+    A scheduler that denies a job its resources says by words alone whether the job or the scheduler
+    is why (exception `alloc`).
+    """
+    if cause == "alloc" and any(words in note for words in _REFUSALS):
+        return REJECTED
+    return _CAUSES.get(cause, FAILED)
 
 
 def _played(
@@ -260,13 +327,16 @@ def within(value: Any, *keys: str) -> Any:
 
 
 def counters(statistics: Mapping[str, Any]) -> dict[str, float]:
-    """Numbers of the broker's modules: `<module>.<names>`; names as the modules have them."""
+    """Numbers of the broker's modules, `<module>.<names>`; none of single jobs."""
     return dict(_leaves(statistics, ()))
 
 
 def _leaves(value: Any, names: tuple[str, ...]) -> Iterator[tuple[str, float]]:
     if isinstance(value, dict):
         for key, inner in value.items():
+            # The KVS counts for each job that runs; names with ids of jobs compare with nothing.
+            if names[-1:] == ("namespace",) and str(key).startswith("job-"):
+                continue
             name = re.sub(r"[^A-Za-z0-9-]+", "_", str(key))[:80].strip("_").lower()
             yield from _leaves(inner, (*names, name))
     elif isinstance(value, int | float) and not isinstance(value, bool):

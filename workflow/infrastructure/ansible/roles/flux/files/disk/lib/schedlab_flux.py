@@ -24,7 +24,7 @@ On virtual nodes jobs are played (schedlab_flux_virtual.py); the event "submit" 
 also has {"played": {"start", "duration", "completion"}}, and so have the records.
 
 records: for each job a line of JSON {id, eventlog, exec, R}: its two event logs as Flux keeps them
-and its resources. facts: one JSON object {versions, configuration, parameters, statistics}.
+and its resources; then a line {"jobs": their number}. facts: one JSON object {versions, configuration, parameters, statistics}.
 
 Runs with the Python that Flux was built for (3.9 or later), its bindings, and nothing else.
 """
@@ -183,9 +183,8 @@ class Server:
         self.handle = handle
         self.virtual = virtual(handle)
         self.addresses = path, metrics
-        # Before events of jobs are heard nobody may submit any. Nor may a request wait at a socket
-        # while the modules of the broker are not loaded yet: the process ends then, and whether
-        # it had the request nobody knows.
+        # Before events of jobs are heard nobody may submit any: while the broker loads its modules
+        # the process ends, and whether it had a request nobody knows.
         self.journal = Journal(handle, journal, self.begin)
 
     def begin(self):
@@ -339,6 +338,8 @@ def records(_arguments):
             if "jobspec" in told:
                 row["played"] = played(json.loads(told["jobspec"]))
             print(json.dumps(row))
+    # Without this line the records are not whole, and say of no job that Flux did not know it.
+    print(json.dumps({"jobs": len(ids)}))
     return 0
 
 
