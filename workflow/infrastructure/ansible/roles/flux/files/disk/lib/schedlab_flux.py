@@ -24,7 +24,8 @@ On virtual nodes jobs are played (schedlab_flux_virtual.py); the event "submit" 
 also has {"played": {"start", "duration", "completion"}}, and so have the records.
 
 records: for each job a line of JSON {id, eventlog, exec, R}: its two event logs as Flux keeps them
-and its resources; then a line {"jobs": their number}. facts: one JSON object {versions, configuration, parameters, statistics}.
+and its resources; then a line {"jobs": their number}. facts: one JSON object {versions,
+configuration, parameters, statistics}.
 
 Runs with the Python that Flux was built for (3.9 or later), its bindings, and nothing else.
 """
@@ -268,10 +269,9 @@ class Server:
         """Say whether the broker answers."""
         try:
             future.get()
+            connection.answer(200, {})
         except OSError as error:
             refuse(connection, error, lost=503, refused=503)
-        else:
-            connection.answer(200, {})
 
     def ask(self, services, connection):
         """Ask modules at once, and answer when all have answered."""
