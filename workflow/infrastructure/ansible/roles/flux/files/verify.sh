@@ -15,7 +15,7 @@ oldest=0.85.0
 prefix=$(dirname "$(dirname "$(readlink -f /usr/local/bin/flux)")")
 lacking=$(find "$prefix" -type f \( -name '*.so*' -o -perm /111 \) -exec ldd {} + 2>/dev/null |
     grep 'not found' | sort -u || true)
-[ -z "$lacking" ] || fail "libraries are missing: $lacking"
+[ -z "$lacking" ] || fail "libraries are missing: $lacking; remedy: build Flux without them, or put them into $prefix/lib"
 # An instance of one broker loads every module that a cluster's head has, and runs a job: once with
 # each scheduler that the installation has, because flux-sched's own configuration loads Fluxion.
 folder=$(mktemp --directory)
