@@ -129,7 +129,7 @@ def test_a_broker_that_dies_takes_its_jobs_with_it(campaign: Campaign) -> None:
 
 def test_jobs_that_a_limit_forbids_are_rejected_and_counted(campaign: Campaign) -> None:
     process = campaign.start_again("flux-n1", "poisson")
-    limit = "[policy.limits.job-size.min]\\nncores = 2\\n"
+    limit = "[policy.limits.job-size.max]\\nncores = 1\\n"
     campaign.on_guest(
         "head",
         f'printf "{limit}" >> /etc/flux/schedlab.toml;'
