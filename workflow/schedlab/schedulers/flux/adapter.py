@@ -165,7 +165,7 @@ class Flux(Scheduler):
         return records.jobs(
             text_of(native / "journal.jsonl"),
             text_of(native / "eventlogs.jsonl"),
-            records.stop_of(records.within(trial, "conditions", "fault")),
+            records.stop_of(records.within(trial, "conditions")),
         )
 
     def native_commands(self) -> dict[str, list[str]]:

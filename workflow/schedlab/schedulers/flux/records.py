@@ -64,23 +64,27 @@ def objects(text: str) -> Iterator[dict[str, Any]]:
                 yield row
 
 
-def stop_of(fault: Any) -> tuple[int, int] | None:
+def stop_of(conditions: Any) -> tuple[int, int] | None:
     """When a restart of the broker began to stop it, and had stopped it; None of another fault.
 
     Parameters
     ----------
-    fault : mapping
-        As the trial's record has it (`schedlab.stages.faults.Injection.facts`).
+    conditions : mapping
+        As the trial's record has them. The fault's instants are of the controller's clock, from
+        which the head's may be many seconds away after a restore.
 
     Returns
     -------
     tuple of int or None
         Instants, ns of the head's clock, which is that of the event logs.
     """
-    if within(fault, "kind") != RESTART:
+    if within(conditions, "fault", "kind") != RESTART:
         return None
-    begun, ended = (within(fault, "begin", name) for name in ("start_ns", "end_ns"))
-    return (begun, ended) if isinstance(begun, int) and isinstance(ended, int) else None
+    begun, ended = (within(conditions, "fault", "begin", name) for name in ("start_ns", "end_ns"))
+    ahead = within(conditions, "clock", "head", "start", "offset_ns")
+    if not all(isinstance(value, int) for value in (begun, ended, ahead)):
+        return None
+    return begun + ahead, ended + ahead
 
 
 def jobs(journal: str, logs: str, stop: tuple[int, int] | None = None) -> dict[str, NativeJob]:
