@@ -8,6 +8,22 @@ from typing import Any
 BASE = 1_795_685_461.0
 """Instant (s) that the times below count from."""
 
+FACTS = {
+    "versions": {"flux-core": "0.88.0", "flux-sched": "0.54.0"},
+    "configuration": {
+        "modules": {
+            "alternatives": {"sched": "sched-simple"},
+            "sched-simple": {"args": ["queue-depth=16"]},
+        }
+    },
+    "parameters": {},
+    "statistics": {
+        "job-manager": {"active_jobs": 0, "inactive_jobs": 4},
+        "jobs": {"job_states": {"inactive": 4}, "queues": []},
+    },
+}
+"""What an instance with sched-simple tells of itself (`facts` of schedlab_flux.py)."""
+
 
 def event(seconds: float, name: str, **context: Any) -> dict[str, Any]:
     found: dict[str, Any] = {"timestamp": BASE + seconds, "name": name}
