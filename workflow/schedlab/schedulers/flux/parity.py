@@ -132,8 +132,8 @@ def manifest(in_force: Mapping[str, str]) -> dict[str, str]:
         + (", for Fluxion from its whole second, rounded down" if scheduler == "fluxion" else "")
         + "; a job that starts later than that by more than 25 % of its limit gets the delay back",
         "preemption": "none",
-        "requeue": "none: a job whose node was lost has ended, and so have all that ran when the"
-        " broker on the head stopped, which cancels them",
+        "requeue": "none: a job whose node was lost has ended; a broker on the head that stops"
+        " cancels the jobs that still run",
         "logging level": "info (log-stderr-level=6)",
         "node daemons": f"none: {virtual}" if virtual else "a broker on each node",
         "a job is translated to": "a jobspec with a slot on each node, whose processors its task is"
