@@ -14,6 +14,8 @@ import pytest
 if TYPE_CHECKING:
     from selenium import webdriver
 
+    from schedlab.config import Experiment
+
 
 def openssl(folder: Path, words: str) -> None:
     subprocess.run(["openssl", *words.split()], cwd=folder, check=True, capture_output=True)
@@ -63,3 +65,24 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chr
 
     with browser(tmp_path_factory.mktemp("profile")) as driver:
         yield driver
+
+
+@pytest.fixture(scope="session")
+def virtual_results(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Experiment]:
+    """Slurm on 2 real and on 2, 4 and 16 virtual nodes (SYNTHETIC): results and experiment."""
+    from trial_factory import make_experiment, make_results
+
+    from schedlab.tables.build import build_tables
+
+    root = tmp_path_factory.mktemp("virtual")
+    experiment = make_experiment(
+        nodes=[2, 4, 16],
+        repetitions=4,
+        virtual={"carriers": 2, "real": [2]},
+        workloads=[
+            {"name": "burst", "kind": "burst", "jobs": 40, "runtime": 0.5},
+            {"name": "poisson", "kind": "poisson", "jobs": 15, "rate": 4.0, "runtime": 0.5},
+        ],
+    )
+    build_tables(make_results(root, experiment), root / "tables")
+    return root, experiment

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -10,11 +9,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib.axes import Axes
-from trial_factory import make_experiment, make_results
+from trial_factory import make_experiment, make_trial
 
 from schedlab.config import Experiment
-from schedlab.figures import draw, scale, style
+from schedlab.figures import draw
 from schedlab.metrics.comparable import UNFINISHED
 from schedlab.metrics.fidelity import (
     NO_WORK,
@@ -29,37 +27,19 @@ from schedlab.metrics.quantities import PARTS
 from schedlab.metrics.statistics import TOO_SMALL, Interval
 from schedlab.report.render import render_report
 from schedlab.report.virtual_section import section, sentences
-from schedlab.tables.build import Tables, build_tables, load_tables
-from schedlab.tables.schemas import SAMPLES_SCHEMA
+from schedlab.tables.build import build_tables, load_tables
 
 SERIES = "slurm-virtual"
 
 
-@pytest.fixture(scope="module")
-def results(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Experiment]:
-    """Slurm on 2 real and on 2, 4 and 16 virtual nodes (SYNTHETIC)."""
-    root = tmp_path_factory.mktemp("fidelity")
-    experiment = make_experiment(
-        nodes=[2, 4, 16],
-        repetitions=4,
-        virtual={"carriers": 2, "real": [2]},
-        workloads=[
-            {"name": "burst", "kind": "burst", "jobs": 40, "runtime": 0.5},
-            {"name": "poisson", "kind": "poisson", "jobs": 15, "rate": 4.0, "runtime": 0.5},
-        ],
-    )
-    build_tables(make_results(root, experiment), root / "tables")
-    return root, experiment
+@pytest.fixture
+def trials(virtual_results: tuple[Path, Experiment]) -> pd.DataFrame:
+    return load_tables(virtual_results[0] / "tables").trials
 
 
 @pytest.fixture
-def trials(results: tuple[Path, Experiment]) -> pd.DataFrame:
-    return load_tables(results[0] / "tables").trials
-
-
-@pytest.fixture
-def jobs(results: tuple[Path, Experiment]) -> pd.DataFrame:
-    return load_tables(results[0] / "tables").jobs
+def jobs(virtual_results: tuple[Path, Experiment]) -> pd.DataFrame:
+    return load_tables(virtual_results[0] / "tables").jobs
 
 
 def certificate(trials: pd.DataFrame, jobs: pd.DataFrame, margin: float = 0.05) -> Certificate:
@@ -150,9 +130,57 @@ def test_lower_bounds_have_no_error(trials: pd.DataFrame, jobs: pd.DataFrame) ->
         at_least=[["makespan_s"] if n else [] for n in trials["carriers"].notna()],
     )
     for bounded in (both, one):
-        errors = certificate(bounded, jobs).found[0].errors
-        assert (errors["makespan"].size.estimate, errors["makespan"].verdict) == (None, UNFINISHED)
-        assert errors["throughput"].size.estimate is not None
+        found = certificate(bounded, jobs)
+        for one in found.found:
+            told = {(error.size.estimate, error.verdict) for error in one.errors.values()}
+            assert told == {(None, UNFINISHED)}
+            assert not one.parts
+        assert (found.compared, found.about(2)) == ((), "not compared with real ones")
+
+
+@pytest.mark.parametrize("fate", ["unfinished", "lost", "not_submitted", "rejected"])
+@pytest.mark.parametrize("side", ["real", "virtual", "both"])
+def test_jobs_that_came_to_no_end_leave_no_error_of_anything(
+    trials: pd.DataFrame, jobs: pd.DataFrame, fate: str, side: str
+) -> None:
+    """Two jobs of 40 that ran on both sides agree, and tell nothing of the other 38."""
+    virtual = trials["carriers"].notna()
+    cut = {"real": ~virtual, "virtual": virtual, "both": virtual | True}[side]
+    one = trials.assign(**{fate: np.where(cut & (trials["repetition"] == 1), 38, trials[fate])})
+    for found in certificate(one, jobs).found:
+        assert {error.verdict for error in found.errors.values()} == {UNFINISHED}
+        assert not found.known
+
+
+def test_trials_in_which_almost_nothing_ran_are_not_compared(tmp_path: Path) -> None:
+    experiment = make_experiment(
+        nodes=[2, 16],
+        repetitions=3,
+        virtual={"carriers": 2, "real": [2]},
+        workloads=[{"name": "burst", "kind": "burst", "jobs": 40, "runtime": 0.5}],
+    )
+    folders = [
+        make_trial(
+            tmp_path, key, experiment, order=order, unfinished=38 * key.cluster.endswith("n2")
+        )
+        for order, key in enumerate(experiment.trials())
+    ]
+    build_tables(folders, tmp_path / "tables")
+    tables = load_tables(tmp_path / "tables")
+    found = certificate(tables.trials, tables.jobs)
+    assert (found.compared, found.extrapolated) == ((), (2, 16))
+    assert "how true they are is open" in sentences([found])[0].text
+
+
+def test_a_job_that_started_on_one_side_alone_leaves_no_error_of_the_order(
+    trials: pd.DataFrame, jobs: pd.DataFrame
+) -> None:
+    of_one = (jobs["trial"].str.startswith("slurm-n2.burst")) & (jobs["job"] == 3)
+    missing = jobs.assign(started=jobs["started"].mask(of_one))
+    burst, poisson = certificate(trials, missing).found
+    assert (burst.errors[ORDER].size.estimate, burst.errors[ORDER].verdict) == (None, UNFINISHED)
+    assert burst.errors["makespan"].size.estimate is not None
+    assert poisson.errors[ORDER].size.estimate is not None
 
 
 def test_the_part_in_which_errors_arise_is_named(trials: pd.DataFrame, jobs: pd.DataFrame) -> None:
@@ -201,96 +229,6 @@ def test_a_part_with_lower_bounds_has_no_difference(
     assert parts["launch"].estimate is not None
 
 
-def marks(axis: Axes) -> dict[float, bool]:
-    """Size of each mark of a panel of `scale`, and whether it is filled."""
-    return {
-        float(np.asarray(line.get_xdata())[0]): line.get_markerfacecolor() != "none"
-        for line in axis.lines
-        if len(np.asarray(line.get_xdata())) == 1
-    }
-
-
-def panels(
-    trials: pd.DataFrame, jobs: pd.DataFrame, samples: pd.DataFrame | None = None
-) -> dict[str, Axes]:
-    """Panels of `scale` against node counts, by the quantity and its unit."""
-    if samples is None:
-        samples = SAMPLES_SCHEMA.empty_table().to_pandas()
-    with style.applied():
-        figure = scale.draw(Tables(jobs, samples, trials))
-    words = {axis.get_ylabel(): axis for axis in figure.axes if axis.get_ylabel()}
-    return {
-        "throughput": words["throughput\n(jobs/s)"],
-        "scheduling": words["scheduling\nlatency (s)"],
-        "cpu": words["control plane's\nCPU time (s)"],
-        "memory": words["control plane's\nmemory (MiB)"],
-    }
-
-
-def test_growth_of_memory_is_of_what_the_trials_samples_have(
-    trials: pd.DataFrame, jobs: pd.DataFrame
-) -> None:
-    """The daemons' peaks since their start, 24 MB, are alike in all trials."""
-    rows = [
-        {
-            "trial": trial,
-            "metric": scale.MEMORY,
-            "instance": instance,
-            "labels": json.dumps({"process": process}),
-            "t_ns": second * 10**9,
-            "value": mib * nodes * 2.0**20,
-        }
-        for trial, nodes in zip(trials["trial"], trials["nodes"], strict=True)
-        for instance, process, second, mib in (
-            ("head", "slurmctld", 0, 5),
-            ("head", "munged", 0, 1),
-            # The largest of a daemon at another time than the other's.
-            ("head", "slurmctld", 1, 3),
-            ("head", "munged", 1, 2),
-            # Of no daemon of the control plane.
-            ("head", "other", 0, 900),
-            ("carrier1", "slurmctld", 0, 900),
-        )
-    ]
-    axis = panels(trials, jobs, pd.DataFrame(rows))["memory"]
-    drawn = {
-        float(line.get_xdata()[0]): float(line.get_ydata()[0])
-        for line in axis.lines
-        if len(line.get_xdata()) == 1
-    }
-    assert drawn == pytest.approx({2: 12.0, 4: 24.0, 16: 96.0})
-    assert any("slurm-virtual: n^1.00" in text.get_text() for text in axis.texts)
-    assert marks(panels(trials, jobs)["cpu"])
-    assert not marks(panels(trials, jobs)["memory"]), "unknown without samples"
-
-
-def test_growth_leaves_out_lower_bounds_and_counts_them(
-    trials: pd.DataFrame, jobs: pd.DataFrame
-) -> None:
-    names = [["scheduling_median_s"] if nodes == 16 else [] for nodes in trials["nodes"]]
-    drawn = panels(trials.assign(at_least=names), jobs)
-    assert set(marks(drawn["throughput"])) == {2, 4, 16}
-    assert set(marks(drawn["scheduling"])) == {2, 4}
-    told = [text.get_text() for text in drawn["scheduling"].texts]
-    assert any("slurm-virtual: 4 left out" in text for text in told), told
-
-
-def test_marks_of_growth_are_filled_where_the_same_workload_was_compared(
-    trials: pd.DataFrame, jobs: pd.DataFrame
-) -> None:
-    virtual = trials["carriers"].notna()
-    of_burst = trials["workload"] == "burst"
-    assert marks(panels(trials[virtual | (trials["nodes"] == 2)], jobs)["throughput"])[2]
-    alone = trials[virtual | ~of_burst]
-    assert marks(panels(alone, jobs)["throughput"]) == {2: False, 4: False, 16: False}
-    # What is of another block is not compared; the series of real nodes has its own mark.
-    elsewhere = trials.assign(block=np.where(virtual, "a", "b"))
-    drawn = panels(elsewhere, jobs)["throughput"]
-    points = [line for line in drawn.lines if list(line.get_xdata()) == [2]]
-    faces = [line.get_markerfacecolor() for line in points]
-    assert sorted(face == "none" for face in faces) == [False, True]
-
-
 def test_few_trials_have_an_error_without_interval(
     trials: pd.DataFrame, jobs: pd.DataFrame
 ) -> None:
@@ -325,9 +263,9 @@ def test_the_order_between_real_trials_of_one_trace_is_known(
 
 
 def test_the_report_says_how_true_virtual_nodes_are(
-    results: tuple[Path, Experiment], tmp_path: Path
+    virtual_results: tuple[Path, Experiment], tmp_path: Path
 ) -> None:
-    root, experiment = results
+    root, experiment = virtual_results
     (root / "figures").mkdir(exist_ok=True)
     draw("scale", root / "tables", root / "figures/scale.svg")
     render_report(root / "tables", root / "figures", root, experiment, tmp_path / "report.html")

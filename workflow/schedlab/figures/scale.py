@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -17,6 +18,7 @@ from schedlab.metrics.costs import SCHEDULER
 from schedlab.metrics.fidelity import compared_cells, is_virtual
 from schedlab.metrics.growth import growth
 from schedlab.metrics.statistics import t_interval
+from schedlab.metrics.whole_runs import not_ended
 from schedlab.tables.build import Tables
 
 JOBS = ("trial", "job", "started")
@@ -150,9 +152,9 @@ def _most_sizes(trials: pd.DataFrame, size: str) -> int:
 def _series(
     trials: pd.DataFrame, size: str, curve: Curve, names: list[str]
 ) -> Iterator[tuple[str, pd.DataFrame]]:
-    """Trials of each scheduler that have a positive value that is no lower bound."""
+    """Trials of each scheduler that have a positive value, and whose jobs had ended."""
     value = pd.to_numeric(trials[curve.column]).astype(float)
-    kept = (value > 0) & ~named(trials, "at_least", curve.column)
+    kept = (value > 0) & ~_cut_off(trials, curve.column)
     known = trials.assign(_size=trials[size].astype(float), _value=value)[kept]
     for name in names:
         rows = known[known["scheduler"] == name]
@@ -160,9 +162,17 @@ def _series(
             yield name, rows
 
 
+def _cut_off(trials: pd.DataFrame, column: str) -> npt.NDArray[np.bool_]:
+    """Tell of each trial whether jobs had not ended, so that the value is that of a part of them.
+
+    The trial's limit then made it what it is: the rate, the processor time, and what was in memory.
+    """
+    return not_ended(trials) | named(trials, "at_least", column)
+
+
 def _bounds_note(trials: pd.DataFrame, column: str) -> str:
-    """Say of each scheduler how many trials are left out because their value is a lower bound."""
-    rows = trials[named(trials, "at_least", column)]
+    """Say of each scheduler how many trials are left out because jobs had not ended."""
+    rows = trials[_cut_off(trials, column)]
     counts = rows.groupby("scheduler", observed=True).size()
     return "\n".join(
         f"{name}: {count} left out, whose jobs had not ended" for name, count in counts.items()

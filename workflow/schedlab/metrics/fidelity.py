@@ -11,8 +11,9 @@ the margin where it is known.
 A verdict looks at one interval of 95 %: *within x %* if all of it is within the margin, *off by
 more than x %* if all of it is outside, else *undecided*. That is stricter than two one-sided tests
 at 5 %. The verdicts of a table are not corrected for their number: the question is each one's
-error, not whether there is any. Where a value is a lower bound, because jobs had not ended, there
-is no error: two trials that both came to their limit would agree by that limit alone.
+error, not whether there is any. Where jobs of a trial had not ended
+(`schedlab.metrics.whole_runs.not_ended`), there is no error of anything: two trials that both came
+to their limit would agree by that limit alone.
 
 References
 ----------
@@ -44,6 +45,7 @@ from schedlab.metrics.statistics import (
     Interval,
     t_interval,
 )
+from schedlab.metrics.whole_runs import not_ended
 
 UTILISATION = "utilisation"
 OF_TRIALS = ("makespan", "throughput", "wait_median", "wait_p90", UTILISATION)
@@ -239,8 +241,11 @@ def _errors(
         return dict.fromkeys(names, _none(0, TOO_SMALL)), {}
     if reason := why_not(a, b):
         return dict.fromkeys(names, _none(0, f"{NOT_COMPARABLE}: {reason}")), {}
-    among_real = b
+    among_real = b[~not_ended(b)]
     a, b, paired = matched(a, b)
+    if not_ended(a).any() or not_ended(b).any():
+        n = min(len(a), len(b))
+        return dict.fromkeys(names, _none(n, UNFINISHED)), {}
     errors = {name: _error(name, a, b, margin, paired=paired) for name in OF_TRIALS}
     errors[ORDER] = _of_order(a, b, among_real, starts, margin)
     return errors, parts_apart(a, b, paired=paired)
@@ -331,11 +336,20 @@ def _of_order(
     # Trials that all ran one trace have no partners of their own: each is in one pair all the same,
     # so that the pairs are independent.
     pairs = list(zip(a["trial"].astype(str), b["trial"].astype(str), strict=False))
+    if any(_other_jobs(*pair, starts) for pair in pairs):
+        return _none(len(pairs), UNFINISHED)
     size = t_interval(_parts(pairs, starts), "raw", limit=1.0)
     if size.low is not None:
         size = replace(size, low=max(0.0, size.low))
     alone = _between_real(real, starts)
     return Error(size, verdict(size, margin, margin + (alone or 0.0)), alone)
+
+
+def _other_jobs(first: str, second: str, starts: Mapping[str, pd.Series]) -> bool:
+    """Whether some job started in one of two trials alone, so that it has no place in the order."""
+    if first not in starts or second not in starts:
+        return False
+    return bool(len(starts[first].index.symmetric_difference(starts[second].index)))
 
 
 def _parts(pairs: list[tuple[str, str]], starts: Mapping[str, pd.Series]) -> list[float]:

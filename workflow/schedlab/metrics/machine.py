@@ -66,7 +66,8 @@ def busy_core_seconds(jobs: pd.DataFrame, start: float, end: float) -> float:
 def utilisation(jobs: pd.DataFrame, cores: int, end: float | None = None) -> Bounded:
     """Busy part of the machine over the makespan, sum(p r) / (P makespan) [1]_, rank by rank.
 
-    It is a lower bound if a job began and had not finished, because its ranks are not counted.
+    It is a lower bound if a job began and had not finished, because its ranks are not counted. Of
+    jobs that never began nothing is known: `schedlab.metrics.whole_runs.not_ended` tells of them.
 
     Parameters
     ----------

@@ -7,7 +7,36 @@ background has less than the machine.
 
 from __future__ import annotations
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
+
+from schedlab.metrics.cells import named
+
+WITHOUT_END = ("unfinished", "lost", "not_submitted", "rejected")
+"""Fates of jobs that did not come to their end, columns of the trials table."""
+
+
+def not_ended(trials: pd.DataFrame) -> npt.NDArray[np.bool_]:
+    """Tell of each trial whether some job did not come to its end.
+
+    The jobs that ran are then a part that the trial's limit chose, or the scheduler. Rates and
+    parts of the machine of two such trials agree where their limits do, and no column says that
+    they are bounds: what the others would have added can make them larger or smaller.
+
+    Parameters
+    ----------
+    trials : pandas.DataFrame
+        Rows of the trials table.
+
+    Returns
+    -------
+    numpy.ndarray of bool
+        Of each row. True as well where a job of another fate has no last instruction (the makespan
+        is then a lower bound): it was cancelled, or its node failed.
+    """
+    counts = trials[list(WITHOUT_END)].fillna(0).to_numpy(dtype=np.int64)
+    return np.asarray((counts > 0).any(axis=1) | named(trials, "at_least", "makespan_s"))
 
 
 def alone(trials: pd.DataFrame) -> pd.DataFrame:
