@@ -1,12 +1,11 @@
 """How true virtual nodes are: trials on virtual nodes against trials on real ones.
 
 Both ran the same traces in one random order, so what differs is the kind of the nodes. The relative
-error of a quantity is virtual / real - 1, from the ratio of geometric means over trials, with the
-interval by Student's t on logarithms (paired where the repetitions ran traces of their own, by
-Welch otherwise; `schedlab.metrics.difference`). The error of the order of starts is the part of the
-pairs of jobs that started in the other order, (1 - tau) / 2 with Kendall's tau [1]_, over pairs of
-trials that ran the same trace. Two real trials have some error of order as well, which is added to
-the margin where it is known.
+error of a quantity is virtual / real - 1, from the ratio of geometric means, with the interval by
+Student's t on logarithms over clusters, or over trials where a side has fewer than 3 clusters
+(`schedlab.metrics.sides`). The error of the order of starts is the part of the pairs of jobs that
+started in the other order (`schedlab.metrics.order_of_starts`). Two real trials have some error of
+order as well, which is added to the margin where it is known.
 
 A verdict looks at one interval of 95 %: *within x %* if all of it is within the margin, *off by
 more than x %* if all of it is outside, else *undecided*. That is stricter than two one-sided tests
@@ -14,10 +13,6 @@ at 5 %. The verdicts of a table are not corrected for their number: the question
 error, not whether there is any. Where jobs of a trial had not ended
 (`schedlab.metrics.whole_runs.not_ended`), there is no error of anything: two trials that both came
 to their limit would agree by that limit alone.
-
-References
-----------
-.. [1] M. G. Kendall, "A New Measure of Rank Correlation", Biometrika 30, 1938.
 """
 
 from __future__ import annotations
@@ -37,13 +32,15 @@ from schedlab.metrics.comparable import (
     matched,
     why_not,
 )
-from schedlab.metrics.fidelity_parts import apart, parts_apart
+from schedlab.metrics.fidelity_parts import parts_apart
+from schedlab.metrics.levels import sampled
+from schedlab.metrics.order_of_starts import between_real, between_trials, starts_of
 from schedlab.metrics.quantities import values_of
+from schedlab.metrics.sides import between, clusters
 from schedlab.metrics.statistics import (
     NOT_POSITIVE,
     TOO_SMALL,
     Interval,
-    t_interval,
 )
 from schedlab.metrics.whole_runs import not_ended
 
@@ -56,7 +53,6 @@ UNDECIDED = "undecided"
 NO_WORK = f"{NOT_COMPARABLE}: jobs that do nothing"
 """Why there is no error of the utilisation of a burst of no-op jobs: the little that it has is what
 passes between two stamps, which is noise of the launch."""
-_FEWEST_JOBS = 2
 
 
 @dataclass(frozen=True)
@@ -103,6 +99,9 @@ class Fidelity:
         By quantity: `OF_TRIALS`, and `ORDER`.
     parts : mapping of str to Interval
         Where they arise, s: see `schedlab.metrics.fidelity_parts.parts_apart`.
+    sampled : str
+        Note on so few clusters that the intervals hold for their snapshots alone; empty from 3
+        clusters of both kinds on.
     """
 
     series: str
@@ -111,6 +110,7 @@ class Fidelity:
     margin: float
     errors: Mapping[str, Error]
     parts: Mapping[str, Interval] = field(default_factory=dict)
+    sampled: str = ""
 
     @property
     def known(self) -> bool:
@@ -176,7 +176,7 @@ def fidelity(
     """
     virtual = trials[is_virtual(trials)]
     real = trials[~is_virtual(trials)]
-    starts = _starts(jobs)
+    starts = starts_of(jobs)
     return [
         _certificate(
             str(name),
@@ -234,21 +234,22 @@ def _compared(
 
 def _errors(
     virtual: pd.DataFrame, real: pd.DataFrame, starts: Mapping[str, pd.Series], margin: float
-) -> tuple[dict[str, Error], dict[str, Interval]]:
+) -> tuple[dict[str, Error], dict[str, Interval], str]:
     names = (*OF_TRIALS, ORDER)
     a, b = (side[side["valid"].astype(bool)] for side in (virtual, real))
     if not len(a) or not len(b):
-        return dict.fromkeys(names, _none(0, TOO_SMALL)), {}
+        return dict.fromkeys(names, _none(0, TOO_SMALL)), {}, ""
     if reason := why_not(a, b):
-        return dict.fromkeys(names, _none(0, f"{NOT_COMPARABLE}: {reason}")), {}
+        return dict.fromkeys(names, _none(0, f"{NOT_COMPARABLE}: {reason}")), {}, ""
     among_real = b[~not_ended(b)]
     a, b, paired = matched(a, b)
     if not_ended(a).any() or not_ended(b).any():
         n = min(len(a), len(b))
-        return dict.fromkeys(names, _none(n, UNFINISHED)), {}
+        return dict.fromkeys(names, _none(n, UNFINISHED)), {}, ""
     errors = {name: _error(name, a, b, margin, paired=paired) for name in OF_TRIALS}
-    errors[ORDER] = _of_order(a, b, among_real, starts, margin)
-    return errors, parts_apart(a, b, paired=paired)
+    errors[ORDER] = _of_order(a, b, among_real, starts, margin, paired=paired)
+    few = sampled(min(clusters(a), clusters(b)))
+    return errors, parts_apart(a, b, paired=paired), few
 
 
 def _none(n: int, verdict: str) -> Error:
@@ -266,7 +267,7 @@ def _error(name: str, a: pd.DataFrame, b: pd.DataFrame, margin: float, *, paired
         return _none(n, UNFINISHED)
     if np.any(x <= 0) or np.any(y <= 0):
         return _none(n, f"{NOT_COMPARABLE}: {NOT_POSITIVE}")
-    ratio = apart(x, y, paired=paired, log=True)
+    ratio = between(a, b, values_of(a, name), values_of(b, name), paired=paired, log=True)
     estimate, low, high = (
         None if bound is None else bound - 1 for bound in (ratio.estimate, ratio.low, ratio.high)
     )
@@ -295,79 +296,17 @@ def verdict(size: Interval, margin: float, limit: float) -> str:
     return UNDECIDED
 
 
-def _starts(jobs: pd.DataFrame) -> dict[str, pd.Series]:
-    """Trial -> instants of the starts of its jobs, by number of the job."""
-    started = jobs[jobs["started"].notna()]
-    return {
-        str(trial): rows.set_index("job")["started"].astype("int64")
-        for trial, rows in started.groupby("trial", observed=True)
-    }
-
-
-def swapped(first: pd.Series, second: pd.Series) -> float | None:
-    """Part of the pairs of jobs that started in the other order, (1 - tau) / 2 [1]_.
-
-    Parameters
-    ----------
-    first, second : pandas.Series
-        Starts by number of the job; only jobs that started in both count.
-
-    Returns
-    -------
-    float or None
-        From 0, the same order, to 1, the reverse; None for fewer than two jobs.
-    """
-    from scipy.stats import kendalltau
-
-    both = first.index.intersection(second.index)
-    if len(both) < _FEWEST_JOBS:
-        return None
-    tau = float(kendalltau(first.loc[both], second.loc[both]).statistic)
-    return None if np.isnan(tau) else (1 - tau) / 2
-
-
 def _of_order(
     a: pd.DataFrame,
     b: pd.DataFrame,
     real: pd.DataFrame,
     starts: Mapping[str, pd.Series],
     margin: float,
+    *,
+    paired: bool,
 ) -> Error:
-    # Trials that all ran one trace have no partners of their own: each is in one pair all the same,
-    # so that the pairs are independent.
-    pairs = list(zip(a["trial"].astype(str), b["trial"].astype(str), strict=False))
-    if any(_other_jobs(*pair, starts) for pair in pairs):
-        return _none(len(pairs), UNFINISHED)
-    size = t_interval(_parts(pairs, starts), "raw", limit=1.0)
-    if size.low is not None:
-        size = replace(size, low=max(0.0, size.low))
-    alone = _between_real(real, starts)
+    size = between_trials(a, b, starts, paired=paired)
+    if size is None:
+        return _none(min(len(a), len(b)), UNFINISHED)
+    alone = between_real(real, starts)
     return Error(size, verdict(size, margin, margin + (alone or 0.0)), alone)
-
-
-def _other_jobs(first: str, second: str, starts: Mapping[str, pd.Series]) -> bool:
-    """Whether some job started in one of two trials alone, so that it has no place in the order."""
-    if first not in starts or second not in starts:
-        return False
-    return bool(len(starts[first].index.symmetric_difference(starts[second].index)))
-
-
-def _parts(pairs: list[tuple[str, str]], starts: Mapping[str, pd.Series]) -> list[float]:
-    found = (
-        swapped(starts[first], starts[second])
-        for first, second in pairs
-        if first in starts and second in starts
-    )
-    return [part for part in found if part is not None]
-
-
-def _between_real(real: pd.DataFrame, starts: Mapping[str, pd.Series]) -> float | None:
-    """Mean error of order between real trials of one trace, over all such pairs."""
-    pairs = [
-        (first, second)
-        for _, rows in real.groupby("trace", observed=True)
-        for place, first in enumerate(rows["trial"].astype(str))
-        for second in rows["trial"].astype(str).iloc[place + 1 :]
-    ]
-    parts = _parts(pairs, starts)
-    return float(np.mean(parts)) if parts else None

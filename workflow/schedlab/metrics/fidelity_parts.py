@@ -8,17 +8,16 @@ payload, or the report of the end.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
 
 from schedlab.metrics.cells import named
-from schedlab.metrics.comparable import has_bounds, known
-from schedlab.metrics.difference import Block, effects
+from schedlab.metrics.comparable import has_bounds
 from schedlab.metrics.quantities import PARTS, values_of
-from schedlab.metrics.statistics import MINIMUM, TOO_SMALL, Floats, Interval, few
+from schedlab.metrics.sides import between
+from schedlab.metrics.statistics import Floats, Interval
 
 RUN = "run"
 """Name of the time from the first stamp of a job to its last one."""
@@ -41,14 +40,12 @@ def parts_apart(a: pd.DataFrame, b: pd.DataFrame, *, paired: bool) -> dict[str, 
     Returns
     -------
     dict of str to Interval
-        By `OF_A_JOB`: mean of `a` minus mean of `b`, s, with the 95 % interval by Student's t
-        (Welch's where they are no pairs). Without a value where a part is not known on both sides,
+        By `OF_A_JOB`: mean of `a` minus mean of `b`, s, with the 95 % interval of
+        `schedlab.metrics.sides.between`. Without a value where a part is not known on both sides,
         or is a lower bound.
     """
     return {
-        name: apart(
-            *known(_values(a, name), _values(b, name), paired=paired), paired=paired, log=False
-        )
+        name: between(a, b, _values(a, name), _values(b, name), paired=paired, log=False)
         for name in OF_A_JOB
     }
 
@@ -79,33 +76,3 @@ def _values(trials: pd.DataFrame, name: str) -> Floats:
         values = whole - values_of(trials, "wait_mean")
         bounded = has_bounds(trials, "wait_mean") or bool(named(trials, "at_least", _WHOLE).any())
     return np.full(values.shape, np.nan) if bounded else values
-
-
-def apart(x: Floats, y: Floats, *, paired: bool, log: bool) -> Interval:
-    """Ratio of the geometric means, or difference of the means, of two sides with its interval.
-
-    Parameters
-    ----------
-    x, y : numpy.ndarray
-        Values of the trials of each side, none missing (of shape (trials,)); positive where `log`.
-    paired : bool
-        Whether they are pairs.
-    log : bool
-        Ratio x / y if true, else difference x - y.
-
-    Returns
-    -------
-    Interval
-        Without bounds for fewer than 3 trials on a side, without an estimate for none.
-    """
-    n = int(min(x.size, y.size))
-    if not n:
-        return Interval(None, None, None, 0, "none", TOO_SMALL)
-    if n < MINIMUM:
-        sides = (np.log(x), np.log(y)) if log else (x, y)
-        size = float(sides[0].mean() - sides[1].mean())
-        return Interval(math.exp(size) if log else size, None, None, n, "none", TOO_SMALL)
-    block = Block(x[None, :, None], y[None, :, None], paired, np.array([log]), np.zeros(1))
-    size, low, high = (float(bound[0, 0]) for bound in effects(block))
-    method = ("paired t" if paired else "Welch's t") + (" on logarithms" if log else "")
-    return Interval(size, low, high, n, method, few(n))

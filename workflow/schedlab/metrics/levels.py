@@ -90,7 +90,7 @@ def two_levels(clusters: Sequence[Values], scale: Scale) -> TwoLevels:
     interval = _interval(groups, scale, within)
     if equal_up_to_rounding(np.concatenate(found)) and interval.known:
         value = float(found[0][0])
-        note = f"{ALL_EQUAL}{'; ' + _sampled(len(found)) if _sampled(len(found)) else ''}"
+        note = f"{ALL_EQUAL}{'; ' + sampled(len(found)) if sampled(len(found)) else ''}"
         interval = Interval(value, value, value, interval.n, interval.method, note)
     return TwoLevels(interval, len(groups), trials, between, within)
 
@@ -121,7 +121,8 @@ def variances(groups: Sequence[Floats]) -> tuple[float | None, float | None]:
     return max(0.0, (spread - within) / typical), within
 
 
-def _sampled(count: int) -> str:
+def sampled(count: int) -> str:
+    """Note on so few clusters that an interval holds for them alone; empty from 3 on."""
     return {1: ONE_SNAPSHOT, 2: TWO_SNAPSHOTS}.get(count, "")
 
 
@@ -135,7 +136,7 @@ def _interval(groups: Sequence[Floats], scale: Scale, within: float | None) -> I
     else:
         df, n = trials - count, trials
         error = np.sqrt((within or 0.0) * sum(1 / group.size for group in groups)) / count
-        method, note = "t over trials", _sampled(count)
+        method, note = "t over trials", sampled(count)
     if trials < MINIMUM or not df:
         return Interval(float(back(centre)), None, None, n, "none", TOO_SMALL)
     half = float(half_width_of_t(NOMINAL[scale], df)) * error

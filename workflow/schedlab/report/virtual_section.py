@@ -21,7 +21,7 @@ from schedlab.metrics.fidelity import (
 )
 from schedlab.metrics.fidelity_parts import OF_A_JOB, cause
 from schedlab.metrics.quantities import QUANTITIES
-from schedlab.metrics.statistics import TOO_SMALL, Interval
+from schedlab.metrics.statistics import ONE_MODE, TOO_SMALL, Interval
 from schedlab.report.sentences import Piece, Sentence
 from schedlab.results.imports import Origin
 from schedlab.units import part
@@ -49,9 +49,10 @@ def section(found: Sequence[Certificate]) -> dict[str, Any]:
     -------
     dict
         `columns` and `part_columns` (titles), `series` (`name`, `text`), and `rows` with `anchor`,
-        `series`, `workload`, `nodes`, `values`: `error`, `interval`, `n`, `note`, `verdict` and
-        `between_real`, all text, and `off`; and `parts`: `size` (s), `interval` and `n`, all text,
-        and `cause`. `parts` is empty where none is known.
+        `series`, `workload`, `nodes`, `sampled` (for which snapshots the intervals hold; empty for
+        all), `values`: `error`, `interval`, `n`, `verdict` and `between_real`, all text, `few`
+        (trials for an interval that assumes one mode) and `off`; and `parts`: `size` (s),
+        `interval` and `n`, all text, and `cause`. `parts` is empty where none is known.
     """
     rows = [
         {
@@ -59,6 +60,7 @@ def section(found: Sequence[Certificate]) -> dict[str, Any]:
             "series": one.series,
             "workload": one.workload,
             "nodes": one.nodes,
+            "sampled": one.sampled,
             "values": [_told(name, one.errors[name]) for name in NAMES],
             "parts": _parts(one),
         }
@@ -124,6 +126,8 @@ def _sentence(certificate: Certificate) -> Sentence:
     if certificate.extrapolated:
         sizes = ", ".join(map(str, certificate.extrapolated))
         pieces.append(Piece(f" What is shown at {sizes} nodes is extrapolated from there."))
+    if sampled := sorted({one.sampled for one in certificate.found if one.known} - {""}):
+        pieces.append(Piece(f" The errors hold for these snapshots: {'; '.join(sampled)}."))
     off = any(_is_off(error) for _, _, error in judged)
     return Sentence("alarm" if off else "estimate", pieces)
 
@@ -211,7 +215,7 @@ def _told(name: str, error: Error) -> dict[str, Any]:
         "error": _percent(error, signed=name != ORDER),
         "interval": _interval(size, 100.0),
         "n": f"n={size.n}" if size.n else "",
-        "note": size.note if size.known else "",
+        "few": size.known and ONE_MODE in size.note,
         "verdict": error.verdict,
         "between_real": "" if error.between_real is None else _between(error),
         "off": _is_off(error),
