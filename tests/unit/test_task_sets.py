@@ -177,6 +177,15 @@ def test_equal_clusters_are_points_of_their_own() -> None:
     assert many.tasks.size == 120
 
 
+def test_three_trials_are_not_tested_and_that_is_said() -> None:
+    trials = frame(*(rows_of(n, [LATENCY * n**EXPONENT]) for n in SMALLEST))
+    (found,) = task_sets(trials)
+    assert found.bends is None
+    (row,) = overhead_rows([found])
+    assert row["bends"] is None and row["exponent"]["estimate"] == "1.30"
+    assert figure._told(found)[0].endswith(", not tested")
+
+
 def test_the_figure_has_every_trial_and_the_model() -> None:
     trials = frame(*planted(spread=0.0), *planted(scheduler="flux", cluster="flux-n2"))
     with style.applied():

@@ -133,7 +133,8 @@ FIGURES: dict[str, Figure] = {
         " out, and counted above the panel. Lines: a power law, from 3 sizes on, fitted to the"
         " means of clusters, or to trials where one cluster ran all sizes, with its exponent and"
         " the 95 % interval (n nodes, q jobs); 0 does not grow, 1 grows in proportion. 'bends':"
-        " they do not lie on one power law, so that its exponent has no interval. The parity"
+        " they do not lie on one power law, so that its exponent has no interval; 'not tested': 3"
+        " points cannot show it; 'last': the exponent between the two largest sizes. The parity"
         " manifest has the period of virtual nodes' heartbeats: where it grows with their number,"
         " the load of heartbeats does not, and"
         " these curves leave its growth out.",
@@ -145,7 +146,8 @@ FIGURES: dict[str, Figure] = {
         "Time dT that a trial took longer than n t, for n tasks of t s on each processor with the"
         " same n t, both axes logarithmic. Open marks: one valid trial that completed all jobs."
         " Lines: Reuther's model dT = t_s n^a, fitted to the trials of a cluster, from 3 different"
-        " n on; 'bends': the trials do not lie on one such line. The intervals of t_s and a are in"
+        " n on; 'bends': the trials do not lie on one such line; 'not tested': 3 trials cannot show"
+        " it. The intervals of t_s and a are in"
         " the section on overhead.",
         "Points of overhead in seconds against tasks on each processor on logarithmic axes, one"
         " panel a node count and processor time, with the fitted model of each scheduler.",

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 
 from schedlab.figures import style
 from schedlab.formatting import number, seconds
+from schedlab.metrics.growth import NOT_TESTED
 from schedlab.metrics.task_sets import TaskSet, task_sets
 from schedlab.tables.build import Tables
 
@@ -60,6 +61,6 @@ def _told(one: TaskSet) -> list[str]:
         lines = [f"{one.scheduler}: no model: {one.why}"]
     else:
         latency, exponent = one.model.latency.estimate, one.model.exponent.estimate
-        bends = ", bends" if one.bends else ""
+        bends = {None: f", {NOT_TESTED}", True: ", bends", False: ""}[one.bends]
         lines = [f"{one.scheduler}: {number(latency)} s n^{number(exponent)}{bends}"]
     return lines + [f"{one.scheduler}, left out: {one.left_out}"] * bool(one.left_out)

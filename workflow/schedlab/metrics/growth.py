@@ -8,9 +8,13 @@ observations of its size. Where sizes have clusters of their own, a point is the
 cluster's trials of one size. Where one cluster ran all sizes, what is its own is in every trial
 alike and does not turn the line: then each trial is a point.
 
-The interval holds if a power law does, so there is none where the lack of fit shows that none does:
-the means of the sizes lie off the line by more than points of one size scatter [1]_. Where each
-size has one point, this cannot be tested; what lies off the line makes the interval wide.
+The interval holds if a power law does, so there is none where the points show that none does. Where
+sizes have points enough of their own, that is the lack of fit: the means of the sizes lie off the
+line by more than points of one size scatter [1]_. Where most sizes have one point, it is a curve: a
+quadratic term beside the line is not 0 (t with n - 3 degrees of freedom). Three points of three
+sizes cannot be tested, which the text says. What holds at the end is the exponent between the two
+largest sizes, which is told as well: a constant beside a line, 100 + 0.3 n, has 0.2 over 2 to 1,024
+nodes, and 0.5 from 128 nodes on.
 
 References
 ----------
@@ -33,6 +37,7 @@ SIZES = 3
 """Fewest sizes for an exponent: two points are on a line whatever lies between them."""
 LEVEL = 0.05
 BENDS = "no power law over these sizes"
+NOT_TESTED = "not tested"
 FEW_SIZES = f"fewer than {SIZES} sizes"
 
 
@@ -48,11 +53,17 @@ class Growth:
         c; None without an exponent.
     bends : bool
         The points show that there is no single exponent over these sizes.
+    tested : bool
+        Whether they could have shown it.
+    last : float or None
+        Exponent between the two largest sizes, of the geometric means of their points.
     """
 
     exponent: Interval
     factor: float | None
     bends: bool = False
+    tested: bool = True
+    last: float | None = None
 
     def at(self, sizes: Values) -> Floats:
         """Value of the law at some sizes.
@@ -68,13 +79,19 @@ class Growth:
         return found
 
     def text(self, size: str) -> str:
-        """For example ``n^0.92 [0.88, 0.96]``, or ``n^0.92, bends``; empty without an exponent."""
+        """For example ``n^0.92 [0.88, 0.96], last 0.95``; empty without an exponent.
+
+        Beside it may stand ``bends`` in place of the interval, or ``not tested``.
+        """
         if self.exponent.estimate is None:
             return ""
         told = f"{size}^{self.exponent.estimate:.2f}"
         if self.bends:
-            return f"{told}, bends"
-        return f"{told} [{self.exponent.low:.2f}, {self.exponent.high:.2f}]"
+            told += ", bends"
+        else:
+            told += f" [{self.exponent.low:.2f}, {self.exponent.high:.2f}]"
+            told += "" if self.tested else f", {NOT_TESTED}"
+        return told if self.last is None else f"{told}, last {self.last:.2f}"
 
 
 def growth(sizes: Values, values: Values, clusters: Sequence[int]) -> Growth:
@@ -96,7 +113,14 @@ def growth(sizes: Values, values: Values, clusters: Sequence[int]) -> Growth:
         note = FEW_SIZES if x.size else TOO_SMALL
         return Growth(Interval(None, None, None, int(x.size), METHOD, note), None)
     law, bent = power_law(x, y)
-    return Growth(law.exponent, law.latency.estimate, bent)
+    last = _last(np.log(x), np.log(y))
+    return Growth(law.exponent, law.latency.estimate, bool(bent), bent is not None, last)
+
+
+def _last(x: Floats, y: Floats) -> float:
+    """Slope between the means of the two largest x."""
+    below, above = np.unique(x)[-2:]
+    return float((y[x == above].mean() - y[x == below].mean()) / (above - below))
 
 
 def means(x: Floats, y: Floats, clusters: npt.NDArray[Any]) -> tuple[Floats, Floats]:
@@ -118,13 +142,18 @@ def means(x: Floats, y: Floats, clusters: npt.NDArray[Any]) -> tuple[Floats, Flo
     return keys[0], found
 
 
-def power_law(x: Floats, y: Floats) -> tuple[Overhead, bool]:
+def power_law(x: Floats, y: Floats) -> tuple[Overhead, bool | None]:
     """Fit a power law, and tell whether the points bend; then it has no intervals.
 
     Parameters
     ----------
     x, y : numpy.ndarray
         Sizes, of `SIZES` different ones at least, and values.
+
+    Returns
+    -------
+    tuple of Overhead and bool or None
+        As `bends` has it.
     """
     law, bent = fit(x, y), bends(np.log(x), np.log(y))
     return (Overhead(_bare(law.latency), _bare(law.exponent)) if bent else law), bent
@@ -135,20 +164,37 @@ def _bare(found: Interval) -> Interval:
     return replace(found, low=None, high=None, note=BENDS)
 
 
-def bends(x: Floats, y: Floats) -> bool:
-    """Whether the lack of fit of a line is larger than the scatter at each x explains [1]_.
+def bends(x: Floats, y: Floats) -> bool | None:
+    """Whether points lie off a line by more than chance; see the module.
 
     Parameters
     ----------
     x, y : numpy.ndarray
         Logarithms of sizes, of `SIZES` different ones at least, and of values.
-    """
-    from scipy import special
 
+    Returns
+    -------
+    bool or None
+        None where nothing is left to test it with: 3 points.
+    """
+    levels = np.unique(x).size
+    if x.size == SIZES:
+        return None
+    # With fewer points to spare than sizes beyond a line, their scatter is badly known.
+    return _off(x, y) if x.size - levels >= levels - 2 else _curved(x, y)
+
+
+def _curved(x: Floats, y: Floats) -> bool:
+    """Whether a quadratic term beside the line is not 0."""
+    line, curve = (np.polynomial.Polynomial.fit(x, y, degree)(x) for degree in (1, 2))
+    freedom = x.size - 3
+    left = max(float(((y - curve) ** 2).sum()), x.size * RESOLUTION**2)
+    return _beyond(float(((curve - line) ** 2).sum()), 1, left, freedom)
+
+
+def _off(x: Floats, y: Floats) -> bool:
+    """Whether the lack of fit of a line is larger than the scatter at each x explains [1]_."""
     levels = np.unique(x)
-    freedom = x.size - levels.size
-    if not freedom:
-        return False
     line = np.polynomial.Polynomial.fit(x, y, 1)
     means = np.array([y[x == level].mean() for level in levels])
     counts = np.array([(x == level).sum() for level in levels])
@@ -156,5 +202,12 @@ def bends(x: Floats, y: Floats) -> bool:
     # Equal values scatter by rounding alone, which shows nothing.
     within = max(float((apart**2).sum()), x.size * RESOLUTION**2)
     off = float((counts * (means - line(levels)) ** 2).sum())
-    f = (off / (levels.size - 2)) / (within / freedom)
-    return bool(special.fdtrc(levels.size - 2, freedom, f) < LEVEL)
+    return _beyond(off, levels.size - 2, within, x.size - levels.size)
+
+
+def _beyond(explained: float, terms: int, left: float, freedom: int) -> bool:
+    """F-test of a sum of squares that some terms explain against what is left."""
+    from scipy import special
+
+    f = (explained / terms) / (left / freedom)
+    return bool(special.fdtrc(terms, freedom, f) < LEVEL)

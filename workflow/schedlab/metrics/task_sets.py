@@ -43,8 +43,8 @@ class TaskSet:
         Without estimates where `why` says something.
     why : str
         Why there is no model; empty where there is one.
-    bends : bool
-        The trials show that no single power law holds over these n.
+    bends : bool or None
+        The trials show that no single power law holds over these n; None: 3 trials cannot show it.
     """
 
     scheduler: str
@@ -56,7 +56,7 @@ class TaskSet:
     left_out: str
     model: Overhead
     why: str
-    bends: bool
+    bends: bool | None
 
 
 def task_sets(trials: pd.DataFrame) -> list[TaskSet]:
@@ -98,8 +98,9 @@ def _set(rows: pd.DataFrame) -> TaskSet:
     tasks = good["_tasks"].to_numpy(dtype=np.float64)
     overhead = (good["makespan_s"].astype(float) - good["_work"]).to_numpy(dtype=np.float64)
     why = _why(good, tasks, overhead)
+    bent: bool | None = False
     if why:
-        model, bent = no_model(tasks.size, why), False
+        model = no_model(tasks.size, why)
     else:
         # Trials of one snapshot share what is its own.
         model, bent = power_law(*means(tasks, overhead, good["snapshot"].to_numpy()))

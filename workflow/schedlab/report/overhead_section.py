@@ -19,9 +19,9 @@ def overhead_rows(sets: Sequence[TaskSet]) -> list[dict[str, Any]]:
     -------
     list of dict
         `cluster`, `work` (n t), `latency` and `exponent` (each `estimate` and `interval`; None
-        without a model), `why` (there is none), `bends`, `trials`, `left_out`, `points` (for each
-        n: `n`, `estimate` and `interval` of dT in s, `trials`) and `utilisation` (by the model, of
-        the fewest and of the most n).
+        without a model), `why` (there is none), `bends` (None: not tested), `trials`, `left_out`,
+        `points` (for each n: `n`, `estimate` and `interval` of dT in s, `trials`) and `utilisation`
+        (by the model, of the fewest and of the most n).
     """
     return [
         {
