@@ -18,15 +18,18 @@ from schedlab.metrics.fidelity import (
     NO_WORK,
     OF_TRIALS,
     ORDER,
+    UNDECIDED,
     Certificate,
     Error,
+    Fidelity,
+    compared_cells,
     fidelity,
 )
 from schedlab.metrics.fidelity_parts import OF_A_JOB, RUN, cause
 from schedlab.metrics.quantities import PARTS
 from schedlab.metrics.statistics import TOO_SMALL, Interval
 from schedlab.report.render import render_report
-from schedlab.report.virtual_section import section, sentences
+from schedlab.report.virtual_section import of_cells, section, sentences
 from schedlab.tables.build import build_tables, load_tables
 
 SERIES = "slurm-virtual"
@@ -62,11 +65,68 @@ def test_sizes_without_real_nodes_are_extrapolated(
     trials: pd.DataFrame, jobs: pd.DataFrame
 ) -> None:
     found = certificate(trials, jobs)
-    assert (found.compared, found.extrapolated) == ((2,), (4, 16))
-    assert found.about(2) == "compared with real nodes"
-    assert found.about(16) == "extrapolated from 2 nodes"
+    assert (found.compared("burst"), found.beyond("burst")) == ((2,), (4, 16))
+    worst = found.found[0].worst
+    assert found.about("burst", 2) == f"compared with real nodes, {worst} there"
+    assert found.about("burst", 16) == f"extrapolated from 2 nodes, {worst} there"
     assert {(one.workload, one.nodes) for one in found.found} == {("burst", 2), ("poisson", 2)}
     assert set(found.found[0].errors) == {*OF_TRIALS, ORDER}
+
+
+def told_of(virtual: str, compared: dict[str, dict[int, str]]) -> Certificate:
+    """Certificate of a series whose cells at 2, 4, 8 and 16 nodes have these verdicts."""
+    errors = {
+        verdict: {"makespan": Error(Interval(0.1, 0.05, 0.2, 4, "t"), verdict)}
+        for verdicts in compared.values()
+        for verdict in verdicts.values()
+    }
+    found = tuple(
+        Fidelity(virtual, workload, nodes, 0.05, errors[verdict])
+        for workload, verdicts in compared.items()
+        for nodes, verdict in verdicts.items()
+    )
+    cells = tuple((workload, nodes) for workload in compared for nodes in (2, 4, 8, 16))
+    return Certificate(virtual, cells, found)
+
+
+def test_what_holds_is_told_by_workload_with_the_worst_verdict() -> None:
+    off, within = "off by more than 5 %", "within 5 %"
+    found = told_of(SERIES, {"burst": {2: within, 8: off}, "poisson": {2: within}, "gang": {}})
+    assert found.about("burst", 2) == f"compared with real nodes, {within} there"
+    assert found.about("burst", 4) == f"between compared sizes, 2 and 8 nodes, {off} there"
+    assert found.about("burst", 16) == f"extrapolated from 2 to 8 nodes, {off} there"
+    assert found.about("poisson", 8) == f"extrapolated from 2 nodes, {within} there"
+    assert found.about("gang", 2) == "not compared with real ones in this workload"
+    text = sentences([found])[0].text
+    assert "Of their errors against real nodes (burst at 2, 8 nodes; poisson at 2 nodes)" in text
+    assert (
+        "What is shown (burst at 16 nodes; poisson at 4, 8, 16 nodes) is extrapolated from there."
+        in text
+    )
+    assert "What is shown (burst at 4 nodes) lies between compared sizes." in text
+    assert "What is shown of gang was not compared with real nodes." in text
+    undecided = told_of(SERIES, {"burst": {2: within, 4: UNDECIDED}})
+    assert undecided.about("burst", 16) == f"extrapolated from 2 to 4 nodes, {UNDECIDED} there"
+
+
+def test_another_workload_says_nothing_of_one(trials: pd.DataFrame, jobs: pd.DataFrame) -> None:
+    real = trials["carriers"].isna()
+    found = certificate(trials[~(real & (trials["workload"] == "poisson"))], jobs)
+    told = of_cells(trials, [found])
+    assert "compared with real nodes" in told["burst", "slurm-virtual-n2"]
+    alone = "virtual nodes, not compared with real ones in this workload"
+    assert {told["poisson", f"slurm-virtual-n{nodes}"] for nodes in (2, 4, 16)} == {alone}
+
+
+def test_trials_too_few_for_an_interval_compare_nothing(
+    trials: pd.DataFrame, jobs: pd.DataFrame
+) -> None:
+    one_each = trials[trials["repetition"] == 1]
+    found = certificate(one_each, jobs)
+    assert found.found[0].errors["makespan"].size.estimate is not None
+    assert found.compared("burst") == ()
+    assert compared_cells(one_each, jobs) == set()
+    assert f"no error has an interval ({TOO_SMALL})" in sentences([found])[0].text
 
 
 def test_an_error_is_the_ratio_to_real_nodes(trials: pd.DataFrame, jobs: pd.DataFrame) -> None:
@@ -85,8 +145,8 @@ def test_an_error_is_the_ratio_to_real_nodes(trials: pd.DataFrame, jobs: pd.Data
 def test_trials_of_another_block_are_not_compared(trials: pd.DataFrame, jobs: pd.DataFrame) -> None:
     other = trials.assign(block=np.where(trials["carriers"].notna(), "a", "b"))
     found = certificate(other, jobs)
-    assert found.compared == ()
-    assert found.about(2) == "not compared with real ones"
+    assert found.compared("burst") == ()
+    assert found.about("burst", 2) == "not compared with real ones in this workload"
     assert found.found[0].errors["makespan"].verdict == "not comparable: other block"
 
 
@@ -131,11 +191,11 @@ def test_lower_bounds_have_no_error(trials: pd.DataFrame, jobs: pd.DataFrame) ->
     )
     for bounded in (both, one):
         found = certificate(bounded, jobs)
-        for one in found.found:
-            told = {(error.size.estimate, error.verdict) for error in one.errors.values()}
+        for cell in found.found:
+            told = {(error.size.estimate, error.verdict) for error in cell.errors.values()}
             assert told == {(None, UNFINISHED)}
-            assert not one.parts
-        assert (found.compared, found.about(2)) == ((), "not compared with real ones")
+            assert not cell.parts
+        assert found.compared("burst") == found.compared("poisson") == ()
 
 
 @pytest.mark.parametrize("fate", ["unfinished", "lost", "not_submitted", "rejected"])
@@ -168,7 +228,7 @@ def test_trials_in_which_almost_nothing_ran_are_not_compared(tmp_path: Path) -> 
     build_tables(folders, tmp_path / "tables")
     tables = load_tables(tmp_path / "tables")
     found = certificate(tables.trials, tables.jobs)
-    assert (found.compared, found.extrapolated) == ((), (2, 16))
+    assert (found.compared("burst"), found.beyond("burst")) == ((), ())
     assert "how true they are is open" in sentences([found])[0].text
 
 
@@ -302,7 +362,7 @@ def test_the_sentence_says_why_no_error_is_known(trials: pd.DataFrame, jobs: pd.
     begin = "The nodes of slurm-virtual are virtual, and how true they are is open: "
     none = begin + "no real ones ran the same workload at the same size."
     assert told(trials[virtual]) == none
-    there = begin + "real ones ran too, at 2 nodes, but no error is known "
+    there = begin + "real ones ran too, at 2 nodes, but no error has an interval "
     assert told(trials.assign(block=np.where(virtual, "a", "b"))) == (
         there + "(not comparable: other block)."
     )

@@ -128,16 +128,16 @@ FIGURES: dict[str, Figure] = {
         " (workloads of the kind burst), on each scheduler's largest cluster. Memory: the most that"
         " the control plane's daemons had resident at one time, in the trial's samples. Marks:"
         " geometric mean over valid trials with its 95 % interval; open where the nodes are virtual"
-        " and were not compared with real ones in that workload at that size: extrapolated. Trials"
-        " in which jobs had not ended, so that the limit of the trial made their values, are left"
-        " out, and counted above the panel. Lines: a power law, from 3 sizes on, fitted to the"
-        " means of clusters, or to trials where one cluster ran all sizes, with its exponent and"
-        " the 95 % interval (n nodes, q jobs); 0 does not grow, 1 grows in proportion. 'bends':"
-        " they do not lie on one power law, so that its exponent has no interval; 'not tested': 3"
-        " points cannot show it; 'last': the exponent between the two largest sizes. The parity"
-        " manifest has the period of virtual nodes' heartbeats: where it grows with their number,"
-        " the load of heartbeats does not, and"
-        " these curves leave its growth out.",
+        " and have no error with an interval in that workload at that size: extrapolated, or"
+        " between compared sizes. Trials in which jobs had not ended, so that the limit of the"
+        " trial made their values, are left out, and counted above the panel. Lines: a power law,"
+        " from 3 sizes on, fitted to the means of clusters, or to trials where one cluster ran all"
+        " sizes, with its exponent and the 95 % interval (n nodes, q jobs); 0 does not grow, 1"
+        " grows in proportion. 'bends': they do not lie on one power law, so that its exponent has"
+        " no interval; 'not tested': 3 points cannot show it; 'last': the exponent between the two"
+        " largest sizes. The parity manifest has the period of virtual nodes' heartbeats: where it"
+        " grows with their number, the load of heartbeats does not, and these curves leave its"
+        " growth out.",
         "Throughput, scheduling latency, and the control plane's processor time and memory against"
         " nodes and jobs on logarithmic axes, with fitted exponents.",
     ),

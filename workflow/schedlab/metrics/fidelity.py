@@ -50,6 +50,7 @@ OF_TRIALS = ("makespan", "throughput", "wait_median", "wait_p90", UTILISATION)
 ORDER = "order_of_starts"
 """Name of the error of the order of starts beside them."""
 UNDECIDED = "undecided"
+_BETTER_FIRST = ("within", UNDECIDED, "off")
 NO_WORK = f"{NOT_COMPARABLE}: jobs that do nothing"
 """Why there is no error of the utilisation of a burst of no-op jobs: the little that it has is what
 passes between two stamps, which is noise of the launch."""
@@ -114,8 +115,14 @@ class Fidelity:
 
     @property
     def known(self) -> bool:
-        """Whether there is an error of some quantity."""
-        return any(error.size.estimate is not None for error in self.errors.values())
+        """Whether there is an error of some quantity with an interval: without one, no verdict."""
+        return any(error.size.known for error in self.errors.values())
+
+    @property
+    def worst(self) -> str:
+        """Worst verdict of its errors: off before undecided before within; empty without one."""
+        judged = {error.verdict for error in self.errors.values() if error.size.known}
+        return max(judged, key=badness, default="")
 
 
 @dataclass(frozen=True)
@@ -126,30 +133,71 @@ class Certificate:
     ----------
     series : str
         Its name.
-    compared, extrapolated : tuple of int
-        Node counts at which real nodes ran too, with an error of some quantity; and the others.
+    cells : tuple of (str, int)
+        Workload and node count of all its trials.
     found : tuple of Fidelity
-        Of the first.
+        Of those cells where real nodes ran too.
     """
 
     series: str
-    compared: tuple[int, ...]
-    extrapolated: tuple[int, ...]
+    cells: tuple[tuple[str, int], ...]
     found: tuple[Fidelity, ...]
 
     @property
-    def range(self) -> str:
-        """Node counts with real nodes, in words: ``2 to 4 nodes``; empty where there are none."""
-        if not self.compared:
-            return ""
-        first, last = self.compared[0], self.compared[-1]
-        return f"{first} to {last} nodes" if first < last else f"{first} node{'s' * (first > 1)}"
+    def workloads(self) -> tuple[str, ...]:
+        """Names of its workloads, sorted."""
+        return tuple(sorted({workload for workload, _ in self.cells}))
 
-    def about(self, nodes: int) -> str:
-        """What holds at a node count: ``compared with real nodes``, or from where it is taken."""
-        if nodes in self.compared:
-            return "compared with real nodes"
-        return f"extrapolated from {self.range}" if self.compared else "not compared with real ones"
+    def compared(self, workload: str) -> tuple[int, ...]:
+        """Node counts at which a workload has an error with an interval, from the smallest on."""
+        return tuple(sorted(one.nodes for one in self._known(workload)))
+
+    def beyond(self, workload: str) -> tuple[int, ...]:
+        """Node counts of a workload outside the range of those; none where none was compared."""
+        return tuple(n for n in self._others(workload) if not self._inside(workload, n))
+
+    def inside(self, workload: str) -> tuple[int, ...]:
+        """Node counts of a workload between two of those."""
+        return tuple(n for n in self._others(workload) if self._inside(workload, n))
+
+    def about(self, workload: str, nodes: int) -> str:
+        """What holds of a workload at a node count.
+
+        For example ``compared with real nodes, within 5 % there``, or from where it is taken.
+        Sizes of other workloads tell nothing of this one.
+        """
+        sizes = self.compared(workload)
+        if not sizes:
+            return "not compared with real ones in this workload"
+        if nodes in sizes:
+            (own,) = (one for one in self._known(workload) if one.nodes == nodes)
+            return f"compared with real nodes, {own.worst} there"
+        worst = max((one.worst for one in self._known(workload)), key=badness)
+        first, last = sizes[0], sizes[-1]
+        if first < nodes < last:
+            below = max(size for size in sizes if size < nodes)
+            above = min(size for size in sizes if size > nodes)
+            return f"between compared sizes, {below} and {above} nodes, {worst} there"
+        whole = f"{first} to {last} nodes" if first < last else f"{first} node{'s' * (first > 1)}"
+        return f"extrapolated from {whole}, {worst} there"
+
+    def _known(self, workload: str) -> list[Fidelity]:
+        return [one for one in self.found if one.workload == workload and one.known]
+
+    def _others(self, workload: str) -> list[int]:
+        """Node counts of a workload that were not compared, where others were."""
+        sizes = self.compared(workload)
+        own = sorted(nodes for name, nodes in self.cells if name == workload)
+        return [nodes for nodes in own if sizes and nodes not in sizes]
+
+    def _inside(self, workload: str, nodes: int) -> bool:
+        sizes = self.compared(workload)
+        return sizes[0] < nodes < sizes[-1]
+
+
+def badness(verdict: str) -> int:
+    """Place of a verdict on an error from the best one on."""
+    return next((n for n, word in enumerate(_BETTER_FIRST) if verdict.startswith(word)), -1)
 
 
 def is_virtual(trials: pd.DataFrame) -> pd.Series:
@@ -191,7 +239,7 @@ def fidelity(
 
 
 def compared_cells(trials: pd.DataFrame, jobs: pd.DataFrame) -> set[tuple[str, str, int]]:
-    """Virtual series, workload and node count of what was compared with real nodes."""
+    """Virtual series, workload and node count of what was compared, with an interval."""
     names = {str(name) for name in trials.loc[is_virtual(trials), "scheduler"]}
     # Whether there is an error does not depend on the margin.
     return {
@@ -210,10 +258,8 @@ def _certificate(
     margin: float,
 ) -> Certificate:
     found = tuple(_compared(name, virtual, real, starts, margin))
-    sizes = sorted({int(nodes) for nodes in virtual["nodes"]})
-    known = {one.nodes for one in found if one.known}
-    compared = tuple(nodes for nodes in sizes if nodes in known)
-    return Certificate(name, compared, tuple(n for n in sizes if n not in known), found)
+    cells = virtual[["workload", "nodes"]].astype({"workload": str, "nodes": int})
+    return Certificate(name, tuple(sorted(set(cells.itertuples(index=False, name=None)))), found)
 
 
 def _compared(

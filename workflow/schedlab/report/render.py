@@ -142,10 +142,10 @@ def _content(
     blocks = blocks_section.blocks(trials)
     of_blocks = blocks_section.of_cells(trials, blocks)
     fidelity = virtual.certificates(compared, loaded.jobs, sources)
-    of_sizes = virtual.of_clusters(trials, fidelity)
+    of_virtual = virtual.of_cells(trials, fidelity)
     for row in results_table["rows"]:
         row["blocks"] = of_blocks.get((row["workload"], row["cluster"]), "")
-        row["virtual"] = of_sizes.get(row["cluster"], "")
+        row["virtual"] = of_virtual.get((row["workload"], row["cluster"]), "")
     probe = (records.accelerator or {}).get("accelerator", {})
     sought = saturation(
         trials,

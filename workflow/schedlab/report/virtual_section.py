@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -79,13 +79,14 @@ def section(found: Sequence[Certificate]) -> dict[str, Any]:
     }
 
 
-def of_clusters(trials: pd.DataFrame, found: Sequence[Certificate]) -> dict[str, str]:
-    """Virtual clusters, by id as in the tables, and what is known of their size, in words."""
+def of_cells(trials: pd.DataFrame, found: Sequence[Certificate]) -> dict[tuple[str, str], str]:
+    """Workload and virtual cluster, by id as in the tables -> what is known of them, in words."""
     known = {one.series: one for one in found}
-    rows = trials[is_virtual(trials)].drop_duplicates("cluster")
+    rows = trials[is_virtual(trials)].drop_duplicates(["workload", "cluster"])
     rows = rows[rows["scheduler"].isin(list(known))]
     return {
-        str(row["cluster"]): f"virtual nodes, {known[row['scheduler']].about(int(row['nodes']))}"
+        (str(row["workload"]), str(row["cluster"])): "virtual nodes, "
+        + known[row["scheduler"]].about(str(row["workload"]), int(row["nodes"]))
         for row in rows.to_dict("records")
     }
 
@@ -97,7 +98,8 @@ def sentences(found: Sequence[Certificate]) -> list[Sentence]:
 
 def _sentence(certificate: Certificate) -> Sentence:
     begin = f"The nodes of {certificate.series} are virtual"
-    if not certificate.compared:
+    compared = {name: certificate.compared(name) for name in certificate.workloads}
+    if not any(compared.values()):
         end = f", and how true they are is open: {_why(certificate)}"
         return Sentence("alarm", [Piece(begin + end)])
     errors = [error for one in certificate.found for error in one.errors.values()]
@@ -105,7 +107,7 @@ def _sentence(certificate: Certificate) -> Sentence:
         (one, name, error)
         for one in certificate.found
         for name, error in one.errors.items()
-        if error.size.estimate is not None
+        if error.size.known
     ]
     counts = ", ".join(
         f"{sum(error.verdict == verdict for error in errors)} {_plainly(verdict)}"
@@ -119,17 +121,36 @@ def _sentence(certificate: Certificate) -> Sentence:
     beyond = any(other.between_real is not None for _, _, other in judged)
     largest = "the largest beyond what real trials differ by" if beyond else "the largest"
     pieces = [
-        Piece(f"{begin}. Of their errors against real nodes at {certificate.range}, {counts}; "),
+        Piece(f"{begin}. Of their errors against real nodes{_at(compared)}, {counts}; "),
         Piece(f"{largest} is {_percent(error, signed=name != ORDER)}", _anchor(one)),
         Piece(f" ({what}, {one.workload}, {_nodes(one.nodes)}){_because(one)}."),
     ]
-    if certificate.extrapolated:
-        sizes = ", ".join(map(str, certificate.extrapolated))
-        pieces.append(Piece(f" What is shown at {sizes} nodes is extrapolated from there."))
+    pieces += [Piece(text) for text in _not_compared(certificate, compared)]
     if sampled := sorted({one.sampled for one in certificate.found if one.known} - {""}):
         pieces.append(Piece(f" The errors hold for these snapshots: {'; '.join(sampled)}."))
     off = any(_is_off(error) for _, _, error in judged)
     return Sentence("alarm" if off else "estimate", pieces)
+
+
+def _at(sizes: Mapping[str, Sequence[int]]) -> str:
+    """Sizes of workloads, `` at 2, 4 nodes``; by workload where they are not all alike."""
+    kept = {name: list(counts) for name, counts in sizes.items() if counts}
+    if len(kept) == len(sizes) and all(one == next(iter(kept.values())) for one in kept.values()):
+        return f" at {_sizes(next(iter(kept.values())))}"
+    return f" ({'; '.join(f'{name} at {_sizes(counts)}' for name, counts in kept.items())})"
+
+
+def _not_compared(certificate: Certificate, compared: Mapping[str, Sequence[int]]) -> Iterator[str]:
+    """Sentences on what has no errors of its own."""
+    there = [name for name, sizes in compared.items() if sizes]
+    beyond = {name: certificate.beyond(name) for name in there}
+    inside = {name: certificate.inside(name) for name in there}
+    if any(beyond.values()):
+        yield f" What is shown{_at(beyond)} is extrapolated from there."
+    if any(inside.values()):
+        yield f" What is shown{_at(inside)} lies between compared sizes."
+    if never := [name for name in compared if name not in there]:
+        yield f" What is shown of {', '.join(never)} was not compared with real nodes."
 
 
 def _because(one: Fidelity) -> str:
@@ -169,12 +190,12 @@ def _interval(size: Interval, factor: float = 1.0) -> str:
 
 
 def _why(certificate: Certificate) -> str:
-    """Why no error is known."""
+    """Why no error has an interval."""
     if not certificate.found:
         return "no real ones ran the same workload at the same size."
-    sizes = ", ".join(str(nodes) for nodes in sorted({one.nodes for one in certificate.found}))
+    sizes = _sizes(sorted({one.nodes for one in certificate.found}))
     reasons = sorted({error.verdict for one in certificate.found for error in one.errors.values()})
-    return f"real ones ran too, at {sizes} nodes, but no error is known ({'; '.join(reasons)})."
+    return f"real ones ran too, at {sizes}, but no error has an interval ({'; '.join(reasons)})."
 
 
 def _plainly(verdict: str) -> str:
@@ -192,6 +213,10 @@ def _is_off(error: Error) -> bool:
 
 def _anchor(one: Fidelity) -> str:
     return f"fidelity-{one.series}.{one.workload}.{one.nodes}"
+
+
+def _sizes(counts: Sequence[int]) -> str:
+    return f"{', '.join(map(str, counts[:-1]))}{', ' if counts[1:] else ''}{_nodes(counts[-1])}"
 
 
 def _nodes(count: int) -> str:
