@@ -13,20 +13,9 @@ from trial_factory import make_experiment, make_trial
 
 from schedlab.config import Experiment
 from schedlab.figures import draw
+from schedlab.metrics.certificates import UNDECIDED, Certificate, Error, Fidelity
 from schedlab.metrics.comparable import UNFINISHED
-from schedlab.metrics.fidelity import (
-    NO_WORK,
-    OF_TRIALS,
-    ORDER,
-    UNDECIDED,
-    Certificate,
-    Error,
-    Fidelity,
-    compared_cells,
-    fidelity,
-)
-from schedlab.metrics.fidelity_parts import OF_A_JOB, RUN, cause
-from schedlab.metrics.quantities import PARTS
+from schedlab.metrics.fidelity import NO_WORK, OF_TRIALS, ORDER, compared_cells, fidelity
 from schedlab.metrics.statistics import TOO_SMALL, Interval
 from schedlab.report.render import render_report
 from schedlab.report.virtual_section import of_cells, section, sentences
@@ -241,52 +230,6 @@ def test_a_job_that_started_on_one_side_alone_leaves_no_error_of_the_order(
     assert (burst.errors[ORDER].size.estimate, burst.errors[ORDER].verdict) == (None, UNFINISHED)
     assert burst.errors["makespan"].size.estimate is not None
     assert poisson.errors[ORDER].size.estimate is not None
-
-
-def test_the_part_in_which_errors_arise_is_named(trials: pd.DataFrame, jobs: pd.DataFrame) -> None:
-    """Planted on virtual nodes: 0.5 s more in the launch of each job, 0.2 s less in its run."""
-    virtual = trials["carriers"].notna()
-    late = {"launch_mean_s": 0.5, "wait_mean_s": 0.5, "turnaround_mean_s": 0.3}
-    real = trials[trials["cluster"] == "slurm-n2"].set_index(["workload", "repetition"])
-    keys = pd.MultiIndex.from_frame(trials.loc[virtual, ["workload", "repetition"]])
-    slow = trials.copy()
-    for column in (*late, *(f"{name}_mean_s" for name in PARTS if name != "launch")):
-        base = real[column].reindex(keys).to_numpy()
-        slow.loc[virtual, column] = base + late.get(column, 0.0)
-    found = certificate(slow, jobs)
-    for one in found.found:
-        assert list(one.parts) == list(OF_A_JOB)
-        assert one.parts["launch"].estimate == pytest.approx(0.5)
-        assert one.parts[RUN].estimate == pytest.approx(-0.2)
-        assert one.parts["scheduling"].estimate == pytest.approx(0.0, abs=1e-9)
-        assert cause(one.parts) == "launch"
-    assert re.search(
-        r"where its jobs spend 0\.500? s more on virtual nodes in launch, the part",
-        sentences([found])[0].text,
-    ), sentences([found])[0].text
-    rows = section([found])["rows"]
-    assert [[part["cause"] for part in row["parts"]] for row in rows] == [
-        [name == "launch" for name in OF_A_JOB]
-    ] * 2
-
-
-def test_no_part_is_named_where_none_shows_a_difference() -> None:
-    parts = {
-        "launch": Interval(0.9, -0.1, 1.9, 4, "t"),
-        "scheduling": Interval(-0.2, -0.3, -0.1, 4, "t"),
-        RUN: Interval(5.0, None, None, 2, "none"),
-    }
-    assert cause(parts) == "scheduling"
-    assert cause({"launch": parts["launch"]}) is None
-
-
-def test_a_part_with_lower_bounds_has_no_difference(
-    trials: pd.DataFrame, jobs: pd.DataFrame
-) -> None:
-    bounded = trials.assign(at_least=[["turnaround_mean_s"]] * len(trials))
-    parts = certificate(bounded, jobs).found[0].parts
-    assert parts[RUN].estimate is None
-    assert parts["launch"].estimate is not None
 
 
 def test_few_trials_have_an_error_without_interval(

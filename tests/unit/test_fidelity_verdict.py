@@ -5,7 +5,8 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from schedlab.metrics.fidelity import UNDECIDED, verdict
+from schedlab.metrics.certificates import UNDECIDED
+from schedlab.metrics.fidelity import verdict
 from schedlab.metrics.order_of_starts import swapped
 from schedlab.metrics.statistics import Interval
 

@@ -17,13 +17,14 @@ to their limit would agree by that limit alone.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping, Set
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
 from schedlab.config.variants import VIRTUAL
+from schedlab.metrics.certificates import UNDECIDED, Certificate, Error, Fidelity
 from schedlab.metrics.comparable import (
     NOT_COMPARABLE,
     UNFINISHED,
@@ -45,159 +46,41 @@ from schedlab.metrics.statistics import (
 from schedlab.metrics.whole_runs import not_ended
 
 UTILISATION = "utilisation"
-OF_TRIALS = ("makespan", "throughput", "wait_median", "wait_p90", UTILISATION)
+THROUGHPUT = "throughput"
+OF_TRIALS = ("makespan", THROUGHPUT, "wait_median", "wait_p90", UTILISATION)
 """Quantities of trials whose errors are shown, keys of `schedlab.metrics.quantities.QUANTITIES`."""
 ORDER = "order_of_starts"
 """Name of the error of the order of starts beside them."""
-UNDECIDED = "undecided"
-_BETTER_FIRST = ("within", UNDECIDED, "off")
 NO_WORK = f"{NOT_COMPARABLE}: jobs that do nothing"
 """Why there is no error of the utilisation of a burst of no-op jobs: the little that it has is what
 passes between two stamps, which is noise of the launch."""
 
 
 @dataclass(frozen=True)
-class Error:
-    """Error of one quantity of one workload at one node count.
+class _OfJobs:
+    """What is taken from the table of jobs, by trial: `starts_of`, and `_ends_of`."""
 
-    Parameters
-    ----------
-    size : Interval
-        Relative error, 0.02 for 2 % more on virtual nodes; for `ORDER` the part of the pairs of
-        jobs, from 0 to 1.
-    verdict : str
-        See the module; or why there is none.
-    between_real : float or None
-        For `ORDER`: the same part between two real trials of one trace, the mean; None where no
-        two ran one.
-    """
+    starts: Mapping[str, pd.Series]
+    ends: Mapping[str, Set[str]]
 
-    size: Interval
-    verdict: str
-    between_real: float | None = None
-
-    @property
-    def excess(self) -> float:
-        """Its size without what equal trials differ by; below 0 where they differ more."""
-        return abs(self.size.estimate or 0.0) - (self.between_real or 0.0)
+    def end_alike(self, a: pd.DataFrame, b: pd.DataFrame) -> bool:
+        """Whether the jobs of both sides have their ends from records of one kind."""
+        first, second = (
+            set().union(*(self.ends.get(trial, ()) for trial in side["trial"].astype(str)))
+            for side in (a, b)
+        )
+        return first == second
 
 
-@dataclass(frozen=True)
-class Fidelity:
-    """Virtual nodes against real ones in one workload and node count.
-
-    Parameters
-    ----------
-    series : str
-        The virtual series.
-    workload : str
-        Its name.
-    nodes : int
-        Compute nodes.
-    margin : float
-        Relative error that counts as true.
-    errors : mapping of str to Error
-        By quantity: `OF_TRIALS`, and `ORDER`.
-    parts : mapping of str to Interval
-        Where they arise, s: see `schedlab.metrics.fidelity_parts.parts_apart`.
-    sampled : str
-        Note on so few clusters that the intervals hold for their snapshots alone; empty from 3
-        clusters of both kinds on.
-    """
-
-    series: str
-    workload: str
-    nodes: int
-    margin: float
-    errors: Mapping[str, Error]
-    parts: Mapping[str, Interval] = field(default_factory=dict)
-    sampled: str = ""
-
-    @property
-    def known(self) -> bool:
-        """Whether there is an error of some quantity with an interval: without one, no verdict."""
-        return any(error.size.known for error in self.errors.values())
-
-    @property
-    def worst(self) -> str:
-        """Worst verdict of its errors: off before undecided before within; empty without one."""
-        judged = {error.verdict for error in self.errors.values() if error.size.known}
-        return max(judged, key=badness, default="")
-
-
-@dataclass(frozen=True)
-class Certificate:
-    """What is known of one virtual series.
-
-    Parameters
-    ----------
-    series : str
-        Its name.
-    cells : tuple of (str, int)
-        Workload and node count of all its trials.
-    found : tuple of Fidelity
-        Of those cells where real nodes ran too.
-    """
-
-    series: str
-    cells: tuple[tuple[str, int], ...]
-    found: tuple[Fidelity, ...]
-
-    @property
-    def workloads(self) -> tuple[str, ...]:
-        """Names of its workloads, sorted."""
-        return tuple(sorted({workload for workload, _ in self.cells}))
-
-    def compared(self, workload: str) -> tuple[int, ...]:
-        """Node counts at which a workload has an error with an interval, from the smallest on."""
-        return tuple(sorted(one.nodes for one in self._known(workload)))
-
-    def beyond(self, workload: str) -> tuple[int, ...]:
-        """Node counts of a workload outside the range of those; none where none was compared."""
-        return tuple(n for n in self._others(workload) if not self._inside(workload, n))
-
-    def inside(self, workload: str) -> tuple[int, ...]:
-        """Node counts of a workload between two of those."""
-        return tuple(n for n in self._others(workload) if self._inside(workload, n))
-
-    def about(self, workload: str, nodes: int) -> str:
-        """What holds of a workload at a node count.
-
-        For example ``compared with real nodes, within 5 % there``, or from where it is taken.
-        Sizes of other workloads tell nothing of this one.
-        """
-        sizes = self.compared(workload)
-        if not sizes:
-            return "not compared with real ones in this workload"
-        if nodes in sizes:
-            (own,) = (one for one in self._known(workload) if one.nodes == nodes)
-            return f"compared with real nodes, {own.worst} there"
-        worst = max((one.worst for one in self._known(workload)), key=badness)
-        first, last = sizes[0], sizes[-1]
-        if first < nodes < last:
-            below = max(size for size in sizes if size < nodes)
-            above = min(size for size in sizes if size > nodes)
-            return f"between compared sizes, {below} and {above} nodes, {worst} there"
-        whole = f"{first} to {last} nodes" if first < last else f"{first} node{'s' * (first > 1)}"
-        return f"extrapolated from {whole}, {worst} there"
-
-    def _known(self, workload: str) -> list[Fidelity]:
-        return [one for one in self.found if one.workload == workload and one.known]
-
-    def _others(self, workload: str) -> list[int]:
-        """Node counts of a workload that were not compared, where others were."""
-        sizes = self.compared(workload)
-        own = sorted(nodes for name, nodes in self.cells if name == workload)
-        return [nodes for nodes in own if sizes and nodes not in sizes]
-
-    def _inside(self, workload: str, nodes: int) -> bool:
-        sizes = self.compared(workload)
-        return sizes[0] < nodes < sizes[-1]
-
-
-def badness(verdict: str) -> int:
-    """Place of a verdict on an error from the best one on."""
-    return next((n for n, word in enumerate(_BETTER_FIRST) if verdict.startswith(word)), -1)
+def _ends_of(jobs: pd.DataFrame) -> dict[str, Set[str]]:
+    """Trial -> records from which the ends of its jobs are; empty where they were not read."""
+    if "finished_source" not in jobs:
+        return {}
+    known = jobs[["trial", "finished_source"]].dropna().drop_duplicates()
+    return {
+        str(trial): set(map(str, rows["finished_source"]))
+        for trial, rows in known.groupby("trial", observed=True)
+    }
 
 
 def is_virtual(trials: pd.DataFrame) -> pd.Series:
@@ -224,13 +107,13 @@ def fidelity(
     """
     virtual = trials[is_virtual(trials)]
     real = trials[~is_virtual(trials)]
-    starts = starts_of(jobs)
+    of_jobs = _OfJobs(starts_of(jobs), _ends_of(jobs))
     return [
         _certificate(
             str(name),
             rows,
             real[real["scheduler"] == str(name).removesuffix(VIRTUAL)],
-            starts,
+            of_jobs,
             margins[str(name)],
         )
         for name, rows in virtual.groupby("scheduler", sort=True, observed=True)
@@ -254,10 +137,10 @@ def _certificate(
     name: str,
     virtual: pd.DataFrame,
     real: pd.DataFrame,
-    starts: Mapping[str, pd.Series],
+    of_jobs: _OfJobs,
     margin: float,
 ) -> Certificate:
-    found = tuple(_compared(name, virtual, real, starts, margin))
+    found = tuple(_compared(name, virtual, real, of_jobs, margin))
     cells = virtual[["workload", "nodes"]].astype({"workload": str, "nodes": int})
     return Certificate(name, tuple(sorted(set(cells.itertuples(index=False, name=None)))), found)
 
@@ -266,20 +149,20 @@ def _compared(
     name: str,
     virtual: pd.DataFrame,
     real: pd.DataFrame,
-    starts: Mapping[str, pd.Series],
+    of_jobs: _OfJobs,
     margin: float,
 ) -> Iterator[Fidelity]:
     keys = ["workload", "nodes"]
     others = dict(list(real.groupby(keys, observed=True)))
     for key, rows in virtual.groupby(keys, sort=True, observed=True):
         if key in others:
-            found = _errors(rows, others[key], starts, margin)
+            found = _errors(rows, others[key], of_jobs, margin)
             workload, nodes = rows["workload"].iloc[0], rows["nodes"].iloc[0]
             yield Fidelity(name, str(workload), int(nodes), margin, *found)
 
 
 def _errors(
-    virtual: pd.DataFrame, real: pd.DataFrame, starts: Mapping[str, pd.Series], margin: float
+    virtual: pd.DataFrame, real: pd.DataFrame, of_jobs: _OfJobs, margin: float
 ) -> tuple[dict[str, Error], dict[str, Interval], str]:
     names = (*OF_TRIALS, ORDER)
     a, b = (side[side["valid"].astype(bool)] for side in (virtual, real))
@@ -293,9 +176,9 @@ def _errors(
         n = min(len(a), len(b))
         return dict.fromkeys(names, _none(n, UNFINISHED)), {}, ""
     errors = {name: _error(name, a, b, margin, paired=paired) for name in OF_TRIALS}
-    errors[ORDER] = _of_order(a, b, among_real, starts, margin, paired=paired)
+    errors[ORDER] = _of_order(a, b, among_real, of_jobs.starts, margin, paired=paired)
     few = sampled(min(clusters(a), clusters(b)))
-    return errors, parts_apart(a, b, paired=paired), few
+    return errors, parts_apart(a, b, paired=paired, alike=of_jobs.end_alike(a, b)), few
 
 
 def _none(n: int, verdict: str) -> Error:
@@ -318,7 +201,20 @@ def _error(name: str, a: pd.DataFrame, b: pd.DataFrame, margin: float, *, paired
         None if bound is None else bound - 1 for bound in (ratio.estimate, ratio.low, ratio.high)
     )
     size = replace(ratio, estimate=estimate, low=low, high=high)
-    return Error(size, verdict(size, margin, margin))
+    return Error(size, verdict(size, margin, margin), seconds=_seconds(name, size, b))
+
+
+def _seconds(name: str, size: Interval, real: pd.DataFrame) -> float | None:
+    """Relative error of a time as seconds, by the geometric mean of real nodes."""
+    if name == UTILISATION or size.estimate is None:
+        return None
+    values, longer = values_of(real, name), size.estimate
+    if name == THROUGHPUT:
+        # The time that the jobs took, which is shorter where the rate is larger.
+        completed = real["completed"].to_numpy(dtype=np.float64, na_value=np.nan)
+        values, longer = completed / values, 1 / (1 + longer) - 1
+    values = values[values > 0]
+    return longer * float(np.exp(np.log(values).mean())) if values.size else None
 
 
 def verdict(size: Interval, margin: float, limit: float) -> str:

@@ -9,17 +9,9 @@ import pandas as pd
 
 from schedlab.config.variants import VIRTUAL
 from schedlab.formatting import number
-from schedlab.metrics.fidelity import (
-    OF_TRIALS,
-    ORDER,
-    UNDECIDED,
-    Certificate,
-    Error,
-    Fidelity,
-    fidelity,
-    is_virtual,
-)
-from schedlab.metrics.fidelity_parts import OF_A_JOB, cause
+from schedlab.metrics.certificates import UNDECIDED, Certificate, Error, Fidelity
+from schedlab.metrics.fidelity import OF_TRIALS, ORDER, fidelity, is_virtual
+from schedlab.metrics.fidelity_parts import OF_A_JOB, TOGETHER, cause, largest
 from schedlab.metrics.quantities import QUANTITIES
 from schedlab.metrics.statistics import ONE_MODE, TOO_SMALL, Interval
 from schedlab.report.sentences import Piece, Sentence
@@ -52,8 +44,9 @@ def section(found: Sequence[Certificate]) -> dict[str, Any]:
         `series`, `workload`, `nodes`, `sampled` (for which snapshots the intervals hold; empty for
         all), `values`: `error`, `interval`, `n`, `verdict` and `between_real`, all text, `few`
         (trials for an interval that assumes one mode) and `off`; and `parts`: `size` (s),
-        `interval` and `n`, all text, and `cause`. `parts` is empty where none is known.
+        `interval` and `n`, all text, and `largest`. `parts` is empty where none is known.
     """
+    columns = _columns(found)
     rows = [
         {
             "anchor": _anchor(one),
@@ -62,7 +55,7 @@ def section(found: Sequence[Certificate]) -> dict[str, Any]:
             "nodes": one.nodes,
             "sampled": one.sampled,
             "values": [_told(name, one.errors[name]) for name in NAMES],
-            "parts": _parts(one),
+            "parts": _parts(one, columns),
         }
         for certificate in found
         for one in certificate.found
@@ -70,7 +63,7 @@ def section(found: Sequence[Certificate]) -> dict[str, Any]:
     told = sentences(found)
     return {
         "columns": list(NAMES.values()),
-        "part_columns": [name.capitalize() for name in OF_A_JOB],
+        "part_columns": [name.capitalize() for name in columns],
         "series": [
             {"name": one.series, "text": sentence.text}
             for one, sentence in zip(found, told, strict=True)
@@ -110,7 +103,7 @@ def _sentence(certificate: Certificate) -> Sentence:
         if error.size.known
     ]
     counts = ", ".join(
-        f"{sum(error.verdict == verdict for error in errors)} {_plainly(verdict)}"
+        _plainly(verdict, sum(error.verdict == verdict for error in errors))
         for verdict in sorted({error.verdict for error in errors}, key=_weight)
     )
     one, name, error = max(judged, key=lambda entry: entry[2].excess)
@@ -123,7 +116,7 @@ def _sentence(certificate: Certificate) -> Sentence:
     pieces = [
         Piece(f"{begin}. Of their errors against real nodes{_at(compared)}, {counts}; "),
         Piece(f"{largest} is {_percent(error, signed=name != ORDER)}", _anchor(one)),
-        Piece(f" ({what}, {one.workload}, {_nodes(one.nodes)}){_because(one)}."),
+        Piece(f" ({what}, {one.workload}, {_nodes(one.nodes)}){_because(one, name, error)}."),
     ]
     pieces += [Piece(text) for text in _not_compared(certificate, compared)]
     if sampled := sorted({one.sampled for one in certificate.found if one.known} - {""}):
@@ -153,24 +146,30 @@ def _not_compared(certificate: Certificate, compared: Mapping[str, Sequence[int]
         yield f" What is shown of {', '.join(never)} was not compared with real nodes."
 
 
-def _because(one: Fidelity) -> str:
-    """Where the errors of a cell arise, as the end of a sentence; empty where no part shows it."""
-    name = cause(one.parts)
+def _because(one: Fidelity, quantity: str, error: Error) -> str:
+    """Where an error of a cell can arise, as the end of a sentence; empty if no part shows it."""
+    name = cause(one.parts, quantity, error.seconds)
     if name is None:
         return ""
-    size = one.parts[name]
-    more = "more" if (size.estimate or 0.0) > 0 else "less"
+    size = one.parts[name].estimate or 0.0
     return (
-        f", where its jobs spend {number(abs(size.estimate or 0.0))} s {more} on virtual nodes in"
-        f" {name}, the part that differs most"
+        f", where a job spends {number(abs(size))} s {'more' if size > 0 else 'less'} in {name} on"
+        " virtual nodes"
     )
 
 
-def _parts(one: Fidelity) -> list[dict[str, Any]]:
-    largest = cause(one.parts)
+def _columns(found: Sequence[Certificate]) -> tuple[str, ...]:
+    """Parts of a job's time that some cell has."""
+    together = any(TOGETHER in cell.parts for one in found for cell in one.found)
+    return (*OF_A_JOB, TOGETHER) if together else OF_A_JOB
+
+
+def _parts(one: Fidelity, columns: Sequence[str]) -> list[dict[str, Any]]:
     if all(size.estimate is None for size in one.parts.values()):
         return []
-    return [_of_part(one.parts[name]) | {"cause": name == largest} for name in OF_A_JOB]
+    most = largest(one.parts)
+    nothing = Interval(None, None, None, 0, "none")
+    return [_of_part(one.parts.get(name, nothing)) | {"largest": name == most} for name in columns]
 
 
 def _of_part(size: Interval) -> dict[str, Any]:
@@ -198,8 +197,10 @@ def _why(certificate: Certificate) -> str:
     return f"real ones ran too, at {sizes}, but no error has an interval ({'; '.join(reasons)})."
 
 
-def _plainly(verdict: str) -> str:
-    return "rest on too few trials" if verdict == TOO_SMALL else f"are {verdict}"
+def _plainly(verdict: str, count: int) -> str:
+    if verdict == TOO_SMALL:
+        return f"{count} rest{'s' * (count == 1)} on too few trials"
+    return f"{count} {'is' if count == 1 else 'are'} {verdict}"
 
 
 def _weight(verdict: str) -> int:
