@@ -18,6 +18,10 @@ class VirtualNodes:
     """Memory of a carrier for each further rank that runs at the same time, MiB."""
     virtual_head_mib: ClassVar[tuple[int, float]] = (0, 0.0)
     """Least memory of the head with virtual nodes (MiB): in any case, and for each of them."""
+    virtual_daemon: ClassVar[str] = ""
+    """Name from `daemons` of what has the virtual nodes on a carrier; empty: nothing there has."""
+    virtual_daemon_each: ClassVar[bool] = False
+    """Whether each virtual node has one of its own, which nothing starts again; or all have one."""
     virtual_delays: ClassVar[Latencies | None] = None
     """Where virtual nodes run no payload: measures on real ones how late jobs start and end."""
 

@@ -123,6 +123,7 @@ class KubernetesBase(Scheduler):
     memory_floors: ClassVar[Mapping[str, int]] = {"head": 1024}
     virtual_node_mib: ClassVar[float | None] = 0.25
     virtual_head_mib: ClassVar[tuple[int, float]] = HEAD_MIB
+    virtual_daemon: ClassVar[str] = "kwok"
     virtual_delays: ClassVar[Latencies | None] = staticmethod(latencies)
 
     @abstractmethod

@@ -93,6 +93,8 @@ class Slurm(Scheduler):
     # and the kernel's part of their processes.
     virtual_node_mib: ClassVar[float | None] = 5.0
     virtual_job_mib: ClassVar[float] = 3.0
+    virtual_daemon: ClassVar[str] = "slurmd"
+    virtual_daemon_each: ClassVar[bool] = True
     client: ClassVar[tuple[str, ...]] = ("slurmrestd",)
     priorities: ClassVar[tuple[int, int]] = (min(ways.PARTITIONS), max(ways.PARTITIONS))
     dependencies: ClassVar[bool] = True
