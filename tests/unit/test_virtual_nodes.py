@@ -88,6 +88,25 @@ def test_a_written_experiment_with_virtual_nodes_reads_the_same(tmp_path: Path) 
     assert [key.id for key in kept.trials()] == [key.id for key in experiment.trials()]
 
 
+def test_a_written_null_means_real_nodes_and_is_kept(tmp_path: Path) -> None:
+    """As the remedy says where virtual nodes cannot have a workload's fault."""
+    plain = {"name": "plain", "scheduler": "slurm", "virtual": None}
+    keys: dict[str, Any] = {"nodes": [2], "virtual": TWO, "schedulers": ["slurm", plain]}
+    experiment = load(tmp_path, **keys, aa="plain")
+    names = ["slurm-virtual-n2", "plain-n2", "plain-again-n2"]
+    assert [cluster.id for cluster in experiment.clusters()] == names
+    write_experiment(experiment, tmp_path / "kept.yaml")
+    kept = read_experiment(tmp_path / "kept.yaml")
+    assert [cluster.id for cluster in kept.clusters()] == names
+    fault = {"kind": "fail", "at": 3.0, "lasts": 5.0}
+    work = {"name": "w", "kind": "poisson", "jobs": 90, "rate": 1.0, "runtime": 5.0}
+    keys |= {"workloads": [work | {"fault": fault}]}
+    (line,) = refusal(tmp_path, **keys)
+    assert "slurm has virtual nodes" in line
+    assert "virtual: null in its mapping" in line
+    load(tmp_path, **keys | {"schedulers": [plain]})
+
+
 def test_a_carrier_gets_an_address_and_a_virtual_node_does_not(tmp_path: Path) -> None:
     load(tmp_path, nodes=[300], virtual=TWO, network={"cidr": "10.0.100.0/28"})
 
