@@ -114,6 +114,11 @@ class Cluster:
         """The most that the delays of virtual nodes add to a job, s; 0 where nodes are real."""
         return self.virtual.delays.longest if self.virtual else 0.0
 
+    @property
+    def shortest_delay(self) -> float:
+        """The least that the delays of virtual nodes add to a job, s; 0 where nodes are real."""
+        return self.virtual.delays.shortest if self.virtual else 0.0
+
     def machines(self) -> dict[str, Guest]:
         """Guests by name, the head first: head, compute1, compute2, ...; or head, carrier1, ..."""
         numbers = range(1, self.machines_beside_head + 1)
