@@ -158,6 +158,16 @@ def test_schedulers_on_kubernetes_can_have_thousands_of_virtual_nodes(tmp_path: 
             "2816 MiB or more",
         ),
         (
+            {
+                "virtual": {"carriers": 1, "carrier": {"memory": "60 GiB"}},
+                "nodes": [5001],
+                "limits": {"memory": "90 GiB"},
+            },
+            "virtual.carriers = 1",
+            "5001 of 5001 virtual nodes on one; slurm can have 5000 there",
+            "set it to 2 or more",
+        ),
+        (
             {"virtual": TWO | {"real": [2, 2]}, "nodes": [2]},
             "virtual.real[1] = 2",
             "written twice",

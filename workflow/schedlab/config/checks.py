@@ -42,6 +42,10 @@ class KnownScheduler(Translating, Protocol):
         """Memory of a carrier for each virtual node, MiB; None where it has no virtual nodes."""
 
     @property
+    def virtual_most_per_carrier(self) -> int | None:
+        """Most virtual nodes of a carrier, whatever its memory; None: no other limit."""
+
+    @property
     def virtual_head_mib(self) -> tuple[int, float]:
         """Least memory of the head with virtual nodes, MiB: in any case, and for each of them."""
 
@@ -108,7 +112,10 @@ def check(
             {"nodes", "virtual", "schedulers"},
             virtual_problems(
                 experiment,
-                {name: one.virtual_node_mib for name, one in known.items()},
+                {
+                    name: (one.virtual_node_mib, one.virtual_most_per_carrier)
+                    for name, one in known.items()
+                },
                 {name for name, one in known.items() if one.virtual_delays},
             ),
         ),

@@ -19,7 +19,9 @@ MOST_REAL = 128
 
 
 def virtual_problems(
-    experiment: Experiment, node_mib: Mapping[str, float | None], delayed: Collection[str]
+    experiment: Experiment,
+    each_carrier: Mapping[str, tuple[float | None, int | None]],
+    delayed: Collection[str],
 ) -> Iterator[Problem]:
     """Yield the faults in an experiment's virtual nodes, and real nodes that are too many.
 
@@ -27,9 +29,9 @@ def virtual_problems(
     ----------
     experiment : Experiment
         Experiment whose types and forms are already checked.
-    node_mib : mapping of str to float or None
-        For each registered scheduler the memory of a carrier for each virtual node, MiB; None for
-        a scheduler without virtual nodes.
+    each_carrier : mapping of str to (float or None, int or None)
+        For each registered scheduler the memory of a carrier for each virtual node, MiB, None for
+        a scheduler without virtual nodes; and the most virtual nodes of a carrier.
     delayed : collection of str
         Schedulers whose virtual nodes run no payload, so that delays can be given.
     """
@@ -40,10 +42,11 @@ def virtual_problems(
             yield from _too_many_real(experiment, experiment.nodes)
             continue
         key = "virtual" if variant.virtual is None else f"schedulers[{place}].virtual"
-        if variant.adapter in node_mib:
-            each = node_mib[variant.adapter]
+        if variant.adapter in each_carrier:
+            each, most = each_carrier[variant.adapter]
             if each is None:
-                can = ", ".join(sorted(name for name, mib in node_mib.items() if mib is not None))
+                able = (name for name, (mib, _) in each_carrier.items() if mib is not None)
+                can = ", ".join(sorted(able))
                 yield Problem(
                     key,
                     variant.name,
@@ -52,6 +55,7 @@ def virtual_problems(
                 )
             else:
                 yield from _capacity(key, virtual, max(experiment.nodes), each)
+                yield from _too_many(key, virtual, experiment, variant.adapter, most)
         if virtual.delays != Delays() and variant.adapter not in delayed:
             yield Problem(
                 f"{key}.delays",
@@ -89,6 +93,21 @@ def _too_many_real(experiment: Experiment, counts: list[int]) -> Iterator[Proble
                 f"more than {MOST_REAL} real nodes, each a machine",
                 "lower it, or use virtual nodes: config/README.md, Virtual nodes, has an example",
             )
+
+
+def _too_many(
+    key: str, virtual: Virtual, experiment: Experiment, scheduler: str, most: int | None
+) -> Iterator[Problem]:
+    """Carriers that would have more nodes than the scheduler's daemons on one machine can be."""
+    nodes = max(experiment.nodes)
+    load = math.ceil(nodes / carriers(virtual, nodes))
+    if most is not None and load > most:
+        yield Problem(
+            f"{key}.carriers",
+            virtual.carriers,
+            f"{load} of {nodes} virtual nodes on one; {scheduler} can have {most} there",
+            f"set it to {math.ceil(nodes / most)} or more, or lower nodes",
+        )
 
 
 def _capacity(key: str, virtual: Virtual, nodes: int, each: float) -> Iterator[Problem]:

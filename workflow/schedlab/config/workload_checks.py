@@ -40,6 +40,10 @@ class Translating(Protocol):
         """Memory of a carrier for each further rank at the same time, MiB; 0: no payload runs."""
 
     @property
+    def virtual_batch_mib(self) -> float:
+        """Memory of a carrier for what leads a job of several nodes, MiB."""
+
+    @property
     def virtual_faults(self) -> frozenset[str]:
         """Kinds of fault that it has with virtual nodes."""
 
@@ -131,7 +135,7 @@ def _of_traces(
     longest: dict[Machine, tuple[Bound, int]] = {}
     soonest: tuple[Trace, Bound] | None = None
     mib = {
-        name: (one.virtual_node_mib, one.virtual_job_mib)
+        name: (one.virtual_node_mib, one.virtual_job_mib, one.virtual_batch_mib)
         for name, one in known.items()
         if one.virtual_node_mib is not None and one.virtual_job_mib
     }

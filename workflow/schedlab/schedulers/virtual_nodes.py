@@ -16,6 +16,10 @@ class VirtualNodes:
     """Memory of a carrier for each virtual node with a job (MiB); None: no virtual nodes."""
     virtual_job_mib: ClassVar[float] = 0.0
     """Memory of a carrier for each further rank that runs at the same time, MiB."""
+    virtual_batch_mib: ClassVar[float] = 0.0
+    """Memory of a carrier for what leads a job of several nodes, on the first of them, MiB."""
+    virtual_most_per_carrier: ClassVar[int | None] = None
+    """Most virtual nodes of a carrier, whatever its memory; None: no other limit is known."""
     virtual_head_mib: ClassVar[tuple[int, float]] = (0, 0.0)
     """Least memory of the head with virtual nodes (MiB): in any case, and for each of them."""
     virtual_daemon: ClassVar[str] = ""
