@@ -168,6 +168,23 @@ def test_schedulers_on_kubernetes_can_have_thousands_of_virtual_nodes(tmp_path: 
             "set it to 2 or more",
         ),
         (
+            {
+                "virtual": TWO,
+                "nodes": [8],
+                "node": {"vcpus": 64, "memory": "1023 MiB"},
+                "schedulers": ["kubernetes"],
+            },
+            "node.memory = '1023 MiB'",
+            "too small for virtual nodes of kubernetes, which need 1024 MiB: a job asks for 16 MiB",
+            "set it to 1024 MiB or more",
+        ),
+        (
+            {"virtual": TWO, "nodes": [8], "node": {"memory": "1 MiB"}},
+            "node.memory = '1 MiB'",
+            "too small for virtual nodes of slurm, which need 2 MiB",
+            "2 MiB or more",
+        ),
+        (
             {"virtual": TWO | {"real": [2, 2]}, "nodes": [2]},
             "virtual.real[1] = 2",
             "written twice",

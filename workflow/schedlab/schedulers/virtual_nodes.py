@@ -26,6 +26,8 @@ class VirtualNodes:
     """Name from `daemons` of what has the virtual nodes on a carrier; empty: nothing there has."""
     virtual_daemon_each: ClassVar[bool] = False
     """Whether each virtual node has one of its own, which nothing starts again; or all have one."""
+    virtual_shape_mib: ClassVar[tuple[int, int]] = (0, 0)
+    """Least memory of a virtual node's shape (MiB): in any case, and for each processor."""
     virtual_delays: ClassVar[Latencies | None] = None
     """Where virtual nodes run no payload: measures on real ones how late jobs start and end."""
 

@@ -99,6 +99,8 @@ class Slurm(Scheduler):
     # A port each, from 10000 on (role slurm); from 15000 on any connection may have it (role
     # common), and then a daemon does not start.
     virtual_most_per_carrier: ClassVar[int | None] = 5000
+    # slurm.conf has four fifths of it (role slurm), in whole MiB, of which there must be one.
+    virtual_shape_mib: ClassVar[tuple[int, int]] = (2, 0)
     virtual_daemon: ClassVar[str] = "slurmd"
     virtual_daemon_each: ClassVar[bool] = True
     client: ClassVar[tuple[str, ...]] = ("slurmrestd",)
