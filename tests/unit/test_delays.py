@@ -12,6 +12,7 @@ import yaml
 from click.testing import CliRunner
 from kubernetes_factory import at
 from test_config import load, refusal
+from test_kubernetes_virtual import reported
 from trial_factory import make_experiment, make_results
 
 from schedlab import design
@@ -19,6 +20,7 @@ from schedlab.cli.main import main
 from schedlab.config import write_experiment
 from schedlab.errors import SchedlabError
 from schedlab.results.records import lineage, load_record, write_json
+from schedlab.schedulers.kubernetes import records
 from schedlab.schedulers.kubernetes.latencies import latencies
 from schedlab.schedulers.slurm.adapter import Slurm
 from schedlab.storage.marks import sign
@@ -57,9 +59,43 @@ def test_latencies_are_from_the_binding_to_the_stamps_and_back(tmp_path: Path) -
         stamp(2, 0, "last", 2.001),
     ]
     starts, completions = latencies(tmp_path, stamps)
-    assert starts == pytest.approx([1.25, 1.4])
-    assert completions == pytest.approx([0.25])
+    # A report takes 1 ms to be written, which is in neither.
+    assert starts == pytest.approx([1.249, 1.399])
+    assert completions == pytest.approx([0.249])
     assert latencies(tmp_path / "none", stamps) == ([], [])
+
+
+def test_pods_are_held_as_long_as_on_real_nodes_but_for_the_watch(tmp_path: Path) -> None:
+    """The writes of KWOK, which take their time as well, are in no delay a second time."""
+    watch, write = 0.1, 0.2
+    pod = "job0-0-abcde"
+    lines = [made.bound(0.0, pod, "compute1"), made.exited(5.5, pod, 0, took=write)]
+    (tmp_path / "audit.log").write_text("\n".join(lines))
+    stamps = [stamp(0, 0, "first", 1.0), stamp(0, 0, "last", 5.0)]
+    (start,), (completion,) = latencies(tmp_path, stamps)
+    # What KWOK makes of them: told of the pod it waits, and writes; told of this, it does so again.
+    began = watch + start + write
+    ended = began + watch + 4.0 + completion + write
+    log = [
+        made.created(-1.0, "job0", "batch"),
+        lines[0],
+        reported(began, pod, "Running"),
+        reported(ended, pod, "Succeeded"),
+        made.ended(ended + 0.1, "job0", "batch", "Complete"),
+    ]
+    found = records.jobs("\n".join(log), "", records.BATCH, {"job0": 1})["job0"]
+    ((first, last),) = found.ranks.values()
+    assert first is not None and last is not None
+    assert (first - at(1.0)) / 1e9 == pytest.approx(watch)
+    assert (last - at(5.5)) / 1e9 == pytest.approx(2 * watch)
+
+
+def test_a_start_is_no_shorter_than_nothing(tmp_path: Path) -> None:
+    pod = "job0-0-abcde"
+    lines = [made.bound(0.0, pod, "compute1"), made.exited(2.0, pod, 0, took=0.5)]
+    (tmp_path / "audit.log").write_text("\n".join(lines))
+    stamps = [stamp(0, 0, "first", 0.3), stamp(0, 0, "last", 1.0)]
+    assert latencies(tmp_path, stamps) == ([0.0], [0.5])
 
 
 def test_only_valid_trials_that_ran_are_measured(tmp_path: Path) -> None:
