@@ -11,9 +11,9 @@ The instance's configuration says that its nodes are virtual:
 
 Each job then also asks for Flux's mock execution (attributes.system.exec.test), which takes the
 payload's time, a delay of the start and one of the completion (s). A delay is drawn from intervals
-that are equally likely; without intervals there is none. The job says by what both are drawn, its
-trial and its number (attribute `user.draw`): a generator of this process would be in the memory that
-is saved once and restored for every trial, and so draw the same for all of them.
+that are equally likely; without intervals there is none. A job says by what both are drawn: its
+trial and its number (attribute `user.draw`). A generator of this process would be in the memory
+that is saved once and restored for every trial, and so draw the same for all of them.
 """
 
 import json
