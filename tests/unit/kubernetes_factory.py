@@ -49,7 +49,7 @@ def audit(
     }
     if sent is not None:
         event["requestObject"] = sent
-    event["requestReceivedTimestamp"] = stamp_text(seconds - 0.001)
+    event["requestReceivedTimestamp"] = stamp_text(seconds - more.get("took", 0.001))
     event["stageTimestamp"] = stamp_text(seconds)
     event["annotations"] = {"authorization.k8s.io/decision": "allow"}
     return json.dumps(event, separators=(",", ":"))
@@ -99,8 +99,8 @@ def ended(seconds: float, name: str, group: str, *states: str, code: int = 200) 
     return audit(seconds, "update", "jobs/status", name, sent, group=group, code=code)
 
 
-def exited(seconds: float, pod: str, code: int, reason: str = "") -> str:
-    """The kubelet's patch of a pod's status."""
+def exited(seconds: float, pod: str, code: int, reason: str = "", took: float = 0.001) -> str:
+    """The kubelet's patch of a pod's status, which `took` s to be written."""
     terminated = {"containerID": "containerd://x", "exitCode": code, "reason": "Completed"}
     status: dict[str, Any] = {
         "$setElementOrder/conditions": [{"type": "Ready"}],
@@ -110,7 +110,8 @@ def exited(seconds: float, pod: str, code: int, reason: str = "") -> str:
     }
     if reason:
         status["reason"] = reason
-    return audit(seconds, "patch", "pods/status", pod, {"status": status}, agent="kubelet/v1.34.1")
+    more = {"agent": "kubelet/v1.34.1", "took": took}
+    return audit(seconds, "patch", "pods/status", pod, {"status": status}, **more)
 
 
 def pod_object(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -172,13 +172,21 @@ def samples(nodes: list[str], start_ns: int, seconds: float, seed: int) -> Itera
             }
 
 
-def daemon_cost(nodes: list[str], seconds: float) -> dict[str, Any]:
+def daemon_cost(
+    nodes: list[str], seconds: float, carried: Mapping[str, list[int]] | None = None
+) -> dict[str, Any]:
+    counts = {node: len(numbers) for node, numbers in (carried or {}).items()}
     return {
         node: {
             process: {
                 "cpu_seconds": round(5 + rate * seconds, 2),
                 "rss_bytes": 21_000_000.0,
                 "peak_rss_bytes": 24_000_000.0,
+                **(
+                    {"processes": float(counts[node]), "starts": float(counts[node])}
+                    if node in counts and process == "slurmd"
+                    else {}
+                ),
             }
             for process, rate in (
                 {"slurmctld": 0.12, "munged": 0.005}

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from config_factory import load, refusal
 
-from schedlab.config.crowding import Shape, at_once, most_ranks
+from schedlab.config.crowding import Shape, at_once, most_ranks, most_wide
 from schedlab.workloads import Job, Machine, Trace
 
 TWO = {"carriers": 2}
@@ -43,10 +43,15 @@ def trace(machine: Machine, *jobs: tuple[float, int, int, float], **keys: Any) -
 
 def test_jobs_of_the_whole_machine_exclude_each_other(tmp_path: Path) -> None:
     """They need no memory beyond one job a node, however many of them wait."""
-    load(tmp_path, workloads=[GANG], **THOUSAND)
+    (line,) = refusal(tmp_path, workloads=[GANG], **THOUSAND)
+    # But what leads a job of several nodes: two of them, on half of the nodes each.
+    assert "lead 2 jobs of several nodes there" in line
+    assert f"set it to {256 + 512 * 5 + 2 * 3} MiB or more" in line
+    larger = THOUSAND | {"virtual": TWO | {"carrier": {"memory": "2822 MiB"}}}
+    load(tmp_path, workloads=[GANG], **larger)
     experiment = load(tmp_path, workloads=[GANG], nodes=[300], virtual=TWO)
     machine = experiment.clusters()[0].machine
-    assert at_once(experiment.workload("g").generate(machine, 1)) == 300
+    assert at_once(experiment.workload("g").generate(machine, 1)).ranks == 300
 
 
 def test_a_burst_runs_on_as_many_processors_as_there_are(tmp_path: Path) -> None:
@@ -82,7 +87,7 @@ def test_a_mix_has_wide_jobs_only_where_narrow_ones_leave_room(tmp_path: Path) -
     """
     experiment = load(tmp_path, workloads=[MIX], nodes=[300], virtual=TWO)
     machine = experiment.clusters()[0].machine
-    assert 400 <= at_once(experiment.workload("m").generate(machine, 1)) <= 400 + 200 / 2
+    assert 400 <= at_once(experiment.workload("m").generate(machine, 1)).ranks <= 400 + 200 / 2
     # All of them, one after another, would be 400 + 3 x 300 + 3 x 150 ranks.
     (line,) = refusal(
         tmp_path, workloads=[MIX], nodes=[300], virtual=TWO | {"carrier": {"memory": "1 GiB"}}
@@ -110,7 +115,7 @@ def test_a_mix_has_wide_jobs_only_where_narrow_ones_leave_room(tmp_path: Path) -
 def test_ranks_at_one_time(
     machine: Machine, jobs: list[tuple[float, int, int, float]], ranks: int
 ) -> None:
-    assert at_once(trace(machine, *jobs)) == ranks
+    assert at_once(trace(machine, *jobs)).ranks == ranks
 
 
 def test_a_background_takes_its_processors_and_the_jobs_that_wait_never_run() -> None:
@@ -119,13 +124,26 @@ def test_a_background_takes_its_processors_and_the_jobs_that_wait_never_run() ->
     waiting = Job(1, 1.0, 4, 4, 86_400.0, walltime=90_000.0, background=True, priority=-1)
     jobs = tuple(Job(number, 2.0, 1, 1, 5.0) for number in range(2, 40))
     found = Trace("w", "burst", 1, machine, (filled, waiting, *jobs))
-    assert at_once(found) == 4 + 8
+    assert at_once(found) == (4 + 8, 1)
 
 
 def test_a_job_is_not_counted_before_those_that_it_runs_after() -> None:
     first = [Job(number, 0.0, 1, 1, 5.0) for number in range(3)]
     second = [Job(number, 0.0, 1, 1, 5.0, after=(0, 1, 2)) for number in range(3, 8)]
-    assert at_once(Trace("w", "burst", 1, Machine(4, 4), (*first, *second))) == 5
+    assert at_once(Trace("w", "burst", 1, Machine(4, 4), (*first, *second))).ranks == 5
+
+
+def test_each_job_of_several_nodes_is_led_by_a_process_more(tmp_path: Path) -> None:
+    """All on one of two carriers: the first of two neighbours is always on the same one."""
+    pairs = {"name": "p", "kind": "poisson", "jobs": 512, "rate": 500.0, "runtime": 60.0}
+    keys = THOUSAND | {"node": {"vcpus": 1}, "workloads": [pairs | {"sizes": [2]}]}
+    line, _ = refusal(tmp_path, **keys)
+    assert "can run 512 ranks of jobs at one time on a carrier with 512 virtual nodes" in line
+    assert "and lead 512 jobs of several nodes there" in line
+    assert f"set it to {256 + 512 * 5 + 512 * 3} MiB or more" in line
+    # Jobs of one node have no more than their rank, and Kubernetes has no such process.
+    load(tmp_path, **keys | {"workloads": [pairs | {"sizes": [1]}]})
+    load(tmp_path, **keys | {"schedulers": ["volcano"]})
 
 
 def test_the_bound_is_never_below_what_fits_and_close_to_it() -> None:
@@ -142,6 +160,14 @@ def test_the_bound_is_never_below_what_fits_and_close_to_it() -> None:
             if sum(shape.cores for shape in some) <= machine.cores
             and sum(shape.nodes for shape in some if shape.cpus > 2) <= machine.nodes
         )
+        wide = max(
+            sum(shape.nodes > 1 for shape in some)
+            for number in range(8)
+            for some in itertools.combinations(shapes, number)
+            if sum(shape.cores for shape in some) <= machine.cores
+            and sum(shape.nodes for shape in some if shape.cpus > 2) <= machine.nodes
+        )
+        assert wide <= most_wide(Counter(shapes), machine) <= wide + 2
         bound = most_ranks(Counter(shapes), machine)
         assert exact <= bound <= exact + 4
         over += bound - exact

@@ -12,16 +12,19 @@ import yaml
 from click.testing import CliRunner
 from kubernetes_factory import at
 from test_config import load, refusal
+from test_kubernetes_virtual import reported
 from trial_factory import make_experiment, make_results
 
 from schedlab import design
 from schedlab.cli.main import main
 from schedlab.config import write_experiment
 from schedlab.errors import SchedlabError
+from schedlab.results.records import lineage, load_record, write_json
+from schedlab.schedulers.kubernetes import records
 from schedlab.schedulers.kubernetes.latencies import latencies
 from schedlab.schedulers.slurm.adapter import Slurm
 from schedlab.storage.marks import sign
-from schedlab.tables.delays import FEWEST, Found, measured_delays
+from schedlab.tables.delays import FEWEST, Cell, Found, differing, measured_delays
 
 
 def stamp(job: int, rank: int, event: str, seconds: float) -> dict[str, Any]:
@@ -56,9 +59,43 @@ def test_latencies_are_from_the_binding_to_the_stamps_and_back(tmp_path: Path) -
         stamp(2, 0, "last", 2.001),
     ]
     starts, completions = latencies(tmp_path, stamps)
-    assert starts == pytest.approx([1.25, 1.4])
-    assert completions == pytest.approx([0.25])
+    # A report takes 1 ms to be written, which is in neither.
+    assert starts == pytest.approx([1.249, 1.399])
+    assert completions == pytest.approx([0.249])
     assert latencies(tmp_path / "none", stamps) == ([], [])
+
+
+def test_pods_are_held_as_long_as_on_real_nodes_but_for_the_watch(tmp_path: Path) -> None:
+    """The writes of KWOK, which take their time as well, are in no delay a second time."""
+    watch, write = 0.1, 0.2
+    pod = "job0-0-abcde"
+    lines = [made.bound(0.0, pod, "compute1"), made.exited(5.5, pod, 0, took=write)]
+    (tmp_path / "audit.log").write_text("\n".join(lines))
+    stamps = [stamp(0, 0, "first", 1.0), stamp(0, 0, "last", 5.0)]
+    (start,), (completion,) = latencies(tmp_path, stamps)
+    # What KWOK makes of them: told of the pod it waits, and writes; told of this, it does so again.
+    began = watch + start + write
+    ended = began + watch + 4.0 + completion + write
+    log = [
+        made.created(-1.0, "job0", "batch"),
+        lines[0],
+        reported(began, pod, "Running"),
+        reported(ended, pod, "Succeeded"),
+        made.ended(ended + 0.1, "job0", "batch", "Complete"),
+    ]
+    found = records.jobs("\n".join(log), "", records.BATCH, {"job0": 1})["job0"]
+    ((first, last),) = found.ranks.values()
+    assert first is not None and last is not None
+    assert (first - at(1.0)) / 1e9 == pytest.approx(watch)
+    assert (last - at(5.5)) / 1e9 == pytest.approx(2 * watch)
+
+
+def test_a_start_is_no_shorter_than_nothing(tmp_path: Path) -> None:
+    pod = "job0-0-abcde"
+    lines = [made.bound(0.0, pod, "compute1"), made.exited(2.0, pod, 0, took=0.5)]
+    (tmp_path / "audit.log").write_text("\n".join(lines))
+    stamps = [stamp(0, 0, "first", 0.3), stamp(0, 0, "last", 1.0)]
+    assert latencies(tmp_path, stamps) == ([0.0], [0.5])
 
 
 def test_only_valid_trials_that_ran_are_measured(tmp_path: Path) -> None:
@@ -77,6 +114,71 @@ def test_only_valid_trials_that_ran_are_measured(tmp_path: Path) -> None:
     assert (found.start[0], found.start[-1], len(found.start)) == (0.1, 0.3, 11)
     assert found.start == sorted(found.start)
     assert found.completion[5] == 2.0
+
+
+def ran_otherwise(folder: Path, **conditions: Any) -> None:
+    """Let a trial's record tell of other conditions."""
+    record = load_record(folder / "record.json")
+    record["conditions"] |= conditions
+    record["lineage"] = lineage(record)
+    write_json(folder / "record.json", record)
+
+
+def two_sizes(root: Path) -> list[Path]:
+    burst = {"name": "burst", "kind": "burst", "jobs": 20, "runtime": 0}
+    return make_results(root, make_experiment(nodes=[1, 2], repetitions=2, workloads=[burst]))
+
+
+def by_size(native: Path, _: Any) -> tuple[list[float], list[float]]:
+    """20 delays of a trial: 0.5 s on one node, 1 s on two; 9 s in the earlier run."""
+    record = load_record(native.parent / "record.json")
+    early = record["conditions"]["campaign"].startswith("2020")
+    start = 9.0 if early else 0.5 * record["trial"]["nodes"]
+    return [start] * 20, [0.1] * 20
+
+
+def test_delays_are_of_one_run_of_the_workflow(tmp_path: Path) -> None:
+    """Of another run, on a slower accelerator, they would be in the same distribution."""
+    folders = two_sizes(tmp_path)
+    earlier = {"campaign": "2020-01-01T00:00:00+00:00", "accelerator": "kvm"}
+    firsts = [folder for folder in folders if folder.name == "1"]
+    for folder in firsts:
+        ran_otherwise(folder, **earlier)
+    found = measured_delays(folders, by_size)
+    assert (found.trials, found.other_blocks, found.delays) == (2, 2, 40)
+    assert (found.start[0], found.start[-1]) == (0.5, 1.0)
+    assert found.campaign.startswith("2026")
+    # The newest run is of no use where a size has no trial in it.
+    ran_otherwise(next(f for f in folders if "-n2/" in str(f) and f not in firsts), **earlier)
+    found = measured_delays(folders, by_size)
+    assert (found.trials, found.other_blocks, found.start[0]) == (3, 1, 9.0)
+    ran_otherwise(firsts[0], campaign="2021-01-01T00:00:00+00:00")
+    others = [one for one in folders if one in firsts]
+    with pytest.raises(SchedlabError, match="no run of the workflow has a valid trial on real"):
+        measured_delays(others, by_size)
+
+
+def test_workloads_and_sizes_that_differ_are_told_apart(tmp_path: Path) -> None:
+    found = measured_delays(two_sizes(tmp_path), by_size)
+    assert [(cell.nodes, cell.trials, cell.start[5]) for cell in found.cells] == [
+        (1, 2, 0.5), (2, 2, 1.0),
+    ]  # fmt: skip
+    (words,) = differing(found.cells, 0.05)
+    assert words.startswith("the median delay of the start is 0.5 s with burst on 1 nodes")
+    assert words.endswith("and 1 s with burst on 2 nodes")
+    assert differing(found.cells, 1.0) == []
+
+
+def test_a_trial_whose_trace_was_made_anew_is_refused(tmp_path: Path) -> None:
+    folders = two_sizes(tmp_path)
+    path = tmp_path / load_record(folders[0] / "record.json")["parents"]["trace"]["path"]
+    record = load_record(path)
+    record["tools"] = {"new": "1"}
+    record["lineage"] = lineage(record)
+    write_json(path, record)
+    with pytest.raises(SchedlabError, match="made anew after they ran: slurm-n") as caught:
+        measured_delays(folders, by_size)
+    assert "runs them again" in (caught.value.remedy or "")
 
 
 def test_too_few_delays_are_no_distribution(tmp_path: Path) -> None:
@@ -112,13 +214,21 @@ def test_what_the_command_prints_is_a_part_of_an_experiment(
 
     def found(folders: Any, measure: Any) -> Any:
         asked.extend(folders)
-        return Found([0.5, 1.0, 4.0], [0.1, 0.2, 0.3], 9, 99)
+        cells = [Cell("w", nodes, 9, [0.1 * nodes] * 11, [0.2] * 11) for nodes in (1, 2)]
+        run = "2026-09-21T14:00:00+00:00"
+        return Found([0.5, 1.0, 4.0], [0.1, 0.2, 0.3], 9, 99, tuple(cells), run, 2)
 
     monkeypatch.setattr("schedlab.tables.delays.measured_delays", found)
     paths = [f"--experiments={tmp_path / 'experiments.yaml'}", f"--results={tmp_path}"]
     done = CliRunner().invoke(main, ["calibrate", *paths, "volcano"])
     assert done.exit_code == 0, done.output
     assert "99 delays of 9 trials" in done.output
+    assert (
+        "began at 2026-09-21T14:00:00+00:00; valid trials of other runs, left out: 2" in done.output
+    )
+    assert "# w on 2 nodes, trials: 9" in done.output
+    assert "# WARNING: the median delay of the start is 0.1 s with w on 1 nodes" in done.output
+    assert "more than 5 % apart" in done.output
     assert len(asked) == len(experiment.trials())
     # Nothing ran yet, so nothing runs again.
     assert "--forcerun" not in done.output

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import config_factory
 import pytest
 
 from schedlab.config import HostFacts, workload_checks
@@ -172,6 +173,33 @@ def test_what_a_trace_takes_depends_on_how_a_scheduler_runs_it(tmp_path: Path) -
     assert earliest_end(wide).seconds == 120.0
     assert earliest_end(wide, gang=False).seconds == pytest.approx(80.0)
     assert earliest_end(wide, payload=False).seconds == 0.0
+
+
+def test_delays_of_virtual_nodes_make_every_job_longer(tmp_path: Path) -> None:
+    machine = Machine(2, 2)
+    # One after the other: 2 jobs of 10 s and 5 s of delays each; without delays 20 s.
+    bound = earliest_end(trace(machine, (0.0, 2, 2, 10.0), (0.0, 2, 2, 10.0)), delay=5.0)
+    assert bound.seconds == 30.0
+    assert "5 s longer than it runs" in bound.why
+    jobs = (Job(0, 0.0, 1, 1, 1.0), Job(1, 0.0, 1, 1, 1.0, after=(0,)))
+    chain = Trace("w", "burst", 1, machine, jobs)
+    assert earliest_end(chain, delay=5.0).seconds == 12.0
+    keys: dict[str, Any] = {
+        "schedulers": ["kubernetes"],
+        "nodes": [2],
+        "head": {"memory": "1 GiB"},
+        "limits": {"trial": 60},
+        "workloads": [{"name": "b", "kind": "burst", "jobs": 3}],
+    }
+    virtual = {"carriers": 1, "delays": {"start": [50.0, 90.0], "completion": [20.0, 30.0]}}
+    (line,) = config_factory.refusal(tmp_path, **keys, virtual=virtual)
+    for words in ("limits.trial = 60", "at least 70 s", "70 s longer", "or virtual.delays"):
+        assert words in line
+    # The least delays bound it, and not those of another variant, whose nodes are real.
+    fast = {"carriers": 1, "delays": {"start": [0.0, 90.0]}}
+    config_factory.load(tmp_path, **keys, virtual=fast)
+    real = {"name": "plain", "scheduler": "kubernetes", "virtual": None}
+    config_factory.load(tmp_path, **keys | {"schedulers": [real]}, virtual=virtual)
     text = (
         "nodes: [3]\nnode: {vcpus: 1}\nplacement: {oversubscribe: true}\nlimits: {trial: 600}\n"
         "schedulers: [SCHEDULERS]\nworkloads:\n  - {name: w, kind: gang, jobs: 9, runtime: 80}\n"

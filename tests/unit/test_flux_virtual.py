@@ -53,10 +53,18 @@ def program() -> Iterator[ModuleType]:
     sys.modules.pop("schedlab_flux_virtual", None)
 
 
+def jobspecs(jobs: tuple[Job, ...], trial: str = "flux-virtual-n2/w/1") -> list[dict[str, Any]]:
+    found = FLUX.submissions(Trace("w", "gang", 1, Machine(2, 2), jobs), trial)
+    return [asdict(submission)["request"]["body"]["jobspec"] for submission in found]
+
+
 def jobspec(job: Job = GANG) -> dict[str, Any]:
-    (submission,) = FLUX.submissions(Trace("w", "gang", 1, Machine(2, 2), (job,)))
-    found: dict[str, Any] = asdict(submission)["request"]["body"]["jobspec"]
+    (found,) = jobspecs((job,))
     return found
+
+
+def equal_jobs(count: int) -> tuple[Job, ...]:
+    return tuple(Job(number, 0.0, 1, 1, 0.85) for number in range(count))
 
 
 @pytest.mark.parametrize("nodes", [1, 2])
@@ -82,16 +90,45 @@ def test_a_job_of_no_time_ends_all_the_same(program: ModuleType) -> None:
 
 
 def test_delays_are_drawn_from_their_intervals(program: ModuleType) -> None:
-    random.seed(1)
     table = TABLE | {"start": [[0.0, 0.1], [10.0, 10.1]], "completion": [[0.5, 0.5]]}
-    text = json.dumps(jobspec())
-    found = [program.played(json.loads(program.mocked(text, table))) for _ in range(400)]
+    texts = [json.dumps(spec) for spec in jobspecs(equal_jobs(400))]
+    found = [program.played(json.loads(program.mocked(text, table))) for text in texts]
     starts = [one["start"] for one in found]
     assert all(0 <= late <= 0.1 or 10 <= late <= 10.1 for late in starts)
     assert 100 < sum(late > 5 for late in starts) < 300
     for one in found:
         assert one["completion"] == 0.5
         assert one["duration"] == pytest.approx(one["start"] + 0.85 + 0.5)
+
+
+def test_each_trial_draws_delays_of_its_own(program: ModuleType) -> None:
+    """Though every trial begins with the memory, and so the generators, of one snapshot."""
+    table = TABLE | {"start": [[0.0, 1.0], [1.0, 9.0]], "completion": [[0.1, 0.5]]}
+    saved = random.getstate()
+
+    def played(trial: str) -> list[Any]:
+        random.setstate(saved)
+        texts = [json.dumps(spec) for spec in jobspecs(equal_jobs(6), trial)]
+        return [program.played(json.loads(program.mocked(text, table))) for text in texts]
+
+    first = played("flux-virtual-n2/w/1")
+    # Of one trial, for example one that is run again, they are the same.
+    assert played("flux-virtual-n2/w/1") == first
+    # Those of another repetition, and of an equal cluster with the same trace, are others.
+    for other in ("flux-virtual-n2/w/2", "flux-virtual-n2-c2/w/1"):
+        found = played(other)
+        for name in ("start", "completion"):
+            values = {one[name] for one in (*first, *found)}
+            assert len(values) == 12
+
+
+def test_a_job_that_does_not_say_by_what_its_delays_are_drawn_is_refused(
+    program: ModuleType,
+) -> None:
+    spec = jobspec()
+    del spec["attributes"]["user"]["draw"]
+    with pytest.raises(ValueError, match="no job with a payload: KeyError: 'draw'"):
+        program.mocked(json.dumps(spec), TABLE)
 
 
 @pytest.mark.parametrize("text", ["{}", "[]", '{"tasks": [{"command": ["/bin/true"]}]}'])

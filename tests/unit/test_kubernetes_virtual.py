@@ -125,7 +125,14 @@ def test_the_manifest_says_what_the_nodes_are(tmp_path: Path) -> None:
     nodes = [virtual_node("compute1", "carrier1"), virtual_node("compute2", "carrier2")]
     (tmp_path / "objects.json").write_text(made.object_list(*nodes))
     text = get_scheduler("volcano").parity(tmp_path)["node daemons"]
-    for words in ("2 virtual nodes", "kwok-v0.8.0", "carriers: 2", "every 10 s", "end: none"):
+    for words in (
+        "2 virtual nodes",
+        "kwok-v0.8.0",
+        "carriers: 2",
+        "every 10 s",
+        "end: none",
+        "watch",
+    ):
         assert words in text
     real = {"kind": "Node", "metadata": {"name": "compute1"}, "status": {}}
     assert told(json.dumps({"items": [real]})) == "a kubelet on each node"

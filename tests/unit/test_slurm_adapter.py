@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from schedlab.errors import SchedlabError
 from schedlab.schedulers import get_scheduler
@@ -15,6 +17,7 @@ from schedlab.schedulers.slurm.records import key_values
 from schedlab.workloads import Job, Machine, Trace
 
 SLURM = get_scheduler("slurm")
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def translate(way: str = "cli", **fields: Any) -> Any:
@@ -245,3 +248,11 @@ def test_a_bound_of_jobs_is_a_whole_number(key: str, text: str) -> None:
 @pytest.mark.parametrize("key", ["MinJobAge", "MessageTimeout", "ReturnToService"])
 def test_a_number_has_digits_of_ascii(key: str) -> None:
     assert [one.key for one in SLURM.settings_problems({key: "\uff12"})] == [key]
+
+
+def test_the_most_virtual_nodes_of_a_carrier_are_the_ports_below_those_of_connections() -> None:
+    roles = ROOT / "workflow/infrastructure/ansible/roles"
+    first = yaml.safe_load((roles / "slurm/defaults/main.yml").read_text())["slurm_virtual_port"]
+    text = (roles / "common/vars/tuning.yml").read_text()
+    (connections,) = re.findall(r"ip_local_port_range\s+value: (\d+) ", text)
+    assert SLURM.virtual_most_per_carrier == int(connections) - first

@@ -319,6 +319,38 @@ def test_the_manifest_shows_the_keys_that_differ(
     assert not [name for name in rows if name.startswith(("image.", "node.", "placement."))]
 
 
+def test_the_manifest_shows_how_virtual_nodes_are_played(tmp_path: Path) -> None:
+    own = {"delays": {"start": [5.0, 7.0, 9.0]}, "carrier": {"memory": "1 GiB", "vcpus": 1}}
+    late = {"name": "late", "scheduler": "kubernetes", "virtual": own}
+    other = late | {"name": "other", "virtual": own | {"delays": {"start": [5.0, 8.0, 9.0]}}}
+    real = {"name": "real", "scheduler": "kubernetes", "virtual": None}
+    experiment = load(
+        tmp_path,
+        schedulers=["kubernetes", late, other, real],
+        nodes=[2],
+        head={"memory": "2 GiB"},
+        virtual={"carriers": 1},
+    )
+    facts = {c.variant: design.variant_facts(experiment, c) for c in experiment.clusters()}
+
+    def apart(one: str, two: str) -> dict[str, tuple[str, str]]:
+        return {
+            key: (facts[one][key], facts[two][key])
+            for key in facts[one]
+            if facts[one][key] != facts[two][key]
+        }
+
+    assert apart("kubernetes-virtual", "late-virtual") == {
+        "virtual.carrier.vcpus": ("2", "1"),
+        "virtual.carrier.memory": ("2 GiB", "1 GiB"),
+        "virtual.delays.start": ("none", "5, 7, 9"),
+    }
+    assert apart("late-virtual", "other-virtual") == {
+        "virtual.delays.start": ("5, 7, 9", "5, 8, 9")
+    }
+    assert facts["real"]["virtual.carriers"] == facts["real"]["virtual.carrier.memory"] == "none"
+
+
 def test_the_report_shows_variants(results: tuple[Path, Experiment], tmp_path: Path) -> None:
     root, experiment = results
     render_report(root / "tables", root / "figures", root, experiment, tmp_path / "report.html")

@@ -88,6 +88,25 @@ def test_a_written_experiment_with_virtual_nodes_reads_the_same(tmp_path: Path) 
     assert [key.id for key in kept.trials()] == [key.id for key in experiment.trials()]
 
 
+def test_a_written_null_means_real_nodes_and_is_kept(tmp_path: Path) -> None:
+    """As the remedy says where virtual nodes cannot have a workload's fault."""
+    plain = {"name": "plain", "scheduler": "slurm", "virtual": None}
+    keys: dict[str, Any] = {"nodes": [2], "virtual": TWO, "schedulers": ["slurm", plain]}
+    experiment = load(tmp_path, **keys, aa="plain")
+    names = ["slurm-virtual-n2", "plain-n2", "plain-again-n2"]
+    assert [cluster.id for cluster in experiment.clusters()] == names
+    write_experiment(experiment, tmp_path / "kept.yaml")
+    kept = read_experiment(tmp_path / "kept.yaml")
+    assert [cluster.id for cluster in kept.clusters()] == names
+    fault = {"kind": "fail", "at": 3.0, "lasts": 5.0}
+    work = {"name": "w", "kind": "poisson", "jobs": 90, "rate": 1.0, "runtime": 5.0}
+    keys |= {"workloads": [work | {"fault": fault}]}
+    (line,) = refusal(tmp_path, **keys)
+    assert "slurm has virtual nodes" in line
+    assert "virtual: null in its mapping" in line
+    load(tmp_path, **keys | {"schedulers": [plain]})
+
+
 def test_a_carrier_gets_an_address_and_a_virtual_node_does_not(tmp_path: Path) -> None:
     load(tmp_path, nodes=[300], virtual=TWO, network={"cidr": "10.0.100.0/28"})
 
@@ -137,6 +156,33 @@ def test_schedulers_on_kubernetes_can_have_thousands_of_virtual_nodes(tmp_path: 
             "virtual.carrier.memory = '2 GiB'",
             "512 virtual nodes need 2816 MiB: 5 MiB each",
             "2816 MiB or more",
+        ),
+        (
+            {
+                "virtual": {"carriers": 1, "carrier": {"memory": "60 GiB"}},
+                "nodes": [5001],
+                "limits": {"memory": "90 GiB"},
+            },
+            "virtual.carriers = 1",
+            "5001 of 5001 virtual nodes on one; slurm can have 5000 there",
+            "set it to 2 or more",
+        ),
+        (
+            {
+                "virtual": TWO,
+                "nodes": [8],
+                "node": {"vcpus": 64, "memory": "1023 MiB"},
+                "schedulers": ["kubernetes"],
+            },
+            "node.memory = '1023 MiB'",
+            "too small for virtual nodes of kubernetes, which need 1024 MiB: a job asks for 16 MiB",
+            "set it to 1024 MiB or more",
+        ),
+        (
+            {"virtual": TWO, "nodes": [8], "node": {"memory": "1 MiB"}},
+            "node.memory = '1 MiB'",
+            "too small for virtual nodes of slurm, which need 2 MiB",
+            "2 MiB or more",
         ),
         (
             {"virtual": TWO | {"real": [2, 2]}, "nodes": [2]},

@@ -177,14 +177,14 @@ def make_trial(
         "scrape_interval": 1.0,
         "start_ns": start_ns,
         "clock": guests.conditions(),
-        "daemon_cost": {"start": daemon_cost(names, 0.0)},
+        "daemon_cost": {"start": daemon_cost(names, 0.0, carriers)},
     }
     if failed:
         for clock in conditions["clock"].values():
             del clock["end"]
     else:
         conditions["end_ns"] = end_ns
-        conditions["daemon_cost"]["end"] = daemon_cost(names, seconds)
+        conditions["daemon_cost"]["end"] = daemon_cost(names, seconds, carriers)
         write_json(
             driver / "driver.json",
             {

@@ -14,7 +14,7 @@ from schedlab.config import Cluster, Experiment, HostFacts
 from schedlab.config import load as _load
 from schedlab.config.cluster import copy_suffix
 from schedlab.config.model import plain_sorted
-from schedlab.config.sections import FAMILIES, DebianImage, Guest, Placement
+from schedlab.config.sections import FAMILIES, DebianImage, Delays, Guest, Placement
 from schedlab.config.variants import LIFTED
 from schedlab.errors import SchedlabError
 from schedlab.privacy.identity import identity
@@ -330,7 +330,7 @@ def variant_facts(experiment: Experiment, cluster: Cluster) -> dict[str, str]:
         "image": {"image": image_of(experiment, cluster), **cluster.image.model_dump()},
         **_shape(cluster.head, cluster.node, cluster.placement),
         "metrics": cluster.metrics.model_dump(),
-        "virtual": {"carriers": cluster.machines_beside_head if cluster.virtual else "none"},
+        "virtual": _played(cluster),
     }
     facts = {
         f"{section}.{key}": str(value)
@@ -344,6 +344,22 @@ def variant_facts(experiment: Experiment, cluster: Cluster) -> dict[str, str]:
         rest = {key: value for key, value in found.items() if key not in SETTINGS}
         found = rest | shaping(found)
     return facts | {f"{cluster.scheduler}: {key}": value for key, value in found.items()}
+
+
+def _played(cluster: Cluster) -> dict[str, object]:
+    """How the nodes of a cluster are carried and played; none where they are real."""
+    virtual = cluster.virtual
+    delays = virtual.delays.model_dump() if virtual else Delays().model_dump()
+    return {
+        "carriers": cluster.machines_beside_head if virtual else "none",
+        "carrier.vcpus": virtual.carrier.vcpus if virtual else "none",
+        "carrier.memory": virtual.carrier.memory if virtual else "none",
+        # All quantiles: two distributions may have the same ends.
+        **{
+            f"delays.{kind}": ", ".join(f"{value:g}" for value in values) or "none"
+            for kind, values in delays.items()
+        },
+    }
 
 
 def variables(cluster: Cluster) -> dict[str, Any]:

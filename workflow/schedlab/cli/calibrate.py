@@ -17,16 +17,23 @@ from schedlab.errors import SchedlabError
 def calibrate(experiments: Path, results: Path, variant: str) -> None:
     """Print delays for the virtual nodes of VARIANT, as its real nodes had them in this campaign.
 
+    They are of one run of the workflow: the newest in which every workload and size has valid
+    trials. Comments give them by workload and size, and warn where these differ by more than
+    virtual.margin: then one distribution for all is true of none.
+
     They are lines for the variant's mapping in the experiment file. The virtual clusters that get
     other delays so are configured anew, and their trials run again. Those on real nodes would stay,
     in a block of their own, so that nothing could be compared: a comment has the command that runs
     them again as well. Virtual nodes are then not judged by the trials that gave them their delays.
     """
+    from schedlab.config.sections import Virtual
+    from schedlab.config.variants import VIRTUAL
     from schedlab.design import load_experiment, scheduler_of
     from schedlab.invocation import command
     from schedlab.paths import trial_folder, trial_record
     from schedlab.results.records import is_stopped
-    from schedlab.tables.delays import measured_delays
+    from schedlab.tables.delays import differing, measured_delays
+    from schedlab.units import part
 
     existing(results)
     experiment = load_experiment(experiments)
@@ -50,6 +57,21 @@ def calibrate(experiments: Path, results: Path, variant: str) -> None:
     folders = [results / trial_folder(key.cluster, key.workload, key.repetition) for key in keys]
     found = measured_delays(folders, measure)
     echo(f"# {variant}: {found.delays} delays of {found.trials} trials on real nodes")
+    echo(
+        f"# of the run that began at {found.campaign}; valid trials of other runs, left out:"
+        f" {found.other_blocks}"
+    )
+    for cell in found.cells:
+        echo(f"# {cell.workload} on {cell.nodes} nodes, trials: {cell.trials}")
+        echo(f"#   start:      {cell.start}")
+        echo(f"#   completion: {cell.completion}")
+    name = variant + VIRTUAL
+    own = [one.virtual for one in experiment.clusters() if one.virtual and one.variant == name]
+    margin = own[0].margin if own else Virtual.model_fields["margin"].default
+    for words in differing(found.cells, part(margin)):
+        echo(
+            f"# WARNING: {words}: more than {margin} apart, so that one distribution is not both's"
+        )
     echo("virtual:")
     echo("  delays:                             # s, from the smallest to the largest")
     echo(f"    start: {found.start}")

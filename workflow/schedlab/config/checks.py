@@ -15,7 +15,7 @@ from schedlab.config.levels import level_problems
 from schedlab.config.model import Experiment
 from schedlab.config.sections import WIDEST
 from schedlab.config.variants import AGAIN, Variant
-from schedlab.config.virtual_checks import virtual_problems
+from schedlab.config.virtual_checks import HasVirtualNodes, virtual_problems
 from schedlab.config.wording import boolean_meant
 from schedlab.config.workload_checks import (
     Translating,
@@ -26,7 +26,7 @@ from schedlab.printing import did_you_mean
 from schedlab.workloads import Problem
 
 
-class KnownScheduler(Translating, Protocol):
+class KnownScheduler(Translating, HasVirtualNodes, Protocol):
     """What the checks need to know about a scheduler that an experiment may name."""
 
     @property
@@ -38,16 +38,8 @@ class KnownScheduler(Translating, Protocol):
         """Role (`head`, `compute`) -> memory (MiB) below which the scheduler does not work."""
 
     @property
-    def virtual_node_mib(self) -> float | None:
-        """Memory of a carrier for each virtual node, MiB; None where it has no virtual nodes."""
-
-    @property
     def virtual_head_mib(self) -> tuple[int, float]:
         """Least memory of the head with virtual nodes, MiB: in any case, and for each of them."""
-
-    @property
-    def virtual_delays(self) -> object | None:
-        """Not None where virtual nodes run no payload, so that delays can be given."""
 
     def settings_problems(self, overrides: Mapping[str, str]) -> list[Problem]:
         """Return the faults in an experiment's settings for this scheduler."""
@@ -105,12 +97,8 @@ def check(
         (shape, machines.memory_floors(experiment, floors)),
         ({"nodes", "placement.pci", "schedulers"}, machines.pci(experiment, host)),
         (
-            {"nodes", "virtual", "schedulers"},
-            virtual_problems(
-                experiment,
-                {name: one.virtual_node_mib for name, one in known.items()},
-                {name for name, one in known.items() if one.virtual_delays},
-            ),
+            {"nodes", "node", "virtual", "schedulers"},
+            virtual_problems(experiment, known),
         ),
         ({"image", "limits.disk", "schedulers"}, machines.disk(experiment)),
         ({"image", "schedulers"}, machines.images(experiment)),

@@ -27,6 +27,19 @@ def carriers(virtual: Virtual, nodes: int) -> int:
     return min(virtual.carriers, nodes)
 
 
+def carrier_name(number: int) -> str:
+    """Name of a carrier, by its number from 1."""
+    return f"carrier{number}"
+
+
+def dealt(nodes: int, count: int, number: int) -> range:
+    """Numbers of the virtual nodes of one of `count` carriers, by its number; dealt in turn.
+
+    Schedulers tend to use the first nodes first, so neighbours are on different carriers.
+    """
+    return range(number, nodes + 1, count)
+
+
 @dataclass(frozen=True)
 class Cluster:
     """One virtual cluster of the experiment: a head and equal compute nodes.
@@ -101,22 +114,24 @@ class Cluster:
         """The most that the delays of virtual nodes add to a job, s; 0 where nodes are real."""
         return self.virtual.delays.longest if self.virtual else 0.0
 
+    @property
+    def shortest_delay(self) -> float:
+        """The least that the delays of virtual nodes add to a job, s; 0 where nodes are real."""
+        return self.virtual.delays.shortest if self.virtual else 0.0
+
     def machines(self) -> dict[str, Guest]:
         """Guests by name, the head first: head, compute1, compute2, ...; or head, carrier1, ..."""
-        name = "carrier" if self.virtual else "compute"
         numbers = range(1, self.machines_beside_head + 1)
-        return {"head": self.head, **{f"{name}{number}": self.guest for number in numbers}}
+        beside = [carrier_name(n) if self.virtual else f"compute{n}" for n in numbers]
+        return {"head": self.head, **dict.fromkeys(beside, self.guest)}
 
     def carried(self) -> dict[str, list[int]]:
-        """Numbers of the virtual nodes by carrier, dealt in turn; empty where nodes are real.
-
-        Schedulers tend to use the first nodes first, so neighbours are on different carriers.
-        """
+        """Numbers of the virtual nodes by carrier (`dealt`); empty where nodes are real."""
         if not self.virtual:
             return {}
         count = self.machines_beside_head
         return {
-            f"carrier{number}": list(range(number, self.nodes + 1, count))
+            carrier_name(number): list(dealt(self.nodes, count, number))
             for number in range(1, count + 1)
         }
 

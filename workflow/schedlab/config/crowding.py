@@ -33,7 +33,7 @@ class Shape(NamedTuple):
 
 def crowded(
     experiment: Experiment,
-    mib: Mapping[str, tuple[float, float]],
+    mib: Mapping[str, tuple[float, float, float]],
     index: int,
     trace: Trace,
 ) -> Iterator[Problem]:
@@ -43,15 +43,16 @@ def crowded(
     ----------
     experiment : Experiment
         The experiment.
-    mib : mapping of str to (float, float)
+    mib : mapping of str to (float, float, float)
         For each scheduler whose virtual nodes run the payload the memory (MiB) of a carrier for
-        each node with a job, and for each further job at the same time.
+        each node with a job, for each further job at the same time, and for what leads a job of
+        several nodes.
     index : int
         Of the trace's workload.
     trace : Trace
         Trace for one machine.
     """
-    asked: int | None = None
+    asked: Crowd | None = None
     for place, variant in enumerate(experiment.schedulers):
         virtual, node = experiment.virtual_of(variant), variant.node or experiment.node
         if virtual is None or variant.adapter not in mib:
@@ -61,33 +62,48 @@ def crowded(
             continue
         if asked is None:
             asked = at_once(trace)
-        count, (each, more) = carriers(virtual, nodes), mib[variant.adapter]
-        load, jobs = math.ceil(nodes / count), math.ceil(asked / count)
-        needed = math.ceil(CARRIER_MIB + load * each + max(0, jobs - load) * more)
-        if jobs > load and needed > virtual.carrier.memory_mib:
+        count, (each, more, leader) = carriers(virtual, nodes), mib[variant.adapter]
+        load, jobs = math.ceil(nodes / count), math.ceil(asked.ranks / count)
+        # Neighbours are on different carriers, so the first nodes of all jobs may be on one.
+        leaders = min(asked.wide, load * node.vcpus) if leader else 0
+        beside = max(0, jobs - load) * more + leaders * leader
+        needed = math.ceil(CARRIER_MIB + load * each + beside)
+        if beside and needed > virtual.carrier.memory_mib:
             key = "virtual" if variant.virtual is None else f"schedulers[{place}].virtual"
             name = experiment.workloads[index].name
             yield TooSmall(
                 f"{key}.carrier.memory",
                 virtual.carrier.memory,
                 f"workload {name} can run {jobs} ranks of jobs at one time on a carrier with"
-                f" {load} virtual nodes, which need {needed} MiB: {each:g} MiB a node with a job,"
-                f" {more:g} MiB a further rank, and {CARRIER_MIB} MiB for the carrier itself",
+                f" {load} virtual nodes"
+                + f", and lead {leaders} jobs of several nodes there"
+                * bool(leaders)
+                + f", which need {needed} MiB: {each:g} MiB a node with a job, {more:g} MiB a"
+                " further rank, "
+                + f"{leader:g} MiB to lead a job of several nodes, " * bool(leaders)
+                + f"and {CARRIER_MIB} MiB for the carrier itself",
                 f"set it to {needed} MiB or more, raise {key}.carriers, or lower node.vcpus or the"
                 " number of jobs at one time",
                 needed,
             )
 
 
-def at_once(trace: Trace) -> int:
-    """Return a bound of the ranks that run at one time on all nodes.
+class Crowd(NamedTuple):
+    """Most ranks, and most jobs of several nodes, at one time; they may be at different times."""
+
+    ranks: int
+    wide: int
+
+
+def at_once(trace: Trace) -> Crowd:
+    """Return bounds of the ranks, and of the jobs of several nodes, that run at one time.
 
     A job has one rank, a process of its payload, on each of its nodes. It is thought to run at some
     time between its arrival (or the earliest end of the jobs that it runs after) and the end that
     it has if jobs start strictly in this order, each as soon as enough processors are free. What a
     scheduler piles up that is slower than that is not counted. Of the jobs that have an instant in
-    common, `most_ranks` takes as many as the nodes hold together. The first job of a background
-    always runs, and its pending jobs never do.
+    common, `most_ranks` and `most_wide` take as many as the nodes hold together. The first job of a
+    background always runs, and its pending jobs never do.
 
     Parameters
     ----------
@@ -96,8 +112,8 @@ def at_once(trace: Trace) -> int:
 
     Returns
     -------
-    int
-        Number of ranks.
+    Crowd
+        On all nodes together.
     """
     resident = [job for job in trace.jobs if job.background and job.priority >= 0]
     steps: list[tuple[float, int, Shape]] = []
@@ -108,15 +124,21 @@ def at_once(trace: Trace) -> int:
         steps += ((ready, 1, shape), (end, 0, shape))
     steps.sort(key=lambda step: step[:2])
     there: Counter[Shape] = Counter()
-    ranks = most = 0
+    ranks = most = jobs = most_jobs = 0
     for place, (_, came, shape) in enumerate(steps):
         change = 1 if came else -1
         there[shape] += change
         ranks += change * shape.nodes
+        jobs += change * (shape.nodes > 1)
         last = place + 1 == len(steps) or not steps[place + 1][1]
         if came and last and ranks > most:  # the most of a time in which jobs only came
             most = max(most, most_ranks(there, trace.machine, taken))
-    return most + sum(job.nodes for job in resident)
+        if came and last and jobs > most_jobs:
+            most_jobs = max(most_jobs, most_wide(there, trace.machine, taken))
+    return Crowd(
+        most + sum(job.nodes for job in resident),
+        most_jobs + sum(job.nodes > 1 for job in resident),
+    )
 
 
 def _in_order(trace: Trace, taken: int) -> Iterator[tuple[Job, float, float]]:
@@ -140,6 +162,43 @@ def _in_order(trace: Trace, taken: int) -> Iterator[tuple[Job, float, float]]:
         heapq.heappush(running, (end, job.cores))
         free -= job.cores
         yield job, ready[job.job], end
+
+
+def most_wide(jobs: Mapping[Shape, int], machine: Machine, taken: int = 0) -> int:
+    """Return a bound of the jobs of several nodes, of some jobs, that fit the machine at one time.
+
+    They have at most the machine's processors, and a node has one of the ranks that take more than
+    half of its processors. The smallest go first, by either.
+
+    Parameters
+    ----------
+    jobs : mapping of Shape to int
+        Number of jobs of each shape.
+    machine : Machine
+        Machine that runs them.
+    taken : int, optional
+        Processors that others have all the time. Their jobs are not counted.
+
+    Returns
+    -------
+    int
+        Number of jobs.
+    """
+    several = {shape: number for shape, number in jobs.items() if number and shape.nodes > 1}
+    half = machine.cpus_per_node / 2
+    narrow = sum(number for shape, number in several.items() if shape.cpus <= half)
+    wide = [(shape.nodes, number) for shape, number in several.items() if shape.cpus > half]
+    cores = [(shape.cores, number) for shape, number in several.items()]
+    return min(_fitting(cores, machine.cores - taken), narrow + _fitting(wide, machine.nodes))
+
+
+def _fitting(sizes: list[tuple[int, int]], room: int) -> int:
+    """Most things of some sizes, each with its number, that fit a room."""
+    found = 0
+    for size, number in sorted(sizes):
+        fit = min(number, room // size)
+        found, room = found + fit, room - fit * size
+    return found
 
 
 def most_ranks(jobs: Mapping[Shape, int], machine: Machine, taken: int = 0) -> int:

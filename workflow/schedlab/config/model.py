@@ -159,8 +159,8 @@ class Experiment(Section):
         ]
 
     def virtual_of(self, variant: Variant) -> Virtual | None:
-        """Virtual nodes of a variant; None where its nodes are real."""
-        return variant.virtual or self.virtual
+        """Virtual nodes of a variant; None where its nodes are real, as a written null says."""
+        return variant.virtual if "virtual" in variant.model_fields_set else self.virtual
 
     def _sizes(self, variant: Variant) -> Iterator[tuple[Virtual | None, int]]:
         """Node counts of a variant: those on real nodes, then those on virtual ones."""

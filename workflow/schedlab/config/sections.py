@@ -180,6 +180,11 @@ class Delays(Section):
         """The most that both delays together add to a job, s."""
         return max(self.start, default=0.0) + max(self.completion, default=0.0)
 
+    @property
+    def shortest(self) -> float:
+        """The least that both delays together add to a job, s."""
+        return min(self.start, default=0.0) + min(self.completion, default=0.0)
+
     def intervals(self) -> dict[str, list[list[float]]]:
         """Intervals (s) of equal probability by kind of delay; none where there is no delay."""
         found = {"start": self.start, "completion": self.completion}

@@ -87,7 +87,10 @@ class Variant(Section):
         default=None, description="Keys over the experiment's section."
     )
     metrics: Metrics | None = Field(default=None, description="Keys over the experiment's section.")
-    virtual: Virtual | None = Field(default=None, description="Keys over the experiment's section.")
+    virtual: Virtual | None = Field(
+        default=None,
+        description="Keys over the experiment's section; null: real nodes, whatever that has.",
+    )
 
     @property
     def adapter(self) -> str:
@@ -111,7 +114,8 @@ class Variant(Section):
     @model_serializer(mode="wrap")
     def _short(self, handler: SerializerFunctionWrapHandler) -> Any:
         """Write a variant that sets nothing else as a plain name, as older versions do."""
-        written = {key: value for key, value in handler(self).items() if value}
+        real = self.model_fields_set & {"virtual"}
+        written = {key: value for key, value in handler(self).items() if value or key in real}
         return self.name if written.keys() == {"name"} else written
 
 

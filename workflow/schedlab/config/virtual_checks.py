@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from typing import Protocol
 
 from schedlab.config.cluster import carriers
 from schedlab.config.machine_checks import TooSmall
@@ -18,8 +19,29 @@ MOST_REAL = 128
 """Most real compute nodes of a cluster."""
 
 
+class HasVirtualNodes(Protocol):
+    """What the checks need to know of a scheduler's virtual nodes."""
+
+    @property
+    def virtual_node_mib(self) -> float | None:
+        """Memory of a carrier for each virtual node, MiB; None where it has no virtual nodes."""
+
+    @property
+    def virtual_most_per_carrier(self) -> int | None:
+        """Most virtual nodes of a carrier, whatever its memory; None: no other limit."""
+
+    @property
+    def virtual_shape_mib(self) -> tuple[int, int]:
+        """Least memory of a virtual node, MiB: in any case, and for each processor."""
+
+    @property
+    def virtual_delays(self) -> object | None:
+        """Not None where virtual nodes run no payload, so that delays can be given."""
+
+
 def virtual_problems(
-    experiment: Experiment, node_mib: Mapping[str, float | None], delayed: Collection[str]
+    experiment: Experiment,
+    known: Mapping[str, HasVirtualNodes],
 ) -> Iterator[Problem]:
     """Yield the faults in an experiment's virtual nodes, and real nodes that are too many.
 
@@ -27,12 +49,10 @@ def virtual_problems(
     ----------
     experiment : Experiment
         Experiment whose types and forms are already checked.
-    node_mib : mapping of str to float or None
-        For each registered scheduler the memory of a carrier for each virtual node, MiB; None for
-        a scheduler without virtual nodes.
-    delayed : collection of str
-        Schedulers whose virtual nodes run no payload, so that delays can be given.
+    known : mapping of str to HasVirtualNodes
+        Registered schedulers.
     """
+    delayed = {name for name, one in known.items() if one.virtual_delays}
     names = [variant.name for variant in experiment.schedulers]
     for place, variant in enumerate(experiment.schedulers):
         virtual = experiment.virtual_of(variant)
@@ -40,10 +60,12 @@ def virtual_problems(
             yield from _too_many_real(experiment, experiment.nodes)
             continue
         key = "virtual" if variant.virtual is None else f"schedulers[{place}].virtual"
-        if variant.adapter in node_mib:
-            each = node_mib[variant.adapter]
+        if variant.adapter in known:
+            facts = known[variant.adapter]
+            each = facts.virtual_node_mib
             if each is None:
-                can = ", ".join(sorted(name for name, mib in node_mib.items() if mib is not None))
+                able = (name for name, one in known.items() if one.virtual_node_mib is not None)
+                can = ", ".join(sorted(able))
                 yield Problem(
                     key,
                     variant.name,
@@ -52,6 +74,9 @@ def virtual_problems(
                 )
             else:
                 yield from _capacity(key, virtual, max(experiment.nodes), each)
+                most = facts.virtual_most_per_carrier
+                yield from _too_many(key, virtual, experiment, variant.adapter, most)
+                yield from _too_flat(experiment, place, facts.virtual_shape_mib)
         if virtual.delays != Delays() and variant.adapter not in delayed:
             yield Problem(
                 f"{key}.delays",
@@ -89,6 +114,38 @@ def _too_many_real(experiment: Experiment, counts: list[int]) -> Iterator[Proble
                 f"more than {MOST_REAL} real nodes, each a machine",
                 "lower it, or use virtual nodes: config/README.md, Virtual nodes, has an example",
             )
+
+
+def _too_flat(experiment: Experiment, place: int, least: tuple[int, int]) -> Iterator[Problem]:
+    """Virtual nodes whose shape has less memory than their scheduler's jobs ask for."""
+    variant = experiment.schedulers[place]
+    node = variant.node or experiment.node
+    any_case, each = least
+    needed = max(any_case, each * node.vcpus)
+    if node.memory_mib < needed:
+        key = "node.memory" if variant.node is None else f"schedulers[{place}].node.memory"
+        yield Problem(
+            key,
+            node.memory,
+            f"too small for virtual nodes of {variant.adapter}, which need {needed} MiB"
+            + f": a job asks for {each} MiB on each processor" * bool(each),
+            f"set it to {needed} MiB or more; it takes no memory of the host",
+        )
+
+
+def _too_many(
+    key: str, virtual: Virtual, experiment: Experiment, scheduler: str, most: int | None
+) -> Iterator[Problem]:
+    """Carriers that would have more nodes than the scheduler's daemons on one machine can be."""
+    nodes = max(experiment.nodes)
+    load = math.ceil(nodes / carriers(virtual, nodes))
+    if most is not None and load > most:
+        yield Problem(
+            f"{key}.carriers",
+            virtual.carriers,
+            f"{load} of {nodes} virtual nodes on one; {scheduler} can have {most} there",
+            f"set it to {math.ceil(nodes / most)} or more, or lower nodes",
+        )
 
 
 def _capacity(key: str, virtual: Virtual, nodes: int, each: float) -> Iterator[Problem]:

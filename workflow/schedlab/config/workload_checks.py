@@ -40,6 +40,10 @@ class Translating(Protocol):
         """Memory of a carrier for each further rank at the same time, MiB; 0: no payload runs."""
 
     @property
+    def virtual_batch_mib(self) -> float:
+        """Memory of a carrier for what leads a job of several nodes, MiB."""
+
+    @property
     def virtual_faults(self) -> frozenset[str]:
         """Kinds of fault that it has with virtual nodes."""
 
@@ -131,12 +135,13 @@ def _of_traces(
     longest: dict[Machine, tuple[Bound, int]] = {}
     soonest: tuple[Trace, Bound] | None = None
     mib = {
-        name: (one.virtual_node_mib, one.virtual_job_mib)
+        name: (one.virtual_node_mib, one.virtual_job_mib, one.virtual_batch_mib)
         for name, one in known.items()
         if one.virtual_node_mib is not None and one.virtual_job_mib
     }
     there = {one.adapter for one in experiment.present() if one.adapter in known}
     gangs = {known[name].gang for name in there if known[name].payload}
+    delays = _least_delays(experiment, known)
     refusals = _Refusals(experiment, known, index, root)
     left = _JOBS // len(experiment.workloads)
     for machine, repetition in _cells(experiment):
@@ -151,6 +156,8 @@ def _of_traces(
         sooner = bound if len(gangs) < 2 else earliest_end(trace, gang=False)
         if soonest is None or sooner.seconds < soonest[1].seconds:
             soonest = trace, sooner
+        late = [earliest_end(trace, *how) for how in delays.get(machine, ())]
+        bound = max([bound, *late], key=lambda one: one.seconds)
         if bound.seconds >= limit and (
             machine not in longest or bound.seconds > longest[machine][0].seconds
         ):
@@ -172,8 +179,20 @@ def _of_traces(
         limit,
         f"workload {workload.name} cannot end in that time (s): it takes at least {figures}",
         f"set limits.trial well above {needed}, or make the workload shorter (fewer jobs, smaller "
-        "runtimes or time_scale)",
+        "runtimes or time_scale)" + ", or virtual.delays" * bool(delays),
     )
+
+
+def _least_delays(
+    experiment: Experiment, known: Mapping[str, Translating]
+) -> dict[Machine, set[tuple[bool, bool, float]]]:
+    """How `earliest_end` bounds virtual nodes with delays, for each machine that they make up."""
+    found: dict[Machine, set[tuple[bool, bool, float]]] = {}
+    for cluster in experiment.clusters():
+        if cluster.shortest_delay and cluster.scheduler in known:
+            how = (known[cluster.scheduler].gang, True, cluster.shortest_delay)
+            found.setdefault(cluster.machine, set()).add(how)
+    return found
 
 
 def _size_of(machine: Machine) -> tuple[int, int]:

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from schedlab.errors import SchedlabError
 from schedlab.schedulers.breaking import Breaking
-from schedlab.schedulers.delays import Latencies
 from schedlab.schedulers.exported import COST_METRICS, UNIT_METRICS, labelled
 from schedlab.schedulers.installation import Installation, installation_problems, unlocked
 from schedlab.schedulers.limits import Lift, Limit
@@ -27,6 +26,7 @@ from schedlab.schedulers.translation import (
     for_driver,
     groups,
 )
+from schedlab.schedulers.virtual_nodes import VirtualNodes
 from schedlab.workloads.registry import Problem
 from schedlab.workloads.trace import Job, Trace
 
@@ -90,7 +90,7 @@ class Exporter(NamedTuple):
     port: int
 
 
-class Scheduler(Breaking, ABC):
+class Scheduler(Breaking, VirtualNodes, ABC):
     """One scheduler: how jobs are submitted to it, and how its records become canonical rows."""
 
     name: ClassVar[str]
@@ -125,14 +125,6 @@ class Scheduler(Breaking, ABC):
     """Networks (CIDR -> what for) on the scheduler's machines, which no cluster's may overlap."""
     memory_floors: ClassVar[Mapping[str, int]] = {}
     """Role (`head`, `compute`) -> memory (MiB) below which the scheduler does not work."""
-    virtual_node_mib: ClassVar[float | None] = None
-    """Memory of a carrier for each virtual node with a job (MiB); None: no virtual nodes."""
-    virtual_job_mib: ClassVar[float] = 0.0
-    """Memory of a carrier for each further rank that runs at the same time, MiB."""
-    virtual_head_mib: ClassVar[tuple[int, float]] = (0, 0.0)
-    """Least memory of the head with virtual nodes (MiB): in any case, and for each of them."""
-    virtual_delays: ClassVar[Latencies | None] = None
-    """Where virtual nodes run no payload: measures on real ones how late jobs start and end."""
     native_settings: ClassVar[Mapping[str, Setting]] = {}
     """Native settings that an experiment may change."""
     other_settings: ClassVar[Setting | None] = None
@@ -146,8 +138,10 @@ class Scheduler(Breaking, ABC):
     def translate(self, job: Job, trace: Trace) -> Submission:
         """Return the native submission of a neutral job, of which `cannot` finds no fault."""
 
-    def submissions(self, trace: Trace) -> list[Submission]:
+    def submissions(self, trace: Trace, trial: str = "") -> list[Submission]:
         """Native submissions of a trace, in order of arrival: one for each job or array.
+
+        `trial` is the id of the trial that they are for, which nothing may depend on but draws.
 
         Raises
         ------
@@ -318,16 +312,6 @@ class Scheduler(Breaking, ABC):
     def variables(self, settings: Mapping[str, str]) -> dict[str, Any]:
         """Ansible variables that carry the settings in force (`merged_settings`) to the roles."""
         return {f"{self.name}_settings": dict(settings), **self.cost_variables()}
-
-    def virtual_variables(
-        self, virtual: Mapping[str, Any], own: Mapping[str, Any]
-    ) -> dict[str, Any]:
-        """Ansible variables of a cluster with virtual nodes, put over `own` from `variables`.
-
-        `virtual`: `cpus` and `memory_mib` of a node, `carriers` (carrier -> numbers of its nodes),
-        and `delays` where `virtual_delays` is set.
-        """
-        return {f"{self.name}_virtual": dict(virtual)}
 
     def cost_variables(self) -> dict[str, Any]:
         """Return Ansible variables of the cost exporter: what it measures, by the node's role."""

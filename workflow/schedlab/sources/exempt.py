@@ -114,7 +114,15 @@ EXEMPT = (
     Exemption("schedulers", _NAMED, PREPARATION | {"provision"}),
     *(
         Exemption(f"schedulers.{name}", _NAMED, PREPARATION | {"provision", "trace"})
-        for name in ("base", "breaking", "delays", "exported", "limits", "translation")
+        for name in (
+            "base",
+            "breaking",
+            "delays",
+            "exported",
+            "limits",
+            "translation",
+            "virtual_nodes",
+        )
     ),
     *(
         Exemption(

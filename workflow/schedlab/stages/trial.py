@@ -270,7 +270,7 @@ class Trial:
 
     def _plan(self, trace: Trace) -> dict[str, Any]:
         scheduler = get_scheduler(self.cluster.scheduler, design.settings(self.cluster))
-        submissions = [asdict(one) for one in scheduler.submissions(trace)]
+        submissions = [asdict(one) for one in scheduler.submissions(trace, self.id)]
         write_json(self.folder / "translations.json", {"submissions": submissions})
         return {
             "schema": "schedlab.plan/1",

@@ -24,6 +24,7 @@ from schedlab.schedulers import Scheduler
 from schedlab.schedulers.base import COMPLETED
 from schedlab.schedulers.rows import driver_rows
 from schedlab.tables.background import background_check, background_columns
+from schedlab.tables.carried import carrier_checks
 from schedlab.tables.clocks import NodeClock, node_clocks
 from schedlab.tables.crosscheck import require_possible
 from schedlab.tables.job_rows import job_rows, known_scheduler, release
@@ -163,7 +164,7 @@ def _rows(
     stamped = any(row.get("ranks") for row in jobs)
     # Without a payload all instants are of the head's clock.
     checks += measure_checks(metrics, columns["clock_uncertainty_s"] if stamped else 0.0)
-    checks += fault_checks(fault)
+    checks += [*fault_checks(fault), *carrier_checks(facts, conditions, scheduler)]
     failed = [check for check in checks if check.verdict == FAILED]
     withheld = {name for check in failed for name in check.withholds}
     metrics["at_least"] = [name for name in metrics["at_least"] if name not in withheld]

@@ -14,12 +14,15 @@ class Bound(NamedTuple):
     why: str
 
 
-def earliest_ends(trace: Trace) -> dict[int, float]:
-    """Return the instant (s) before which each job cannot end, by its number: the critical path."""
+def earliest_ends(trace: Trace, delay: float = 0.0) -> dict[int, float]:
+    """Return the instant (s) before which each job cannot end, by its number: the critical path.
+
+    `delay` is as in `earliest_end`.
+    """
     ends: dict[int, float] = {}
     for job in trace.jobs:
         released = max((ends[number] for number in job.after), default=0.0) + (job.think or 0.0)
-        ends[job.job] = max(job.arrival, released) + job.runtime
+        ends[job.job] = max(job.arrival, released) + job.runtime + delay
     return ends
 
 
@@ -43,7 +46,9 @@ class _Busy:
         return Bound(self.seconds, self._why.format(f"{self._start:g} s"))
 
 
-def earliest_end(trace: Trace, gang: bool = True, payload: bool = True) -> Bound:
+def earliest_end(
+    trace: Trace, gang: bool = True, payload: bool = True, delay: float = 0.0
+) -> Bound:
     """Return the largest of five lower bounds of the makespan.
 
     Parameters
@@ -54,6 +59,8 @@ def earliest_end(trace: Trace, gang: bool = True, payload: bool = True) -> Bound
         Whether all ranks of a job run at the same time. Otherwise the last two do not hold.
     payload : bool
         Whether jobs run for their runtime. Otherwise only the last arrival bounds the makespan.
+    delay : float
+        Time (s) that each job has its nodes beside its runtime, at least.
 
     Notes
     -----
@@ -75,7 +82,7 @@ def earliest_end(trace: Trace, gang: bool = True, payload: bool = True) -> Bound
     cores = machine.cores - background
     # The background takes the same number of each node, or one processor of one node.
     cpus = -(-cores // machine.nodes)
-    ends = earliest_ends(trace)
+    ends = earliest_ends(trace, delay)
     last = max(trace.measured, key=lambda job: ends[job.job])
     work = _Busy(cores, f"the work from {{}} on keeps {cores} processors busy until then")
     ranks = _Busy(
@@ -86,19 +93,21 @@ def earliest_end(trace: Trace, gang: bool = True, payload: bool = True) -> Bound
     one = "the jobs from {} on that need more than half of the machine run one after the other"
     wide, broad = _Busy(1, one), _Busy(1, one)
     for job in reversed(trace.measured):
-        work.add(job.arrival, job.cores * job.runtime)
+        length = job.runtime + delay
+        work.add(job.arrival, job.cores * length)
         if 2 * job.cores > cores:
-            wide.add(job.arrival, job.runtime)
+            wide.add(job.arrival, length)
         if 2 * job.cpus > cpus:
-            ranks.add(job.arrival, job.nodes * job.runtime)
+            ranks.add(job.arrival, job.nodes * length)
             if 2 * job.nodes > machine.nodes:
-                broad.add(job.arrival, job.runtime)
+                broad.add(job.arrival, length)
     found = (work, ranks, wide, broad) if gang else (work, ranks)
     busiest = max(found, key=lambda busy: busy.seconds)
     single = ends[last.job]
+    more = f"; each job has its nodes {delay:g} s longer than it runs" if delay else ""
     if single < busiest.seconds:
-        return busiest.bound
+        return Bound(busiest.seconds, busiest.bound.why + more)
     why = f"job {last.job} arrives at {last.arrival:g} s and runs for {last.runtime:g} s"
     if last.after:
         why += f" after job {', '.join(map(str, last.after))}"
-    return Bound(single, why)
+    return Bound(single, why + more)

@@ -10,6 +10,7 @@ import contextlib
 import json
 import shlex
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -117,6 +118,20 @@ class Flux(Scheduler):
         ),
         **quota.setting("flux"),
     }
+
+    def submissions(self, trace: Trace, trial: str = "") -> list[Submission]:
+        """Each also says by what the job's delays are drawn where its nodes are virtual.
+
+        The trial is in it, because all repetitions of a cluster begin with the same memory, and
+        equal clusters have the same traces.
+        """
+        return [
+            replace(
+                one,
+                request=jobspec.drawn_by(one.request or {}, f"{trace.seed}/{trial}/{one.job}"),
+            )
+            for one in super().submissions(trace, trial)
+        ]
 
     def translate(self, job: Job, trace: Trace) -> Submission:
         """One request with a jobspec and an urgency.

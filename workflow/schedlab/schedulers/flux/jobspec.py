@@ -61,6 +61,22 @@ def jobspec(job: Job) -> dict[str, Any]:
     }
 
 
+def drawn_by(request: Mapping[str, Any], draw: str) -> dict[str, Any]:
+    """Return the request of a job that also says by what its delays on virtual nodes are drawn.
+
+    Parameters
+    ----------
+    request : mapping
+        From `request`.
+    draw : str
+        Another text for every job of every trial.
+    """
+    spec = request["body"]["jobspec"]
+    user = {**spec["attributes"]["user"], "draw": draw}
+    told = {**spec, "attributes": {**spec["attributes"], "user": user}}
+    return {**request, "body": {**request["body"], "jobspec": told}}
+
+
 def dependencies(job: Job) -> dict[str, Any]:
     """Attribute of the system that lets a job wait for the end of others (RFC 26, afterany)."""
     waits = [{"scheme": "afterany", "value": native_id(number)} for number in job.held]

@@ -20,7 +20,12 @@ from schedlab.schedulers.delays import Latencies
 from schedlab.schedulers.kubernetes import manifest, records
 from schedlab.schedulers.kubernetes.latencies import latencies
 from schedlab.schedulers.kubernetes.network import SERVICE_NETWORK
-from schedlab.schedulers.kubernetes.pod import MOST_PRIORITY, priority_class, priority_of
+from schedlab.schedulers.kubernetes.pod import (
+    MOST_PRIORITY,
+    RANK_MIB,
+    priority_class,
+    priority_of,
+)
 from schedlab.schedulers.kubernetes.records import JobKind
 from schedlab.schedulers.kubernetes.virtual import HEAD_MIB, role_variables, told
 from schedlab.schedulers.limits import LIFT, Lift, Limit
@@ -123,6 +128,9 @@ class KubernetesBase(Scheduler):
     memory_floors: ClassVar[Mapping[str, int]] = {"head": 1024}
     virtual_node_mib: ClassVar[float | None] = 0.25
     virtual_head_mib: ClassVar[tuple[int, float]] = HEAD_MIB
+    # So that as many pods fit a node as it has processors.
+    virtual_shape_mib: ClassVar[tuple[int, int]] = (RANK_MIB, RANK_MIB)
+    virtual_daemon: ClassVar[str] = "kwok"
     virtual_delays: ClassVar[Latencies | None] = staticmethod(latencies)
 
     @abstractmethod

@@ -10,7 +10,8 @@ from schedlab.schedulers.base import PAYLOAD, STAMPS
 from schedlab.workloads.trace import Job
 
 IMAGE = "localhost/schedlab-payload:1"
-
+RANK_MIB = 16
+"""Memory that a pod asks for, MiB."""
 
 MOST_PRIORITY = 1000
 """Largest priority of a trace, up or down; far below the classes of Kubernetes' own pods."""
@@ -78,7 +79,7 @@ def pod_template(name: str, job: Job, index: str, stamps: str) -> dict[str, Any]
                 ],
                 # No memory limit: the memory that crun needs to start would count against it.
                 "resources": {
-                    "requests": {"cpu": str(job.cpus), "memory": "16Mi"},
+                    "requests": {"cpu": str(job.cpus), "memory": f"{RANK_MIB}Mi"},
                     "limits": {"cpu": str(job.cpus)},
                 },
                 "volumeMounts": [{"name": "stamps", "mountPath": str(Path(STAMPS).parent)}],

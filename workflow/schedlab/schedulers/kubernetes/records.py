@@ -102,6 +102,11 @@ def clock_ns(stamp: str) -> int:
     return (datetime.fromisoformat(stamp) - _EPOCH) // timedelta(microseconds=1) * 1000
 
 
+def received_ns(event: Mapping[str, Any]) -> int:
+    """Instant at which the API server received a request, before it wrote anything."""
+    return clock_ns(event["requestReceivedTimestamp"])
+
+
 def processors(quantity: Any) -> Decimal:
     """Processors of a Kubernetes quantity: `2`, `500m`."""
     text = str(quantity)

@@ -104,5 +104,6 @@ def told(objects: str) -> str:
         f" ({listed([fact.get('kubeletVersion') for fact in facts])}) on carriers:"
         f" {len(carriers)}; no payload runs, a pod ends when its time is over; leases renewed every"
         f" {listed([note.get(PERIOD) for note in notes])};"
-        f" delays of start and end: {listed([note.get(DELAYS) for note in notes])}"
+        f" delays of start and end: {listed([note.get(DELAYS) for note in notes])}; each begins"
+        " when KWOK's watch has told it of the pod, which takes its own time"
     )

@@ -93,6 +93,16 @@ class Slurm(Scheduler):
     # and the kernel's part of their processes.
     virtual_node_mib: ClassVar[float | None] = 5.0
     virtual_job_mib: ClassVar[float] = 3.0
+    # A job on several nodes has a batch step, with a slurmstepd of its own and srun, beside the
+    # step of its ranks. What srun takes is not measured, and not counted.
+    virtual_batch_mib: ClassVar[float] = 3.0
+    # A port each, from 10000 on (role slurm); from 15000 on any connection may have it (role
+    # common), and then a daemon does not start.
+    virtual_most_per_carrier: ClassVar[int | None] = 5000
+    # slurm.conf has four fifths of it (role slurm), in whole MiB, of which there must be one.
+    virtual_shape_mib: ClassVar[tuple[int, int]] = (2, 0)
+    virtual_daemon: ClassVar[str] = "slurmd"
+    virtual_daemon_each: ClassVar[bool] = True
     client: ClassVar[tuple[str, ...]] = ("slurmrestd",)
     priorities: ClassVar[tuple[int, int]] = (min(ways.PARTITIONS), max(ways.PARTITIONS))
     dependencies: ClassVar[bool] = True

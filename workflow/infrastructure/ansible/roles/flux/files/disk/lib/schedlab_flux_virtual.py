@@ -11,7 +11,9 @@ The instance's configuration says that its nodes are virtual:
 
 Each job then also asks for Flux's mock execution (attributes.system.exec.test), which takes the
 payload's time, a delay of the start and one of the completion (s). A delay is drawn from intervals
-that are equally likely; without intervals there is none.
+that are equally likely; without intervals there is none. A job says by what both are drawn: its
+trial and its number (attribute `user.draw`). A generator of this process would be in the memory
+that is saved once and restored for every trial, and so draw the same for all of them.
 """
 
 import json
@@ -27,9 +29,9 @@ def virtual(handle):
     return handle.rpc("config.get", {}).get().get("schedlab", {}).get("virtual", {})
 
 
-def drawn(intervals):
+def drawn(intervals, source):
     """A delay (s) from intervals that are equally likely; 0 where there are none."""
-    return random.uniform(*random.choice(intervals)) if intervals else 0.0
+    return source.uniform(*source.choice(intervals)) if intervals else 0.0
 
 
 def mocked(jobspec, table):
@@ -38,7 +40,7 @@ def mocked(jobspec, table):
     Parameters
     ----------
     jobspec : str
-        JSON text of a job that runs the payload.
+        JSON text of a job that runs the payload, and says by what its delays are drawn.
     table : dict
         Table of the configuration.
 
@@ -52,12 +54,13 @@ def mocked(jobspec, table):
     Raises
     ------
     ValueError
-        When the job does not run the payload.
+        When the job does not run the payload, or does not say by what its delays are drawn.
     """
     spec = json.loads(jobspec)
     try:
         found = TIME.search(" ".join(spec["tasks"][0]["command"]))
-        start, completion = drawn(table["start"]), drawn(table["completion"])
+        source = random.Random(spec["attributes"]["user"]["draw"])
+        start, completion = drawn(table["start"], source), drawn(table["completion"], source)
         duration = max(SHORTEST, start + float(found.group(1)) + completion)
         system = spec["attributes"]["system"]
         system["exec"] = {"test": {"run_duration": f"{duration:.6f}s"}}
