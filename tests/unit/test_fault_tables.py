@@ -298,7 +298,15 @@ def test_a_second_run_after_one_that_was_given_up_is_no_duplicate_unless_both_en
     assert row["lost_node"] is None
     last = again or gave_up is not None
     assert row["rank_started"] == [(6 if last else 1) * SECOND] * bool(ends)
+    assert row["rank_open"] == [6 * SECOND] * (not ends)
     assert row["launch_skew_ns"] == (0 if last else 5 * SECOND)
+
+
+def test_an_end_before_the_last_start_is_that_of_an_earlier_run(tmp_path: Path) -> None:
+    stamps = [stamp("first", 1.0, "a"), stamp("last", 3.0, "a"), stamp("first", 6.0, "b")]
+    driver = [{"job": 0, "native_id": "7", "returncode": 0}]
+    (row,) = collect(Told(5.0), tmp_path, stamps, [{"job": 0}], driver)  # type: ignore[arg-type]
+    assert (row["rank_started"], row["rank_open"]) == ([], [6 * SECOND])
 
 
 def test_instants_of_two_runs_are_in_no_order() -> None:

@@ -78,10 +78,49 @@ def _parts(row: Row) -> dict[str, float]:
 
 
 def _machine(row: Row) -> Limiter | None:
-    used = value_of(row, "utilisation_steady")
-    if used is None or used < BUSY:
+    """Processors that are busy, or that jobs hold and mostly run on, all the time."""
+    used, cores = value_of(row, "utilisation_steady"), value_of(row, "cores")
+    places, each = places_of(row), value_of(row, "processors_mean")
+    usable = cores
+    if places is not None and each and cores:
+        usable = min(cores, places.number * each)
+    if used is not None and used * (cores or 1.0) >= BUSY * (usable or 1.0):
+        told = f"{100 * used:.0f} % of its cores are busy in the steady state"
+        if cores and usable and usable < cores:
+            told += f", and the jobs can use {100 * usable / cores:.0f} % at most"
+        return Limiter("the machine", told)
+    held = _all_held(row)
+    if held is None or held.runs < max(held.launch, held.completion):
         return None
-    return Limiter("the machine", f"{100 * used:.0f} % of its cores are busy in the steady state")
+    return Limiter(
+        "the machine",
+        f"jobs hold all its places for {number(held.held)} s each, of which they run"
+        f" {number(held.runs)} s",
+    )
+
+
+class _Held(NamedTuple):
+    """What a job does while it holds its processors, mean over jobs, s."""
+
+    held: float
+    launch: float
+    completion: float
+
+    @property
+    def runs(self) -> float:
+        """From its first instruction to its last."""
+        return self.held - self.launch - self.completion
+
+
+def _all_held(row: Row) -> _Held | None:
+    """How jobs hold their processors, where they hold all of them nearly all the time."""
+    places, achieved = places_of(row), value_of(row, "achieved_rate_jobs_per_s")
+    launch, completion = value_of(row, "launch_mean_s"), value_of(row, "completion_mean_s")
+    if places is None or achieved is None or launch is None or completion is None:
+        return None
+    if achieved < BUSY * places.rate:
+        return None
+    return _Held(places.held, launch, completion)
 
 
 def _submitter(row: Row) -> Limiter | None:
@@ -196,18 +235,15 @@ def _processor(row: Row) -> Limiter | None:
 
 
 def _held(row: Row) -> Limiter | None:
-    """Processors that jobs hold all the time, though they do not run all the time."""
-    places, achieved = places_of(row), value_of(row, "achieved_rate_jobs_per_s")
-    launch, completion = value_of(row, "launch_mean_s"), value_of(row, "completion_mean_s")
-    if places is None or achieved is None or launch is None or completion is None:
+    """Processors that jobs hold all the time, and most of it before or after they run."""
+    held = _all_held(row)
+    if held is None:
         return None
-    if achieved < BUSY * places.rate:
-        return None
-    name = "launcher" if launch >= completion else "completion"
+    name = "launcher" if held.launch >= held.completion else "completion"
     return Limiter(
         name,
-        f"jobs hold all processors for {number(places.held)} s each: {number(launch)} s until they"
-        f" run, {number(completion)} s after they ran",
+        f"jobs hold all processors for {number(held.held)} s each: {number(held.launch)} s until"
+        f" they run, {number(held.completion)} s after they ran",
     )
 
 
@@ -246,7 +282,9 @@ def _part(row: Row) -> Limiter | None:
 
 RULES: tuple[tuple[str, Callable[[Row], Limiter | None]], ...] = (
     (
-        f"the machine: at least {100 * BUSY:.0f} % of its cores are busy in the steady state",
+        f"the machine: at least {100 * BUSY:.0f} % of the cores that its jobs can use are busy in"
+        " the steady state, or jobs hold all of them as long, and run longer than their launch or"
+        " completion takes",
         _machine,
     ),
     ("the submitter: lateness is at least half of the wait", _submitter),
@@ -264,7 +302,7 @@ RULES: tuple[tuple[str, Callable[[Row], Limiter | None]], ...] = (
     (f"a daemon's processor time: at least {NEAR} cores on average", _processor),
     (
         f"launcher or completion: jobs hold all processors for at least {100 * BUSY:.0f} % of the"
-        " time, and the longer of what comes before and after they run",
+        " time, and the longer of what comes before and after they run is longer than their run",
         _held,
     ),
     (

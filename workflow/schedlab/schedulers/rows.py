@@ -161,7 +161,7 @@ def collect(
         the allocation, or None), `state`, `native_state`, `exit_code` (int or None), `ranks` (int,
         distinct ranks that stamped their start), `launch_skew_ns` (int or None), `rank_started`,
         `rank_finished` (lists of int: the instants of each rank that stamped both, in order of
-        rank).
+        rank), `rank_open` (list of int: the start of each rank that stamped no end of that run).
 
         All instants are absolute; the tables later subtract the trial's start on the same clock.
         `started`, `finished` and the instants of ranks are the stamps' `clock_ns` as given: the
@@ -224,7 +224,9 @@ def _row(
         row["allocated"] = row["allocated_source"] = None
     # A run that was given up was no use of the machine for the job.
     begun, ended = _by_rank(firsts, max if again else min), _by_rank(lasts, max)
-    whole = sorted(begun.keys() & ended.keys())
+    # An end before the start is that of an earlier run.
+    whole = sorted(rank for rank in begun if ended.get(rank, begun[rank] - 1) >= begun[rank])
+    row["rank_open"] = [begun[rank] for rank in sorted(begun.keys() - {*whole})]
     row["rank_started"] = [begun[rank] for rank in whole]
     row["rank_finished"] = [ended[rank] for rank in whole]
     if not stamps:
@@ -256,6 +258,7 @@ def _as_reported(row: dict[str, Any], job: NativeJob) -> None:
     _set(row, "finished", max(ends, default=None), job.ranks_source)
     pairs = [job.ranks[rank] for rank in sorted(job.ranks)]
     whole = [(begun, ended) for begun, ended in pairs if None not in (begun, ended)]
+    row["rank_open"] = [begun for begun, ended in pairs if begun is not None and ended is None]
     row["rank_started"] = [begun for begun, _ in whole]
     row["rank_finished"] = [ended for _, ended in whole]
 
