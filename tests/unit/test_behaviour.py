@@ -274,7 +274,7 @@ def test_equal_use_by_equal_users_is_fair() -> None:
     [
         ({"state": "TIMEOUT", "completed": 60.0}, True),
         ({"state": "UNFINISHED"}, True),  # to the end of the observed time, as long as the other
-        ({"state": "FAILED", "interrupted": 60 * 10**9}, True),
+        ({"state": "FAILED", "given_up": [60 * 10**9]}, True),
         ({"state": "FAILED", "completed": 20.0}, False),
         ({"state": "LOST"}, None),
     ],

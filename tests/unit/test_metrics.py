@@ -167,8 +167,8 @@ RUNNING = {"intended": 0, "submit": 0.0, "allocated": 0, "started": 0, "state": 
     [
         ({}, 10.0, 8 + 4 + 4, False),  # it runs until the trial's end
         ({"completed": 8, "state": "TIMEOUT"}, 10.0, 8 + 4 + 2, False),
-        ({"interrupted": 8 * SECOND, "state": "FAILED"}, 10.0, 8 + 4 + 2, False),
-        ({"interrupted": 3 * SECOND}, 10.0, 8 + 4 + 4, False),  # that was an earlier run
+        ({"given_up": [3 * SECOND, 8 * SECOND], "state": "FAILED"}, 10.0, 8 + 4 + 2, False),
+        ({"given_up": [3 * SECOND]}, 10.0, 8 + 4 + 4, False),  # that was an earlier run
         ({"state": "LOST"}, 10.0, 8 + 4, True),
         ({}, None, 4, True),
     ],

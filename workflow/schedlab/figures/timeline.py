@@ -19,7 +19,7 @@ from schedlab.tables.build import Tables
 
 JOBS = (
     "trial", "job", "intended", "submit", "started", "finished", "rank_started", "rank_finished",
-    "rank_open", "completed", "interrupted", "state", "cpus",
+    "rank_open", "completed", "given_up", "state", "cpus",
 )  # fmt: skip
 _CELL, _SHARED, _LEAST = 1.9, 14.0, 0.9
 """Height of a cell's two panels in inches. Many cells share a height, each with a least one."""

@@ -21,7 +21,7 @@ import pandas as pd
 from schedlab.metrics.bounds import Bounded, Floats
 from schedlab.metrics.definitions import steady_window
 from schedlab.metrics.intervals import Waiting, Whole, area, fitting_idle, steps
-from schedlab.metrics.jobs import makespan, rank_seconds, seconds
+from schedlab.metrics.jobs import first_after, makespan, rank_seconds, seconds
 from schedlab.schedulers.base import UNFINISHED
 
 
@@ -85,9 +85,8 @@ def busy_ranks(jobs: pd.DataFrame, end: float | None = None) -> Ranks:
     if "rank_open" in jobs:
         begun, count = rank_seconds(jobs, "rank_open")
         of = np.repeat(numbers, count)
-        given_up = seconds(jobs, "interrupted")[of]
-        # One that was given up before this rank began was another run.
-        given_up[given_up < begun] = np.nan
+        # What was given up before this rank began was another run.
+        given_up = first_after(jobs["given_up"], of, begun)
         until = np.fmin(seconds(jobs, "completed")[of], given_up)
         runs = np.isnan(until) & (jobs["state"] == UNFINISHED).to_numpy(dtype=bool)[of]
         until[runs] = np.nan if end is None else end
