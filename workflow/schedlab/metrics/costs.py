@@ -41,7 +41,8 @@ def daemon_costs(
     start, end : mapping
         Node -> process -> `cpu_seconds` (cumulative), `rss_bytes`, `peak_rss_bytes`.
     unit_start, unit_end : mapping, optional
-        Node -> unit -> `cpu_seconds` (cumulative), `memory_bytes`, `peak_memory_bytes`.
+        Node -> unit -> `cpu_seconds` (cumulative), `memory_bytes`, `peak_memory_bytes`; and since
+        schedlab reads them `periods`, `throttled_periods`, `throttled_seconds` (cumulative).
     units : mapping of str to sequence of str, optional
         Unit -> names of the processes that run in it.
     client : sequence of str
@@ -54,7 +55,9 @@ def daemon_costs(
         (`SCHEDULER` or `CLIENT`), `cpu_s` (s; that of the unit where there is one), `process_cpu_s`
         and `unit_cpu_s` (s, by either counter), `rss_bytes`, `peak_rss_bytes` (of the processes,
         the peak since their start), `unit_peak_bytes` (of the unit, with the pages of files charged
-        to it). A counter that fell was a restart: then the end's value counts.
+        to it), `quota_periods`, `throttled_periods`, `throttled_s` (of the unit's quota: periods in
+        which it could run, those in which it was held back, and for how long). A counter that fell
+        was a restart: then the end's value counts.
     """
     rows = []
     for node in sorted({*end, *(unit_end or {})}):
@@ -84,6 +87,9 @@ def daemon_costs(
                         after.get("peak_rss_bytes", after.get("rss_bytes")) for _, after in known
                     ),
                     "unit_peak_bytes": after.get("peak_memory_bytes"),
+                    "quota_periods": _used(before, after, "periods"),
+                    "throttled_periods": _used(before, after, "throttled_periods"),
+                    "throttled_s": _used(before, after, "throttled_seconds"),
                 }
             )
     return rows
@@ -94,8 +100,10 @@ def before_of(counters: Counters, node: str, name: str) -> Mapping[str, float]:
     return counters.get(node, {}).get(name, {})
 
 
-def _used(before: Mapping[str, float], after: Mapping[str, float]) -> float | None:
-    first, last = before.get("cpu_seconds", 0.0), after.get("cpu_seconds")
+def _used(
+    before: Mapping[str, float], after: Mapping[str, float], counter: str = "cpu_seconds"
+) -> float | None:
+    first, last = before.get(counter, 0.0), after.get(counter)
     return None if last is None else (last - first if last >= first else last)
 
 

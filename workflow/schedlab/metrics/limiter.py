@@ -6,7 +6,7 @@ read the trials at rates that were just not sustained: there the limiter works w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -164,23 +164,37 @@ def _client(row: Row) -> Limiter | None:
 
 
 def _quota(row: Row) -> Limiter | None:
-    """A daemon that uses the processor time that it is given."""
+    """A daemon that the kernel holds back, as it has used the processor time that it is given."""
     time, costs = value_of(row, TIME), row.get("daemon_cost")
     for one in limits_of(row):
         if not one.cores or costs is None:
             continue
         used = [cost for cost in costs if cost["process"] == one.process and cost["node"] == HEAD]
-        seconds = sum(float(cost["cpu_s"]) for cost in used if cost["cpu_s"] is not None)
+        seconds = _sum_of(used, "cpu_s")
         if seconds and not time:
             return _not_judged(f"the processor time of {one.process}")
-        if time and seconds >= NEAR * one.cores * time:
-            return Limiter(
-                one.name,
-                f"{one.process} uses {number(seconds / time)} processors on average,"
-                f" {number(one.cores)} are allowed",
-                one.setting,
-            )
+        periods, held = (_sum_of(used, name) for name in ("quota_periods", "throttled_periods"))
+        if not seconds or not time or seconds < (HALF if periods else NEAR) * one.cores * time:
+            continue
+        told = (
+            f"{one.process} uses {number(seconds / time)} processors on average,"
+            f" {number(one.cores)} are allowed"
+        )
+        if periods is None:
+            told += "; the record does not tell how often it was held back"
+        elif not periods or held is None or held < HALF * periods:
+            continue
+        else:
+            part = f"{100 * held / periods:.0f} % of the periods in which it ran"
+            told += f", and it was held back in {part}"
+        return Limiter(one.name, told, one.setting)
     return None
+
+
+def _sum_of(costs: Sequence[Mapping[str, Any]], name: str) -> float | None:
+    """Sum of a counter of some daemons; None where none has it."""
+    known = [value for cost in costs if (value := value_of(cost, name)) is not None]
+    return sum(known) if known else None
 
 
 def _cycle(row: Row) -> Limiter | None:
@@ -290,7 +304,9 @@ RULES: tuple[tuple[str, Callable[[Row], Limiter | None]], ...] = (
     ("the submitter: lateness is at least half of the wait", _submitter),
     (f"a client's limit: the requests counted reach {100 * NEAR:.0f} % of it", _client),
     (
-        f"a daemon's quota: it uses at least {100 * NEAR:.0f} % of the processor time that it may",
+        "a daemon's quota: it is held back in at least half of the periods in which it runs, and"
+        " uses at least half of the processor time that it may; where no record counts these"
+        f" periods, it uses at least {100 * NEAR:.0f} % of that time",
         _quota,
     ),
     (

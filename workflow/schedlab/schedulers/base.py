@@ -264,7 +264,8 @@ class Scheduler(Breaking, ABC):
         -------
         dict
             Unit -> `cpu_seconds` (s, user and system, since the unit's start), `memory_bytes` and
-            `peak_memory_bytes` (bytes, including page cache that is charged to the unit).
+            `peak_memory_bytes` (bytes, with page cache that is charged to the unit), and of its quota
+            `periods`, `throttled_periods`, `throttled_seconds`; without what is not counted.
         """
         names = {unit for units in self.cost_units().values() for unit in units}
         return labelled(samples, "unit", names, UNIT_METRICS)

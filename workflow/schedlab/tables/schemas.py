@@ -152,6 +152,9 @@ _COST = pa.list_(
             ("rss_bytes", pa.float64()),
             ("peak_rss_bytes", pa.float64()),
             ("unit_peak_bytes", pa.float64()),
+            ("quota_periods", pa.float64()),
+            ("throttled_periods", pa.float64()),
+            ("throttled_s", pa.float64()),
         ]
     )
 )
