@@ -50,7 +50,7 @@ def allowed(counted: float | None) -> str:
 
 
 def cost(seconds: float, group: str = "scheduler") -> list[dict[str, Any]]:
-    return [{"node": "head", "process": "ctld", "group": group, "cpu_s": seconds}]
+    return [{"node": "head", "process": "ctld", "group": group, "cpu_s": seconds, "serial": True}]
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,7 @@ def daemon_costs(
     unit_end: Counters | None = None,
     units: Mapping[str, Sequence[str]] | None = None,
     client: Sequence[str] = (),
+    serial: Collection[str] = (),
 ) -> list[dict[str, Any]]:
     """Processor time and memory of each daemon on each node.
 
@@ -47,17 +48,20 @@ def daemon_costs(
         Unit -> names of the processes that run in it.
     client : sequence of str
         Names of processes that belong to the client.
+    serial : collection of str
+        Names of processes that do all their work in one thread.
 
     Returns
     -------
     list of dict
         In order of node and process; a unit's processes are one row. `node`, `process`, `group`
-        (`SCHEDULER` or `CLIENT`), `cpu_s` (s; that of the unit where there is one), `process_cpu_s`
-        and `unit_cpu_s` (s, by either counter), `rss_bytes`, `peak_rss_bytes` (of the processes,
-        the peak since their start), `unit_peak_bytes` (of the unit, with the pages of files charged
-        to it), `quota_periods`, `throttled_periods`, `throttled_s` (of the unit's quota: periods in
-        which it could run, those in which it was held back, and for how long). A counter that fell
-        was a restart: then the end's value counts.
+        (`SCHEDULER` or `CLIENT`), `serial` (whether all is one thread's), `cpu_s` (s; that of the
+        unit where there is one), `process_cpu_s` and `unit_cpu_s` (s, by either counter),
+        `rss_bytes`, `peak_rss_bytes` (of the processes, the peak since their start),
+        `unit_peak_bytes` (of the unit, with the pages of files charged to it), `quota_periods`,
+        `throttled_periods`, `throttled_s` (of the unit's quota: periods in which it could run,
+        those in which it was held back, and for how long). A counter that fell was a restart: then
+        the end's value counts.
     """
     rows = []
     for node in sorted({*end, *(unit_end or {})}):
@@ -79,6 +83,7 @@ def daemon_costs(
                     "node": node,
                     "process": " + ".join(names),
                     "group": CLIENT if set(names) <= set(client) else SCHEDULER,
+                    "serial": len(names) == 1 and names[0] in serial,
                     "cpu_s": by_process if by_unit is None else by_unit,
                     "process_cpu_s": by_process,
                     "unit_cpu_s": by_unit,

@@ -6,27 +6,17 @@ read the trials at rates that were just not sustained: there the limiter works w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import pandas as pd
 
 from schedlab.formatting import number
+from schedlab.metrics import processor_rules
 from schedlab.metrics.cycles import Row, cycle_rate, limits_of, places_of, value_of, window
+from schedlab.metrics.limiting import BUSY, HALF, NEAR, TIME, Limiter, not_judged
 from schedlab.schedulers.limits import Cycle
 
-BUSY = 0.9
-"""Part of the machine's cores from which they count as busy, or as held, all the time."""
-NEAR = 0.8
-"""Part of a limit from which actions count as limited by it: counters include pauses at the ends of
-a trial and, for clients, leave out reads."""
-HEAD = "head"
-"""Node of the scheduler's own daemons."""
-TIME = "observed_s"
-"""Column with the time in which requests and processor time were counted, s. Other than the
-makespan it is never withheld."""
-HALF = 0.5
-"""Part of the wait from which one part of it names the limiter."""
 PARTS = {
     "lateness": "submitter",
     "submission": "acceptance by the API server or controller",
@@ -34,24 +24,6 @@ PARTS = {
     "launch": "launcher",
 }
 """Part of the wait -> who is at work during it."""
-
-
-class Limiter(NamedTuple):
-    """What limits a cell.
-
-    Attributes
-    ----------
-    name : str
-        In words; empty where no rule holds.
-    evidence : str
-        Figures by which the rule holds, or those that were looked at.
-    lift : str
-        Native setting that lifts it; empty where none is known.
-    """
-
-    name: str
-    evidence: str
-    lift: str = ""
 
 
 def limiter(row: Row) -> Limiter:
@@ -135,11 +107,6 @@ def _submitter(row: Row) -> Limiter | None:
     )
 
 
-def _not_judged(what: str) -> Limiter:
-    """No limiter, as a later rule might name another one than the rule that cannot be judged."""
-    return Limiter("", f"not judged: no record tells in which time {what} was counted")
-
-
 def _client(row: Row) -> Limiter | None:
     """Clients of an API whose counted requests come near their limit."""
     counted = [
@@ -151,7 +118,7 @@ def _client(row: Row) -> Limiter | None:
         return None
     time = value_of(row, TIME)
     if not time:
-        return _not_judged("the number of requests")
+        return not_judged("the number of requests")
     requests, most, one = max(counted, key=lambda entry: entry[0] / entry[1])
     rate = requests / time
     if rate < NEAR * most:
@@ -161,40 +128,6 @@ def _client(row: Row) -> Limiter | None:
         f"{number(rate)} requests/s were counted, {number(most)} are allowed",
         one.setting,
     )
-
-
-def _quota(row: Row) -> Limiter | None:
-    """A daemon that the kernel holds back, as it has used the processor time that it is given."""
-    time, costs = value_of(row, TIME), row.get("daemon_cost")
-    for one in limits_of(row):
-        if not one.cores or costs is None:
-            continue
-        used = [cost for cost in costs if cost["process"] == one.process and cost["node"] == HEAD]
-        seconds = _sum_of(used, "cpu_s")
-        if seconds and not time:
-            return _not_judged(f"the processor time of {one.process}")
-        periods, held = (_sum_of(used, name) for name in ("quota_periods", "throttled_periods"))
-        if not seconds or not time or seconds < (HALF if periods else NEAR) * one.cores * time:
-            continue
-        told = (
-            f"{one.process} uses {number(seconds / time)} processors on average,"
-            f" {number(one.cores)} are allowed"
-        )
-        if periods is None:
-            told += "; the record does not tell how often it was held back"
-        elif not periods or held is None or held < HALF * periods:
-            continue
-        else:
-            part = f"{100 * held / periods:.0f} % of the periods in which it ran"
-            told += f", and it was held back in {part}"
-        return Limiter(one.name, told, one.setting)
-    return None
-
-
-def _sum_of(costs: Sequence[Mapping[str, Any]], name: str) -> float | None:
-    """Sum of a counter of some daemons; None where none has it."""
-    known = [value for cost in costs if (value := value_of(cost, name)) is not None]
-    return sum(known) if known else None
 
 
 def _cycle(row: Row) -> Limiter | None:
@@ -225,27 +158,6 @@ def _scheduling(row: Row) -> bool:
     """Whether scheduling is at least half of the wait."""
     parts = _parts(row)
     return parts.get("scheduling", 0.0) >= HALF * sum(parts.values()) > 0
-
-
-def _processor(row: Row) -> Limiter | None:
-    """A daemon that has a core to itself all the time; it may have several threads, so more."""
-    costs = row.get("daemon_cost")
-    if costs is None or not len(costs):
-        return None
-    head = [cost for cost in costs if cost["cpu_s"] is not None and cost["group"] != "client"]
-    if not head:
-        return None
-    most = max(head, key=lambda cost: float(cost["cpu_s"]))
-    time = value_of(row, TIME)
-    if not time:
-        return _not_judged("the processor time of daemons")
-    cores = float(most["cpu_s"]) / time
-    if cores < NEAR:
-        return None
-    return Limiter(
-        f"processor time of {most['process']}",
-        f"it uses {number(cores)} cores on {most['node']} on average",
-    )
 
 
 def _held(row: Row) -> Limiter | None:
@@ -307,7 +219,7 @@ RULES: tuple[tuple[str, Callable[[Row], Limiter | None]], ...] = (
         "a daemon's quota: it is held back in at least half of the periods in which it runs, and"
         " uses at least half of the processor time that it may; where no record counts these"
         f" periods, it uses at least {100 * NEAR:.0f} % of that time",
-        _quota,
+        processor_rules.quota,
     ),
     (
         f"scheduling cycles: scheduling is at least half of the wait, jobs start at {NEAR} to"
@@ -315,7 +227,16 @@ RULES: tuple[tuple[str, Callable[[Row], Limiter | None]], ...] = (
         " the processors would take without waiting for a cycle",
         _cycle,
     ),
-    (f"a daemon's processor time: at least {NEAR} cores on average", _processor),
+    (
+        f"processors: all daemons of the head, or those of all compute nodes together, use at least"
+        f" {100 * NEAR:.0f} % of the processors there",
+        processor_rules.processors,
+    ),
+    (
+        "a daemon's processor time: a daemon of the head that works in one thread uses at least"
+        f" {NEAR} cores on average",
+        processor_rules.processor,
+    ),
     (
         f"launcher or completion: jobs hold all processors for at least {100 * BUSY:.0f} % of the"
         " time, and the longer of what comes before and after they run is longer than their run",

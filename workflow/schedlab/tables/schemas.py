@@ -36,7 +36,8 @@ trials tell what a fault or preemption did to runs; trials have the level of the
 Version 9: jobs name the node whose loss ended a run.
 
 Version 10: jobs carry the starts of ranks that stamped no end, and every run that was given up;
-trials tell how many jobs fit on the machine, and daemons' costs how often a quota held them back.
+trials tell how many jobs fit on the machine, and daemons' costs how often a quota held them
+back, and whether they are serial.
 """
 
 # Millions of rows repeat a few strings, so they are stored once, in a dictionary.
@@ -146,6 +147,7 @@ _COST = pa.list_(
             ("node", pa.string()),
             ("process", pa.string()),
             ("group", pa.string()),
+            ("serial", pa.bool_()),
             ("cpu_s", pa.float64()),
             ("process_cpu_s", pa.float64()),
             ("unit_cpu_s", pa.float64()),

@@ -220,6 +220,7 @@ def _costs(conditions: Mapping[str, Any], scheduler: Scheduler) -> list[dict[str
             for name, inside in of_role.items()
         },
         scheduler.client,
+        scheduler.serial,
     )
 
 
