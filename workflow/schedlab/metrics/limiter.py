@@ -117,15 +117,20 @@ def _client(row: Row) -> Limiter | None:
     if not counted:
         return None
     time = value_of(row, TIME)
-    if not time:
+    rates = [
+        (requests / (one.seconds or time or 0.0), most, one)
+        for requests, most, one in counted
+        if one.seconds or time
+    ]
+    if len(rates) < len(counted):
         return not_judged("the number of requests")
-    requests, most, one = max(counted, key=lambda entry: entry[0] / entry[1])
-    rate = requests / time
+    rate, most, one = max(rates, key=lambda entry: entry[0] / entry[1])
     if rate < NEAR * most:
         return None
+    of = f" of its busiest client ({one.client})" if one.client else ""
     return Limiter(
         f"limit of {one.name}",
-        f"{number(rate)} requests/s were counted, {number(most)} are allowed",
+        f"{number(rate)} requests/s{of} were counted, {number(most)} are allowed",
         one.setting,
     )
 

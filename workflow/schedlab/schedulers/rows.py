@@ -126,6 +126,19 @@ def driver_rows(native: Path, form: FormCheck | None = None) -> list[dict[str, A
     return list(json_lines(native.parent / "driver" / "submissions.jsonl", form))
 
 
+def driver_span(native: Path) -> tuple[int, int] | None:
+    """When the driver beside the folder of native records began and ended, ns of the head's clock.
+
+    None where it did not come to its end.
+    """
+    try:
+        told = parse_json(text_of(native.parent / "driver" / "driver.json"))
+        begun, ended = int(told["start_ns"]), int(told["end_ns"])
+    except (ValueError, KeyError, TypeError):
+        return None
+    return (begun, ended) if begun < ended else None
+
+
 def collect(
     scheduler: Scheduler,
     native: Path,
