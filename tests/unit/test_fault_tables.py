@@ -362,6 +362,14 @@ def test_an_end_before_the_last_start_is_that_of_an_earlier_run(tmp_path: Path) 
     assert (row["rank_started"], row["rank_open"]) == ([], [6 * SECOND])
 
 
+def test_a_rank_that_a_node_reported_as_begun_alone_is_open(tmp_path: Path) -> None:
+    told = Told()
+    told.job.ranks = {0: (1 * SECOND, 4 * SECOND), 1: (2 * SECOND, None), 2: (None, None)}
+    driver = [{"job": 0, "native_id": "7", "returncode": 0}]
+    (row,) = collect(told, tmp_path, [], [{"job": 0}], driver)  # type: ignore[arg-type]
+    assert (row["rank_started"], row["rank_open"]) == ([1 * SECOND], [2 * SECOND])
+
+
 def test_instants_of_two_runs_are_in_no_order() -> None:
     clock = {"head": NodeClock(0, 0, 0, 1, 0)}
     # Given up at 50 s; what ran on the node that was cut off went on.

@@ -378,6 +378,7 @@ FULL = {"scheduling_mean_s": 60.0, "held_mean_s": 10.0, "launch_mean_s": 1.0}
           "achieved_rate_jobs_per_s": 0.0995}, "the machine"),
         ({"places": 1.0, "processors_mean": 3.0, "utilisation_steady": 0.6,
           "achieved_rate_jobs_per_s": 0.08}, "scheduling"),
+        ({"processors_mean": 3.0, "utilisation_steady": 0.735}, "the machine"),
         # They run most of the time that they hold all cores.
         ({"utilisation_steady": 0.85, "achieved_rate_jobs_per_s": 0.395}, "the machine"),
         ({"utilisation_steady": 0.3, "achieved_rate_jobs_per_s": 0.395, "launch_mean_s": 6.0},
