@@ -269,6 +269,29 @@ def test_equal_use_by_equal_users_is_fair() -> None:
     assert alternately == {"share_jain": 1.0, "share_gap": 0.0}
 
 
+@pytest.mark.parametrize(
+    ("end", "fair"),
+    [
+        ({"state": "TIMEOUT", "completed": 60.0}, True),
+        ({"state": "UNFINISHED"}, True),  # to the end of the observed time, as long as the other
+        ({"state": "FAILED", "given_up": [60 * 10**9]}, True),
+        ({"state": "FAILED", "completed": 20.0}, False),
+        ({"state": "LOST"}, None),
+    ],
+)
+def test_a_job_without_a_last_stamp_had_its_processor(
+    end: dict[str, Any], fair: bool | None
+) -> None:
+    one = ran(0, 0, 60.0, user="u1")
+    other = {name: value for name, value in ran(0, 0, user="u2").items()
+             if name not in ("finished", "completed")}  # fmt: skip
+    waiting = [ran(0, None, user=user) | {"state": "UNFINISHED"} for user in ("u1", "u2")]
+    late = [ran(0, 60, user="u1"), ran(0, 60, user="u2")]
+    jobs = frame(one, other | end, *waiting, *late)
+    found = behaviour.sharing(jobs, {}, 60.0)["share_jain"]
+    assert found == (None if fair is None else pytest.approx(1.0 if fair else 0.8))
+
+
 def test_one_user_before_the_other_is_unfair() -> None:
     first = shared(*(("u1", n) for n in range(4)), *(("u2", n + 4) for n in range(4)))
     # Until the first user's last job starts at 3 s, the other has nothing.

@@ -146,10 +146,16 @@ def test_a_units_counter_is_the_cost_of_all_its_processes() -> None:
                 "slurmrestd": counters(7.0, 5),
             }
         },
-        {"n1": {"containerd": {"cpu_seconds": 10.0}}},
+        {"n1": {"containerd": {"cpu_seconds": 10.0, "periods": 100.0, "throttled_periods": 9.0}}},
         {
             "n1": {
-                "containerd": {"cpu_seconds": 12.5, "peak_memory_bytes": 100.0},
+                "containerd": {
+                    "cpu_seconds": 12.5,
+                    "peak_memory_bytes": 100.0,
+                    "periods": 150.0,
+                    "throttled_periods": 49.0,
+                    "throttled_seconds": 3.0,
+                },
                 "slurmrestd": {"cpu_seconds": 7.5},
                 "foreign": {"cpu_seconds": 99.0},
             }
@@ -163,6 +169,10 @@ def test_a_units_counter_is_the_cost_of_all_its_processes() -> None:
     # Short shims used a second that the counters of processes missed.
     assert (both["cpu_s"], both["unit_cpu_s"], both["process_cpu_s"]) == (2.5, 2.5, 1.5)
     assert (both["unit_peak_bytes"], both["peak_rss_bytes"]) == (100.0, 14.0)
+    held = ("quota_periods", "throttled_periods", "throttled_s")
+    assert [both[name] for name in held] == [50.0, 40.0, 3.0]
+    # A record of before these were read has none of them.
+    assert [rows["slurmrestd"][name] for name in held] == [None] * 3
     assert (rows["slurmd"]["cpu_s"], rows["slurmd"]["unit_cpu_s"]) == (1.5, None)
     assert rows["slurmrestd"]["group"] == "client"
     total = scheduler_cost(found, 4)

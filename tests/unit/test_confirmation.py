@@ -50,7 +50,7 @@ def allowed(counted: float | None) -> str:
 
 
 def cost(seconds: float, group: str = "scheduler") -> list[dict[str, Any]]:
-    return [{"node": "head", "process": "ctld", "group": group, "cpu_s": seconds}]
+    return [{"node": "head", "process": "ctld", "group": group, "cpu_s": seconds, "serial": True}]
 
 
 @pytest.mark.parametrize(
@@ -103,6 +103,16 @@ def test_what_was_counted_is_judged_whatever_is_withheld(
     # Without the time nothing is named, and not what a later rule would name.
     found = limiter(ROW | waits | changes | {"observed_s": None})
     assert found.name == "" and found.evidence.startswith("not judged") and what in found.evidence
+
+
+def test_requests_are_divided_by_the_time_in_which_they_were_counted() -> None:
+    limit = json.loads(allowed(45.0))[0]
+    counted = [limit | {"seconds": 20.0, "client": "a part of x"}]
+    assert limited(limits=json.dumps(counted)) == ("", "")
+    counted[0]["seconds"] = 9.0
+    found = limiter(ROW | {"limits": json.dumps(counted), "observed_s": None})
+    assert found.name == "limit of requests of x"
+    assert "5 requests/s of its busiest client (a part of x)" in found.evidence
 
 
 def test_a_limit_of_a_client_is_named_with_the_setting_that_lifts_it() -> None:

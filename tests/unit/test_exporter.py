@@ -197,11 +197,21 @@ def test_the_adapter_reads_what_the_collector_serves(exporter: ModuleType, tmp_p
     }
 
 
-def unit(root: Path, name: str, usage: int, memory: int = 0, peak: int = 0) -> Path:
+def unit(
+    root: Path,
+    name: str,
+    usage: int,
+    memory: int = 0,
+    peak: int = 0,
+    quota: tuple[int, int, int] | None = None,
+) -> Path:
     """Control group of a service as the kernel shows it: microseconds and bytes."""
     folder = root / "system.slice" / f"{name}.service"
     folder.mkdir(parents=True, exist_ok=True)
-    lines = f"usage_usec {usage}\nuser_usec {usage}\nsystem_usec 0\nnr_periods 0\n"
+    lines = f"usage_usec {usage}\nuser_usec {usage}\nsystem_usec 0\ncore_sched.force_idle_usec 0\n"
+    if quota:
+        names = ("nr_periods", "nr_throttled", "throttled_usec")
+        lines += "".join(f"{key} {value}\n" for key, value in zip(names, quota, strict=True))
     (folder / "cpu.stat").write_text(lines)
     if memory:
         (folder / "memory.current").write_text(f"{memory}\n")
@@ -212,15 +222,25 @@ def unit(root: Path, name: str, usage: int, memory: int = 0, peak: int = 0) -> P
 def test_costs_of_units_come_from_their_control_groups(
     exporter: ModuleType, tmp_path: Path
 ) -> None:
-    unit(tmp_path, "slurmctld", 1_500_000, 4096, 8192)
+    unit(tmp_path, "slurmctld", 1_500_000, 4096, 8192, (300, 270, 2_500_000))
     unit(tmp_path, "munge", 250_000)
     unit(tmp_path, "ssh", 99_000_000, 1, 1)
     units = exporter.Units(["slurmctld", "munge", "slurmrestd"], tmp_path)
-    assert units.read() == {"slurmctld": (1.5, 4096, 8192), "munge": (0.25, None, None)}
+    assert units.read() == {
+        "slurmctld": (1.5, 4096, 8192, 300, 270, 2.5),
+        "munge": (0.25, None, None, None, None, None),
+    }
     text = exporter.render(exporter.Processes([], tmp_path), None, units)
     cost = get_scheduler("slurm").unit_cost(parsed(text))
     assert cost == {
-        "slurmctld": {"cpu_seconds": 1.5, "memory_bytes": 4096, "peak_memory_bytes": 8192},
+        "slurmctld": {
+            "cpu_seconds": 1.5,
+            "memory_bytes": 4096,
+            "peak_memory_bytes": 8192,
+            "periods": 300.0,
+            "throttled_periods": 270.0,
+            "throttled_seconds": 2.5,
+        },
         "munge": {"cpu_seconds": 0.25},
     }
     assert "ssh" not in text
@@ -233,7 +253,7 @@ def test_a_unit_that_ends_while_it_is_read_is_left_out(
 ) -> None:
     folder = unit(tmp_path, "munge", 1, 1, 1)
     (folder / "memory.current").unlink()
-    assert exporter.Units(["munge"], tmp_path).read() == {"munge": (1e-06, None, 1)}
+    assert exporter.Units(["munge"], tmp_path).read() == {"munge": (1e-06, None, 1, *[None] * 3)}
     (folder / "cpu.stat").unlink()
     assert exporter.Units(["munge"], tmp_path).read() == {}
 

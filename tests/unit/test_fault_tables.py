@@ -58,7 +58,11 @@ def ran(
     node: str, started: float, completed: float | None, lost: str | None = None, **more: float
 ) -> dict[str, Any]:
     """A job that had a node from its allocation, 0.1 s before its start, on."""
-    extra = {name: round(seconds * SECOND) for name, seconds in more.items()}
+    extra: dict[str, Any] = {name: round(seconds * SECOND) for name, seconds in more.items()}
+    if "interrupted" in extra:
+        extra |= {"given_up": [extra["interrupted"]], "given_up_node": [lost]}
+    if "restarted" in extra:
+        extra["restarts"] = [extra["restarted"]]
     return {
         "placement": [node],
         "allocated": started - 0.1,
@@ -137,6 +141,55 @@ def test_only_the_loss_of_that_node_is_its_detection() -> None:
     found = measured(fault("fail", 10, None), *others, mine)
     assert (found["fault_hit"], found["fault_detection_s"]) == (2, pytest.approx(50.0))
     assert found["fault_requeue_s"] == pytest.approx(4.0)
+
+
+TWICE = """\
+[2026-03-20T09:46:40.100] sched: Allocate JobId=3 NodeList=compute2 #CPUs=1 Partition=main
+[2026-03-20T09:46:50.000] preempted JobId=3 has been requeued to reclaim resources for JobId=9
+[2026-03-20T09:46:51.000] sched: Allocate JobId=3 NodeList=compute1 #CPUs=1 Partition=main
+[2026-03-20T09:48:10.000] requeue job JobId=3 due to failure of node compute1
+[2026-03-20T09:48:20.000] sched: Allocate JobId=3 NodeList=compute2 #CPUs=1 Partition=main
+[2026-03-20T09:49:00.000] preempted JobId=3 has been requeued to reclaim resources for JobId=9
+[2026-03-20T09:49:10.000] sched: Allocate JobId=3 NodeList=compute2 #CPUs=1 Partition=main
+"""
+
+
+def test_a_job_that_was_preempted_before_its_node_failed_is_seen(tmp_path: Path) -> None:
+    job = slurm_records.jobs(TWICE, "")["3"]
+    first = slurm_records.clock_ns("2026-03-20T09:46:50.000")
+    assert (job.interrupted, job.lost_node) == (first, None)
+    assert [node for _, node in job.given_up] == [None, "compute1", None]
+    start = slurm_records.clock_ns("2026-03-20T09:46:40.000")
+    told = Told()
+    told.job = job
+    runs = ((0.2, "compute2"), (11.2, "compute1"), (100.2, "compute2"), (150.2, "compute2"))
+    stamps = [stamp("first", second, node) for second, node in runs]
+    for one in stamps:
+        one["clock_ns"] += start
+    driver = [{"job": 0, "native_id": "7", "returncode": 0}]
+    (row,) = collect(told, tmp_path, stamps, [{"job": 0}], driver)  # type: ignore[arg-type]
+    assert row["restarts"] == [start + round(second * SECOND) for second in (11.2, 100.2, 150.2)]
+    for name in ("given_up", "restarts", "rank_open"):
+        row[name] = [instant - start for instant in row[name]]
+    # It is given up 60 s after the fault's begin, and starts 10.2 s later: not 60.2 s.
+    found = measured(
+        fault("fail", 30, None),
+        row | {"started": 0.2, "restarted": round(150.2 * SECOND), "allocated": None, "nodes": 1,
+               "cpus": 1},
+    )  # fmt: skip
+    assert (found["fault_hit"], found["interrupted"]) == (1, 1)
+    assert found["fault_detection_s"] == pytest.approx(60.0)
+    assert found["fault_requeue_s"] == pytest.approx(10.2)
+
+
+def test_what_ran_again_on_a_node_before_it_failed_was_hit() -> None:
+    found = measured(
+        fault("fail", 30, None),
+        ran("compute1", 2, None, interrupted=10, restarted=20),
+        ran("compute1", 2, None, interrupted=10),  # waits for its next run
+        ran("compute1", 2, None, interrupted=10, restarted=40),
+    )
+    assert (found["fault_hit"], found["fault_detection_s"]) == (1, None)
 
 
 def test_a_node_that_did_not_come_back_has_no_return() -> None:
@@ -298,7 +351,23 @@ def test_a_second_run_after_one_that_was_given_up_is_no_duplicate_unless_both_en
     assert row["lost_node"] is None
     last = again or gave_up is not None
     assert row["rank_started"] == [(6 if last else 1) * SECOND] * bool(ends)
+    assert row["rank_open"] == [6 * SECOND] * (not ends)
     assert row["launch_skew_ns"] == (0 if last else 5 * SECOND)
+
+
+def test_an_end_before_the_last_start_is_that_of_an_earlier_run(tmp_path: Path) -> None:
+    stamps = [stamp("first", 1.0, "a"), stamp("last", 3.0, "a"), stamp("first", 6.0, "b")]
+    driver = [{"job": 0, "native_id": "7", "returncode": 0}]
+    (row,) = collect(Told(5.0), tmp_path, stamps, [{"job": 0}], driver)  # type: ignore[arg-type]
+    assert (row["rank_started"], row["rank_open"]) == ([], [6 * SECOND])
+
+
+def test_a_rank_that_a_node_reported_as_begun_alone_is_open(tmp_path: Path) -> None:
+    told = Told()
+    told.job.ranks = {0: (1 * SECOND, 4 * SECOND), 1: (2 * SECOND, None), 2: (None, None)}
+    driver = [{"job": 0, "native_id": "7", "returncode": 0}]
+    (row,) = collect(told, tmp_path, [], [{"job": 0}], driver)  # type: ignore[arg-type]
+    assert (row["rank_started"], row["rank_open"]) == ([1 * SECOND], [2 * SECOND])
 
 
 def test_instants_of_two_runs_are_in_no_order() -> None:

@@ -129,8 +129,9 @@ def test_metrics_are_those_of_the_plain_definitions(seed: int) -> None:
         )
     jobs["rank_started"] = [ranks if ranks is not None else [] for ranks in jobs["rank_started"]]
     jobs["rank_finished"] = [ranks if ranks is not None else [] for ranks in jobs["rank_finished"]]
+    jobs["rank_open"] = [[] for _ in jobs["rank_open"]]
     for low, high in ((0.0, end), (5.0, 9.5)):
-        found = of_machine.busy_core_seconds(jobs, low, high)
+        found = of_machine.busy_core_seconds(jobs, low, high).value
         assert close(found, plain_utilisation(jobs, low, high))
     begun, ended = seconds(jobs, "submit"), seconds(jobs, "submit") + 2.5
     changes = sorted([(t, 1) for t in begun] + [(t, -1) for t in ended])

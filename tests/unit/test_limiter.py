@@ -251,10 +251,11 @@ DEPTH = [Limit("depth", "depth", None, None, (Cycle(None, 8),))]
         (CYCLE, 0.39, {"lateness_mean_s": 20.0}, "submitter"),
         (CYCLE, 0.39, {"scheduling_mean_s": 0.1}, ""),
         # Without cycles the processors would take hardly more jobs.
-        (CYCLE, 0.032, {"held_mean_s": 120.0, "launch_mean_s": 8.0}, "launcher"),
-        (CYCLE, 0.032, {"held_mean_s": 120.0, "completion_mean_s": 8.0}, "completion"),
+        (CYCLE, 0.032, {"held_mean_s": 120.0, "launch_mean_s": 80.0}, "launcher"),
+        (CYCLE, 0.032, {"held_mean_s": 120.0, "completion_mean_s": 80.0}, "completion"),
         (DEPTH, 1.0, {}, "depth"),
-        (DEPTH, 3.9, {}, "completion"),
+        (DEPTH, 3.9, {}, "the machine"),
+        (DEPTH, 3.9, {"completion_mean_s": 0.6}, "completion"),
         (DEPTH, 1.0, {"held_mean_s": None}, "scheduling"),
         (CYCLE, 0.39, {"processors_mean": 4.0}, "scheduling"),
         (CYCLE, 0.09, {"processors_mean": 4.0}, "cycles"),
@@ -357,3 +358,34 @@ def test_a_lifted_cell_is_not_listed() -> None:
     found = saturation(pd.DataFrame(rows), [pair], confirming=["knee"])
     assert found["not_lifted"] == [] and len(found["confirmations"]) == 1
     assert isinstance(of_cell(pd.DataFrame(rows)), Limiter)
+
+
+FULL = {"scheduling_mean_s": 60.0, "held_mean_s": 10.0, "launch_mean_s": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("changes", "name"),
+    [
+        # Half of the cores is the background's: those that are left are busy, or held.
+        ({"background_filled": 0.5, "places": 2.0, "utilisation_steady": 0.49}, "the machine"),
+        ({"background_filled": 0.5, "utilisation_steady": 0.49}, "the machine"),
+        ({"background_filled": 0.5, "utilisation_steady": 0.3,
+          "achieved_rate_jobs_per_s": 0.199}, "the machine"),
+        ({"utilisation_steady": 0.49}, "scheduling"),
+        # One job of 3 fits on 4 cores.
+        ({"places": 1.0, "processors_mean": 3.0, "utilisation_steady": 0.735}, "the machine"),
+        ({"places": 1.0, "processors_mean": 3.0, "utilisation_steady": 0.6,
+          "achieved_rate_jobs_per_s": 0.0995}, "the machine"),
+        ({"places": 1.0, "processors_mean": 3.0, "utilisation_steady": 0.6,
+          "achieved_rate_jobs_per_s": 0.08}, "scheduling"),
+        ({"processors_mean": 3.0, "utilisation_steady": 0.735}, "the machine"),
+        # They run most of the time that they hold all cores.
+        ({"utilisation_steady": 0.85, "achieved_rate_jobs_per_s": 0.395}, "the machine"),
+        ({"utilisation_steady": 0.3, "achieved_rate_jobs_per_s": 0.395, "launch_mean_s": 6.0},
+         "launcher"),
+    ],
+)  # fmt: skip
+def test_a_full_machine_is_known(changes: dict[str, Any], name: str) -> None:
+    found = limiter(row([], 0.1, 10.0, **FULL | changes))
+    assert found.name == name and (name != "the machine" or "% at most" in found.evidence
+                                   or "hold all" in found.evidence)  # fmt: skip

@@ -29,6 +29,8 @@ def frame(*rows: dict[str, Any]) -> pd.DataFrame:
             ranks = row.get("nodes", 1)  # All ranks run together unless the example says otherwise.
             base |= {"rank_started": [times["started"]] * ranks}
             base |= {"rank_finished": [times["finished"]] * ranks}
+        elif row.get("started") is not None:
+            base |= {"rank_open": [times["started"]] * row.get("nodes", 1)}
         complete.append(base | row | dict.fromkeys(instants) | times)
     return jobs_frame(complete)
 
@@ -151,10 +153,48 @@ def test_utilisation_by_hand() -> None:
     # 1 x 2 s + 2 x 2 s + 1 x 1 s = 7 core seconds of 2 x 8.
     assert of_machine.utilisation(jobs, 2).value == pytest.approx(7 / 16)
     # 10 % of the starts (1, 4, 7): 1.6 s, 90 %: 6.4 s; 1.4 + 4 of 2 x 4.8.
-    assert of_machine.utilisation_steady(jobs, 2) == pytest.approx(5.4 / 9.6)
+    assert of_machine.utilisation_steady(jobs, 2).value == pytest.approx(5.4 / 9.6)
     steps = of_machine.busy_cores(jobs)
     assert steps["t"].tolist() == [1, 3, 4, 6, 7, 8]
     assert steps["cores"].tolist() == [1, 0, 2, 0, 1, 0]
+
+
+RUNNING = {"intended": 0, "submit": 0.0, "allocated": 0, "started": 0, "state": "UNFINISHED"}
+
+
+@pytest.mark.parametrize(
+    ("second", "end", "busy", "at_least"),
+    [
+        ({}, 10.0, 8 + 4 + 4, False),  # it runs until the trial's end
+        ({"completed": 8, "state": "TIMEOUT"}, 10.0, 8 + 4 + 2, False),
+        ({"given_up": [3 * SECOND, 8 * SECOND], "state": "FAILED"}, 10.0, 8 + 4 + 2, False),
+        ({"given_up": [3 * SECOND]}, 10.0, 8 + 4 + 4, False),  # that was an earlier run
+        ({"state": "LOST"}, 10.0, 8 + 4, True),
+        ({}, None, 4, True),
+    ],
+)
+def test_a_rank_without_a_last_stamp_is_busy_until_its_run_was_over(
+    second: dict[str, Any], end: float | None, busy: float, at_least: bool
+) -> None:
+    others = [RUNNING | {"started": 2}, RUNNING | {"started": 6} | second]
+    whole = {"intended": 0, "submit": 0.0, "started": 6, "finished": 10, "completed": 10}
+    jobs = frame(*others, whole)
+    assert of_machine.utilisation(jobs, 4, end).value == pytest.approx(busy / 40)
+    assert of_machine.utilisation(jobs, 4, end).at_least is at_least
+    # 10 to 90 % of the starts are 2.8 to 6 s: the first job alone.
+    steady = of_machine.utilisation_steady(jobs, 4, end)
+    assert steady.value == pytest.approx(0.25 if end else 0.0)
+    assert steady.at_least is (end is None)
+
+
+def test_a_machine_that_runs_long_jobs_until_the_limit_is_busy() -> None:
+    waits = {"intended": 5, "submit": 5, "accepted": 5, "state": "UNFINISHED"}
+    jobs = frame(*(RUNNING | {"started": 0.1 + 0.01 * n} for n in range(4)), *[waits] * 40)
+    found = of_machine.utilisation(jobs, 4, 400.0)
+    assert found.value == pytest.approx(1.0, abs=0.001) and not found.at_least
+    steady = of_machine.utilisation_steady(jobs, 4, 400.0)
+    # Between the starts of the first and of the last, by what then runs: 1 to 3 of them.
+    assert steady.value == pytest.approx(0.5, abs=0.01)
 
 
 def test_fragmentation_by_hand() -> None:

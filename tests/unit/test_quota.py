@@ -151,7 +151,29 @@ def test_a_quota_that_is_used_up_is_the_limiter(used: float | None, lift: str) -
     found = limiter(row("a", 0.05, used, 1.0))  # type: ignore[arg-type]
     assert found.lift == lift
     if lift:
-        assert "0.0500 are allowed" in found.evidence
+        assert "0.0500 are allowed; the record does not tell" in found.evidence
+
+
+@pytest.mark.parametrize(
+    ("used", "periods", "held", "lift"),
+    [
+        (4.1, 1000.0, 990.0, quota.KEY),
+        (4.1, 1000.0, 0.0, ""),  # one thread that never wanted more
+        (4.9, 1000.0, 400.0, ""),
+        (3.0, 900.0, 600.0, quota.KEY),
+        (1.0, 90.0, 80.0, ""),  # in short bursts alone
+        (4.9, 0.0, 0.0, ""),  # nothing counts its periods: it has no quota
+    ],
+)
+def test_a_quota_is_the_limiter_where_the_kernel_held_the_daemon_back(
+    used: float, periods: float, held: float, lift: str
+) -> None:
+    one = row("a", 0.05, used, 1.0)
+    one["daemon_cost"][0] |= {"quota_periods": periods, "throttled_periods": held}
+    found = limiter(one)
+    assert found.lift == lift
+    if lift:
+        assert f"held back in {100 * held / periods:.0f} % of the periods" in found.evidence
 
 
 def test_twice_the_quota_should_sustain_twice_the_rate() -> None:

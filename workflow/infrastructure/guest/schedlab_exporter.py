@@ -22,6 +22,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 TICKS = os.sysconf("SC_CLK_TCK")
+UNIT_METRICS = [
+    ("schedlab_unit_cpu_seconds_total", "counter"),
+    ("schedlab_unit_memory_bytes", "gauge"),
+    ("schedlab_unit_peak_memory_bytes", "gauge"),
+    ("schedlab_unit_cpu_periods_total", "counter"),
+    ("schedlab_unit_cpu_throttled_periods_total", "counter"),
+    ("schedlab_unit_cpu_throttled_seconds_total", "counter"),
+]
 SETTLED = 60.0  # s after its start in which a process may still execute another program
 
 
@@ -109,23 +117,31 @@ class Units:
     According to the kernel's documentation (cgroup-v2), `cpu.stat` has the user and system time of
     all processes that ever were in the group or below it; `memory.peak` (Linux 5.19) counts since
     the group was made, and includes page cache that was charged to it. A service that does not run
-    has no group.
+    has no group. Where the group has a quota (`cpu.max`), `cpu.stat` counts the periods in which
+    something of it could run, those at whose end it was held back, and for how long.
     """
 
     def __init__(self, names, root="/sys/fs/cgroup"):
         self.folders = {name: Path(root) / "system.slice" / f"{name}.service" for name in names}
 
     def read(self):
-        """Return unit -> (seconds, bytes, peak bytes); a value is None if the counter is absent."""
+        """Return unit -> values in the order of `UNIT_METRICS`; None where a counter is absent."""
         found = {}
         for name, folder in self.folders.items():
-            usage = re.search(r"^usage_usec (\d+)$", text_of(folder / "cpu.stat"), re.M)
-            if usage:
+            stat = dict(re.findall(r"^(\w+) (\d+)$", text_of(folder / "cpu.stat"), re.M))
+            if "usage_usec" in stat:
                 memory, peak = (text_of(folder / f"memory.{what}") for what in ("current", "peak"))
+                periods, held, time_held = (
+                    int(stat[key]) if key in stat else None
+                    for key in ("nr_periods", "nr_throttled", "throttled_usec")
+                )
                 found[name] = (
-                    int(usage.group(1)) / 1e6,
+                    int(stat["usage_usec"]) / 1e6,
                     int(memory) if memory else None,
                     int(peak) if peak else None,
+                    periods,
+                    held,
+                    None if time_held is None else time_held / 1e6,
                 )
         return found
 
@@ -192,13 +208,7 @@ def render(processes, counters, units=None):
         lines.append(f"# TYPE {name} {kind}")
         lines += [f'{name}{{process="{process}"}} {row[index]}' for process, row in readings]
     groups = sorted(units.read().items()) if units is not None else []
-    for index, (name, kind) in enumerate(
-        [
-            ("schedlab_unit_cpu_seconds_total", "counter"),
-            ("schedlab_unit_memory_bytes", "gauge"),
-            ("schedlab_unit_peak_memory_bytes", "gauge"),
-        ]
-    ):
+    for index, (name, kind) in enumerate(UNIT_METRICS):
         known = [(unit, row[index]) for unit, row in groups if row[index] is not None]
         lines += [f"# TYPE {name} {kind}"] if known else []
         lines += [f'{name}{{unit="{unit}"}} {value}' for unit, value in known]

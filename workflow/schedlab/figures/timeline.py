@@ -13,13 +13,13 @@ from matplotlib.ticker import MaxNLocator
 
 from schedlab.figures import style
 from schedlab.metrics.intervals import Steps, means
-from schedlab.metrics.jobs import Floats, rank_seconds, seconds
-from schedlab.metrics.machine import busy_cores, rank_intervals
+from schedlab.metrics.jobs import Floats, seconds
+from schedlab.metrics.machine import busy_cores, busy_ranks
 from schedlab.tables.build import Tables
 
 JOBS = (
     "trial", "job", "intended", "submit", "started", "finished", "rank_started", "rank_finished",
-    "cpus",
+    "rank_open", "completed", "given_up", "state", "cpus",
 )  # fmt: skip
 _CELL, _SHARED, _LEAST = 1.9, 14.0, 0.9
 """Height of a cell's two panels in inches. Many cells share a height, each with a least one."""
@@ -95,11 +95,11 @@ def _cell(tables: Tables, workload: str, cluster: str, gantt: Axes, cores: Axes)
     gantt.plot(
         *_bars(*_thinned(due, until, number, span)), color=_WAIT, alpha=0.55, linewidth=thin, **butt
     )
-    begun, ended, _ = rank_intervals(jobs)
-    begun, ended = begun - first, ended - first
-    least = np.maximum(ended, begun + 0.006 * span)
-    ranks = np.repeat(number, rank_seconds(jobs, "rank_started")[1])
-    gantt.plot(*_bars(*_thinned(begun, least, ranks, span)), color=_RUN, linewidth=thick, **butt)
+    observed = None if pd.isna(trial["observed_s"]) else float(trial["observed_s"])
+    ran = busy_ranks(jobs, observed).known
+    least = np.maximum(ran.end - first, ran.start - first + 0.006 * span)
+    bars = _bars(*_thinned(ran.start - first, least, number[ran.job], span))
+    gantt.plot(*bars, color=_RUN, linewidth=thick, **butt)
     gantt.set_ylim(number.max() + 0.7, number.min() - 0.7)
     gantt.yaxis.set_major_locator(MaxNLocator(4, integer=True))
     gantt.tick_params(labelbottom=False)
@@ -138,7 +138,8 @@ def _bars(start: Floats, end: Floats, y: Floats) -> tuple[Floats, Floats]:
 
 
 def _busy(axis: Axes, jobs: pd.DataFrame, first: float, trial: pd.Series, span: float) -> None:
-    busy = busy_cores(jobs)
+    observed = None if pd.isna(trial["observed_s"]) else float(trial["observed_s"])
+    busy = busy_cores(jobs, observed)
     x, y = busy["t"].to_numpy() - first, busy["cores"].to_numpy()
     if len(x) > _TIMES:
         edges = np.linspace(x[0], x[-1], _TIMES + 1)

@@ -23,8 +23,8 @@ from schedlab.metrics.bounds import Bounded, Floats, quantile
 from schedlab.metrics.definitions import jain
 from schedlab.metrics.durations import instants, nanoseconds, times
 from schedlab.metrics.intervals import occupied, steps
-from schedlab.metrics.jobs import rank_seconds, seconds
-from schedlab.metrics.machine import processors, rank_intervals
+from schedlab.metrics.jobs import seconds
+from schedlab.metrics.machine import busy_ranks, processors
 from schedlab.schedulers.base import NOT_SUBMITTED, REJECTED
 
 Chosen = npt.NDArray[np.bool_]
@@ -171,12 +171,15 @@ def contended(jobs: pd.DataFrame) -> Intervals:
     return Intervals(t[every], t[every + 1])
 
 
-def sharing(jobs: pd.DataFrame, shares: Mapping[str, float]) -> dict[str, float | None]:
+def sharing(
+    jobs: pd.DataFrame, shares: Mapping[str, float], end: float | None = None
+) -> dict[str, float | None]:
     """How use follows shares while all users have jobs that wait (`contended`).
 
     A scheduler shares by what it starts. So that most of the use follows from what it started while
     all users waited, and not from before, these times must together be at least as long as a job
-    holds a processor, on the mean over processors; otherwise there is no answer.
+    holds a processor, on the mean over processors; otherwise there is no answer. Nor is there one
+    where no record says until when a job of these times held its processors.
 
     Parameters
     ----------
@@ -184,6 +187,9 @@ def sharing(jobs: pd.DataFrame, shares: Mapping[str, float]) -> dict[str, float 
         Rows of the jobs table.
     shares : mapping of str to float
         Each user's share; users that are not in it have equal shares.
+    end : float or None
+        Until when jobs were observed, s since the trial's start; those that run hold their
+        processors until then.
 
     Returns
     -------
@@ -194,15 +200,15 @@ def sharing(jobs: pd.DataFrame, shares: Mapping[str, float]) -> dict[str, float 
     """
     nothing: dict[str, float | None] = {"share_jain": None, "share_gap": None}
     window = contended(jobs)
-    start, end, cpus = rank_intervals(jobs)
-    if not window.length or not cpus.sum() > 0:
+    ranks = busy_ranks(jobs, end)
+    if not window.length or (ranks.start[np.isnan(ranks.end)] < window.end[-1]).any():
         return nothing
-    if window.length < np.dot(end - start, cpus) / cpus.sum():
+    start, until, cpus, job = ranks.known
+    if not cpus.sum() > 0 or window.length < np.dot(until - start, cpus) / cpus.sum():
         return nothing
     code, users = pd.factorize(jobs["user"].astype(str), sort=True)
-    of_rank = np.repeat(code, rank_seconds(jobs, "rank_started")[1])
-    held = (window.before(end) - window.before(start)) * cpus
-    use = np.bincount(of_rank, weights=held, minlength=len(users))
+    held = (window.before(until) - window.before(start)) * cpus
+    use = np.bincount(code[job], weights=held, minlength=len(users))
     if use.sum() <= 0:
         return nothing
     wanted: Floats = np.array([shares.get(str(user), 1.0 / len(users)) for user in users])

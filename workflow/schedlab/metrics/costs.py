@@ -33,6 +33,7 @@ def daemon_costs(
     unit_end: Counters | None = None,
     units: Mapping[str, Sequence[str]] | None = None,
     client: Sequence[str] = (),
+    serial: Collection[str] = (),
 ) -> list[dict[str, Any]]:
     """Processor time and memory of each daemon on each node.
 
@@ -41,20 +42,26 @@ def daemon_costs(
     start, end : mapping
         Node -> process -> `cpu_seconds` (cumulative), `rss_bytes`, `peak_rss_bytes`.
     unit_start, unit_end : mapping, optional
-        Node -> unit -> `cpu_seconds` (cumulative), `memory_bytes`, `peak_memory_bytes`.
+        Node -> unit -> `cpu_seconds` (cumulative), `memory_bytes`, `peak_memory_bytes`; and since
+        schedlab reads them `periods`, `throttled_periods`, `throttled_seconds` (cumulative).
     units : mapping of str to sequence of str, optional
         Unit -> names of the processes that run in it.
     client : sequence of str
         Names of processes that belong to the client.
+    serial : collection of str
+        Names of processes that do all their work in one thread.
 
     Returns
     -------
     list of dict
         In order of node and process; a unit's processes are one row. `node`, `process`, `group`
-        (`SCHEDULER` or `CLIENT`), `cpu_s` (s; that of the unit where there is one), `process_cpu_s`
-        and `unit_cpu_s` (s, by either counter), `rss_bytes`, `peak_rss_bytes` (of the processes,
-        the peak since their start), `unit_peak_bytes` (of the unit, with the pages of files charged
-        to it). A counter that fell was a restart: then the end's value counts.
+        (`SCHEDULER` or `CLIENT`), `serial` (whether all is one thread's), `cpu_s` (s; that of the
+        unit where there is one), `process_cpu_s` and `unit_cpu_s` (s, by either counter),
+        `rss_bytes`, `peak_rss_bytes` (of the processes, the peak since their start),
+        `unit_peak_bytes` (of the unit, with the pages of files charged to it), `quota_periods`,
+        `throttled_periods`, `throttled_s` (of the unit's quota: periods in which it could run,
+        those in which it was held back, and for how long). A counter that fell was a restart: then
+        the end's value counts.
     """
     rows = []
     for node in sorted({*end, *(unit_end or {})}):
@@ -76,6 +83,7 @@ def daemon_costs(
                     "node": node,
                     "process": " + ".join(names),
                     "group": CLIENT if set(names) <= set(client) else SCHEDULER,
+                    "serial": len(names) == 1 and names[0] in serial,
                     "cpu_s": by_process if by_unit is None else by_unit,
                     "process_cpu_s": by_process,
                     "unit_cpu_s": by_unit,
@@ -84,6 +92,9 @@ def daemon_costs(
                         after.get("peak_rss_bytes", after.get("rss_bytes")) for _, after in known
                     ),
                     "unit_peak_bytes": after.get("peak_memory_bytes"),
+                    "quota_periods": _used(before, after, "periods"),
+                    "throttled_periods": _used(before, after, "throttled_periods"),
+                    "throttled_s": _used(before, after, "throttled_seconds"),
                 }
             )
     return rows
@@ -94,8 +105,10 @@ def before_of(counters: Counters, node: str, name: str) -> Mapping[str, float]:
     return counters.get(node, {}).get(name, {})
 
 
-def _used(before: Mapping[str, float], after: Mapping[str, float]) -> float | None:
-    first, last = before.get("cpu_seconds", 0.0), after.get("cpu_seconds")
+def _used(
+    before: Mapping[str, float], after: Mapping[str, float], counter: str = "cpu_seconds"
+) -> float | None:
+    first, last = before.get(counter, 0.0), after.get(counter)
     return None if last is None else (last - first if last >= first else last)
 
 

@@ -72,11 +72,17 @@ def limits_of(row: Row) -> list[Limit]:
 
 def places_of(row: Row) -> Places | None:
     """Places for jobs in a trial; None where its records do not tell."""
-    cores, each = value_of(row, "cores"), value_of(row, "processors_mean")
-    held = value_of(row, "held_mean_s")
-    if not cores or not each or held is None:
+    number, held = value_of(row, "places"), value_of(row, "held_mean_s")
+    if number is None:
+        # The row of a table that had no such column. Jobs with a whole mean mostly have one size.
+        cores, each = value_of(row, "cores"), value_of(row, "processors_mean")
+        free = cores and cores * (1 - (value_of(row, "background_filled") or 0.0))
+        number = free / each if free and each else None
+        if number and each and each.is_integer():
+            number = float(int(number + 1e-9)) or None
+    if not number or held is None:
         return None
-    return Places(cores / each, max(held, 0.0))
+    return Places(number, max(held, 0.0))
 
 
 def cycle_rate(cycles: Sequence[Cycle], places: Places) -> float | None:

@@ -7,7 +7,7 @@ and ends just before its commands do, by the controller's clock.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from schedlab.metrics.bounds import Floats
-from schedlab.metrics.jobs import seconds
+from schedlab.metrics.jobs import first_after, seconds
 from schedlab.workloads import Trace
 from schedlab.workloads.fault import DRAIN, FAIL, RESTART
 
@@ -61,7 +61,7 @@ def fault_metrics(
         - `fault_hit`: jobs that a node had when it failed.
         - `fault_detection_s`: from then until the scheduler first gave up one of them because of
           that node. What a preemption or another node ended is none of this.
-        - `fault_requeue_s`: median, over those that ran again, from there to the new start.
+        - `fault_requeue_s`: median, over those that ran again, from there to their next start.
         - `fault_starts_away`: jobs that were given a node, or started on it, while it was drained.
         - `fault_return_s`: from the return of a node to the next start on it.
     """
@@ -86,7 +86,7 @@ def fault_metrics(
     there = np.array([node in (names if names is not None else ()) for names in jobs["placement"]],
                      dtype=bool)  # fmt: skip
     if kind == FAIL:
-        found |= _lost(jobs, node, there, interrupted, restarted, begin)
+        found |= _lost(jobs, node, there, restarted, begin)
     elif kind == DRAIN:
         found["fault_starts_away"] = _given(jobs, there, begun, end)
     first, last = _starts_on(jobs, there, restarted)
@@ -122,35 +122,53 @@ def _starts_on(
     Where no record says where that run was, the placement has the nodes of both.
     """
     first = np.where(np.isnan(again), seconds(jobs, "started"), np.nan)
+    return first[there], again[there & _of_one_run(jobs)]
+
+
+def _of_one_run(jobs: pd.DataFrame) -> npt.NDArray[np.bool_]:
+    """Whether a placement has as many nodes as one run."""
     nodes = np.array([0 if names is None else len(names) for names in jobs["placement"]])
-    one_run = nodes == jobs["nodes"].to_numpy(dtype=np.int64)
-    return first[there], again[there & one_run]
+    alone: npt.NDArray[np.bool_] = nodes == jobs["nodes"].to_numpy(dtype=np.int64)
+    return alone
 
 
 def _lost(
     jobs: pd.DataFrame,
     node: str,
     there: npt.NDArray[np.bool_],
-    interrupted: Floats,
     restarted: Floats,
     begin: float,
 ) -> dict[str, Any]:
     """Jobs that a node had when it failed: placed there and running, or given up because of it.
 
-    The placement of a job that ran again is that of its last run, so it tells of no other run.
+    The placement of a job that ran again is that of its last run, so it tells of no other run. A
+    job may have been given up before, for another reason, and again afterwards.
     """
-    started, completed = seconds(jobs, "started"), seconds(jobs, "completed")
-    running = there & (started < begin) & ~(completed < begin)
-    given_up = (interrupted >= begin) & (jobs["lost_node"] == node).to_numpy(dtype=bool)
-    hit = (running & np.isnan(restarted)) | given_up
-    since = interrupted[given_up]
-    waited = (restarted - interrupted)[given_up]
+    completed, of = seconds(jobs, "completed"), np.arange(len(jobs))
+    again = ~np.isnan(restarted)
+    last = np.where(again, restarted, seconds(jobs, "started"))
+    waits = first_after(jobs["given_up"], of, last) < begin
+    running = there & (last < begin) & ~(completed < begin) & ~waits
+    running &= ~again | _of_one_run(jobs)
+    lost = np.full(len(jobs), np.nan)
+    for number, row in enumerate(zip(jobs["given_up"], jobs["given_up_node"], strict=True)):
+        mine = (ns / 1e9 for ns, name in _given_up(row) if name == node and ns / 1e9 >= begin)
+        lost[number] = next(mine, np.nan)
+    given_up = ~np.isnan(lost)
+    since = lost[given_up]
+    waited = first_after(jobs["restarts"], of[given_up], since) - since
     waited = waited[~np.isnan(waited)]
     return {
-        "fault_hit": int(hit.sum()),
+        "fault_hit": int((running | given_up).sum()),
         "fault_detection_s": float(since.min() - begin) if since.size else None,
         "fault_requeue_s": float(np.median(waited)) if waited.size else None,
     }
+
+
+def _given_up(row: tuple[Any, Any]) -> Iterator[tuple[int, str | None]]:
+    """When runs of a job were given up, and because of which node."""
+    instants, nodes = row
+    return zip(instants, nodes, strict=True) if instants is not None else iter(())
 
 
 def _given(jobs: pd.DataFrame, there: npt.NDArray[np.bool_], begun: float, end: float) -> int:

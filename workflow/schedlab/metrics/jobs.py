@@ -53,6 +53,35 @@ def rank_seconds(jobs: pd.DataFrame, column: str) -> tuple[Floats, Whole]:
     return instants / 1e9, count
 
 
+def first_after(column: pd.Series, of: Whole, since: Floats) -> Floats:
+    """First instant (s), of those that a column has of a job, at or after another one.
+
+    Parameters
+    ----------
+    column : pandas.Series
+        Instants of each job, ns, in order; null where it has none.
+    of : numpy.ndarray
+        (asked,), places of the jobs that are asked for.
+    since : numpy.ndarray
+        (asked,), s.
+
+    Returns
+    -------
+    numpy.ndarray
+        (asked,), NaN where there is none.
+    """
+    found = np.full(len(of), np.nan)
+    lists = column.to_numpy()
+    for number, (place, least) in enumerate(zip(of.tolist(), since.tolist(), strict=True)):
+        later = (ns / 1e9 for ns in _listed(lists[place]) if ns / 1e9 >= least)
+        found[number] = next(later, np.nan)
+    return found
+
+
+def _listed(values: Sequence[int] | None) -> Sequence[int]:
+    return () if values is None else values
+
+
 def _present(values: Floats) -> Floats:
     return values[~np.isnan(values)]
 

@@ -12,21 +12,11 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from schedlab.formatting import number
+from schedlab.metrics import processor_rules
 from schedlab.metrics.cycles import Row, cycle_rate, limits_of, places_of, value_of, window
+from schedlab.metrics.limiting import BUSY, HALF, NEAR, TIME, Limiter, not_judged
 from schedlab.schedulers.limits import Cycle
 
-BUSY = 0.9
-"""Part of the machine's cores from which they count as busy, or as held, all the time."""
-NEAR = 0.8
-"""Part of a limit from which actions count as limited by it: counters include pauses at the ends of
-a trial and, for clients, leave out reads."""
-HEAD = "head"
-"""Node of the scheduler's own daemons."""
-TIME = "observed_s"
-"""Column with the time in which requests and processor time were counted, s. Other than the
-makespan it is never withheld."""
-HALF = 0.5
-"""Part of the wait from which one part of it names the limiter."""
 PARTS = {
     "lateness": "submitter",
     "submission": "acceptance by the API server or controller",
@@ -34,24 +24,6 @@ PARTS = {
     "launch": "launcher",
 }
 """Part of the wait -> who is at work during it."""
-
-
-class Limiter(NamedTuple):
-    """What limits a cell.
-
-    Attributes
-    ----------
-    name : str
-        In words; empty where no rule holds.
-    evidence : str
-        Figures by which the rule holds, or those that were looked at.
-    lift : str
-        Native setting that lifts it; empty where none is known.
-    """
-
-    name: str
-    evidence: str
-    lift: str = ""
 
 
 def limiter(row: Row) -> Limiter:
@@ -78,10 +50,49 @@ def _parts(row: Row) -> dict[str, float]:
 
 
 def _machine(row: Row) -> Limiter | None:
-    used = value_of(row, "utilisation_steady")
-    if used is None or used < BUSY:
+    """Processors that are busy, or that jobs hold and mostly run on, all the time."""
+    used, cores = value_of(row, "utilisation_steady"), value_of(row, "cores")
+    places, each = places_of(row), value_of(row, "processors_mean")
+    usable = cores
+    if places is not None and each and cores:
+        usable = min(cores, places.number * each)
+    if used is not None and used * (cores or 1.0) >= BUSY * (usable or 1.0):
+        told = f"{100 * used:.0f} % of its cores are busy in the steady state"
+        if cores and usable and usable < cores:
+            told += f", and the jobs can use {100 * usable / cores:.0f} % at most"
+        return Limiter("the machine", told)
+    held = _all_held(row)
+    if held is None or held.runs < max(held.launch, held.completion):
         return None
-    return Limiter("the machine", f"{100 * used:.0f} % of its cores are busy in the steady state")
+    return Limiter(
+        "the machine",
+        f"jobs hold all its places for {number(held.held)} s each, of which they run"
+        f" {number(held.runs)} s",
+    )
+
+
+class _Held(NamedTuple):
+    """What a job does while it holds its processors, mean over jobs, s."""
+
+    held: float
+    launch: float
+    completion: float
+
+    @property
+    def runs(self) -> float:
+        """From its first instruction to its last."""
+        return self.held - self.launch - self.completion
+
+
+def _all_held(row: Row) -> _Held | None:
+    """How jobs hold their processors, where they hold all of them nearly all the time."""
+    places, achieved = places_of(row), value_of(row, "achieved_rate_jobs_per_s")
+    launch, completion = value_of(row, "launch_mean_s"), value_of(row, "completion_mean_s")
+    if places is None or achieved is None or launch is None or completion is None:
+        return None
+    if achieved < BUSY * places.rate:
+        return None
+    return _Held(places.held, launch, completion)
 
 
 def _submitter(row: Row) -> Limiter | None:
@@ -96,11 +107,6 @@ def _submitter(row: Row) -> Limiter | None:
     )
 
 
-def _not_judged(what: str) -> Limiter:
-    """No limiter, as a later rule might name another one than the rule that cannot be judged."""
-    return Limiter("", f"not judged: no record tells in which time {what} was counted")
-
-
 def _client(row: Row) -> Limiter | None:
     """Clients of an API whose counted requests come near their limit."""
     counted = [
@@ -111,37 +117,22 @@ def _client(row: Row) -> Limiter | None:
     if not counted:
         return None
     time = value_of(row, TIME)
-    if not time:
-        return _not_judged("the number of requests")
-    requests, most, one = max(counted, key=lambda entry: entry[0] / entry[1])
-    rate = requests / time
+    rates = [
+        (requests / (one.seconds or time or 0.0), most, one)
+        for requests, most, one in counted
+        if one.seconds or time
+    ]
+    if len(rates) < len(counted):
+        return not_judged("the number of requests")
+    rate, most, one = max(rates, key=lambda entry: entry[0] / entry[1])
     if rate < NEAR * most:
         return None
+    of = f" of its busiest client ({one.client})" if one.client else ""
     return Limiter(
         f"limit of {one.name}",
-        f"{number(rate)} requests/s were counted, {number(most)} are allowed",
+        f"{number(rate)} requests/s{of} were counted, {number(most)} are allowed",
         one.setting,
     )
-
-
-def _quota(row: Row) -> Limiter | None:
-    """A daemon that uses the processor time that it is given."""
-    time, costs = value_of(row, TIME), row.get("daemon_cost")
-    for one in limits_of(row):
-        if not one.cores or costs is None:
-            continue
-        used = [cost for cost in costs if cost["process"] == one.process and cost["node"] == HEAD]
-        seconds = sum(float(cost["cpu_s"]) for cost in used if cost["cpu_s"] is not None)
-        if seconds and not time:
-            return _not_judged(f"the processor time of {one.process}")
-        if time and seconds >= NEAR * one.cores * time:
-            return Limiter(
-                one.name,
-                f"{one.process} uses {number(seconds / time)} processors on average,"
-                f" {number(one.cores)} are allowed",
-                one.setting,
-            )
-    return None
 
 
 def _cycle(row: Row) -> Limiter | None:
@@ -174,40 +165,16 @@ def _scheduling(row: Row) -> bool:
     return parts.get("scheduling", 0.0) >= HALF * sum(parts.values()) > 0
 
 
-def _processor(row: Row) -> Limiter | None:
-    """A daemon that has a core to itself all the time; it may have several threads, so more."""
-    costs = row.get("daemon_cost")
-    if costs is None or not len(costs):
-        return None
-    head = [cost for cost in costs if cost["cpu_s"] is not None and cost["group"] != "client"]
-    if not head:
-        return None
-    most = max(head, key=lambda cost: float(cost["cpu_s"]))
-    time = value_of(row, TIME)
-    if not time:
-        return _not_judged("the processor time of daemons")
-    cores = float(most["cpu_s"]) / time
-    if cores < NEAR:
-        return None
-    return Limiter(
-        f"processor time of {most['process']}",
-        f"it uses {number(cores)} cores on {most['node']} on average",
-    )
-
-
 def _held(row: Row) -> Limiter | None:
-    """Processors that jobs hold all the time, though they do not run all the time."""
-    places, achieved = places_of(row), value_of(row, "achieved_rate_jobs_per_s")
-    launch, completion = value_of(row, "launch_mean_s"), value_of(row, "completion_mean_s")
-    if places is None or achieved is None or launch is None or completion is None:
+    """Processors that jobs hold all the time, and most of it before or after they run."""
+    held = _all_held(row)
+    if held is None:
         return None
-    if achieved < BUSY * places.rate:
-        return None
-    name = "launcher" if launch >= completion else "completion"
+    name = "launcher" if held.launch >= held.completion else "completion"
     return Limiter(
         name,
-        f"jobs hold all processors for {number(places.held)} s each: {number(launch)} s until they"
-        f" run, {number(completion)} s after they ran",
+        f"jobs hold all processors for {number(held.held)} s each: {number(held.launch)} s until"
+        f" they run, {number(held.completion)} s after they ran",
     )
 
 
@@ -246,14 +213,18 @@ def _part(row: Row) -> Limiter | None:
 
 RULES: tuple[tuple[str, Callable[[Row], Limiter | None]], ...] = (
     (
-        f"the machine: at least {100 * BUSY:.0f} % of its cores are busy in the steady state",
+        f"the machine: at least {100 * BUSY:.0f} % of the cores that its jobs can use are busy in"
+        " the steady state, or jobs hold all of them as long, and run longer than their launch or"
+        " completion takes",
         _machine,
     ),
     ("the submitter: lateness is at least half of the wait", _submitter),
     (f"a client's limit: the requests counted reach {100 * NEAR:.0f} % of it", _client),
     (
-        f"a daemon's quota: it uses at least {100 * NEAR:.0f} % of the processor time that it may",
-        _quota,
+        "a daemon's quota: it is held back in at least half of the periods in which it runs, and"
+        " uses at least half of the processor time that it may; where no record counts these"
+        f" periods, it uses at least {100 * NEAR:.0f} % of that time",
+        processor_rules.quota,
     ),
     (
         f"scheduling cycles: scheduling is at least half of the wait, jobs start at {NEAR} to"
@@ -261,10 +232,19 @@ RULES: tuple[tuple[str, Callable[[Row], Limiter | None]], ...] = (
         " the processors would take without waiting for a cycle",
         _cycle,
     ),
-    (f"a daemon's processor time: at least {NEAR} cores on average", _processor),
+    (
+        f"processors: all daemons of the head, or those of all compute nodes together, use at least"
+        f" {100 * NEAR:.0f} % of the processors there",
+        processor_rules.processors,
+    ),
+    (
+        "a daemon's processor time: a daemon of the head that works in one thread uses at least"
+        f" {NEAR} cores on average",
+        processor_rules.processor,
+    ),
     (
         f"launcher or completion: jobs hold all processors for at least {100 * BUSY:.0f} % of the"
-        " time, and the longer of what comes before and after they run",
+        " time, and the longer of what comes before and after they run is longer than their run",
         _held,
     ),
     (

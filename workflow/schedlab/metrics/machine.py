@@ -13,13 +13,16 @@ References
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import pandas as pd
 
 from schedlab.metrics.bounds import Bounded, Floats
 from schedlab.metrics.definitions import steady_window
-from schedlab.metrics.intervals import Waiting, area, fitting_idle, steps
-from schedlab.metrics.jobs import makespan, rank_seconds, seconds
+from schedlab.metrics.intervals import Waiting, Whole, area, fitting_idle, steps
+from schedlab.metrics.jobs import first_after, makespan, rank_seconds, seconds
+from schedlab.schedulers.base import UNFINISHED
 
 
 def processors(jobs: pd.DataFrame) -> Floats:
@@ -35,18 +38,66 @@ def processors_mean(jobs: pd.DataFrame) -> float | None:
     return float(known.mean()) if known.size else None
 
 
-def rank_intervals(jobs: pd.DataFrame) -> tuple[Floats, Floats, Floats]:
-    """First and last instruction (s) of every rank of every job, and its processors: (ranks,)."""
-    start, ranks = rank_seconds(jobs, "rank_started")
-    end, _ = rank_seconds(jobs, "rank_finished")
+class Ranks(NamedTuple):
+    """When ranks were busy: arrays (ranks,).
+
+    Attributes
+    ----------
+    start, end : numpy.ndarray
+        s since the trial's start; `end` is NaN where no record tells it.
+    cpus : numpy.ndarray
+        Processors of each.
+    job : numpy.ndarray
+        Place of its job in the table.
+    """
+
+    start: Floats
+    end: Floats
+    cpus: Floats
+    job: Whole
+
+    @property
+    def known(self) -> Ranks:
+        """Those whose end is known."""
+        there = ~np.isnan(self.end)
+        start, end, cpus, job = self
+        return self if there.all() else Ranks(start[there], end[there], cpus[there], job[there])
+
+
+def busy_ranks(jobs: pd.DataFrame, end: float | None = None) -> Ranks:
+    """When every rank of every job was busy.
+
+    A rank is busy from its first instruction to its last. One that stamped no last one was busy
+    until the scheduler gave up that run, or said that the job had completed; without either until
+    the end of the observed time, if the job was not over then.
+
+    Parameters
+    ----------
+    jobs : pandas.DataFrame
+        Rows of the jobs table.
+    end : float or None
+        Until when jobs were observed, s since the trial's start.
+    """
+    start, count = rank_seconds(jobs, "rank_started")
+    last, _ = rank_seconds(jobs, "rank_finished")
+    numbers = np.arange(len(jobs))
+    job = np.repeat(numbers, count)
+    if "rank_open" in jobs:
+        begun, count = rank_seconds(jobs, "rank_open")
+        of = np.repeat(numbers, count)
+        # What was given up before this rank began was another run.
+        given_up = first_after(jobs["given_up"], of, begun)
+        until = np.fmin(seconds(jobs, "completed")[of], given_up)
+        runs = np.isnan(until) & (jobs["state"] == UNFINISHED).to_numpy(dtype=bool)[of]
+        until[runs] = np.nan if end is None else end
+        start, job = np.concatenate([start, begun]), np.concatenate([job, of])
+        last = np.concatenate([last, np.maximum(until, begun)])
     cpus = pd.to_numeric(jobs["cpus"]).to_numpy(dtype=np.float64, na_value=np.nan)
-    return start, end, np.repeat(cpus, ranks)
+    return Ranks(start, last, cpus[job], job)
 
 
-def busy_cores(jobs: pd.DataFrame) -> pd.DataFrame:
-    """Busy cores over time, a step function.
-
-    A rank is busy on its processors from its first instruction to its last.
+def busy_cores(jobs: pd.DataFrame, end: float | None = None) -> pd.DataFrame:
+    """Busy cores over time (`busy_ranks`), a step function.
 
     Returns
     -------
@@ -54,20 +105,28 @@ def busy_cores(jobs: pd.DataFrame) -> pd.DataFrame:
         `t` (s since the trial's start, increasing, each once) and `cores`, which holds from this
         row's `t` to the next row's; the last row has 0.
     """
-    t, cores = steps(*rank_intervals(jobs))
+    t, cores = steps(*busy_ranks(jobs, end).known[:3])
     return pd.DataFrame({"t": t, "cores": cores})
 
 
-def busy_core_seconds(jobs: pd.DataFrame, start: float, end: float) -> float:
-    """Core seconds that ranks were busy between two instants (s since the trial's start)."""
-    return area(*rank_intervals(jobs), start, end)
+def busy_core_seconds(
+    jobs: pd.DataFrame, start: float, stop: float, end: float | None = None
+) -> Bounded:
+    """Core seconds that ranks were busy between two instants (s since the trial's start).
+
+    At least so many, if the end of a rank that began before the second one is not known.
+    """
+    ranks = busy_ranks(jobs, end)
+    unknown = np.isnan(ranks.end) & (ranks.start < stop)
+    return Bounded(area(*ranks.known[:3], start, stop), bool(unknown.any()))
 
 
 def utilisation(jobs: pd.DataFrame, cores: int, end: float | None = None) -> Bounded:
     """Busy part of the machine over the makespan, sum(p r) / (P makespan) [1]_, rank by rank.
 
-    It is a lower bound if a job began and had not finished, because its ranks are not counted. Of
-    jobs that never began nothing is known: `schedlab.metrics.whole_runs.not_ended` tells of them.
+    Ranks that still ran count until the end of the observed time. It is a lower bound if no record
+    says until when a rank ran. Of jobs that never began nothing is known:
+    `schedlab.metrics.whole_runs.not_ended` tells of them.
 
     Parameters
     ----------
@@ -82,17 +141,19 @@ def utilisation(jobs: pd.DataFrame, cores: int, end: float | None = None) -> Bou
     if not window:
         return Bounded(None)
     start = float(np.nanmin(seconds(jobs, "submit")))
-    running = np.isnan(seconds(jobs, "finished")) & ~np.isnan(seconds(jobs, "started"))
-    busy = busy_core_seconds(jobs, start, start + window)
-    return Bounded(busy / (cores * window), bool(running.any()))
+    return _part(busy_core_seconds(jobs, start, start + window, end), cores * window)
 
 
-def utilisation_steady(jobs: pd.DataFrame, cores: int) -> float | None:
+def utilisation_steady(jobs: pd.DataFrame, cores: int, end: float | None = None) -> Bounded:
     """Busy part of the machine in the steady state (`steady_window`), without ramps."""
     window = steady_window(seconds(jobs, "started"))
     if window is None:
-        return None
-    return busy_core_seconds(jobs, *window) / (cores * (window[1] - window[0]))
+        return Bounded(None)
+    return _part(busy_core_seconds(jobs, *window, end), cores * (window[1] - window[0]))
+
+
+def _part(busy: Bounded, whole: float) -> Bounded:
+    return Bounded((busy.value or 0.0) / whole, busy.at_least)
 
 
 def fragmentation(jobs: pd.DataFrame, cores: int, end: float | None = None) -> float | None:

@@ -6,14 +6,14 @@ name appears in Python. A new scheduler is a new package and an Ansible role.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from schedlab.errors import SchedlabError
+from schedlab.schedulers.accounted import Accounted
 from schedlab.schedulers.breaking import Breaking
-from schedlab.schedulers.exported import COST_METRICS, UNIT_METRICS, labelled
 from schedlab.schedulers.installation import Installation, installation_problems, unlocked
 from schedlab.schedulers.limits import Lift, Limit
 from schedlab.schedulers.programs import ProgramGroup
@@ -31,8 +31,6 @@ from schedlab.workloads.registry import Problem
 from schedlab.workloads.trace import Job, Trace
 
 if TYPE_CHECKING:
-    from prometheus_client.samples import Sample
-
     from schedlab.schedulers.rows import NativeJob
 
 
@@ -90,7 +88,7 @@ class Exporter(NamedTuple):
     port: int
 
 
-class Scheduler(Breaking, VirtualNodes, ABC):
+class Scheduler(Breaking, Accounted, VirtualNodes):
     """One scheduler: how jobs are submitted to it, and how its records become canonical rows."""
 
     name: ClassVar[str]
@@ -110,15 +108,9 @@ class Scheduler(Breaking, VirtualNodes, ABC):
     """Whether a job can be told to wait for the end of others."""
     arrays: ClassVar[bool] = False
     """Whether one submission can make an array of equal jobs. Otherwise each is submitted."""
-    client: ClassVar[tuple[str, ...]] = ()
-    """Names from `daemons` that submit jobs; their cost counts as the client's."""
-    passing: ClassVar[frozenset[str]] = frozenset()
-    """Names from `daemons` whose processes come and go, so that their end is no outcome."""
     roles: ClassVar[tuple[str, ...]]
     """Ansible roles, in the order in which their install parts make the image and their main parts
     set up a cluster; a change of one makes the clusters of this scheduler stale."""
-    cost_port: ClassVar[int]
-    """TCP port, on every node, of the exporter of the daemons' costs (`daemon_cost`)."""
     running_jobs: ClassVar[str] = ""
     """Prometheus query for the number of jobs that run, as the scheduler itself counts them."""
     networks: ClassVar[Mapping[str, str]] = {}
@@ -229,59 +221,6 @@ class Scheduler(Breaking, VirtualNodes, ABC):
         """Prometheus targets."""
 
     @abstractmethod
-    def daemons(self) -> dict[str, list[str]]:
-        """Role (`head`, `compute`) -> names of the processes that make up the scheduler."""
-
-    def cost_units(self) -> dict[str, dict[str, list[str]]]:
-        """Systemd units whose control groups count the cost of daemons.
-
-        A control group counts every process that was ever in it, even a short one. A unit in whose
-        control group jobs run is left out, because its counters would include the jobs.
-
-        Returns
-        -------
-        dict
-            Role (`head`, `compute`) -> unit without its suffix -> names from `daemons` that run
-            in the unit. Other daemons are counted by process.
-        """
-        return {"head": {}, "compute": {}}
-
-    def unit_cost(self, samples: Iterable[Sample]) -> dict[str, dict[str, float]]:
-        """Return the cost of this scheduler's units on one node.
-
-        Parameters
-        ----------
-        samples : iterable of prometheus_client.samples.Sample
-            All samples that the node's cost exporter serves.
-
-        Returns
-        -------
-        dict
-            Unit -> `cpu_seconds` (s, user and system, since the unit's start), `memory_bytes` and
-            `peak_memory_bytes` (bytes, including page cache that is charged to the unit).
-        """
-        names = {unit for units in self.cost_units().values() for unit in units}
-        return labelled(samples, "unit", names, UNIT_METRICS)
-
-    def daemon_cost(self, samples: Iterable[Sample]) -> dict[str, dict[str, float]]:
-        """Return the cost of this scheduler's processes on one node.
-
-        Parameters
-        ----------
-        samples : iterable of prometheus_client.samples.Sample
-            All samples that the node's cost exporter serves; other processes are ignored.
-
-        Returns
-        -------
-        dict
-            Process name -> `cpu_seconds` (s, user and system, since its start), `rss_bytes` and
-            `peak_rss_bytes` (bytes, resident; the peak since its start), `processes` (number of
-            that name now) and `starts` (number seen since the exporter began).
-        """
-        names = {name for processes in self.daemons().values() for name in processes}
-        return labelled(samples, "process", names, COST_METRICS)
-
-    @abstractmethod
     def settings(self, native: Path) -> dict[str, Any]:
         """Return the settings that were in force during the trial, from the native records."""
 
@@ -312,13 +251,6 @@ class Scheduler(Breaking, VirtualNodes, ABC):
     def variables(self, settings: Mapping[str, str]) -> dict[str, Any]:
         """Ansible variables that carry the settings in force (`merged_settings`) to the roles."""
         return {f"{self.name}_settings": dict(settings), **self.cost_variables()}
-
-    def cost_variables(self) -> dict[str, Any]:
-        """Return Ansible variables of the cost exporter: what it measures, by the node's role."""
-        return {
-            "monitoring_processes": self.daemons(),
-            "monitoring_units": {role: list(units) for role, units in self.cost_units().items()},
-        }
 
     @abstractmethod
     def make_secrets(self, folder: Path, nodes: Mapping[str, str]) -> None:

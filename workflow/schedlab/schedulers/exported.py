@@ -12,6 +12,9 @@ UNIT_METRICS = {
     "schedlab_unit_cpu_seconds_total": "cpu_seconds",
     "schedlab_unit_memory_bytes": "memory_bytes",
     "schedlab_unit_peak_memory_bytes": "peak_memory_bytes",
+    "schedlab_unit_cpu_periods_total": "periods",
+    "schedlab_unit_cpu_throttled_periods_total": "throttled_periods",
+    "schedlab_unit_cpu_throttled_seconds_total": "throttled_seconds",
 }
 """Metrics of the cost exporter, labelled `unit`: counters of a systemd unit's control group."""
 

@@ -43,13 +43,18 @@ class Limit(NamedTuple):
     per_second : float or None
         Most requests per second; None for others.
     counted : float or None
-        Requests that were counted in the trial; None where no record counts them.
+        Requests that were counted in the trial; None where no record counts them. Of several
+        clients that have the limit each, those of the busiest one.
     cycles : tuple of Cycle
         Loops that start jobs beside one another; empty for others.
     cores : float or None
         Processors that a daemon may use on average; None for others.
     process : str
         That daemon, as `metrics.costs.daemon_costs` names it.
+    seconds : float or None
+        Time in which requests were counted, s; None: that in which the jobs were observed.
+    client : str
+        Client whose requests these are, where several have the limit each.
     """
 
     name: str
@@ -59,6 +64,8 @@ class Limit(NamedTuple):
     cycles: tuple[Cycle, ...] = ()
     cores: float | None = None
     process: str = ""
+    seconds: float | None = None
+    client: str = ""
 
     def on(self, processors: float | None) -> Limit:
         """The same limit on a machine with so many processors, which bound a daemon too."""

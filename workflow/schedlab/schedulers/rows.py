@@ -61,6 +61,8 @@ class NativeJob:
         Record from which that was read, with its resolution.
     lost_node : str or None
         Node whose loss ended that run; None where an urgent job did, or no record says.
+    given_up : list of (int, str or None)
+        Every time that the scheduler gave up a run, in the order of its record: when, and the node.
     absent : str or None
         Why the job, which ran, has no instants of allocation and payload.
     """
@@ -82,10 +84,12 @@ class NativeJob:
     interrupted: int | None = None
     interrupted_source: str | None = None
     lost_node: str | None = None
+    given_up: list[tuple[int, str | None]] = field(default_factory=list)
     absent: str | None = None
 
     def gave_up(self, instant: int, source: str, lost_node: str | None = None) -> None:
-        """Note when the scheduler gave up a run, and why; only the first time counts."""
+        """Note when the scheduler gave up a run, and why."""
+        self.given_up.append((instant, lost_node))
         if self.interrupted is None:
             self.interrupted, self.interrupted_source = instant, source
             self.lost_node = lost_node
@@ -122,6 +126,19 @@ def driver_rows(native: Path, form: FormCheck | None = None) -> list[dict[str, A
     return list(json_lines(native.parent / "driver" / "submissions.jsonl", form))
 
 
+def driver_span(native: Path) -> tuple[int, int] | None:
+    """When the driver beside the folder of native records began and ended, ns of the head's clock.
+
+    None where it did not come to its end.
+    """
+    try:
+        told = parse_json(text_of(native.parent / "driver" / "driver.json"))
+        begun, ended = int(told["start_ns"]), int(told["end_ns"])
+    except (ValueError, KeyError, TypeError):
+        return None
+    return (begun, ended) if begun < ended else None
+
+
 def collect(
     scheduler: Scheduler,
     native: Path,
@@ -156,12 +173,14 @@ def collect(
         One row per translated job, in order of job number. Keys: `job`, `native_id`, the names in
         `TIMESTAMPS` and `RUNS_AGAIN` (int ns of the head's CLOCK_REALTIME, or None), each with a
         `<name>_source` (str; where the instant is None, why a job that ran has none, or None),
-        `lost_node` (str or None: the node whose loss was the interruption),
+        `lost_node` (str or None: the node whose loss was the interruption), `given_up` and
+        `given_up_node` (lists: every time that a run was given up, and its node), `restarts` (list
+        of int: when ranks started that had started before, in order),
         `placement` (list of str, node names), `nodes`, `cpus` (realised: nodes and processors of
         the allocation, or None), `state`, `native_state`, `exit_code` (int or None), `ranks` (int,
         distinct ranks that stamped their start), `launch_skew_ns` (int or None), `rank_started`,
         `rank_finished` (lists of int: the instants of each rank that stamped both, in order of
-        rank).
+        rank), `rank_open` (list of int: the start of each rank that stamped no end of that run).
 
         All instants are absolute; the tables later subtract the trial's start on the same clock.
         `started`, `finished` and the instants of ranks are the stamps' `clock_ns` as given: the
@@ -206,6 +225,9 @@ def _row(
     _set(row, "completed", job.completed, job.completed_source)
     _set(row, "interrupted", job.interrupted, job.interrupted_source)
     row["lost_node"] = job.lost_node
+    given_up = sorted(job.given_up, key=lambda one: one[0])
+    row["given_up"] = [instant for instant, _ in given_up]
+    row["given_up_node"] = [node for _, node in given_up]
     firsts = [stamp for stamp in stamps if stamp["event"] == "first"]
     lasts = [stamp for stamp in stamps if stamp["event"] == "last"]
     starts = [int(stamp["clock_ns"]) for stamp in firsts]
@@ -214,6 +236,7 @@ def _row(
     if lasts:
         last = max(int(stamp["clock_ns"]) for stamp in lasts)
         _set(row, "finished", last, "payload: last stamp of the last rank (1 ns)")
+    row["restarts"] = _restarts(firsts)
     ranks = Counter(int(stamp["rank"]) for stamp in firsts)
     ends = Counter(int(stamp["rank"]) for stamp in lasts)
     if max(ranks.values(), default=0) > 1:
@@ -224,7 +247,9 @@ def _row(
         row["allocated"] = row["allocated_source"] = None
     # A run that was given up was no use of the machine for the job.
     begun, ended = _by_rank(firsts, max if again else min), _by_rank(lasts, max)
-    whole = sorted(begun.keys() & ended.keys())
+    # An end before the start is that of an earlier run.
+    whole = sorted(rank for rank in begun if ended.get(rank, begun[rank] - 1) >= begun[rank])
+    row["rank_open"] = [begun[rank] for rank in sorted(begun.keys() - {*whole})]
     row["rank_started"] = [begun[rank] for rank in whole]
     row["rank_finished"] = [ended[rank] for rank in whole]
     if not stamps:
@@ -256,6 +281,7 @@ def _as_reported(row: dict[str, Any], job: NativeJob) -> None:
     _set(row, "finished", max(ends, default=None), job.ranks_source)
     pairs = [job.ranks[rank] for rank in sorted(job.ranks)]
     whole = [(begun, ended) for begun, ended in pairs if None not in (begun, ended)]
+    row["rank_open"] = [begun for begun, ended in pairs if begun is not None and ended is None]
     row["rank_started"] = [begun for begun, _ in whole]
     row["rank_finished"] = [ended for _, ended in whole]
 
@@ -269,6 +295,14 @@ def _by_rank(
         rank, instant = int(stamp["rank"]), int(stamp["clock_ns"])
         found[rank] = choose(found.get(rank, instant), instant)
     return found
+
+
+def _restarts(firsts: Sequence[Mapping[str, Any]]) -> list[int]:
+    """Starts of ranks that had started before, in order."""
+    starts: dict[int, list[int]] = {}
+    for stamp in firsts:
+        starts.setdefault(int(stamp["rank"]), []).append(int(stamp["clock_ns"]))
+    return sorted(instant for found in starts.values() for instant in sorted(found)[1:])
 
 
 def _spread(starts: Collection[int]) -> int | None:

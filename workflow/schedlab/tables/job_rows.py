@@ -84,7 +84,7 @@ def job_rows(
         for name in (*TIMESTAMPS, *RUNS_AGAIN):
             if row.get(name) is not None:
                 row[name] = clocks["head"].to_controller(row[name]) - start
-        for name in ("rank_started", "rank_finished"):
+        for name in ("rank_started", "rank_finished", "rank_open", "given_up", "restarts"):
             row[name] = [clocks["head"].to_controller(ns) - start for ns in row.get(name, ())]
         row["allocated_nodes"], row["allocated_cpus"] = (
             row.pop("nodes", None),

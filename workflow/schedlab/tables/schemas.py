@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from schedlab.schedulers.base import RUNS_AGAIN, TIMESTAMPS
 
-VERSION = "schedlab.tables/9"
+VERSION = "schedlab.tables/10"
 """Version 2: samples carry the lineage of their trial; rows say whose they are.
 
 Version 3: jobs carry the instants of their ranks.
@@ -34,6 +34,10 @@ Trials tell how urgent jobs, wide jobs and users fared, and those of a search ho
 trials tell what a fault or preemption did to runs; trials have the level of their background.
 
 Version 9: jobs name the node whose loss ended a run.
+
+Version 10: jobs carry the starts of ranks that stamped no end, and every run that was given up;
+trials tell how many jobs fit on the machine, and daemons' costs how often a quota held them
+back, and whether they are serial.
 """
 
 # Millions of rows repeat a few strings, so they are stored once, in a dictionary.
@@ -110,6 +114,9 @@ JOBS = (
         "",
         "node whose loss `interrupted` it; null: something else did, or no record says",
     ),
+    Column("given_up", _INSTANTS_OF_RANKS, "ns", "every time that a run was given up, in order"),
+    Column("given_up_node", pa.list_(pa.string()), "", "for each of them as `lost_node`"),
+    Column("restarts", _INSTANTS_OF_RANKS, "ns", "`started` of ranks that had started before"),
     Column("placement", pa.list_(pa.string()), "", "nodes that it ran on, each once"),
     Column("allocated_nodes", pa.int32(), "1", "nodes of the allocation, one for each rank"),
     Column("allocated_cpus", pa.int32(), "1", "processors of the allocation, over all nodes"),
@@ -121,6 +128,7 @@ JOBS = (
     Column("launch_skew_ns", pa.int64(), "ns", "first instruction, last rank minus first rank"),
     Column("rank_started", _INSTANTS_OF_RANKS, "ns", "`started` of each rank that ended, in order"),
     Column("rank_finished", _INSTANTS_OF_RANKS, "ns", "`finished` of each such rank"),
+    Column("rank_open", _INSTANTS_OF_RANKS, "ns", "`started` of each rank that stamped no end"),
 )
 
 SAMPLES = (
@@ -139,12 +147,16 @@ _COST = pa.list_(
             ("node", pa.string()),
             ("process", pa.string()),
             ("group", pa.string()),
+            ("serial", pa.bool_()),
             ("cpu_s", pa.float64()),
             ("process_cpu_s", pa.float64()),
             ("unit_cpu_s", pa.float64()),
             ("rss_bytes", pa.float64()),
             ("peak_rss_bytes", pa.float64()),
             ("unit_peak_bytes", pa.float64()),
+            ("quota_periods", pa.float64()),
+            ("throttled_periods", pa.float64()),
+            ("throttled_s", pa.float64()),
         ]
     )
 )
@@ -233,6 +245,7 @@ OUTCOME = (
     Column("concurrency", _N, "1", "most submissions that were under way at one time"),
     Column("concurrency_bound", _N, "1", "most that could be; jobs that are due wait only above"),
     Column("backlog", _N, "1", "most submissions that were due at one time and had not begun"),
+    Column("places", _F, "1", "jobs of the trace that fit on the machine beside the background"),
 )
 
 FATES = (

@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from schedlab.metrics.costs import daemon_costs, daemon_failures
 from schedlab.metrics.jobs import concurrency
+from schedlab.metrics.places import places
 from schedlab.metrics.trial_values import trial_metrics, without_payload
 from schedlab.outside.foreign import foreign
 from schedlab.outside.tree import require_plain
@@ -193,6 +194,7 @@ def _rows(
         "limit_s": conditions.get("limit"),
         "observed_s": end,
         "daemons": daemons,
+        "places": places(trace, gang=scheduler.gang),
         "fault": fault.get("kind"),
         "fault_node": fault.get("node") or None,
         "told": fates_told(frame),
@@ -219,6 +221,7 @@ def _costs(conditions: Mapping[str, Any], scheduler: Scheduler) -> list[dict[str
             for name, inside in of_role.items()
         },
         scheduler.client,
+        scheduler.serial,
     )
 
 

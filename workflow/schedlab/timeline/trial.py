@@ -18,7 +18,8 @@ from schedlab.errors import SchedlabError
 from schedlab.printing import some
 from schedlab.results.series import read_series
 from schedlab.results.store import Store, origin_of
-from schedlab.schedulers.base import COST_METRICS, TIMESTAMPS, UNIT_METRICS
+from schedlab.schedulers.base import TIMESTAMPS
+from schedlab.schedulers.exported import COST_METRICS, UNIT_METRICS
 from schedlab.schedulers.rows import json_lines
 from schedlab.tables.clocks import node_clocks
 from schedlab.tables.kept import kept_trial

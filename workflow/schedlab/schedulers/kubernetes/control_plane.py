@@ -18,6 +18,7 @@ from schedlab.schedulers.base import STAMPS, Exporter, Scheduler
 from schedlab.schedulers.breaking import FaultCommands, restart_of
 from schedlab.schedulers.delays import Latencies
 from schedlab.schedulers.kubernetes import manifest, records
+from schedlab.schedulers.kubernetes.clients import client_limit, requests
 from schedlab.schedulers.kubernetes.latencies import latencies
 from schedlab.schedulers.kubernetes.network import SERVICE_NETWORK
 from schedlab.schedulers.kubernetes.pod import (
@@ -29,7 +30,7 @@ from schedlab.schedulers.kubernetes.pod import (
 from schedlab.schedulers.kubernetes.records import JobKind
 from schedlab.schedulers.kubernetes.virtual import HEAD_MIB, role_variables, told
 from schedlab.schedulers.limits import LIFT, Lift, Limit
-from schedlab.schedulers.rows import NativeJob, text_of
+from schedlab.schedulers.rows import NativeJob, driver_span, text_of
 from schedlab.schedulers.settings import Setting
 from schedlab.schedulers.translation import Request, Submission
 from schedlab.workloads.fault import DRAIN, FAULTS, RESTART
@@ -305,14 +306,11 @@ class KubernetesBase(Scheduler):
 
         The audit log has no reads, so the count is a lower bound.
         """
-        found = []
         defaults = self.client_defaults()
-        for program, kind in zip(self.controllers, ("scheduler", "controller"), strict=True):
-            written = settings.get(f"{kind}Qps", defaults[program][0])
-            qps = float(settings.get(f"{program} --kube-api-qps", written))
-            asked = [n for name, n in counters.items() if name.startswith(f"audit.{program}.")]
-            words = f"requests of {program} to the API server (kube-api-qps)"
-            found.append(Limit(words, f"{kind}Qps", qps, sum(asked) if asked else None))
+        found = [
+            client_limit(program, kind, settings, defaults[program][0], counters)
+            for program, kind in zip(self.controllers, ("scheduler", "controller"), strict=True)
+        ]
         return [*found, *quota.limits(self.controllers[0], self.controllers[0], settings)]
 
     def lifts(self) -> list[Lift]:
@@ -333,12 +331,13 @@ class KubernetesBase(Scheduler):
     def counters(self, native: Path) -> dict[str, float]:
         """Count requests in the audit log, and add the scheduler's metrics; both since its start.
 
-        So both include the health gate's job.
+        So both include the health gate's job. Those of each clientset are counted while the driver
+        ran.
         """
         text = text_of(native / "scheduler-metrics.txt")
         server = text_of(native / "apiserver-metrics.txt")
         return {
-            **records.requests(text_of(native / "audit.log")),
+            **requests(text_of(native / "audit.log"), driver_span(native)),
             **manifest.metrics(text, self.metric_prefixes, ""),
             **manifest.metrics(server, ("apiserver_request_total",), ""),
         }

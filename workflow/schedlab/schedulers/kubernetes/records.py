@@ -12,7 +12,6 @@ jobs/status.
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -113,13 +112,27 @@ def processors(quantity: Any) -> Decimal:
     return Decimal(text[:-1]) / 1000 if text.endswith("m") else Decimal(text)
 
 
-def events(audit: str) -> Iterator[dict[str, Any]]:
-    """Yield the successful requests of the audit log; skip lines that are no complete event."""
+def succeeded(event: Mapping[str, Any]) -> bool:
+    """Whether the request of an event was granted."""
+    granted: bool = 200 <= event["responseStatus"]["code"] < 300
+    return granted
+
+
+def events(audit: str, *, refused: bool = False) -> Iterator[dict[str, Any]]:
+    """Yield the successful requests of the audit log; skip lines that are no complete event.
+
+    Parameters
+    ----------
+    audit : str
+        The audit log.
+    refused : bool
+        Yield those that were refused too.
+    """
     for line in audit.split("\n"):
         try:
             event = parse_json(line)
-            code = event["responseStatus"]["code"]
-            if event["stage"] != "ResponseComplete" or not 200 <= code < 300:
+            granted = succeeded(event)
+            if event["stage"] != "ResponseComplete" or not (granted or refused):
                 continue
             event["ns"] = clock_ns(event["stageTimestamp"])
         except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
@@ -329,17 +342,3 @@ def _conclude(entry: _Found, ranks: int, *, lost: bool) -> None:
         job.state = UNFINISHED
         if entry.waits and len(times) < ranks:
             job.native_state = f"{job.native_state or 'Active'} (unschedulable: {entry.waits})"
-
-
-def requests(audit: str) -> dict[str, float]:
-    """Count successful requests by client, verb and resource; the log has no reads."""
-    counts: Counter[str] = Counter()
-    for event in events(audit):
-        reference = event.get("objectRef")
-        reference = reference if isinstance(reference, dict) else {}
-        client = str(event.get("userAgent", "")).partition("/")[0] or "unknown"
-        resource = str(reference.get("resource", "none"))
-        if reference.get("subresource"):
-            resource += f"/{reference['subresource']}"
-        counts[f"audit.{client}.{event.get('verb')}.{resource}"] += 1
-    return {name: float(number) for name, number in sorted(counts.items())}

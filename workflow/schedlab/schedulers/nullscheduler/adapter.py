@@ -41,6 +41,7 @@ class NullScheduler(Scheduler):
     payload: ClassVar[bool] = False
     priorities: ClassVar[tuple[int, int]] = (-(10**9), 10**9)
     dependencies: ClassVar[bool] = True
+    serial: ClassVar[frozenset[str]] = frozenset({"nullscheduler"})
     cost_port: ClassVar[int] = 9101
 
     def translate(self, job: Job, trace: Trace) -> Submission:
