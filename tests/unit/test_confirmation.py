@@ -115,10 +115,11 @@ def cell(cluster: str, per_second: float, knee: float) -> list[dict[str, Any]]:
     common = PARTS | {
         "workload": "knee", "cluster": cluster, "scheduler": cluster, "adapter": "made", "nodes": 1,
         "valid": True, "payload": True, "search": 1, "snapshot": 1, "limits": json.dumps([limit]),
-        "utilisation_steady": 0.25, "observed_s": 10.0, "daemon_cost": [],
+        "utilisation_steady": 0.25, "observed_s": 10.0, "daemon_cost": [], "precision": 0.04,
     }  # fmt: skip
-    return [common | {"rate": knee / 1.02, "sustained": True},
-            common | {"rate": knee * 1.02, "sustained": False}]  # fmt: skip
+    # A queue that grows by 2 % of the arrivals does not count as growing.
+    return [common | {"rate": knee / 0.98 / 1.02, "sustained": True},
+            common | {"rate": knee / 0.98 * 1.02, "sustained": False}]  # fmt: skip
 
 
 def lifting(**recorded: Prediction) -> list[Lifting]:
@@ -251,7 +252,7 @@ def test_what_plans_read_grows_with_the_searches(monkeypatch: pytest.MonkeyPatch
 
 
 def test_no_search_of_a_cell_is_made_where_another_limiter_is_lifted(tmp_path: Path) -> None:
-    spec = SPEC | {"confirm": True, "precision": "90 %"}
+    spec = SPEC | {"confirm": True, "rate": {"low": 0.5, "high": 1.0}}
     made = experiment(repetitions=2, workloads=[spec], lifted=LIFTED)
     make_records(tmp_path, made)
     context, ran = Context(made, tmp_path), set()

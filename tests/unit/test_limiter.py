@@ -180,6 +180,7 @@ def row(limits: Sequence[Limit], rate: float, held: float, **changes: Any) -> di
         "limits": json.dumps([one._asdict() for one in limits]), "utilisation_steady": 0.05,
         "scheduling_mean_s": 9.0, "completion_mean_s": 0.2, "held_mean_s": held, "cores": CORES,
         "processors_mean": 1.0, "achieved_rate_jobs_per_s": rate, "rate": rate, "sustained": False,
+        "precision": 0.04,
     }  # fmt: skip
     return common | changes
 
@@ -187,9 +188,10 @@ def row(limits: Sequence[Limit], rate: float, held: float, **changes: Any) -> di
 def cell(
     limits: Sequence[Limit], knee: float, held: float, cluster: str = "a"
 ) -> list[dict[str, Any]]:
+    counts = knee / 0.98  # a queue that grows by 2 % of the arrivals does not count as growing
     return [
-        row(limits, knee / 1.02, held, sustained=True, cluster=cluster),
-        row(limits, knee * 1.02, held, cluster=cluster, achieved_rate_jobs_per_s=knee),
+        row(limits, counts / 1.02, held, sustained=True, cluster=cluster),
+        row(limits, counts * 1.02, held, cluster=cluster, achieved_rate_jobs_per_s=knee),
     ]
 
 

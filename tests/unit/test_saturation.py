@@ -128,6 +128,7 @@ def experiment(**changes: Any) -> Experiment:
     [
         ({"rate": {"low": 5e-324, "high": 3.0}}, "rate.low"),
         ({"precision": "0.00001 %"}, "six digits; write 0.01 % or more"),
+        ({"precision": "20.1 %"}, "does not grow; write 20 % or less"),
     ],
 )
 def test_a_search_that_rates_cannot_express_is_refused(change: dict[str, Any], what: str) -> None:
@@ -236,7 +237,7 @@ def test_a_search_finds_the_capacity_of_a_cluster_and_ends(searched: Path) -> No
 def searches(*brackets: tuple[float | None, float | None], **changes: Any) -> list[dict[str, Any]]:
     """Steps at the ends of the brackets of as many searches of one cell."""
     common = {"workload": "knee", "cluster": "a-n1", "scheduler": "a", "nodes": 1, "snapshot": 1,
-              "valid": True, "payload": True} | changes  # fmt: skip
+              "valid": True, "payload": True, "precision": 0.2} | changes  # fmt: skip
     return [
         common | {"search": number, "rate": rate, "sustained": sustained}
         for number, ends in enumerate(brackets, 1)
@@ -248,14 +249,15 @@ def searches(*brackets: tuple[float | None, float | None], **changes: Any) -> li
 @pytest.mark.parametrize(
     ("brackets", "estimate", "low", "high", "bounded"),
     [
-        ([(1.0, 1.21)], 1.1, 1.0, 1.21, ""),
+        # A queue that grows by a tenth of the arrivals does not count as growing.
+        ([(1.0, 1.21)], 0.99, 0.9, 1.089, ""),
         # Equal brackets are no exact value.
-        ([(1.0, 1.21)] * 3, 1.1, 1.0, 1.21, ""),
-        ([(1.0, 1.21), (1.0, 1.21), (3.0, None)], None, 1.0, None,
+        ([(1.0, 1.21)] * 3, 0.99, 0.9, 1.089, ""),
+        ([(1.0, 1.21), (1.0, 1.21), (3.0, None)], None, 0.9, None,
          "even the highest rate is sustained in 1 of 3 searches"),
-        ([(1.0, 1.21), (None, 0.5)], None, None, 1.21,
+        ([(1.0, 1.21), (None, 0.5)], None, None, 1.089,
          "not even the lowest rate is sustained in 1 of 2 searches"),
-        ([(3.0, None)], None, 3.0, None, "even the highest rate is sustained"),
+        ([(3.0, None)], None, 2.7, None, "even the highest rate is sustained"),
         ([(None, 0.5), (3.0, None)], None, None, None,
          "even the highest rate is sustained in 1 of 2 searches; not even the lowest rate is"
          " sustained in 1 of 2 searches"),
@@ -276,15 +278,29 @@ def test_a_knee_beyond_the_ladder_in_any_search_is_no_mean_of_the_others(
 def test_the_interval_of_a_knee_covers_what_searches_differ_by() -> None:
     (knee,) = knees(pd.DataFrame(searches((1.0, 1.1), (1.2, 1.3), (1.5, 1.6))))
     assert knee.low is not None and knee.high is not None
-    assert knee.low < 1.0 and knee.high > 1.6
+    assert knee.low < 0.9 and knee.high > 1.44
+
+
+@pytest.mark.parametrize("precision", [0.05, 0.1, 0.2])
+@pytest.mark.parametrize("number", [1, 3, 10])
+def test_searches_that_agree_on_where_growth_counts_cover_the_capacity(
+    precision: float, number: int
+) -> None:
+    """At c / (1 - precision / 2) a queue grows by half of the precision times the arrivals."""
+    counts, half = 5.0 / (1 - precision / 2), (1 + precision) ** 0.5
+    rows = searches(*[(counts / half, counts * half)] * number, precision=precision)
+    (knee,) = knees(pd.DataFrame(rows))
+    assert knee.low is not None and knee.high is not None
+    assert knee.low < 5.0 < knee.high and knee.estimate == pytest.approx(5.0)
+    assert knee.brackets[0] == Bracket(counts / half, counts * half)
 
 
 @pytest.mark.parametrize(
     ("ceiling", "told"),
     [
-        ([(4.0, None)], "at least 4"),
-        ([(4.0, 4.84)], "4.40"),
-        ([(4.0, 4.84), (5.0, None)], "at least 5"),
+        ([(4.0, None)], "at least 3.60"),
+        ([(4.0, 4.84)], "3.96"),
+        ([(4.0, 4.84), (5.0, None)], "at least 4.50"),
         ([(None, 0.5)], "not measured"),
     ],
 )
@@ -293,7 +309,8 @@ def test_a_submitter_that_sustains_all_rates_is_no_bound(
 ) -> None:
     null = searches(*ceiling, cluster="null-n1", scheduler="null", payload=False)
     trials = pd.DataFrame([*searches((1.0, 1.1)), *null])
-    assert knees(trials)[0].ceiling.high == (4.84 if told == "4.40" else None)
+    high = knees(trials)[0].ceiling.high
+    assert (high is not None) == (told == "3.96")
     with_limits = trials.assign(limits="[]")
     (row,) = saturation(with_limits)["rows"]
     assert row["ceiling"] == told

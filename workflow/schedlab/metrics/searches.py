@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -22,16 +23,16 @@ class Knee(NamedTuple):
     nodes : int
         Compute nodes.
     brackets : tuple of Bracket
-        Of each search.
+        Rates of each search, as they were offered.
     estimate, low, high : float or None
-        Geometric mean of the searches' middles, and its interval (1/s): of Student's t on
-        logarithms from 3 searches on, and not narrower than the brackets; of fewer, the brackets'
+        Geometric mean of the middles of the searches' `capacity`, and its interval (1/s): of
+        Student's t on logarithms from 3 searches on, and not narrower than these; of fewer, their
         own ends. No estimate where the knee of any search lies beyond an end of the ladder: a mean
         of the others would be biased.
     bounded : str
         In how many searches it lies beyond which end, in words; empty where it lies within.
     ceiling : Bracket
-        Of the rate that the cluster without a scheduler sustains, 1/s: the submitter's. Without a
+        `capacity` of the cluster without a scheduler, 1/s: the submitter's. Without a
         rate that it did not sustain, `high` is None: the ceiling is at least `low`.
     """
 
@@ -82,10 +83,11 @@ def knees(trials: pd.DataFrame) -> list[Knee]:
     for (workload, cluster), rows in compared.groupby(
         ["workload", "cluster"], sort=True, observed=True
     ):
-        brackets = _brackets(rows)
+        own_searches = _searches(rows)
+        brackets = tuple(bracket(steps(one)) for one in own_searches)
         first = rows.iloc[0]
         nodes = int(first["nodes"])
-        estimate, low, high = _interval(brackets)
+        estimate, low, high = _interval([capacity(one) for one in own_searches])
         found.append(
             Knee(
                 str(workload),
@@ -120,15 +122,15 @@ def by_search(trials: pd.DataFrame) -> pd.DataFrame:
     pandas.DataFrame
         Columns of the trials table that name a cell or tell what may be compared. `repetition`:
         number of the search. `lineage`: of all steps together. `steps`, `valid_steps`: numbers of
-        them. `valid`: whether any step tells something. `knee_jobs_per_s`: middle of the bracket;
-        where even the highest rate was sustained that rate, which `at_least` says; missing where
-        not even the lowest was, which `beyond` says.
+        them. `valid`: whether any step tells something. `knee_jobs_per_s`: middle of the search's
+        `capacity`; its lower end where even the highest rate was sustained, which `at_least` says;
+        missing where not even the lowest was, which `beyond` says.
     """
     rows = []
     keys = ["scheduler", "cluster", "workload", "nodes", "snapshot", "search"]
     for _, own in searched(trials).groupby(keys, sort=True, observed=True, dropna=False):
         ordered = own.sort_values("repetition")
-        first, found = ordered.iloc[0], bracket(steps(ordered))
+        first, found = ordered.iloc[0], capacity(ordered)
         open_end = found.low is not None and found.high is None
         rows.append(
             {
@@ -152,24 +154,36 @@ def _only(values: pd.Series) -> object:
     return values.iloc[0] if values.nunique(dropna=False) == 1 else None
 
 
-def _brackets(rows: pd.DataFrame) -> tuple[Bracket, ...]:
-    """Bracket of each search. Equal clusters number their searches alike."""
+def capacity(search: pd.DataFrame) -> Bracket:
+    """Bracket of the rate that a cluster can do, from the trials of one search.
+
+    A queue grows at the offered rate less the capacity, and its growth counts from half of the
+    precision on (`saturation.grows`). So the ladder closes in on the capacity over one less that
+    half, and as many searches as one likes would agree on that higher rate.
+    """
+    found = bracket(steps(search))
+    counts = 1 - float(search["precision"].iloc[0]) / 2
+    return Bracket(*(None if end is None else end * counts for end in found))
+
+
+def _searches(rows: pd.DataFrame) -> list[pd.DataFrame]:
+    """Trials of each search. Equal clusters number their searches alike."""
     each = rows.groupby(["snapshot", "search"], observed=True, dropna=False)
-    return tuple(bracket(steps(of_search)) for _, of_search in each)
+    return [of_search for _, of_search in each]
 
 
 def _ceiling(rows: pd.DataFrame) -> Bracket:
-    """Highest rate that any search sustained, and the least that none did."""
-    found = [one for one in _brackets(rows) if one.low is not None]
+    """Capacity by the search that sustained the highest rate."""
+    found = [one for one in map(capacity, _searches(rows)) if one.low is not None]
     if not found:
         return Bracket(None, None)
     return max(found, key=lambda one: (one.high is None, one.low))
 
 
 def _interval(
-    brackets: tuple[Bracket, ...],
+    brackets: Sequence[Bracket],
 ) -> tuple[float | None, float | None, float | None]:
-    """Estimate and interval of the knee."""
+    """Estimate and interval of the knee, by each search's bracket of it."""
     told = [one for one in brackets if one.low is not None or one.high is not None]
     lows = [one.low for one in told if one.low is not None]
     highs = [one.high for one in told if one.high is not None]

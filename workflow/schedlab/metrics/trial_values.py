@@ -129,6 +129,7 @@ def _searched(jobs: pd.DataFrame, trace: Trace, end: float | None) -> dict[str, 
     return {
         "search": trace.scale.get("search"),
         "rate": trace.scale.get("rate"),
+        "precision": trace.scale.get("precision"),
         "offered_rate_jobs_per_s": found.offered,
         "achieved_rate_jobs_per_s": found.achieved,
         "queue_slope_jobs_per_s": found.slope,

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from schedlab.schedulers.base import RUNS_AGAIN, TIMESTAMPS
 
-VERSION = "schedlab.tables/9"
+VERSION = "schedlab.tables/10"
 """Version 2: samples carry the lineage of their trial; rows say whose they are.
 
 Version 3: jobs carry the instants of their ranks.
@@ -34,6 +34,8 @@ Trials tell how urgent jobs, wide jobs and users fared, and those of a search ho
 trials tell what a fault or preemption did to runs; trials have the level of their background.
 
 Version 9: jobs name the node whose loss ended a run.
+
+Version 10: trials of a search tell its precision, and why they did not sustain their rate.
 """
 
 # Millions of rows repeat a few strings, so they are stored once, in a dictionary.
@@ -314,6 +316,7 @@ METRICS = (
     Column("submission_rate_jobs_per_s", _F, "1/s", "accepted / (last accepted - first submit)"),
     Column("search", _N, "1", "which search of its cell the trial is a step of, from 1"),
     Column("rate", _F, "1/s", "arrivals that the trial of a search was to offer"),
+    Column("precision", _F, "1", "of the search: half of it is the least growth that counts"),
     Column("offered_rate_jobs_per_s", _F, "1/s", "arrivals in a search"),
     Column("achieved_rate_jobs_per_s", _F, "1/s", "jobs that left the queue in a search"),
     Column("queue_slope_jobs_per_s", _F, "1/s", "growth of the queue in a search"),

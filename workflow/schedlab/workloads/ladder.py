@@ -18,6 +18,9 @@ SPARE = 1
 FINEST = 1e-4
 """Smallest precision of a search: rates have six digits, and finer halvings would repeat one."""
 
+COARSEST = 0.2
+"""Largest precision of a search: half of it is the growth of a queue that does not count."""
+
 SLOWEST = 1e-6
 """Smallest rate (1/s) that a parameter may give: an event in 12 days."""
 
