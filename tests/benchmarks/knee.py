@@ -68,7 +68,7 @@ def knee_of(searches: list[list[Step]]) -> Knee:
     cell = {"workload": "w", "cluster": "c", "scheduler": "c", "nodes": 1, "snapshot": 1,
             "source": "", "valid": True, "payload": True, "precision": PRECISION}  # fmt: skip
     rows = [
-        cell | {"search": number, **step._asdict()}
+        cell | {"search": number, "why_not": ["queue"] * (not step.sustained), **step._asdict()}
         for number, steps in enumerate(searches)
         for step in steps
     ]

@@ -115,10 +115,11 @@ def cell(cluster: str, per_second: float, knee: float) -> list[dict[str, Any]]:
     common = PARTS | {
         "workload": "knee", "cluster": cluster, "scheduler": cluster, "adapter": "made", "nodes": 1,
         "valid": True, "payload": True, "search": 1, "snapshot": 1, "limits": json.dumps([limit]),
-        "utilisation_steady": 0.25, "observed_s": 10.0, "daemon_cost": [], "precision": 0.04,
+        "utilisation_steady": 0.25, "observed_s": 10.0, "daemon_cost": [],
+        "precision": 0.04, "why_not": ["queue"],
     }  # fmt: skip
     # A queue that grows by 2 % of the arrivals does not count as growing.
-    return [common | {"rate": knee / 0.98 / 1.02, "sustained": True},
+    return [common | {"rate": knee / 0.98 / 1.02, "sustained": True, "why_not": []},
             common | {"rate": knee / 0.98 * 1.02, "sustained": False}]  # fmt: skip
 
 

@@ -30,6 +30,7 @@ def steps(root: Path, number: int, knee: float) -> list[dict[str, Any]]:
             first + step,
             rate=rate,
             precision=PRECISION,
+            why_not=["queue"] * (rate > knee),
             search=number,
             sustained=rate <= knee,
             makespan_s=100 / rate,

@@ -180,7 +180,7 @@ def row(limits: Sequence[Limit], rate: float, held: float, **changes: Any) -> di
         "limits": json.dumps([one._asdict() for one in limits]), "utilisation_steady": 0.05,
         "scheduling_mean_s": 9.0, "completion_mean_s": 0.2, "held_mean_s": held, "cores": CORES,
         "processors_mean": 1.0, "achieved_rate_jobs_per_s": rate, "rate": rate, "sustained": False,
-        "precision": 0.04,
+        "precision": 0.04, "why_not": ["queue"],
     }  # fmt: skip
     return common | changes
 
@@ -190,7 +190,7 @@ def cell(
 ) -> list[dict[str, Any]]:
     counts = knee / 0.98  # a queue that grows by 2 % of the arrivals does not count as growing
     return [
-        row(limits, counts / 1.02, held, sustained=True, cluster=cluster),
+        row(limits, counts / 1.02, held, sustained=True, why_not=[], cluster=cluster),
         row(limits, counts * 1.02, held, cluster=cluster, achieved_rate_jobs_per_s=knee),
     ]
 
@@ -324,7 +324,7 @@ def test_the_name_of_a_lifted_variant_is_taken(tmp_path: Path) -> None:
         (cell(CYCLE, 0.4, 1.0), "no search with its limiter lifted (period) has valid trials"),
         (cell(CYCLE, 0.4, 1.0)[:1], "every rate was sustained"),
         (cell(CYCLE, 0.4, 1.0)[1:], "without a knee nothing can be predicted"),
-        ([row([], 1.0, 1.0, **dict.fromkeys([*PARTS, "scheduling_mean_s"], 0.0))], "no rule"),
+        ([row([], 1.0, 1.0, **dict.fromkeys([*PARTS, "scheduling_mean_s"], 0.0))], "no rule holds"),
     ],
 )
 def test_the_report_says_why_a_limiter_was_not_lifted(rows: list[Any], why: str) -> None:
@@ -350,6 +350,25 @@ def test_knees_and_limiters_of_a_report_are_found_once(monkeypatch: pytest.Monke
     pair = Lifting("a", "b", frozenset({"depth"}), {})
     assert saturation(pd.DataFrame(rows), [pair])["confirmations"]
     assert found == [("knees", 4), ("of_cell", 2), ("of_cell", 2)]
+
+
+@pytest.mark.parametrize(("why", "words"), [("jobs", "no good end"), ("wait", "longest_wait")])
+def test_no_limiter_is_named_where_no_queue_grew(why: str, words: str) -> None:
+    """One failed job, or waits above a bound that the search was given, are no sign of a limit."""
+    rows = cell(CYCLE, 0.4, 1.0)
+    rows[1]["why_not"] = [why]
+    trials = pd.DataFrame(rows)
+    named = of_cell(trials)
+    assert named is not None and named.name == named.lift == ""
+    assert named.evidence.startswith("not judged: no rate made the queue grow")
+    assert words in named.evidence
+    (shown,) = saturation(trials)["rows"]
+    assert shown["limiter"] == "not named" and words in shown["brackets"]
+    (told,) = saturation(trials, confirming=["knee"])["not_lifted"]
+    assert "no rate made the queue grow" in told["why"]
+    # A higher rate at which the queue grew is judged, and not that one.
+    higher = row(CYCLE, 0.39, 1.0) | {"rate": 0.8}
+    assert of_cell(pd.DataFrame([*rows, higher])) == limiter(higher)
 
 
 def test_a_lifted_cell_is_not_listed() -> None:

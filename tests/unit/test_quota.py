@@ -157,7 +157,15 @@ def test_a_quota_that_is_used_up_is_the_limiter(used: float | None, lift: str) -
 def test_twice_the_quota_should_sustain_twice_the_rate() -> None:
     trials = pd.DataFrame(
         [
-            row(cluster, share, 95 * share, rate * factor, sustained=factor < 1, precision=0.0)
+            row(
+                cluster,
+                share,
+                95 * share,
+                rate * factor,
+                sustained=factor < 1,
+                precision=0.0,
+                why_not=["queue"] * (factor > 1),
+            )
             for cluster, share, rate in (("a", 0.05, 0.4), ("b", 0.1, 0.75))
             for factor in (0.98, 1.02)
         ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from schedlab.errors import SchedlabError
 from schedlab.figures import FIGURES, draw
 from schedlab.lineage.targets import resolve
 from schedlab.metrics.cells import by_cell
-from schedlab.metrics.saturation import trend
+from schedlab.metrics.saturation import rates, trend
 from schedlab.metrics.searches import knees, without_searches
 from schedlab.paths import decision_record
 from schedlab.report.embedded import embedded
@@ -30,6 +31,7 @@ from schedlab.report.results_section import cell_trials
 from schedlab.report.saturation_section import saturation
 from schedlab.results.records import load_record
 from schedlab.results.store import Store
+from schedlab.schedulers.base import COMPLETED, FAILED
 from schedlab.stages.context import Context
 from schedlab.stages.decision import write_decision
 from schedlab.stages.figure import draw_figure
@@ -107,6 +109,43 @@ def test_a_queue_grows_at_the_difference_of_the_rates() -> None:
 def test_a_trend_is_seen_above_the_capacity_and_rarely_below() -> None:
     assert all(grows(15.0, 10.0, seed) for seed in range(20))
     assert sum(grows(5.0, 10.0, seed) for seed in range(100)) <= 10
+
+
+def judged(
+    longest: float | None, wait: float = 0.1, state: str = COMPLETED, *, stamped: bool = True
+) -> tuple[bool | None, list[str] | None]:
+    """Outcome of 40 jobs that arrive once a second and wait alike; the last one has a state."""
+    due = np.arange(40.0)
+    at = dict.fromkeys(("intended", "submit", "accepted"), due)
+    ran = {"allocated": due + wait, "started": due + wait, "finished": due + wait + 0.5}
+    if not stamped:
+        ran = dict.fromkeys(ran, np.full(40, np.nan))
+    jobs = pd.DataFrame({**at, **ran, "completed": due + wait + 0.6}) * 1e9
+    jobs["state"] = [COMPLETED] * 39 + [state]
+    trace = experiment().trace("knee", 1, 1, ROOT)
+    found = rates(jobs, replace(trace, scale=trace.scale | {"longest_wait_s": longest}), 60.0)
+    return found.sustained, found.why_not
+
+
+@pytest.mark.filterwarnings("error")
+def test_why_a_rate_is_not_sustained_is_told() -> None:
+    assert judged(None) == (True, []) == judged(1.0)
+    assert judged(None, state=FAILED) == (False, ["jobs"])
+    assert judged(1.0, wait=2.0) == (False, ["wait"])
+    assert judged(1.0, wait=2.0, state=FAILED) == (False, ["jobs", "wait"])
+    # Every wait is missing, so the bound cannot be judged.
+    assert judged(1.0, stamped=False) == (None, None)
+    assert judged(None, stamped=False) == (True, [])
+
+
+def test_a_growing_queue_is_told_as_the_reason() -> None:
+    due = np.arange(40.0)
+    jobs = pd.DataFrame(dict.fromkeys(("intended", "submit", "accepted"), due)) * 1e9
+    for name, after in (("allocated", 0.0), ("started", 0.0), ("finished", 0.5), ("completed", 1)):
+        jobs[name] = (2 * due + after) * 1e9
+    jobs["state"] = COMPLETED
+    found = rates(jobs, experiment().trace("knee", 1, 1, ROOT), 90.0)
+    assert (found.sustained, found.why_not) == (False, ["queue"])
 
 
 SPEC = {
@@ -239,7 +278,9 @@ def searches(*brackets: tuple[float | None, float | None], **changes: Any) -> li
     common = {"workload": "knee", "cluster": "a-n1", "scheduler": "a", "nodes": 1, "snapshot": 1,
               "valid": True, "payload": True, "precision": 0.2} | changes  # fmt: skip
     return [
-        common | {"search": number, "rate": rate, "sustained": sustained}
+        {"search": number, "rate": rate, "sustained": sustained}
+        | {"why_not": ["queue"] * (not sustained)}
+        | common
         for number, ends in enumerate(brackets, 1)
         for rate, sustained in zip(ends, (True, False), strict=True)
         if rate is not None
@@ -293,6 +334,17 @@ def test_searches_that_agree_on_where_growth_counts_cover_the_capacity(
     assert knee.low is not None and knee.high is not None
     assert knee.low < 5.0 < knee.high and knee.estimate == pytest.approx(5.0)
     assert knee.brackets[0] == Bracket(counts / half, counts * half)
+
+
+@pytest.mark.parametrize("why", ["jobs", "wait"])
+def test_a_search_that_no_growing_queue_ended_tells_the_rate_as_it_was_offered(why: str) -> None:
+    rows = searches((1.0, 1.21))
+    rows[1]["why_not"] = [why]
+    (knee,) = knees(pd.DataFrame(rows))
+    assert knee.estimate == pytest.approx(1.1) and knee.why_not == ((why,),)
+    rows[1]["why_not"] = ["queue", why]
+    (knee,) = knees(pd.DataFrame(rows))
+    assert knee.estimate == pytest.approx(0.99) and knee.why_not == (("queue", why),)
 
 
 @pytest.mark.parametrize(

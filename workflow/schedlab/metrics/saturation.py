@@ -32,6 +32,13 @@ POINTS = 50
 """Instants of each batch at which the queue is read."""
 LEVEL = 0.95
 """One-sided confidence of the trend."""
+QUEUE, JOBS, WAIT = "queue", "jobs", "wait"
+REASONS = {
+    QUEUE: "the queue grew",
+    JOBS: "a job came to no good end",
+    WAIT: "jobs waited longer than longest_wait",
+}
+"""Why a rate is not sustained, as the trials table has it and in words."""
 
 
 class Rates(NamedTuple):
@@ -47,6 +54,8 @@ class Rates(NamedTuple):
         Growth of the queue, jobs/s, and its lower one-sided 95 % bound.
     sustained : bool or None
         Whether the rate is sustained.
+    why_not : list of str or None
+        Keys of `REASONS`; empty where it is sustained.
     """
 
     offered: float | None
@@ -54,6 +63,10 @@ class Rates(NamedTuple):
     slope: float | None
     slope_low: float | None
     sustained: bool | None
+    why_not: list[str] | None
+
+
+UNKNOWN = Rates(None, None, None, None, None, None)
 
 
 def waiting(due: Floats, left: Floats, at: Floats) -> Floats:
@@ -103,7 +116,8 @@ def rates(jobs: pd.DataFrame, trace: Trace, end: float | None = None) -> Rates:
     """Judge one trial of a search.
 
     A rate is not sustained if a job came to no good end, if the queue `grows`, or if jobs wait
-    longer than the trace's `longest_wait_s`.
+    longer than the trace's `longest_wait_s`. Where the trace has such a bound, no wait is known and
+    nothing else speaks against the rate, whether it is sustained is unknown.
 
     Parameters
     ----------
@@ -116,7 +130,7 @@ def rates(jobs: pd.DataFrame, trace: Trace, end: float | None = None) -> Rates:
     """
     due = instants(jobs, "intended") / 1e9
     if due.size < FEWEST or np.isnan(due).any() or due.max() <= due.min():
-        return Rates(None, None, None, None, None)
+        return UNKNOWN
     started = seconds(jobs, "started")
     # Jobs without a payload leave the queue when they are done.
     left = np.where(np.isnan(started), seconds(jobs, "completed"), started)
@@ -126,11 +140,23 @@ def rates(jobs: pd.DataFrame, trace: Trace, end: float | None = None) -> Rates:
     start = first + WARM_UP * (last - first)
     achieved = float(((left > start) & (left <= last)).sum() / (last - start))
     slope, low = trend(due, left, start, last)
-    growing = grows(slope, low, offered, float(trace.scale["precision"]))
-    bad = bool((~jobs["state"].isin([COMPLETED, UNFINISHED])).any())
-    longest = trace.scale.get("longest_wait_s")
-    slow = False
-    if longest is not None:
-        wait = times(jobs, "wait", end).seconds[np.argsort(due, kind="stable")]
-        slow = bool(np.nanmean(wait[-(-3 * wait.size // 4) :]) > float(longest))
-    return Rates(offered, achieved, slope, low, not (growing or bad or slow))
+    slow = _slow(jobs, due, trace.scale.get("longest_wait_s"), end)
+    holds = {
+        QUEUE: grows(slope, low, offered, float(trace.scale["precision"])),
+        JOBS: bool((~jobs["state"].isin([COMPLETED, UNFINISHED])).any()),
+        WAIT: bool(slow),
+    }
+    why_not = [reason for reason in REASONS if holds[reason]]
+    if slow is None and not why_not:
+        return Rates(offered, achieved, slope, low, None, None)
+    return Rates(offered, achieved, slope, low, not why_not, why_not)
+
+
+def _slow(jobs: pd.DataFrame, due: Floats, longest: float | None, end: float | None) -> bool | None:
+    """Whether the last quarter of the jobs waits too long on average; None if no wait is known."""
+    if longest is None:
+        return False
+    wait = times(jobs, "wait", end).seconds[np.argsort(due, kind="stable")]
+    last = wait[-(-3 * wait.size // 4) :]
+    known = last[~np.isnan(last)]
+    return bool(known.mean() > float(longest)) if known.size else None

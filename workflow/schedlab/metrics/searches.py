@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from schedlab.metrics.ceiling import with_payload
+from schedlab.metrics.saturation import QUEUE
 from schedlab.metrics.statistics import MINIMUM, t_interval
 from schedlab.workloads.ladder import Bracket, Step, bracket, steps_of
 
@@ -24,6 +25,8 @@ class Knee(NamedTuple):
         Compute nodes.
     brackets : tuple of Bracket
         Rates of each search, as they were offered.
+    why_not : tuple of tuple of str
+        Of each search: why its lowest rate that was not sustained was not (`saturation.REASONS`).
     estimate, low, high : float or None
         Geometric mean of the middles of the searches' `capacity`, and its interval (1/s): of
         Student's t on logarithms from 3 searches on, and not narrower than these; of fewer, their
@@ -41,6 +44,7 @@ class Knee(NamedTuple):
     scheduler: str
     nodes: int
     brackets: tuple[Bracket, ...]
+    why_not: tuple[tuple[str, ...], ...]
     estimate: float | None
     low: float | None
     high: float | None
@@ -95,6 +99,7 @@ def knees(trials: pd.DataFrame) -> list[Knee]:
                 str(first["scheduler"]),
                 nodes,
                 brackets,
+                tuple(_why_not(one) for one in own_searches),
                 estimate,
                 low,
                 high,
@@ -159,11 +164,23 @@ def capacity(search: pd.DataFrame) -> Bracket:
 
     A queue grows at the offered rate less the capacity, and its growth counts from half of the
     precision on (`saturation.grows`). So the ladder closes in on the capacity over one less that
-    half, and as many searches as one likes would agree on that higher rate.
+    half, and as many searches as one likes would agree on that higher rate. A search that something
+    else than the queue ended tells the rate as it was offered.
     """
     found = bracket(steps(search))
+    if found.high is not None and QUEUE not in _why_not(search):
+        return found
     counts = 1 - float(search["precision"].iloc[0]) / 2
     return Bracket(*(None if end is None else end * counts for end in found))
+
+
+def _why_not(search: pd.DataFrame) -> tuple[str, ...]:
+    """Why the lowest rate of a search that was not sustained was not; empty without one."""
+    first = bracket(steps(search)).high
+    for row in search.to_dict("records"):
+        if row["valid"] and row["rate"] == first and row["sustained"] == False:  # noqa: E712 (NA)
+            return tuple(row["why_not"])
+    return ()
 
 
 def _searches(rows: pd.DataFrame) -> list[pd.DataFrame]:

@@ -17,7 +17,7 @@ from schedlab.metrics.definitions import ideal_bounds
 from schedlab.metrics.durations import times
 from schedlab.metrics.faults import fault_metrics
 from schedlab.metrics.quantities import PARTS
-from schedlab.metrics.saturation import Rates, rates
+from schedlab.metrics.saturation import UNKNOWN, rates
 from schedlab.metrics.statistics import percentile
 from schedlab.workloads import Trace
 from schedlab.workloads.duration import earliest_ends
@@ -123,7 +123,7 @@ def trial_metrics(
 
 def _searched(jobs: pd.DataFrame, trace: Trace, end: float | None) -> dict[str, Any]:
     """Columns of a step of a search; all None for other trials."""
-    found = Rates(None, None, None, None, None)
+    found = UNKNOWN
     if "rate" in trace.scale:
         found = rates(jobs, trace, end)
     return {
@@ -135,6 +135,7 @@ def _searched(jobs: pd.DataFrame, trace: Trace, end: float | None) -> dict[str, 
         "queue_slope_jobs_per_s": found.slope,
         "queue_slope_low_jobs_per_s": found.slope_low,
         "sustained": found.sustained,
+        "why_not": found.why_not,
     }
 
 

@@ -10,6 +10,7 @@ import pandas as pd
 from schedlab.formatting import number
 from schedlab.metrics.confirmation import WITHIN, Lifting, confirmations, limiters
 from schedlab.metrics.limiter import RULES, Limiter
+from schedlab.metrics.saturation import REASONS
 from schedlab.metrics.searches import Knee
 from schedlab.metrics.statistics import MINIMUM
 from schedlab.workloads.ladder import Bracket
@@ -38,7 +39,8 @@ def saturation(
         prediction they count. `not_lifted`: `workload`, `cluster` and `why` of the cells whose
         limiter was to be confirmed and no other variant lifts. `rules`: what names a limiter, in
         order. `rows`: `workload`, `cluster`, `knee`, `interval`, `how` (what the interval is),
-        `searches`, `brackets`, `ceiling`, `limiter`, `evidence` and `lift`, all as text.
+        `searches`, `brackets` (with why the upper rate was not sustained), `ceiling`, `limiter`,
+        `evidence` and `lift`, all as text.
     """
     named = limiters(trials)
     confirmed = confirmations(trials, named, liftings)
@@ -76,7 +78,7 @@ def _why(knee: Knee, named: Limiter | None) -> str:
     if named is None:
         return "every rate was sustained, so nothing limited it"
     if not named.name:
-        return "no rule names its limiter"
+        return f"its limiter is not named: {named.evidence}"
     if not named.lift:
         return f"schedlab knows no setting that lifts its limiter: {named.name}"
     if knee.estimate is None:
@@ -95,7 +97,9 @@ def _row(knee: Knee, found: Limiter | None) -> dict[str, str]:
         "interval": f"[{ends[0]}, {ends[1]}]",
         "how": "95 % interval" if mean else "ends of the brackets",
         "searches": str(len(told)),
-        "brackets": "; ".join(_bracket(one) for one in knee.brackets),
+        "brackets": "; ".join(
+            _bracket(one, why) for one, why in zip(knee.brackets, knee.why_not, strict=True)
+        ),
         "ceiling": _ceiling(knee.ceiling),
         "limiter": (found.name or "not named") if found else "none: every rate is sustained",
         "evidence": found.evidence if found else "",
@@ -109,6 +113,7 @@ def _ceiling(one: Bracket) -> str:
     return "not measured" if one.low is None else f"at least {number(one.low)}"
 
 
-def _bracket(one: Bracket) -> str:
+def _bracket(one: Bracket, why_not: tuple[str, ...]) -> str:
     ends = (number(end) if end is not None else "none" for end in one)
-    return " to ".join(ends)
+    told = " and ".join(REASONS[reason] for reason in why_not)
+    return " to ".join(ends) + (f" ({told})" if told else "")
