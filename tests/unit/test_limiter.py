@@ -16,7 +16,7 @@ from schedlab.design import load_experiment
 from schedlab.errors import SchedlabError
 from schedlab.metrics.confirmation import Lifting, confirmations, limiters
 from schedlab.metrics.cycles import Places, cycle_rate
-from schedlab.metrics.limiter import Limiter, limiter, of_cell
+from schedlab.metrics.limiter import Limiter, first_failed, limiter, of_cell
 from schedlab.metrics.searches import knees
 from schedlab.report.saturation_section import saturation
 from schedlab.schedulers import get_scheduler, scheduler_names
@@ -369,6 +369,21 @@ def test_no_limiter_is_named_where_no_queue_grew(why: str, words: str) -> None:
     # A higher rate at which the queue grew is judged, and not that one.
     higher = row(CYCLE, 0.39, 1.0) | {"rate": 0.8}
     assert of_cell(pd.DataFrame([*rows, higher])) == limiter(higher)
+
+
+def test_the_limiter_is_read_from_the_search_in_the_middle() -> None:
+    """The lowest failure of several searches is likely to be a queue that would have gone again."""
+    lowest = {"rate": 0.2, "search": 1, "scheduling_mean_s": 0.1, "launch_mean_s": 5.0}
+    alarm = row(CYCLE, 0.2, 1.0) | lowest
+    own = [row(CYCLE, 0.39, 1.0, search=2) | {"rate": rate} for rate in (0.45, 0.8)]
+    last = row(CYCLE, 0.39, 1.0, search=3) | {"rate": 0.5}
+    assert of_cell(pd.DataFrame([alarm])) == limiter(alarm) != limiter(own[0])
+    for rows in ([alarm, *own, last], [last, *own[::-1], alarm], [alarm, *own]):
+        assert (first_failed(pd.DataFrame(rows)) or {})["rate"] == 0.45
+        assert of_cell(pd.DataFrame(rows)) == limiter(own[0])
+    # Searches of equal clusters have the same numbers.
+    equal = [one | {"search": 1, "snapshot": one["search"]} for one in (alarm, *own, last)]
+    assert (first_failed(pd.DataFrame(equal)) or {})["rate"] == 0.45
 
 
 def test_a_lifted_cell_is_not_listed() -> None:

@@ -305,13 +305,20 @@ def of_cell(trials: pd.DataFrame) -> Limiter | None:
 
 
 def first_failed(trials: pd.DataFrame) -> dict[str, Any] | None:
-    """Row of a cell's valid trial at the lowest rate whose queue grew; None without one."""
+    """Row of a cell's trial at a rate that was just too high; None where no queue grew.
+
+    Of each search that is its valid trial at the lowest rate whose queue grew. Near the capacity a
+    queue that comes and goes may be taken for a growing one, and the lowest rate of several
+    searches is likely to be such a one. So it is the trial of the search in the middle by its rate,
+    of an even number the upper one of the two.
+    """
     failed = _failed(trials)
-    grew = failed[[QUEUE in reasons for reasons in failed["why_not"]]]
-    if not len(grew):
+    grew = failed[failed["why_not"].map(lambda reasons: QUEUE in reasons).astype(bool)]
+    first = grew.sort_values("rate").drop_duplicates(["snapshot", "search"])
+    if not len(first):
         return None
-    first = grew.sort_values("rate").iloc[0].to_dict()
-    return {str(name): value for name, value in first.items()}
+    found = first.iloc[len(first) // 2].to_dict()
+    return {str(name): value for name, value in found.items()}
 
 
 def _failed(trials: pd.DataFrame) -> pd.DataFrame:

@@ -2,8 +2,11 @@
 
 The queue of a cluster that is offered more than it can do grows at the difference of the two rates;
 that of one that can do it has no trend [1]_. A trend is judged by the means of successive batches
-of time, whose correlation is small where batches are long [2]_. The first part of the arrivals is
-left out as warm-up.
+of time as if they were independent. They nearly are where batches are long against the time over
+which the queue comes and goes [2]_. Near the capacity that time is longer than a trial, with random
+arrivals above all, and the test then takes such a queue for a growing one far more often than one
+less the confidence (docs/saturation.md has a table). The first part of the arrivals is left out as
+warm-up.
 
 References
 ----------
@@ -31,7 +34,7 @@ BATCHES = 10
 POINTS = 50
 """Instants of each batch at which the queue is read."""
 LEVEL = 0.95
-"""One-sided confidence of the trend."""
+"""One-sided confidence of the trend, where the means of batches are independent."""
 QUEUE, JOBS, WAIT = "queue", "jobs", "wait"
 REASONS = {
     QUEUE: "the queue grew",
