@@ -240,6 +240,42 @@ def test_a_planted_limit_is_named_lifted_predicted_and_compared(
     assert found.confirmed is confirmed
 
 
+REQUESTS = [Limit("requests of x", "xQps", 5.0, 450.0)]
+QUOTA = [Limit("time of x", "CPUQuota", None, None, (), 0.1, "x")]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "changes", "expected", "why"),
+    [
+        # Ten times the requests would be 5 jobs/s, but 4 places are held for 3 s each.
+        (REQUESTS, {"per_second": 50.0}, {}, 4 / 3, "jobs hold all processors, each for 3 s"),
+        (REQUESTS, {"per_second": 12.5}, {}, 1.25, "xQps is 2.5 times as large"),
+        (REQUESTS, {"per_second": 50.0}, {"utilisation_steady": 0.5}, 1.0, "50 % of it were"),
+        (QUOTA, {"cores": 0.4}, {}, 4 / 3, "jobs hold all processors, each for 3 s"),
+    ],
+)
+def test_a_prediction_is_no_more_than_the_processors_allow(
+    before: list[Limit], after: dict[str, float], changes: dict[str, Any], expected: float, why: str
+) -> None:
+    cost = {"node": "head", "process": "x", "group": "scheduler", "cpu_s": 9.9}
+    base = [one | {"daemon_cost": [cost]} | changes for one in cell(before, 0.5, 3.0)]
+    # An invalid trial says nothing of the machine.
+    base.append(base[0] | {"valid": False, "utilisation_steady": 1.0, "rate": 9.0})
+    told = unless_limited(base, [before[0]._replace(**after)])
+    assert told["predicted"] == pytest.approx(expected) and why in told["why"]
+    if expected != 1.25:
+        assert "which alone allows" in told["why"]
+
+
+def test_of_a_quota_jobs_hold_processors_for_the_least_time_that_was_seen() -> None:
+    """The daemon that lacks processor time also launches and ends jobs."""
+    cost = {"node": "head", "process": "x", "group": "scheduler", "cpu_s": 9.9}
+    base = [one | {"daemon_cost": [cost]} for one in cell(QUOTA, 0.5, 5.0)]
+    base[0]["held_mean_s"] = 3.0
+    told = unless_limited(base, [QUOTA[0]._replace(cores=0.2)])
+    assert told["predicted"] == pytest.approx(1.0)
+
+
 CYCLE = [Limit("cycles", "period", None, None, (Cycle(10.0),))]
 DEPTH = [Limit("depth", "depth", None, None, (Cycle(None, 8),))]
 

@@ -99,7 +99,7 @@ def prediction(
     The rate grows as the limit does: requests per second; processor time; what `cycles.cycle_rate`
     gives for cycles with a period; and the depth, where a scheduler has at most so many jobs in
     hand and each for the same time (Little's law). The next bound ends the growth: processors that
-    are all busy or, where cycles give them to jobs, all held; the submitter.
+    are all busy, or all held by jobs; the submitter.
 
     Parameters
     ----------
@@ -126,22 +126,51 @@ def prediction(
     found = _growth(before, lifted, row) if lifted else None
     if found is None or found[0] < LEAST:
         return None
-    bounds = [(knee.estimate * found[0], found[1])]
-    used = pd.to_numeric(cell["utilisation_steady"]).max()
-    if pd.notna(used) and used > 0:
-        bounds.append((knee.estimate / float(used), "then the machine is full"))
-    places = places_of(row)
-    if before.cycles and places is not None:
-        bounds.append((places.rate, "then jobs hold all processors"))
-    return _below_ceiling(Prediction(*min(bounds)), knee)
+    allowed = Prediction(knee.estimate * found[0], found[1])
+    valid = cell[cell["valid"].astype(bool)]
+    bounds = [*_full(valid, knee.estimate), *_all_held(valid, row, before)]
+    next_bound = min(bounds, default=allowed)
+    return _below_ceiling(_bounded(allowed, *next_bound), knee)
+
+
+def _full(valid: pd.DataFrame, knee: float) -> list[Prediction]:
+    """Rate at which all processors are busy, by the largest part that was in any valid trial."""
+    used = pd.to_numeric(valid["utilisation_steady"]).max()
+    if pd.isna(used) or used <= 0:
+        return []
+    return [Prediction(knee / float(used), f"the machine is full: {100 * used:.0f} % of it were")]
+
+
+def _all_held(valid: pd.DataFrame, row: Row, before: Limit) -> list[Prediction]:
+    """Rate at which jobs hold all processors.
+
+    A daemon that lacks processor time also takes part in the launch and the end of jobs, so of a
+    quota the time for which a job holds its processors is the least that any rate had.
+    """
+    rows = valid.to_dict("records") if before.cores else [row]
+    known = [found for found in map(places_of, rows) if found is not None]
+    most = max(known, key=lambda places: places.rate, default=None)
+    if most is None:
+        return []
+    told = f"jobs hold all processors, each for {number(most.held)} s"
+    return [Prediction(most.rate, told)]
+
+
+def _bounded(allowed: Prediction, rate: float, why: str) -> Prediction:
+    """The prediction, or a lower bound with what would be without it."""
+    if rate >= allowed.rate:
+        return allowed
+    return Prediction(
+        rate, f"then {why} ({allowed.why}, which alone allows {number(allowed.rate)})"
+    )
 
 
 def _below_ceiling(expected: Prediction, knee: Knee) -> Prediction:
     """The prediction, unless the submitter's ceiling is lower. One that is open bounds nothing."""
     ceiling = knee.ceiling.middle
-    if ceiling is None or ceiling >= expected.rate:
+    if ceiling is None:
         return expected
-    return Prediction(ceiling, "then the submitter limits")
+    return _bounded(expected, ceiling, "the submitter limits")
 
 
 def _growth(before: Limit, after: Limit, row: Row) -> tuple[float, str] | None:
