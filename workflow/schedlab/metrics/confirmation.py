@@ -38,8 +38,8 @@ class Confirmation(NamedTuple):
         Rate that the other should sustain, 1/s.
     why : str
         What bounds the prediction.
-    found : float or None
-        Rate that it sustains, 1/s; None where the search has no knee.
+    found : Knee
+        Of the other.
     before : bool
         Whether the prediction was recorded before the other's first trial.
     """
@@ -50,13 +50,21 @@ class Confirmation(NamedTuple):
     setting: str
     predicted: float
     why: str
-    found: float | None
+    found: Knee
     before: bool
 
     @property
     def confirmed(self) -> bool | None:
-        """Whether the outcome is within `WITHIN` of the prediction; None without an outcome."""
-        return None if self.found is None else abs(self.found / self.predicted - 1) <= WITHIN
+        """Whether the outcome is within `WITHIN` of the prediction; None if that is not known.
+
+        A knee beyond an end of the ladder is known to be apart from a prediction within.
+        """
+        found = self.found
+        if found.estimate is not None:
+            return abs(found.estimate / self.predicted - 1) <= WITHIN
+        over = found.low is not None and found.low > (1 + WITHIN) * self.predicted
+        under = found.high is not None and found.high < (1 - WITHIN) * self.predicted
+        return False if over or under else None
 
 
 class Prediction(NamedTuple):
@@ -235,7 +243,7 @@ def confirmations(
                         limit.lift,
                         bounded.rate,
                         bounded.why,
-                        second.estimate,
+                        second,
                         recorded is not None and bounded is recorded,
                     )
                 )

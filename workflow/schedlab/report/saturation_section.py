@@ -57,7 +57,7 @@ def saturation(
                 "predicted": number(one.predicted),
                 "before": one.before,
                 "why": one.why,
-                "found": number(one.found) if one.found is not None else "no knee",
+                "found": _found(one.found),
                 "verdict": _VERDICTS[one.confirmed],
             }
             for one in confirmed
@@ -84,6 +84,15 @@ def _why(knee: Knee, named: Limiter | None) -> str:
     if knee.estimate is None:
         return f"without a knee nothing can be predicted: {knee.bounded or 'unknown'}"
     return f"no search with its limiter lifted ({named.lift}) has valid trials"
+
+
+def _found(knee: Knee) -> str:
+    """Knee of a cell with a lifted limit, or between what it lies."""
+    if knee.estimate is not None:
+        return number(knee.estimate)
+    ends = {"at least": knee.low, "less than": knee.high}
+    bounds = [f"{word} {number(end)}" for word, end in ends.items() if end is not None]
+    return f"{' and '.join(bounds) or 'no knee'} ({knee.bounded or 'unknown'})"
 
 
 def _row(knee: Knee, found: Limiter | None) -> dict[str, str]:
