@@ -118,7 +118,8 @@ def cell(cluster: str, per_second: float, knee: float) -> list[dict[str, Any]]:
     limit = {"name": "x", "setting": "xQps", "per_second": per_second, "counted": 9.5 * per_second}
     common = PARTS | {
         "workload": "knee", "cluster": cluster, "scheduler": cluster, "adapter": "made", "nodes": 1,
-        "valid": True, "payload": True, "search": 1, "snapshot": 1, "limits": json.dumps([limit]),
+        "valid": True, "payload": True, "source": "", "conditions": "{}",
+        "search": 1, "snapshot": 1, "limits": json.dumps([limit]),
         "utilisation_steady": 0.25, "observed_s": 10.0, "daemon_cost": [],
         "precision": 0.04, "why_not": ["queue"],
     }  # fmt: skip

@@ -175,7 +175,8 @@ def row(limits: Sequence[Limit], rate: float, held: float, **changes: Any) -> di
     """Step of a search in which jobs wait for their allocation."""
     common = PARTS | {
         "workload": "knee", "cluster": "a", "scheduler": "a", "adapter": "made", "nodes": 1,
-        "valid": True, "payload": True, "search": 1, "snapshot": 1, "daemon_cost": [],
+        "valid": True, "payload": True, "source": "", "conditions": "{}",
+        "search": 1, "snapshot": 1, "daemon_cost": [],
         "observed_s": 100.0,
         "limits": json.dumps([one._asdict() for one in limits]), "utilisation_steady": 0.05,
         "scheduling_mean_s": 9.0, "completion_mean_s": 0.2, "held_mean_s": held, "cores": CORES,

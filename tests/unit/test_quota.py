@@ -140,7 +140,8 @@ def row(cluster: str, share: float, used: float, rate: float, **changes: Any) ->
         "daemon_cost": [cost, {**cost, "node": "compute1", "cpu_s": 99.0}],
         "limits": json.dumps([limit._asdict()]),
         "workload": "knee", "cluster": cluster, "scheduler": cluster, "adapter": "made", "nodes": 1,
-        "valid": True, "payload": True, "search": 1, "snapshot": 1, "rate": rate,
+        "valid": True, "payload": True, "source": "", "conditions": "{}",
+        "search": 1, "snapshot": 1, "rate": rate,
     } | changes  # fmt: skip
 
 

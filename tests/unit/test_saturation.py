@@ -276,7 +276,8 @@ def test_a_search_finds_the_capacity_of_a_cluster_and_ends(searched: Path) -> No
 def searches(*brackets: tuple[float | None, float | None], **changes: Any) -> list[dict[str, Any]]:
     """Steps at the ends of the brackets of as many searches of one cell."""
     common = {"workload": "knee", "cluster": "a-n1", "scheduler": "a", "nodes": 1, "snapshot": 1,
-              "valid": True, "payload": True, "precision": 0.2} | changes  # fmt: skip
+              "valid": True, "payload": True, "source": "", "conditions": "{}",
+              "precision": 0.2} | changes  # fmt: skip
     return [
         {"search": number, "rate": rate, "sustained": sustained}
         | {"why_not": ["queue"] * (not sustained)}
@@ -366,6 +367,20 @@ def test_a_submitter_that_sustains_all_rates_is_no_bound(
     with_limits = trials.assign(limits="[]")
     (row,) = saturation(with_limits)["rows"]
     assert row["ceiling"] == told
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"source": "lab", "cluster": "lab:null-n1"},
+        {"conditions": json.dumps({"declared": {"head": {"cpus": 16, "memory_mib": 1024}}})},
+    ],
+)
+def test_the_submitter_of_an_import_or_another_head_is_no_bound(other: dict[str, str]) -> None:
+    null = {"cluster": "null-n1", "scheduler": "null", "payload": False}
+    trials = pd.DataFrame([*searches((1.0, 1.1)), *searches((4.0, 4.84), **(null | other))])
+    (row,) = saturation(trials.assign(limits="[]"))["rows"]
+    assert row["ceiling"] == "not measured"
 
 
 def test_the_report_shows_the_knee_and_the_limiter(searched: Path) -> None:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from schedlab.metrics.ceiling import with_payload
+from schedlab.metrics.ceiling import SAME, with_payload, with_submitter
 from schedlab.metrics.saturation import QUEUE
 from schedlab.metrics.statistics import MINIMUM, t_interval
 from schedlab.workloads.ladder import Bracket, Step, bracket, steps_of
@@ -35,7 +35,7 @@ class Knee(NamedTuple):
     bounded : str
         In how many searches it lies beyond which end, in words; empty where it lies within.
     ceiling : Bracket
-        `capacity` of the cluster without a scheduler, 1/s: the submitter's. Without a
+        `capacity` of the cluster without a scheduler with the same driver, 1/s. Without a
         rate that it did not sustain, `high` is None: the ceiling is at least `low`.
     """
 
@@ -75,13 +75,10 @@ def steps(trials: pd.DataFrame) -> list[Step]:
 
 def knees(trials: pd.DataFrame) -> list[Knee]:
     """Knee of every cell of the trials table that was searched for one, in order of its name."""
-    own = searched(trials)
+    own = with_submitter(searched(trials))
     compared = with_payload(own)
     ceilings = {
-        (str(workload), int(str(nodes))): _ceiling(rows)
-        for (workload, nodes), rows in own.drop(compared.index).groupby(
-            ["workload", "nodes"], observed=True
-        )
+        key: _ceiling(rows) for key, rows in own.drop(compared.index).groupby(SAME, observed=True)
     }
     found = []
     for (workload, cluster), rows in compared.groupby(
@@ -104,7 +101,7 @@ def knees(trials: pd.DataFrame) -> list[Knee]:
                 low,
                 high,
                 _bounded(brackets),
-                ceilings.get((str(workload), nodes), Bracket(None, None)),
+                ceilings.get(tuple(first[SAME]), Bracket(None, None)),
             )
         )
     return found
