@@ -66,7 +66,8 @@ def climb(due: Floats, service: Floats, chance: np.random.Generator) -> list[Ste
 def knee_of(searches: list[list[Step]]) -> Knee:
     """Knee of a cell with these searches, as the report has it."""
     cell = {"workload": "w", "cluster": "c", "scheduler": "c", "nodes": 1, "snapshot": 1,
-            "source": "", "conditions": None, "valid": True, "payload": True, "precision": PRECISION}  # fmt: skip
+            "source": "", "conditions": None, "valid": True, "payload": True,
+            "precision": PRECISION}  # fmt: skip
     rows = [
         cell | {"search": number, "why_not": ["queue"] * (not step.sustained), **step._asdict()}
         for number, steps in enumerate(searches)

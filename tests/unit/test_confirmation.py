@@ -205,6 +205,34 @@ def test_clusters_that_differ_in_one_limit_are_a_pair(tmp_path: Path) -> None:
     assert imported[0].cluster.startswith("lab:") and imported[0].other.startswith("lab:")
 
 
+def test_predictions_of_equal_clusters_are_joined_as_their_knee_is(tmp_path: Path) -> None:
+    variants = [{"name": "a", "scheduler": "slurm", "settings": {"CPUQuota": "5 %"}}]
+    made = experiment(
+        schedulers=variants,
+        workloads=[SPEC | {"confirm": True}],
+        lifted={"a": {"quota": {"CPUQuota": "10 %"}}},
+        repetitions={"trials": 1, "clusters": 2},
+    )
+
+    def decide(**told: dict[str, Any]) -> Lifting:
+        for suffix, decision in zip(("", "-c2"), told.values(), strict=True):
+            key = f"a-quota-lifted-n1{suffix}"
+            path = tmp_path / decision_record(key, "knee", 1)
+            write_record(path, tmp_path, "decision", f"{key}.knee.1", decision=decision)
+        (pair,) = (one for one in liftings([Origin("", tmp_path, made)]) if one.cluster == "a-n1")
+        return pair
+
+    one, other = ({"run": True, "rate": 1.0, "predicted": rate, "why": "twice"} for rate in (2, 8))
+    joined = decide(first=one, second=other).recorded["knee"]
+    assert joined.rate == pytest.approx(4.0)
+    assert joined.why == "twice (mean of the predictions of 2 equal clusters)"
+    no = {"run": False, "rate": None, "limiter": "x", "why": "another"}
+    found = decide(first=no, second=other)
+    assert (found.recorded, found.refused) == ({"knee": Prediction(8.0, "twice")}, {})
+    found = decide(first=no, second=no)
+    assert (found.recorded, found.refused) == ({}, {"knee": "another"})
+
+
 def test_a_search_is_confirmed_only_where_the_lifted_limit_is_the_limiter(tmp_path: Path) -> None:
     text = (
         "name: s\nnodes: [1]\nrepetitions: 1\nhead: {memory: 3 GiB}\n"
@@ -257,7 +285,9 @@ def test_what_plans_read_grows_with_the_searches(monkeypatch: pytest.MonkeyPatch
     assert read[1] < 2.1 * read[0]
 
 
-def test_no_search_of_a_cell_is_made_where_another_limiter_is_lifted(tmp_path: Path) -> None:
+def test_no_search_of_a_cell_is_made_where_another_limiter_is_lifted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     spec = SPEC | {"confirm": True, "rate": {"low": 0.5, "high": 1.0}}
     made = experiment(repetitions=2, workloads=[spec], lifted=LIFTED)
     make_records(tmp_path, made)
@@ -272,6 +302,12 @@ def test_no_search_of_a_cell_is_made_where_another_limiter_is_lifted(tmp_path: P
     path = decision_record("slurm-cycle-lifted-n1", "knee", 1)
     decision = load_record(tmp_path / path)["decision"]
     assert decision["run"] is False and decision["limiter"]
+    said = {line.partition(": not run: ")[::2] for line in capsys.readouterr().out.splitlines()}
+    steps = made.workload("knee").steps
+    # The further steps, and those of further searches, tell what the first decision said.
+    for number in (1, 2, steps + 1, steps + 2):
+        assert (f"slurm-cycle-lifted-n1.knee.{number}", decision["why"]) in said
+    assert ("slurm-n1.knee.3", "its search has ended") in said
 
 
 def test_a_search_with_a_lifted_limit_looks_where_its_knee_is_predicted(

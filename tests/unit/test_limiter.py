@@ -307,9 +307,19 @@ def test_cycles_are_named_only_where_they_start_what_they_can(
 
 def test_a_search_is_not_made_where_a_lift_does_not_concern_the_limiter() -> None:
     base = cell(CYCLE, 0.4, 1.0)
-    assert unless_limited(base, DEPTH) == {"limiter": "cycles", "run": False, "rate": None}
-    assert unless_limited(base, CYCLE)["run"] is False
-    assert unless_limited([], CYCLE) == {"limiter": "none", "run": False, "rate": None}
+    no = {"run": False, "rate": None}
+    other = "its limiter is not the one that is lifted"
+    assert unless_limited(base, DEPTH) == no | {"limiter": "cycles", "why": other}
+    assert unless_limited(base, CYCLE) == no | {"limiter": "cycles", "why": other}
+    shorter = [CYCLE[0]._replace(cycles=(Cycle(9.0),))]
+    little = "its limiter is lifted by less than 1.25 times"
+    assert unless_limited(base, shorter) == no | {"limiter": "cycles", "why": little}
+    unknown = "no valid trial tells whether its rate is sustained"
+    assert unless_limited([], CYCLE) == no | {"limiter": "none", "why": unknown}
+    invalid = [one | {"valid": False} for one in base]
+    assert unless_limited(invalid, CYCLE) == no | {"limiter": "none", "why": unknown}
+    sustained = "every rate was sustained, so nothing limited it"
+    assert unless_limited(base[:1], CYCLE) == no | {"limiter": "none", "why": sustained}
 
 
 @pytest.mark.parametrize("name", scheduler_names())
@@ -358,7 +368,9 @@ def test_the_name_of_a_lifted_variant_is_taken(tmp_path: Path) -> None:
     ("rows", "why"),
     [
         (cell([], 0.4, 1.0), "knows no setting that lifts its limiter: scheduling"),
-        (cell(CYCLE, 0.4, 1.0), "no search with its limiter lifted (period) has valid trials"),
+        # Without a cluster in which it is lifted: the setting is at its end.
+        (cell(CYCLE, 0.4, 1.0), "no setting lifts its limiter further: cycles (period)"),
+        ([one | {"valid": False} for one in cell(CYCLE, 0.4, 1.0)], "no valid trial tells"),
         (cell(CYCLE, 0.4, 1.0)[:1], "every rate was sustained"),
         (cell(CYCLE, 0.4, 1.0)[1:], "without a knee nothing can be predicted"),
         ([row([], 1.0, 1.0, **dict.fromkeys([*PARTS, "scheduling_mean_s"], 0.0))], "no rule holds"),
@@ -368,6 +380,26 @@ def test_the_report_says_why_a_limiter_was_not_lifted(rows: list[Any], why: str)
     (told,) = saturation(pd.DataFrame(rows), confirming=["knee"])["not_lifted"]
     assert (told["workload"], told["cluster"]) == ("knee", "a") and why in told["why"]
     assert saturation(pd.DataFrame(rows))["not_lifted"] == []
+
+
+@pytest.mark.parametrize(
+    ("refused", "why"),
+    [
+        ({}, "no search with its limiter lifted (period) has valid trials"),
+        ({"knee": "its limiter is lifted by less than 1.25 times"}, "less than 1.25 times"),
+    ],
+)
+def test_the_report_tells_why_the_decision_was_against_a_search(
+    refused: dict[str, str], why: str
+) -> None:
+    pair = Lifting("a", "b", frozenset({"period"}), {}, refused)
+    found = saturation(pd.DataFrame(cell(CYCLE, 0.4, 1.0)), [pair], confirming=["knee"])
+    (told,) = found["not_lifted"]
+    assert why in told["why"]
+    # Another cluster's, or another limit's, says nothing of this one.
+    for other in (pair._replace(cluster="c"), pair._replace(settings=frozenset({"x"}))):
+        (told,) = saturation(pd.DataFrame(cell(CYCLE, 0.4, 1.0)), [other], ["knee"])["not_lifted"]
+        assert told["why"].startswith("no setting lifts its limiter further")
 
 
 def test_knees_and_limiters_of_a_report_are_found_once(monkeypatch: pytest.MonkeyPatch) -> None:

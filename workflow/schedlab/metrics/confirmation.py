@@ -8,6 +8,7 @@ was made to confirm it, the prediction that was recorded before its first trial 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from enum import Enum
 from itertools import product
 from typing import NamedTuple
 
@@ -18,6 +19,7 @@ from schedlab.metrics.cycles import Row, cycle_rate, limits_of, places_of, windo
 from schedlab.metrics.limiter import Limiter, first_failed, of_cell
 from schedlab.metrics.searches import Knee, knees, of_knee
 from schedlab.schedulers.limits import Limit
+from schedlab.workloads.ladder import Bracket
 
 WITHIN = 0.20
 """Largest relative distance from the prediction that counts as confirmed."""
@@ -74,6 +76,19 @@ class Prediction(NamedTuple):
     why: str
 
 
+class Unlifted(Enum):
+    """Why nothing is predicted of a cell with a limit lifted, in words."""
+
+    NO_TRIAL = "no valid trial tells whether its rate is sustained"
+    SUSTAINED = "every rate was sustained, so nothing limited it"
+    NOT_NAMED = "its limiter is not named"
+    NO_SETTING = "schedlab knows no setting that lifts its limiter"
+    NO_KNEE = "without a knee nothing can be predicted"
+    OTHER = "its limiter is not the one that is lifted"
+    UNKNOWN = "what its limiter allows once it is lifted is not known"
+    LITTLE = f"its limiter is lifted by less than {LEAST:g} times"
+
+
 class Lifting(NamedTuple):
     """Two clusters that differ in nothing but settings of one limit.
 
@@ -86,12 +101,15 @@ class Lifting(NamedTuple):
     recorded : mapping of str to Prediction
         Of each workload, where the second cluster was made to confirm the first one's limiter: what
         was predicted before its first trial.
+    refused : mapping of str to str
+        Of each workload for which the second cluster was not made to: why, as it was recorded.
     """
 
     cluster: str
     other: str
     settings: frozenset[str]
     recorded: Mapping[str, Prediction]
+    refused: Mapping[str, str] = {}
 
 
 def limiters(trials: pd.DataFrame) -> dict[Knee, Limiter | None]:
@@ -99,9 +117,22 @@ def limiters(trials: pd.DataFrame) -> dict[Knee, Limiter | None]:
     return {knee: of_cell(of_knee(trials, knee)) for knee in knees(trials)}
 
 
+def unlifted(knee: Knee, named: Limiter | None) -> Unlifted | None:
+    """Why nothing can be predicted of a cell whatever is lifted; None where something can."""
+    if all(one == Bracket(None, None) for one in knee.brackets):
+        return Unlifted.NO_TRIAL
+    if named is None:
+        return Unlifted.SUSTAINED
+    if not named.name:
+        return Unlifted.NOT_NAMED
+    if not named.lift:
+        return Unlifted.NO_SETTING
+    return Unlifted.NO_KNEE if knee.estimate is None else None
+
+
 def prediction(
     cell: pd.DataFrame, knee: Knee, named: Limiter | None, after: Sequence[Limit]
-) -> Prediction | None:
+) -> Prediction | Unlifted:
     """Predict a knee from the trials of a cell whose limiter is lifted.
 
     The rate grows as the limit does: requests per second; processor time; what `cycles.cycle_rate`
@@ -122,18 +153,23 @@ def prediction(
 
     Returns
     -------
-    Prediction or None
-        None where the cell has no knee, no limiter is named that a setting lifts, or `after` does
-        not lift it.
+    Prediction or Unlifted
+        The latter where the cell has no knee, no limiter is named that a setting lifts, or `after`
+        does not lift it.
     """
+    if reason := unlifted(knee, named):
+        return reason
     row = first_failed(cell)
-    if row is None or named is None or not named.lift or knee.estimate is None:
-        return None
+    assert row is not None and named is not None and knee.estimate is not None
     before = {limit.setting: limit for limit in limits_of(row)}[named.lift]
     lifted = {limit.setting: limit for limit in after}.get(named.lift)
-    found = _growth(before, lifted, row) if lifted else None
-    if found is None or found[0] < LEAST:
-        return None
+    if lifted is None or lifted._replace(counted=before.counted) == before:
+        return Unlifted.OTHER
+    found = _growth(before, lifted, row)
+    if found is None:
+        return Unlifted.UNKNOWN
+    if found[0] < LEAST:
+        return Unlifted.LITTLE
     allowed = Prediction(knee.estimate * found[0], found[1])
     valid = cell[cell["valid"].astype(bool)]
     bounds = [*_full(valid, knee.estimate), *_all_held(valid, row, before)]
@@ -232,7 +268,7 @@ def confirmations(
             recorded = lifting.recorded.get(first.workload)
             after = _limits(of_knee(trials, second))
             predicted = recorded or prediction(of_knee(trials, first), first, limit, after)
-            if predicted is not None:
+            if isinstance(predicted, Prediction):
                 # The submitter's own search is none of those that the decision read.
                 bounded = _below_ceiling(predicted, first)
                 pairs.append(

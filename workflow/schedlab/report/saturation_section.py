@@ -8,7 +8,14 @@ from typing import Any
 import pandas as pd
 
 from schedlab.formatting import number
-from schedlab.metrics.confirmation import WITHIN, Lifting, confirmations, limiters
+from schedlab.metrics.confirmation import (
+    WITHIN,
+    Lifting,
+    Unlifted,
+    confirmations,
+    limiters,
+    unlifted,
+)
 from schedlab.metrics.limiter import RULES, Limiter
 from schedlab.metrics.saturation import REASONS
 from schedlab.metrics.searches import Knee
@@ -42,6 +49,7 @@ def saturation(
         `searches`, `brackets` (with why the upper rate was not sustained), `ceiling`, `limiter`,
         `evidence` and `lift`, all as text.
     """
+    liftings = list(liftings)
     named = limiters(trials)
     confirmed = confirmations(trials, named, liftings)
     lifted = {(one.workload, one.cluster) for one in confirmed}
@@ -63,7 +71,7 @@ def saturation(
             for one in confirmed
         ],
         "not_lifted": [
-            {"workload": knee.workload, "cluster": knee.cluster, "why": _why(knee, limit)}
+            {"workload": knee.workload, "cluster": knee.cluster, "why": _why(knee, limit, liftings)}
             for knee, limit in named.items()
             if knee.workload in wanted and (knee.workload, knee.cluster) not in lifted | lifting
         ],
@@ -73,17 +81,22 @@ def saturation(
     }
 
 
-def _why(knee: Knee, named: Limiter | None) -> str:
+def _why(knee: Knee, named: Limiter | None, liftings: Iterable[Lifting]) -> str:
     """Why no other variant lifts a cell's limiter."""
-    if named is None:
-        return "every rate was sustained, so nothing limited it"
-    if not named.name:
-        return f"its limiter is not named: {named.evidence}"
-    if not named.lift:
-        return f"schedlab knows no setting that lifts its limiter: {named.name}"
-    if knee.estimate is None:
-        return f"without a knee nothing can be predicted: {knee.bounded or 'unknown'}"
-    return f"no search with its limiter lifted ({named.lift}) has valid trials"
+    reason = unlifted(knee, named)
+    if reason or named is None:
+        about = {
+            Unlifted.NOT_NAMED: named and named.evidence,
+            Unlifted.NO_SETTING: named and named.name,
+            Unlifted.NO_KNEE: knee.bounded or "unknown",
+        }
+        detail = about.get(reason) if reason else None
+        return (reason or Unlifted.SUSTAINED).value + (f": {detail}" if detail else "")
+    lifts = [one for one in liftings if one.cluster == knee.cluster and named.lift in one.settings]
+    if not lifts:
+        return f"no setting lifts its limiter further: {named.name} ({named.lift})"
+    told = "; ".join(one.refused[knee.workload] for one in lifts if knee.workload in one.refused)
+    return told or f"no search with its limiter lifted ({named.lift}) has valid trials"
 
 
 def _found(knee: Knee) -> str:
@@ -110,10 +123,15 @@ def _row(knee: Knee, found: Limiter | None) -> dict[str, str]:
             _bracket(one, why) for one, why in zip(knee.brackets, knee.why_not, strict=True)
         ),
         "ceiling": _ceiling(knee.ceiling),
-        "limiter": (found.name or "not named") if found else "none: every rate is sustained",
+        "limiter": (found.name or "not named") if found else _none(knee),
         "evidence": found.evidence if found else "",
         "lift": found.lift if found else "",
     }
+
+
+def _none(knee: Knee) -> str:
+    unknown = unlifted(knee, None) == Unlifted.NO_TRIAL
+    return Unlifted.NO_TRIAL.value if unknown else "none: every rate is sustained"
 
 
 def _ceiling(one: Bracket) -> str:

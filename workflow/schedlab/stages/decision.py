@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from schedlab.config.variants import Rounds
-from schedlab.metrics.confirmation import prediction
+from schedlab.metrics.confirmation import Unlifted, prediction
 from schedlab.metrics.limiter import of_cell
 from schedlab.metrics.searches import knees
 from schedlab.metrics.stopping import NARROW, StopRule, standing
@@ -76,10 +76,12 @@ def write_decision(context: Context, cluster: str, workload: str, repetition: in
         ends = moved(about, told)
         found = of_search(rows, about, repetition, ends) | {"ladder": ends._asdict()} | told
     else:
-        ladder = load_record(first["decision"])["decision"].get("ladder")
+        told = load_record(first["decision"])["decision"]
+        ladder = told.get("ladder")
         found = of_search(rows, about, repetition, Ends(**ladder) if ladder else None)
         if keys[0] not in ran:
-            found |= {"run": False, "rate": None}  # decided with the cell's first trial
+            # Decided with the cell's first trial.
+            found |= {"run": False, "rate": None, "why": told.get("why", "")}
     record.write(context.results / decision_record(cluster, workload, repetition), decision=found)
 
 
@@ -149,21 +151,26 @@ def unless_limited(base: list[dict[str, Any]], lifted: Sequence[Limit]) -> dict[
     -------
     dict
         `limiter` of the cell whose limit is lifted; its `knee` and what is `predicted` (1/s) from
-        its trials alone, and `why`; or `run` false.
+        its trials alone, and `why`; or `run` false, and `why`.
     """
+    if not base:
+        return _not_made("none", Unlifted.NO_TRIAL)
     cell = pd.DataFrame(base)
-    found = knees(cell) if base else []
-    named = of_cell(cell) if base else None
-    expected = prediction(cell, found[0], named, lifted) if found else None
-    told = {"limiter": named.name if named else "none"}
-    if expected is None:
-        return {**told, "run": False, "rate": None}
+    (knee,), named = knees(cell), of_cell(cell)
+    expected = prediction(cell, knee, named, lifted)
+    limiter = named.name if named else "none"
+    if isinstance(expected, Unlifted):
+        return _not_made(limiter, expected)
     return {
-        **told,
-        "knee": found[0].estimate,
+        "limiter": limiter,
+        "knee": knee.estimate,
         "predicted": expected.rate,
         "why": expected.why,
     }
+
+
+def _not_made(limiter: str, why: Unlifted) -> dict[str, Any]:
+    return {"limiter": limiter, "run": False, "rate": None, "why": why.value}
 
 
 def of_rows(rows: list[dict[str, Any]], quantity: str, rounds: Rounds | None) -> dict[str, Any]:
