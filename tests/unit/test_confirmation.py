@@ -239,7 +239,7 @@ def test_a_search_is_confirmed_only_where_the_lifted_limit_is_the_limiter(tmp_pa
         "placement: {oversubscribe: true}\n"
         "schedulers: [slurm, {name: volcano, settings: {schedulerQps: '5', logLevel: '3'}}]\n"
         "workloads:\n  - {name: b, kind: burst}\n  - {name: knee, kind: saturate, confirm: true,"
-        " workload: {kind: poisson}, rate: {low: 1, high: 9}, precision: 20 %}\n"
+        " workload: {kind: poisson, jobs: 50}, rate: {low: 1, high: 9}, precision: 20 %}\n"
     )
     (tmp_path / "e.yaml").write_text(text)
     made = load_experiment(tmp_path / "e.yaml", HostFacts(cores=8, memory_mib=16384), ROOT)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable, Sequence
+from itertools import starmap
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from schedlab.metrics.limiter import Limiter, first_failed, limiter, of_cell
 from schedlab.metrics.searches import knees
 from schedlab.report.saturation_section import saturation
 from schedlab.schedulers import get_scheduler, scheduler_names
-from schedlab.schedulers.limits import Cycle, Limit
+from schedlab.schedulers.limits import Cycle, Limit, cycle_time
 from schedlab.stages.decision import unless_limited
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -126,6 +127,38 @@ def test_slurms_cycles_follow_its_parameters(parameters: str, cycles: list[Any])
     assert [(one.period, one.jobs) for one in limit.cycles] == cycles
     (recorded,) = slurm.limits({"schedulerparameters": parameters}, {})
     assert recorded == limit
+
+
+@pytest.mark.parametrize(
+    ("cycles", "seconds"),
+    [
+        ([(10.0, None)], 10.0),
+        ([(10.0, None), (30.0, 500)], 7.5),
+        ([(10.0, None), (2e-6, 2)], 2e-6),
+        ([(10.0, None), (None, 8)], 0.0),
+        ([(None, 8)], 0.0),
+        ([], 0.0),
+    ],
+)
+def test_the_time_between_two_cycles_is_that_of_all_loops(cycles: Any, seconds: float) -> None:
+    limits = [
+        Limit("x", "x", 5.0, None),
+        Limit("y", "y", None, None, tuple(starmap(Cycle, cycles))),
+    ]
+    assert cycle_time(limits) == pytest.approx(seconds, rel=1e-3)
+
+
+def test_a_search_within_few_cycles_is_refused(tmp_path: Path) -> None:
+    """9 jobs/s and a cycle in 5 s: 226 jobs arrive in 25 s."""
+    slow = "[{name: slow, scheduler: volcano, settings: {schedulePeriod: 5s}}]"
+    where = r"workloads\[0\].rate.high = 9: on slow-n1 its 20 jobs arrive within fewer than 5"
+    with pytest.raises(SchedlabError, match=where) as error:
+        load(tmp_path, slow)
+    remedy = "let workload knee have 226 jobs or more, or set rate.high to 0.76 or less"
+    assert error.value.remedy == remedy
+    assert load(tmp_path, slow, "226").workload("knee").confirms
+    with pytest.raises(SchedlabError, match="225 jobs arrive"):
+        load(tmp_path, slow, "225")
 
 
 def test_without_backfill_slurm_has_one_cycle() -> None:
@@ -336,17 +369,18 @@ SEARCH = (
     "name: s\nnodes: [1]\nrepetitions: 1\nhead: {memory: 3 GiB}\n"
     "placement: {oversubscribe: true}\nschedulers: %s\n"
     "workloads:\n  - {name: knee, kind: saturate, confirm: true,"
-    " workload: {kind: poisson}, rate: {low: 1, high: 9}, precision: 20 %%}\n"
+    " workload: {kind: poisson, jobs: %s}, rate: {low: 1, high: 9}, precision: 20 %%}\n"
 )
 
 
-def load(tmp_path: Path, schedulers: str) -> Any:
-    (tmp_path / "e.yaml").write_text(SEARCH % schedulers)
+def load(tmp_path: Path, schedulers: str, jobs: str = "20") -> Any:
+    (tmp_path / "e.yaml").write_text(SEARCH % (schedulers, jobs))
     return load_experiment(tmp_path / "e.yaml", HostFacts(cores=8, memory_mib=16384), ROOT)
 
 
 def test_each_limit_is_lifted_alone(tmp_path: Path) -> None:
-    made = load(tmp_path, "[{name: slow, scheduler: volcano, settings: {schedulePeriod: 5s}}]")
+    slow = "[{name: slow, scheduler: volcano, settings: {schedulePeriod: 5s}}]"
+    made = load(tmp_path, slow, "300")
     lifted = {cluster.variant: cluster.settings for cluster in made.clusters()}
     assert list(lifted) == ["slow", "slow-requests-lifted", "slow-cycle-lifted"]
     assert lifted["slow-cycle-lifted"] == {"schedulePeriod": "500ms"}

@@ -33,7 +33,7 @@ from schedlab.results.records import load_record
 from schedlab.results.store import Store
 from schedlab.schedulers.base import COMPLETED, FAILED
 from schedlab.stages.context import Context
-from schedlab.stages.decision import write_decision
+from schedlab.stages.decision import of_search, write_decision
 from schedlab.stages.figure import draw_figure
 from schedlab.stages.report import write_report
 from schedlab.stages.stopped import stop_if_decided
@@ -41,6 +41,7 @@ from schedlab.stages.tables import write_tables
 from schedlab.tables.build import build_tables, load_tables
 from schedlab.workloads import Machine, workload_from
 from schedlab.workloads.ladder import Bracket, Step, bracket, most_steps, next_rate
+from schedlab.workloads.saturate import Saturate
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -136,6 +137,48 @@ def test_why_a_rate_is_not_sustained_is_told() -> None:
     # Every wait is missing, so the bound cannot be judged.
     assert judged(1.0, stamped=False) == (None, None)
     assert judged(None, stamped=False) == (True, [])
+
+
+def test_arrivals_within_few_cycles_are_not_judged() -> None:
+    """Jobs that arrive in 39 s, and a scheduler that starts jobs every 8 s, or every 7.8 s."""
+    due = np.arange(40.0)
+    jobs = pd.DataFrame(dict.fromkeys(("intended", "submit", "accepted"), due)) * 1e9
+    for name in ("allocated", "started", "finished", "completed"):
+        jobs[name] = 60e9
+    jobs["state"] = COMPLETED
+    trace = experiment().trace("knee", 1, 1, ROOT)
+    found = rates(jobs, trace, 90.0, 8.0)
+    assert (found.sustained, found.why_not) == (None, ["cycles"])
+    assert found.slope is not None
+    assert rates(jobs, trace, 90.0, 7.8).why_not == ["queue"]
+
+
+def test_a_search_ends_at_a_rate_that_cannot_be_judged() -> None:
+    search = workload_from(SPEC)
+    assert isinstance(search, Saturate)
+    rows = [
+        {"repetition": 1, "rate": 0.5, "valid": True, "sustained": True, "why_not": []},
+        {"repetition": 2, "rate": 8.0, "valid": True, "sustained": None, "why_not": ["cycles"]},
+    ]
+    told = of_search(rows, search, 3)
+    assert told["run"] is False and told["rate"] is None
+    assert told["why"].startswith("not judged: the arrivals last fewer than 5")
+    assert "why" not in of_search(rows[:1], search, 2)
+
+
+def test_a_knee_above_what_could_be_judged_is_unknown() -> None:
+    rows = searches((1.0, 4.0))
+    rows[1] |= {"sustained": None, "why_not": ["cycles"]}
+    trials = pd.DataFrame(rows).assign(limits="[]")
+    (knee,) = knees(trials)
+    assert (knee.estimate, knee.low, knee.judged) == (None, 0.9, False)
+    assert knee.bounded.startswith("not judged: the arrivals last fewer than 5")
+    found = saturation(trials, confirming=["knee"])
+    assert found["rows"][0]["knee"] == knee.bounded == found["rows"][0]["limiter"]
+    assert found["not_lifted"][0]["why"] == knee.bounded
+    # The lowest rate too: no end is known.
+    (knee,) = knees(pd.DataFrame(rows[1:]))
+    assert knee.bounded.startswith("not judged") and knee.low is None
 
 
 def test_a_growing_queue_is_told_as_the_reason() -> None:

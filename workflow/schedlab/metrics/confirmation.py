@@ -17,6 +17,7 @@ import pandas as pd
 from schedlab.formatting import number
 from schedlab.metrics.cycles import Row, cycle_rate, limits_of, places_of, window
 from schedlab.metrics.limiter import Limiter, first_failed, of_cell
+from schedlab.metrics.saturation import CYCLES, REASONS
 from schedlab.metrics.searches import Knee, knees, of_knee
 from schedlab.schedulers.limits import Limit
 from schedlab.workloads.ladder import Bracket
@@ -80,6 +81,7 @@ class Unlifted(Enum):
     """Why nothing is predicted of a cell with a limit lifted, in words."""
 
     NO_TRIAL = "no valid trial tells whether its rate is sustained"
+    NOT_JUDGED = REASONS[CYCLES]
     SUSTAINED = "every rate was sustained, so nothing limited it"
     NOT_NAMED = "its limiter is not named"
     NO_SETTING = "schedlab knows no setting that lifts its limiter"
@@ -119,6 +121,8 @@ def limiters(trials: pd.DataFrame) -> dict[Knee, Limiter | None]:
 
 def unlifted(knee: Knee, named: Limiter | None) -> Unlifted | None:
     """Why nothing can be predicted of a cell whatever is lifted; None where something can."""
+    if not knee.judged and knee.estimate is None:
+        return Unlifted.NOT_JUDGED
     if all(one == Bracket(None, None) for one in knee.brackets):
         return Unlifted.NO_TRIAL
     if named is None:

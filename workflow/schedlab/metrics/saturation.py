@@ -26,7 +26,7 @@ from schedlab.metrics.durations import instants, times
 from schedlab.metrics.jobs import seconds
 from schedlab.schedulers.base import COMPLETED, UNFINISHED
 from schedlab.workloads import Trace
-from schedlab.workloads.ladder import FEWEST
+from schedlab.workloads.ladder import FEWEST, FEWEST_CYCLES
 
 WARM_UP = 0.2
 """Part of the time of arrivals that is left out at its beginning."""
@@ -35,13 +35,14 @@ POINTS = 50
 """Instants of each batch at which the queue is read."""
 LEVEL = 0.95
 """One-sided confidence of the trend, where the means of batches are independent."""
-QUEUE, JOBS, WAIT = "queue", "jobs", "wait"
+QUEUE, JOBS, WAIT, CYCLES = "queue", "jobs", "wait", "cycles"
 REASONS = {
     QUEUE: "the queue grew",
     JOBS: "a job came to no good end",
     WAIT: "jobs waited longer than longest_wait",
+    CYCLES: f"not judged: the arrivals last fewer than {FEWEST_CYCLES} of the scheduler's cycles",
 }
-"""Why a rate is not sustained, as the trials table has it and in words."""
+"""Why a rate is not sustained, or not judged, as the trials table has it and in words."""
 
 
 class Rates(NamedTuple):
@@ -58,7 +59,7 @@ class Rates(NamedTuple):
     sustained : bool or None
         Whether the rate is sustained.
     why_not : list of str or None
-        Keys of `REASONS`; empty where it is sustained.
+        Keys of `REASONS`; empty where it is sustained, None where it is unknown but for `CYCLES`.
     """
 
     offered: float | None
@@ -115,7 +116,7 @@ def grows(slope: float, low: float, offered: float, precision: float) -> bool:
     return low > 0 and slope > precision / 2 * offered
 
 
-def rates(jobs: pd.DataFrame, trace: Trace, end: float | None = None) -> Rates:
+def rates(jobs: pd.DataFrame, trace: Trace, end: float | None = None, cycle: float = 0.0) -> Rates:
     """Judge one trial of a search.
 
     A rate is not sustained if a job came to no good end, if the queue `grows`, or if jobs wait
@@ -130,6 +131,8 @@ def rates(jobs: pd.DataFrame, trace: Trace, end: float | None = None) -> Rates:
         Trace of the trial, with `rate`, `precision` and `longest_wait_s` in its `scale`.
     end : float or None
         Until when jobs were observed, s since the trial's start.
+    cycle : float
+        Time between two cycles of the scheduler (`limits.cycle_time`), s.
     """
     due = instants(jobs, "intended") / 1e9
     if due.size < FEWEST or np.isnan(due).any() or due.max() <= due.min():
@@ -143,13 +146,15 @@ def rates(jobs: pd.DataFrame, trace: Trace, end: float | None = None) -> Rates:
     start = first + WARM_UP * (last - first)
     achieved = float(((left > start) & (left <= last)).sum() / (last - start))
     slope, low = trend(due, left, start, last)
+    if last - first < FEWEST_CYCLES * cycle:
+        return Rates(offered, achieved, slope, low, None, [CYCLES])
     slow = _slow(jobs, due, trace.scale.get("longest_wait_s"), end)
     holds = {
         QUEUE: grows(slope, low, offered, float(trace.scale["precision"])),
         JOBS: bool((~jobs["state"].isin([COMPLETED, UNFINISHED])).any()),
         WAIT: bool(slow),
     }
-    why_not = [reason for reason in REASONS if holds[reason]]
+    why_not = [reason for reason, found in holds.items() if found]
     if slow is None and not why_not:
         return Rates(offered, achieved, slope, low, None, None)
     return Rates(offered, achieved, slope, low, not why_not, why_not)

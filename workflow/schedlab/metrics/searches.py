@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from schedlab.metrics.ceiling import SAME, with_payload, with_submitter
-from schedlab.metrics.saturation import QUEUE
+from schedlab.metrics.saturation import CYCLES, QUEUE, REASONS
 from schedlab.metrics.statistics import MINIMUM, t_interval
 from schedlab.workloads.ladder import Bracket, Step, bracket, steps_of
 
@@ -33,7 +33,10 @@ class Knee(NamedTuple):
         own ends. No estimate where the knee of any search lies beyond an end of the ladder: a mean
         of the others would be biased.
     bounded : str
-        In how many searches it lies beyond which end, in words; empty where it lies within.
+        In how many searches it lies beyond which end, or is not judged there, in words; empty where
+        it lies within.
+    judged : bool
+        Whether all rates that were tried could be judged.
     ceiling : Bracket
         `capacity` of the cluster without a scheduler with the same driver, 1/s. Without a
         rate that it did not sustain, `high` is None: the ceiling is at least `low`.
@@ -49,6 +52,7 @@ class Knee(NamedTuple):
     low: float | None
     high: float | None
     bounded: str
+    judged: bool
     ceiling: Bracket
 
 
@@ -85,6 +89,7 @@ def knees(trials: pd.DataFrame) -> list[Knee]:
         ["workload", "cluster"], sort=True, observed=True
     ):
         own_searches = _searches(rows)
+        unjudged = [CYCLES in _reasons(one) for one in own_searches]
         brackets = tuple(bracket(steps(one)) for one in own_searches)
         first = rows.iloc[0]
         nodes = int(first["nodes"])
@@ -100,7 +105,8 @@ def knees(trials: pd.DataFrame) -> list[Knee]:
                 estimate,
                 low,
                 high,
-                _bounded(brackets),
+                _bounded(brackets, unjudged),
+                not any(unjudged),
                 ceilings.get(tuple(first[SAME]), Bracket(None, None)),
             )
         )
@@ -180,6 +186,16 @@ def _why_not(search: pd.DataFrame) -> tuple[str, ...]:
     return ()
 
 
+def _reasons(search: pd.DataFrame) -> set[str]:
+    """Why rates of a search were not sustained, or not judged."""
+    return {
+        reason
+        for why_not in search.loc[search["valid"].astype(bool), "why_not"]
+        if why_not is not None
+        for reason in why_not
+    }
+
+
 def _searches(rows: pd.DataFrame) -> list[pd.DataFrame]:
     """Trials of each search. Equal clusters number their searches alike."""
     each = rows.groupby(["snapshot", "search"], observed=True, dropna=False)
@@ -219,13 +235,18 @@ def _mean(values: list[float]) -> float:
     return float(np.exp(np.mean(np.log(values))))
 
 
-def _bounded(brackets: tuple[Bracket, ...]) -> str:
-    """In which searches the knee lies beyond the ladder; empty where it does in none."""
-    told = [one for one in brackets if one.low is not None or one.high is not None]
-    over = sum(one.high is None for one in told)
-    under = sum(one.low is None for one in told)
+def _bounded(brackets: Sequence[Bracket], unjudged: Sequence[bool]) -> str:
+    """In which searches the knee lies beyond what was judged; empty where it does in none."""
+    empty = Bracket(None, None)
+    both = list(zip(brackets, unjudged, strict=True))
+    told = [one for one, not_judged in both if not_judged or one != empty]
+    open_end = [not_judged for one, not_judged in both if one.high is None and one != empty]
+    over, unknown = len(open_end) - sum(open_end), sum(unjudged)
+    under = sum(one.low is None and one.high is not None for one in told)
     of_many = f" in {{}} of {len(told)} searches" if len(told) > 1 else ""
     parts = []
+    if unknown:
+        parts.append(REASONS[CYCLES] + of_many.format(unknown))
     if over:
         parts.append("even the highest rate is sustained" + of_many.format(over))
     if under:

@@ -130,8 +130,9 @@ def _row(knee: Knee, found: Limiter | None) -> dict[str, str]:
 
 
 def _none(knee: Knee) -> str:
-    unknown = unlifted(knee, None) == Unlifted.NO_TRIAL
-    return Unlifted.NO_TRIAL.value if unknown else "none: every rate is sustained"
+    reason = unlifted(knee, None)
+    sustained = reason in (None, Unlifted.SUSTAINED)
+    return "none: every rate is sustained" if sustained or reason is None else reason.value
 
 
 def _ceiling(one: Bracket) -> str:

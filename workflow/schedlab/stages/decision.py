@@ -10,6 +10,7 @@ import pandas as pd
 from schedlab.config.variants import Rounds
 from schedlab.metrics.confirmation import Unlifted, prediction
 from schedlab.metrics.limiter import of_cell
+from schedlab.metrics.saturation import CYCLES, REASONS
 from schedlab.metrics.searches import knees
 from schedlab.metrics.stopping import NARROW, StopRule, standing
 from schedlab.paths import CHECKOUT, RECORD, decision_record
@@ -125,17 +126,22 @@ def of_search(
     Returns
     -------
     dict
-        `run` (whether the trial runs), `rate` (1/s; None where the search has ended), `search` and
-        `step` (from 1), `low` and `high` (the bracket so far, 1/s).
+        `run` (whether the trial runs), `rate` (1/s; None where the search has ended), `why` where
+        it has because a rate cannot be judged, `search` and `step` (from 1), `low` and `high` (the
+        bracket so far, 1/s).
     """
     number, step = divmod(repetition - 1, search.steps)
     first = number * search.steps + 1
     steps = steps_of(row for row in rows if first <= row["repetition"] < repetition)
     low, high = ends or (search.rate.low, search.rate.high)
     rate = next_rate(steps, low, high, part(search.precision))
+    why = {}
+    if any(CYCLES in (row.get("why_not") or ()) for row in rows if first <= row["repetition"]):
+        rate, why = None, {"why": REASONS[CYCLES]}
     return {
         "run": rate is not None,
         "rate": rate,
+        **why,
         "search": number + 1,
         "step": step + 1,
         **bracket(steps)._asdict(),

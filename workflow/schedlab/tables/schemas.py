@@ -322,7 +322,7 @@ METRICS = (
     Column("queue_slope_jobs_per_s", _F, "1/s", "growth of the queue in a search"),
     Column("queue_slope_low_jobs_per_s", _F, "1/s", "lower one-sided 95 % bound of that growth"),
     Column("sustained", pa.bool_(), "", "the rate of a search is sustained; null if unknown"),
-    Column("why_not", _WORDS, "", "why it is not: queue (it grew), jobs (bad ends), wait"),
+    Column("why_not", _WORDS, "", "why not: queue, jobs (bad ends), wait; cycles: unknown"),
     Column("area_bound_s", _F, "s", "least makespan for the machine's area"),
     Column("critical_path_s", _F, "s", "least makespan for the longest job after its arrival"),
     Column("ideal_makespan_s", _F, "s", "the larger of the two bounds"),

@@ -28,6 +28,11 @@ FEWEST = 20
 """Fewest jobs of a trial that can say whether a rate is sustained."""
 
 
+FEWEST_CYCLES = 5
+"""Fewest cycles of a scheduler in which the jobs of such a trial arrive: between two of them nobody
+starts a job, and whether the queue is longer after the last than after the first is chance."""
+
+
 class Step(NamedTuple):
     """One trial of a search: its rate (1/s), and whether it was sustained; None: unknown."""
 
