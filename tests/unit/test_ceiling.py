@@ -61,8 +61,13 @@ def test_a_trial_without_payload_is_valid_and_has_no_metric_of_one(tmp_path: Pat
     assert stamps["verdict"] == "not measured"
 
 
+def head(processors: int) -> str:
+    return json.dumps({"declared": {"head": {"cpus": processors, "memory_mib": 1024}}})
+
+
 def trials(*rows: dict[str, Any]) -> pd.DataFrame:
-    common = {"workload": "burst", "nodes": 2, "valid": True, "payload": True}
+    common = {"workload": "burst", "nodes": 2, "valid": True, "payload": True, "source": "",
+              "conditions": head(2)}  # fmt: skip
     return pd.DataFrame([common | row for row in rows])
 
 
@@ -91,6 +96,25 @@ def test_the_ceiling_is_the_null_schedulers_submission_rate() -> None:
     assert (other.fastest, other.ratio) == ("", None)
     assert set(with_payload(table)["scheduler"]) == {"slurm", "volcano"}
     assert ceilings(with_payload(table)) == []
+
+
+def test_the_ceiling_of_another_host_or_head_bounds_nothing_here() -> None:
+    """An import was submitted from another host, and a larger head takes more jobs."""
+    far = {"source": "lab", "cluster": "lab:x"}
+    large = {"conditions": head(16)}
+    table = trials(null(100.0), null(9000.0, **far), null(700.0, **large),
+                   slurm(50.0), slurm(400.0, **far))  # fmt: skip
+    other_head, own, imported = ceilings(table)
+    assert (own.source, own.head) == ("", "2 processors, 1024 MiB")
+    assert (own.rate.estimate, own.ratio) == (pytest.approx(100.0), pytest.approx(2.0))
+    assert (other_head.head, other_head.ratio) == ("16 processors, 1024 MiB", None)
+    assert (imported.source, imported.ratio) == ("lab", pytest.approx(22.5))
+    # Alone it bounds none of one's own.
+    (alone,) = ceilings(trials(null(9000.0, **far), slurm(50.0)))
+    assert alone.ratio is None
+    rows = [row["of"] for row in cost_section.ceiling_rows(table)]
+    assert rows == ["16 processors, 1024 MiB", "2 processors, 1024 MiB",
+                    "lab, 2 processors, 1024 MiB"]  # fmt: skip
 
 
 def test_a_ceiling_that_is_too_low_is_marked() -> None:

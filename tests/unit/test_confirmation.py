@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 import pytest
 from record_factory import make_records, write_record
-from test_saturation import ROOT, SPEC, experiment
+from test_saturation import ROOT, SPEC, climbed, experiment
 from trial_factory import make_trial
 
 from schedlab.config import Cluster, Experiment, HostFacts
@@ -20,13 +20,17 @@ from schedlab.metrics.confirmation import Lifting, Prediction, confirmations, li
 from schedlab.metrics.limiter import limiter
 from schedlab.paths import decision_record
 from schedlab.report.lifting import liftings
+from schedlab.report.saturation_section import saturation
 from schedlab.results.imports import Origin
 from schedlab.results.records import load_record
 from schedlab.schedulers.limits import Limit
 from schedlab.stages.context import Context
-from schedlab.stages.decision import unless_limited, write_decision
+from schedlab.stages.decision import moved, unless_limited, write_decision
 from schedlab.stages.stopped import stop_if_decided
 from schedlab.tables.validity import ACROSS
+from schedlab.workloads import workload_from
+from schedlab.workloads.ladder import bracket
+from schedlab.workloads.saturate import Saturate
 
 PARTS = {f"{name}_mean_s": 0.1 for name in ("lateness", "submission", "scheduling", "launch")}
 
@@ -124,11 +128,14 @@ def cell(cluster: str, per_second: float, knee: float) -> list[dict[str, Any]]:
     limit = {"name": "x", "setting": "xQps", "per_second": per_second, "counted": 9.5 * per_second}
     common = PARTS | {
         "workload": "knee", "cluster": cluster, "scheduler": cluster, "adapter": "made", "nodes": 1,
-        "valid": True, "payload": True, "search": 1, "snapshot": 1, "limits": json.dumps([limit]),
+        "valid": True, "payload": True, "source": "", "conditions": "{}",
+        "search": 1, "snapshot": 1, "limits": json.dumps([limit]),
         "utilisation_steady": 0.25, "observed_s": 10.0, "daemon_cost": [],
+        "precision": 0.04, "why_not": ["queue"],
     }  # fmt: skip
-    return [common | {"rate": knee / 1.02, "sustained": True},
-            common | {"rate": knee * 1.02, "sustained": False}]  # fmt: skip
+    # A queue that grows by 2 % of the arrivals does not count as growing.
+    return [common | {"rate": knee / 0.98 / 1.02, "sustained": True, "why_not": []},
+            common | {"rate": knee / 0.98 * 1.02, "sustained": False}]  # fmt: skip
 
 
 def lifting(**recorded: Prediction) -> list[Lifting]:
@@ -208,13 +215,41 @@ def test_clusters_that_differ_in_one_limit_are_a_pair(tmp_path: Path) -> None:
     assert imported[0].cluster.startswith("lab:") and imported[0].other.startswith("lab:")
 
 
+def test_predictions_of_equal_clusters_are_joined_as_their_knee_is(tmp_path: Path) -> None:
+    variants = [{"name": "a", "scheduler": "slurm", "settings": {"CPUQuota": "5 %"}}]
+    made = experiment(
+        schedulers=variants,
+        workloads=[SPEC | {"confirm": True}],
+        lifted={"a": {"quota": {"CPUQuota": "10 %"}}},
+        repetitions={"trials": 1, "clusters": 2},
+    )
+
+    def decide(**told: dict[str, Any]) -> Lifting:
+        for suffix, decision in zip(("", "-c2"), told.values(), strict=True):
+            key = f"a-quota-lifted-n1{suffix}"
+            path = tmp_path / decision_record(key, "knee", 1)
+            write_record(path, tmp_path, "decision", f"{key}.knee.1", decision=decision)
+        (pair,) = (one for one in liftings([Origin("", tmp_path, made)]) if one.cluster == "a-n1")
+        return pair
+
+    one, other = ({"run": True, "rate": 1.0, "predicted": rate, "why": "twice"} for rate in (2, 8))
+    joined = decide(first=one, second=other).recorded["knee"]
+    assert joined.rate == pytest.approx(4.0)
+    assert joined.why == "twice (mean of the predictions of 2 equal clusters)"
+    no = {"run": False, "rate": None, "limiter": "x", "why": "another"}
+    found = decide(first=no, second=other)
+    assert (found.recorded, found.refused) == ({"knee": Prediction(8.0, "twice")}, {})
+    found = decide(first=no, second=no)
+    assert (found.recorded, found.refused) == ({}, {"knee": "another"})
+
+
 def test_a_search_is_confirmed_only_where_the_lifted_limit_is_the_limiter(tmp_path: Path) -> None:
     text = (
         "name: s\nnodes: [1]\nrepetitions: 1\nhead: {memory: 3 GiB}\n"
         "placement: {oversubscribe: true}\n"
         "schedulers: [slurm, {name: volcano, settings: {schedulerQps: '5', logLevel: '3'}}]\n"
         "workloads:\n  - {name: b, kind: burst}\n  - {name: knee, kind: saturate, confirm: true,"
-        " workload: {kind: poisson}, rate: {low: 1, high: 9}, precision: 20 %}\n"
+        " workload: {kind: poisson, jobs: 50}, rate: {low: 1, high: 9}, precision: 20 %}\n"
     )
     (tmp_path / "e.yaml").write_text(text)
     made = load_experiment(tmp_path / "e.yaml", HostFacts(cores=8, memory_mib=16384), ROOT)
@@ -260,8 +295,10 @@ def test_what_plans_read_grows_with_the_searches(monkeypatch: pytest.MonkeyPatch
     assert read[1] < 2.1 * read[0]
 
 
-def test_no_search_of_a_cell_is_made_where_another_limiter_is_lifted(tmp_path: Path) -> None:
-    spec = SPEC | {"confirm": True, "precision": "90 %"}
+def test_no_search_of_a_cell_is_made_where_another_limiter_is_lifted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spec = SPEC | {"confirm": True, "rate": {"low": 0.5, "high": 1.0}}
     made = experiment(repetitions=2, workloads=[spec], lifted=LIFTED)
     make_records(tmp_path, made)
     context, ran = Context(made, tmp_path), set()
@@ -275,6 +312,76 @@ def test_no_search_of_a_cell_is_made_where_another_limiter_is_lifted(tmp_path: P
     path = decision_record("slurm-cycle-lifted-n1", "knee", 1)
     decision = load_record(tmp_path / path)["decision"]
     assert decision["run"] is False and decision["limiter"]
+    said = {line.partition(": not run: ")[::2] for line in capsys.readouterr().out.splitlines()}
+    steps = made.workload("knee").steps
+    # The further steps, and those of further searches, tell what the first decision said.
+    for number in (1, 2, steps + 1, steps + 2):
+        assert (f"slurm-cycle-lifted-n1.knee.{number}", decision["why"]) in said
+    assert ("slurm-n1.knee.3", "its search has ended") in said
+
+
+def test_a_search_with_a_lifted_limit_looks_where_its_knee_is_predicted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On the ladder that the workload says even the highest rate would be sustained."""
+    told = {"limiter": "x", "knee": 0.8, "predicted": 4.0, "why": "lifted"}
+    monkeypatch.setattr("schedlab.stages.decision.unless_limited", lambda *_: told)
+    spec = SPEC | {"confirm": True, "rate": {"low": 0.5, "high": 1.0}}
+    made = experiment(repetitions=2, workloads=[spec], lifted=LIFTED)
+    make_records(tmp_path, made)
+    context, decided = Context(made, tmp_path), {}
+    for order, key in enumerate(sorted(made.trials(), key=lambda key: "lifted" in key.cluster)):
+        write_decision(context, key.cluster, key.workload, key.repetition)
+        path = tmp_path / decision_record(key.cluster, key.workload, key.repetition)
+        decided[key.cluster, key.repetition] = load_record(path)["decision"]
+        if not stop_if_decided(context, key):
+            make_trial(tmp_path, key, made, order=order)
+    lifted = "slurm-cycle-lifted-n1"
+    assert decided[lifted, 1] == decided[lifted, 1] | told | {
+        "rate": 0.64, "ladder": {"low": 0.64, "high": 6.0},
+    }  # fmt: skip
+    assert decided[lifted, 2]["rate"] == 6.0 and decided[lifted, 3]["rate"] == 1.95959
+    second = made.workload("knee").steps + 1
+    assert [decided[lifted, second + step]["rate"] for step in range(2)] == [0.64, 6.0]
+    assert [decided["slurm-n1", second + step]["rate"] for step in range(2)] == [0.5, 1.0]
+
+
+@pytest.mark.parametrize("high", [5.0, 30.0])
+@pytest.mark.parametrize("knee", [1.05, 2.2, 4.0])
+@pytest.mark.parametrize("growth", [1.3, 3.0, 10.0])
+@pytest.mark.parametrize("outcome", [0.9, 1.1])
+def test_the_planned_steps_suffice_where_a_search_is_moved(
+    high: float, knee: float, growth: float, outcome: float
+) -> None:
+    search = workload_from(SPEC | {"rate": {"low": 1.0, "high": high}, "precision": "5 %"})
+    assert isinstance(search, Saturate)
+    ends = moved(search, {"knee": knee, "predicted": growth * knee})
+    steps = climbed(outcome * growth * knee, *ends, 0.05)
+    found = bracket(steps)
+    assert len(steps) <= search.steps
+    assert found.low is not None and found.high is not None and found.high <= 1.0501 * found.low
+    assert moved(search, {"limiter": "none"}) == (1.0, high)
+
+
+@pytest.mark.parametrize(
+    ("first", "sustained", "confirmed", "told"),
+    [
+        (3.0, True, None, "at least 2.94 (even the highest rate is sustained)"),
+        (9.0, True, False, "at least 8.82 (even the highest rate is sustained)"),
+        (9.0, False, None, "less than 8.82 (not even the lowest rate is sustained)"),
+        (3.0, False, False, "less than 2.94 (not even the lowest rate is sustained)"),
+    ],
+)
+def test_a_knee_beyond_the_ladder_is_judged_as_a_bound(
+    first: float, sustained: bool, confirmed: bool | None, told: str
+) -> None:
+    """5 jobs/s are predicted: at least 8.8 is not that, nor less than 2.9."""
+    other = cell("b", 10.0, 1.0)[0 if sustained else 1] | {"rate": first}
+    trials = pd.DataFrame([*cell("a", 5.0, 2.5), other])
+    (found,) = confirmations(trials, limiters(trials), lifting())
+    assert found.predicted == pytest.approx(5.0) and found.confirmed is confirmed
+    (row,) = saturation(trials, lifting())["confirmations"]
+    assert row["found"] == told
 
 
 def test_limits_are_also_lifted_on_virtual_nodes() -> None:

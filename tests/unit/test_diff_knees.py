@@ -16,6 +16,9 @@ from schedlab.metrics.searches import by_search, knees
 from schedlab.tables.build import load_trials
 
 LADDER = (1.0, 16.0, 4.0, 8.0)
+PRECISION = 0.2
+COUNTS = 1 - PRECISION / 2
+"""The knee over the middle of a bracket: slower growth of the queue does not count."""
 
 
 def steps(root: Path, number: int, knee: float) -> list[dict[str, Any]]:
@@ -26,6 +29,8 @@ def steps(root: Path, number: int, knee: float) -> list[dict[str, Any]]:
             root,
             first + step,
             rate=rate,
+            precision=PRECISION,
+            why_not=["queue"] * (rate > knee),
             search=number,
             sustained=rate <= knee,
             makespan_s=100 / rate,
@@ -63,10 +68,20 @@ def test_knees_are_compared_with_searches_as_replicates(tmp_path: Path) -> None:
     # Nothing is told of the steps, which differ in their rates.
     assert [one.quantity for one in cell.outcomes] == ["knee"]
     knee = outcome(found, "knee")
-    assert (knee.a.estimate, knee.a.n) == (pytest.approx(2.0), 6)
-    assert knee.b.low < 128 ** (5 / 12) * 32 ** (1 / 12) < knee.b.high
+    assert (knee.a.estimate, knee.a.n) == (pytest.approx(2.0 * COUNTS), 6)
+    assert knee.b.low < 128 ** (5 / 12) * 32 ** (1 / 12) * COUNTS < knee.b.high
     assert (knee.verdict, knee.found.paired, knee.found.effect.n) == ("larger", True, 6)
     assert found.differs and found.compared == 1
+
+
+def test_searches_of_other_precision_find_the_same_capacity(tmp_path: Path) -> None:
+    """A coarse search ends at a higher rate, at which the same growth counts."""
+
+    def fine(row: dict[str, Any]) -> None:
+        row.update(precision=0.02, rate=row["rate"] * COUNTS / 0.99)
+
+    found = compare(searches(tmp_path / "a", *FAST), searches(tmp_path / "b", *FAST, changed=fine))
+    assert outcome(found, "knee").found.effect.estimate == pytest.approx(1.0)
 
 
 def test_the_same_knees_show_no_difference(tmp_path: Path) -> None:

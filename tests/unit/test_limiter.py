@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable, Sequence
+from itertools import starmap
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,11 @@ from schedlab.design import load_experiment
 from schedlab.errors import SchedlabError
 from schedlab.metrics.confirmation import Lifting, confirmations, limiters
 from schedlab.metrics.cycles import Places, cycle_rate
-from schedlab.metrics.limiter import Limiter, limiter, of_cell
+from schedlab.metrics.limiter import Limiter, first_failed, limiter, of_cell
 from schedlab.metrics.searches import knees
 from schedlab.report.saturation_section import saturation
 from schedlab.schedulers import get_scheduler, scheduler_names
-from schedlab.schedulers.limits import Cycle, Limit
+from schedlab.schedulers.limits import Cycle, Limit, cycle_time
 from schedlab.stages.decision import unless_limited
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -128,6 +129,38 @@ def test_slurms_cycles_follow_its_parameters(parameters: str, cycles: list[Any])
     assert recorded == limit
 
 
+@pytest.mark.parametrize(
+    ("cycles", "seconds"),
+    [
+        ([(10.0, None)], 10.0),
+        ([(10.0, None), (30.0, 500)], 7.5),
+        ([(10.0, None), (2e-6, 2)], 2e-6),
+        ([(10.0, None), (None, 8)], 0.0),
+        ([(None, 8)], 0.0),
+        ([], 0.0),
+    ],
+)
+def test_the_time_between_two_cycles_is_that_of_all_loops(cycles: Any, seconds: float) -> None:
+    limits = [
+        Limit("x", "x", 5.0, None),
+        Limit("y", "y", None, None, tuple(starmap(Cycle, cycles))),
+    ]
+    assert cycle_time(limits) == pytest.approx(seconds, rel=1e-3)
+
+
+def test_a_search_within_few_cycles_is_refused(tmp_path: Path) -> None:
+    """9 jobs/s and a cycle in 5 s: 226 jobs arrive in 25 s."""
+    slow = "[{name: slow, scheduler: volcano, settings: {schedulePeriod: 5s}}]"
+    where = r"workloads\[0\].rate.high = 9: on slow-n1 its 20 jobs arrive within fewer than 5"
+    with pytest.raises(SchedlabError, match=where) as error:
+        load(tmp_path, slow)
+    remedy = "let workload knee have 226 jobs or more, or set rate.high to 0.76 or less"
+    assert error.value.remedy == remedy
+    assert load(tmp_path, slow, "226").workload("knee").confirms
+    with pytest.raises(SchedlabError, match="225 jobs arrive"):
+        load(tmp_path, slow, "225")
+
+
 def test_without_backfill_slurm_has_one_cycle() -> None:
     slurm = get_scheduler("slurm", {"SchedulerType": "sched/builtin"})
     assert len(slurm.limits(slurm.in_force, {})[0].cycles) == 1
@@ -175,11 +208,13 @@ def row(limits: Sequence[Limit], rate: float, held: float, **changes: Any) -> di
     """Step of a search in which jobs wait for their allocation."""
     common = PARTS | {
         "workload": "knee", "cluster": "a", "scheduler": "a", "adapter": "made", "nodes": 1,
-        "valid": True, "payload": True, "search": 1, "snapshot": 1, "daemon_cost": [],
+        "valid": True, "payload": True, "source": "", "conditions": "{}",
+        "search": 1, "snapshot": 1, "daemon_cost": [],
         "observed_s": 100.0,
         "limits": json.dumps([one._asdict() for one in limits]), "utilisation_steady": 0.05,
         "scheduling_mean_s": 9.0, "completion_mean_s": 0.2, "held_mean_s": held, "cores": CORES,
         "processors_mean": 1.0, "achieved_rate_jobs_per_s": rate, "rate": rate, "sustained": False,
+        "precision": 0.04, "why_not": ["queue"],
     }  # fmt: skip
     return common | changes
 
@@ -187,9 +222,10 @@ def row(limits: Sequence[Limit], rate: float, held: float, **changes: Any) -> di
 def cell(
     limits: Sequence[Limit], knee: float, held: float, cluster: str = "a"
 ) -> list[dict[str, Any]]:
+    counts = knee / 0.98  # a queue that grows by 2 % of the arrivals does not count as growing
     return [
-        row(limits, knee / 1.02, held, sustained=True, cluster=cluster),
-        row(limits, knee * 1.02, held, cluster=cluster, achieved_rate_jobs_per_s=knee),
+        row(limits, counts / 1.02, held, sustained=True, why_not=[], cluster=cluster),
+        row(limits, counts * 1.02, held, cluster=cluster, achieved_rate_jobs_per_s=knee),
     ]
 
 
@@ -238,6 +274,42 @@ def test_a_planted_limit_is_named_lifted_predicted_and_compared(
     assert found.confirmed is confirmed
 
 
+REQUESTS = [Limit("requests of x", "xQps", 5.0, 450.0)]
+QUOTA = [Limit("time of x", "CPUQuota", None, None, (), 0.1, "x")]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "changes", "expected", "why"),
+    [
+        # Ten times the requests would be 5 jobs/s, but 4 places are held for 3 s each.
+        (REQUESTS, {"per_second": 50.0}, {}, 4 / 3, "jobs hold all processors, each for 3 s"),
+        (REQUESTS, {"per_second": 12.5}, {}, 1.25, "xQps is 2.5 times as large"),
+        (REQUESTS, {"per_second": 50.0}, {"utilisation_steady": 0.5}, 1.0, "50 % of it were"),
+        (QUOTA, {"cores": 0.4}, {}, 4 / 3, "jobs hold all processors, each for 3 s"),
+    ],
+)
+def test_a_prediction_is_no_more_than_the_processors_allow(
+    before: list[Limit], after: dict[str, float], changes: dict[str, Any], expected: float, why: str
+) -> None:
+    cost = {"node": "head", "process": "x", "group": "scheduler", "cpu_s": 9.9}
+    base = [one | {"daemon_cost": [cost]} | changes for one in cell(before, 0.5, 3.0)]
+    # An invalid trial says nothing of the machine.
+    base.append(base[0] | {"valid": False, "utilisation_steady": 1.0, "rate": 9.0})
+    told = unless_limited(base, [before[0]._replace(**after)])
+    assert told["predicted"] == pytest.approx(expected) and why in told["why"]
+    if expected != 1.25:
+        assert "which alone allows" in told["why"]
+
+
+def test_of_a_quota_jobs_hold_processors_for_the_least_time_that_was_seen() -> None:
+    """The daemon that lacks processor time also launches and ends jobs."""
+    cost = {"node": "head", "process": "x", "group": "scheduler", "cpu_s": 9.9}
+    base = [one | {"daemon_cost": [cost]} for one in cell(QUOTA, 0.5, 5.0)]
+    base[0]["held_mean_s"] = 3.0
+    told = unless_limited(base, [QUOTA[0]._replace(cores=0.2)])
+    assert told["predicted"] == pytest.approx(1.0)
+
+
 CYCLE = [Limit("cycles", "period", None, None, (Cycle(10.0),))]
 DEPTH = [Limit("depth", "depth", None, None, (Cycle(None, 8),))]
 
@@ -269,9 +341,19 @@ def test_cycles_are_named_only_where_they_start_what_they_can(
 
 def test_a_search_is_not_made_where_a_lift_does_not_concern_the_limiter() -> None:
     base = cell(CYCLE, 0.4, 1.0)
-    assert unless_limited(base, DEPTH) == {"limiter": "cycles", "run": False, "rate": None}
-    assert unless_limited(base, CYCLE)["run"] is False
-    assert unless_limited([], CYCLE) == {"limiter": "none", "run": False, "rate": None}
+    no = {"run": False, "rate": None}
+    other = "its limiter is not the one that is lifted"
+    assert unless_limited(base, DEPTH) == no | {"limiter": "cycles", "why": other}
+    assert unless_limited(base, CYCLE) == no | {"limiter": "cycles", "why": other}
+    shorter = [CYCLE[0]._replace(cycles=(Cycle(9.0),))]
+    little = "its limiter is lifted by less than 1.25 times"
+    assert unless_limited(base, shorter) == no | {"limiter": "cycles", "why": little}
+    unknown = "no valid trial tells whether its rate is sustained"
+    assert unless_limited([], CYCLE) == no | {"limiter": "none", "why": unknown}
+    invalid = [one | {"valid": False} for one in base]
+    assert unless_limited(invalid, CYCLE) == no | {"limiter": "none", "why": unknown}
+    sustained = "every rate was sustained, so nothing limited it"
+    assert unless_limited(base[:1], CYCLE) == no | {"limiter": "none", "why": sustained}
 
 
 @pytest.mark.parametrize("name", scheduler_names())
@@ -288,17 +370,18 @@ SEARCH = (
     "name: s\nnodes: [1]\nrepetitions: 1\nhead: {memory: 3 GiB}\n"
     "placement: {oversubscribe: true}\nschedulers: %s\n"
     "workloads:\n  - {name: knee, kind: saturate, confirm: true,"
-    " workload: {kind: poisson}, rate: {low: 1, high: 9}, precision: 20 %%}\n"
+    " workload: {kind: poisson, jobs: %s}, rate: {low: 1, high: 9}, precision: 20 %%}\n"
 )
 
 
-def load(tmp_path: Path, schedulers: str) -> Any:
-    (tmp_path / "e.yaml").write_text(SEARCH % schedulers)
+def load(tmp_path: Path, schedulers: str, jobs: str = "20") -> Any:
+    (tmp_path / "e.yaml").write_text(SEARCH % (schedulers, jobs))
     return load_experiment(tmp_path / "e.yaml", HostFacts(cores=8, memory_mib=16384), ROOT)
 
 
 def test_each_limit_is_lifted_alone(tmp_path: Path) -> None:
-    made = load(tmp_path, "[{name: slow, scheduler: volcano, settings: {schedulePeriod: 5s}}]")
+    slow = "[{name: slow, scheduler: volcano, settings: {schedulePeriod: 5s}}]"
+    made = load(tmp_path, slow, "300")
     lifted = {cluster.variant: cluster.settings for cluster in made.clusters()}
     assert list(lifted) == ["slow", "slow-requests-lifted", "slow-cycle-lifted"]
     assert lifted["slow-cycle-lifted"] == {"schedulePeriod": "500ms"}
@@ -320,16 +403,38 @@ def test_the_name_of_a_lifted_variant_is_taken(tmp_path: Path) -> None:
     ("rows", "why"),
     [
         (cell([], 0.4, 1.0), "knows no setting that lifts its limiter: scheduling"),
-        (cell(CYCLE, 0.4, 1.0), "no search with its limiter lifted (period) has valid trials"),
+        # Without a cluster in which it is lifted: the setting is at its end.
+        (cell(CYCLE, 0.4, 1.0), "no setting lifts its limiter further: cycles (period)"),
+        ([one | {"valid": False} for one in cell(CYCLE, 0.4, 1.0)], "no valid trial tells"),
         (cell(CYCLE, 0.4, 1.0)[:1], "every rate was sustained"),
         (cell(CYCLE, 0.4, 1.0)[1:], "without a knee nothing can be predicted"),
-        ([row([], 1.0, 1.0, **dict.fromkeys([*PARTS, "scheduling_mean_s"], 0.0))], "no rule"),
+        ([row([], 1.0, 1.0, **dict.fromkeys([*PARTS, "scheduling_mean_s"], 0.0))], "no rule holds"),
     ],
 )
 def test_the_report_says_why_a_limiter_was_not_lifted(rows: list[Any], why: str) -> None:
     (told,) = saturation(pd.DataFrame(rows), confirming=["knee"])["not_lifted"]
     assert (told["workload"], told["cluster"]) == ("knee", "a") and why in told["why"]
     assert saturation(pd.DataFrame(rows))["not_lifted"] == []
+
+
+@pytest.mark.parametrize(
+    ("refused", "why"),
+    [
+        ({}, "no search with its limiter lifted (period) has valid trials"),
+        ({"knee": "its limiter is lifted by less than 1.25 times"}, "less than 1.25 times"),
+    ],
+)
+def test_the_report_tells_why_the_decision_was_against_a_search(
+    refused: dict[str, str], why: str
+) -> None:
+    pair = Lifting("a", "b", frozenset({"period"}), {}, refused)
+    found = saturation(pd.DataFrame(cell(CYCLE, 0.4, 1.0)), [pair], confirming=["knee"])
+    (told,) = found["not_lifted"]
+    assert why in told["why"]
+    # Another cluster's, or another limit's, says nothing of this one.
+    for other in (pair._replace(cluster="c"), pair._replace(settings=frozenset({"x"}))):
+        (told,) = saturation(pd.DataFrame(cell(CYCLE, 0.4, 1.0)), [other], ["knee"])["not_lifted"]
+        assert told["why"].startswith("no setting lifts its limiter further")
 
 
 def test_knees_and_limiters_of_a_report_are_found_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -349,6 +454,40 @@ def test_knees_and_limiters_of_a_report_are_found_once(monkeypatch: pytest.Monke
     pair = Lifting("a", "b", frozenset({"depth"}), {})
     assert saturation(pd.DataFrame(rows), [pair])["confirmations"]
     assert found == [("knees", 4), ("of_cell", 2), ("of_cell", 2)]
+
+
+@pytest.mark.parametrize(("why", "words"), [("jobs", "no good end"), ("wait", "longest_wait")])
+def test_no_limiter_is_named_where_no_queue_grew(why: str, words: str) -> None:
+    """One failed job, or waits above a bound that the search was given, are no sign of a limit."""
+    rows = cell(CYCLE, 0.4, 1.0)
+    rows[1]["why_not"] = [why]
+    trials = pd.DataFrame(rows)
+    named = of_cell(trials)
+    assert named is not None and named.name == named.lift == ""
+    assert named.evidence.startswith("not judged: no rate made the queue grow")
+    assert words in named.evidence
+    (shown,) = saturation(trials)["rows"]
+    assert shown["limiter"] == "not named" and words in shown["brackets"]
+    (told,) = saturation(trials, confirming=["knee"])["not_lifted"]
+    assert "no rate made the queue grow" in told["why"]
+    # A higher rate at which the queue grew is judged, and not that one.
+    higher = row(CYCLE, 0.39, 1.0) | {"rate": 0.8}
+    assert of_cell(pd.DataFrame([*rows, higher])) == limiter(higher)
+
+
+def test_the_limiter_is_read_from_the_search_in_the_middle() -> None:
+    """The lowest failure of several searches is likely to be a queue that would have gone again."""
+    lowest = {"rate": 0.2, "search": 1, "scheduling_mean_s": 0.1, "launch_mean_s": 5.0}
+    alarm = row(CYCLE, 0.2, 1.0) | lowest
+    own = [row(CYCLE, 0.39, 1.0, search=2) | {"rate": rate} for rate in (0.45, 0.8)]
+    last = row(CYCLE, 0.39, 1.0, search=3) | {"rate": 0.5}
+    assert of_cell(pd.DataFrame([alarm])) == limiter(alarm) != limiter(own[0])
+    for rows in ([alarm, *own, last], [last, *own[::-1], alarm], [alarm, *own]):
+        assert (first_failed(pd.DataFrame(rows)) or {})["rate"] == 0.45
+        assert of_cell(pd.DataFrame(rows)) == limiter(own[0])
+    # Searches of equal clusters have the same numbers.
+    equal = [one | {"search": 1, "snapshot": one["search"]} for one in (alarm, *own, last)]
+    assert (first_failed(pd.DataFrame(equal)) or {})["rate"] == 0.45
 
 
 def test_a_lifted_cell_is_not_listed() -> None:

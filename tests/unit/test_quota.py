@@ -140,7 +140,8 @@ def row(cluster: str, share: float, used: float, rate: float, **changes: Any) ->
         "daemon_cost": [cost, {**cost, "node": "compute1", "cpu_s": 99.0}],
         "limits": json.dumps([limit._asdict()]),
         "workload": "knee", "cluster": cluster, "scheduler": cluster, "adapter": "made", "nodes": 1,
-        "valid": True, "payload": True, "search": 1, "snapshot": 1, "rate": rate,
+        "valid": True, "payload": True, "source": "", "conditions": "{}",
+        "search": 1, "snapshot": 1, "rate": rate,
     } | changes  # fmt: skip
 
 
@@ -179,7 +180,15 @@ def test_a_quota_is_the_limiter_where_the_kernel_held_the_daemon_back(
 def test_twice_the_quota_should_sustain_twice_the_rate() -> None:
     trials = pd.DataFrame(
         [
-            row(cluster, share, 95 * share, rate * factor, sustained=factor < 1)
+            row(
+                cluster,
+                share,
+                95 * share,
+                rate * factor,
+                sustained=factor < 1,
+                precision=0.0,
+                why_not=["queue"] * (factor > 1),
+            )
             for cluster, share, rate in (("a", 0.05, 0.4), ("b", 0.1, 0.75))
             for factor in (0.98, 1.02)
         ]

@@ -2,11 +2,13 @@
 
 Trials whose scheduler ends jobs without their payload measure only the driver, its connections and
 the head. With the same driver, workload and machine, no scheduler can get jobs at a higher rate. So
-this rate is drawn as a bound, and is not one of the compared series.
+this rate is drawn as a bound, and is not one of the compared series. That of an import bounds
+nothing but the import, whose host is another, and that of one size of the head no other size.
 """
 
 from __future__ import annotations
 
+import json
 from typing import NamedTuple
 
 import pandas as pd
@@ -16,6 +18,10 @@ from schedlab.metrics.statistics import Interval, t_interval
 WANTED = 5.0
 """Least ratio of the ceiling to the fastest scheduler's rate. Below this ratio, the submitter may
 limit that scheduler."""
+SAME = ["workload", "nodes", "source", "head"]
+"""Columns in which trials have to agree for one ceiling."""
+_SIZES = {"cpus": "processors", "memory_mib": "MiB"}
+"""Key of a machine's declared size -> its unit."""
 
 
 class Ceiling(NamedTuple):
@@ -27,6 +33,8 @@ class Ceiling(NamedTuple):
         Name of the workload.
     nodes : int
         Compute nodes.
+    source, head : str
+        Import and size of the head that it was measured with; see `with_submitter`.
     rate : Interval
         Submissions accepted per second: geometric mean over the valid trials.
     fastest : str
@@ -39,6 +47,8 @@ class Ceiling(NamedTuple):
 
     workload: str
     nodes: int
+    source: str
+    head: str
     rate: Interval
     fastest: str
     fastest_rate: float | None
@@ -50,24 +60,44 @@ def with_payload(trials: pd.DataFrame) -> pd.DataFrame:
     return trials[trials["payload"].fillna(value=True).astype(bool)]
 
 
+def with_submitter(trials: pd.DataFrame) -> pd.DataFrame:
+    """Return trials with what their submitter's ceiling depends on, the columns `SAME`.
+
+    `source` is the import, empty for one's own trials; `head` is the size of the head in words,
+    empty where no record tells.
+    """
+    return trials.assign(
+        workload=trials["workload"].astype(str),
+        nodes=trials["nodes"].astype(int),
+        source=trials["source"].fillna("").astype(str),
+        head=[_head(text) for text in trials["conditions"]],
+    )
+
+
+def _head(conditions: object) -> str:
+    if not isinstance(conditions, str):
+        return ""
+    found = json.loads(conditions).get("declared", {}).get("head", {})
+    sizes = [f"{found[key]} {unit}" for key, unit in _SIZES.items() if key in found]
+    return ", ".join(sizes)
+
+
 def ceilings(trials: pd.DataFrame) -> list[Ceiling]:
-    """Ceiling of every workload and node count that has one, in their order.
+    """Ceiling of every workload, node count, import and size of the head that has one, in order.
 
     Parameters
     ----------
     trials : pandas.DataFrame
         The trials table.
     """
-    valid = trials[trials["valid"].astype(bool)]
+    valid = with_submitter(trials[trials["valid"].astype(bool)])
     measured = with_payload(valid)
     found = []
-    for (workload, nodes), group in valid.drop(measured.index).groupby(
-        ["workload", "nodes"], sort=True, observed=True
-    ):
+    for key, group in valid.drop(measured.index).groupby(SAME, sort=True, observed=True):
         rate = _rate(group, "submission_rate_jobs_per_s")
         if rate.estimate is None:
             continue
-        same = measured[(measured["workload"] == workload) & (measured["nodes"] == nodes)]
+        same = measured[(measured[SAME] == list(key)).all(axis="columns")]
         others = {
             str(name): estimate
             for name, rows in same.groupby("scheduler", observed=True)
@@ -76,7 +106,9 @@ def ceilings(trials: pd.DataFrame) -> list[Ceiling]:
         fastest = max(others, key=others.__getitem__, default="")
         best = others.get(fastest)
         ratio = rate.estimate / best if best else None
-        found.append(Ceiling(str(workload), int(str(nodes)), rate, fastest, best, ratio))
+        workload, nodes, source, head = map(str, key)
+        rest = (rate, fastest, best, ratio)
+        found.append(Ceiling(workload, int(nodes), source, head, *rest))
     return found
 
 

@@ -8,6 +8,7 @@ was made to confirm it, the prediction that was recorded before its first trial 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from enum import Enum
 from itertools import product
 from typing import NamedTuple
 
@@ -16,8 +17,10 @@ import pandas as pd
 from schedlab.formatting import number
 from schedlab.metrics.cycles import Row, cycle_rate, limits_of, places_of, window
 from schedlab.metrics.limiter import Limiter, first_failed, of_cell
+from schedlab.metrics.saturation import CYCLES, REASONS
 from schedlab.metrics.searches import Knee, knees, of_knee
 from schedlab.schedulers.limits import Limit
+from schedlab.workloads.ladder import Bracket
 
 WITHIN = 0.20
 """Largest relative distance from the prediction that counts as confirmed."""
@@ -38,8 +41,8 @@ class Confirmation(NamedTuple):
         Rate that the other should sustain, 1/s.
     why : str
         What bounds the prediction.
-    found : float or None
-        Rate that it sustains, 1/s; None where the search has no knee.
+    found : Knee
+        Of the other.
     before : bool
         Whether the prediction was recorded before the other's first trial.
     """
@@ -50,13 +53,21 @@ class Confirmation(NamedTuple):
     setting: str
     predicted: float
     why: str
-    found: float | None
+    found: Knee
     before: bool
 
     @property
     def confirmed(self) -> bool | None:
-        """Whether the outcome is within `WITHIN` of the prediction; None without an outcome."""
-        return None if self.found is None else abs(self.found / self.predicted - 1) <= WITHIN
+        """Whether the outcome is within `WITHIN` of the prediction; None if that is not known.
+
+        A knee beyond an end of the ladder is known to be apart from a prediction within.
+        """
+        found = self.found
+        if found.estimate is not None:
+            return abs(found.estimate / self.predicted - 1) <= WITHIN
+        over = found.low is not None and found.low > (1 + WITHIN) * self.predicted
+        under = found.high is not None and found.high < (1 - WITHIN) * self.predicted
+        return False if over or under else None
 
 
 class Prediction(NamedTuple):
@@ -64,6 +75,20 @@ class Prediction(NamedTuple):
 
     rate: float
     why: str
+
+
+class Unlifted(Enum):
+    """Why nothing is predicted of a cell with a limit lifted, in words."""
+
+    NO_TRIAL = "no valid trial tells whether its rate is sustained"
+    NOT_JUDGED = REASONS[CYCLES]
+    SUSTAINED = "every rate was sustained, so nothing limited it"
+    NOT_NAMED = "its limiter is not named"
+    NO_SETTING = "schedlab knows no setting that lifts its limiter"
+    NO_KNEE = "without a knee nothing can be predicted"
+    OTHER = "its limiter is not the one that is lifted"
+    UNKNOWN = "what its limiter allows once it is lifted is not known"
+    LITTLE = f"its limiter is lifted by less than {LEAST:g} times"
 
 
 class Lifting(NamedTuple):
@@ -78,12 +103,15 @@ class Lifting(NamedTuple):
     recorded : mapping of str to Prediction
         Of each workload, where the second cluster was made to confirm the first one's limiter: what
         was predicted before its first trial.
+    refused : mapping of str to str
+        Of each workload for which the second cluster was not made to: why, as it was recorded.
     """
 
     cluster: str
     other: str
     settings: frozenset[str]
     recorded: Mapping[str, Prediction]
+    refused: Mapping[str, str] = {}
 
 
 def limiters(trials: pd.DataFrame) -> dict[Knee, Limiter | None]:
@@ -91,15 +119,30 @@ def limiters(trials: pd.DataFrame) -> dict[Knee, Limiter | None]:
     return {knee: of_cell(of_knee(trials, knee)) for knee in knees(trials)}
 
 
+def unlifted(knee: Knee, named: Limiter | None) -> Unlifted | None:
+    """Why nothing can be predicted of a cell whatever is lifted; None where something can."""
+    if not knee.judged and knee.estimate is None:
+        return Unlifted.NOT_JUDGED
+    if all(one == Bracket(None, None) for one in knee.brackets):
+        return Unlifted.NO_TRIAL
+    if named is None:
+        return Unlifted.SUSTAINED
+    if not named.name:
+        return Unlifted.NOT_NAMED
+    if not named.lift:
+        return Unlifted.NO_SETTING
+    return Unlifted.NO_KNEE if knee.estimate is None else None
+
+
 def prediction(
     cell: pd.DataFrame, knee: Knee, named: Limiter | None, after: Sequence[Limit]
-) -> Prediction | None:
+) -> Prediction | Unlifted:
     """Predict a knee from the trials of a cell whose limiter is lifted.
 
     The rate grows as the limit does: requests per second; processor time; what `cycles.cycle_rate`
     gives for cycles with a period; and the depth, where a scheduler has at most so many jobs in
     hand and each for the same time (Little's law). The next bound ends the growth: processors that
-    are all busy or, where cycles give them to jobs, all held; the submitter.
+    are all busy, or all held by jobs; the submitter.
 
     Parameters
     ----------
@@ -114,34 +157,68 @@ def prediction(
 
     Returns
     -------
-    Prediction or None
-        None where the cell has no knee, no limiter is named that a setting lifts, or `after` does
-        not lift it.
+    Prediction or Unlifted
+        The latter where the cell has no knee, no limiter is named that a setting lifts, or `after`
+        does not lift it.
     """
+    if reason := unlifted(knee, named):
+        return reason
     row = first_failed(cell)
-    if row is None or named is None or not named.lift or knee.estimate is None:
-        return None
+    assert row is not None and named is not None and knee.estimate is not None
     before = {limit.setting: limit for limit in limits_of(row)}[named.lift]
     lifted = {limit.setting: limit for limit in after}.get(named.lift)
-    found = _growth(before, lifted, row) if lifted else None
-    if found is None or found[0] < LEAST:
-        return None
-    bounds = [(knee.estimate * found[0], found[1])]
-    used = pd.to_numeric(cell["utilisation_steady"]).max()
-    if pd.notna(used) and used > 0:
-        bounds.append((knee.estimate / float(used), "then the machine is full"))
-    places = places_of(row)
-    if before.cycles and places is not None:
-        bounds.append((places.rate, "then jobs hold all processors"))
-    return _below_ceiling(Prediction(*min(bounds)), knee)
+    if lifted is None or lifted._replace(counted=before.counted) == before:
+        return Unlifted.OTHER
+    found = _growth(before, lifted, row)
+    if found is None:
+        return Unlifted.UNKNOWN
+    if found[0] < LEAST:
+        return Unlifted.LITTLE
+    allowed = Prediction(knee.estimate * found[0], found[1])
+    valid = cell[cell["valid"].astype(bool)]
+    bounds = [*_full(valid, knee.estimate), *_all_held(valid, row, before)]
+    next_bound = min(bounds, default=allowed)
+    return _below_ceiling(_bounded(allowed, *next_bound), knee)
+
+
+def _full(valid: pd.DataFrame, knee: float) -> list[Prediction]:
+    """Rate at which all processors are busy, by the largest part that was in any valid trial."""
+    used = pd.to_numeric(valid["utilisation_steady"]).max()
+    if pd.isna(used) or used <= 0:
+        return []
+    return [Prediction(knee / float(used), f"the machine is full: {100 * used:.0f} % of it were")]
+
+
+def _all_held(valid: pd.DataFrame, row: Row, before: Limit) -> list[Prediction]:
+    """Rate at which jobs hold all processors.
+
+    A daemon that lacks processor time also takes part in the launch and the end of jobs, so of a
+    quota the time for which a job holds its processors is the least that any rate had.
+    """
+    rows = valid.to_dict("records") if before.cores else [row]
+    known = [found for found in map(places_of, rows) if found is not None]
+    most = max(known, key=lambda places: places.rate, default=None)
+    if most is None:
+        return []
+    told = f"jobs hold all processors, each for {number(most.held)} s"
+    return [Prediction(most.rate, told)]
+
+
+def _bounded(allowed: Prediction, rate: float, why: str) -> Prediction:
+    """The prediction, or a lower bound with what would be without it."""
+    if rate >= allowed.rate:
+        return allowed
+    return Prediction(
+        rate, f"then {why} ({allowed.why}, which alone allows {number(allowed.rate)})"
+    )
 
 
 def _below_ceiling(expected: Prediction, knee: Knee) -> Prediction:
     """The prediction, unless the submitter's ceiling is lower. One that is open bounds nothing."""
     ceiling = knee.ceiling.middle
-    if ceiling is None or ceiling >= expected.rate:
+    if ceiling is None:
         return expected
-    return Prediction(ceiling, "then the submitter limits")
+    return _bounded(expected, ceiling, "the submitter limits")
 
 
 def _growth(before: Limit, after: Limit, row: Row) -> tuple[float, str] | None:
@@ -195,7 +272,7 @@ def confirmations(
             recorded = lifting.recorded.get(first.workload)
             after = _limits(of_knee(trials, second))
             predicted = recorded or prediction(of_knee(trials, first), first, limit, after)
-            if predicted is not None:
+            if isinstance(predicted, Prediction):
                 # The submitter's own search is none of those that the decision read.
                 bounded = _below_ceiling(predicted, first)
                 pairs.append(
@@ -206,7 +283,7 @@ def confirmations(
                         limit.lift,
                         bounded.rate,
                         bounded.why,
-                        second.estimate,
+                        second,
                         recorded is not None and bounded is recorded,
                     )
                 )

@@ -1,7 +1,9 @@
 """What limits a cell at its highest sustained rate: named by stated rules, with the evidence.
 
 The rules are tried in the order of `RULES`; the first whose condition holds names the limiter. They
-read the trials at rates that were just not sustained: there the limiter works without a pause.
+read a trial whose queue just grew: there the limiter works without a pause. A rate that was not
+sustained for another reason alone, a job that failed or a wait that was too long, tells nothing of
+a limit.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from schedlab.formatting import number
 from schedlab.metrics import processor_rules
 from schedlab.metrics.cycles import Row, cycle_rate, limits_of, places_of, value_of, window
 from schedlab.metrics.limiting import BUSY, HALF, NEAR, TIME, Limiter, not_judged
+from schedlab.metrics.saturation import QUEUE, REASONS
 from schedlab.schedulers.limits import Cycle
 
 PARTS = {
@@ -32,7 +35,7 @@ def limiter(row: Row) -> Limiter:
     Parameters
     ----------
     row : mapping
-        Row of the trials table, at a rate that was not sustained.
+        Row of the trials table, of a trial whose queue grew.
     """
     for _, rule in RULES:
         found = rule(row)
@@ -258,23 +261,47 @@ RULES: tuple[tuple[str, Callable[[Row], Limiter | None]], ...] = (
 
 
 def of_cell(trials: pd.DataFrame) -> Limiter | None:
-    """Limiter of a cell by its trial at the lowest rate that was not sustained; None without one.
+    """Limiter of a cell by its trial in which the queue `first_failed`.
 
     Parameters
     ----------
     trials : pandas.DataFrame
         Steps of the searches of one cell.
+
+    Returns
+    -------
+    Limiter or None
+        None where every rate was sustained. Without a name where some were not, and in none of
+        these the queue grew.
     """
     row = first_failed(trials)
-    return None if row is None else limiter(row)
+    if row is not None:
+        return limiter(row)
+    told = {reason for reasons in _failed(trials)["why_not"] for reason in reasons}
+    if not told:
+        return None
+    words = ", ".join(REASONS[reason] for reason in REASONS if reason in told)
+    return Limiter("", f"not judged: no rate made the queue grow ({words})")
 
 
 def first_failed(trials: pd.DataFrame) -> dict[str, Any] | None:
-    """Row of a cell's valid trial at the lowest rate that was not sustained; None without one."""
-    failed = trials[
-        trials["valid"].astype(bool) & (trials["sustained"].fillna(value=True).astype(bool) == 0)
-    ]
-    if not len(failed):
+    """Row of a cell's trial at a rate that was just too high; None where no queue grew.
+
+    Of each search that is its valid trial at the lowest rate whose queue grew. Near the capacity a
+    queue that comes and goes may be taken for a growing one, and the lowest rate of several
+    searches is likely to be such a one. So it is the trial of the search in the middle by its rate,
+    of an even number the upper one of the two.
+    """
+    failed = _failed(trials)
+    grew = failed[failed["why_not"].map(lambda reasons: QUEUE in reasons).astype(bool)]
+    first = grew.sort_values("rate").drop_duplicates(["snapshot", "search"])
+    if not len(first):
         return None
-    first = failed.sort_values("rate").iloc[0].to_dict()
-    return {str(name): value for name, value in first.items()}
+    found = first.iloc[len(first) // 2].to_dict()
+    return {str(name): value for name, value in found.items()}
+
+
+def _failed(trials: pd.DataFrame) -> pd.DataFrame:
+    """Valid trials at rates that were not sustained."""
+    failed = trials["sustained"].fillna(value=True).astype(bool) == 0
+    return trials[trials["valid"].astype(bool) & failed]

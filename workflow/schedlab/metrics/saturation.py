@@ -2,8 +2,11 @@
 
 The queue of a cluster that is offered more than it can do grows at the difference of the two rates;
 that of one that can do it has no trend [1]_. A trend is judged by the means of successive batches
-of time, whose correlation is small where batches are long [2]_. The first part of the arrivals is
-left out as warm-up.
+of time as if they were independent. They nearly are where batches are long against the time over
+which the queue comes and goes [2]_. Near the capacity that time is longer than a trial, with random
+arrivals above all, and the test then takes such a queue for a growing one far more often than one
+less the confidence (docs/saturation.md has a table). The first part of the arrivals is left out as
+warm-up.
 
 References
 ----------
@@ -23,7 +26,7 @@ from schedlab.metrics.durations import instants, times
 from schedlab.metrics.jobs import seconds
 from schedlab.schedulers.base import COMPLETED, UNFINISHED
 from schedlab.workloads import Trace
-from schedlab.workloads.ladder import FEWEST
+from schedlab.workloads.ladder import FEWEST, FEWEST_CYCLES
 
 WARM_UP = 0.2
 """Part of the time of arrivals that is left out at its beginning."""
@@ -31,7 +34,15 @@ BATCHES = 10
 POINTS = 50
 """Instants of each batch at which the queue is read."""
 LEVEL = 0.95
-"""One-sided confidence of the trend."""
+"""One-sided confidence of the trend, where the means of batches are independent."""
+QUEUE, JOBS, WAIT, CYCLES = "queue", "jobs", "wait", "cycles"
+REASONS = {
+    QUEUE: "the queue grew",
+    JOBS: "a job came to no good end",
+    WAIT: "jobs waited longer than longest_wait",
+    CYCLES: f"not judged: the arrivals last fewer than {FEWEST_CYCLES} of the scheduler's cycles",
+}
+"""Why a rate is not sustained, or not judged, as the trials table has it and in words."""
 
 
 class Rates(NamedTuple):
@@ -47,6 +58,8 @@ class Rates(NamedTuple):
         Growth of the queue, jobs/s, and its lower one-sided 95 % bound.
     sustained : bool or None
         Whether the rate is sustained.
+    why_not : list of str or None
+        Keys of `REASONS`; empty where it is sustained, None where it is unknown but for `CYCLES`.
     """
 
     offered: float | None
@@ -54,6 +67,10 @@ class Rates(NamedTuple):
     slope: float | None
     slope_low: float | None
     sustained: bool | None
+    why_not: list[str] | None
+
+
+UNKNOWN = Rates(None, None, None, None, None, None)
 
 
 def waiting(due: Floats, left: Floats, at: Floats) -> Floats:
@@ -99,11 +116,12 @@ def grows(slope: float, low: float, offered: float, precision: float) -> bool:
     return low > 0 and slope > precision / 2 * offered
 
 
-def rates(jobs: pd.DataFrame, trace: Trace, end: float | None = None) -> Rates:
+def rates(jobs: pd.DataFrame, trace: Trace, end: float | None = None, cycle: float = 0.0) -> Rates:
     """Judge one trial of a search.
 
     A rate is not sustained if a job came to no good end, if the queue `grows`, or if jobs wait
-    longer than the trace's `longest_wait_s`.
+    longer than the trace's `longest_wait_s`. Where the trace has such a bound, no wait is known and
+    nothing else speaks against the rate, whether it is sustained is unknown.
 
     Parameters
     ----------
@@ -113,10 +131,12 @@ def rates(jobs: pd.DataFrame, trace: Trace, end: float | None = None) -> Rates:
         Trace of the trial, with `rate`, `precision` and `longest_wait_s` in its `scale`.
     end : float or None
         Until when jobs were observed, s since the trial's start.
+    cycle : float
+        Time between two cycles of the scheduler (`limits.cycle_time`), s.
     """
     due = instants(jobs, "intended") / 1e9
     if due.size < FEWEST or np.isnan(due).any() or due.max() <= due.min():
-        return Rates(None, None, None, None, None)
+        return UNKNOWN
     started = seconds(jobs, "started")
     # Jobs without a payload leave the queue when they are done.
     left = np.where(np.isnan(started), seconds(jobs, "completed"), started)
@@ -126,11 +146,25 @@ def rates(jobs: pd.DataFrame, trace: Trace, end: float | None = None) -> Rates:
     start = first + WARM_UP * (last - first)
     achieved = float(((left > start) & (left <= last)).sum() / (last - start))
     slope, low = trend(due, left, start, last)
-    growing = grows(slope, low, offered, float(trace.scale["precision"]))
-    bad = bool((~jobs["state"].isin([COMPLETED, UNFINISHED])).any())
-    longest = trace.scale.get("longest_wait_s")
-    slow = False
-    if longest is not None:
-        wait = times(jobs, "wait", end).seconds[np.argsort(due, kind="stable")]
-        slow = bool(np.nanmean(wait[-(-3 * wait.size // 4) :]) > float(longest))
-    return Rates(offered, achieved, slope, low, not (growing or bad or slow))
+    if last - first < FEWEST_CYCLES * cycle:
+        return Rates(offered, achieved, slope, low, None, [CYCLES])
+    slow = _slow(jobs, due, trace.scale.get("longest_wait_s"), end)
+    holds = {
+        QUEUE: grows(slope, low, offered, float(trace.scale["precision"])),
+        JOBS: bool((~jobs["state"].isin([COMPLETED, UNFINISHED])).any()),
+        WAIT: bool(slow),
+    }
+    why_not = [reason for reason, found in holds.items() if found]
+    if slow is None and not why_not:
+        return Rates(offered, achieved, slope, low, None, None)
+    return Rates(offered, achieved, slope, low, not why_not, why_not)
+
+
+def _slow(jobs: pd.DataFrame, due: Floats, longest: float | None, end: float | None) -> bool | None:
+    """Whether the last quarter of the jobs waits too long on average; None if no wait is known."""
+    if longest is None:
+        return False
+    wait = times(jobs, "wait", end).seconds[np.argsort(due, kind="stable")]
+    last = wait[-(-3 * wait.size // 4) :]
+    known = last[~np.isnan(last)]
+    return bool(known.mean() > float(longest)) if known.size else None

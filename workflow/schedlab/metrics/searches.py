@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from schedlab.metrics.ceiling import with_payload
+from schedlab.metrics.ceiling import SAME, with_payload, with_submitter
+from schedlab.metrics.saturation import CYCLES, QUEUE, REASONS
 from schedlab.metrics.statistics import MINIMUM, t_interval
 from schedlab.workloads.ladder import Bracket, Step, bracket, steps_of
 
@@ -22,16 +24,21 @@ class Knee(NamedTuple):
     nodes : int
         Compute nodes.
     brackets : tuple of Bracket
-        Of each search.
+        Rates of each search, as they were offered.
+    why_not : tuple of tuple of str
+        Of each search: why its lowest rate that was not sustained was not (`saturation.REASONS`).
     estimate, low, high : float or None
-        Geometric mean of the searches' middles, and its interval (1/s): of Student's t on
-        logarithms from 3 searches on, and not narrower than the brackets; of fewer, the brackets'
+        Geometric mean of the middles of the searches' `capacity`, and its interval (1/s): of
+        Student's t on logarithms from 3 searches on, and not narrower than these; of fewer, their
         own ends. No estimate where the knee of any search lies beyond an end of the ladder: a mean
         of the others would be biased.
     bounded : str
-        In how many searches it lies beyond which end, in words; empty where it lies within.
+        In how many searches it lies beyond which end, or is not judged there, in words; empty where
+        it lies within.
+    judged : bool
+        Whether all rates that were tried could be judged.
     ceiling : Bracket
-        Of the rate that the cluster without a scheduler sustains, 1/s: the submitter's. Without a
+        `capacity` of the cluster without a scheduler with the same driver, 1/s. Without a
         rate that it did not sustain, `high` is None: the ceiling is at least `low`.
     """
 
@@ -40,10 +47,12 @@ class Knee(NamedTuple):
     scheduler: str
     nodes: int
     brackets: tuple[Bracket, ...]
+    why_not: tuple[tuple[str, ...], ...]
     estimate: float | None
     low: float | None
     high: float | None
     bounded: str
+    judged: bool
     ceiling: Bracket
 
 
@@ -70,22 +79,21 @@ def steps(trials: pd.DataFrame) -> list[Step]:
 
 def knees(trials: pd.DataFrame) -> list[Knee]:
     """Knee of every cell of the trials table that was searched for one, in order of its name."""
-    own = searched(trials)
+    own = with_submitter(searched(trials))
     compared = with_payload(own)
     ceilings = {
-        (str(workload), int(str(nodes))): _ceiling(rows)
-        for (workload, nodes), rows in own.drop(compared.index).groupby(
-            ["workload", "nodes"], observed=True
-        )
+        key: _ceiling(rows) for key, rows in own.drop(compared.index).groupby(SAME, observed=True)
     }
     found = []
     for (workload, cluster), rows in compared.groupby(
         ["workload", "cluster"], sort=True, observed=True
     ):
-        brackets = _brackets(rows)
+        own_searches = _searches(rows)
+        unjudged = [CYCLES in _reasons(one) for one in own_searches]
+        brackets = tuple(bracket(steps(one)) for one in own_searches)
         first = rows.iloc[0]
         nodes = int(first["nodes"])
-        estimate, low, high = _interval(brackets)
+        estimate, low, high = _interval([capacity(one) for one in own_searches])
         found.append(
             Knee(
                 str(workload),
@@ -93,11 +101,13 @@ def knees(trials: pd.DataFrame) -> list[Knee]:
                 str(first["scheduler"]),
                 nodes,
                 brackets,
+                tuple(_why_not(one) for one in own_searches),
                 estimate,
                 low,
                 high,
-                _bounded(brackets),
-                ceilings.get((str(workload), nodes), Bracket(None, None)),
+                _bounded(brackets, unjudged),
+                not any(unjudged),
+                ceilings.get(tuple(first[SAME]), Bracket(None, None)),
             )
         )
     return found
@@ -120,15 +130,15 @@ def by_search(trials: pd.DataFrame) -> pd.DataFrame:
     pandas.DataFrame
         Columns of the trials table that name a cell or tell what may be compared. `repetition`:
         number of the search. `lineage`: of all steps together. `steps`, `valid_steps`: numbers of
-        them. `valid`: whether any step tells something. `knee_jobs_per_s`: middle of the bracket;
-        where even the highest rate was sustained that rate, which `at_least` says; missing where
-        not even the lowest was, which `beyond` says.
+        them. `valid`: whether any step tells something. `knee_jobs_per_s`: middle of the search's
+        `capacity`; its lower end where even the highest rate was sustained, which `at_least` says;
+        missing where not even the lowest was, which `beyond` says.
     """
     rows = []
     keys = ["scheduler", "cluster", "workload", "nodes", "snapshot", "search"]
     for _, own in searched(trials).groupby(keys, sort=True, observed=True, dropna=False):
         ordered = own.sort_values("repetition")
-        first, found = ordered.iloc[0], bracket(steps(ordered))
+        first, found = ordered.iloc[0], capacity(ordered)
         open_end = found.low is not None and found.high is None
         rows.append(
             {
@@ -152,24 +162,58 @@ def _only(values: pd.Series) -> object:
     return values.iloc[0] if values.nunique(dropna=False) == 1 else None
 
 
-def _brackets(rows: pd.DataFrame) -> tuple[Bracket, ...]:
-    """Bracket of each search. Equal clusters number their searches alike."""
+def capacity(search: pd.DataFrame) -> Bracket:
+    """Bracket of the rate that a cluster can do, from the trials of one search.
+
+    A queue grows at the offered rate less the capacity, and its growth counts from half of the
+    precision on (`saturation.grows`). So the ladder closes in on the capacity over one less that
+    half, and as many searches as one likes would agree on that higher rate. A search that something
+    else than the queue ended tells the rate as it was offered.
+    """
+    found = bracket(steps(search))
+    if found.high is not None and QUEUE not in _why_not(search):
+        return found
+    counts = 1 - float(search["precision"].iloc[0]) / 2
+    return Bracket(*(None if end is None else end * counts for end in found))
+
+
+def _why_not(search: pd.DataFrame) -> tuple[str, ...]:
+    """Why the lowest rate of a search that was not sustained was not; empty without one."""
+    first = bracket(steps(search)).high
+    for row in search.to_dict("records"):
+        if row["valid"] and row["rate"] == first and row["sustained"] == False:  # noqa: E712 (NA)
+            return tuple(row["why_not"])
+    return ()
+
+
+def _reasons(search: pd.DataFrame) -> set[str]:
+    """Why rates of a search were not sustained, or not judged."""
+    return {
+        reason
+        for why_not in search.loc[search["valid"].astype(bool), "why_not"]
+        if why_not is not None
+        for reason in why_not
+    }
+
+
+def _searches(rows: pd.DataFrame) -> list[pd.DataFrame]:
+    """Trials of each search. Equal clusters number their searches alike."""
     each = rows.groupby(["snapshot", "search"], observed=True, dropna=False)
-    return tuple(bracket(steps(of_search)) for _, of_search in each)
+    return [of_search for _, of_search in each]
 
 
 def _ceiling(rows: pd.DataFrame) -> Bracket:
-    """Highest rate that any search sustained, and the least that none did."""
-    found = [one for one in _brackets(rows) if one.low is not None]
+    """Capacity by the search that sustained the highest rate."""
+    found = [one for one in map(capacity, _searches(rows)) if one.low is not None]
     if not found:
         return Bracket(None, None)
     return max(found, key=lambda one: (one.high is None, one.low))
 
 
 def _interval(
-    brackets: tuple[Bracket, ...],
+    brackets: Sequence[Bracket],
 ) -> tuple[float | None, float | None, float | None]:
-    """Estimate and interval of the knee."""
+    """Estimate and interval of the knee, by each search's bracket of it."""
     told = [one for one in brackets if one.low is not None or one.high is not None]
     lows = [one.low for one in told if one.low is not None]
     highs = [one.high for one in told if one.high is not None]
@@ -191,13 +235,18 @@ def _mean(values: list[float]) -> float:
     return float(np.exp(np.mean(np.log(values))))
 
 
-def _bounded(brackets: tuple[Bracket, ...]) -> str:
-    """In which searches the knee lies beyond the ladder; empty where it does in none."""
-    told = [one for one in brackets if one.low is not None or one.high is not None]
-    over = sum(one.high is None for one in told)
-    under = sum(one.low is None for one in told)
+def _bounded(brackets: Sequence[Bracket], unjudged: Sequence[bool]) -> str:
+    """In which searches the knee lies beyond what was judged; empty where it does in none."""
+    empty = Bracket(None, None)
+    both = list(zip(brackets, unjudged, strict=True))
+    told = [one for one, not_judged in both if not_judged or one != empty]
+    open_end = [not_judged for one, not_judged in both if one.high is None and one != empty]
+    over, unknown = len(open_end) - sum(open_end), sum(unjudged)
+    under = sum(one.low is None and one.high is not None for one in told)
     of_many = f" in {{}} of {len(told)} searches" if len(told) > 1 else ""
     parts = []
+    if unknown:
+        parts.append(REASONS[CYCLES] + of_many.format(unknown))
     if over:
         parts.append("even the highest rate is sustained" + of_many.format(over))
     if under:

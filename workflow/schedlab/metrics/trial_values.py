@@ -17,7 +17,7 @@ from schedlab.metrics.definitions import ideal_bounds
 from schedlab.metrics.durations import times
 from schedlab.metrics.faults import fault_metrics
 from schedlab.metrics.quantities import PARTS
-from schedlab.metrics.saturation import Rates, rates
+from schedlab.metrics.saturation import UNKNOWN, rates
 from schedlab.metrics.statistics import percentile
 from schedlab.workloads import Trace
 from schedlab.workloads.duration import earliest_ends
@@ -48,6 +48,7 @@ def trial_metrics(
     end: float | None = None,
     fault: Mapping[str, Any] | None = None,
     start_ns: int = 0,
+    cycle: float = 0.0,
 ) -> dict[str, Any]:
     """Metrics of one trial (columns `schedlab.tables.schemas.METRICS`).
 
@@ -65,6 +66,8 @@ def trial_metrics(
         Fault that the trial provoked, as its record has it.
     start_ns : int
         The trial's start, ns of the controller's clock; the fault has instants of that clock.
+    cycle : float
+        Time between two cycles in which the scheduler starts jobs, s; 0 where events begin them.
 
     Returns
     -------
@@ -110,7 +113,7 @@ def trial_metrics(
         **fault_metrics(jobs, trace, fault or {}, start_ns),
         "processors_mean": of_machine.processors_mean(jobs),
         "submission_rate_jobs_per_s": of_jobs.submission_rate(jobs),
-        **_searched(jobs, trace, end),
+        **_searched(jobs, trace, end, cycle),
         "area_bound_s": bounds["area"],
         "critical_path_s": bounds["critical_path"],
         "ideal_makespan_s": bounds["ideal"],
@@ -121,19 +124,21 @@ def trial_metrics(
     }
 
 
-def _searched(jobs: pd.DataFrame, trace: Trace, end: float | None) -> dict[str, Any]:
+def _searched(jobs: pd.DataFrame, trace: Trace, end: float | None, cycle: float) -> dict[str, Any]:
     """Columns of a step of a search; all None for other trials."""
-    found = Rates(None, None, None, None, None)
+    found = UNKNOWN
     if "rate" in trace.scale:
-        found = rates(jobs, trace, end)
+        found = rates(jobs, trace, end, cycle)
     return {
         "search": trace.scale.get("search"),
         "rate": trace.scale.get("rate"),
+        "precision": trace.scale.get("precision"),
         "offered_rate_jobs_per_s": found.offered,
         "achieved_rate_jobs_per_s": found.achieved,
         "queue_slope_jobs_per_s": found.slope,
         "queue_slope_low_jobs_per_s": found.slope_low,
         "sustained": found.sustained,
+        "why_not": found.why_not,
     }
 
 

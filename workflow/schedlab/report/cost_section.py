@@ -12,11 +12,12 @@ from schedlab.metrics.costs import agreement
 
 
 def ceiling_rows(trials: pd.DataFrame) -> list[dict[str, Any]]:
-    """The submitter's ceiling, as text, for every workload and node count that has one."""
+    """The submitter's ceilings as text; `of`: the import, and the size of the head."""
     return [
         {
             "workload": bound.workload,
             "nodes": bound.nodes,
+            "of": ", ".join(filter(None, (bound.source, bound.head))),
             "rate": number(bound.rate.estimate),
             "interval": f"[{number(bound.rate.low)}, {number(bound.rate.high)}]"
             if bound.rate.known

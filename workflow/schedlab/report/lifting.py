@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby, permutations
+from statistics import geometric_mean
+from typing import Any
 
 from schedlab.config import Cluster
 from schedlab.metrics.confirmation import Lifting, Prediction
@@ -28,14 +30,22 @@ def liftings(origins: Iterable[Origin]) -> list[Lifting]:
         if not searched:
             continue
         store = Store(origin.results)
-        for pair in _pairs(origin.experiment.clusters()):
+        clusters = origin.experiment.clusters()
+        for pair in _pairs(clusters):
             lifted = origin.experiment.lifted_from(pair.other) == pair.cluster
-            predicted = {name: _recorded(store, pair.other, name) for name in searched * lifted}
+            equal = [one.id for one in clusters if replace(one, number=1).id == pair.other]
+            told = {
+                name: [_decision(store, cluster, name) for cluster in equal]
+                for name in searched * lifted
+            }
+            joined = {name: _joined(each) for name, each in told.items()}
+            refused = {name: _refused(each) for name, each in told.items()}
             found.append(
                 pair._replace(
                     cluster=origin.label(pair.cluster),
                     other=origin.label(pair.other),
-                    recorded={name: told for name, told in predicted.items() if told},
+                    recorded={name: one for name, one in joined.items() if one},
+                    refused={name: why for name, why in refused.items() if why},
                 )
             )
     return found
@@ -58,9 +68,28 @@ def _pairs(clusters: list[Cluster]) -> Iterator[Lifting]:
                     yield Lifting(one.id, other.id, frozenset(lift.settings), {})
 
 
-def _recorded(store: Store, cluster: str, workload: str) -> Prediction | None:
-    """What the decision before the first trial with a lifted limit predicted."""
-    told = (store.record(decision_record(cluster, workload, 1)) or {}).get("decision", {})
-    if "predicted" not in told:
+def _decision(store: Store, cluster: str, workload: str) -> Mapping[str, Any]:
+    """Return the decision before the first trial of a cluster with a lifted limit."""
+    record = store.record(decision_record(cluster, workload, 1)) or {}
+    found: Mapping[str, Any] = record.get("decision", {})
+    return found
+
+
+def _joined(decisions: Sequence[Mapping[str, Any]]) -> Prediction | None:
+    """What was predicted of equal clusters together: the geometric mean, as their knee is one."""
+    made = [one for one in decisions if "predicted" in one]
+    if not made:
         return None
-    return Prediction(float(told["predicted"]), str(told.get("why", "")))
+    rates = [float(one["predicted"]) for one in made]
+    why = "; ".join(dict.fromkeys(str(one.get("why", "")) for one in made))
+    if len(rates) == 1:
+        return Prediction(rates[0], why)
+    mean = f"mean of the predictions of {len(rates)} equal clusters"
+    return Prediction(geometric_mean(rates), f"{why} ({mean})")
+
+
+def _refused(decisions: Sequence[Mapping[str, Any]]) -> str:
+    """Why none of equal clusters was to confirm the limiter; empty where one was."""
+    if any("predicted" in one for one in decisions):
+        return ""
+    return "; ".join(dict.fromkeys(str(one["why"]) for one in decisions if one.get("why")))

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from schedlab.metrics.ceiling import ceilings, with_payload
+from schedlab.metrics.ceiling import SAME, ceilings, with_payload, with_submitter
 from schedlab.metrics.cells import by_cell
 from schedlab.metrics.comparable import NOT_COMPARABLE
 from schedlab.metrics.difference import ERROR_RATE, LARGER, MARGIN, SMALLER
@@ -246,9 +246,11 @@ def _bounds(trials: pd.DataFrame) -> tuple[str, str]:
     if unknown == len(trials):
         return NOT_YET, "No bound is known."
     told = "Machine's area and critical path: yes."
-    bounded = {(bound.workload, bound.nodes) for bound in ceilings(trials)}
-    measured = with_payload(trials)
-    cells = {(str(w), int(n)) for w, n in zip(measured["workload"], measured["nodes"], strict=True)}
+    bounded = {
+        (bound.workload, bound.nodes, bound.source, bound.head) for bound in ceilings(trials)
+    }
+    measured = with_submitter(with_payload(trials))[SAME]
+    cells = set(measured.itertuples(index=False, name=None))
     without = len(cells - bounded)
     if without:
         told += (

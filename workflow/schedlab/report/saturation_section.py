@@ -8,8 +8,16 @@ from typing import Any
 import pandas as pd
 
 from schedlab.formatting import number
-from schedlab.metrics.confirmation import WITHIN, Lifting, confirmations, limiters
+from schedlab.metrics.confirmation import (
+    WITHIN,
+    Lifting,
+    Unlifted,
+    confirmations,
+    limiters,
+    unlifted,
+)
 from schedlab.metrics.limiter import RULES, Limiter
+from schedlab.metrics.saturation import REASONS
 from schedlab.metrics.searches import Knee
 from schedlab.metrics.statistics import MINIMUM
 from schedlab.workloads.ladder import Bracket
@@ -38,8 +46,10 @@ def saturation(
         prediction they count. `not_lifted`: `workload`, `cluster` and `why` of the cells whose
         limiter was to be confirmed and no other variant lifts. `rules`: what names a limiter, in
         order. `rows`: `workload`, `cluster`, `knee`, `interval`, `how` (what the interval is),
-        `searches`, `brackets`, `ceiling`, `limiter`, `evidence` and `lift`, all as text.
+        `searches`, `brackets` (with why the upper rate was not sustained), `ceiling`, `limiter`,
+        `evidence` and `lift`, all as text.
     """
+    liftings = list(liftings)
     named = limiters(trials)
     confirmed = confirmations(trials, named, liftings)
     lifted = {(one.workload, one.cluster) for one in confirmed}
@@ -55,13 +65,13 @@ def saturation(
                 "predicted": number(one.predicted),
                 "before": one.before,
                 "why": one.why,
-                "found": number(one.found) if one.found is not None else "no knee",
+                "found": _found(one.found),
                 "verdict": _VERDICTS[one.confirmed],
             }
             for one in confirmed
         ],
         "not_lifted": [
-            {"workload": knee.workload, "cluster": knee.cluster, "why": _why(knee, limit)}
+            {"workload": knee.workload, "cluster": knee.cluster, "why": _why(knee, limit, liftings)}
             for knee, limit in named.items()
             if knee.workload in wanted and (knee.workload, knee.cluster) not in lifted | lifting
         ],
@@ -71,17 +81,31 @@ def saturation(
     }
 
 
-def _why(knee: Knee, named: Limiter | None) -> str:
+def _why(knee: Knee, named: Limiter | None, liftings: Iterable[Lifting]) -> str:
     """Why no other variant lifts a cell's limiter."""
-    if named is None:
-        return "every rate was sustained, so nothing limited it"
-    if not named.name:
-        return "no rule names its limiter"
-    if not named.lift:
-        return f"schedlab knows no setting that lifts its limiter: {named.name}"
-    if knee.estimate is None:
-        return f"without a knee nothing can be predicted: {knee.bounded or 'unknown'}"
-    return f"no search with its limiter lifted ({named.lift}) has valid trials"
+    reason = unlifted(knee, named)
+    if reason or named is None:
+        about = {
+            Unlifted.NOT_NAMED: named and named.evidence,
+            Unlifted.NO_SETTING: named and named.name,
+            Unlifted.NO_KNEE: knee.bounded or "unknown",
+        }
+        detail = about.get(reason) if reason else None
+        return (reason or Unlifted.SUSTAINED).value + (f": {detail}" if detail else "")
+    lifts = [one for one in liftings if one.cluster == knee.cluster and named.lift in one.settings]
+    if not lifts:
+        return f"no setting lifts its limiter further: {named.name} ({named.lift})"
+    told = "; ".join(one.refused[knee.workload] for one in lifts if knee.workload in one.refused)
+    return told or f"no search with its limiter lifted ({named.lift}) has valid trials"
+
+
+def _found(knee: Knee) -> str:
+    """Knee of a cell with a lifted limit, or between what it lies."""
+    if knee.estimate is not None:
+        return number(knee.estimate)
+    ends = {"at least": knee.low, "less than": knee.high}
+    bounds = [f"{word} {number(end)}" for word, end in ends.items() if end is not None]
+    return f"{' and '.join(bounds) or 'no knee'} ({knee.bounded or 'unknown'})"
 
 
 def _row(knee: Knee, found: Limiter | None) -> dict[str, str]:
@@ -95,12 +119,20 @@ def _row(knee: Knee, found: Limiter | None) -> dict[str, str]:
         "interval": f"[{ends[0]}, {ends[1]}]",
         "how": "95 % interval" if mean else "ends of the brackets",
         "searches": str(len(told)),
-        "brackets": "; ".join(_bracket(one) for one in knee.brackets),
+        "brackets": "; ".join(
+            _bracket(one, why) for one, why in zip(knee.brackets, knee.why_not, strict=True)
+        ),
         "ceiling": _ceiling(knee.ceiling),
-        "limiter": (found.name or "not named") if found else "none: every rate is sustained",
+        "limiter": (found.name or "not named") if found else _none(knee),
         "evidence": found.evidence if found else "",
         "lift": found.lift if found else "",
     }
+
+
+def _none(knee: Knee) -> str:
+    reason = unlifted(knee, None)
+    sustained = reason in (None, Unlifted.SUSTAINED)
+    return "none: every rate is sustained" if sustained or reason is None else reason.value
 
 
 def _ceiling(one: Bracket) -> str:
@@ -109,6 +141,7 @@ def _ceiling(one: Bracket) -> str:
     return "not measured" if one.low is None else f"at least {number(one.low)}"
 
 
-def _bracket(one: Bracket) -> str:
+def _bracket(one: Bracket, why_not: tuple[str, ...]) -> str:
     ends = (number(end) if end is not None else "none" for end in one)
-    return " to ".join(ends)
+    told = " and ".join(REASONS[reason] for reason in why_not)
+    return " to ".join(ends) + (f" ({told})" if told else "")

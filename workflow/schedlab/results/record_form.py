@@ -123,6 +123,7 @@ _OPTIONAL: dict[str, FieldCheck] = {
             "run": truth,
             "rate": perhaps(number(0, above=True)),
             "predicted": number(0, above=True),
+            "ladder": keys({name: number(0, above=True) for name in ("low", "high")}),
             "why": text,
         },
     ),

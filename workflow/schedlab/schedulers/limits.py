@@ -5,7 +5,7 @@ An adapter states both; the metrics read them and know no scheduler.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 LIFT = 10
@@ -72,6 +72,20 @@ class Limit(NamedTuple):
         if self.cores is None or processors is None:
             return self
         return self._replace(cores=min(self.cores, processors))
+
+
+def cycle_time(limits: Iterable[Limit]) -> float:
+    """Time (s) between two cycles, if a scheduler with these limits starts jobs in cycles alone.
+
+    Loops beside one another start jobs as often as all of them together. 0 where events begin a
+    cycle, or no cycle is known.
+    """
+    found = [0.0]
+    for one in limits:
+        periods = [cycle.period for cycle in one.cycles]
+        if periods and all(periods):
+            found.append(1 / sum(1 / period for period in periods if period))
+    return max(found)
 
 
 class Lift(NamedTuple):

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import pandas as pd
 
 from schedlab.config.variants import Rounds
-from schedlab.metrics.confirmation import prediction
+from schedlab.metrics.confirmation import Unlifted, prediction
 from schedlab.metrics.limiter import of_cell
+from schedlab.metrics.saturation import CYCLES, REASONS
 from schedlab.metrics.searches import knees
 from schedlab.metrics.stopping import NARROW, StopRule, standing
 from schedlab.paths import CHECKOUT, RECORD, decision_record
@@ -24,6 +25,10 @@ from schedlab.workloads.ladder import bracket, next_rate, steps_of
 from schedlab.workloads.saturate import Saturate
 
 STAGE = "decision"
+REACH = 1.5
+"""Highest rate of a search with a lifted limit, at least, over what it should find."""
+BELOW = 0.8
+"""Its lowest rate, at most, over the knee without the limit lifted."""
 
 
 def write_decision(context: Context, cluster: str, workload: str, repetition: int) -> None:
@@ -40,12 +45,17 @@ def write_decision(context: Context, cluster: str, workload: str, repetition: in
     """
     keys = context.experiment.decided_by(cluster, workload, repetition)
     folders = {key: context.trial(key.cluster, key.workload, key.repetition) for key in keys}
+    about = context.experiment.workload(workload)
+    lifts = isinstance(about, Saturate) and context.experiment.lifted_from(cluster) is not None
+    # The ends of a search with a lifted limit follow from its prediction.
+    first = {"decision": context.results / decision_record(cluster, workload, 1)}
     record = RecordWriter(
         STAGE,
         f"{cluster}.{workload}.{repetition}",
         CHECKOUT,
         context.results,
-        parents={key.id: path / RECORD for key, path in folders.items()},
+        parents={key.id: path / RECORD for key, path in folders.items()}
+        | (first if lifts and repetition > 1 else {}),
         inputs=stage_files(STAGE, scheduler=context.experiment.cluster(cluster).scheduler),
     )
     ran = {
@@ -54,39 +64,84 @@ def write_decision(context: Context, cluster: str, workload: str, repetition: in
     for path in ran.values():
         verify_outputs(path / RECORD)
     rows = [read_trial(path).trial for key, path in ran.items() if key.cluster == cluster]
-    about = context.experiment.workload(workload)
-    if isinstance(about, Saturate):
-        found = of_search(rows, about, repetition)
-        if context.experiment.lifted_from(cluster):
-            if repetition == 1:
-                base = [read_trial(path).trial for path in ran.values()]
-                lifted = context.experiment.cluster(cluster)
-                adapter = get_scheduler(lifted.scheduler, lifted.settings)
-                limits = [one.on(lifted.head.vcpus) for one in adapter.limits(adapter.in_force, {})]
-                found |= unless_limited(base, limits)
-            elif keys[0] not in ran:
-                found |= {"run": False, "rate": None}  # decided with the cell's first trial
-    else:
+    if not isinstance(about, Saturate):
         found = of_rows(rows, about.quantity, context.experiment.rounds)
+    elif not lifts:
+        found = of_search(rows, about, repetition)
+    elif repetition == 1:
+        base = [read_trial(path).trial for path in ran.values()]
+        lifted = context.experiment.cluster(cluster)
+        adapter = get_scheduler(lifted.scheduler, lifted.settings)
+        limits = [one.on(lifted.head.vcpus) for one in adapter.limits(adapter.in_force, {})]
+        told = unless_limited(base, limits)
+        ends = moved(about, told)
+        found = of_search(rows, about, repetition, ends) | {"ladder": ends._asdict()} | told
+    else:
+        told = load_record(first["decision"])["decision"]
+        ladder = told.get("ladder")
+        found = of_search(rows, about, repetition, Ends(**ladder) if ladder else None)
+        if keys[0] not in ran:
+            # Decided with the cell's first trial.
+            found |= {"run": False, "rate": None, "why": told.get("why", "")}
     record.write(context.results / decision_record(cluster, workload, repetition), decision=found)
 
 
-def of_search(rows: list[dict[str, Any]], search: Saturate, repetition: int) -> dict[str, Any]:
+class Ends(NamedTuple):
+    """Between which rates (1/s) a search looks."""
+
+    low: float
+    high: float
+
+
+def moved(search: Saturate, told: Mapping[str, Any]) -> Ends:
+    """Ends of a search with a lifted limit, so that it can find what is `told` to be predicted.
+
+    Both move by one factor, so that the steps that were planned suffice; the lower end stays below
+    the knee without the limit lifted.
+    """
+    ends = Ends(search.rate.low, search.rate.high)
+    factor = REACH * told.get("predicted", 0.0) / ends.high
+    if factor <= 1:
+        return ends
+    low = max(ends.low, min(factor * ends.low, BELOW * told["knee"]))
+    return Ends(float(f"{low:.6g}"), float(f"{factor * ends.high:.6g}"))
+
+
+def of_search(
+    rows: list[dict[str, Any]], search: Saturate, repetition: int, ends: Ends | None = None
+) -> dict[str, Any]:
     """Decision on a step of a search, by the rows of the trials before it in the same search.
+
+    Parameters
+    ----------
+    rows : list of dict
+        Rows of the trials table.
+    search : Saturate
+        The search.
+    repetition : int
+        Of the trial that it is about.
+    ends : Ends or None
+        Where the search looks, if not where its workload says.
 
     Returns
     -------
     dict
-        `run` (whether the trial runs), `rate` (1/s; None where the search has ended), `search` and
-        `step` (from 1), `low` and `high` (the bracket so far, 1/s).
+        `run` (whether the trial runs), `rate` (1/s; None where the search has ended), `why` where
+        it has because a rate cannot be judged, `search` and `step` (from 1), `low` and `high` (the
+        bracket so far, 1/s).
     """
     number, step = divmod(repetition - 1, search.steps)
     first = number * search.steps + 1
     steps = steps_of(row for row in rows if first <= row["repetition"] < repetition)
-    rate = next_rate(steps, search.rate.low, search.rate.high, part(search.precision))
+    low, high = ends or (search.rate.low, search.rate.high)
+    rate = next_rate(steps, low, high, part(search.precision))
+    why = {}
+    if any(CYCLES in (row.get("why_not") or ()) for row in rows if first <= row["repetition"]):
+        rate, why = None, {"why": REASONS[CYCLES]}
     return {
         "run": rate is not None,
         "rate": rate,
+        **why,
         "search": number + 1,
         "step": step + 1,
         **bracket(steps)._asdict(),
@@ -101,17 +156,27 @@ def unless_limited(base: list[dict[str, Any]], lifted: Sequence[Limit]) -> dict[
     Returns
     -------
     dict
-        `limiter` of the cell whose limit is lifted; `predicted` (1/s) from its trials alone, and
-        `why`; or `run` false.
+        `limiter` of the cell whose limit is lifted; its `knee` and what is `predicted` (1/s) from
+        its trials alone, and `why`; or `run` false, and `why`.
     """
+    if not base:
+        return _not_made("none", Unlifted.NO_TRIAL)
     cell = pd.DataFrame(base)
-    found = knees(cell) if base else []
-    named = of_cell(cell) if base else None
-    expected = prediction(cell, found[0], named, lifted) if found else None
-    told = {"limiter": named.name if named else "none"}
-    if expected is None:
-        return {**told, "run": False, "rate": None}
-    return {**told, "predicted": expected.rate, "why": expected.why}
+    (knee,), named = knees(cell), of_cell(cell)
+    expected = prediction(cell, knee, named, lifted)
+    limiter = named.name if named else "none"
+    if isinstance(expected, Unlifted):
+        return _not_made(limiter, expected)
+    return {
+        "limiter": limiter,
+        "knee": knee.estimate,
+        "predicted": expected.rate,
+        "why": expected.why,
+    }
+
+
+def _not_made(limiter: str, why: Unlifted) -> dict[str, Any]:
+    return {"limiter": limiter, "run": False, "rate": None, "why": why.value}
 
 
 def of_rows(rows: list[dict[str, Any]], quantity: str, rounds: Rounds | None) -> dict[str, Any]:

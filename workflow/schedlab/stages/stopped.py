@@ -1,12 +1,14 @@
-"""Trials that do not run because the decision on their cell says that it has trials enough."""
+"""Trials that do not run because the decision on their cell says that they are not needed."""
 
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
+from typing import Any
 
 from schedlab.config import TrialKey
 from schedlab.paths import CHECKOUT, RECORD, decision_record
-from schedlab.results.records import RecordWriter, forbids
+from schedlab.results.records import RecordWriter, forbids, load_record
 from schedlab.sources import stage_files
 from schedlab.stages.context import Context
 
@@ -42,5 +44,12 @@ def stop_if_decided(context: Context, key: TrialKey) -> bool:
         verdict={"valid": False, "reasons": [f"not run: {STOPPED}"]},
         not_run=STOPPED,
     )
-    print(f"{key.id}: not run: {STOPPED}, its cell has trials enough", flush=True)
+    print(f"{key.id}: not run: {_why(load_record(path)['decision'])}", flush=True)
     return True
+
+
+def _why(decision: Mapping[str, Any]) -> str:
+    """Why a decision says that a trial does not run, in words."""
+    if "limiter" in decision or decision.get("why"):
+        return str(decision.get("why") or "another limiter was named than the one that is lifted")
+    return "its search has ended" if "search" in decision else "its cell has trials enough"

@@ -38,6 +38,7 @@ Version 9: jobs name the node whose loss ended a run.
 Version 10: jobs carry the starts of ranks that stamped no end, and every run that was given up;
 trials tell how many jobs fit on the machine, and daemons' costs how often a quota held them
 back, and whether they are serial.
+Trials of a search tell its precision, and why they did not sustain their rate.
 """
 
 # Millions of rows repeat a few strings, so they are stored once, in a dictionary.
@@ -327,11 +328,13 @@ METRICS = (
     Column("submission_rate_jobs_per_s", _F, "1/s", "accepted / (last accepted - first submit)"),
     Column("search", _N, "1", "which search of its cell the trial is a step of, from 1"),
     Column("rate", _F, "1/s", "arrivals that the trial of a search was to offer"),
+    Column("precision", _F, "1", "of the search: half of it is the least growth that counts"),
     Column("offered_rate_jobs_per_s", _F, "1/s", "arrivals in a search"),
     Column("achieved_rate_jobs_per_s", _F, "1/s", "jobs that left the queue in a search"),
     Column("queue_slope_jobs_per_s", _F, "1/s", "growth of the queue in a search"),
     Column("queue_slope_low_jobs_per_s", _F, "1/s", "lower one-sided 95 % bound of that growth"),
     Column("sustained", pa.bool_(), "", "the rate of a search is sustained; null if unknown"),
+    Column("why_not", _WORDS, "", "why not: queue, jobs (bad ends), wait; cycles: unknown"),
     Column("area_bound_s", _F, "s", "least makespan for the machine's area"),
     Column("critical_path_s", _F, "s", "least makespan for the longest job after its arrival"),
     Column("ideal_makespan_s", _F, "s", "the larger of the two bounds"),

@@ -23,6 +23,7 @@ from schedlab.results.records import load_record
 from schedlab.results.series import read_series
 from schedlab.schedulers import Scheduler
 from schedlab.schedulers.base import COMPLETED
+from schedlab.schedulers.limits import cycle_time
 from schedlab.schedulers.rows import driver_rows
 from schedlab.tables.background import background_check, background_columns
 from schedlab.tables.carried import carrier_checks
@@ -153,7 +154,13 @@ def _rows(
         daemons = daemon_failures(before, after, steady, fault.get("restarts", ()))
     end = _observed_s(driver, clocks, conditions)
     start = int(conditions.get("start_ns", 0))
-    metrics = trial_metrics(frame, trace, _costs(conditions, scheduler), end, fault, start)
+    native = folder / "native"
+    settings, counters = scheduler.settings(native), scheduler.counters(native)
+    head = conditions.get("declared", {}).get("head", {}).get("cpus")
+    limits = [one.on(head) for one in scheduler.limits(settings, counters)]
+    metrics = trial_metrics(
+        frame, trace, _costs(conditions, scheduler), end, fault, start, cycle_time(limits)
+    )
     if not scheduler.payload:
         metrics = without_payload(metrics)
     columns = _conditions(record, clocks)
@@ -170,10 +177,6 @@ def _rows(
     withheld = {name for check in failed for name in check.withholds}
     metrics["at_least"] = [name for name in metrics["at_least"] if name not in withheld]
     reasons = [check.reason for check in failed if not check.withholds]
-    native = folder / "native"
-    settings, counters = scheduler.settings(native), scheduler.counters(native)
-    head = conditions.get("declared", {}).get("head", {}).get("cpus")
-    limits = [one.on(head)._asdict() for one in scheduler.limits(settings, counters)]
     trial = {
         **keys,
         **columns,
@@ -183,9 +186,9 @@ def _rows(
         "cores": trace.machine.cores,
         "trace": _same_jobs(trace),
         "settings": json.dumps(settings, sort_keys=True),
-        "parity": json.dumps(scheduler.parity(folder / "native"), sort_keys=True),
+        "parity": json.dumps(scheduler.parity(native), sort_keys=True),
         "counters": json.dumps(counters, sort_keys=True),
-        "limits": json.dumps(limits),
+        "limits": json.dumps([one._asdict() for one in limits]),
         "valid": not reasons,
         "reasons": reasons,
         "checks": [check.row() for check in checks],

@@ -18,11 +18,19 @@ SPARE = 1
 FINEST = 1e-4
 """Smallest precision of a search: rates have six digits, and finer halvings would repeat one."""
 
+COARSEST = 0.2
+"""Largest precision of a search: half of it is the growth of a queue that does not count."""
+
 SLOWEST = 1e-6
 """Smallest rate (1/s) that a parameter may give: an event in 12 days."""
 
 FEWEST = 20
 """Fewest jobs of a trial that can say whether a rate is sustained."""
+
+
+FEWEST_CYCLES = 5
+"""Fewest cycles of a scheduler in which the jobs of such a trial arrive: between two of them nobody
+starts a job, and whether the queue is longer after the last than after the first is chance."""
 
 
 class Step(NamedTuple):

@@ -19,7 +19,7 @@ from pydantic import (
 
 from schedlab.errors import SchedlabError
 from schedlab.units import Percentage, part
-from schedlab.workloads.ladder import FEWEST, FINEST, SLOWEST, most_steps
+from schedlab.workloads.ladder import COARSEST, FEWEST, FINEST, SLOWEST, most_steps
 from schedlab.workloads.registry import (
     COMPOSITE,
     WHOLE,
@@ -94,11 +94,16 @@ class Saturate(Workload):
 
     @field_validator("precision")
     @classmethod
-    def _of_written_rates(cls, value: str) -> str:
+    def _of_a_search(cls, value: str) -> str:
         if part(value) < FINEST:
             raise ValueError(
                 f"finer than {100 * FINEST:g} %, and rates have six digits; write"
                 f" {100 * FINEST:g} % or more"
+            )
+        if part(value) > COARSEST:
+            raise ValueError(
+                f"coarser than {100 * COARSEST:g} %, and a queue that grows by less than half of it"
+                f" counts as one that does not grow; write {100 * COARSEST:g} % or less"
             )
         return value
 
