@@ -51,10 +51,11 @@ FIGURES: dict[str, Figure] = {
     "saturation": Figure(
         "Saturation",
         "Steps of the searches for the highest sustained rate: jobs that left the queue per second,"
-        " after the warm-up, against arrivals per second. Filled marks: sustained, the queue has no"
-        " trend; open ones: not. Vertical line and band: the knee and its interval (from 3 searches"
-        " on its 95 % interval, else the ends of the brackets). Diagonal: as many jobs leave as"
-        " arrive. Dashed, where measured: the rate that the null scheduler sustains.",
+        " after the warm-up, against arrivals per second. Filled marks: sustained; open ones: not."
+        " Vertical line and band: the knee, which lies below the marks by half of the precision,"
+        " and its interval (from 3 searches on its 95 % interval, else the ends of the brackets)."
+        " Diagonal: as many jobs leave as arrive. Dashed, where measured: the rate that the null"
+        " scheduler sustains.",
         "Points of achieved against offered rate in jobs per second, one panel a workload, with the"
         " knee of each cluster.",
     ),
