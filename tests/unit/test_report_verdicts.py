@@ -88,6 +88,28 @@ def test_no_sentence_claims_more_than_the_verdict() -> None:
     assert "no valid trial on one side" in text
 
 
+def test_pairs_that_lack_the_same_trials_are_one_sentence() -> None:
+    few = value("n too small", n=1)
+    pairs = [("a", "b"), ("a", "c"), ("b", "c")]
+    rows = [
+        row(2 * number + nodes, few, nodes=nodes, first=first, second=second)
+        for number, (first, second) in enumerate(pairs)
+        for nodes in (1, 2)
+    ]
+    (sentence,) = verdicts.of_comparisons({"columns": COLUMNS[:1], "rows": rows}, floor=True)
+    assert sentence.text == (
+        "a with b, a with c and b with c: n too small for a verdict on makespan on burst with 1 and"
+        " 2 nodes (n=1)."
+    )
+    anchors = [piece.anchor for piece in sentence.pieces if piece.anchor]
+    assert anchors == ["difference-1", "difference-3", "difference-5"]
+    more = row(7, few, nodes=3, first="a", second="d")
+    assert [text.split(":")[0] for text in told(*rows, more)] == [
+        "a with b, a with c and b with c",
+        "a and d",
+    ]
+
+
 def test_an_interval_that_alone_suggests_a_difference_is_explained() -> None:
     below = value("no difference shown", -0.2, kind="difference", low=-0.3, high=-0.1)
     around = value("no difference shown", 1.0)

@@ -61,9 +61,9 @@ class Claim(NamedTuple):
         return str(self.value["verdict"])
 
 
-def grouped(claims: Sequence[Claim], key: Callable[[Claim], Any]) -> list[list[Claim]]:
-    """Claims with the same key together, in the order in which keys are first seen."""
-    found: dict[Any, list[Claim]] = {}
+def grouped(claims: Sequence[Any], key: Callable[[Any], Any]) -> list[list[Any]]:
+    """Claims, or groups of them, with the same key together, in the order of their first key."""
+    found: dict[Any, list[Any]] = {}
     for claim in claims:
         found.setdefault(key(claim), []).append(claim)
     return list(found.values())

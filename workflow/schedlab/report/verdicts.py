@@ -233,16 +233,11 @@ def _same(claims: Iterable[Claim]) -> Iterator[Sentence]:
 def _undecided(claims: Iterable[Claim]) -> Iterator[Sentence]:
     """Quantities for which no difference is shown, or for which there are too few trials."""
     every = list(claims)
-    for verdict in (NO_DIFFERENCE, TOO_SMALL):
-        for group in grouped([c for c in every if c.verdict == verdict], lambda c: c.pair):
-            first, second = group[0].pair
-            text = (
-                f"{first} and {second}: no difference shown in "
-                if verdict == NO_DIFFERENCE
-                else f"{first} and {second}: n too small for a verdict on "
-            )
-            end = Piece(f" ({supports(group)}).")
-            yield Sentence("unknown", [Piece(text), *named(group), end])
+    for group in grouped([c for c in every if c.verdict == NO_DIFFERENCE], lambda c: c.pair):
+        first, second = group[0].pair
+        start = Piece(f"{first} and {second}: no difference shown in ")
+        yield Sentence("unknown", [start, *named(group), Piece(f" ({supports(group)}).")])
+    yield from _too_few([c for c in every if c.verdict == TOO_SMALL])
     apart = sum(_excludes_no_difference(c) for c in every if c.verdict == NO_DIFFERENCE)
     if apart:
         text = (
@@ -251,6 +246,29 @@ def _undecided(claims: Iterable[Claim]) -> Iterator[Sentence]:
             " comparisons are judged together, and against the noise floor."
         )
         yield Sentence("unknown", [Piece(text)])
+
+
+def _too_few(claims: Sequence[Claim]) -> Iterator[Sentence]:
+    """Say which quantities have too few trials: once for all pairs that lack the same ones."""
+    pairs = grouped(claims, lambda c: c.pair)
+    for alike in grouped(pairs, _what):
+        group = [claim for pair in alike for claim in pair]
+        if len(alike) == 1:
+            sides = [Piece(" and ".join(group[0].pair))]
+            what = named(group)
+        else:
+            # A place would link to the row of one pair alone, so that pairs link to their own rows.
+            sides = joined(
+                [Piece(" with ".join(p[0].pair), str(p[0].row["anchor"])) for p in alike]
+            )
+            what = [Piece(piece.text) for piece in named(alike[0])]
+        start = Piece(": n too small for a verdict on ")
+        yield Sentence("unknown", [*sides, start, *what, Piece(f" ({supports(group)}).")])
+
+
+def _what(claims: Sequence[Claim]) -> frozenset[tuple[str, str, str]]:
+    """Quantities of claims, with workload and node count."""
+    return frozenset((c.title, str(c.row["workload"]), str(c.row["nodes"])) for c in claims)
 
 
 def _excludes_no_difference(claim: Claim) -> bool:
