@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +20,9 @@ from schedlab.errors import SchedlabError
 from schedlab.privacy.identity import identity
 from schedlab.schedulers import Scheduler, get_scheduler, scheduler_names
 from schedlab.schedulers.installation import SETTINGS, shaping
-from schedlab.schedulers.limits import Lift, cycle_time
+from schedlab.schedulers.limits import Lift
+from schedlab.search_checks import require_cycles
 from schedlab.toolchain.installation import unreachable
-from schedlab.workloads.ladder import FEWEST, FEWEST_CYCLES
-from schedlab.workloads.saturate import Saturate
 
 
 def load_experiment(
@@ -59,7 +57,7 @@ def load_experiment(
     found = experiment.model_copy(update={"left_out": left_out})
     found = found.model_copy(update={"lifted": _lifted(found, path)})
     _load.require_extent(found, path)
-    _require_cycles(found, path, root or Path())
+    require_cycles(found, path, root or Path())
     return found
 
 
@@ -85,32 +83,6 @@ def notices(experiment: Experiment, bridges: int = 0) -> list[str]:
             f"{again.name} runs a second time (aa: true): {first}, the first variant, is left out"
         )
     return found
-
-
-def _require_cycles(experiment: Experiment, path: Path, root: Path) -> None:
-    """Refuse a search whose jobs arrive within few cycles of a scheduler at its highest rate."""
-    for index, search in enumerate(experiment.workloads):
-        if not isinstance(search, Saturate):
-            continue
-        for cluster in experiment.clusters():
-            scheduler = get_scheduler(cluster.scheduler, cluster.settings)
-            cycle = cycle_time(scheduler.limits(scheduler.in_force, {}))
-            least = math.ceil(FEWEST_CYCLES * cycle * search.rate.high) + 1
-            # A search has no fewer jobs than that, so most need no trace for this.
-            if experiment.lifted_from(cluster.id) or least <= FEWEST:
-                continue
-            seed = experiment.trace_seed(search.name, 1)
-            jobs = len(search.generate(cluster.machine, seed, root).measured)
-            if jobs >= least:
-                continue
-            rate = math.floor(1e3 * (jobs - 1) / (FEWEST_CYCLES * cycle)) / 1e3
-            raise SchedlabError(
-                f"{path}: workloads[{index}].rate.high = {search.rate.high:g}: on {cluster.id} its"
-                f" {jobs} jobs arrive within fewer than {FEWEST_CYCLES} scheduling cycles, one in"
-                f" {cycle:.3g} s, and cannot say whether the queue grows",
-                remedy=f"let workload {search.name} have {least} jobs or more, or set rate.high to"
-                f" {rate:g} or less",
-            )
 
 
 def _lifted(experiment: Experiment, path: Path) -> dict[str, dict[str, dict[str, str]]]:

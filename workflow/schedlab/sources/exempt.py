@@ -62,6 +62,7 @@ EXEMPT = (
     Exemption("config", _CONFIG),
     Exemption("config.*", _CONFIG),
     Exemption("design", _CONFIG),
+    Exemption("search_checks", _CONFIG),
     Exemption("workloads.duration", _CONFIG, STAGES - READING),
     Exemption("units", _CONFIG, STAGES - {"base", "trace", "decision"}),
     Exemption("addresses", _CONFIG, STAGES - {"provision"}),
@@ -115,6 +116,7 @@ EXEMPT = (
     *(
         Exemption(f"schedulers.{name}", _NAMED, PREPARATION | {"provision", "trace"})
         for name in (
+            "accounted",
             "base",
             "breaking",
             "delays",

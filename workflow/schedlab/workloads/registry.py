@@ -108,6 +108,11 @@ class Workload(BaseModel, ABC):
         return False
 
     @property
+    def fastest(self) -> float | None:
+        """Highest rate of arrivals that a search tries, 1/s; None for what is no search."""
+        return None
+
+    @property
     def without_users(self) -> str:
         """What to do where all jobs must be one user's; empty for a kind that has a sense then."""
         return ""

@@ -117,6 +117,11 @@ class Saturate(Workload):
         """Whether limiters are confirmed."""
         return self.confirm
 
+    @property
+    def fastest(self) -> float:
+        """Highest rate of arrivals that it tries, 1/s."""
+        return self.rate.high
+
     def files(self) -> list[Path]:
         """Files of the workload."""
         return self.workload.files()
