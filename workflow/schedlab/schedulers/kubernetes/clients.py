@@ -1,9 +1,9 @@
 """Requests of the API server's clients, by its audit log, and the limits that the clients keep.
 
 A client's QPS is that of one clientset (client-go, `kubernetes.NewForConfig`: its clients of all
-API groups share one rate limiter). A program may have several: Volcano's have one for Kubernetes'
-own API groups and one for Volcano's, and kube-controller-manager has one for each controller, which
-its user agent names. So requests are counted by user agent and by the domain of the API group, and
+API groups share one rate limiter). A program may have several: one that has a kind of job of its
+own has one for Kubernetes' API groups and one for its own, and kube-controller-manager has one for
+each controller, which its user agent names. So requests are counted by user agent and by the domain of the API group, and
 each count has the whole limit.
 """
 
