@@ -158,6 +158,12 @@ def refusal(**written: str) -> str:
     return f"{problem.key}: {problem.what}"
 
 
+def test_another_digest_is_told_at_the_key_of_the_digest(prefix: Path) -> None:
+    path, sha256 = archive_of(prefix, "tool.tar")
+    told = refusal(prefix=str(path), Sha256="0" * 64)
+    assert told == f"Sha256: not the digest of {path}, which is {sha256}"
+
+
 def test_what_settings_give_is_looked_at_before_anything_runs(prefix: Path) -> None:
     path, sha256 = archive_of(prefix, "tool.tar")
     assert installation_problems(TOOL, {}) == []

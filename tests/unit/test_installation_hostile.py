@@ -215,9 +215,11 @@ def test_what_is_no_archive_is_told_at_the_start(tmp_path: Path, content: bytes,
     assert told.startswith("it cannot be read as a tar archive: ")
 
 
-def test_another_digest_is_told_at_the_start_with_the_right_one(tmp_path: Path) -> None:
+def test_another_digest_is_told_when_the_programs_are_packed(tmp_path: Path) -> None:
     path, sha256 = archive(tmp_path)
-    assert refused(path, "a" * 64, tmp_path / "c") == f"the archive has another digest, {sha256}"
+    with pytest.raises(SchedlabError, match=f"the archive has another digest, {sha256}"):
+        packed(path, "a" * 64, tmp_path / "c")
+    assert not list((tmp_path / "c").glob("installation/*"))
 
 
 def test_an_archive_is_read_once_in_all_processes_of_a_run(

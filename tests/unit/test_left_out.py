@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -206,3 +208,31 @@ def test_trials_of_variants_that_the_run_left_out_are_not_awaited(tmp_path: Path
     done = CliRunner().invoke(main, ["trials", *words])
     assert "0 of 0 trials valid; 1 have not run" in done.stdout
     assert "flux was left out by the run: no file pins" in done.stderr
+
+
+def test_doctor_names_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(HostFacts, "detect", classmethod(lambda _: HOST))
+    load(tmp_path, schedulers=["flux", "slurm"])
+    path = str(tmp_path / "experiments.yaml")
+    names = {"SCHEDLAB_EXPERIMENTS": path, "SCHEDLAB_RESULTS": str(tmp_path / "results")}
+    told = CliRunner().invoke(main, ["doctor"], env=names).output
+    assert "flux is left out: no file pins the packages" in told
+
+
+def test_settings_that_a_variant_mixes_with_those_of_all_are_looked_at(
+    tmp_path: Path, prefix: str
+) -> None:
+    archive = tmp_path / "flux.tar"
+    with tarfile.open(archive, "w") as tar:
+        tar.add(prefix, "site")
+    right = hashlib.sha256(archive.read_bytes()).hexdigest()
+    other = tmp_path / "other.tar"
+    other.write_bytes(archive.read_bytes() + bytes(10240))
+    shared = {"flux": {"prefix": str(archive), "sha256": right}}
+    load(tmp_path, schedulers=["flux", own("easy", policy="easy", scheduler="fluxion")],
+         settings=shared)  # fmt: skip
+    with pytest.raises(SchedlabError, match=r"schedulers\[1\].settings.sha256 = '1+': not the"):
+        load(tmp_path, schedulers=["flux", own("easy", sha256="1" * 64)], settings=shared)
+    with pytest.raises(SchedlabError, match=f"settings.flux.sha256 = '{right}': not the") as caught:
+        load(tmp_path, schedulers=["flux", own("easy", prefix=str(other))], settings=shared)
+    assert str(other) in str(caught.value)

@@ -163,10 +163,13 @@ def toolchain(output: Path) -> None:
 @_paths
 def doctor(experiments: Path, results: Path) -> None:
     """Check that this machine can run the experiment. Nothing is started."""
-    from schedlab.design import load_experiment
+    from schedlab.design import load_experiment, notices
     from schedlab.doctor.findings import report_problems
 
-    sys.exit(report_problems(load_experiment(experiments), results))
+    experiment = load_experiment(experiments)
+    for told in notices(experiment):
+        echo(f"schedlab: {told}")
+    sys.exit(report_problems(experiment, results))
 
 
 @main.command()

@@ -196,9 +196,14 @@ def _schedulers(experiment: Experiment, known: Known) -> Iterator[Problem]:
     for index, variant in enumerate(experiment.schedulers):
         if variant.adapter in known:
             together = experiment.settings_of(variant)
-            # The others are reported at the experiment's own keys, or the variant's settings go
-            # before them.
-            own = [one for one in faults(variant.adapter, together) if one.key in variant.settings]
+            shared = faults(variant.adapter, experiment.settings.get(variant.adapter, {}))
+            # Those of what all share are reported once. A variant's settings may go before them;
+            # and what is right without its settings may be wrong with them.
+            own = [
+                one
+                for one in faults(variant.adapter, together)
+                if one.key in variant.settings or not (one.unused or one in shared)
+            ]
             release = (variant.image or experiment.image).release
             others = known[variant.adapter].release_problems(together, release)
             yield from _placed(experiment, index, [*own, *others])

@@ -61,6 +61,15 @@ class Refused(Exception):
         self.what, self.remedy = what, remedy
 
 
+class OtherDigest(Refused):
+    """An archive that has another digest than the one that was given for it."""
+
+    def __init__(self, digest: str) -> None:
+        remedy = "if this is the archive that you mean, write its digest under sha256"
+        super().__init__(f"the archive has another digest, {digest}", remedy)
+        self.digest = digest
+
+
 class _Info(tarfile.TarInfo):
     """A header. What belongs to headers is read as a whole, so its size is bounded."""
 
@@ -301,10 +310,7 @@ def read_archive(path: Path, sha256: str, told: str, folder: Path | None = None)
         a link, whose name or target is not within it, that occurs twice, or makes it too large.
     """
     if (digest := file_digest(path)) != sha256.lower():
-        raise Refused(
-            f"the archive has another digest, {digest}",
-            "if this is the archive that you mean, write its digest under sha256",
-        )
+        raise OtherDigest(digest)
     found, teller = Contents(), posixpath.basename(told)
     stream: IO[bytes] | None
     try:

@@ -18,7 +18,13 @@ from shlex import quote
 from schedlab.errors import SchedlabError
 from schedlab.paths import expanded
 from schedlab.results.digests import digest
-from schedlab.schedulers.contents import Contents, Refused, read_archive, read_folder
+from schedlab.schedulers.contents import (
+    Contents,
+    OtherDigest,
+    Refused,
+    read_archive,
+    read_folder,
+)
 from schedlab.schedulers.lockfile import Lock, channel_url, read_lock, redacted
 from schedlab.schedulers.settings import Setting
 from schedlab.workloads.registry import Problem
@@ -189,7 +195,7 @@ def installation_problems(
     what = f"not used where {key} gives an installation"
     remedy = f"remove it, or give {key} only to the variants that shall have that one"
     beside = [
-        Problem(written[other], redacted(values[other]), what, remedy)
+        Problem(written[other], redacted(values[other]), what, remedy, unused=True)
         for other in ("channel", "lock")
         if values.get(other)
     ]
@@ -213,7 +219,7 @@ def _prefix_problems(
         if sha256:
             what, remedy = "the digest of an archive, but prefix is a folder", "remove this key"
             return [Problem(written["sha256"], sha256, what, remedy)]
-        return _contents_problems(installation, path, "", key, prefix)
+        return _contents_problems(installation, path, "", {"prefix": (key, prefix)})
     if not path.is_file():
         what = "neither a folder nor a file" if path.exists() else "no such folder or archive"
         return [Problem(key, prefix, what, "correct the name")]
@@ -223,7 +229,8 @@ def _prefix_problems(
     if not sha256:
         remedy = f"write its digest under sha256: sha256sum {prefix}"
         return [Problem(key, prefix, "an archive without sha256", remedy)]
-    return _contents_problems(installation, path, sha256, key, prefix)
+    at = {"prefix": (key, prefix), "sha256": (written["sha256"], sha256)}
+    return _contents_problems(installation, path, sha256, at)
 
 
 def _unusable(key: str, value: str, error: SchedlabError) -> Problem:
@@ -231,9 +238,12 @@ def _unusable(key: str, value: str, error: SchedlabError) -> Problem:
 
 
 def _contents_problems(
-    installation: Installation, path: Path, sha256: str, key: str, prefix: str
+    installation: Installation, path: Path, sha256: str, at: Mapping[str, tuple[str, str]]
 ) -> list[Problem]:
-    """What is wrong with the contents of an archive with a digest, or of a folder."""
+    """What is wrong with the contents of an archive with a digest, or of a folder.
+
+    `at` has the keys of both as they are written, with their values.
+    """
     status = path.stat()
     facts = [status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns]
     mark = digest([str(path.absolute()), sha256, facts, installation.name])
@@ -245,14 +255,17 @@ def _contents_problems(
             contents = read_archive(path, sha256, told) if sha256 else read_folder(path, told)
             located(installation, contents)
             known[mark] = []
+        except OtherDigest as error:
+            what = f"not the digest of {at['prefix'][1]}, which is {error.digest}"
+            known[mark] = ["sha256", what, error.remedy]
         except Refused as error:
-            known[mark] = [error.what, error.remedy]
+            known[mark] = ["prefix", error.what, error.remedy]
         except OSError as error:
             remedy = "correct the name, or the permissions"
-            return [Problem(key, prefix, f"cannot be read: {error.strerror}", remedy)]
+            return [Problem(*at["prefix"], f"cannot be read: {error.strerror}", remedy)]
         if sha256:
             os.environ[READ] = json.dumps(known)
-    return [Problem(key, prefix, known[mark][0], known[mark][1])] if known[mark] else []
+    return [Problem(*at[known[mark][0]], *known[mark][1:])] if known[mark] else []
 
 
 def _lock_problems(

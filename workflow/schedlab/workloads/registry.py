@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, TypeVar, Union
 
@@ -44,12 +44,15 @@ class Problem:
         What is wrong.
     remedy : str
         What to do.
+    unused : bool
+        Whether the fault is that another parameter goes before it.
     """
 
     key: str
     value: object
     what: str
     remedy: str
+    unused: bool = field(default=False, kw_only=True)
 
 
 def with_name(data: Any, key: str) -> Any:

@@ -3,8 +3,8 @@
 A client's QPS is that of one clientset (client-go, `kubernetes.NewForConfig`: its clients of all
 API groups share one rate limiter). A program may have several: one that has a kind of job of its
 own has one for Kubernetes' API groups and one for its own, and kube-controller-manager has one for
-each controller, which its user agent names. So requests are counted by user agent and by the domain of the API group, and
-each count has the whole limit.
+each controller, which its user agent names. So requests are counted by user agent and by the domain
+of the API group, and each count has the whole limit.
 """
 
 from __future__ import annotations
