@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    import pandas as pd
     from selenium import webdriver
 
     from schedlab.config import Experiment
@@ -86,3 +87,19 @@ def virtual_results(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Exp
     )
     build_tables(make_results(root, experiment), root / "tables")
     return root, experiment
+
+
+@pytest.fixture
+def trials(virtual_results: tuple[Path, Experiment]) -> pd.DataFrame:
+    """Table of the trials of `virtual_results`; modules with other trials have their own."""
+    from schedlab.tables.build import load_tables
+
+    return load_tables(virtual_results[0] / "tables").trials
+
+
+@pytest.fixture
+def jobs(virtual_results: tuple[Path, Experiment]) -> pd.DataFrame:
+    """Table of their jobs."""
+    from schedlab.tables.build import load_tables
+
+    return load_tables(virtual_results[0] / "tables").jobs

@@ -24,16 +24,6 @@ from schedlab.tables.build import build_tables, load_tables
 SERIES = "slurm-virtual"
 
 
-@pytest.fixture
-def trials(virtual_results: tuple[Path, Experiment]) -> pd.DataFrame:
-    return load_tables(virtual_results[0] / "tables").trials
-
-
-@pytest.fixture
-def jobs(virtual_results: tuple[Path, Experiment]) -> pd.DataFrame:
-    return load_tables(virtual_results[0] / "tables").jobs
-
-
 def certificate(trials: pd.DataFrame, jobs: pd.DataFrame, margin: float = 0.05) -> Certificate:
     (found,) = fidelity(trials, jobs, {SERIES: margin})
     return found

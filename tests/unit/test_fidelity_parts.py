@@ -3,33 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from schedlab.config import Experiment
 from schedlab.metrics.certificates import Certificate
 from schedlab.metrics.fidelity import OF_TRIALS, ORDER, fidelity
 from schedlab.metrics.fidelity_parts import OF_A_JOB, RUN, TOGETHER, cause, largest
 from schedlab.metrics.quantities import PARTS
 from schedlab.metrics.statistics import Interval
 from schedlab.report.virtual_section import section, sentences
-from schedlab.tables.build import load_tables
 
 SERIES = "slurm-virtual"
 LONGER = {"launch_mean_s": 0.5, "wait_mean_s": 0.5, "turnaround_mean_s": 0.3,
           "wait_median_s": 0.5, "wait_p90_s": 0.5}  # fmt: skip
-
-
-@pytest.fixture
-def trials(virtual_results: tuple[Path, Experiment]) -> pd.DataFrame:
-    return load_tables(virtual_results[0] / "tables").trials
-
-
-@pytest.fixture
-def jobs(virtual_results: tuple[Path, Experiment]) -> pd.DataFrame:
-    return load_tables(virtual_results[0] / "tables").jobs
 
 
 def certificate(trials: pd.DataFrame, jobs: pd.DataFrame) -> Certificate:

@@ -3,27 +3,15 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.axes import Axes
 
-from schedlab.config import Experiment
 from schedlab.figures import scale, style
-from schedlab.tables.build import Tables, load_tables
+from schedlab.tables.build import Tables
 from schedlab.tables.schemas import SAMPLES_SCHEMA
-
-
-@pytest.fixture
-def trials(virtual_results: tuple[Path, Experiment]) -> pd.DataFrame:
-    return load_tables(virtual_results[0] / "tables").trials
-
-
-@pytest.fixture
-def jobs(virtual_results: tuple[Path, Experiment]) -> pd.DataFrame:
-    return load_tables(virtual_results[0] / "tables").jobs
 
 
 def marks(axis: Axes) -> dict[float, bool]:
