@@ -17,7 +17,15 @@ from snakemake.cli import parse_config
 from schedlab.bundle.contents import Choice
 from schedlab.cli.main import main
 from schedlab.errors import SchedlabError
-from schedlab.invocation import PARTS, chosen, is_dry_run, parts, results_name
+from schedlab.invocation import (
+    DEFAULTS,
+    PARTS,
+    VARIABLES,
+    chosen,
+    is_dry_run,
+    parts,
+    results_name,
+)
 from schedlab.outside.names import inside
 from schedlab.paths import CHECKOUT
 
@@ -47,6 +55,24 @@ def test_an_empty_value_is_not_the_default(key: str, word: str) -> None:
     with pytest.raises(SchedlabError, match=f"--config {key}=: it has no value") as error:
         chosen(parse_config([f"{key}={word}"]), (), [f"{key}={word}"])
     assert f"leave {key}= out" in str(error.value.remedy)
+
+
+@pytest.mark.parametrize("text", ["mine", "my own", ""])
+@pytest.mark.parametrize("key", ["experiments", "results"])
+def test_snakemake_does_not_drop_what_the_shell_chose(key: str, text: str) -> None:
+    name = VARIABLES[key]
+    with pytest.raises(SchedlabError, match=name) as error:
+        chosen({}, environment={name: text})
+    assert f"unset {name}" in str(error.value.remedy)
+    assert not text or f"{key}={text}" in str(error.value.remedy)
+
+
+@pytest.mark.parametrize("key", ["experiments", "results"])
+def test_the_users_word_and_the_runs_own_variables_are_taken(key: str) -> None:
+    """The jobs of a run have the whole path in their variables."""
+    assert chosen({key: "other"}, environment={VARIABLES[key]: "mine"})[key] == "other"
+    whole = {VARIABLES[key]: str(Path(DEFAULTS[key]).resolve())}
+    assert chosen({}, environment=whole)[key] == DEFAULTS[key]
 
 
 @pytest.mark.parametrize("word", ["nonsense", "blocks,image", "blocks images"])

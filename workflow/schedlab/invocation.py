@@ -22,6 +22,8 @@ DEFAULTS = {"experiments": "config/experiments.yaml", "results": "results", "inc
 """Keys that ``--config`` may set, and their defaults."""
 _LONGEST_PATH = LONGEST_PATH - 511
 """Longest path of a results folder, bytes, which leaves room for the files below it."""
+VARIABLES = {"experiments": "SCHEDLAB_EXPERIMENTS", "results": "SCHEDLAB_RESULTS"}
+"""Key of ``--config`` -> variable in which the commands of schedlab and the jobs read the same."""
 PARTS = ("blocks", "images", "snapshots")
 """Large parts of the results that a bundle has only where the user asks for them."""
 
@@ -30,6 +32,7 @@ def chosen(
     config: Mapping[str, Any],
     configfiles: Sequence[object] = (),
     arguments: Sequence[str] = tuple(sys.argv),
+    environment: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
     """Return the value of each key of ``--config``.
 
@@ -41,14 +44,17 @@ def chosen(
         Files that ``--configfile`` names.
     arguments : sequence of str
         The words of the command line.
+    environment : mapping, optional
+        The variables of the shell from which Snakemake was started.
 
     Raises
     ------
     SchedlabError
         When there is a key that nothing reads, a value that is empty, that is no part of a bundle
-        or that Snakemake did not keep as text, or a ``--configfile``. Otherwise another
-        experiment than the user meant would run.
+        or that Snakemake did not keep as text, a ``--configfile``, or a variable that chooses
+        something else. Otherwise another experiment than the user meant would run.
     """
+    _require_no_other(config, environment or {})
     if configfiles:
         raise SchedlabError(
             f"--configfile {configfiles[0]}: the workflow does not read Snakemake's --configfile",
@@ -96,6 +102,23 @@ def chosen(
                 remedy=f"use {', '.join(PARTS)}, separated by commas",
             )
     return values
+
+
+def _require_no_other(config: Mapping[str, Any], environment: Mapping[str, str]) -> None:
+    """Refuse variables of the shell in whose place Snakemake would take the default in silence."""
+    for key, name in VARIABLES.items():
+        text = environment.get(name)
+        if text is None or key in config:
+            continue
+        if not text or Path(text).resolve() != Path(DEFAULTS[key]).resolve():
+            raise SchedlabError(
+                f"{name}={shlex.quote(brief(text))} is set, and Snakemake takes"
+                f" {key}={DEFAULTS[key]}",
+                remedy=f"give it to Snakemake (--config {shlex.quote(f'{key}={brief(text)}')}),"
+                f" or unset {name}"
+                if text
+                else f"unset {name}",
+            )
 
 
 def parts(include: str) -> list[str]:

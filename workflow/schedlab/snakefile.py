@@ -110,7 +110,8 @@ class Pipeline:
         """
         processes.settle(again=is_snakemake())
         try:
-            values = chosen(config, configfiles)
+            shell = os.environ if is_snakemake() else None
+            values = chosen(config, configfiles, environment=shell)
         except SchedlabError as error:
             raise SystemExit(printable(f"schedlab: {error}")) from None
         return cls.load(values["experiments"], values["results"], root)
