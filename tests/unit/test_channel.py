@@ -268,6 +268,7 @@ def test_settings_of_a_channel_must_pin_everything(
     assert installation_problems(INSTALLATION, {"channel": channel_url(CHANNEL)}) == []
     assert refusal({"channel": str(channel)}) == "channel: a channel without lock"
     assert refusal({**settings, "lock": str(tmp_path / "no")}) == "lock: no such file"
+    assert refusal({**settings, "lock": str(tmp_path)}) == "lock: not a file"
     for key, name, told in (
         ("lock", "~nobody-of-that-name/x", "there is no such user"),
         ("lock", "a" * 300, "a name of 300 bytes is longer than file systems take (255)"),

@@ -95,6 +95,27 @@ from schedlab.errors import SchedlabError
             "1 PCI functions for 2 compute nodes",
             "one for each",
         ),
+        ({"schedulers": ["Slurm"]}, "schedulers[0] = 'Slurm'", "does not have the form", "slurm"),
+        (
+            {"settings": {"flux": {"queue_depth": "8"}}},
+            "settings.flux.queue_depth = '8'",
+            "the key does not have the form",
+            "config/README.md has the keys",
+        ),
+        (
+            {
+                "workloads": [
+                    {
+                        "name": "m",
+                        "kind": "mix",
+                        "parts": [{"user": "a b", "workload": {"kind": "burst", "jobs": 2}}],
+                    }
+                ]
+            },
+            "workloads[0].parts[0].user = 'a b'",
+            "does not have the form",
+            "a letter first",
+        ),
         ({"network": {"cidr": "10.0.100.0"}}, "network.cidr = '10.0.100.0'", "addresses", "/24"),
         (
             {"network": {"cidr": "10.0.100.1/24"}},

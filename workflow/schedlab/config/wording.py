@@ -47,7 +47,12 @@ _FORMS = {
     "pci": "write domain:bus:slot.function as lspci -D prints it, as in 0000:03:00.0",
     "suite": "use the code name of a Debian release, as in trixie",
     "schedulers": "use the name of a registered scheduler",
+    "user": "use 1 to 16 lower-case letters and digits, a letter first, as in ann",
+    "key_sha256": "give the 64 hexadecimal digits that sha256sum prints, in lower case",
 }
+"""Key -> what its form is, in words."""
+_DICTIONARY_KEY = "[key]"
+"""How pydantic ends the location of an error of a mapping's key."""
 
 
 def worded(entry: Any, data: Mapping[str, Any]) -> Problem:
@@ -83,9 +88,15 @@ def worded(entry: Any, data: Mapping[str, Any]) -> Problem:
         known = re.findall(r"'([^']+)'", context["expected"])
         return Problem(text, value, "not a choice", did_you_mean(str(value)[:100], known))
     if kind == "string_pattern_mismatch":
-        what = f"does not have the form {context['pattern']}"
+        pattern = context["pattern"]
+        if location[-1] == _DICTIONARY_KEY:
+            what = f"the key does not have the form {pattern}"
+            return Problem(text, value, what, "correct it; config/README.md has the keys")
         words = [step for step in steps if isinstance(step, str)]
-        return Problem(text, value, what, _FORMS.get(words[-1] if words else "", _FORM))
+        remedy = _FORMS.get(words[-1] if words else "", _FORM)
+        if isinstance(value, str) and re.fullmatch(pattern, value.lower()):
+            remedy = f"write {value.lower()}"
+        return Problem(text, value, f"does not have the form {pattern}", remedy)
     if kind == "value_error":
         # The message of this project's own validators has the form "what is wrong; what to do".
         what, _, remedy = entry["msg"].removeprefix("Value error, ").partition("; ")

@@ -289,6 +289,9 @@ def _lock_problems(
         return [_unusable(written["lock"], lock, error)]
     if not path.is_file():
         remedy = f"correct the name, or write it: `{installation.command(channel, lock)}`"
+        if path.exists():
+            remedy = f"name the FILE that `{installation.command(channel, 'FILE')}` writes"
+            return [Problem(written["lock"], lock, "not a file", remedy)]
         return [Problem(written["lock"], lock, "no such file", remedy)]
     try:
         locked(installation, {"channel": channel, "lock": lock})
