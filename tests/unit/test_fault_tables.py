@@ -9,8 +9,9 @@ from typing import Any
 
 import flux_factory as flux
 import pytest
+from job_factory import frame
 from kubernetes_factory import audit, bound, created, ended
-from test_metrics import SECOND, frame
+from simulated_cluster import SECOND
 from trial_factory import make_experiment, make_trial
 
 from schedlab.config.trials import TrialKey
