@@ -37,7 +37,6 @@ SLURM = """\
 [2026-03-20T09:48:50.000] _job_complete: JobId=4 WEXITSTATUS 0
 [2026-03-20T09:48:50.001] _job_complete: JobId=4 done
 """
-
 SCONTROL = "JobId=6 JobName=job6 JobState=PENDING Reason=BeginTime ExitCode=0:0\n"
 
 

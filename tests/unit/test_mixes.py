@@ -11,7 +11,6 @@ from workload_factory import TWO, mix
 from schedlab.errors import SchedlabError
 
 ANN = {"user": "ann", "share": 3.0, "workload": {"kind": "burst", "jobs": 3, "runtime": 2.0}}
-
 BOB = {"user": "bob", "priority": 1, "workload": {"kind": "array", "jobs": 2, "runtime": 1.0}}
 
 
