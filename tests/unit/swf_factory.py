@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ from schedlab.swf.table import read_table
 from schedlab.workloads.swf import Swf
 
 ROOT = Path(__file__).resolve().parents[2]
+TRACES = Path(os.environ.get("SCHEDLAB_TRACES", ROOT.parent / "shared" / "data"))
+NASA = TRACES / "NASA-iPSC-1993-3.1-cln.swf.gz"
 HEADER = "; Version: 2.2\n; MaxNodes: 64\n; MaxProcs: 128\n; Note: MaxProcs: in a note\n;\n"
 
 

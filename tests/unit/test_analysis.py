@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from pathlib import Path
 from typing import Any
@@ -12,14 +11,11 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from test_swf import HEADER, line
+from swf_factory import HEADER, NASA, line
 
 from schedlab.analysis.recorded import Recorded, busy, metrics, queue, read_recorded
 from schedlab.cli.main import main
 from schedlab.metrics.intervals import Steps, means
-
-TRACES = Path(os.environ.get("SCHEDLAB_TRACES", Path(__file__).parents[3] / "shared" / "data"))
-NASA = TRACES / "NASA-iPSC-1993-3.1-cln.swf.gz"
 
 
 def run(path: Path, *arguments: str) -> Any:

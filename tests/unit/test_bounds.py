@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from test_metrics import THREE, frame
+from job_factory import THREE, frame
+from simulated_cluster import SECOND
 
 from schedlab.metrics import jobs as of_jobs
 from schedlab.metrics.bounds import Times, largest, mean, quantile
@@ -15,7 +16,6 @@ from schedlab.metrics.durations import nanoseconds, times
 from schedlab.schedulers.base import TIMESTAMPS
 from schedlab.tables.trial_rows import jobs_frame
 
-SECOND = 1_000_000_000
 WAIT = ("lateness", "submission", "scheduling", "launch")
 
 

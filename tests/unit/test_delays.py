@@ -10,8 +10,8 @@ import kubernetes_factory as made
 import pytest
 import yaml
 from click.testing import CliRunner
+from config_factory import load, refusal
 from kubernetes_factory import at
-from test_config import load, refusal
 from test_kubernetes_virtual import reported
 from trial_factory import make_experiment, make_results
 

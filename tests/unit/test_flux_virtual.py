@@ -18,7 +18,7 @@ from typing import Any
 import flux_factory as made
 import pytest
 import yaml
-from test_config import ROOT, load, refusal
+from config_factory import ROOT, load, refusal
 from test_guest_flux import PROGRAM
 
 from schedlab import design

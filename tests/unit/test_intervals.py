@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from test_metrics import frame
+from job_factory import frame
 
 from schedlab.metrics import jobs as of_jobs
 from schedlab.metrics import machine as of_machine

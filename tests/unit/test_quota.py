@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import yaml
 from jinja2 import Environment
+from search_factory import PARTS, step
 
 from schedlab.config import HostFacts
 from schedlab.design import load_experiment, variables
@@ -132,17 +133,14 @@ def test_a_cluster_of_an_experiment_carries_it() -> None:
 
 
 def row(cluster: str, share: float, used: float, rate: float, **changes: Any) -> dict[str, Any]:
-    parts = dict.fromkeys(("lateness_mean_s", "submission_mean_s", "launch_mean_s"), 0.1)
     limit = Limit("processor time", quota.KEY, None, None, cores=share, process="ctld")
     cost = {"node": "head", "process": "ctld", "group": "scheduler", "cpu_s": used}
-    return parts | {
-        "scheduling_mean_s": 5.0, "utilisation_steady": 0.1, "observed_s": 100.0,
-        "daemon_cost": [cost, {**cost, "node": "compute1", "cpu_s": 99.0}],
-        "limits": json.dumps([limit._asdict()]),
-        "workload": "knee", "cluster": cluster, "scheduler": cluster, "adapter": "made", "nodes": 1,
-        "valid": True, "payload": True, "source": "", "conditions": "{}",
-        "search": 1, "snapshot": 1, "rate": rate,
-    } | changes  # fmt: skip
+    common = step(
+        cluster, adapter="made", scheduling_mean_s=5.0, utilisation_steady=0.1, observed_s=100.0,
+        daemon_cost=[cost, {**cost, "node": "compute1", "cpu_s": 99.0}],
+        limits=json.dumps([limit._asdict()]), rate=rate,
+    )  # fmt: skip
+    return PARTS | common | changes
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Experiments that docs/saturation.md describes: what it says of them is what they ask for."""
+"""Experiments that are shipped: they are well formed, and ask for what docs/saturation.md says."""
 
 from __future__ import annotations
 
@@ -45,3 +45,27 @@ def test_what_is_told_of_an_experiment(name: str) -> None:
     found = (len(clusters), len(experiment.trials()), memory, experiment.limits.disk)
     assert TOLD[name][:4] == tuple(map(str, found))
     assert int(TOLD[name][4]) == int(least(experiment) / 60)
+
+
+def test_ready_made_experiments_are_well_formed() -> None:
+    paths = list((ROOT / "config").glob("*.yaml"))
+    assert {"saturation.yaml", "saturation-slurm.yaml", "saturation-volcano.yaml"} <= {
+        path.name for path in paths
+    }
+    for path in paths:
+        found = load_experiment(path, HostFacts(cores=8, memory_mib=32768), ROOT)
+        assert found.trials()
+
+
+@pytest.mark.parametrize(
+    ("name", "lifted"),
+    [
+        ("saturation", {"kubernetes": ["requests"], "volcano": ["requests", "cycle"]}),
+        ("saturation-slurm", {"main": ["cycle"], "backfill": ["cycle"]}),
+        ("saturation-volcano", {"volcano": ["requests", "cycle"]}),
+    ],
+)
+def test_showpieces_lift_the_limits_that_they_set(name: str, lifted: dict[str, list[str]]) -> None:
+    host = HostFacts(cores=8, memory_mib=32768)
+    found = load_experiment(ROOT / "config" / f"{name}.yaml", host, ROOT)
+    assert {of: list(lifts) for of, lifts in found.lifted.items()} == lifted

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import gzip
-import os
 import random
 from pathlib import Path
 
 import pytest
-from swf_factory import HEADER, ROOT, line, records, write
+from swf_factory import HEADER, NASA, ROOT, line, records, write
 
 from schedlab.errors import SchedlabError
 from schedlab.swf import kept as kept_arrays
@@ -18,9 +17,6 @@ from schedlab.swf.sample import sample_text
 from schedlab.swf.table import read_table
 from schedlab.workloads import Machine
 from schedlab.workloads.swf import Swf
-
-TRACES = Path(os.environ.get("SCHEDLAB_TRACES", ROOT.parent / "shared" / "data"))
-NASA = TRACES / "NASA-iPSC-1993-3.1-cln.swf.gz"
 
 
 def test_scaling_in_time_and_size(tmp_path: Path) -> None:

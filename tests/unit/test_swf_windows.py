@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from pydantic import ValidationError
-from test_swf import HEADER, NASA, line
+from swf_factory import HEADER, NASA, line
 
 from schedlab.errors import SchedlabError
 from schedlab.swf.table import read_table

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from test_config import BURST, load, refusal
+from config_factory import BURST, load, refusal
 from trial_factory import make_experiment, make_results
 
 from schedlab import design

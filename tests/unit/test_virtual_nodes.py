@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_config import HOST, ROOT, load, refusal
+from config_factory import HOST, ROOT, load, refusal
 
 from schedlab import design
 from schedlab.config import HostFacts, read_experiment, write_experiment

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_config import refusal
+from config_factory import refusal
 
 BURST = {"name": "b", "kind": "burst"}
 
