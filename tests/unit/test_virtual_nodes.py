@@ -252,6 +252,12 @@ def test_schedulers_on_kubernetes_can_have_thousands_of_virtual_nodes(tmp_path: 
             "too small for volcano, which needs 1664 MiB there with 1024 virtual nodes",
             "1664 MiB or more",
         ),
+        (
+            {"virtual": TWO, "head": {"memory": "512 MiB"}, "nodes": [1024]},
+            "head.memory = '512 MiB'",
+            "too small for slurm, which needs 584 MiB there with 1024 virtual nodes",
+            "584 MiB or more",
+        ),
         ({"virtual": {}}, "virtual.carriers", "missing", "add"),
         (
             {"virtual": TWO | {"delays": {"start": [0.0, 1.0]}}},
