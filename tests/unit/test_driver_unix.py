@@ -284,7 +284,7 @@ def test_jobs_wait_for_a_submitter_no_longer_than_the_trial(short: Path) -> None
 def asked(folder: Path, version: str) -> subprocess.CompletedProcess[str]:
     """Slurm's health check of its API, with this test's programs, socket and record."""
     (folder / "version").write_text(version)
-    command = get_scheduler("slurm").health(2)[0]
+    command = get_scheduler("slurm").health(2, 2)[0]
     for old, new in (
         ("/usr/local/lib/schedlab", str(GUEST)),
         ("/run/slurmrestd/slurmrestd.socket", str(folder / "socket")),

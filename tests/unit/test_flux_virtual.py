@@ -341,7 +341,7 @@ def test_the_gates_job_is_played_on_virtual_nodes_alone(tmp_path: Path, nodes: s
     flux.write_text(f'#!/bin/sh\n[ "$1" = config ] && echo "{nodes}" || echo "$@" >&2\n')
     flux.chmod(0o755)
     path = f"{tmp_path}:{os.environ['PATH']}"
-    command = FLUX.health(8)[-1]
+    command = FLUX.health(8, 8)[-1]
     done = subprocess.run(
         ["sh", "-c", command], env={"PATH": path}, capture_output=True, text=True, check=True
     )

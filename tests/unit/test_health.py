@@ -16,7 +16,7 @@ from schedlab.testbed.ssh import Node
 
 SCHEDULER = get_scheduler("slurm")
 CLUSTER = make_experiment().cluster("slurm-n2")
-COMMANDS = SCHEDULER.health(2)
+COMMANDS = SCHEDULER.health(2, 2)
 
 
 class Head(Node):
@@ -65,6 +65,24 @@ def test_the_failure_names_the_stage_that_waited() -> None:
     with pytest.raises(SchedlabError, match=r"health check .* fails: .*no answer") as error:
         health.health_gate(SCHEDULER, {"head": Head(failures=10**6)}, CLUSTER, "trial", 500.0)
     assert (error.value.stage, error.value.node) == ("trial", "head")
+
+
+@pytest.mark.parametrize(
+    ("nodes", "virtual", "wide"), [(2, None, 2), (100, None, 64), (8, 1, 8), (1024, 1, 16)]
+)
+def test_all_nodes_are_counted_and_a_job_runs_on_some(
+    nodes: int, virtual: int | None, wide: int
+) -> None:
+    experiment = make_experiment(
+        nodes=[nodes],
+        virtual=virtual and {"carriers": virtual, "carrier": {"memory": "8 GiB"}},
+        placement={"oversubscribe": True},
+    )
+    head = Head(failures=0)
+    (cluster,) = experiment.clusters()
+    health.health_gate(SCHEDULER, {"head": head}, cluster, "trial", 60.0)
+    assert any(command.endswith(f" -eq {nodes}") for command in head.asked)
+    assert any(f"--nodes={wide} " in command for command in head.asked)
 
 
 def test_the_delays_of_virtual_nodes_are_waited_for() -> None:

@@ -279,7 +279,7 @@ def test_a_priority_is_a_class_that_is_made_before_the_first_job(
 
 @pytest.mark.parametrize("name", BOTH)
 def test_health_checks_are_sound_shell_and_touch_no_stamps(name: str) -> None:
-    commands = get_scheduler(name).health(2)
+    commands = get_scheduler(name).health(2, 2)
     for command in commands:
         subprocess.run(["sh", "-n", "-c", command], check=True)
         assert "stamps.txt" not in command

@@ -241,11 +241,11 @@ class Scheduler(Breaking, Accounted, VirtualNodes):
         return []
 
     @abstractmethod
-    def health(self, nodes: int, delay: float = 0.0) -> list[str]:
-        """Return shell commands for the head that succeed if all `nodes` nodes work.
+    def health(self, nodes: int, wide: int, delay: float = 0.0) -> list[str]:
+        """Return shell commands for the head that succeed if all `nodes` nodes are there and work.
 
-        Virtual nodes may be thousands: a command must not need a process for each of them. With
-        `virtual_delays` these may add `delay` s to a job.
+        A job over `wide` of them runs to its end: virtual nodes may be thousands, and a process on
+        each would take minutes. With `virtual_delays` these may add `delay` s to a job.
         """
 
     def variables(self, settings: Mapping[str, str]) -> dict[str, Any]:

@@ -279,8 +279,8 @@ class Flux(Scheduler):
             text = parity.FLUXION_DEPTH if fluxion else parity.SIMPLE_DEPTH
         return int(text) if text.isdecimal() else None
 
-    def health(self, nodes: int, delay: float = 0.0) -> list[str]:
-        """All brokers are there, jobs can be submitted, and one runs over all compute nodes.
+    def health(self, nodes: int, wide: int, delay: float = 0.0) -> list[str]:
+        """All brokers are there, jobs can be submitted, and one runs over compute nodes.
 
         Over virtual nodes it is played, as the jobs of a trial are, but without delays.
         """
@@ -292,7 +292,7 @@ class Flux(Scheduler):
             f" -eq {nodes}",
             f"{ask} GET /",
             f"played=$({_URI} flux config get --default= schedlab.virtual.nodes)"
-            f" && {_URI} flux run --nodes={nodes} --tasks-per-node=1 --time-limit=1m"
+            f" && {_URI} flux run --nodes={wide} --tasks-per-node=1 --time-limit=1m"
             " ${played:+--setattr=system.exec.test.run_duration=1ms} /bin/true",
         ]
 

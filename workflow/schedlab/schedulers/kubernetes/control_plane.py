@@ -49,9 +49,6 @@ API = {
 """The API server's address on the head, and the credentials of the driver and the checks."""
 HEALTH_STAMPS = "/var/lib/schedlab/health.txt"
 """Stamps of the health check's job, kept apart from those of the trial's jobs."""
-HEALTH_NODES = 64
-"""Most nodes of the health check's job: thousands of virtual nodes are ready as real ones are, but
-a pod on each takes an emulated API server minutes."""
 
 _UNITS = "/etc/systemd/system"
 _CLIENT = ["python3", "/usr/local/lib/schedlab/schedlab_kubernetes.py", f"--api={json.dumps(API)}"]
@@ -342,12 +339,9 @@ class KubernetesBase(Scheduler):
             **manifest.metrics(server, ("apiserver_request_total",), ""),
         }
 
-    def health(self, nodes: int, delay: float = 0.0) -> list[str]:
-        """Wait for every node to be ready, run a job over all of them, and delete its objects.
-
-        On a cluster of more than `HEALTH_NODES` nodes the job runs on that many.
-        """
-        job = Job(job=0, arrival=0.0, nodes=min(nodes, HEALTH_NODES), cpus=1, runtime=0.0)
+    def health(self, nodes: int, wide: int, delay: float = 0.0) -> list[str]:
+        """Wait for every node to be ready, run a job, and delete its objects."""
+        job = Job(job=0, arrival=0.0, nodes=wide, cpus=1, runtime=0.0)
         body = json.dumps(self.body("health", job, HEALTH_STAMPS))
         options = [f"--nodes={nodes}", f"--job={body}", f"--delay={delay:g}"]
         return [shlex.join([*_CLIENT, "health", *options])]

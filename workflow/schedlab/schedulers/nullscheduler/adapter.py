@@ -129,7 +129,7 @@ class NullScheduler(Scheduler):
         ended = sum(job.completed is not None for job in jobs.values())
         return {"jobs_accepted": float(len(jobs)), "jobs_completed": float(ended)}
 
-    def health(self, nodes: int, delay: float = 0.0) -> list[str]:
+    def health(self, nodes: int, wide: int, delay: float = 0.0) -> list[str]:
         """It answers."""
         ask = f"python3 /usr/local/lib/schedlab/schedlab_submit.py --api='{json.dumps(SERVER)}'"
         return [f"{ask} GET /"]

@@ -43,10 +43,6 @@ CONFIGURATION = "/etc/slurm/slurm.conf"
 COUNTERS_PERIOD = 5
 """Seconds between two readings of sdiag; each reading costs a process and a remote call."""
 
-HEALTH_NODES = 64
-"""Most nodes of the health gate's job: thousands of virtual nodes register as real ones do, but a
-step on each takes an emulated carrier minutes."""
-
 # Slurm's parser strips comments and backslashes, even within quotes, and reads the text after a
 # blank as the next key of the line. This pattern allows only what the parser reads as one value.
 _VALUE = r'[^\s"#\\]+|"[^"#\\]+"'
@@ -324,12 +320,8 @@ class Slurm(Scheduler):
         """Shorter periods and larger depths of the scheduling cycles, a larger quota."""
         return [*cycles.lifts(self.in_force[cycles.PARAMETERS]), *quota.lifts(self.in_force)]
 
-    def health(self, nodes: int, delay: float = 0.0) -> list[str]:
-        """Check that jobs can be submitted, that every node is idle, and that a job runs on all.
-
-        On a cluster of more than `HEALTH_NODES` nodes the job runs on that many.
-        """
-        wide = min(nodes, HEALTH_NODES)
+    def health(self, nodes: int, wide: int, delay: float = 0.0) -> list[str]:
+        """Check that jobs can be submitted, that every node is idle, and that a job runs."""
         return [
             ways.check(),
             # sinfo prints a line a node of a partition; states such as idle* (no answer) or drained

@@ -80,7 +80,7 @@ class MadeUp(Scheduler):
         """No counters."""
         return {}
 
-    def health(self, nodes: int, delay: float = 0.0) -> list[str]:
+    def health(self, nodes: int, wide: int, delay: float = 0.0) -> list[str]:
         """Always healthy."""
         return ["true"]
 
