@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import job_factory
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
@@ -13,6 +14,7 @@ from trial_factory import FAILED, PATIENCE, make_experiment, make_results, make_
 
 from schedlab.config.trials import TrialKey
 from schedlab.errors import SchedlabError
+from schedlab.metrics.durations import times
 from schedlab.results.records import write_json
 from schedlab.results.series import read_series, write_series
 from schedlab.schedulers import get_scheduler
@@ -220,6 +222,20 @@ def test_without_gangs_a_rank_may_start_before_the_last_one_has_its_place() -> N
     assert "started before they were allocated" in instants_in_order(jobs, {}, gang=True).reason
     jobs["nodes"] = 1
     assert "started before they were allocated" in instants_in_order(jobs, {}, gang=False).reason
+
+
+@pytest.mark.parametrize("state", ["TIMEOUT", "CANCELLED"])
+def test_what_a_scheduler_ended_may_run_on_until_it_is_killed(state: str) -> None:
+    """Slurm writes the end of a job down when its time is over, and then ends its processes."""
+    row = {"intended": 0, "submit": 0, "allocated": 1, "started": 40, "finished": 82}
+    jobs = job_factory.frame({**row, "completed": 61, "state": state, "interrupted": None})
+    jobs["restarted"] = None
+    assert instants_in_order(jobs, {}, gang=True).verdict == PASSED
+    assert times(jobs, "completion").seconds.tolist() == [pytest.approx(float("nan"), nan_ok=True)]
+    jobs["state"] = "COMPLETED"
+    told = instants_in_order(jobs, {}, gang=True).reason
+    assert "completed before they were finished" in told
+    assert times(jobs, "completion").seconds.tolist() == [-21.0]
 
 
 def test_the_outcome_says_what_the_scheduler_said() -> None:

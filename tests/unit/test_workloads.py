@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from schedlab.errors import SchedlabError
 from schedlab.workloads import KINDS, Job, Machine, Trace, read_trace
+from schedlab.workloads.background import Background
 from schedlab.workloads.burst import Burst
 from schedlab.workloads.duration import earliest_end
 from schedlab.workloads.gang import Gang
@@ -32,6 +34,24 @@ def test_burst_is_equal_jobs_at_once() -> None:
         (n, 0.0, 1, 1, 0.0) for n in range(4)
     ]
     assert trace.scale == {"bounded_slowdown_threshold": 10.0}
+
+
+def test_jobs_have_the_walltime_that_their_workload_gives() -> None:
+    usual = Gang(name="g", jobs=4, runtime=5.0).generate(TWO, 1).jobs
+    given = Gang(name="g", jobs=4, runtime=5.0, walltime=600).generate(TWO, 1).jobs
+    assert {job.walltime for job in usual} == {70.0}
+    assert given == tuple(replace(job, walltime=600.0) for job in usual)
+    workload = Burst(
+        name="b", jobs=1, runtime=1, walltime=99, background=Background(filled="50 %", pending=1)
+    )
+    limits = {job.background: job.walltime for job in workload.generate(TWO, 1).jobs}
+    assert limits[False] == 99.0 < limits[True]
+
+
+def test_a_walltime_that_would_end_every_job_early_is_refused() -> None:
+    with pytest.raises(SchedlabError, match="runs 90 s, longer than its walltime of 60 s") as error:
+        Burst(name="b", jobs=4, runtime=90, walltime=60).generate(TWO, 1)
+    assert error.value.remedy == "set walltime to 90 or more"
 
 
 def test_poisson_is_seeded_and_has_its_rate() -> None:

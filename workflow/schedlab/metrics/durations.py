@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from schedlab.metrics.bounds import Floats, Times
-from schedlab.schedulers.base import COMPLETED, TIMESTAMPS
+from schedlab.schedulers.base import COMPLETED, ENDED_BY_THEMSELVES, TIMESTAMPS
 
 DURATIONS = {
     "lateness": ("intended", "submit"),
@@ -63,10 +63,13 @@ def times(jobs: pd.DataFrame, part: str, end: float | None = None) -> Times:
         A job is open if it reached the first instant and no later one, whether it was rejected,
         lost, cancelled or still running. Completed jobs are never open: if they lack an instant, it
         was not recorded. Jobs that were not due when the trial ended are not open either.
+        A job that its scheduler ended has no completion: the end was not its payload's.
     """
     begins, ends = DURATIONS[part]
     begun = instants(jobs, begins)
     spent = (instants(jobs, ends) - begun) / 1e9
+    if part == "completion":
+        spent[~jobs["state"].isin(ENDED_BY_THEMSELVES).to_numpy(dtype=bool)] = np.nan
     if end is None:
         return Times(spent, np.zeros(len(jobs), dtype=bool))
     place = TIMESTAMPS.index(ends)

@@ -44,6 +44,9 @@ RUNS_AGAIN = ("interrupted", "restarted")
 
 COMPLETED = "COMPLETED"
 FAILED = "FAILED"
+ENDED_BY_THEMSELVES = (COMPLETED, FAILED)
+"""States of jobs whose payload ended before their scheduler said so. The others it ended itself, by
+their time limit for example, and what still ran then may have its last instruction later."""
 REJECTED = "REJECTED"
 """The scheduler refused the submission."""
 NOT_SUBMITTED = "NOT_SUBMITTED"

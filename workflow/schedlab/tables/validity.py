@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from schedlab.schedulers.base import COMPLETED
+from schedlab.schedulers.base import COMPLETED, ENDED_BY_THEMSELVES
 from schedlab.tables.checks import Check, at_most, counted
 from schedlab.tables.clocks import NodeClock, largest_drift
 from schedlab.workloads.fault import FAIL
@@ -142,7 +142,8 @@ def instants_in_order(jobs: pd.DataFrame, clocks: Mapping[str, NodeClock], *, ga
     """Check the order of each job's instants; the value is the largest step backwards.
 
     Without gangs a job's first rank may start, and even end, before its last one is allocated. Jobs
-    of which a run was given up, or that ran again, are left out: their instants are of two runs.
+    of which a run was given up, or that ran again, are left out: their instants are of two runs. A
+    job that its scheduler ended may run on until it is killed.
 
     Parameters
     ----------
@@ -159,6 +160,8 @@ def instants_in_order(jobs: pd.DataFrame, clocks: Mapping[str, NodeClock], *, ga
     worst, said = None, []
     for earlier, later in zip(_ORDER, _ORDER[1:], strict=False):
         checked = jobs[alone] if not gang and earlier == "allocated" else jobs
+        if later == "completed":
+            checked = jobs[jobs["state"].isin(ENDED_BY_THEMSELVES)]
         backwards = (checked[earlier] - checked[later]).dropna()
         if len(backwards):
             largest = max(float(backwards.max()), 0.0)

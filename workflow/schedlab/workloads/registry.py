@@ -7,6 +7,7 @@ imports every module of its folder, so adding a kind takes one new file and no o
 
 from __future__ import annotations
 
+import math
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
@@ -93,6 +94,14 @@ class Workload(BaseModel, ABC):
         default=False,
         description="Whether a job that its scheduler gave up, because its node was lost or an"
         " urgent job took its place, may start again.",
+    )
+
+    walltime: float | None = Field(
+        default=None,
+        ge=1,
+        le=1e9,
+        description="Time limit of every job, s; null: the kind's own, mostly twice the job's"
+        " runtime and a minute.",
     )
 
     @property
@@ -184,6 +193,8 @@ class Workload(BaseModel, ABC):
         base = Path() if root is None else root
         jobs = self.jobs_of(machine, seed, base)
         scale = self.scale_of(machine, seed, base)
+        if self.walltime is not None:
+            jobs = self._limited(jobs, self.walltime)
         if self.background:
             self._require_room(jobs, machine)
             jobs = self.background.before(jobs, machine)
@@ -197,6 +208,16 @@ class Workload(BaseModel, ABC):
         trace = Trace(self.name, self.kind, seed, machine, tuple(jobs))
         trace.scale.update(scale)
         return trace
+
+    def _limited(self, jobs: list[Job], walltime: float) -> list[Job]:
+        longest = max(jobs, key=lambda job: job.runtime)
+        if longest.runtime > walltime:
+            raise SchedlabError(
+                f"job {longest.job} of workload {self.name} runs {longest.runtime:g} s, longer than"
+                f" its walltime of {walltime:g} s",
+                remedy=f"set walltime to {math.ceil(longest.runtime)} or more",
+            )
+        return [replace(job, walltime=walltime) for job in jobs]
 
     def _require_room(self, jobs: list[Job], machine: Machine) -> None:
         assert self.background
@@ -228,7 +249,7 @@ class Workload(BaseModel, ABC):
             )
 
 
-WHOLE = ("background", "fault", "requeue")
+WHOLE = ("background", "fault", "requeue", "walltime")
 """Keys that a workload of another kind within a workload cannot have."""
 
 
@@ -255,7 +276,8 @@ def walltime(runtime: float) -> float:
     """Time limit (s) requested for a job of known runtime (s).
 
     It is twice the runtime plus a minute. Launching takes seconds on emulated guests, and a limit
-    that ends a healthy job would measure the emulator instead of the scheduler.
+    that ends a healthy job would measure the emulator instead of the scheduler. Where hundreds of
+    jobs start at one time on a carrier it takes longer: workloads have their own `walltime`.
     """
     return 60.0 + 2.0 * runtime
 

@@ -92,8 +92,8 @@ class Slurm(Scheduler):
     # A job on several nodes has a batch step, with a slurmstepd of its own and srun, beside the
     # step of its ranks. What srun takes is not measured, and not counted.
     virtual_batch_mib: ClassVar[float] = 3.0
-    # Measured with 1,024 nodes: the head used 318 MiB, and 478 MiB with 1,000 jobs; slurmctld 28 and
-    # 73 MiB of these.
+    # Measured with 1,024 nodes: the head used 318 MiB, and 478 MiB with 1,000 jobs; slurmctld 28
+    # and 73 MiB of these.
     virtual_head_mib: ClassVar[tuple[int, float]] = (512, 0.07)
     # A port each, from 10000 on (role slurm); from 15000 on any connection may have it (role
     # common), and then a daemon does not start.
