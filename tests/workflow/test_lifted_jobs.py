@@ -30,11 +30,11 @@ workloads:
 """
 SEARCH = (
     "  - {name: NAME, kind: saturate, workload: {kind: regular, jobs: 30, runtime: 0},"
-    " rate: {low: 0.5, high: 1}, precision: 20 %, confirm: true}\n"
+    " rate: {low: 0.8, high: 1}, precision: 20 %, confirm: true}\n"
 )
 SEARCHES = ("one", "two")
 TEMPLATE = "workflow/infrastructure/ansible/roles/slurm/templates/slurm.conf.j2"
-KNEES = {f"{cluster}.{name}": [0.7] for cluster in (CLUSTER, LIFTED) for name in SEARCHES}
+KNEES = {f"{cluster}.{name}": [0.85] for cluster in (CLUSTER, LIFTED) for name in SEARCHES}
 
 
 def made(target: Path, *unlifted: str) -> MiniWorkflow:

@@ -295,15 +295,17 @@ def trial(
 @main.command()
 @_paths
 @click.option("--cluster", required=True)
-@click.option("--workload", help="Of the trial; without it, about the cluster itself.")
-@click.option("--repetition", type=int, default=1, show_default=True)
+@click.option("--workload", help="Of the trial; without a trial, about the cluster itself.")
+@click.option("--repetition", type=int, help="Of the trial.")
 def decision(
-    experiments: Path, results: Path, cluster: str, workload: str | None, repetition: int
+    experiments: Path, results: Path, cluster: str, workload: str | None, repetition: int | None
 ) -> None:
     """Decide whether a trial runs, by those of its cell before it, or whether a cluster is made."""
     from schedlab.stages.decision import write_cluster_decision, write_decision
 
-    if workload is None:
+    if (workload is None) != (repetition is None):
+        raise click.UsageError("a trial has a --workload and a --repetition")
+    if workload is None or repetition is None:
         write_cluster_decision(_load(experiments, results, cluster=cluster), cluster)
         return
     context = _load(experiments, results, cluster=cluster, workload=workload, repetition=repetition)

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from schedlab.config.variants import Rounds
+from schedlab.errors import SchedlabError
 from schedlab.metrics.confirmation import Unlifted, prediction
 from schedlab.metrics.limiter import of_cell
 from schedlab.metrics.saturation import CYCLES, REASONS
@@ -98,8 +99,19 @@ def write_cluster_decision(context: Context, cluster: str) -> None:
         Experiment and folders.
     cluster : str
         Id of the cluster.
+
+    Raises
+    ------
+    SchedlabError
+        The cluster lifts no limit, so that it is configured in any case.
     """
-    keys = context.experiment.lifted_clusters()[cluster]
+    lifted = context.experiment.lifted_clusters()
+    if cluster not in lifted:
+        raise SchedlabError(
+            f"the cluster {cluster} lifts no limit: no decision on it is due",
+            remedy=f"use one of {', '.join(lifted)}" if lifted else "name a trial of it",
+        )
+    keys = lifted[cluster]
     paths = {
         key: context.results / decision_record(cluster, key.workload, key.repetition)
         for key in keys
