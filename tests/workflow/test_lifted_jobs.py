@@ -127,6 +127,7 @@ def test_a_rerun_beside_a_cluster_that_is_there_runs_nothing(needed: MiniWorkflo
     assert needed.run() == []
 
 
+@pytest.mark.long
 def test_a_need_that_comes_later_configures_the_cluster(unneeded: MiniWorkflow) -> None:
     unlift(unneeded)
     unneeded.edit(unneeded.config, "precision: 20 %", "precision: 19 %")
@@ -149,6 +150,7 @@ def test_a_decision_that_turns_out_the_same_builds_nothing_again(
     assert needed.run() == []
 
 
+@pytest.mark.long
 def test_a_changed_role_configures_again_what_is_needed(needed: MiniWorkflow) -> None:
     needed.edit(
         "workflow/infrastructure/ansible/roles/slurm/templates/slurm.conf.j2", append="# x\n"
@@ -159,6 +161,7 @@ def test_a_changed_role_configures_again_what_is_needed(needed: MiniWorkflow) ->
     assert needed.run() == []
 
 
+@pytest.mark.long
 def test_a_changed_role_builds_nothing_that_is_not_needed(unneeded: MiniWorkflow) -> None:
     unneeded.edit(TEMPLATE, append="# edited\n")
     assert f"configure --cluster={CLUSTER}" in unneeded.run()
@@ -166,6 +169,7 @@ def test_a_changed_role_builds_nothing_that_is_not_needed(unneeded: MiniWorkflow
     assert unneeded.run() == []
 
 
+@pytest.mark.long
 def test_clusters_that_were_there_before_this_was_decided_stay(needed: MiniWorkflow) -> None:
     """Results of earlier releases have no decision on a cluster."""
     before = configured(needed)
