@@ -181,7 +181,7 @@ def test_clusters_that_were_there_before_this_was_decided_stay(needed: MiniWorkf
 
 def test_to_configure_all_clusters_runs_no_trial(tmp_path: Path) -> None:
     workflow = made(tmp_path)
-    commands = workflow.run("all_configured")
+    commands = workflow.run("--", "all_configured")
     assert f"configure --cluster={CLUSTER}" in commands
     assert not {"trial", "decision"} & set(words(commands))
     assert not any(LIFTED in line for line in commands)
