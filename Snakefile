@@ -12,7 +12,8 @@ min_version("9.27")
 pipeline = Pipeline.start(config, workflow.configfiles, workflow.basedir)
 at = pipeline.at
 # Priority of the jobs before the trials. They run before the first trial, so that trials of all
-# clusters interleave, and nothing is built while a trial runs.
+# clusters interleave, and nothing is built while a trial runs. Clusters with a lifted limit are
+# configured between trials, as soon as it is known that they are needed.
 BEFORE_TRIALS = 1000000
 
 
@@ -75,9 +76,9 @@ rule all_provisioned:
 
 
 rule all_configured:
-    """Every cluster, with its scheduler running, saved."""
+    """Every cluster, with its scheduler running, saved; those with a lifted limit come later."""
     input:
-        pipeline.cluster_records("configured"),
+        pipeline.first_configured(),
 
 
 rule all_trials:

@@ -2,8 +2,8 @@
 
 Clusters of equal machines are configured from one provisioned snapshot.
 
-REQUIRED INPUTS: a scheduler's image, the Terraform module, the playbook and its roles
-OUTPUTS: results/clusters/{machines}/provisioned/record.json, results/clusters/{cluster}/configured/record.json (snapshots beside them)
+REQUIRED INPUTS: a scheduler's image, the Terraform module, the playbook and its roles; for a cluster with a lifted limit the decisions on its searches
+OUTPUTS: results/clusters/{machines}/provisioned/record.json, results/decisions/{cluster}/configured.record.json, results/clusters/{cluster}/configured/record.json (snapshots beside them)
 """
 
 
@@ -34,10 +34,36 @@ rule provision:
         "schedlab provision --machines {wildcards.machines} 2>&1 | schedlab log {log:q}"
 
 
+rule cluster_decision:
+    """Decide whether a cluster with a lifted limit is configured, by the decisions on its searches."""
+    input:
+        lambda wildcards: pipeline.decisions.before_cluster(wildcards.cluster),
+    output:
+        at(paths.cluster_decision_record("{cluster}")),
+    log:
+        at("logs/decisions/{cluster}.log"),
+    wildcard_constraints:
+        # Those of clusters that are there are made by no rule.
+        cluster=pipeline.one_of(pipeline.decisions.due_clusters),
+    priority: BEFORE_TRIALS
+    conda:
+        "../../envs/conda.yaml"
+    # It starts no machine, but would take processor time from a trial beside it.
+    resources:
+        testbed=1,
+    params:
+        sources=lambda wildcards: pipeline.sources("decision", wildcards),
+    message:
+        "Deciding on the cluster {wildcards.cluster}"
+    shell:
+        "schedlab decision --cluster {wildcards.cluster} 2>&1 | schedlab log {log:q}"
+
+
 rule configure:
     """Restore the provisioned cluster, run its playbook, check its health, save it."""
     input:
         provisioned=lambda wildcards: pipeline.provisioned_record(wildcards.cluster),
+        decision=lambda wildcards: pipeline.decisions.of_cluster(wildcards.cluster),
     output:
         at(paths.cluster_record("{cluster}", "configured")),
     log:

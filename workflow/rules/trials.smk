@@ -36,14 +36,14 @@ rule trace:
 rule decision:
     """Decide whether a trial above the fewest runs, by the trials of its cell before it."""
     input:
-        lambda wildcards: pipeline.cell_records(wildcards),
+        lambda wildcards: pipeline.decisions.before(wildcards),
     output:
         at(paths.decision_record("{cluster}", "{workload}", "{repetition}")),
     log:
         at("logs/decisions/{cluster}.{workload}.{repetition}.log"),
     wildcard_constraints:
         # Those of trials that ran are made by no rule.
-        cluster=pipeline.due_decisions() + "[^/]+",
+        cluster=pipeline.decisions.due() + "[^/]+",
     priority: lambda wildcards: pipeline.priority(wildcards) + 1
     conda:
         "../../envs/conda.yaml"
@@ -66,7 +66,7 @@ rule trial:
         configured=at(paths.cluster_record("{cluster}", "configured")),
         trace=lambda wildcards: pipeline.trace_record(wildcards),
         toolchain=at(paths.TOOLCHAIN),
-        decision=lambda wildcards: pipeline.decision(wildcards),
+        decision=lambda wildcards: pipeline.decisions.of_trial(wildcards),
     output:
         at(paths.trial_record("{cluster}", "{workload}", "{repetition}")),
     log:

@@ -16,7 +16,7 @@ from schedlab import paths, processes
 from schedlab.errors import SchedlabError
 from schedlab.formatting import seconds
 from schedlab.invocation import quoted
-from schedlab.results.records import load_record
+from schedlab.results.records import load_record, was_stopped
 
 STAGES = {
     "image": "all_images",
@@ -100,7 +100,11 @@ def realised(results: Path) -> list[str]:
     """Tell what the configured clusters have: distribution, kernel, packages, tuning."""
     told = []
     for path in sorted(results.glob(paths.cluster_record("*", "configured"))):
-        record = load_record(path)["realised"]
+        whole = load_record(path)
+        if was_stopped(whole):
+            told.append(f"{path.parent.parent.name}: not configured: {whole['not_run']}")
+            continue
+        record = whole["realised"]
         # All nodes of a cluster run the same image.
         node: dict[str, Any] = next(iter(record["nodes"].values()))
         rows = [row for row in record["tuning"] if row["kind"] != "recorded"]

@@ -144,6 +144,11 @@ def decision_record(cluster: str, workload: str, repetition: int | str) -> str:
     return f"decisions/{cluster}/{workload}/{repetition}.{RECORD}"
 
 
+def cluster_decision_record(cluster: str) -> str:
+    """Return the record of the decision whether a cluster is configured."""
+    return f"decisions/{cluster}/configured.{RECORD}"
+
+
 def trial_folder(cluster: str, workload: str, repetition: int | str) -> str:
     """Return the folder of a trial."""
     return f"trials/{cluster}/{workload}/{repetition}"

@@ -19,6 +19,7 @@ from schedlab import design, paths, processes
 from schedlab.bridges import bridge_of, bridges, require_known
 from schedlab.config import Cluster, Experiment, TrialKey
 from schedlab.config.trials import BEYOND, beyond
+from schedlab.decisions import Decisions
 from schedlab.doctor.findings import require_host
 from schedlab.errors import SchedlabError
 from schedlab.figures import FIGURES
@@ -26,7 +27,6 @@ from schedlab.invocation import campaign, chosen, is_dry_run, is_snakemake, part
 from schedlab.lineage.state import keep, restore
 from schedlab.printing import counted, printable
 from schedlab.results.provenance import source
-from schedlab.results.records import forbids, is_stopped
 from schedlab.results.store import Store
 from schedlab.schedulers import has_programs, image_installation, image_roles
 from schedlab.sources.stages import content, subject
@@ -174,20 +174,10 @@ class Pipeline:
         machine = self.experiment.machine_name(self.clusters[trial["cluster"]])
         return self.at(paths.trace_record(trial["workload"], machine, trial["repetition"]))
 
-    def cell_records(self, trial: Mapping[str, str]) -> list[str]:
-        """Records of the trials by which the decision on a trial is made."""
-        cell = trial["cluster"], trial["workload"]
-        keys = self.experiment.decided_by(*cell, int(trial["repetition"]))
-        return [
-            self.at(paths.trial_record(key.cluster, key.workload, key.repetition)) for key in keys
-        ]
-
-    def decision(self, trial: Mapping[str, str]) -> list[str]:
-        """Decision that a trial waits for, or that it waited for when it ran."""
-        key = trial["cluster"], trial["workload"], trial["repetition"]
-        decision = self.at(paths.decision_record(*key))
-        waited = Path(decision).is_file() and not forbids(Path(decision)) and self._ran(*key)
-        return [decision] * (self._due(*key) or waited)
+    @cached_property
+    def decisions(self) -> Decisions:
+        """Which decisions are made, and what waits for them."""
+        return Decisions(self.experiment, self.results, self.order)
 
     @cached_property
     def bridges(self) -> frozenset[TrialKey]:
@@ -199,30 +189,6 @@ class Pipeline:
         key = TrialKey(trial["cluster"], trial["workload"], int(trial["repetition"]))
         run = campaign() if key in self.bridges else bridge_of(Path(self.results), key)
         return f"--bridge {shlex.quote(run)}" if run else ""
-
-    def due_decisions(self) -> str:
-        """Regular expression that a path of a decision matches from its cluster on, if it is due.
-
-        A trial that was stopped follows its decision, so that is made again when a trial before it
-        runs again. A trial that ran is a fact: neither another decision nor another rule makes it
-        run again. Its decision stays in the list of its inputs, so that the list does not change,
-        and is a file that no rule makes. (Snakemake's `ancient` would hide other reasons to run.)
-        """
-        due = [
-            re.escape(paths.decision_record(*key).partition("/")[2])
-            for key in self.order
-            if self._due(*key)
-        ]
-        return f"(?={'|'.join(due)})" if due else "(?!)"
-
-    def _due(self, cluster: str, workload: str, repetition: str) -> bool:
-        key = (cluster, workload, repetition)
-        decided = key in self.order and self.experiment.decided(workload, int(repetition))
-        return decided and not self._ran(*key)
-
-    def _ran(self, cluster: str, workload: str, repetition: str) -> bool:
-        record = Path(self.at(paths.trial_record(cluster, workload, repetition)))
-        return record.is_file() and not is_stopped(record)
 
     def settings(self, cluster: str) -> str:
         """Scheduler settings of the configuration that reach the playbook, as canonical JSON."""
@@ -305,6 +271,15 @@ class Pipeline:
             self.at(paths.trial_record(key.cluster, key.workload, key.repetition))
             for key in self.trials
         ]
+
+    def first_configured(self) -> list[str]:
+        """Records of the clusters that are configured before the first trial.
+
+        Whether one with a lifted limit is needed is decided by trials.
+        """
+        later = self.experiment.lifted_clusters()
+        names = [name for name in self.clusters if name not in later]
+        return [self.at(paths.cluster_record(name, "configured")) for name in names]
 
     def cluster_records(self, state: str) -> list[str]:
         """Records of all clusters in one state."""

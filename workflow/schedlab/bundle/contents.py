@@ -28,6 +28,7 @@ from schedlab.paths import (
     TABLES,
     TABLES_RECORD,
     TOOLCHAIN,
+    cluster_decision_record,
     cluster_record,
     decision_record,
     figure_file,
@@ -242,6 +243,9 @@ def recorded(
     """
     for name in (*stage_records(experiment), *trace_records(experiment)):
         yield from _stage(results, below, name, choice)
+    for cluster in experiment.lifted_clusters():
+        if is_stopped(results / below / cluster_record(cluster, "configured")):
+            yield Content(below + cluster_decision_record(cluster))
     for folder in trial_folders(experiment):
         yield from _stage(results, below, f"{folder}/{RECORD}", choice)
         # Of decisions only those that a record names: by which a trial did not run, or which gave a

@@ -230,8 +230,15 @@ def provision(experiments: Path, results: Path, machines: str) -> None:
     "--check-again", is_flag=True, help="Only run the playbook again; fail if it changes something."
 )
 def configure(experiments: Path, results: Path, cluster: str, check_again: bool) -> None:
-    """Configure a provisioned cluster with Ansible and snapshot it."""
-    context = _enter(experiments, results, f"configure-{cluster}", cluster=cluster)
+    """Configure a provisioned cluster with Ansible and snapshot it, unless no search needs it."""
+    from schedlab.stages.stopped import leave_out_if_decided, require_configured
+
+    context = _load(experiments, results, cluster=cluster)
+    if check_again:
+        require_configured(context, cluster)
+    elif leave_out_if_decided(context, cluster):
+        return
+    _enter_testbed(context, f"configure-{cluster}")
     from schedlab.stages.configure import configure as run
     from schedlab.stages.configure import rerun_changes
 
@@ -288,14 +295,19 @@ def trial(
 @main.command()
 @_paths
 @click.option("--cluster", required=True)
-@click.option("--workload", required=True)
-@click.option("--repetition", type=int, required=True)
+@click.option("--workload", help="Of the trial; without a trial, about the cluster itself.")
+@click.option("--repetition", type=int, help="Of the trial.")
 def decision(
-    experiments: Path, results: Path, cluster: str, workload: str, repetition: int
+    experiments: Path, results: Path, cluster: str, workload: str | None, repetition: int | None
 ) -> None:
-    """Decide whether a trial runs, by those of its cell before it."""
-    from schedlab.stages.decision import write_decision
+    """Decide whether a trial runs, by those of its cell before it, or whether a cluster is made."""
+    from schedlab.stages.decision import write_cluster_decision, write_decision
 
+    if (workload is None) != (repetition is None):
+        raise click.UsageError("a trial has a --workload and a --repetition")
+    if workload is None or repetition is None:
+        write_cluster_decision(_load(experiments, results, cluster=cluster), cluster)
+        return
     context = _load(experiments, results, cluster=cluster, workload=workload, repetition=repetition)
     write_decision(context, cluster, workload, repetition)
 
@@ -360,7 +372,12 @@ def execute(
     In COMMAND, ``virsh list`` shows the nodes, and ``ssh -F $SCHEDLAB_SSH_CONFIG head`` logs in to
     the head. Other clusters of this machine wait until it ends, as it waits for them.
     """
-    context = _enter(experiments, results, f"exec-{cluster}", cluster=cluster)
+    from schedlab.stages.stopped import require_configured
+
+    context = _load(experiments, results, cluster=cluster)
+    if state == "configured":
+        require_configured(context, cluster)
+    _enter_testbed(context, f"exec-{cluster}")
     from schedlab.stages.shell import run_with_cluster
 
     sys.exit(run_with_cluster(context, cluster, state, list(command), timing))

@@ -149,6 +149,14 @@ class Experiment(Section):
         base = bases.get(cluster.variant.removesuffix(kind))
         return None if base is None else replace(cluster, variant=base + kind).id
 
+    def lifted_clusters(self) -> dict[str, list[TrialKey]]:
+        """Clusters with a lifted limit, with the trials on which the first decisions are due."""
+        return {
+            one.id: [TrialKey(one.id, each.name, 1) for each in self.workloads if each.confirms]
+            for one in self.clusters()
+            if self._base_of(one)
+        }
+
     def clusters(self) -> list[Cluster]:
         """Clusters by variant and node count, in the order of the file; then equal clusters."""
         return [

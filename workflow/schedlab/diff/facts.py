@@ -13,6 +13,7 @@ from typing import Any
 from schedlab.diff.domain import domain_facts
 from schedlab.diff.normalise import flatten, without_run_names
 from schedlab.diff.side import cluster_of
+from schedlab.results.records import was_stopped
 
 TOPICS = {
     "packages": "Packages",
@@ -82,6 +83,8 @@ def record_facts(name: str, record: Mapping[str, Any]) -> Iterator[Fact]:
     if name.startswith("clusters/"):
         # The settings of a cluster contain those of its image.
         yield "experiment", name, dict(flatten(record.get("settings") or {}))
+        if was_stopped(record):
+            yield "experiment", name, {"not_run": str(record["not_run"])}
     yield "source", name, sources(record)
 
 

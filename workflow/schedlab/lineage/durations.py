@@ -28,7 +28,7 @@ class Estimate(NamedTuple):
 
 
 UNKNOWN = Estimate(None, "no similar job was recorded")
-STAGES = {"base_disk": "base"}
+STAGES = {"base_disk": "base", "cluster_decision": "decision"}
 """Name of the stage in records, for rules that have another name."""
 
 

@@ -26,7 +26,7 @@ STAGES = {
     "figure": "Figures",
     "tables": "Tables",
     "trial": "Trials",
-    "decision": "Decisions on trials",
+    "decision": "Decisions on trials and clusters",
     "trace": "Traces",
     "configure": "Configured clusters",
     "provision": "Provisioned clusters",
@@ -136,6 +136,7 @@ class Records:
             "scheduler": cluster.scheduler,
             "nodes": cluster.nodes,
             "virtual": _virtual(cluster),
+            "not_run": str(found.get("configured", {}).get("not_run") or ""),
             "machines": [
                 {"name": name, "vcpus": guest.vcpus, "memory": guest.memory_mib}
                 for name, guest in cluster.machines().items()

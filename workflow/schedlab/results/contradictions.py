@@ -17,7 +17,7 @@ from schedlab.outside.names import inside
 from schedlab.results.conditions_form import unmeasured
 from schedlab.results.form_checks import shown
 from schedlab.results.parentage import parent_contradiction
-from schedlab.results.records import load_record
+from schedlab.results.records import load_record, was_stopped
 
 TRACE = "trace.json"
 TRANSLATIONS = "translations.json"
@@ -33,6 +33,8 @@ OUTPUTS = {
     "report": "the report",
 }
 """Stages that always have outputs -> what these are. Trials have those of `_lacking`."""
+_DECIDED = ("trial", "configure")
+"""Stages that do not run where a decision says that they are not needed."""
 _FIRST = datetime(2020, 1, 1, tzinfo=UTC)
 """Before the first release of the project, so that nothing is older."""
 _AHEAD = timedelta(days=366)
@@ -56,11 +58,23 @@ def record_contradiction(record: Mapping[str, Any]) -> str | None:
     if problem := _in_the_future(record) or parent_contradiction(record):
         return problem
     stage = record["stage"]
+    if was_stopped(record):
+        return _not_run(record)
     if stage in OUTPUTS and not record["outputs"]:
         return f"outputs is {{}}, but a stage {stage} always has {OUTPUTS[stage]}"
-    if stage != "trial" or record.get("not_run") is not None:
+    if stage != "trial":
         return None
     return next((found for check in _CHECKS if (found := check(record)) is not None), None)
+
+
+def _not_run(record: Mapping[str, Any]) -> str | None:
+    """Return how a stage that did not run cannot have been left out, or None."""
+    told = f"not_run is {shown(record['not_run'])}, but"
+    if record["stage"] not in _DECIDED:
+        return f"{told} a stage {record['stage']} always runs"
+    if record["stage"] == "configure" and record["outputs"]:
+        return f"{told} outputs is {shown(sorted(record['outputs']))}"
+    return None
 
 
 def chain_contradiction(record: Mapping[str, Any], results: Path) -> str | None:
@@ -81,6 +95,8 @@ def chain_contradiction(record: Mapping[str, Any], results: Path) -> str | None:
     if configured is None:
         return None
     path = record["parents"]["configured"]["path"]
+    if was_stopped(configured):
+        return f"the trial ran, but {path} has not_run {shown(configured['not_run'])}"
     return (
         _other_scheduler(record, configured, path)
         or _other_machines(record, configured, path)

@@ -55,6 +55,7 @@ _PLACES = tuple(
         (r"clusters/([^/]+)/provisioned/record\.json", "provision", r"\1/provisioned"),
         (r"clusters/([^/]+)/configured/record\.json", "configure", r"\1/configured"),
         (r"traces/([^/]+)\.record\.json", "trace", r"\1"),
+        (r"decisions/([^/]+)/configured\.record\.json", "decision", r"\1/configured"),
         (r"decisions/([^/]+)/([^/]+)/([^/]+)\.record\.json", "decision", r"\1.\2.\3"),
         (r"trials/([^/]+)/([^/]+)/([^/]+)/record\.json", "trial", r"\1.\2.\3"),
         (r"tables/record\.json", "tables", "tables"),

@@ -230,12 +230,12 @@ def _misplaced(path: Path, record: Mapping[str, Any]) -> str | None:
 
 
 def was_stopped(record: Mapping[str, Any]) -> bool:
-    """Tell whether a record is that of a trial that did not run because its cell had ended."""
+    """Tell whether a record is that of a trial or a cluster that a decision says is not needed."""
     return record.get("not_run") is not None
 
 
 def is_stopped(path: Path) -> bool:
-    """Tell whether there is a record of such a trial at a path; damaged ones are not."""
+    """Tell whether there is such a record at a path; damaged ones are not."""
     try:
         record = read_json(path)
     except (OSError, ValueError):
@@ -244,7 +244,7 @@ def is_stopped(path: Path) -> bool:
 
 
 def forbids(path: Path) -> bool:
-    """Tell whether there is a decision at a path by which a trial does not run."""
+    """Tell whether there is a decision at a path by which a trial, or a cluster, is not needed."""
     try:
         record = read_json(path)
     except (OSError, ValueError):

@@ -8,12 +8,13 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from schedlab.config.variants import Rounds
+from schedlab.errors import SchedlabError
 from schedlab.metrics.confirmation import Unlifted, prediction
 from schedlab.metrics.limiter import of_cell
 from schedlab.metrics.saturation import CYCLES, REASONS
 from schedlab.metrics.searches import knees
 from schedlab.metrics.stopping import NARROW, StopRule, standing
-from schedlab.paths import CHECKOUT, RECORD, decision_record
+from schedlab.paths import CHECKOUT, RECORD, cluster_decision_record, decision_record
 from schedlab.results.records import RecordWriter, load_record, verify_outputs, was_stopped
 from schedlab.schedulers import get_scheduler
 from schedlab.schedulers.limits import Limit
@@ -84,6 +85,73 @@ def write_decision(context: Context, cluster: str, workload: str, repetition: in
             # Decided with the cell's first trial.
             found |= {"run": False, "rate": None, "why": told.get("why", "")}
     record.write(context.results / decision_record(cluster, workload, repetition), decision=found)
+
+
+def write_cluster_decision(context: Context, cluster: str) -> None:
+    """Decide whether a cluster with a lifted limit is configured, and write the record of that.
+
+    It is where any search on it is made. The decisions before the first trials of the searches
+    tell that; a search whose decision is not there was made before there were any.
+
+    Parameters
+    ----------
+    context : Context
+        Experiment and folders.
+    cluster : str
+        Id of the cluster.
+
+    Raises
+    ------
+    SchedlabError
+        The cluster lifts no limit, so that it is configured in any case.
+    """
+    lifted = context.experiment.lifted_clusters()
+    if cluster not in lifted:
+        raise SchedlabError(
+            f"the cluster {cluster} lifts no limit: no decision on it is due",
+            remedy=f"use one of {', '.join(lifted)}" if lifted else "name a trial of it",
+        )
+    keys = lifted[cluster]
+    paths = {
+        key: context.results / decision_record(cluster, key.workload, key.repetition)
+        for key in keys
+    }
+    there = {key: path for key, path in paths.items() if path.is_file()}
+    identifier = f"{cluster}/configured"
+    record = RecordWriter(
+        STAGE,
+        identifier,
+        CHECKOUT,
+        context.results,
+        parents={key.id: path for key, path in there.items()},
+        inputs=stage_files(STAGE, scheduler=context.experiment.cluster(cluster).scheduler),
+    )
+    told = {key: load_record(path)["decision"] for key, path in there.items()}
+    record.write(
+        context.results / cluster_decision_record(cluster),
+        decision=of_searches({key.workload: told.get(key) for key in keys}),
+    )
+
+
+def of_searches(told: Mapping[str, Mapping[str, Any] | None]) -> dict[str, Any]:
+    """Decision on a cluster, by the decisions on the searches that could be made on it.
+
+    Parameters
+    ----------
+    told : mapping of str to mapping or None
+        Workload -> decision before the first trial of its search; None where there is none.
+
+    Returns
+    -------
+    dict
+        `run`, whether the cluster is configured, and `why`: the workloads that need it, or for
+        each of them why it does not.
+    """
+    needed = [name for name, one in told.items() if one is None or one.get("run") is not False]
+    if needed:
+        return {"run": True, "why": f"needed by {', '.join(needed)}"}
+    reasons = {name: (one or {}).get("why") or "no search" for name, one in told.items()}
+    return {"run": False, "why": "; ".join(f"{name}: {why}" for name, why in reasons.items())}
 
 
 class Ends(NamedTuple):

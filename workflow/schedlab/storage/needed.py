@@ -115,7 +115,7 @@ def _together(items: Iterable[Item]) -> Usage:
 
 
 def of_results(results: Path, experiment: Experiment) -> list[Item]:
-    """List clusters, trials, decisions about trials, and images that an experiment does not name.
+    """List clusters, trials, decisions about them, and images that an experiment does not name.
 
     Trials of a workload on a cluster are one item, and decisions too.
 
@@ -135,7 +135,7 @@ def of_results(results: Path, experiment: Experiment) -> list[Item]:
             remedy="choose the experiment of these results: --experiments FILE, or make disk "
             "CONFIG=FILE; to remove all results: make clean",
         )
-    unneeded += [name for name, trial in _decisions(results) if trial not in named]
+    unneeded += [name for name, about in _decisions(results) if about not in named]
     groups: dict[str, list[Path]] = defaultdict(list)
     for name in unneeded:
         groups[str(PurePosixPath(name).parent)].append(results / name)
@@ -165,7 +165,14 @@ def _marked(results: Path) -> Iterator[str]:
 
 
 def _decisions(results: Path) -> Iterator[tuple[str, str]]:
-    """Yield the records of decisions below `results`, each with the folder of its trial."""
+    """Yield the records of decisions below `results`, each with the folder that it is about."""
+    for path in sorted(results.glob(paths.cluster_decision_record("*"))):
+        name = path.relative_to(results)
+        cluster = name.parts[1]
+        record = _record(results, name)
+        about = ("decision", f"{cluster}/configured")
+        if record is not None and (record["stage"], record["id"]) == about:
+            yield name.as_posix(), paths.cluster_folder(cluster, "configured")
     for path in sorted(results.glob(paths.decision_record("*", "*", "*"))):
         name = path.relative_to(results)
         cluster, workload = name.parts[1:3]

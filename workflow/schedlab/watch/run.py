@@ -32,7 +32,7 @@ _Rule = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=100
 _Words = Annotated[str, Field(max_length=1 << 20)]
 ORDER = (
     "toolchain", "accelerator", "base_disk", "programs", "image", "provision", "configure", "trace",
-    "decision", "trial", "tables", "figure", "report", "bundle",
+    "decision", "cluster_decision", "trial", "tables", "figure", "report", "bundle",
 )  # fmt: skip
 """Rules in the order of the data's way."""
 
