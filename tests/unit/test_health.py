@@ -67,6 +67,14 @@ def test_the_failure_names_the_stage_that_waited() -> None:
     assert (error.value.stage, error.value.node) == ("trial", "head")
 
 
+def test_pages_of_json_in_a_command_are_not_told() -> None:
+    volcano = get_scheduler("volcano")
+    head = Head(failures=10**6)
+    with pytest.raises(SchedlabError, match=r"health check .*\.\.\.` fails: .*no answer") as error:
+        health.health_gate(volcano, {"head": head}, CLUSTER, "trial", 60.0)
+    assert len(error.value.message) < 300 < len(head.asked[0])
+
+
 @pytest.mark.parametrize(
     ("nodes", "virtual", "wide"), [(2, None, 2), (100, None, 64), (8, 1, 8), (1024, 1, 16)]
 )

@@ -13,7 +13,7 @@ import pytest
 from bundle_factory import adopt, analyse, make_stages
 from click.testing import CliRunner
 from record_factory import write_record
-from test_saturation import SPEC, experiment
+from search_factory import SPEC, experiment
 from trial_factory import make_trial
 
 from schedlab import conformance

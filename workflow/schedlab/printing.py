@@ -45,6 +45,8 @@ def _shown(letter: str) -> str:
 
 LONGEST = 100
 """Largest number of characters of a value, a key or a word in a message."""
+LONGEST_COMMAND = 200
+"""The same of a command of ours, whose arguments can have pages of JSON."""
 
 
 def brief(text: str, longest: int = LONGEST) -> str:

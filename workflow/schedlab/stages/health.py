@@ -6,7 +6,7 @@ import time
 
 from schedlab.config.cluster import Cluster
 from schedlab.errors import SchedlabError
-from schedlab.printing import printable
+from schedlab.printing import LONGEST_COMMAND, brief, printable
 from schedlab.schedulers import Scheduler
 from schedlab.testbed.clock import measure_offsets
 from schedlab.testbed.ssh import Node, head_of
@@ -84,10 +84,12 @@ def health_gate(
             answer = (done.stdout + done.stderr).strip()
             if time.monotonic() > deadline:
                 raise SchedlabError(
-                    f"health check `{command}` fails: {answer[-600:]}", stage=stage, node=head.name
+                    f"health check `{brief(command, LONGEST_COMMAND)}` fails: {answer[-600:]}",
+                    stage=stage,
+                    node=head.name,
                 )
             if time.monotonic() - told > TOLD_EVERY:
                 told = time.monotonic()
                 left = f"at most {deadline - told:.0f} s more"
-                print(printable(f"waiting for `{command}` ({left}): {answer[-200:]}"), flush=True)
+                print(printable(f"waiting for `{brief(command, LONGEST_COMMAND)}` ({left}): {answer[-200:]}"), flush=True)
             time.sleep(1)

@@ -15,6 +15,7 @@ from typing import Any
 from schedlab import processes
 from schedlab.errors import SchedlabError
 from schedlab.last_words import last_words
+from schedlab.printing import LONGEST_COMMAND, brief
 
 USER = "bench"
 SSH_FAILED = 255
@@ -60,11 +61,11 @@ class Node:
             )
         except subprocess.TimeoutExpired as error:
             raise SchedlabError(
-                f"`{command}` did not end within {timeout:g} s", stage=stage, node=self.name
+                f"`{brief(command, LONGEST_COMMAND)}` did not end within {timeout:g} s", stage=stage, node=self.name
             ) from error
         if check and done.returncode:
             raise SchedlabError(
-                f"`{command}` ended with status {done.returncode}: "
+                f"`{brief(command, LONGEST_COMMAND)}` ended with status {done.returncode}: "
                 f"{(done.stderr or done.stdout).strip()[-800:]}",
                 stage=stage,
                 node=self.name,

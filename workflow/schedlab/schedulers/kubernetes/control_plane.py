@@ -341,7 +341,7 @@ class KubernetesBase(Scheduler):
 
     def health(self, nodes: int, wide: int, delay: float = 0.0) -> list[str]:
         """Wait for every node to be ready, run a job, and delete its objects."""
-        job = Job(job=0, arrival=0.0, nodes=wide, cpus=1, runtime=0.0)
+        job = Job(job=0, arrival=0.0, nodes=wide, cpus=1, runtime=0.0, walltime=600.0)
         body = json.dumps(self.body("health", job, HEALTH_STAMPS))
         options = [f"--nodes={nodes}", f"--job={body}", f"--delay={delay:g}"]
         return [shlex.join([*_CLIENT, "health", *options])]
