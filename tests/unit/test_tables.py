@@ -253,6 +253,15 @@ def test_the_outcome_says_what_the_scheduler_said() -> None:
     ]
 
 
+def test_jobs_that_their_time_limit_ended_are_told_with_what_it_left_them() -> None:
+    jobs = pd.DataFrame({"state": ["TIMEOUT", "COMPLETED", "TIMEOUT"], "native_state": "TIMEOUT"})
+    jobs = jobs.assign(walltime=[60.0, 600.0, 70.0], runtime_requested=[0.0, 9.0, 5.0])
+    (told,) = fates_told(jobs)
+    assert told.startswith("2 of 3 jobs TIMEOUT: they run 5 s at most, and had 70 s at most")
+    jobs["runtime_requested"] = 100.0
+    assert fates_told(jobs) == ["2 of 3 jobs TIMEOUT"]
+
+
 def test_schemas_carry_units_and_version(results: Path) -> None:
     for name, schema in (
         ("jobs", JOBS_SCHEMA),

@@ -47,6 +47,8 @@ FAILED = "FAILED"
 ENDED_BY_THEMSELVES = (COMPLETED, FAILED)
 """States of jobs whose payload ended before their scheduler said so. The others it ended itself, by
 their time limit for example, and what still ran then may have its last instruction later."""
+TIMEOUT = "TIMEOUT"
+"""The scheduler ended the job when its time limit was over."""
 REJECTED = "REJECTED"
 """The scheduler refused the submission."""
 NOT_SUBMITTED = "NOT_SUBMITTED"

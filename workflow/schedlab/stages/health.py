@@ -91,5 +91,10 @@ def health_gate(
             if time.monotonic() - told > TOLD_EVERY:
                 told = time.monotonic()
                 left = f"at most {deadline - told:.0f} s more"
-                print(printable(f"waiting for `{brief(command, LONGEST_COMMAND)}` ({left}): {answer[-200:]}"), flush=True)
+                print(
+                    printable(
+                        f"waiting for `{brief(command, LONGEST_COMMAND)}` ({left}): {answer[-200:]}"
+                    ),
+                    flush=True,
+                )
             time.sleep(1)

@@ -22,7 +22,7 @@ from schedlab.results.imports import label, remedied
 from schedlab.results.records import load_record
 from schedlab.results.series import read_series
 from schedlab.schedulers import Scheduler
-from schedlab.schedulers.base import COMPLETED
+from schedlab.schedulers.base import COMPLETED, TIMEOUT
 from schedlab.schedulers.limits import cycle_time
 from schedlab.schedulers.rows import driver_rows
 from schedlab.tables.background import background_check, background_columns
@@ -274,7 +274,16 @@ def _said(jobs: pd.DataFrame, state: str) -> str:
     """What the scheduler said most often of jobs in a state, unless it is the state's own name."""
     told = jobs["native_state"].dropna().value_counts()
     told = told[told.index != state]
-    return f" (the scheduler: {told.index[0]})" if len(told) else ""
+    said = f" (the scheduler: {told.index[0]})" if len(told) else ""
+    # A limit beyond the runtime was taken by what comes before and after.
+    healthy = jobs[jobs["walltime"] >= jobs["runtime_requested"]] if state == TIMEOUT else jobs[:0]
+    if len(healthy):
+        limit, length = healthy["walltime"].max(), healthy["runtime_requested"].max()
+        said += (
+            f": they run {length:g} s at most, and had {limit:g} s at most, in which they also"
+            " start and end (walltime of the workload)"
+        )
+    return said
 
 
 def _conditions(record: Mapping[str, Any], clocks: Mapping[str, NodeClock]) -> dict[str, Any]:

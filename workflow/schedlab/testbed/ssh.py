@@ -61,7 +61,9 @@ class Node:
             )
         except subprocess.TimeoutExpired as error:
             raise SchedlabError(
-                f"`{brief(command, LONGEST_COMMAND)}` did not end within {timeout:g} s", stage=stage, node=self.name
+                f"`{brief(command, LONGEST_COMMAND)}` did not end within {timeout:g} s",
+                stage=stage,
+                node=self.name,
             ) from error
         if check and done.returncode:
             raise SchedlabError(
