@@ -17,9 +17,9 @@ from schedlab.workloads import Job, Machine, Trace
 TWO = {"carriers": 2}
 THOUSAND = {
     "nodes": [1024],
-    "virtual": TWO | {"carrier": {"memory": "2816 MiB"}},
+    "virtual": TWO | {"carrier": {"memory": "4352 MiB"}},
     "head": {"memory": "1664 MiB"},
-    "limits": {"memory": "8 GiB"},
+    "limits": {"memory": "11 GiB"},
 }
 GANG = {"name": "g", "kind": "gang"}
 MIX = {
@@ -46,8 +46,8 @@ def test_jobs_of_the_whole_machine_exclude_each_other(tmp_path: Path) -> None:
     (line,) = refusal(tmp_path, workloads=[GANG], **THOUSAND)
     # But what leads a job of several nodes: two of them, on half of the nodes each.
     assert "lead 2 jobs of several nodes there" in line
-    assert f"set it to {256 + 512 * 5 + 2 * 3} MiB or more" in line
-    larger = THOUSAND | {"virtual": TWO | {"carrier": {"memory": "2822 MiB"}}}
+    assert f"set it to {256 + 512 * 8 + 2 * 4} MiB or more" in line
+    larger = THOUSAND | {"virtual": TWO | {"carrier": {"memory": "4360 MiB"}}}
     load(tmp_path, workloads=[GANG], **larger)
     experiment = load(tmp_path, workloads=[GANG], nodes=[300], virtual=TWO)
     machine = experiment.clusters()[0].machine
@@ -58,9 +58,9 @@ def test_a_burst_runs_on_as_many_processors_as_there_are(tmp_path: Path) -> None
     burst = {"name": "b", "kind": "burst", "jobs": 5000, "runtime": 0}
     line, together = refusal(tmp_path, workloads=[burst], **THOUSAND)
     assert "workload b can run 1024 ranks of jobs at one time on a carrier with 512 virtual" in line
-    assert f"{256 + 512 * 5 + 512 * 3} MiB or more" in line
+    assert f"{256 + 512 * 8 + 512 * 4} MiB or more" in line
     # What the carriers have to have is counted in the same round.
-    assert f"{2 * (256 + 512 * 5 + 512 * 3) + 1664} MiB or more" in together
+    assert f"{2 * (256 + 512 * 8 + 512 * 4) + 1664} MiB or more" in together
     load(tmp_path, workloads=[burst | {"jobs": 1000}], **THOUSAND)
 
 
@@ -77,7 +77,7 @@ def test_the_largest_machine_is_looked_at_however_many_jobs_the_smaller_ones_hav
         lines = [line for line in refusal(tmp_path, **keys | {"nodes": nodes}) if "b5" in line]
         assert len(lines) == 1
         assert "can run 4500 ranks of jobs at one time on a carrier with 512 virtual" in lines[0]
-        assert "14780 MiB or more" in lines[0]
+        assert "20304 MiB or more" in lines[0]
 
 
 def test_a_mix_has_wide_jobs_only_where_narrow_ones_leave_room(tmp_path: Path) -> None:
@@ -90,7 +90,7 @@ def test_a_mix_has_wide_jobs_only_where_narrow_ones_leave_room(tmp_path: Path) -
     assert 400 <= at_once(experiment.workload("m").generate(machine, 1)).ranks <= 400 + 200 / 2
     # All of them, one after another, would be 400 + 3 x 300 + 3 x 150 ranks.
     (line,) = refusal(
-        tmp_path, workloads=[MIX], nodes=[300], virtual=TWO | {"carrier": {"memory": "1 GiB"}}
+        tmp_path, workloads=[MIX], nodes=[300], virtual=TWO | {"carrier": {"memory": "1536 MiB"}}
     )
     assert "can run 250 ranks of jobs at one time on a carrier with 150 virtual nodes" in line
 
@@ -140,7 +140,7 @@ def test_each_job_of_several_nodes_is_led_by_a_process_more(tmp_path: Path) -> N
     line, _ = refusal(tmp_path, **keys)
     assert "can run 512 ranks of jobs at one time on a carrier with 512 virtual nodes" in line
     assert "and lead 512 jobs of several nodes there" in line
-    assert f"set it to {256 + 512 * 5 + 512 * 3} MiB or more" in line
+    assert f"set it to {256 + 512 * 8 + 512 * 4} MiB or more" in line
     # Jobs of one node have no more than their rank, and Kubernetes has no such process.
     load(tmp_path, **keys | {"workloads": [pairs | {"sizes": [1]}]})
     load(tmp_path, **keys | {"schedulers": ["volcano"]})

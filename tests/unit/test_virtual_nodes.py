@@ -15,7 +15,7 @@ from schedlab.workloads import Machine
 
 TWO = {"carriers": 2}
 BIG = {"node": {"vcpus": 64, "memory": "256 GiB"}, "nodes": [2, 5]}
-SMALL = HostFacts(cores=5, memory_mib=8192)
+SMALL = HostFacts(cores=5, memory_mib=12288)
 
 
 def test_the_scheduler_sees_nodes_and_the_host_runs_carriers(tmp_path: Path) -> None:
@@ -154,8 +154,8 @@ def test_schedulers_on_kubernetes_can_have_thousands_of_virtual_nodes(tmp_path: 
         (
             {"virtual": TWO, "nodes": [1024]},
             "virtual.carrier.memory = '2 GiB'",
-            "512 virtual nodes need 2816 MiB: 5 MiB each",
-            "2816 MiB or more",
+            "512 virtual nodes need 4352 MiB: 8 MiB each",
+            "4352 MiB or more",
         ),
         (
             {
@@ -233,7 +233,7 @@ def test_schedulers_on_kubernetes_can_have_thousands_of_virtual_nodes(tmp_path: 
             },
             "virtual.carrier.memory = '2 GiB'",
             "workload b can run 4500 ranks of jobs at one time on a carrier with 128 virtual nodes",
-            "14012 MiB or more",
+            "18768 MiB or more",
         ),
         (
             {"head": {"memory": "256 MiB"}, "schedulers": ["kubernetes"], "nodes": [1]},
@@ -290,8 +290,8 @@ def test_what_larger_machines_then_need_is_told_with_their_faults(tmp_path: Path
         "virtual.carrier.memory",
         "virtual.carrier.memory",
     ]
-    assert f"needs {1664 + 2 * 2816} MiB with machines as large as they have to be" in lines[-1]
-    assert "raise limits.memory to 7296 MiB or more" in lines[-1]
+    assert f"needs {1664 + 2 * 4352} MiB with machines as large as they have to be" in lines[-1]
+    assert "raise limits.memory to 10368 MiB or more" in lines[-1]
     # What they say is enough.
     load(
         tmp_path,
@@ -299,9 +299,9 @@ def test_what_larger_machines_then_need_is_told_with_their_faults(tmp_path: Path
         schedulers=["slurm", "volcano"],
         nodes=[1024],
         head={"memory": "1664 MiB"},
-        virtual=TWO | {"carrier": {"memory": "2816 MiB", "vcpus": 4}},
+        virtual=TWO | {"carrier": {"memory": "4352 MiB", "vcpus": 4}},
         placement={"oversubscribe": True},
-        limits={"memory": "7296 MiB"},
+        limits={"memory": "10368 MiB"},
     )
 
 
@@ -311,9 +311,9 @@ def test_jobs_that_are_too_many_for_carriers_count_in_the_need_too(tmp_path: Pat
         nodes=[16],
         node={"vcpus": 256},
         virtual=TWO,
-        workloads=[{"name": "b", "kind": "burst", "jobs": 4000}],
+        workloads=[{"name": "b", "kind": "burst", "jobs": 3000}],
     )
-    each = 256 + 8 * 5 + (2000 - 8) * 3
+    each = 256 + 8 * 8 + (1500 - 8) * 4
     assert f"set it to {each} MiB or more" in lines[0]
     assert f"raise limits.memory to {1024 + 2 * each} MiB or more" in lines[1]
 

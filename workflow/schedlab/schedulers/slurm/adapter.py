@@ -85,13 +85,14 @@ class Slurm(Scheduler):
     image: ClassVar[str] = "slurm"
     roles: ClassVar[tuple[str, ...]] = ("common", "slurm", "monitoring")
     cost_port: ClassVar[int] = 9101
-    # Measured with 24.11: 1.9 MiB of a slurmd alone, up to 2.9 MiB of the slurmstepd of its job,
-    # and the kernel's part of their processes.
-    virtual_node_mib: ClassVar[float | None] = 5.0
-    virtual_job_mib: ClassVar[float] = 3.0
+    # Measured with 24.11 and 512 nodes on a carrier: 3.7 MiB of a slurmd, with the kernel's part of
+    # its process. With a job on nearly each the kernel ended processes of a carrier with 5.3 MiB
+    # for each: slurmstepd, the script's shell and the payload take some 4 MiB.
+    virtual_node_mib: ClassVar[float | None] = 8.0
+    virtual_job_mib: ClassVar[float] = 4.0
     # A job on several nodes has a batch step, with a slurmstepd of its own and srun, beside the
     # step of its ranks. What srun takes is not measured, and not counted.
-    virtual_batch_mib: ClassVar[float] = 3.0
+    virtual_batch_mib: ClassVar[float] = 4.0
     # Measured with 1,024 nodes: the head used 318 MiB, and 478 MiB with 1,000 jobs; slurmctld 28
     # and 73 MiB of these.
     virtual_head_mib: ClassVar[tuple[int, float]] = (512, 0.07)
