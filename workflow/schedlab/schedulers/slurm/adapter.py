@@ -153,6 +153,7 @@ class Slurm(Scheduler):
             # once afterwards, and a message must wait that long for its answer.
             _setting("ReturnToService", "2", "when a node that was down is used again: 2, at once"),
             _setting("MessageTimeout", "60", "s to wait for an answer; a snapshot may delay it"),
+            _setting("BatchStartTimeout", "600", "s until a job that does not start is missing"),
             _setting("SlurmdTimeout", "300", "s without an answer after which a node is down"),
             _setting("SlurmdDebug", "info", "verbosity of slurmd's log"),
             _setting(
