@@ -93,8 +93,9 @@ def worded(entry: Any, data: Mapping[str, Any]) -> Problem:
             what = f"the key does not have the form {pattern}"
             return Problem(text, value, what, "correct it; config/README.md has the keys")
         words = [step for step in steps if isinstance(step, str)]
-        remedy = _FORMS.get(words[-1] if words else "", _FORM)
-        if isinstance(value, str) and re.fullmatch(pattern, value.lower()):
+        key = words[-1] if words else ""
+        remedy = _FORMS.get(key, _FORM)
+        if key == "schedulers" and isinstance(value, str) and re.fullmatch(pattern, value.lower()):
             remedy = f"write {value.lower()}"
         return Problem(text, value, f"does not have the form {pattern}", remedy)
     if kind == "value_error":
