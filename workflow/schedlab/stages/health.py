@@ -15,7 +15,7 @@ CLOCK_AGREEMENT_NS = 50_000_000
 """Largest difference between nodes' clocks, ns, beyond the uncertainty of the measurement."""
 WIDEST, WIDEST_VIRTUAL = 64, 16
 """Most nodes of the job that shows that jobs run, of real and of virtual ones: these register as
-real ones do, and their daemons are counted. With Slurm's 1,024 a job on 64 took 33 s, emulated."""
+real ones do, and their daemons are counted. Of 1,024 a job on 64 took 33 s and more, emulated."""
 TOLD_EVERY = 30.0
 """A health check that goes on failing is told again after this time, s."""
 
