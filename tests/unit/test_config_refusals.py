@@ -131,6 +131,12 @@ from schedlab.errors import SchedlabError
             "put the trace at",
         ),
         (
+            {"workloads": [{"name": "s", "kind": "swf", "file": "traces/{year}.swf"}]},
+            "workloads[0].file = 'traces/{year}.swf'",
+            "holds braces",
+            "rename the file",
+        ),
+        (
             {"workloads": [{"name": "p", "kind": "poisson", "sizes": [1, 5]}]},
             "workloads[0].sizes[1] = 5",
             "larger than the smallest cluster",

@@ -152,6 +152,12 @@ def test_schedulers_on_kubernetes_can_have_thousands_of_virtual_nodes(tmp_path: 
             "virtual.carriers to 3 or more",
         ),
         (
+            {"virtual": TWO | {"per_carrier": 1}, "nodes": [1024]},
+            "virtual.per_carrier = 1",
+            "1024 nodes on 2 carriers are 512 on one",
+            "Remedy: raise it, or lower nodes",
+        ),
+        (
             {"virtual": TWO, "nodes": [1024]},
             "virtual.carrier.memory = '2 GiB'",
             "512 virtual nodes need 4352 MiB: 8 MiB each",

@@ -153,11 +153,13 @@ def _capacity(key: str, virtual: Virtual, nodes: int, each: float) -> Iterator[P
     count = carriers(virtual, nodes)
     load = math.ceil(nodes / count)
     if virtual.per_carrier is not None and load > virtual.per_carrier:
+        more = math.ceil(nodes / virtual.per_carrier)
+        able = f"set {key}.carriers to {more} or more" if more <= MOST_REAL else "lower nodes"
         yield Problem(
             f"{key}.per_carrier",
             virtual.per_carrier,
             f"{nodes} nodes on {count} carriers are {load} on one",
-            f"raise it, or set {key}.carriers to {math.ceil(nodes / virtual.per_carrier)} or more",
+            f"raise it, or {able}",
         )
     needed = math.ceil(CARRIER_MIB + load * each)
     if needed > virtual.carrier.memory_mib:

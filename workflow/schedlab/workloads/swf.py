@@ -318,6 +318,8 @@ class Swf(Workload):
             ]
         if not self.file.isprintable():
             return [Problem("file", self.file, "holds control characters", "rename the file")]
+        if set("{}") & set(self.file):  # Snakemake takes what is between them for a wildcard.
+            return [Problem("file", self.file, "holds braces", "rename the file")]
         try:
             if not path.is_file():
                 remedy = self._to_find(path)
