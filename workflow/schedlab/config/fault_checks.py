@@ -37,6 +37,15 @@ def fault_problems(
             "the background runs on every node, so that it would end with the one that fails",
             "remove background, or use restart or drain",
         )
+    limit = experiment.limits.trial
+    if fault.lasts is not None and fault.at + fault.lasts >= limit:
+        yield Problem(
+            f"workloads[{index}].fault.lasts",
+            fault.lasts,
+            f"the fault is taken back {fault.at + fault.lasts:g} s after the workload's begin, and"
+            f" the trial ends at {limit:g} s (limits.trial)",
+            "set it lower, or raise limits.trial",
+        )
     for variant in experiment.present():
         allowed = virtual.get(variant.adapter)
         if allowed is None or experiment.virtual_of(variant) is None or fault.kind in allowed:
