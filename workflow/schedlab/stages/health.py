@@ -77,6 +77,7 @@ def health_gate(
     told = time.monotonic()
     wide = min(cluster.nodes, WIDEST_VIRTUAL if cluster.virtual else WIDEST)
     for command in scheduler.health(cluster.nodes, wide, cluster.longest_delay):
+        shown = brief(command, LONGEST_COMMAND)
         while True:
             done = head.run(command, check=False, timeout=timeout, stage=stage)
             if done.returncode == 0:
@@ -84,17 +85,10 @@ def health_gate(
             answer = (done.stdout + done.stderr).strip()
             if time.monotonic() > deadline:
                 raise SchedlabError(
-                    f"health check `{brief(command, LONGEST_COMMAND)}` fails: {answer[-600:]}",
-                    stage=stage,
-                    node=head.name,
+                    f"health check `{shown}` fails: {answer[-600:]}", stage=stage, node=head.name
                 )
             if time.monotonic() - told > TOLD_EVERY:
                 told = time.monotonic()
                 left = f"at most {deadline - told:.0f} s more"
-                print(
-                    printable(
-                        f"waiting for `{brief(command, LONGEST_COMMAND)}` ({left}): {answer[-200:]}"
-                    ),
-                    flush=True,
-                )
+                print(printable(f"waiting for `{shown}` ({left}): {answer[-200:]}"), flush=True)
             time.sleep(1)

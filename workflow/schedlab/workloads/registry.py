@@ -22,6 +22,8 @@ from schedlab.workloads.background import Background
 from schedlab.workloads.fault import Fault
 from schedlab.workloads.trace import Job, Machine, Trace
 
+LONGEST = 1e9
+"""Largest time (s) that a parameter may give; times that fit `limits.trial` are far smaller."""
 LONGEST_NAME = 40
 """Most characters of a name."""
 Name = Annotated[
@@ -95,11 +97,10 @@ class Workload(BaseModel, ABC):
         description="Whether a job that its scheduler gave up, because its node was lost or an"
         " urgent job took its place, may start again.",
     )
-
     walltime: float | None = Field(
         default=None,
         ge=1,
-        le=1e9,
+        le=LONGEST,
         description="Time limit of every job, s; null: the kind's own, mostly twice the job's"
         " runtime and a minute.",
     )
@@ -210,8 +211,8 @@ class Workload(BaseModel, ABC):
         return trace
 
     def _limited(self, jobs: list[Job], walltime: float) -> list[Job]:
-        longest = max(jobs, key=lambda job: job.runtime)
-        if longest.runtime > walltime:
+        longest = max(jobs, key=lambda job: job.runtime, default=None)
+        if longest is not None and longest.runtime > walltime:
             raise SchedlabError(
                 f"job {longest.job} of workload {self.name} runs {longest.runtime:g} s, longer than"
                 f" its walltime of {walltime:g} s",
@@ -281,9 +282,6 @@ def walltime(runtime: float) -> float:
     """
     return 60.0 + 2.0 * runtime
 
-
-LONGEST = 1e9
-"""Largest time (s) that a parameter may give; times that fit `limits.trial` are far smaller."""
 
 MOST_JOBS = 100_000
 """Most jobs of a trace; making and checking that many takes about a second."""
