@@ -218,6 +218,16 @@ def test_a_part_of_a_list_may_be_meant_although_it_is_not_known() -> None:
             "SchedulerParameters",
             "takes the place",
         ),
+        (
+            {"SchedulerParameters": "sched_interval=-1,bf_interval=-1"},
+            "SchedulerParameters",
+            "no job that waits ever starts",
+        ),
+        (
+            {"SchedulerType": "sched/builtin", "SchedulerParameters": "sched_interval=-1"},
+            "SchedulerParameters",
+            "no job that waits ever starts",
+        ),
         ({"MCSPlugin": "mcs/group"}, "MCSPlugin", "needs MCSParameters"),
         ({"MCSParameters": "ondemand"}, "MCSParameters", "needs an MCSPlugin"),
         ({"PrologFlags": "NoHold,Contain"}, "PrologFlags", "does not go with"),
@@ -245,6 +255,8 @@ def test_values_that_do_not_go_together(values: dict[str, str], key: str, what: 
         {"MCSPlugin": "mcs/group", "MCSParameters": "Enforced,select,privatedata:a|b"},
         {"SlurmctldParameters": "enable_stepmgr", "PrologFlags": "contain"},
         {"DefMemPerCPU": "1", "MaxMemPerNode": "2"},
+        {"SchedulerParameters": "bf_interval=-1"},
+        {"SchedulerParameters": "sched_interval=-1"},
     ],
 )
 def test_values_that_go_together(values: dict[str, str]) -> None:

@@ -1,9 +1,13 @@
-"""Settings of Slurm, sound alone, with which together slurmctld does not start or ignores one."""
+"""Settings of Slurm, sound alone, that do not go together.
+
+With them slurmctld does not start, ignores one, or starts no job that waits.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from schedlab.schedulers.slurm import cycles
 from schedlab.workloads.registry import Problem
 
 _CONSUMED = ("CR_CPU", "CR_CORE", "CR_SOCKET")
@@ -36,7 +40,11 @@ def problems(overrides: Mapping[str, str], in_force: Mapping[str, str]) -> Itera
     written = {key.lower(): key for key in overrides}
     fatal = (*_select(value), *_preempt(value), *_tasks(value), *_others(value))
     ignored = (*_ignored(value),)
-    kinds = {"slurmctld does not start": fatal, "Slurm ignores a part in silence": ignored}
+    kinds = {
+        "slurmctld does not start": fatal,
+        "Slurm ignores a part in silence": ignored,
+        "no job that waits ever starts": (*_idle(in_force),),
+    }
     for result, found in kinds.items():
         for keys, what, remedy in found:
             at = next((written[key.lower()] for key in keys if key.lower() in written), None)
@@ -124,6 +132,18 @@ def _ignored(value: Mapping[str, str]) -> _Found:
     if {"MAX_RPC_CNT", "MAX_RPC_COUNT"} <= names:
         what = "max_rpc_cnt takes the place of max_rpc_count"
         yield ("SchedulerParameters",), what, "remove max_rpc_count"
+
+
+def _idle(in_force: Mapping[str, str]) -> _Found:
+    """Both loops that start waiting jobs are off.
+
+    With sched_interval=-1 slurmctld's `_schedule` returns at once, also after the end of a job, and
+    sched/builtin starts none itself. A job then starts at its submission, or never.
+    """
+    if not cycles.limits(in_force):
+        what = "sched_interval=-1 turns the main loop off, and no back-fill runs"
+        remedy = "write sched_interval=0 or more, or SchedulerType: sched/backfill and a"
+        yield (cycles.PARAMETERS, "SchedulerType"), what, f"{remedy} bf_interval of 1 or more"
 
 
 def _others(value: Mapping[str, str]) -> _Found:
