@@ -193,9 +193,14 @@ def test_delays_of_virtual_nodes_make_every_job_longer(tmp_path: Path) -> None:
     }
     virtual = {"carriers": 1, "delays": {"start": [50.0, 90.0], "completion": [20.0, 30.0]}}
     (line,) = config_factory.refusal(tmp_path, **keys, virtual=virtual)
-    for words in ("limits.trial = 60", "at least 70 s", "70 s longer", "or virtual.delays"):
+    for words in ("limits.trial = 60", "at least 95 s", "95 s longer than it runs, on the mean"):
         assert words in line
-    # The least delays bound it, and not those of another variant, whose nodes are real.
+    assert "or virtual.delays" in line
+    # Of quantiles each has the same weight: here (0 + 20) / 2 and (20 + 120) / 2 s.
+    late = {"carriers": 1, "delays": {"start": [0.0, 20.0, 120.0], "completion": [10.0, 40.0]}}
+    (line,) = config_factory.refusal(tmp_path, **keys, virtual=late)
+    assert "65 s longer" in line
+    # The mean delays bound it, and not those of another variant, whose nodes are real.
     fast = {"carriers": 1, "delays": {"start": [0.0, 90.0]}}
     config_factory.load(tmp_path, **keys, virtual=fast)
     real = {"name": "plain", "scheduler": "kubernetes", "virtual": None}

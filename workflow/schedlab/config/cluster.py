@@ -115,9 +115,9 @@ class Cluster:
         return self.virtual.delays.longest if self.virtual else 0.0
 
     @property
-    def shortest_delay(self) -> float:
-        """The least that the delays of virtual nodes add to a job, s; 0 where nodes are real."""
-        return self.virtual.delays.shortest if self.virtual else 0.0
+    def mean_delay(self) -> float:
+        """What the delays of virtual nodes add to a rank on the mean, s; 0 where nodes are real."""
+        return self.virtual.delays.mean if self.virtual else 0.0
 
     def machines(self) -> dict[str, Guest]:
         """Guests by name, the head first: head, compute1, compute2, ...; or head, carrier1, ..."""

@@ -181,9 +181,10 @@ class Delays(Section):
         return max(self.start, default=0.0) + max(self.completion, default=0.0)
 
     @property
-    def shortest(self) -> float:
-        """The least that both delays together add to a job, s."""
-        return min(self.start, default=0.0) + min(self.completion, default=0.0)
+    def mean(self) -> float:
+        """What both delays together add to a rank on the mean, s."""
+        middles = [[(low + high) / 2 for low, high in pairs] for pairs in self.intervals().values()]
+        return sum(sum(some) / len(some) for some in middles if some)
 
     def intervals(self) -> dict[str, list[list[float]]]:
         """Intervals (s) of equal probability by kind of delay; none where there is no delay."""

@@ -141,7 +141,7 @@ def _of_traces(
     }
     there = {one.adapter for one in experiment.present() if one.adapter in known}
     gangs = {known[name].gang for name in there if known[name].payload}
-    delays = _least_delays(experiment, known)
+    delays = _mean_delays(experiment, known)
     refusals = _Refusals(experiment, known, index, root)
     left = _JOBS // len(experiment.workloads)
     for machine, repetition in _cells(experiment):
@@ -183,14 +183,14 @@ def _of_traces(
     )
 
 
-def _least_delays(
+def _mean_delays(
     experiment: Experiment, known: Mapping[str, Translating]
 ) -> dict[Machine, set[tuple[bool, bool, float]]]:
     """How `earliest_end` bounds virtual nodes with delays, for each machine that they make up."""
     found: dict[Machine, set[tuple[bool, bool, float]]] = {}
     for cluster in experiment.clusters():
-        if cluster.shortest_delay and cluster.scheduler in known:
-            how = (known[cluster.scheduler].gang, True, cluster.shortest_delay)
+        if cluster.mean_delay and cluster.scheduler in known:
+            how = (known[cluster.scheduler].gang, True, cluster.mean_delay)
             found.setdefault(cluster.machine, set()).add(how)
     return found
 

@@ -60,7 +60,8 @@ def earliest_end(
     payload : bool
         Whether jobs run for their runtime. Otherwise only the last arrival bounds the makespan.
     delay : float
-        Time (s) that each job has its nodes beside its runtime, at least.
+        Time (s) that each job has its nodes beside its runtime. If that is a mean, the bound is one
+        of the mean makespan, because each of the five is a maximum of sums of such times.
 
     Notes
     -----
@@ -104,7 +105,7 @@ def earliest_end(
     found = (work, ranks, wide, broad) if gang else (work, ranks)
     busiest = max(found, key=lambda busy: busy.seconds)
     single = ends[last.job]
-    more = f"; each job has its nodes {delay:g} s longer than it runs" if delay else ""
+    more = f"; each job has its nodes {delay:g} s longer than it runs, on the mean" if delay else ""
     if single < busiest.seconds:
         return Bound(busiest.seconds, busiest.bound.why + more)
     why = f"job {last.job} arrives at {last.arrival:g} s and runs for {last.runtime:g} s"
