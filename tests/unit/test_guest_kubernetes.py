@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,8 +13,10 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 import pytest
+import yaml
 from tls_server import JsonHandler, TlsServer, serving
 
+from schedlab.config.sections import Guest
 from schedlab.schedulers import get_scheduler
 from schedlab.workloads.trace import Job
 
@@ -286,8 +289,16 @@ def test_virtual_nodes_are_registered_once_with_their_shape_and_their_carrier(
     # Ranks of a job are kept apart by this label, which a kubelet would set.
     assert found["compute2"]["metadata"]["labels"]["kubernetes.io/hostname"] == "compute2"
     assert found["compute2"]["metadata"]["annotations"] == VIRTUAL["annotations"]
-    shape = {"cpu": "64", "memory": "1000Mi", "pods": "110"}
+    shape = {"cpu": "64", "memory": "1000Mi", "pods": "256"}
     assert found["compute2"]["status"]["allocatable"] == shape
+
+
+def test_no_limit_of_pods_keeps_jobs_from_a_node_s_processors() -> None:
+    """On real nodes and on virtual ones."""
+    kubelet = yaml.safe_load((PROGRAM.parents[1] / "etc/kubernetes/kubelet.yaml").read_text())
+    virtual = re.search(r'^PODS = "(\d+)"', PROGRAM.read_text(), re.MULTILINE)
+    assert virtual and kubelet["maxPods"] == int(virtual[1])
+    assert kubelet["maxPods"] >= Guest.model_json_schema()["properties"]["vcpus"]["maximum"]
 
 
 @pytest.mark.parametrize(("at", "status"), [(2, 0), (9, 1)])
