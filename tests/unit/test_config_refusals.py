@@ -24,6 +24,24 @@ from schedlab.errors import SchedlabError
             "less than 1e-06",
             "write 1e-06 or more",
         ),
+        *(
+            (
+                {"workloads": [{"name": "w", "kind": kind, key: 1e-12, **more}]},
+                f"workloads[0].{key} = 1e-12",
+                "less than 1e-06",
+                "write 1e-06 or more",
+            )
+            for kind, key, more in (
+                ("esp", "time_scale", {}),
+                ("lublin", "time_scale", {}),
+                ("swf", "time_scale", {"file": "resources/traces/sample.swf"}),
+                ("daily", "hour", {}),
+                ("constant", "runtime", {}),
+                ("priority", "runtime", {}),
+                ("starvation", "runtime", {}),
+                ("fairness", "runtime", {}),
+            )
+        ),
         ({"repetitons": 3}, "repetitons = 3", "unknown key", "did you mean repetitions?"),
         (
             {"node": {"vcpu": 1}},

@@ -10,7 +10,7 @@ from schedlab.workloads import Machine
 from schedlab.workloads.constant import Constant
 from schedlab.workloads.fairness import Fairness
 from schedlab.workloads.priority import Priority
-from schedlab.workloads.registry import Workload
+from schedlab.workloads.registry import SHORTEST, Workload
 from schedlab.workloads.starvation import Starvation
 
 
@@ -67,10 +67,10 @@ LARGE = Machine(10_000, 64)
         (Priority(name="w", depth=8), LARGE, "depth", "lower it, or urgent"),
         (Fairness(name="w"), LARGE, "jobs", "lower it, or users"),
         (Constant(name="w"), LARGE, "tasks", "leave out the large node counts"),
-        # Divisions by the smallest number give infinity, which is no number of jobs.
-        (Priority(name="w", runtime=5e-324), TWO, "depth", "raise runtime"),
+        # Of the shortest runtimes it would take more than a trace can have.
+        (Priority(name="w", runtime=SHORTEST), TWO, "depth", "raise runtime"),
         (Priority(name="w", at=1e9), TWO, "depth", "raise runtime"),
-        (Starvation(name="w", runtime=5e-324), TWO, "length", "raise runtime"),
+        (Starvation(name="w", runtime=SHORTEST), TWO, "length", "raise runtime"),
         (Starvation(name="w", load=1e-9), TWO, "length", "raise load"),
     ],
 )

@@ -8,7 +8,15 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from schedlab.workloads.registry import LONGEST, MOST_JOBS, Problem, Workload, register, walltime
+from schedlab.workloads.registry import (
+    LONGEST,
+    MOST_JOBS,
+    SHORTEST,
+    Problem,
+    Workload,
+    register,
+    walltime,
+)
 from schedlab.workloads.trace import Job, Machine
 
 
@@ -30,7 +38,7 @@ class Constant(Workload):
     causes: ClassVar[Mapping[str, str]] = {"jobs": "tasks"}
     kind: Literal["constant"] = "constant"
     tasks: int = Field(default=4, ge=1, le=MOST_JOBS, description="Tasks for each processor, n.")
-    runtime: float = Field(default=1.0, gt=0, le=LONGEST, description="Of each task, t, s.")
+    runtime: float = Field(default=1.0, ge=SHORTEST, le=LONGEST, description="Of each task, t, s.")
 
     def jobs_of(self, machine: Machine, seed: int, root: Path) -> list[Job]:
         """Jobs in order of number; nothing is random."""

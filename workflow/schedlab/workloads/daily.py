@@ -11,7 +11,7 @@ from pydantic import Field
 
 from schedlab.errors import SchedlabError
 from schedlab.privacy.identity import identity
-from schedlab.workloads.registry import LONGEST, Problem, Workload, register, walltime
+from schedlab.workloads.registry import LONGEST, SHORTEST, Problem, Workload, register, walltime
 from schedlab.workloads.scaling import facts_of_sizes
 from schedlab.workloads.trace import Job, Machine
 
@@ -65,7 +65,7 @@ class Daily(Workload):
     kind: Literal["daily"] = "daily"
     jobs: int = Field(default=60, ge=1, le=100_000, description="Number of jobs.")
     days: int = Field(default=1, ge=1, le=1000, description="Days over which they arrive.")
-    hour: float = Field(default=5.0, gt=0, le=LONGEST, description="Our seconds per hour.")
+    hour: float = Field(default=5.0, ge=SHORTEST, le=LONGEST, description="Our seconds per hour.")
     profile: list[Annotated[float, Field(ge=0, le=LONGEST)]] | None = Field(
         default=None,
         min_length=HOURS,

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal, NamedTuple
 
 from pydantic import Field
 
-from schedlab.workloads.registry import LONGEST, Workload, register, walltime
+from schedlab.workloads.registry import LONGEST, SHORTEST, Workload, register, walltime
 from schedlab.workloads.scaling import Fitted, facts_of, taken
 from schedlab.workloads.trace import BOUNDED_SLOWDOWN_THRESHOLD, Job, Machine
 
@@ -80,7 +80,7 @@ class Esp(Workload):
     causes: ClassVar[Mapping[str, str]] = {"priority": "z_priority"}
     kind: Literal["esp"] = "esp"
     time_scale: float = Field(
-        default=0.01, gt=0, le=1000, description="Our seconds per second of the mix."
+        default=0.01, ge=SHORTEST, le=1000, description="Our seconds per second of the mix."
     )
     interval: float = Field(default=0.0, ge=0, le=LONGEST, description="Between two arrivals, s.")
     z_priority: int = Field(

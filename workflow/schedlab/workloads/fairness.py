@@ -7,7 +7,15 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from schedlab.workloads.registry import LONGEST, MOST_JOBS, Problem, Workload, register, walltime
+from schedlab.workloads.registry import (
+    LONGEST,
+    MOST_JOBS,
+    SHORTEST,
+    Problem,
+    Workload,
+    register,
+    walltime,
+)
 from schedlab.workloads.trace import Job, Machine
 
 
@@ -25,7 +33,9 @@ class Fairness(Workload):
     kind: Literal["fairness"] = "fairness"
     users: int = Field(default=3, ge=2, le=100, description="Number of users.")
     jobs: int = Field(default=6, ge=1, le=1000, description="Of each user, for each processor.")
-    runtime: float = Field(default=2.0, gt=0, le=LONGEST, description="Runtime of each job, s.")
+    runtime: float = Field(
+        default=2.0, ge=SHORTEST, le=LONGEST, description="Runtime of each job, s."
+    )
     interval: float = Field(default=0.5, ge=0, le=LONGEST, description="Between two users, s.")
 
     @property

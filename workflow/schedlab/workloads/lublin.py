@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from schedlab.workloads.registry import Workload, register, walltime
+from schedlab.workloads.registry import SHORTEST, Workload, register, walltime
 from schedlab.workloads.scaling import Fitted, facts_of, taken
 from schedlab.workloads.trace import BOUNDED_SLOWDOWN_THRESHOLD, Job, Machine
 
@@ -128,7 +128,7 @@ class Lublin(Workload):
     kind: Literal["lublin"] = "lublin"
     jobs: int = Field(default=30, ge=1, le=100_000, description="Number of jobs.")
     time_scale: float = Field(
-        default=0.001, gt=0, le=1000, description="Our seconds per second of the model."
+        default=0.001, ge=SHORTEST, le=1000, description="Our seconds per second of the model."
     )
     machine_size: int = Field(
         default=128, ge=8, le=2**20, description="Processors of the model's machine."

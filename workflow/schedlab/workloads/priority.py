@@ -8,7 +8,15 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from schedlab.workloads.registry import LONGEST, MOST_JOBS, Problem, Workload, register, walltime
+from schedlab.workloads.registry import (
+    LONGEST,
+    MOST_JOBS,
+    SHORTEST,
+    Problem,
+    Workload,
+    register,
+    walltime,
+)
 from schedlab.workloads.trace import Job, Machine
 
 _DEEPEST = 10_000
@@ -31,7 +39,9 @@ class Priority(Workload):
     causes: ClassVar[Mapping[str, str]] = {"priority": "level", "jobs": "depth"}
     kind: Literal["priority"] = "priority"
     depth: int = Field(default=8, ge=1, le=_DEEPEST, description="Normal jobs for each processor.")
-    runtime: float = Field(default=2.0, gt=0, le=LONGEST, description="Runtime of each job, s.")
+    runtime: float = Field(
+        default=2.0, ge=SHORTEST, le=LONGEST, description="Runtime of each job, s."
+    )
     urgent: int = Field(default=3, ge=1, le=10_000, description="Number of urgent jobs.")
     at: float = Field(default=3.0, ge=0, le=LONGEST, description="When the first comes, s.")
     interval: float = Field(default=1.0, ge=0, le=LONGEST, description="Between two of them, s.")
@@ -89,7 +99,7 @@ class Priority(Workload):
         queue = (self.depth - 1) * self.runtime
         if last <= queue:
             return []
-        # Without an upper bound a tiny runtime makes the number infinite.
+        # A tiny runtime makes it more than a trace can have.
         needed = min(last / self.runtime, MOST_JOBS) // 1 + 2
         return [
             Problem(

@@ -24,6 +24,9 @@ from schedlab.workloads.trace import Job, Machine, Trace
 
 LONGEST = 1e9
 """Largest time (s) that a parameter may give; times that fit `limits.trial` are far smaller."""
+SHORTEST = 1e-6
+"""Smallest time (s) that a parameter may give which is not 0, and smallest scale of one: traces
+have whole microseconds, so that a job of less, or a second that is scaled to less, takes none."""
 LONGEST_NAME = 40
 """Most characters of a name."""
 Name = Annotated[

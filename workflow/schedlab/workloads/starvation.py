@@ -8,7 +8,15 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from schedlab.workloads.registry import LONGEST, MOST_JOBS, Problem, Workload, register, walltime
+from schedlab.workloads.registry import (
+    LONGEST,
+    MOST_JOBS,
+    SHORTEST,
+    Problem,
+    Workload,
+    register,
+    walltime,
+)
 from schedlab.workloads.trace import Job, Machine
 
 
@@ -35,7 +43,9 @@ class Starvation(Workload):
     load: float = Field(
         default=1.25, gt=0, le=100, description="Part of the machine that narrow jobs ask for."
     )
-    runtime: float = Field(default=4.0, gt=0, le=LONGEST, description="Of each narrow job, s.")
+    runtime: float = Field(
+        default=4.0, ge=SHORTEST, le=LONGEST, description="Of each narrow job, s."
+    )
     at: float = Field(default=8.0, ge=0, le=LONGEST, description="When the wide job comes, s.")
     wide_runtime: float = Field(default=2.0, ge=0, le=LONGEST, description="Of the wide job, s.")
     long_runtime: float = Field(

@@ -24,7 +24,7 @@ from schedlab.swf.file import (
     require_think_times,
 )
 from schedlab.workloads.feedback import Dependencies, with_dependencies
-from schedlab.workloads.registry import LONGEST, MOST_JOBS, Problem, Workload, register
+from schedlab.workloads.registry import LONGEST, MOST_JOBS, SHORTEST, Problem, Workload, register
 from schedlab.workloads.scaling import Fitted, facts_of, taken
 from schedlab.workloads.trace import BOUNDED_SLOWDOWN_THRESHOLD, Job, Machine
 
@@ -99,7 +99,7 @@ class Swf(Workload):
     start: int = Field(default=0, ge=0, le=10**9, description="Usable jobs to skip.")
     jobs: int = Field(default=20, ge=1, le=100_000, description="Usable jobs to replay.")
     time_scale: float = Field(
-        default=0.01, gt=0, le=1000, description="Our seconds per traced second."
+        default=0.01, ge=SHORTEST, le=1000, description="Our seconds per traced second."
     )
     machine_size: int | None = Field(
         default=None,
