@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from config_factory import load, refusal
+from config_factory import HOST, ROOT, load, refusal
 from jsonschema import Draft202012Validator
 from test_figures import texts
 from trial_factory import make_results
@@ -17,6 +17,7 @@ from trial_factory import make_results
 from schedlab.config import Experiment
 from schedlab.config.load import read_experiment, write_experiment
 from schedlab.config.schema import SCHEMA_PATH
+from schedlab.design import load_experiment
 from schedlab.errors import SchedlabError
 from schedlab.figures import draw
 from schedlab.schedulers import get_scheduler, scheduler_names
@@ -133,6 +134,17 @@ def test_what_the_run_writes_is_read_again(tmp_path: Path) -> None:
     experiment = load(tmp_path, **crowded())
     write_experiment(experiment, tmp_path / "kept.yaml")
     assert read_experiment(tmp_path / "kept.yaml").workloads == experiment.workloads
+    # Such a copy may also be run.
+    assert load_experiment(tmp_path / "kept.yaml", HOST, ROOT).workloads == experiment.workloads
+
+
+@pytest.mark.parametrize("name", ["crowded", "crowded-filled80", "other-filled50"])
+def test_a_level_is_not_written_by_hand(tmp_path: Path, name: str) -> None:
+    background = {"filled": "50 %", "pending": 3, "level_of": "crowded"}
+    keys = crowded() | {"workloads": [{"name": name, "kind": "burst", "background": background}]}
+    (line,) = refusal(tmp_path, **keys)
+    assert "workloads[0].background.level_of = 'crowded': unknown key" in line
+    assert "lists in filled or pending" in line
 
 
 def test_the_schema_takes_levels() -> None:

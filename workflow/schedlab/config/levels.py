@@ -182,16 +182,32 @@ def _list_problems(
         yield Problem(f"{key}.name", base, what, remedy)
 
 
+def _is_level(name: str, background: Background) -> bool:
+    """Whether lists in one, or both, of the factors make a workload of this name."""
+    tags = [f"-{_tag(factor, getattr(background, factor))}" for factor in FACTORS]
+    base = background.level_of or ""
+    return name in {_name(base, suffix) for suffix in (*tags, "".join(tags))}
+
+
 def level_problems(experiment: Experiment) -> Iterator[Problem]:
     """Yield levels that take the same processors as another one, on a machine of the experiment.
 
-    Such cells would be the same twice, under names that say that they differ.
+    Such cells would be the same twice, under names that say that they differ. What names itself a
+    level without being one, as only a copy beside results may say it, is told too.
     """
     machines = dict.fromkeys(cluster.machine for cluster in experiment.clusters())
     seen: dict[tuple[str, Machine, Taken, int], Background] = {}
     for index, workload in enumerate(experiment.workloads):
         background = workload.background
         if background is None or background.level_of is None:
+            continue
+        if not _is_level(workload.name, background):
+            yield Problem(
+                f"workloads[{index}].background.level_of",
+                background.level_of,
+                "unknown key: only a run writes it, for workloads whose names end with a level",
+                "remove it; lists in filled or pending make levels",
+            )
             continue
         for machine in machines:
             taken = background.taken(machine)
