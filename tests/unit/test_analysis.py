@@ -218,19 +218,26 @@ def test_the_command_shows_text_json_and_figures(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "what"),
+    ("text", "what", "remedy"),
     [
-        (line(1), "names neither MaxProcs nor MaxNodes"),
-        (HEADER, "has no job that ran"),
-        (HEADER + line(1, runtime="x"), "field 4"),
+        (line(1), "names neither MaxProcs nor MaxNodes", "with --machine-size"),
+        ("; MaxProcs: many\n" + line(1), "not a whole number", "with --machine-size, or correct"),
+        (HEADER, "has no job that ran", "name a trace with jobs"),
+        (HEADER + line(1, runtime="x"), "field 4", "or name a file in the Standard Workload"),
+        # What is no trace at all is not told for its header.
+        ("# Title\n", "2 fields instead of 18", "or name a file in the Standard Workload"),
+        ("\x00\x01" * 300, "this is binary data, not a trace", "a text file in the Standard"),
     ],
 )
-def test_what_cannot_be_analysed_is_told(tmp_path: Path, text: str, what: str) -> None:
+def test_what_cannot_be_analysed_is_told(tmp_path: Path, text: str, what: str, remedy: str) -> None:
+    """In words for a trace alone, without an experiment."""
     path = tmp_path / "t.swf"
     path.write_text(text)
     found = run(path)
     assert found.exit_code == 1
-    assert what in found.output and "remedy" in found.output
+    told, _, done = found.output.partition("remedy: ")
+    assert what in told and remedy in done
+    assert "slice" not in done and "machine_size" not in done
 
 
 def test_a_log_far_outside_the_calendar_still_has_figures(tmp_path: Path) -> None:

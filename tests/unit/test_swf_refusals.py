@@ -105,6 +105,7 @@ def test_sizes_that_are_no_numbers_are_refused_with_line_and_field(
         (b"\x28\xb5\x2f\xfdrest", "zstd"),
         (b"7z\xbc\xaf\x27\x1c", "7-Zip"),
         (b"\x1f\x9drest", "compress"),
+        (b"\x93NUMPY\x01\x00", "binary data"),
         (b"<!DOCTYPE html><html>", "HTML"),
         (b"\n  <html>", "HTML"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "Git LFS"),

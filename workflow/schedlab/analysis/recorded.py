@@ -33,7 +33,22 @@ from schedlab.metrics.intervals import (
 )
 from schedlab.printing import brief
 from schedlab.swf import table as column
-from schedlab.swf.file import CANCELLED, COMPLETED, FAILED, LARGEST, machine_size
+from schedlab.swf.file import (
+    CANCELLED,
+    COMPLETED,
+    FAILED,
+    LARGEST,
+    SET_SIZE,
+    WITHOUT_LINE,
+    machine_size,
+)
+
+_GIVE_SIZE = "give the processors of the machine with --machine-size"
+_REMEDIES = {
+    SET_SIZE: f"{_GIVE_SIZE}, or correct the header",
+    WITHOUT_LINE: "correct the line, remove it, or name a file in the Standard Workload Format",
+}
+"""Remedies of a replay -> what to do where the trace alone is there, and no experiment."""
 
 
 class Recorded(NamedTuple):
@@ -83,16 +98,18 @@ def read_recorded(path: Path, machine: int | None = None) -> Recorded:
         When the file cannot be read, has no jobs that ran, or does not say how large the machine
         is.
     """
-    size = machine or machine_size(path)
     name = brief(str(path), 1000)
+    try:
+        # First the lines: a header without a size is no fault of a file that is no trace.
+        table = column.read_table(path)
+        used = table.usable()
+        size = machine or machine_size(path)
+    except SchedlabError as error:
+        remedy = _REMEDIES.get(error.remedy or "", error.remedy)
+        raise SchedlabError(error.message, remedy=remedy) from error
     if size is None:
-        raise SchedlabError(
-            f"{name}: its header names neither MaxProcs nor MaxNodes",
-            remedy="give the processors of the machine with --machine-size, or name a file in the"
-            " Standard Workload Format",
-        )
-    table = column.read_table(path)
-    used = table.usable()
+        what = "its header names neither MaxProcs nor MaxNodes"
+        raise SchedlabError(f"{name}: {what}", remedy=_GIVE_SIZE)
     if not used.size:
         raise SchedlabError(f"{name}: has no job that ran", remedy="name a trace with jobs")
     columns = table.rows.T

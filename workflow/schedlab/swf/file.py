@@ -73,6 +73,10 @@ _NOT_FINITE = re.compile(rb"[-+]?(nan|inf|infinity)", re.IGNORECASE)
 
 _REPACK = "unpack it and name the unpacked file (plain text and gzip are read)"
 _FETCH = "fetch the trace itself from where it is published"
+_NAME = "name a trace: a text file in the Standard Workload Format"
+WITHOUT_LINE = "correct the line, remove it, or choose a slice without it"
+SET_SIZE = "set machine_size to the processors of the traced machine, or correct the header"
+"""Remedies for who writes an experiment; others are told `schedlab.analysis.recorded`'s own."""
 _KINDS: tuple[tuple[bytes, str, str], ...] = (
     (rb"BZh[1-9]", "bzip2", _REPACK),
     (rb"\xfd7zXZ\x00", "xz", _REPACK),
@@ -95,6 +99,12 @@ _KINDS: tuple[tuple[bytes, str, str], ...] = (
     (rb"\x5d\x00\x00", "LZMA", _REPACK),
     (rb"([\t\n\r -~]\x00){4}|(\x00[\t\n\r -~]){4}", "UTF-16", "save it as plain ASCII"),
     (rb"\xff\xfe|\xfe\xff|\x00\x00\xfe\xff", "UTF-16 or UTF-32", "save it as plain ASCII"),
+    # Control characters but those of lines, tabs and terminals; one may be a slip.
+    (
+        rb"(?!\s*[;0-9+-])([^\x00-\x08\x0e-\x1a\x1c-\x1f]*[\x00-\x08\x0e-\x1a\x1c-\x1f]){2}",
+        "binary data",
+        _NAME,
+    ),
 )
 """First bytes -> what the file is, and the remedy."""
 
@@ -143,7 +153,7 @@ def line_error(path: Path, line: int, what: str, remedy: str | None = None) -> S
     """Error about a line of a trace, to be raised."""
     return SchedlabError(
         f"{brief(str(path), 1000)}:{line}: {what}",
-        remedy=remedy or "correct the line, remove it, or choose a slice without it",
+        remedy=remedy or WITHOUT_LINE,
     )
 
 
@@ -159,7 +169,7 @@ def open_trace(path: Path) -> Iterator[IO[bytes]]:
     name = brief(str(path), 1000)
     try:
         if not stat.S_ISREG(path.stat().st_mode):
-            raise SchedlabError(f"{name}: is not a regular file", remedy="name a trace file")
+            raise SchedlabError(f"{name}: is not a regular file", remedy=_NAME)
         with contextlib.ExitStack() as stack:
             stream: IO[bytes] = stack.enter_context(path.open("rb"))
             zipped = stream.read(2) == b"\x1f\x8b"
@@ -202,10 +212,11 @@ def chunks(path: Path) -> Iterator[tuple[int, bytes]]:
             # A return at the end may be the first half of an end of line.
             end = max(block.rfind(b"\n"), block.rfind(b"\r", 0, -1)) + 1
             block, rest = block[:end], block[end:]
-            if total > _UNPACKED or len(rest) > CHUNK:
-                raise line_error(
-                    path, line, "the line or the trace is too long", "remove jobs you do not replay"
-                )
+            if len(rest) > CHUNK:
+                raise line_error(path, line, f"the line is longer than {CHUNK} bytes", _NAME)
+            if total > _UNPACKED:
+                what = f"the trace is larger than {_UNPACKED} bytes"
+                raise line_error(path, line, what, "remove jobs that are not needed")
             if block:
                 block = _lines_ended(block)
                 yield line, block
@@ -368,24 +379,15 @@ def machine_size(path: Path) -> int | None:
     for line, key, value in header_lines(path):
         _, before = comments.setdefault(key, (line, value))
         if key in ("MaxProcs", "MaxNodes") and value.split()[:1] != before.split()[:1]:
-            raise line_error(
-                path,
-                line,
-                f"{key} = {brief(value)!r}, and {brief(before)!r} in a line before",
-                "set machine_size to the processors of the traced machine, or correct the header",
-            )
+            what = f"{key} = {brief(value)!r}, and {brief(before)!r} in a line before"
+            raise line_error(path, line, what, SET_SIZE)
     for key in ("MaxProcs", "MaxNodes"):
         line, value = comments.get(key, (0, ""))
         word = (value.split() or ["-1"])[0]
         whole = re.fullmatch(r"-1|0*([0-9]+)(\.0*)?", word)
         if not whole or len(whole[1] or "") > _DIGITS:
-            raise line_error(
-                path,
-                line,
-                f"{key} = {brief(word)!r}: "
-                + (f"more than {10**_DIGITS - 1}" if whole else "not a whole number"),
-                "set machine_size to the processors of the traced machine, or correct the header",
-            )
+            why = f"more than {10**_DIGITS - 1}" if whole else "not a whole number"
+            raise line_error(path, line, f"{key} = {brief(word)!r}: {why}", SET_SIZE)
         if float(word) > 0:
             return int(float(word))
     return None
