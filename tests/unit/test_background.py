@@ -17,6 +17,7 @@ from schedlab.workloads.background import Background
 from schedlab.workloads.burst import Burst
 from schedlab.workloads.duration import earliest_end
 from schedlab.workloads.gang import Gang
+from schedlab.workloads.registry import workload_from
 
 
 def filled(**changes: Any) -> Burst:
@@ -49,6 +50,22 @@ def test_jobs_that_do_not_fit_beside_the_background_are_refused() -> None:
     assert "background.filled" in str(caught.value.remedy)
     with pytest.raises(SchedlabError, match="one processor"):
         filled().generate(Machine(2, 1), 1)
+
+
+def test_jobs_that_would_stand_behind_those_that_wait_are_refused() -> None:
+    """Where jobs go strictly in order, nothing passes jobs of its own priority that never start."""
+    low, high = (
+        {"user": user, "priority": priority, "workload": {"kind": "burst", "jobs": 2}}
+        for user, priority in (("ann", -1), ("bob", 0))
+    )
+    spec = {"name": "m", "kind": "mix", "background": {"filled": "50 %", "pending": 2}}
+    mix = workload_from({**spec, "parts": [high, low]})
+    with pytest.raises(SchedlabError, match="job 2 of workload m has priority -1") as caught:
+        mix.generate(TWO, 1)
+    assert "the lowest is 0, or set background.pending to 0" in str(caught.value.remedy)
+    assert workload_from({**spec, "parts": [high]}).generate(TWO, 1)
+    alone = {**spec, "background": {"filled": "50 %"}, "parts": [high, low]}
+    assert workload_from(alone).generate(TWO, 1)
 
 
 @pytest.mark.parametrize(

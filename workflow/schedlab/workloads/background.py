@@ -26,6 +26,8 @@ LASTS = 86_400.0
 """Runtime of the background's jobs, s: longer than any trial."""
 _LIMIT = 2 * LASTS
 USER = "background"
+WAITING = -1
+"""Priority of the jobs that wait."""
 MOST_PENDING = 100_000
 """Most jobs that wait."""
 
@@ -120,7 +122,7 @@ class Background(BaseModel):
             walltime=_LIMIT,
             background=True,
         )
-        whole = replace(filler, nodes=machine.nodes, cpus=machine.cpus_per_node, priority=-1)
+        whole = replace(filler, nodes=machine.nodes, cpus=machine.cpus_per_node, priority=WAITING)
         waiting = [
             replace(whole, job=number + 1, arrival=round(self.settle + number / self.rate, 6))
             for number in range(self.pending)
@@ -150,6 +152,10 @@ class Background(BaseModel):
             "lead_s": self.lead,
             **({"level_of": self.level_of} if self.level_of else {}),
         }
+
+    def behind(self, jobs: Sequence[Job]) -> Job | None:
+        """First job that does not go before those that wait, which never start."""
+        return next((job for job in jobs if self.pending and job.priority <= WAITING), None)
 
     def too_wide(self, jobs: Sequence[Job], machine: Machine) -> Job | None:
         """First job that does not fit beside the background, and so would never start."""

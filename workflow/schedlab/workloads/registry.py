@@ -18,7 +18,7 @@ from typing import Annotated, Any, ClassVar, TypeVar, Union
 from pydantic import BaseModel, ConfigDict, Field
 
 from schedlab.errors import SchedlabError
-from schedlab.workloads.background import Background
+from schedlab.workloads.background import WAITING, Background
 from schedlab.workloads.fault import Fault
 from schedlab.workloads.trace import Job, Machine, Trace
 
@@ -231,6 +231,15 @@ class Workload(BaseModel, ABC):
                 f"workload {self.name} has a background, and the nodes have one processor: it"
                 " would take all",
                 remedy="set node.vcpus to 2 or more, or leave out background",
+            )
+        behind = self.background.behind(jobs)
+        if behind is not None:
+            raise SchedlabError(
+                f"job {behind.job} of workload {self.name} has priority {behind.priority}, and the"
+                f" waiting jobs of its background, which are there before it and never start, have"
+                f" {WAITING}: a scheduler that keeps the order never starts it",
+                remedy=f"raise all priorities until the lowest is {WAITING + 1}, or set"
+                " background.pending to 0",
             )
         wide = self.background.too_wide(jobs, machine)
         if wide is not None:
