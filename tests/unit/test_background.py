@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict
 from typing import Any
 
@@ -50,6 +51,33 @@ def test_jobs_that_do_not_fit_beside_the_background_are_refused() -> None:
     assert "background.filled" in str(caught.value.remedy)
     with pytest.raises(SchedlabError, match="one processor"):
         filled().generate(Machine(2, 1), 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "background", "objects"),
+    [
+        # Of 2 pods each there can be 30 + 20 (269 / 50 + 20), and of pod groups 100 + 50 (1 + 20).
+        ("kubernetes", {"pending": 269}, 538),
+        ("kubernetes", {"pending": 268}, 0),
+        ("kubernetes", {"pending": 269, "rate": 10.0}, 0),
+        ("volcano", {"pending": 1200, "rate": 1200.0}, 1200),
+        ("volcano", {"pending": 1000, "rate": 1000.0}, 0),
+        ("slurm", {"pending": 5000, "rate": 1000.0}, 0),
+    ],
+)
+def test_no_more_jobs_wait_than_the_controller_can_have_made(
+    name: str, background: dict[str, Any], objects: int
+) -> None:
+    """On two nodes, by the limits of its requests, until the workload begins."""
+    trace = filled(**background).generate(TWO, 1)
+    found = get_scheduler(name).refusals(trace, {})
+    assert [(one.key, one.value) for one in found] == [
+        ("background.pending", background["pending"])
+    ] * bool(objects)
+    if found:
+        assert f"creates {objects} objects" in found[0].what
+        needed = re.search(r"controllerQps to (\d+) or more", found[0].remedy)
+        assert needed and not get_scheduler(name).refusals(trace, {"controllerQps": needed[1]})
 
 
 def test_jobs_that_would_stand_behind_those_that_wait_are_refused() -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import shlex
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -17,7 +17,7 @@ from schedlab.schedulers import quota
 from schedlab.schedulers.base import STAMPS, Exporter, Scheduler
 from schedlab.schedulers.breaking import FaultCommands, restart_of
 from schedlab.schedulers.delays import Latencies
-from schedlab.schedulers.kubernetes import manifest, records
+from schedlab.schedulers.kubernetes import bounds, manifest, records
 from schedlab.schedulers.kubernetes.clients import client_limit, requests
 from schedlab.schedulers.kubernetes.latencies import latencies
 from schedlab.schedulers.kubernetes.network import SERVICE_NETWORK
@@ -34,6 +34,7 @@ from schedlab.schedulers.rows import NativeJob, driver_span, text_of
 from schedlab.schedulers.settings import Setting
 from schedlab.schedulers.translation import Request, Submission
 from schedlab.workloads.fault import DRAIN, FAULTS, RESTART
+from schedlab.workloads.registry import Problem
 from schedlab.workloads.trace import Job, Trace
 
 AUDIT_LOG = "/var/log/kubernetes/audit.log"
@@ -134,6 +135,15 @@ class KubernetesBase(Scheduler):
     @abstractmethod
     def body(self, name: str, job: Job, stamps: str = STAMPS) -> dict[str, Any]:
         """Return the API object that is created for a job."""
+
+    def made_waiting(self, job: Job) -> int:
+        """Number of objects that the controller creates for a job that waits, at least."""
+        return job.nodes
+
+    def cannot(self, trace: Trace) -> Iterator[Problem]:
+        """Also more waiting jobs than the scheduler can know of in time."""
+        yield from super().cannot(trace)
+        yield from bounds.too_many_waiting(trace, self.made_waiting, self.in_force)
 
     def translate(self, job: Job, trace: Trace) -> Submission:
         """One request that creates one object, whose name is the native id."""

@@ -120,6 +120,10 @@ class Volcano(KubernetesBase):
         found.request["body"]["spec"]["queue"] = queues.queue_of(job.user, trace)
         return found
 
+    def made_waiting(self, job: Job) -> int:
+        """Its PodGroup: there are no pods before the job is admitted."""
+        return 1
+
     def preparation(self, trace: Trace) -> list[dict[str, Any]]:
         """Add the queues of users that have shares."""
         return [*super().preparation(trace), *queues.requests(trace)]
