@@ -143,10 +143,12 @@ class Slurm(Scheduler):
                 f" {bounds.TAKING} s longer than `limits.trial`, as records are taken at the end",
             ),
             _setting("MpiDefault", "none", "default MPI plugin"),
+            # proctrack/linuxproc reads /proc of every process for every job. That is a third of a
+            # launch on a carrier of 500 slurmd (docs/scale.md).
             _setting(
                 "ProctrackType",
-                "proctrack/linuxproc",
-                "plugin that finds a job's processes: by descent, as guests are single-purpose",
+                "proctrack/pgid",
+                "plugin that finds a job's processes: by process group, which no job here leaves",
             ),
             _setting("TaskPlugin", "task/none", "plugins that bind tasks to processors"),
             # A node does not answer while a snapshot is taken or restored. It must be used again at
