@@ -67,11 +67,30 @@ def process(
     """A process as proc(5) shows it: times in ticks, memory in kB."""
     folder = proc / str(pid)
     folder.mkdir(parents=True, exist_ok=True)
-    fields = ["S", *["0"] * 10, str(user), str(system), *["0"] * 6, str(start), "0", "0"]
+    fields = ["S", *["0"] * 10, str(user), str(system), *["0"] * 6, str(start), "0"]
+    fields.append(str(resident // 4))  # pages
     (folder / "stat").write_text(f"{pid} ({name}) {' '.join(fields)}\n")
     memory = f"VmHWM:\t{resident * 2} kB\nVmRSS:\t{resident} kB\n"
     (folder / "status").write_text(f"Name:\t{name}\n{memory}")
     (folder / "cmdline").write_bytes(f"/usr/sbin/{name}\0-D\0".encode())
+
+
+def test_an_idle_daemon_is_not_asked_for_its_peak_again(
+    exporter: ModuleType, tmp_path: Path
+) -> None:
+    # 512 idle daemons on a carrier made a scrape take a quarter of an emulated processor.
+    process(tmp_path, 1, "slurmd", user=100, system=0, resident=4000)
+    process(tmp_path, 2, "slurmd", user=100, system=0, resident=4000)
+    processes = exporter.Processes(["slurmd"], tmp_path)
+    first = processes.read()
+    (tmp_path / "1" / "status").unlink()
+    assert processes.read() == first
+    # One that has run may have grown, even if only for a moment; one may have grown within a tick.
+    process(tmp_path, 1, "slurmd", user=101, system=0, resident=4000)
+    (tmp_path / "1" / "status").write_text("VmHWM:\t9000 kB\nVmRSS:\t4000 kB\n")
+    assert processes.read()["slurmd"] == (2.01, 8000 * 1024, 9000 * 1024, 2, 2)
+    process(tmp_path, 2, "slurmd", user=100, system=0, resident=5000)
+    assert processes.read()["slurmd"] == (2.01, 9000 * 1024, 10_000 * 1024, 2, 2)
 
 
 def test_costs_are_summed_by_name(exporter: ModuleType, tmp_path: Path) -> None:

@@ -42,13 +42,17 @@ class Processes:
     A process that is not one of the daemons and has run for longer than `SETTLED` is not read again
     while its id is in use. These are nearly all processes of a node, and reading all of them at
     every scrape took half an emulated processor. For the same reason this class uses the functions
-    of `os` instead of pathlib.
+    of `os` instead of pathlib and `open`, and asks for the peak only of a daemon that has run since
+    it was last asked: without that its memory cannot have grown. On a carrier of 512 virtual nodes
+    a scrape took 3.5 s of 15, and 15 of 15 beside 100 jobs, before it did so.
     """
 
     def __init__(self, names, proc="/proc"):
         self.names = names
         self.proc = Path(proc)
+        self.root = str(proc)
         self.seen = {}
+        self.resident = {}
         self.ended = dict.fromkeys(names, 0.0)
         self.peak = dict.fromkeys(names, 0)
         self.starts = dict.fromkeys(names, 0)
@@ -61,7 +65,8 @@ class Processes:
             return self._read()
 
     def _read(self):
-        current, memory, count = {}, dict.fromkeys(self.names, 0), dict.fromkeys(self.names, 0)
+        current, resident = {}, {}
+        memory, count = dict.fromkeys(self.names, 0), dict.fromkeys(self.names, 0)
         running = {name for name in os.listdir(self.proc) if name.isdigit()}  # noqa: PTH208
         self.strangers &= running
         settled = self._uptime() - SETTLED
@@ -78,20 +83,26 @@ class Processes:
                     if int(fields[19]) / TICKS < settled:
                         self.strangers.add(pid)
                     continue
-                status = self._text(pid, "status")
+                key = (name, pid, fields[19])
+                seconds = (int(fields[11]) + int(fields[12])) / TICKS
+                if seconds == self.seen.get(key) and fields[21] == self.resident[key][0]:
+                    size = self.resident[key][1]
+                else:
+                    status = self._text(pid, "status")
+                    size = kilobytes(status, "VmRSS") * 1024
+                    self.peak[name] = max(self.peak[name], kilobytes(status, "VmHWM") * 1024)
             except (OSError, ValueError):
                 continue  # it ended while we looked
-            key = (name, pid, fields[19])
-            current[key] = (int(fields[11]) + int(fields[12])) / TICKS
-            memory[name] += kilobytes(status, "VmRSS") * 1024
-            self.peak[name] = max(self.peak[name], kilobytes(status, "VmHWM") * 1024)
+            current[key] = seconds
+            resident[key] = fields[21], size
+            memory[name] += size
             count[name] += 1
         for key, seconds in self.seen.items():
             if key not in current:
                 self.ended[key[0]] += seconds
         for key in current:
             self.starts[key[0]] += key not in self.seen
-        self.seen = current
+        self.seen, self.resident = current, resident
         total = dict(self.ended)
         for (name, _, _), seconds in current.items():
             total[name] += seconds
@@ -100,8 +111,12 @@ class Processes:
         }
 
     def _text(self, pid, file):
-        with open(f"{self.proc}/{pid}/{file}", errors="replace") as stream:  # noqa: PTH123
-            return stream.read()
+        handle = os.open(f"{self.root}/{pid}/{file}", os.O_RDONLY)
+        try:
+            # One read gives all of `stat` and `status`, and of a command line what names it.
+            return os.read(handle, 8192).decode(errors="replace")
+        finally:
+            os.close(handle)
 
     def _uptime(self):
         """Return seconds since boot, as starts of processes are counted; 0 where unknown."""

@@ -143,7 +143,7 @@ class Slurm(Scheduler):
                 f" {bounds.TAKING} s longer than `limits.trial`, as records are taken at the end",
             ),
             _setting("MpiDefault", "none", "default MPI plugin"),
-            # proctrack/linuxproc reads /proc of every process for every job. That is a third of a
+            # proctrack/linuxproc reads /proc of every process for every job. That is a quarter of a
             # launch on a carrier of 500 slurmd (docs/scale.md).
             _setting(
                 "ProctrackType",
