@@ -50,9 +50,7 @@ class Processes:
     def __init__(self, names, proc="/proc"):
         self.names = names
         self.proc = Path(proc)
-        self.root = str(proc)
-        self.seen = {}
-        self.resident = {}
+        self.seen = {}  # process -> (seconds, resident pages, resident bytes)
         self.ended = dict.fromkeys(names, 0.0)
         self.peak = dict.fromkeys(names, 0)
         self.starts = dict.fromkeys(names, 0)
@@ -65,8 +63,7 @@ class Processes:
             return self._read()
 
     def _read(self):
-        current, resident = {}, {}
-        memory, count = dict.fromkeys(self.names, 0), dict.fromkeys(self.names, 0)
+        current, memory, count = {}, dict.fromkeys(self.names, 0), dict.fromkeys(self.names, 0)
         running = {name for name in os.listdir(self.proc) if name.isdigit()}  # noqa: PTH208
         self.strangers &= running
         settled = self._uptime() - SETTLED
@@ -85,33 +82,31 @@ class Processes:
                     continue
                 key = (name, pid, fields[19])
                 seconds = (int(fields[11]) + int(fields[12])) / TICKS
-                if seconds == self.seen.get(key) and fields[21] == self.resident[key][0]:
-                    size = self.resident[key][1]
-                else:
+                before, pages, size = self.seen.get(key, (None, None, 0))
+                if (seconds, fields[21]) != (before, pages):
                     status = self._text(pid, "status")
                     size = kilobytes(status, "VmRSS") * 1024
                     self.peak[name] = max(self.peak[name], kilobytes(status, "VmHWM") * 1024)
             except (OSError, ValueError):
                 continue  # it ended while we looked
-            current[key] = seconds
-            resident[key] = fields[21], size
+            current[key] = seconds, fields[21], size
             memory[name] += size
             count[name] += 1
-        for key, seconds in self.seen.items():
+        for key, (seconds, _, _) in self.seen.items():
             if key not in current:
                 self.ended[key[0]] += seconds
         for key in current:
             self.starts[key[0]] += key not in self.seen
-        self.seen, self.resident = current, resident
+        self.seen = current
         total = dict(self.ended)
-        for (name, _, _), seconds in current.items():
+        for (name, _, _), (seconds, _, _) in current.items():
             total[name] += seconds
         return {
             n: (total[n], memory[n], self.peak[n], count[n], self.starts[n]) for n in self.names
         }
 
     def _text(self, pid, file):
-        handle = os.open(f"{self.root}/{pid}/{file}", os.O_RDONLY)
+        handle = os.open(f"{self.proc}/{pid}/{file}", os.O_RDONLY)
         try:
             # One read gives all of `stat` and `status`, and of a command line what names it.
             return os.read(handle, 8192).decode(errors="replace")
