@@ -68,6 +68,14 @@ def test_a_carrier_starts_the_daemons_of_its_own_nodes() -> None:
     assert not any(line.startswith("KillMode=") for line in lines)
 
 
+def test_daemons_of_virtual_nodes_are_told_the_shape_of_their_node() -> None:
+    """Else hwloc reads that of the carrier from /sys, once for each job."""
+    unit = rendered(
+        "slurm", "schedlab-slurmds.service.j2", "compute1", slurm_virtual=VIRTUAL | {"cpus": 7}
+    )
+    assert 'Environment="HWLOC_SYNTHETIC=pack:1 core:7 pu:1"' in unit.splitlines()
+
+
 STUBS = {
     "scontrol": 'shift 2; for n in $(echo "$1" | tr -d "compute[]" | tr , " "); do echo compute$n;'
     " done",
