@@ -80,6 +80,27 @@ def test_a_variant_may_have_virtual_nodes_alone(tmp_path: Path) -> None:
     assert (virtual.carriers, virtual.per_carrier) == (2, 100)
 
 
+def test_a_variant_keeps_what_it_does_not_override_of_carriers_and_delays(tmp_path: Path) -> None:
+    general = {"carriers": 2, "carrier": {"vcpus": 3, "memory": "512 MiB"}}
+    general |= {"delays": {"start": [0.1, 0.2], "completion": [0.3, 0.4]}}
+    own = {"carrier": {"memory": "768 MiB"}, "delays": {"start": []}}
+    entry = {"name": "own", "scheduler": "volcano", "virtual": own}
+    keys: dict[str, Any] = {"schedulers": ["volcano", entry], "head": {"memory": "3 GiB"}}
+    experiment = load(tmp_path, nodes=[4], virtual=general, **keys)
+    virtual = experiment.cluster("own-virtual-n4").virtual
+    assert virtual is not None
+    assert (virtual.carrier.vcpus, virtual.carrier.memory) == (3, "768 MiB")
+    assert (virtual.delays.start, virtual.delays.completion) == ([], [0.3, 0.4])
+    write_experiment(experiment, tmp_path / "kept.yaml")
+    assert read_experiment(tmp_path / "kept.yaml") == experiment
+    # What is wrong in the experiment is told there alone, and what is wrong in the variant too.
+    wrong = general | {"carrier": {"vcpus": 0, "memory": "512 MiB"}}
+    (line,) = refusal(tmp_path, nodes=[4], virtual=wrong, **keys)
+    assert " virtual.carrier.vcpus = 0" in line
+    keys["schedulers"] = ["volcano", entry | {"virtual": {"carrier": {"vcpus": 0}}}]
+    assert len(refusal(tmp_path, nodes=[4], virtual=wrong, **keys)) == 2
+
+
 def test_a_written_experiment_with_virtual_nodes_reads_the_same(tmp_path: Path) -> None:
     experiment = load(tmp_path, nodes=[2, 4], virtual=TWO | {"real": [2]}, aa=True)
     write_experiment(experiment, tmp_path / "kept.yaml")

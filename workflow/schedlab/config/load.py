@@ -214,7 +214,15 @@ def _inherited(entry: Any, errors: Sequence[Any], data: dict[str, Any]) -> bool:
     own = data["schedulers"][int(location[1])][location[2]]
     if not isinstance(own, dict):
         return False
-    return location[-1] not in own and any(e["loc"] == location[2:] for e in errors)
+    return not _written(own, location[3:]) and any(e["loc"] == location[2:] for e in errors)
+
+
+def _written(own: Any, steps: Location) -> bool:
+    """Whether a section as written has the last of some keys; words for a kind are no keys."""
+    for step in steps[:-1]:
+        if isinstance(own, dict) and step in own:
+            own = own[step]
+    return isinstance(own, list) or (isinstance(own, dict) and steps[-1] in own)
 
 
 def _remove(data: dict[str, Any], location: Location) -> None:

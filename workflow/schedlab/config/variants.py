@@ -215,7 +215,7 @@ def with_inherited(data: Any) -> Any:
     """Return an experiment's data with the experiment's keys added to its variants' sections.
 
     It works on the data as written, because after validation a written value cannot be told from a
-    default. An image of another kind than the experiment's gets no keys. The experiment's image
+    default. A section in a section, such as `virtual.carrier`, has its keys added as well. An image of another kind than the experiment's gets no keys. The experiment's image
     has the default kind where it names none and has no key of another.
     """
     if not isinstance(data, dict):
@@ -238,5 +238,15 @@ def _filled(entry: Any, data: dict[str, Any]) -> Any:
         if not isinstance(own, dict) or not isinstance(general, dict):
             continue
         if own.get("kind", general.get("kind")) == general.get("kind"):
-            filled[name] = {**general, **own}
+            filled[name] = _over(general, own)
     return filled
+
+
+def _over(general: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+    """Keys of a section, a variant's over the experiment's; so are the keys of sections in it."""
+    return general | {
+        key: _over(general[key], value)
+        if isinstance(value, dict) and isinstance(general.get(key), dict)
+        else value
+        for key, value in own.items()
+    }
