@@ -83,7 +83,7 @@ def test_trials_of_another_machine_are_shown_not_compared(trials: pd.DataFrame) 
 
 def test_a_noise_floor_is_kept(trials: pd.DataFrame) -> None:
     floor = {("makespan", workload, 1): 2.0 for workload in ("burst", "poisson")}
-    rows = differences(with_second(trials, 2.0), floor)["rows"]
+    rows = differences(with_second(trials, 2.0), {False: floor})["rows"]
     assert {row["values"][MAKESPAN]["verdict"] for row in rows} == {"no difference shown"}
 
 

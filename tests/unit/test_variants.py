@@ -16,7 +16,7 @@ from schedlab.config import Experiment, read_experiment, write_experiment
 from schedlab.metrics.cells import cells
 from schedlab.metrics.noise import compare_again, noise_floor
 from schedlab.report.comparison import COMPARED, again, differences, parity, spread
-from schedlab.report.render import render_report
+from schedlab.report.render import _again, render_report
 from schedlab.tables.build import build_tables, load_tables
 
 SLOW = {"name": "slow", "scheduler": "slurm", "settings": {"MinJobAge": "5000"}}
@@ -290,11 +290,47 @@ def test_the_pair_gives_the_floor_and_is_compared_apart(trials: pd.DataFrame) ->
     assert found["floors"]["makespan", "burst", 1] == pytest.approx(0.1)
     value = found["rows"][0]["values"][COMPARED.index("makespan")]
     assert value["floor"] == "10.0 %" and value["verdict"]
-    rows = differences(noisy, found["floors"], {"slurm-again"})["rows"]
+    rows = differences(noisy, {False: found["floors"]}, {"slurm-again"})["rows"]
     assert [(row["first"], row["second"]) for row in rows] == [("slow", "slurm")]
     verdict = rows[0]["values"][COMPARED.index("makespan")]["verdict"]
     assert verdict not in {"larger", "smaller"}
-    assert again(trials, None)["rows"] == []
+
+
+def test_each_kind_of_nodes_has_a_noise_floor_of_its_own(tmp_path: Path) -> None:
+    """The second series on real nodes was compared as if it were another scheduler."""
+    experiment = make_experiment(
+        schedulers=["slurm", SLOW],
+        aa=True,
+        nodes=[2, 4],
+        repetitions=4,
+        virtual={"carriers": 1, "real": [2]},
+        workloads=[BURST],
+    )
+    build_tables(make_results(tmp_path, experiment), tmp_path / "tables")
+    noisy = load_tables(tmp_path / "tables").trials
+    noisy.loc[noisy["scheduler"] == "slurm-again", "makespan_s"] *= 1.1
+    noisy.loc[noisy["scheduler"] == "slurm-again-virtual", "makespan_s"] *= 1.3
+    pairs = _again(experiment)
+    assert pairs == {
+        False: ("slurm", "slurm-again"),
+        True: ("slurm-virtual", "slurm-again-virtual"),
+    }
+    floors = {virtual: again(noisy, pair)["floors"] for virtual, pair in pairs.items()}
+    rows = differences(noisy, floors, {second for _, second in pairs.values()})["rows"]
+    place = COMPARED.index("makespan")
+    assert [
+        (row["nodes"], row["first"], row["second"], row["values"][place]["floor"]) for row in rows
+    ] == [
+        (2, "slow", "slurm", "10.0 %"),
+        (2, "slow-virtual", "slurm-virtual", "30.0 %"),
+        (4, "slow-virtual", "slurm-virtual", "30.0 %"),
+    ]
+    (tmp_path / "figures").mkdir()
+    page = tmp_path / "report.html"
+    render_report(tmp_path / "tables", tmp_path / "figures", tmp_path, experiment, page)
+    text = " ".join(page.read_text().split())
+    assert "slurm ran a second time as slurm-again, and slurm-virtual ran" in text
+    assert {f'id="noise-{name}-1"' in text for name in ("slurm", "slurm-virtual")} == {True}
 
 
 def test_a_floor_exists_on_the_raw_scale_where_means_have_one_sign(trials: pd.DataFrame) -> None:

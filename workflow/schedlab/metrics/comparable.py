@@ -162,7 +162,7 @@ def compare_groups(
     pairs: Sequence[tuple[pd.DataFrame, pd.DataFrame]],
     quantities: Sequence[str],
     *,
-    noise_floor: Mapping[FloorKey, float] | None = None,
+    noise_floor: Mapping[FloorKey, float] | Sequence[Mapping[FloorKey, float]] | None = None,
     margin: float = MARGIN,
     across_blocks: bool = False,
     level: float = LEVEL,
@@ -175,9 +175,10 @@ def compare_groups(
         Rows of the trials table, those of each group all of one cell. Invalid ones are left out.
     quantities : sequence of str
         Keys of `schedlab.metrics.quantities.COMPARED`.
-    noise_floor : mapping, optional
+    noise_floor : mapping, or sequence of mapping, optional
         (quantity, workload, nodes) -> relative difference that two equal clusters showed (0.02 for
-        2 %): no smaller difference is claimed. What is missing is 0.
+        2 %): no smaller difference is claimed. What is missing is 0. A sequence has one mapping for
+        each pair of groups.
     margin : float
         Relative difference below which two sides count as the same.
     across_blocks : bool
@@ -190,11 +191,12 @@ def compare_groups(
     list of dict
         For each pair the comparison of each quantity.
     """
-    floors = noise_floor or {}
+    if noise_floor is None or isinstance(noise_floor, Mapping):
+        noise_floor = [noise_floor or {}] * len(pairs)
     found: list[dict[str, Comparison]] = []
     waiting: dict[tuple[Any, ...], list[tuple[str, Floats, Floats, float]]] = {}
     bounded: dict[tuple[int, str], tuple[bool, bool]] = {}
-    for place, (first, second) in enumerate(pairs):
+    for place, ((first, second), floors) in enumerate(zip(pairs, noise_floor, strict=True)):
         a, b = (side[side["valid"].astype(bool)] for side in (first, second))
         both = len(a) and len(b)
         reason = why_not(a, b, across_blocks=across_blocks) if both else ""

@@ -17,13 +17,16 @@ from schedlab.metrics.noise import UNBOUNDED, compare_again, noise_floor
 from schedlab.metrics.quantities import QUANTITIES
 from schedlab.schedulers.base import PARITY
 
+Floors = Mapping[bool, Mapping[FloorKey, float]]
+"""Noise floors by whether nodes are virtual."""
+
 COMPARED = ("makespan", "wait_median", "launch_median", "scheduler_cpu_per_job")
 """Compared quantities. Throughput and utilisation are left out, as they follow from makespan."""
 
 
 def differences(
     trials: pd.DataFrame,
-    floors: Mapping[FloorKey, float] | None = None,
+    floors: Floors | None = None,
     left_out: Collection[str] = (),
 ) -> dict[str, Any]:
     """Differences between schedulers for each workload and node count, judged as one table.
@@ -33,7 +36,8 @@ def differences(
     trials : pandas.DataFrame
         The trials table.
     floors : mapping, optional
-        The noise floor; see `schedlab.metrics.comparable.compare_groups`.
+        The noise floor of virtual (True) and of real nodes (False), each as
+        `schedlab.metrics.comparable.compare_groups` takes it.
     left_out : collection of str
         Series that are compared elsewhere: variants that ran a second time under another label.
 
@@ -61,7 +65,8 @@ def differences(
         and _of_a_kind(groups[(workload, nodes, first)], groups[(workload, nodes, second)])
     ]
     pairs = [(groups[(w, n, first)], groups[(w, n, second)]) for w, n, first, second in keys]
-    found = compare_groups(pairs, COMPARED, noise_floor=floors)
+    own = [(floors or {}).get(all_virtual(first), {}) for first, _ in pairs]
+    found = compare_groups(pairs, COMPARED, noise_floor=own)
     rows = [
         {
             "workload": workload,
@@ -70,15 +75,19 @@ def differences(
             "second": second,
             "anchor": f"difference-{place}",
             "values": [
-                told(name, values[name], (floors or {}).get((name, workload, nodes)))
-                for name in COMPARED
+                told(name, values[name], floor.get((name, workload, nodes))) for name in COMPARED
             ],
         }
-        for place, ((workload, nodes, first, second), values) in enumerate(
-            zip(keys, found, strict=True), 1
+        for place, ((workload, nodes, first, second), values, floor) in enumerate(
+            zip(keys, found, own, strict=True), 1
         )
     ]
     return {"columns": _columns(), "rows": rows}
+
+
+def all_virtual(trials: pd.DataFrame) -> bool:
+    """Whether the nodes of some trials, which are alike in this, are virtual."""
+    return bool(is_virtual(trials).all())
 
 
 def _of_a_kind(a: pd.DataFrame, b: pd.DataFrame) -> bool:
@@ -99,33 +108,33 @@ def _columns() -> list[dict[str, str]]:
     ]
 
 
-def again(trials: pd.DataFrame, pair: tuple[str, str] | None) -> dict[str, Any]:
-    """The variant that ran a second time against itself: the noise floor.
+def again(trials: pd.DataFrame, pair: tuple[str, str]) -> dict[str, Any]:
+    """The variant that ran a second time against itself: the noise floor of a kind of nodes.
 
     Parameters
     ----------
     trials : pandas.DataFrame
         The trials table.
-    pair : tuple of str or None
+    pair : tuple of str
         Names of the two series.
 
     Returns
     -------
     dict
-        `floors` as `differences` takes them, `first`, `second`, `columns`, and `rows` as those of
-        `differences`; no rows without a pair.
+        `floors` as `differences` takes them of a kind, `first`, `second`, `columns`, and `rows` as
+        those of `differences`.
     """
-    found = compare_again(trials, *pair, COMPARED) if pair else []
+    found = compare_again(trials, *pair, COMPARED)
+    first, second = pair
     rows = [
         {
             "workload": row.workload,
             "nodes": row.nodes,
-            "anchor": f"noise-{place}",
+            "anchor": f"noise-{first}-{place}",
             "values": [told(name, row.found[name], row.floors.get(name)) for name in COMPARED],
         }
         for place, row in enumerate(found, 1)
     ]
-    first, second = pair or ("", "")
     return {
         "floors": noise_floor(found),
         "first": first,

@@ -63,8 +63,9 @@ def _design(content: Facts) -> str:
             f" The trials are of {len(own)} runs of the workflow; two sides were compared by trials"
             " of runs in which both took part."
         )
-    if again["rows"]:
-        text += f" {again['first']} ran a second time as {again['second']}, for the noise floor."
+    for pair in again:
+        if pair["rows"]:
+            text += f" {pair['first']} ran a second time as {pair['second']}, for the noise floor."
     return (
         f"{text} Of {facts['trials']} trials, {facts['valid']} passed the checks of the"
         f" measurement; {len(facts['absent'])} planned trials are missing."
@@ -159,7 +160,7 @@ def _statistics(content: Facts) -> str:
             f" {100 * ERROR_RATE:g} %. Equivalence is within {100 * MARGIN:g} %, by two one-sided"
             " tests."
         )
-        if content["again"]["rows"]:
+        if any(pair["rows"] for pair in content["again"]):
             text += " No difference within the noise floor is claimed."
     return text
 

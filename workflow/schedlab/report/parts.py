@@ -12,7 +12,7 @@ from schedlab.metrics.comparable import NOT_COMPARABLE, Comparison, FloorKey, co
 from schedlab.metrics.difference import LARGER, SMALLER
 from schedlab.metrics.noise import compare_again, noise_floor
 from schedlab.metrics.quantities import PARTS, QUANTITIES
-from schedlab.report.comparison import COMPARED, told
+from schedlab.report.comparison import COMPARED, all_virtual, told
 from schedlab.report.sentences import Piece, Sentence
 
 OF_TIME = ("makespan", "wait_median", "launch_median")
@@ -22,7 +22,7 @@ OF_TIME = ("makespan", "wait_median", "launch_median")
 def arising(
     trials: pd.DataFrame,
     differences: Mapping[str, Any],
-    again: tuple[str, str] | None = None,
+    again: Mapping[bool, tuple[str, str]] | None = None,
 ) -> list[dict[str, Any]]:
     """Compare the parts of a job's time in every row that was compared.
 
@@ -37,8 +37,9 @@ def arising(
         The trials table.
     differences : mapping
         What `schedlab.report.comparison.differences` returned.
-    again : tuple of str, optional
-        Names of the two series of the variant that ran a second time: their parts give the floor.
+    again : mapping, optional
+        Names of the two series of the variant that ran a second time, of virtual (True) and of real
+        nodes (False): their parts give the floors.
 
     Returns
     -------
@@ -49,14 +50,16 @@ def arising(
         minus the second's.
     """
     rows = [row for row in differences["rows"] if _compared(row)]
-    floors: Mapping[FloorKey, float] = (
-        noise_floor(compare_again(trials, *again, PARTS)) if again else {}
-    )
+    floors: dict[bool, Mapping[FloorKey, float]] = {
+        virtual: noise_floor(compare_again(trials, *pair, PARTS))
+        for virtual, pair in (again or {}).items()
+    }
     pairs = [
         (_group(trials, row, str(row["first"])), _group(trials, row, str(row["second"])))
         for row in rows
     ]
-    found = compare_groups(pairs, PARTS, noise_floor=floors)
+    own = [floors.get(all_virtual(first), {}) for first, _ in pairs]
+    found = compare_groups(pairs, PARTS, noise_floor=own)
     told_of = [_row(row, values) for row, values in zip(rows, found, strict=True)]
     return [one for row, one in zip(rows, told_of, strict=True) if one["part"] or _claims(row)]
 

@@ -120,10 +120,15 @@ def _content(
     # A scheduler that runs no payload only gives the ceiling, and is not compared.
     repeated = without_searches(trials)
     compared = with_payload(repeated)
-    pair = _again(experiment)
-    again = comparison.again(compared, pair)
-    labels = {origin.label(twice[1]) for origin in sources if (twice := _again(origin.experiment))}
-    differences = comparison.differences(compared, again["floors"], labels)
+    pairs = _again(experiment)
+    again = {virtual: comparison.again(compared, pair) for virtual, pair in pairs.items()}
+    floors = {virtual: one["floors"] for virtual, one in again.items()}
+    labels = {
+        origin.label(second)
+        for origin in sources
+        for _, second in _again(origin.experiment).values()
+    }
+    differences = comparison.differences(compared, floors, labels)
     clusters = [
         books[origin.name].cluster(cluster)
         | {"id": origin.label(cluster.id), "scheduler": origin.label(cluster.variant)}
@@ -137,7 +142,7 @@ def _content(
         cluster["trials"] = list(compress(rows, own))
         cluster["in_force"] = summary.settings_of(trials, "scheduler", cluster["scheduler"])
     judged = [value for row in differences["rows"] for value in row["values"]]
-    arising = parts.arising(compared, differences, pair)
+    arising = parts.arising(compared, differences, pairs)
     results_table = summary.main_table(compared)
     blocks = blocks_section.blocks(trials)
     of_blocks = blocks_section.of_cells(trials, blocks)
@@ -177,7 +182,7 @@ def _content(
             compared,
             results_table,
             differences,
-            again,
+            list(again.values()),
             arising,
             (facts["absent"], left_out, experiment.left_out),
             [
@@ -189,7 +194,7 @@ def _content(
         "blocks": blocks,
         "rounds": ended,
         "differences": differences,
-        "again": again,
+        "again": list(again.values()),
         "parts": {"titles": parts.TITLES, "rows": arising},
         "spread": comparison.spread(compared),
         "virtual": virtual.section(fidelity),
@@ -213,7 +218,12 @@ def _content(
         "rules": method.rules(
             trials,
             [value["verdict"] for value in judged],
-            again=[value["verdict"] for row in again["rows"] for value in row["values"]],
+            again=[
+                value["verdict"]
+                for one in again.values()
+                for row in one["rows"]
+                for value in row["values"]
+            ],
             uncovered=sum(not value["floor"] for value in judged),
             clockless=sum(_clockless(cluster) for cluster in clusters),
             drawn=drawn,
@@ -252,20 +262,20 @@ def _sentences(
     trials: Any,
     results: dict[str, Any],
     differences: dict[str, Any],
-    again: dict[str, Any],
+    again: list[dict[str, Any]],
     arising: list[dict[str, Any]],
     missing: tuple[list[str], Mapping[str, str], Mapping[str, str]],
     others: list[verdicts.Sentence],
 ) -> list[dict[str, Any]]:
     """The first screen: reasons to doubt the rest, then who is ahead, then the rest as it comes."""
     if differences["rows"]:
-        told = verdicts.of_comparisons(differences, floor=bool(again["rows"]))
+        told = verdicts.of_comparisons(differences, floor=any(one["rows"] for one in again))
         told = [*told, *parts.sentences(arising)]
     else:
         told = verdicts.of_estimates(results, sorted({str(name) for name in trials["scheduler"]}))
     told += others
     absent, left_out, variants = missing
-    told += verdicts.of_noise(again)
+    told += [sentence for one in again for sentence in verdicts.of_noise(one)]
     invalid = int((~trials["valid"].astype(bool)).sum())
     told += verdicts.of_invalid(len(trials), invalid, summary.failed_checks(trials))
     told += verdicts.of_missing(results, absent, (sorted(left_out), sorted(variants)), MINIMUM)
@@ -286,14 +296,20 @@ def _sources(
     return [origin for origin in found.sound if origin.name not in left_out], left_out
 
 
-def _again(experiment: Experiment) -> tuple[str, str] | None:
-    """Names of the variant that runs a second time, and of its second series."""
+def _again(experiment: Experiment) -> dict[bool, tuple[str, str]]:
+    """Names of the variant that runs a second time, and of its second series.
+
+    By whether the nodes are virtual, for it may have both kinds.
+    """
     again = experiment.again()
     if again is None:
-        return None
-    # Of the virtual nodes, because they have all sizes.
-    kind = VIRTUAL if experiment.virtual_of(again) else ""
-    return again.name + kind, again.again().name + kind
+        return {}
+    names = {cluster.variant for cluster in experiment.clusters()}
+    return {
+        bool(kind): (again.name + kind, again.again().name + kind)
+        for kind in ("", VIRTUAL)
+        if again.name + kind in names
+    }
 
 
 def _declared(sources: list[Origin]) -> dict[str, dict[str, str]]:
