@@ -215,8 +215,9 @@ def with_inherited(data: Any) -> Any:
     """Return an experiment's data with the experiment's keys added to its variants' sections.
 
     It works on the data as written, because after validation a written value cannot be told from a
-    default. A section in a section, such as `virtual.carrier`, has its keys added as well. An image of another kind than the experiment's gets no keys. The experiment's image
-    has the default kind where it names none and has no key of another.
+    default. A section in a section, such as `virtual.carrier`, has its keys added as well. An image
+    of another kind than the experiment's gets no keys. The experiment's image has the default kind
+    where it names none and has no key of another.
     """
     if not isinstance(data, dict):
         return data

@@ -17,14 +17,16 @@ from schedlab.metrics.cells import named
 from schedlab.metrics.costs import SCHEDULER
 from schedlab.metrics.fidelity import compared_cells, is_virtual
 from schedlab.metrics.growth import growth
+from schedlab.metrics.levels import two_levels
 from schedlab.metrics.statistics import t_interval
-from schedlab.metrics.whole_runs import not_ended
+from schedlab.metrics.whole_runs import alone, not_ended
 from schedlab.tables.build import Tables
 
 JOBS = ("trial", "job", "started")
 METRICS = (MEMORY,)
 MIB = 2**20
 BURST = "burst"
+NOTHING = "no valid trial without a background or a fault"
 _ROW = 1.3
 """Height of a row of panels, inches."""
 
@@ -46,17 +48,17 @@ CURVES = (
 
 def draw(tables: Tables) -> Figure:
     """Draw the figure."""
-    trials = tables.trials
-    if not len(trials):
+    if not len(tables.trials):
         return style.nothing()
-    values = _values(style.valid(trials), compared_cells(trials, tables.jobs), tables.samples)
-    notes = {
-        "nodes": style.invalid_note(_largest_workload(trials)),
-        "jobs": style.invalid_note(_queues(trials)),
-    }
+    compared = compared_cells(tables.trials, tables.jobs)
+    # What a background or a fault costs does not grow with the size.
+    trials = alone(tables.trials)
+    values = _values(style.valid(trials), compared, tables.samples)
     by_nodes, by_queue = _largest_workload(values), _queues(values)
+    bursts = by_queue if len(by_queue) else _queues(trials)
+    notes = {"nodes": _note(trials, by_nodes), "jobs": _note(trials, bursts, largest=True)}
     if max(_most_sizes(by_nodes, "nodes"), _most_sizes(by_queue, "jobs")) < 2:
-        told = "one size only: nothing grows" if len(values) else "no valid trial"
+        told = "one size only: nothing grows" if len(values) else NOTHING
         note = style.invalid_note(trials)
         return style.nothing(f"{told}\n{note}" if note else told)
     names = sorted({str(name) for name in trials["scheduler"]})
@@ -129,19 +131,52 @@ def _largest_memory(samples: pd.DataFrame, own: Mapping[str, list[Any]]) -> pd.S
 
 
 def _largest_workload(trials: pd.DataFrame) -> pd.DataFrame:
-    """Trials of the workload with the most jobs; of several, of the first by name."""
+    """Trials of the workload with the most jobs; of several, of the first by name.
+
+    One with the same number of jobs on every machine comes before those whose jobs become more with
+    the machine: what grows with these is not told apart.
+    """
     if not len(trials):
         return trials
-    most = trials.sort_values(["jobs", "workload"], ascending=[False, True])["workload"].iloc[0]
-    found: pd.DataFrame = trials[trials["workload"] == most]
+    jobs = trials.groupby("workload", observed=True)["jobs"].agg(["min", "max"])
+    jobs = jobs.assign(same=jobs["min"] == jobs["max"], name=jobs.index.astype(str))
+    order = jobs.sort_values(["same", "max", "name"], ascending=[False, False, True])
+    found: pd.DataFrame = trials[trials["workload"] == order.index[0]]
     return found
 
 
 def _queues(trials: pd.DataFrame) -> pd.DataFrame:
-    """Trials of bursts, each scheduler's on its largest cluster."""
+    """Trials of bursts whose jobs have one runtime, each scheduler's on its largest cluster.
+
+    It is the runtime of which there are the most lengths of the queue; of several, the shortest.
+    """
     bursts = trials[trials["kind"] == BURST]
+    if not len(bursts):
+        return bursts
+    # Jobs of bursts take one processor, and all of them the same time.
+    area = pd.to_numeric(bursts["area_bound_s"]).astype(float)
+    runtime = (area * bursts["cores"] / bursts["jobs"]).round(6)
+    lengths = bursts.groupby(runtime)["jobs"].nunique()
+    bursts = bursts[runtime == lengths.index[lengths == lengths.max()].min()]
     largest = bursts.groupby("scheduler", observed=True)["nodes"].transform("max")
     return bursts[bursts["nodes"] == largest]
+
+
+def _note(trials: pd.DataFrame, drawn: pd.DataFrame, *, largest: bool = False) -> str:
+    """Which workloads are drawn, and which of their trials are invalid.
+
+    With `largest` only invalid trials on clusters with as many nodes as those drawn, or more.
+    """
+    told = []
+    for workload in style.workloads(drawn):
+        jobs = drawn.loc[drawn["workload"] == workload, "jobs"]
+        least, most = int(jobs.min()), int(jobs.max())
+        told.append(workload if least == most else f"{workload} of {least} to {most} jobs")
+    there = trials[trials["workload"].isin(style.workloads(drawn))]
+    if largest:
+        nodes = drawn.assign(name=drawn["scheduler"].astype(str)).groupby("name")["nodes"].max()
+        there = there[there["nodes"] >= there["scheduler"].astype(str).map(nodes).fillna(0)]
+    return "\n".join(text for text in (", ".join(told), style.invalid_note(there)) if text)
 
 
 def _most_sizes(trials: pd.DataFrame, size: str) -> int:
@@ -170,13 +205,18 @@ def _cut_off(trials: pd.DataFrame, column: str) -> npt.NDArray[np.bool_]:
     return not_ended(trials) | named(trials, "at_least", column)
 
 
-def _bounds_note(trials: pd.DataFrame, column: str) -> str:
-    """Say of each scheduler how many trials are left out because jobs had not ended."""
-    rows = trials[_cut_off(trials, column)]
-    counts = rows.groupby("scheduler", observed=True).size()
-    return "\n".join(
-        f"{name}: {count} left out, whose jobs had not ended" for name, count in counts.items()
-    )
+def _left_out(trials: pd.DataFrame, column: str) -> list[str]:
+    """Say of each scheduler how many trials are left out, and why."""
+    cut = _cut_off(trials, column)
+    value = pd.to_numeric(trials[column]).astype(float)
+    told = []
+    for which, why in (
+        (cut, "whose jobs had not ended"),
+        ((value <= 0).to_numpy() & ~cut, "of 0 or less, which has no logarithm"),
+    ):
+        counts = trials[which].groupby("scheduler", observed=True).size()
+        told += [f"{name}: {count} left out, {why}" for name, count in counts.items()]
+    return told
 
 
 def _panel(
@@ -189,7 +229,7 @@ def _panel(
     note: str,
 ) -> None:
     """Draw one quantity against one size."""
-    told = [text for text in (note, _bounds_note(trials, curve.column)) if text]
+    told = [*([note] if note else []), *_left_out(trials, curve.column)]
     sizes = set()
     for name, rows in _series(trials, size, curve, names):
         look = style.look(names.index(name))
@@ -211,8 +251,12 @@ def _panel(
 
 
 def _mark(axis: Axes, at: float, cell: pd.DataFrame, look: style.Look) -> None:
-    """Estimate of one size with its interval."""
-    found = t_interval(cell["_value"].to_numpy(), "log")
+    """Estimate of one size with its interval; over clusters where there are several."""
+    if cell["snapshot"].nunique() > 1:
+        values = [rows["_value"].to_numpy() for _, rows in cell.groupby("snapshot")]
+        found = two_levels(values, "log").interval
+    else:
+        found = t_interval(cell["_value"].to_numpy(), "log")
     if found.estimate is None:
         return
     if found.low is not None and found.high is not None:
