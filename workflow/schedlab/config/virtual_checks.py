@@ -53,11 +53,10 @@ def virtual_problems(
         Registered schedulers.
     """
     delayed = {name for name, one in known.items() if one.virtual_delays}
-    names = [variant.name for variant in experiment.schedulers]
     for place, variant in enumerate(experiment.schedulers):
         virtual = experiment.virtual_of(variant)
         if virtual is None:
-            yield from _too_many_real(experiment, experiment.nodes)
+            yield from _too_many_real(experiment)
             continue
         key = "virtual" if variant.virtual is None else f"schedulers[{place}].virtual"
         if variant.adapter in known:
@@ -70,20 +69,21 @@ def virtual_problems(
                     key,
                     variant.name,
                     f"{variant.adapter} has no virtual nodes yet",
-                    f"write virtual in the mappings of other variants only; {can} can have it",
+                    "write virtual: null in its mapping, which gives it real nodes, or virtual in"
+                    f" the mappings of other variants only; {can} can have it",
                 )
             else:
                 yield from _capacity(key, virtual, max(experiment.nodes), each)
                 most = facts.virtual_most_per_carrier
                 yield from _too_many(key, virtual, experiment, variant.adapter, most)
                 yield from _too_flat(experiment, place, facts.virtual_shape_mib)
-        if virtual.delays != Delays() and variant.adapter not in delayed:
-            yield Problem(
-                f"{key}.delays",
-                virtual.delays.model_dump(exclude_defaults=True),
-                f"virtual nodes of {variant.adapter} run the payload and have its delays",
-                f"remove it, or write it in the mappings of {', '.join(sorted(delayed))}",
-            )
+                if virtual.delays != Delays() and variant.adapter not in delayed:
+                    yield Problem(
+                        f"{key}.delays",
+                        virtual.delays.model_dump(exclude_defaults=True),
+                        f"virtual nodes of {variant.adapter} run the payload and have its delays",
+                        f"remove it, or write it in the mappings of {', '.join(sorted(delayed))}",
+                    )
         for index, nodes in enumerate(virtual.real):
             if nodes in virtual.real[:index]:
                 yield Problem(f"{key}.real[{index}]", nodes, "written twice", "remove one")
@@ -94,22 +94,36 @@ def virtual_problems(
                     "not one of the node counts in nodes",
                     f"use some of {', '.join(map(str, experiment.nodes))}, or add it to nodes",
                 )
-        yield from _too_many_real(experiment, virtual.real)
-        if variant.name + VIRTUAL in names:
-            other = names.index(variant.name + VIRTUAL)
+            elif nodes > MOST_REAL:
+                yield Problem(
+                    f"{key}.real[{index}]",
+                    nodes,
+                    f"more than {MOST_REAL} real nodes, each a machine",
+                    "remove it: virtual nodes have this size, and smaller ones can be compared",
+                )
+    yield from _taken(experiment)
+
+
+def _taken(experiment: Experiment) -> Iterator[Problem]:
+    """Variants with the name under which another one, also a second time, has virtual nodes."""
+    names = [variant.name for variant in experiment.schedulers]
+    again = experiment.again()
+    for one in (*experiment.schedulers, *([again.again()] if again else ())):
+        if experiment.virtual_of(one) and one.name + VIRTUAL in names:
+            other = names.index(one.name + VIRTUAL)
             yield Problem(
                 f"schedulers[{other}].name",
                 names[other],
-                f"the name under which {variant.name} runs on virtual nodes",
+                f"the name under which {one.name} runs on virtual nodes",
                 "give that variant another name",
             )
 
 
-def _too_many_real(experiment: Experiment, counts: list[int]) -> Iterator[Problem]:
-    for nodes in counts:
-        if nodes > MOST_REAL and nodes in experiment.nodes:
+def _too_many_real(experiment: Experiment) -> Iterator[Problem]:
+    for index, nodes in enumerate(experiment.nodes):
+        if nodes > MOST_REAL:
             yield Problem(
-                f"nodes[{experiment.nodes.index(nodes)}]",
+                f"nodes[{index}]",
                 nodes,
                 f"more than {MOST_REAL} real nodes, each a machine",
                 "lower it, or use virtual nodes: config/README.md, Virtual nodes, has an example",
