@@ -15,7 +15,7 @@ from schedlab.config import Experiment
 from schedlab.figures import draw
 from schedlab.metrics.certificates import UNDECIDED, Certificate, Error, Fidelity
 from schedlab.metrics.comparable import UNFINISHED
-from schedlab.metrics.fidelity import NO_WORK, OF_TRIALS, ORDER, compared_cells, fidelity
+from schedlab.metrics.fidelity import NO_VALUE, NO_WORK, OF_TRIALS, ORDER, compared_cells, fidelity
 from schedlab.metrics.statistics import TOO_SMALL, Interval
 from schedlab.report.render import render_report
 from schedlab.report.virtual_section import of_cells, section, sentences
@@ -222,6 +222,23 @@ def test_a_job_that_started_on_one_side_alone_leaves_no_error_of_the_order(
     assert poisson.errors[ORDER].size.estimate is not None
 
 
+def test_too_few_jobs_are_not_told_as_too_few_trials(
+    trials: pd.DataFrame, jobs: pd.DataFrame
+) -> None:
+    """A trial of fewer than 10 jobs has no 90th percentile, and one job has no order."""
+    small = trials.assign(wait_p90_s=np.nan, jobs=1, completed=1)
+    found = certificate(small, jobs[jobs["job"] == 0])
+    for one in found.found:
+        assert {name for name, error in one.errors.items() if error.verdict == NO_VALUE} == {
+            "wait_p90", ORDER,
+        }  # fmt: skip
+        assert one.errors["makespan"].size.known
+    told = sentences([found])[0].text
+    assert (
+        "4 are not comparable: too few jobs, or withheld" in told and "too few trials" not in told
+    )
+
+
 def test_few_trials_have_an_error_without_interval(
     trials: pd.DataFrame, jobs: pd.DataFrame
 ) -> None:
@@ -300,6 +317,23 @@ def test_the_sentence_says_why_no_error_is_known(trials: pd.DataFrame, jobs: pd.
         there + "(not comparable: other block)."
     )
     assert told(trials.assign(valid=virtual)) == f"{there}({TOO_SMALL})."
+
+
+def test_searches_on_virtual_nodes_are_told_as_not_compared(
+    trials: pd.DataFrame, jobs: pd.DataFrame
+) -> None:
+    """A report of searches alone did not say that its nodes are virtual."""
+    of_poisson = trials["workload"] == "poisson"
+    steps = trials.assign(search=np.where(of_poisson, 1.0, np.nan))
+    found = certificate(steps, jobs)
+    assert {one.workload for one in found.found} == {"burst"}
+    told = sentences([found])[0].text
+    assert "What is shown of poisson was not compared with real nodes." in told
+    alone = certificate(steps[of_poisson], jobs)
+    assert sentences([alone])[0].text == (
+        "The nodes of slurm-virtual are virtual, and how true they are is open: searches for a rate"
+        " are not compared with those on real ones."
+    )
 
 
 def test_the_sentence_counts_errors_that_are_not_known(

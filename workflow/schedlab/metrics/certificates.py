@@ -96,11 +96,14 @@ class Certificate:
         Workload and node count of all its trials.
     found : tuple of Fidelity
         Of those cells where real nodes ran too.
+    searches : frozenset of str
+        Names of workloads whose trials are steps of searches, which are not compared.
     """
 
     series: str
     cells: tuple[tuple[str, int], ...]
     found: tuple[Fidelity, ...]
+    searches: frozenset[str] = frozenset()
 
     @property
     def workloads(self) -> tuple[str, ...]:

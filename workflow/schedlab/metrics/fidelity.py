@@ -12,7 +12,8 @@ more than x %* if all of it is outside, else *undecided*. That is stricter than 
 at 5 %. The verdicts of a table are not corrected for their number: the question is each one's
 error, not whether there is any. Where jobs of a trial had not ended
 (`schedlab.metrics.whole_runs.not_ended`), there is no error of anything: two trials that both came
-to their limit would agree by that limit alone.
+to their limit would agree by that limit alone. Steps of searches differ in their rates, so that
+they have no error; their workloads are in the certificate all the same, as not compared.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ from schedlab.metrics.fidelity_parts import parts_apart
 from schedlab.metrics.levels import sampled
 from schedlab.metrics.order_of_starts import between_real, between_trials, starts_of
 from schedlab.metrics.quantities import values_of
+from schedlab.metrics.searches import without_searches
 from schedlab.metrics.sides import between, clusters
 from schedlab.metrics.statistics import (
     NOT_POSITIVE,
@@ -54,6 +56,10 @@ ORDER = "order_of_starts"
 NO_WORK = f"{NOT_COMPARABLE}: jobs that do nothing"
 """Why there is no error of the utilisation of a burst of no-op jobs: the little that it has is what
 passes between two stamps, which is noise of the launch."""
+
+NO_VALUE = f"{NOT_COMPARABLE}: too few jobs, or withheld"
+"""Why there is no error though trials are compared: none of them has a value. A percentile needs
+some jobs in each, an order two."""
 
 
 @dataclass(frozen=True)
@@ -140,9 +146,15 @@ def _certificate(
     of_jobs: _OfJobs,
     margin: float,
 ) -> Certificate:
-    found = tuple(_compared(name, virtual, real, of_jobs, margin))
+    repeated = without_searches(virtual), without_searches(real)
+    found = tuple(_compared(name, *repeated, of_jobs, margin))
     cells = virtual[["workload", "nodes"]].astype({"workload": str, "nodes": int})
-    return Certificate(name, tuple(sorted(set(cells.itertuples(index=False, name=None)))), found)
+    return Certificate(
+        name,
+        tuple(sorted(set(cells.itertuples(index=False, name=None)))),
+        found,
+        frozenset(virtual.loc[virtual["search"].notna(), "workload"].astype(str)),
+    )
 
 
 def _compared(
@@ -189,7 +201,7 @@ def _error(name: str, a: pd.DataFrame, b: pd.DataFrame, margin: float, *, paired
     x, y = known(values_of(a, name), values_of(b, name), paired=paired)
     n = int(min(x.size, y.size))
     if not n:
-        return _none(0, TOO_SMALL)
+        return _none(0, NO_VALUE if len(a) and len(b) else TOO_SMALL)
     if name == UTILISATION and np.any(values_of(b, "ideal_makespan") == 0):
         return _none(n, NO_WORK)
     if has_bounds(a, name) or has_bounds(b, name):
@@ -250,5 +262,7 @@ def _of_order(
     size = between_trials(a, b, starts, paired=paired)
     if size is None:
         return _none(min(len(a), len(b)), UNFINISHED)
+    if size.estimate is None and len(a) and len(b):
+        return _none(0, NO_VALUE)
     alone = between_real(real, starts)
     return Error(size, verdict(size, margin, margin + (alone or 0.0)), alone)

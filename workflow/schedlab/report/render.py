@@ -146,7 +146,7 @@ def _content(
     results_table = summary.main_table(compared)
     blocks = blocks_section.blocks(trials)
     of_blocks = blocks_section.of_cells(trials, blocks)
-    fidelity = virtual.certificates(compared, loaded.jobs, sources)
+    fidelity = virtual.certificates(with_payload(trials), loaded.jobs, sources)
     of_virtual = virtual.of_cells(trials, fidelity)
     for row in results_table["rows"]:
         row["blocks"] = of_blocks.get((row["workload"], row["cluster"]), "")

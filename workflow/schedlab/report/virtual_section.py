@@ -190,6 +190,8 @@ def _interval(size: Interval, factor: float = 1.0) -> str:
 
 def _why(certificate: Certificate) -> str:
     """Why no error has an interval."""
+    if certificate.searches.issuperset(certificate.workloads):
+        return "searches for a rate are not compared with those on real ones."
     if not certificate.found:
         return "no real ones ran the same workload at the same size."
     sizes = _sizes(sorted({one.nodes for one in certificate.found}))
