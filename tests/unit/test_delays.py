@@ -164,7 +164,7 @@ def test_workloads_and_sizes_that_differ_are_told_apart(tmp_path: Path) -> None:
         (1, 2, 0.5), (2, 2, 1.0),
     ]  # fmt: skip
     (words,) = differing(found.cells, 0.05)
-    assert words.startswith("the median delay of the start is 0.5 s with burst on 1 nodes")
+    assert words.startswith("the median delay of the start is 0.5 s with burst on 1 node,")
     assert words.endswith("and 1 s with burst on 2 nodes")
     assert differing(found.cells, 1.0) == []
 
@@ -198,6 +198,10 @@ def test_the_command_refuses_what_has_no_delays_to_measure(tmp_path: Path) -> No
     assert "virtual nodes of slurm run the payload" in done.output
     done = CliRunner().invoke(main, ["calibrate", *paths, "other"])
     assert "no cluster of other has real nodes" in done.output
+    none = make_experiment(schedulers=["nullscheduler"], placement={"oversubscribe": True})
+    write_experiment(none, tmp_path / "experiments.yaml")
+    done = CliRunner().invoke(main, ["calibrate", *paths, "nullscheduler"])
+    assert "nullscheduler has no virtual nodes" in done.output and "payload and" not in done.output
 
 
 def test_what_the_command_prints_is_a_part_of_an_experiment(
@@ -227,8 +231,10 @@ def test_what_the_command_prints_is_a_part_of_an_experiment(
         "began at 2026-09-21T14:00:00+00:00; valid trials of other runs, left out: 2" in done.output
     )
     assert "# w on 2 nodes, trials: 9" in done.output
-    assert "# WARNING: the median delay of the start is 0.1 s with w on 1 nodes" in done.output
+    assert "# WARNING: the median delay of the start is 0.1 s with w on 1 node," in done.output
     assert "more than 5 % apart" in done.output
+    for workload in experiment.workloads:
+        assert f"# {workload.name} on 2 nodes: no valid trial" in done.output
     assert len(asked) == len(experiment.trials())
     # Nothing ran yet, so nothing runs again.
     assert "--forcerun" not in done.output

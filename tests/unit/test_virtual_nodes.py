@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 from config_factory import HOST, ROOT, load, refusal
+from trial_factory import make_experiment
 
 from schedlab import design
 from schedlab.config import HostFacts, read_experiment, write_experiment
 from schedlab.design import load_experiment
+from schedlab.report.records_section import _virtual
 from schedlab.workloads import Machine
 
 TWO = {"carriers": 2}
@@ -128,6 +130,18 @@ def test_a_written_null_means_real_nodes_and_is_kept(tmp_path: Path) -> None:
     load(tmp_path, **keys | {"schedulers": [plain]})
 
 
+def test_carriers_that_run_nothing_of_the_scheduler_are_told_as_such() -> None:
+    def told(scheduler: str) -> str:
+        keys: dict[str, Any] = {"nodes": [8], "virtual": TWO, "schedulers": [scheduler]}
+        return _virtual(make_experiment(**keys).clusters()[0])
+
+    shape = "8 virtual nodes of 2 processors and 768 MiB, "
+    assert told("slurm") == told("volcano") == f"{shape}carried by 2 of the machines"
+    assert told("flux") == (
+        f"{shape}played on the head; 2 of the machines run nothing of the scheduler"
+    )
+
+
 def test_a_carrier_gets_an_address_and_a_virtual_node_does_not(tmp_path: Path) -> None:
     load(tmp_path, nodes=[300], virtual=TWO, network={"cidr": "10.0.100.0/28"})
 
@@ -226,9 +240,9 @@ def test_schedulers_on_kubernetes_can_have_thousands_of_virtual_nodes(tmp_path: 
         ({"nodes": [2, 129]}, "nodes[1] = 129", "more than 128 real nodes", "virtual nodes"),
         (
             {"virtual": TWO | {"real": [200]}, "nodes": [200]},
-            "nodes[0] = 200",
+            "virtual.real[0] = 200",
             "more than 128 real nodes",
-            "lower it",
+            "remove it",
         ),
         (
             {
@@ -238,6 +252,25 @@ def test_schedulers_on_kubernetes_can_have_thousands_of_virtual_nodes(tmp_path: 
             "schedulers[1].name = 'slurm-virtual'",
             "the name under which slurm runs on virtual nodes",
             "another name",
+        ),
+        (
+            {
+                "virtual": TWO,
+                "aa": True,
+                "schedulers": [
+                    "slurm",
+                    {"name": "slurm-again-virtual", "scheduler": "slurm", "virtual": None},
+                ],
+            },
+            "schedulers[1].name = 'slurm-again-virtual'",
+            "the name under which slurm-again runs on virtual nodes",
+            "another name",
+        ),
+        (
+            {"virtual": TWO | {"delays": {"start": [0.0, 1.0]}}, "schedulers": ["nullscheduler"]},
+            "virtual",
+            "nullscheduler has no virtual nodes",
+            "virtual: null in its mapping",
         ),
         (
             {"virtual": TWO | {"carrier": {"vcpus": 8}}, "nodes": [2]},

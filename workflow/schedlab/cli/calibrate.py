@@ -18,7 +18,7 @@ def calibrate(experiments: Path, results: Path, variant: str) -> None:
     """Print delays for the virtual nodes of VARIANT, as its real nodes had them in this campaign.
 
     They are of one run of the workflow: the newest in which every workload and size has valid
-    trials. Comments give them by workload and size, and warn where these differ by more than
+    trials, but for those that have none in any run, which a comment names. Comments give them by workload and size, and warn where these differ by more than
     virtual.margin: then one distribution for all is true of none.
 
     They are lines for the variant's mapping in the experiment file. The virtual clusters that get
@@ -32,7 +32,7 @@ def calibrate(experiments: Path, results: Path, variant: str) -> None:
     from schedlab.invocation import command
     from schedlab.paths import trial_folder, trial_record
     from schedlab.results.records import is_stopped
-    from schedlab.tables.delays import differing, measured_delays
+    from schedlab.tables.delays import differing, measured_delays, of_cell
     from schedlab.units import part
 
     existing(results)
@@ -47,10 +47,13 @@ def calibrate(experiments: Path, results: Path, variant: str) -> None:
             f"no cluster of {variant} has real nodes",
             remedy="name a variant of the experiment, and list node counts in its virtual.real",
         )
-    measure = scheduler_of(next(iter(real.values()))).virtual_delays
+    scheduler = scheduler_of(next(iter(real.values())))
+    measure = scheduler.virtual_delays
     if measure is None:
         raise SchedlabError(
-            f"virtual nodes of {variant} run the payload and have its delays",
+            f"{scheduler.name} has no virtual nodes"
+            if scheduler.virtual_node_mib is None
+            else f"virtual nodes of {variant} run the payload and have its delays",
             remedy="name a variant whose virtual nodes run no payload",
         )
     keys = [key for key in experiment.trials() if key.cluster in real]
@@ -62,9 +65,12 @@ def calibrate(experiments: Path, results: Path, variant: str) -> None:
         f" {found.other_blocks}"
     )
     for cell in found.cells:
-        echo(f"# {cell.workload} on {cell.nodes} nodes, trials: {cell.trials}")
+        echo(f"# {cell.told}, trials: {cell.trials}")
         echo(f"#   start:      {cell.start}")
         echo(f"#   completion: {cell.completion}")
+    planned = {(key.workload, real[key.cluster].nodes) for key in keys}
+    for workload, nodes in sorted(planned - {(one.workload, one.nodes) for one in found.cells}):
+        echo(f"# {of_cell(workload, nodes)}: no valid trial, so that nothing here is of it")
     name = variant + VIRTUAL
     own = [one.virtual for one in experiment.clusters() if one.virtual and one.variant == name]
     margin = own[0].margin if own else Virtual.model_fields["margin"].default

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from schedlab.config import Cluster, Experiment
-from schedlab.design import image_of, machines_of
+from schedlab.design import image_of, machines_of, scheduler_of
 from schedlab.figures import FIGURES
 from schedlab.lineage.chain import Link, anchor, chain, commits, disks, versions
 from schedlab.paths import (
@@ -226,9 +226,14 @@ def _virtual(cluster: Cluster) -> str:
     """Virtual nodes of a cluster, in words; empty where its nodes are real."""
     if not cluster.virtual:
         return ""
+    carriers = cluster.machines_beside_head
     return (
         f"{cluster.nodes} virtual nodes of {cluster.node.vcpus} processors and"
-        f" {cluster.node.memory_mib} MiB, carried by {cluster.machines_beside_head} of the machines"
+        f" {cluster.node.memory_mib} MiB, "
+    ) + (
+        f"carried by {carriers} of the machines"
+        if scheduler_of(cluster).virtual_daemon
+        else f"played on the head; {carriers} of the machines run nothing of the scheduler"
     )
 
 

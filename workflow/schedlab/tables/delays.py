@@ -40,6 +40,16 @@ class Cell(NamedTuple):
     start: list[float]
     completion: list[float]
 
+    @property
+    def told(self) -> str:
+        """Workload and size in words."""
+        return of_cell(self.workload, self.nodes)
+
+
+def of_cell(workload: str, nodes: int) -> str:
+    """Workload and number of nodes in words."""
+    return f"{workload} on {nodes} node{'s' * (nodes != 1)}"
+
 
 class Found(NamedTuple):
     """Distributions of both delays, and of which trials they are.
@@ -147,9 +157,7 @@ def differing(cells: Sequence[Cell], margin: float) -> list[str]:
     found = []
     for kind in ("start", "completion"):
         medians = {
-            f"{cell.workload} on {cell.nodes} nodes": getattr(cell, kind)[PARTS // 2]
-            for cell in cells
-            if getattr(cell, kind)
+            cell.told: getattr(cell, kind)[PARTS // 2] for cell in cells if getattr(cell, kind)
         }
         if len(medians) < 2:
             continue
@@ -185,7 +193,7 @@ def _of_one_block(trials: Sequence[_Trial]) -> list[_Trial]:
     if trials and not common:
         raise SchedlabError(
             "no run of the workflow has a valid trial on real nodes of every workload and size:"
-            f" {some([f'{name} on {nodes} nodes' for name, nodes in sorted(wanted)], 5)}",
+            f" {some([of_cell(*cell) for cell in sorted(wanted)], 5)}",
             remedy="run all of them in one run (snakemake --forcerun with their records), then"
             " calibrate again",
         )
