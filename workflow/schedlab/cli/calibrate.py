@@ -18,8 +18,9 @@ def calibrate(experiments: Path, results: Path, variant: str) -> None:
     """Print delays for the virtual nodes of VARIANT, as its real nodes had them in this campaign.
 
     They are of one run of the workflow: the newest in which every workload and size has valid
-    trials, but for those that have none in any run, which a comment names. Comments give them by workload and size, and warn where these differ by more than
-    virtual.margin: then one distribution for all is true of none.
+    trials, but for those that have none in any run, which a comment names. Comments give them by
+    workload and size, and warn where these differ by more than virtual.margin: then one
+    distribution for all is true of none.
 
     They are lines for the variant's mapping in the experiment file. The virtual clusters that get
     other delays so are configured anew, and their trials run again. Those on real nodes would stay,
