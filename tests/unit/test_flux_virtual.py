@@ -372,6 +372,7 @@ def test_the_manifest_says_what_the_nodes_are(tmp_path: Path) -> None:
         assert words in found["node daemons"]
     assert "mock execution" in found["a job is translated to"]
     assert "shell" not in found["gang"]
+    assert "flux-shell" in real["costs"] and "nothing of Flux" in found["costs"]
     torn = {"configuration": {"schedlab": {"virtual": {"nodes": [3]}}}}
     assert "unknown" in FLUX.parity(native(tmp_path, facts | torn))["node daemons"]
 

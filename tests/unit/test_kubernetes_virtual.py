@@ -124,7 +124,9 @@ def virtual_node(name: str, carrier: str) -> dict[str, Any]:
 def test_the_manifest_says_what_the_nodes_are(tmp_path: Path) -> None:
     nodes = [virtual_node("compute1", "carrier1"), virtual_node("compute2", "carrier2")]
     (tmp_path / "objects.json").write_text(made.object_list(*nodes))
-    text = get_scheduler("volcano").parity(tmp_path)["node daemons"]
+    rows = get_scheduler("volcano").parity(tmp_path)
+    assert "on carriers that of KWOK" in rows["costs"] and "crun" not in rows["costs"]
+    text = rows["node daemons"]
     for words in (
         "2 virtual nodes",
         "kwok-v0.8.0",
@@ -136,4 +138,7 @@ def test_the_manifest_says_what_the_nodes_are(tmp_path: Path) -> None:
         assert words in text
     real = {"kind": "Node", "metadata": {"name": "compute1"}, "status": {}}
     assert told(json.dumps({"items": [real]})) == "a kubelet on each node"
+    node = real | {"status": {"nodeInfo": {}}}
+    (tmp_path / "objects.json").write_text(json.dumps({"items": [node]}))
+    assert "crun" in get_scheduler("volcano").parity(tmp_path)["costs"]
     assert told("") == told("[]") == told('{"items": 3}') == "unknown"

@@ -74,7 +74,8 @@ DEFINITIONS = (
         "Scheduler's processor time",
         "of its daemons on all nodes, without the client's, divided by the jobs of the trace; from"
         " cumulative counters read before and after the workload: those of systemd units, which"
-        " include every short process, if no job runs in the unit, otherwise those of processes",
+        " include every short process, if no job runs in the unit, otherwise those of processes;"
+        " where other daemons play virtual nodes, theirs count in place of those of real nodes",
         "kubernetes/perf-tests issue 694",
     ),
     Definition("Lateness", "submit − due: the driver's own error", ""),

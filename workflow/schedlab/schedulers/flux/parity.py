@@ -121,8 +121,13 @@ def manifest(in_force: Mapping[str, str]) -> dict[str, str]:
         "submission": "by the Python API, asynchronously in one process on the head, which the"
         " driver reaches over kept connections to its socket; each jobspec is validated",
         "costs": "on the head by systemd unit (control group): the broker with its scheduler and"
-        " validators, and the submitter as client; on compute nodes by process, for jobs run in the"
-        " broker's unit: what a flux-shell used after it was last seen is missed",
+        " validators, and the submitter as client; "
+        + (
+            "the broker also plays the jobs, and carriers run nothing of Flux"
+            if virtual
+            else "on compute nodes by process, for jobs run in the broker's unit: what a flux-shell"
+            " used after it was last seen is missed"
+        ),
         "back-fill": backfill.get(policy, "unknown"),
         "priority": "urgency 16 with the priority of the job in the trace added",
         "users": "one guest user submits all jobs; an attribute names the trace's user",

@@ -28,7 +28,7 @@ from schedlab.schedulers.kubernetes.pod import (
     priority_of,
 )
 from schedlab.schedulers.kubernetes.records import JobKind
-from schedlab.schedulers.kubernetes.virtual import HEAD_MIB, role_variables, told
+from schedlab.schedulers.kubernetes.virtual import HEAD_MIB, costs, role_variables, told
 from schedlab.schedulers.limits import LIFT, Lift, Limit
 from schedlab.schedulers.rows import NativeJob, driver_span, text_of
 from schedlab.schedulers.settings import Setting
@@ -282,6 +282,7 @@ class KubernetesBase(Scheduler):
     def shared_parity(self, native: Path) -> dict[str, str]:
         """Rows of the parity manifest that are the same for all of them."""
         running = self.running(native)
+        daemons = told(text_of(native / "objects.json"))
         mode = running.get("kube-apiserver", {}).get("audit-log-mode", "blocking")
         return {
             "accounting": f"none; audit log of the API server ({mode})",
@@ -289,14 +290,13 @@ class KubernetesBase(Scheduler):
             + f"; requests {'limited' if self._fair(running) else 'not limited'} by the API server",
             "submission": "by the API, one request a job over kept connections; further ones are"
             " opened when all are in use",
-            "costs": "by systemd unit (control group): containerd's includes its shims and crun;"
-            " pods have groups of their own and do not count",
+            "costs": costs(daemons),
             "users": "one client creates all objects; annotations name the trace's user",
             "dependencies": "none: a trace with dependencies is refused",
             "arrays": "none: one Job for each job, as the ends of an Indexed Job's pods are not"
             " known one by one",
             "time limit": "of each pod, in whole minutes, rounded up; from when the kubelet has it",
-            "node daemons": told(text_of(native / "objects.json")),
+            "node daemons": daemons,
             "logging level": manifest.log_levels(running),
         }
 

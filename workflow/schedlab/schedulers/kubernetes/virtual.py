@@ -33,6 +33,7 @@ References
 .. [1] GitHub user gmarek, comment of 2016-05-10 on kubernetes/kubernetes pull request 25395.
 """
 
+REAL, UNKNOWN = "a kubelet on each node", "unknown"
 DELAYS = "schedlab/delays"
 PERIOD = "schedlab/heartbeat"
 CARRIER = "schedlab/carrier"
@@ -88,10 +89,10 @@ def told(objects: str) -> str:
     try:
         found = [item for item in parse_json(objects)["items"] if item.get("kind") == "Node"]
     except (ValueError, KeyError, TypeError, AttributeError):
-        return "unknown"
+        return UNKNOWN
     virtual = [node for node in found if CARRIER in (node["metadata"].get("labels") or {})]
     if not virtual:
-        return "a kubelet on each node"
+        return REAL
     carriers = {node["metadata"]["labels"][CARRIER] for node in virtual}
     notes = [node["metadata"].get("annotations") or {} for node in virtual]
     facts = [node.get("status", {}).get("nodeInfo", {}) for node in virtual]
@@ -107,3 +108,13 @@ def told(objects: str) -> str:
         f" delays of start and end: {listed([note.get(DELAYS) for note in notes])}; each begins"
         " when KWOK's watch has told it of the pod, which takes its own time"
     )
+
+
+def costs(daemons: str) -> str:
+    """Whose processor time counts, by what the nodes are (`told`)."""
+    if daemons in (REAL, UNKNOWN):
+        return (
+            "by systemd unit (control group): containerd's includes its shims and crun; pods have"
+            " groups of their own and do not count"
+        )
+    return "by systemd unit (control group): on carriers that of KWOK, which stands for kubelets"
