@@ -108,6 +108,35 @@ def test_machines_are_those_of_the_cluster(
         assert found is not None and re.search(said, found), found
 
 
+@pytest.mark.parametrize(
+    ("facts", "virtual", "said"),
+    [
+        ({"carriers": 1}, {"nodes": 1}, None),
+        ({}, None, None),
+        ({}, {"nodes": 1}, "no trial.carriers, but .* has settings.virtual"),
+        ({"carriers": 1}, None, "trial.carriers, but .* has no settings.virtual"),
+        ({"carriers": 1}, {"nodes": 8}, "trial.nodes is 1, but .*settings.virtual.nodes 8"),
+        ({"carriers": 1}, 3, None),
+    ],
+)
+def test_virtual_nodes_are_those_of_the_cluster(
+    record: dict[str, Any], facts: dict[str, Any], virtual: Any, said: str | None, tmp_path: Path
+) -> None:
+    """A trial on virtual nodes could pass for one on real nodes, with which they are compared."""
+    configured = load_record(packed().results / CONFIGURED)
+    settings = configured["settings"] | ({} if virtual is None else {"virtual": virtual})
+    path = tmp_path / CONFIGURED
+    path.parent.mkdir(parents=True)
+    write_json(path, configured | {"settings": settings})
+    record["trial"] |= facts
+    record["parents"]["configured"]["record"] = file_digest(path)
+    found = chain_contradiction(record, tmp_path)
+    if said is None:
+        assert found is None
+    else:
+        assert found is not None and re.search(said, found), found
+
+
 def test_a_cluster_that_was_made_anew_contradicts_nothing(
     record: dict[str, Any], tmp_path: Path
 ) -> None:

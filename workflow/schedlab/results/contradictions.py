@@ -99,6 +99,7 @@ def chain_contradiction(record: Mapping[str, Any], results: Path) -> str | None:
         return f"the trial ran, but {path} has not_run {shown(configured['not_run'])}"
     return (
         _other_scheduler(record, configured, path)
+        or _other_nodes(record, configured, path)
         or _other_machines(record, configured, path)
         or _other_accelerator(record, configured, results)
     )
@@ -126,6 +127,23 @@ def _other_scheduler(
         made, ran = settings.get(key), record["trial"].get(key)
         if isinstance(made, str) and ran is not None and ran != made:
             return f"trial.{key} is {shown(ran)}, but {path} has settings.{key} {shown(made)}"
+    return None
+
+
+def _other_nodes(record: Mapping[str, Any], configured: Mapping[str, Any], path: str) -> str | None:
+    """Return how a trial has another kind or number of nodes than its cluster, or None.
+
+    A trial on virtual nodes that passes for one on real nodes would be compared with itself.
+    """
+    settings, facts = configured.get("settings") or {}, record["trial"]
+    virtual = settings.get("virtual")
+    if "node" in settings and ("carriers" in facts) != (virtual is not None):
+        found = "no trial.carriers" if virtual is not None else "trial.carriers"
+        has = "settings.virtual" if virtual is not None else "no settings.virtual"
+        return f"the record has {found}, but {path} has {has}"
+    nodes = virtual.get("nodes") if isinstance(virtual, Mapping) else None
+    if isinstance(nodes, int) and facts["nodes"] != nodes:
+        return f"trial.nodes is {facts['nodes']}, but {path} has settings.virtual.nodes {nodes}"
     return None
 
 
