@@ -60,6 +60,15 @@ def test_what_a_variant_leaves_out_is_the_experiments(tmp_path: Path) -> None:
     assert {c.metrics.scrape_interval for c in experiment.clusters()} == {2.0}
 
 
+def test_a_kind_of_image_that_is_none_is_told_where_it_is_written(tmp_path: Path) -> None:
+    own = {"name": "own", "scheduler": "slurm", "image": {"kind": "tape"}}
+    (line,) = refusal(tmp_path, schedulers=["slurm", own])
+    assert "schedulers[1].image.kind = 'tape': unknown kind" in line
+    other = own | {"image": {"suite": "sid"}}
+    (line,) = refusal(tmp_path, schedulers=["slurm", other], image={"kind": "tape"})
+    assert " image.kind = 'tape': unknown kind" in line
+
+
 def test_an_image_of_another_kind_inherits_nothing(tmp_path: Path) -> None:
     url = (tmp_path / "image").as_uri()
     (tmp_path / "image").touch()

@@ -219,6 +219,8 @@ def _inherited(entry: Any, errors: Sequence[Any], data: dict[str, Any]) -> bool:
 
 def _written(own: Any, steps: Location) -> bool:
     """Whether a section as written has the last of some keys; words for a kind are no keys."""
+    if not steps:
+        return False  # a fault of the section as a whole
     for step in steps[:-1]:
         if isinstance(own, dict) and step in own:
             own = own[step]
