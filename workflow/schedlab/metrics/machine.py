@@ -163,6 +163,15 @@ def fragmentation(jobs: pd.DataFrame, cores: int, end: float | None = None) -> f
     instruction). Jobs count as waiting from acceptance to allocation, or to their end if they were
     never allocated. The window is the makespan. This is evalys' definition of fragmentation,
     restricted to instants at which a waiting job fits.
+
+    Parameters
+    ----------
+    jobs : pandas.DataFrame
+        Rows of the jobs table.
+    cores : int
+        Cores of all the compute nodes that no background takes: the others are never idle.
+    end : float or None
+        Until when jobs were observed, s since the trial's start.
     """
     window = makespan(jobs, end).value
     if not window:

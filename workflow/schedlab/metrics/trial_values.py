@@ -76,6 +76,8 @@ def trial_metrics(
         bounds, because some jobs had not come to their end.
     """
     cores = trace.machine.cores
+    # Measured jobs can use, or leave idle, what the background does not take.
+    free = cores - int(trace.scale.get("background", {}).get("cores", 0))
     threshold = float(trace.scale["bounded_slowdown_threshold"])
     skews = of_jobs.launch_skew(jobs)
     ends = earliest_ends(trace)
@@ -83,7 +85,7 @@ def trial_metrics(
         np.array([job.arrival for job in trace.measured]),
         np.array([float(job.cores) for job in trace.measured]),
         np.array([job.runtime for job in trace.measured]),
-        cores,
+        free,
         np.array([ends[job.job] for job in trace.measured]),
     )
     total = scheduler_cost(costs, len(trace.measured))
@@ -102,7 +104,7 @@ def trial_metrics(
         "at_least": [name for name, found in bounded.items() if found.at_least],
         "throughput_jobs_per_s": of_jobs.throughput(jobs, end),
         "throughput_busy_jobs_per_s": of_jobs.throughput_busy(jobs, end=end),
-        "fragmentation": of_machine.fragmentation(jobs, cores, end),
+        "fragmentation": of_machine.fragmentation(jobs, free, end),
         "bounded_slowdown_threshold_s": threshold,
         "launch_skew_median_s": percentile(skews, 0.5),
         "launch_skew_max_s": float(skews.max()) if skews.size else None,
