@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import astuple
+from statistics import geometric_mean
 
 import pandas as pd
 import pytest
 from search_factory import searches
 
 from schedlab.metrics.searches import knees
+from schedlab.metrics.statistics import t_interval
 from schedlab.report.saturation_section import saturation
 from schedlab.workloads.ladder import Bracket
 
@@ -61,6 +64,24 @@ def test_the_interval_of_a_knee_covers_what_searches_differ_by() -> None:
     (knee,) = knees(pd.DataFrame(searches((1.0, 1.1), (1.2, 1.3), (1.5, 1.6))))
     assert knee.low is not None and knee.high is not None
     assert knee.low < 0.9 and knee.high > 1.44
+
+
+def test_searches_on_one_cluster_are_no_replicates_of_what_clusters_differ_by() -> None:
+    """Of three clusters whose searches agree, there are three knees and not nine."""
+    near = ((1.0, 1.1), (1.01, 1.11), (1.02, 1.12))
+    rows = [
+        row
+        for snapshot, factor in enumerate((1.0, 1.3, 1.6), 1)
+        for row in searches(*((factor * a, factor * b) for a, b in near), snapshot=snapshot)
+    ]
+    (knee,) = knees(pd.DataFrame(rows))
+    mean = 0.9 * geometric_mean([end for ends in near for end in ends])
+    wanted = t_interval([mean * factor for factor in (1.0, 1.3, 1.6)], "log")
+    assert (knee.estimate, knee.low, knee.high) == pytest.approx(astuple(wanted)[:3])
+    (told,) = saturation(pd.DataFrame(rows).assign(limits="[]"))["rows"]
+    assert told["how"] == "95 % interval over 3 clusters"
+    (told,) = saturation(pd.DataFrame(rows[:12]).assign(limits="[]"))["rows"]
+    assert told["how"] == "95 % interval for these 2 clusters alone"
 
 
 @pytest.mark.parametrize("precision", [0.05, 0.1, 0.2])

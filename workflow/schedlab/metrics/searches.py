@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from schedlab.metrics.ceiling import SAME, with_payload, with_submitter
+from schedlab.metrics.levels import two_levels
 from schedlab.metrics.saturation import CYCLES, QUEUE, REASONS
 from schedlab.metrics.statistics import MINIMUM, t_interval
 from schedlab.workloads.ladder import Bracket, Step, bracket, steps_of
@@ -30,8 +31,9 @@ class Knee(NamedTuple):
     estimate, low, high : float or None
         Geometric mean of the middles of the searches' `capacity`, and its interval (1/s): of
         Student's t on logarithms from 3 searches on, and not narrower than these; of fewer, their
-        own ends. No estimate where the knee of any search lies beyond an end of the ladder: a mean
-        of the others would be biased.
+        own ends. Searches on several equal clusters by `schedlab.metrics.levels`: those on one
+        snapshot share what is its own. No estimate where the knee of any search lies beyond an end
+        of the ladder: a mean of the others would be biased.
     bounded : str
         In how many searches it lies beyond which end, or is not judged there, in words; empty where
         it lies within.
@@ -40,6 +42,8 @@ class Knee(NamedTuple):
     ceiling : Bracket
         `capacity` of the cluster without a scheduler with the same driver, 1/s. Without a
         rate that it did not sustain, `high` is None: the ceiling is at least `low`.
+    clusters : int
+        Equal clusters on which searches were made, each made anew.
     """
 
     workload: str
@@ -54,6 +58,7 @@ class Knee(NamedTuple):
     bounded: str
     judged: bool
     ceiling: Bracket
+    clusters: int = 1
 
 
 def searched(trials: pd.DataFrame) -> pd.DataFrame:
@@ -93,7 +98,8 @@ def knees(trials: pd.DataFrame) -> list[Knee]:
         brackets = tuple(bracket(steps(one)) for one in own_searches)
         first = rows.iloc[0]
         nodes = int(first["nodes"])
-        estimate, low, high = _interval([capacity(one) for one in own_searches])
+        made_on = [int(one["snapshot"].iloc[0]) for one in own_searches]
+        estimate, low, high = _interval([capacity(one) for one in own_searches], made_on)
         found.append(
             Knee(
                 str(workload),
@@ -108,6 +114,7 @@ def knees(trials: pd.DataFrame) -> list[Knee]:
                 _bounded(brackets, unjudged),
                 not any(unjudged),
                 ceilings.get(tuple(first[SAME]), Bracket(None, None)),
+                len({one for one, found in zip(made_on, brackets, strict=True) if any(found)}),
             )
         )
     return found
@@ -211,9 +218,9 @@ def _ceiling(rows: pd.DataFrame) -> Bracket:
 
 
 def _interval(
-    brackets: Sequence[Bracket],
+    brackets: Sequence[Bracket], clusters: Sequence[int]
 ) -> tuple[float | None, float | None, float | None]:
-    """Estimate and interval of the knee, by each search's bracket of it."""
+    """Estimate and interval of the knee, by each search's bracket of it and its cluster."""
     told = [one for one in brackets if one.low is not None or one.high is not None]
     lows = [one.low for one in told if one.low is not None]
     highs = [one.high for one in told if one.high is not None]
@@ -222,9 +229,15 @@ def _interval(
         low = min(lows) if lows and len(lows) == len(told) else None
         high = max(highs) if highs and len(highs) == len(told) else None
         return None, low, high
+    # Every search that tells something has a middle here.
+    of = [one for one, found in zip(clusters, brackets, strict=True) if found.middle is not None]
+    groups = [
+        [middle for middle, own in zip(middles, of, strict=True) if own == one]
+        for one in sorted(set(of))
+    ]
+    found = t_interval(middles, "log") if len(groups) < 2 else two_levels(groups, "log").interval
     if len(middles) < MINIMUM:
-        return _mean(middles), min(lows), max(highs)
-    found = t_interval(np.array(middles), "log")
+        return found.estimate, min(lows), max(highs)
     # All searches climb the same rates, so equal brackets are no sign of an exact value.
     ends = [end for end in (found.low, found.high) if end is not None]
     return found.estimate, min([*ends, _mean(lows)]), max([*ends, _mean(highs)])
