@@ -13,7 +13,8 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from schedlab.metrics.statistics import Interval, t_interval
+from schedlab.metrics.levels import over_trials
+from schedlab.metrics.statistics import Interval
 
 WANTED = 5.0
 """Least ratio of the ceiling to the fastest scheduler's rate. Below this ratio, the submitter may
@@ -36,7 +37,8 @@ class Ceiling(NamedTuple):
     source, head : str
         Import and size of the head that it was measured with; see `with_submitter`.
     rate : Interval
-        Submissions accepted per second: geometric mean over the valid trials.
+        Submissions accepted per second: geometric mean over the valid trials, of several equal
+        clusters over these.
     fastest : str
         Scheduler with the highest rate of completed jobs; empty where none is known.
     fastest_rate : float or None
@@ -113,5 +115,6 @@ def ceilings(trials: pd.DataFrame) -> list[Ceiling]:
 
 
 def _rate(trials: pd.DataFrame, column: str) -> Interval:
-    values = pd.to_numeric(trials[column]).to_numpy(dtype=float, na_value=float("nan"))
-    return t_interval(values, "log")
+    values = pd.to_numeric(trials[column]).astype(float)
+    clusters = values.groupby([trials["cluster"], trials["snapshot"]], observed=True, dropna=False)
+    return over_trials([own.to_numpy(dtype=float) for _, own in clusters], "log")

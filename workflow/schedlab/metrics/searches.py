@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 
 from schedlab.metrics.ceiling import SAME, with_payload, with_submitter
-from schedlab.metrics.levels import two_levels
+from schedlab.metrics.levels import over_trials
 from schedlab.metrics.saturation import CYCLES, QUEUE, REASONS
-from schedlab.metrics.statistics import MINIMUM, t_interval
+from schedlab.metrics.statistics import MINIMUM
 from schedlab.workloads.ladder import Bracket, Step, bracket, steps_of
 
 
@@ -235,7 +235,7 @@ def _interval(
         [middle for middle, own in zip(middles, of, strict=True) if own == one]
         for one in sorted(set(of))
     ]
-    found = t_interval(middles, "log") if len(groups) < 2 else two_levels(groups, "log").interval
+    found = over_trials(groups, "log")
     if len(middles) < MINIMUM:
         return found.estimate, min(lows), max(highs)
     # All searches climb the same rates, so equal brackets are no sign of an exact value.
