@@ -49,6 +49,8 @@ def trial_metrics(
     fault: Mapping[str, Any] | None = None,
     start_ns: int = 0,
     cycle: float = 0.0,
+    *,
+    payload: bool = True,
 ) -> dict[str, Any]:
     """Metrics of one trial (columns `schedlab.tables.schemas.METRICS`).
 
@@ -68,6 +70,8 @@ def trial_metrics(
         The trial's start, ns of the controller's clock; the fault has instants of that clock.
     cycle : float
         Time between two cycles in which the scheduler starts jobs, s; 0 where events begin them.
+    payload : bool
+        Whether jobs run their payload. Of others `without_payload` has the metrics.
 
     Returns
     -------
@@ -115,7 +119,7 @@ def trial_metrics(
         **fault_metrics(jobs, trace, fault or {}, start_ns),
         "processors_mean": of_machine.processors_mean(jobs),
         "submission_rate_jobs_per_s": of_jobs.submission_rate(jobs),
-        **_searched(jobs, trace, end, cycle),
+        **_searched(jobs, trace, end, cycle, payload=payload),
         "area_bound_s": bounds["area"],
         "critical_path_s": bounds["critical_path"],
         "ideal_makespan_s": bounds["ideal"],
@@ -126,11 +130,13 @@ def trial_metrics(
     }
 
 
-def _searched(jobs: pd.DataFrame, trace: Trace, end: float | None, cycle: float) -> dict[str, Any]:
+def _searched(
+    jobs: pd.DataFrame, trace: Trace, end: float | None, cycle: float, *, payload: bool
+) -> dict[str, Any]:
     """Columns of a step of a search; all None for other trials."""
     found = UNKNOWN
     if "rate" in trace.scale:
-        found = rates(jobs, trace, end, cycle)
+        found = rates(jobs, trace, end, cycle, payload=payload)
     return {
         "search": trace.scale.get("search"),
         "rate": trace.scale.get("rate"),
