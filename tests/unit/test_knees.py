@@ -60,6 +60,18 @@ def test_a_knee_beyond_the_ladder_in_any_search_is_no_mean_of_the_others(
     assert found == pytest.approx((estimate, low, high)) and knee.bounded == bounded
 
 
+def test_a_highest_rate_of_which_no_valid_trial_tells_is_not_sustained() -> None:
+    """Both trials at 8 jobs/s are invalid; of another search only the first step ran."""
+    rows = searches((1.0, 8.0), (1.0, 8.0))
+    rows[1] |= {"valid": False}
+    trials = pd.DataFrame(rows[:3]).assign(limits="[]")
+    (knee,) = knees(trials)
+    words = "no valid trial tells of a rate above the lowest, which is sustained"
+    assert (knee.estimate, knee.bounded) == (None, f"{words} in 2 of 2 searches")
+    (row,) = saturation(trials)["rows"]
+    assert (row["knee"], row["limiter"]) == (knee.bounded, words)
+
+
 def test_the_interval_of_a_knee_covers_what_searches_differ_by() -> None:
     (knee,) = knees(pd.DataFrame(searches((1.0, 1.1), (1.2, 1.3), (1.5, 1.6))))
     assert knee.low is not None and knee.high is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -13,6 +14,10 @@ from schedlab.metrics.levels import over_trials
 from schedlab.metrics.saturation import CYCLES, QUEUE, REASONS
 from schedlab.metrics.statistics import MINIMUM
 from schedlab.workloads.ladder import Bracket, Step, bracket, steps_of
+
+
+_OVER, _UNDER = "even the highest rate is sustained", "not even the lowest rate is sustained"
+UNTOLD = "no valid trial tells of a rate above the lowest, which is sustained"
 
 
 class Knee(NamedTuple):
@@ -44,6 +49,9 @@ class Knee(NamedTuple):
         rate that it did not sustain, `high` is None: the ceiling is at least `low`.
     clusters : int
         Equal clusters on which searches were made, each made anew.
+    untold : bool
+        In some search one rate alone is known to be sustained, and of none above it a valid trial
+        tells: it was interrupted, or the trials at its highest rate are invalid.
     """
 
     workload: str
@@ -59,6 +67,7 @@ class Knee(NamedTuple):
     judged: bool
     ceiling: Bracket
     clusters: int = 1
+    untold: bool = False
 
 
 def searched(trials: pd.DataFrame) -> pd.DataFrame:
@@ -95,6 +104,7 @@ def knees(trials: pd.DataFrame) -> list[Knee]:
     ):
         own_searches = _searches(rows)
         unjudged = [CYCLES in _reasons(one) for one in own_searches]
+        untold = [_untold(one) for one in own_searches]
         brackets = tuple(bracket(steps(one)) for one in own_searches)
         first = rows.iloc[0]
         nodes = int(first["nodes"])
@@ -111,10 +121,11 @@ def knees(trials: pd.DataFrame) -> list[Knee]:
                 estimate,
                 low,
                 high,
-                _bounded(brackets, unjudged),
+                _bounded(brackets, unjudged, untold),
                 not any(unjudged),
                 ceilings.get(tuple(first[SAME]), Bracket(None, None)),
-                len({one for one, found in zip(made_on, brackets, strict=True) if any(found)}),
+                len({one for one, ends in zip(made_on, brackets, strict=True) if any(ends)}),
+                any(untold),
             )
         )
     return found
@@ -248,20 +259,27 @@ def _mean(values: list[float]) -> float:
     return float(np.exp(np.mean(np.log(values))))
 
 
-def _bounded(brackets: Sequence[Bracket], unjudged: Sequence[bool]) -> str:
+def _untold(search: pd.DataFrame) -> bool:
+    """Whether a search tells of its lowest rate alone, which is sustained.
+
+    The next step is at its highest rate, and only if that is sustained too has it no failed one.
+    """
+    known = [step for step in steps(search) if step.sustained is not None]
+    return all(step.sustained for step in known) and len({step.rate for step in known}) == 1
+
+
+def _bounded(brackets: Sequence[Bracket], unjudged: Sequence[bool], untold: Sequence[bool]) -> str:
     """In which searches the knee lies beyond what was judged; empty where it does in none."""
-    empty = Bracket(None, None)
-    both = list(zip(brackets, unjudged, strict=True))
-    told = [one for one, not_judged in both if not_judged or one != empty]
-    open_end = [not_judged for one, not_judged in both if one.high is None and one != empty]
-    over, unknown = len(open_end) - sum(open_end), sum(unjudged)
-    under = sum(one.low is None and one.high is not None for one in told)
-    of_many = f" in {{}} of {len(told)} searches" if len(told) > 1 else ""
-    parts = []
-    if unknown:
-        parts.append(REASONS[CYCLES] + of_many.format(unknown))
-    if over:
-        parts.append("even the highest rate is sustained" + of_many.format(over))
-    if under:
-        parts.append("not even the lowest rate is sustained" + of_many.format(under))
-    return "; ".join(parts)
+    found: Counter[str] = Counter()
+    searches = 0
+    for one, not_judged, alone in zip(brackets, unjudged, untold, strict=True):
+        if one == Bracket(None, None) and not not_judged:
+            continue
+        searches += 1
+        found[REASONS[CYCLES]] += not_judged
+        if one.high is None and not not_judged:
+            found[UNTOLD if alone else _OVER] += 1
+        found[_UNDER] += one.low is None and one.high is not None
+    of_many = f" in {{}} of {searches} searches" if searches > 1 else ""
+    order = (REASONS[CYCLES], _OVER, UNTOLD, _UNDER)
+    return "; ".join(words + of_many.format(found[words]) for words in order if found[words])
