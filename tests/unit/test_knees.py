@@ -8,8 +8,10 @@ from statistics import geometric_mean
 
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 from search_factory import searches
 
+from schedlab.figures import saturation as saturation_figure
 from schedlab.metrics.searches import knees
 from schedlab.metrics.statistics import t_interval
 from schedlab.report.saturation_section import saturation
@@ -70,6 +72,23 @@ def test_a_highest_rate_of_which_no_valid_trial_tells_is_not_sustained() -> None
     assert (knee.estimate, knee.bounded) == (None, f"{words} in 2 of 2 searches")
     (row,) = saturation(trials)["rows"]
     assert (row["knee"], row["limiter"]) == (knee.bounded, words)
+
+
+def test_a_step_that_tells_nothing_is_drawn_as_one() -> None:
+    steps = searches((1.0, 4.0), (1.0, 4.0))
+    steps[3]["sustained"] = None
+    rows = pd.DataFrame(steps).assign(
+        offered_rate_jobs_per_s=lambda one: one["rate"], achieved_rate_jobs_per_s=1.0
+    )
+    axis = Figure().add_subplot()
+    saturation_figure._panel(axis, rows, knees(rows), ["a-n1"])
+    drawn = {
+        "unknown" if line.get_marker() == "x" else str(line.get_markerfacecolor()): line.get_xdata()
+        for line in axis.lines
+        if line.get_linestyle() == "None"
+    }
+    assert [list(x) for x in drawn.values()] == [[1.0, 1.0], [4.0], [4.0]]
+    assert list(drawn)[1:] == ["none", "unknown"]
 
 
 def test_the_interval_of_a_knee_covers_what_searches_differ_by() -> None:

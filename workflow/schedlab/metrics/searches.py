@@ -15,7 +15,6 @@ from schedlab.metrics.saturation import CYCLES, QUEUE, REASONS
 from schedlab.metrics.statistics import MINIMUM
 from schedlab.workloads.ladder import Bracket, Step, bracket, steps_of
 
-
 _OVER, _UNDER = "even the highest rate is sustained", "not even the lowest rate is sustained"
 UNTOLD = "no valid trial tells of a rate above the lowest, which is sustained"
 
