@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from schedlab.metrics.levels import over_trials
@@ -115,6 +116,9 @@ def ceilings(trials: pd.DataFrame) -> list[Ceiling]:
 
 
 def _rate(trials: pd.DataFrame, column: str) -> Interval:
-    values = pd.to_numeric(trials[column]).astype(float)
-    clusters = values.groupby([trials["cluster"], trials["snapshot"]], observed=True, dropna=False)
-    return over_trials([own.to_numpy(dtype=float) for _, own in clusters], "log")
+    clusters = trials.groupby(["cluster", "snapshot"], observed=True, dropna=False)
+    groups = [
+        pd.to_numeric(own[column]).to_numpy(dtype=np.float64, na_value=np.nan)
+        for _, own in clusters
+    ]
+    return over_trials(groups, "log")
