@@ -46,15 +46,22 @@ def step(cluster: str, **columns: Any) -> dict[str, Any]:
     } | columns  # fmt: skip
 
 
+def _lowest(low: float | None, high: float | None) -> float | None:
+    return low / 2 if low is not None and high is None else None
+
+
 def searches(*brackets: tuple[float | None, float | None], **changes: Any) -> list[dict[str, Any]]:
-    """Steps at the ends of the brackets of as many searches of one cell."""
+    """Steps at the ends of the brackets of as many searches of one cell.
+
+    A rate above which none is known was the ladder's highest: its lowest is half of that.
+    """
     common = step("a-n1", scheduler="a", precision=0.2) | changes
     return [
         common
         | {"search": number, "rate": rate, "sustained": sustained}
         | {"why_not": ["queue"] * (not sustained)}
         for number, ends in enumerate(brackets, 1)
-        for rate, sustained in zip(ends, (True, False), strict=True)
+        for rate, sustained in zip((_lowest(*ends), *ends), (True, True, False), strict=True)
         if rate is not None
     ]
 

@@ -7,9 +7,11 @@ from dataclasses import asdict
 from typing import Any
 
 import pytest
+from job_factory import frame, ran
 from workload_factory import TWO
 
 from schedlab.errors import SchedlabError
+from schedlab.metrics.trial_values import trial_metrics
 from schedlab.schedulers import get_scheduler, scheduler_names
 from schedlab.tables.background import background_check
 from schedlab.tables.schemas import FAILED, PASSED
@@ -120,3 +122,15 @@ def test_the_least_time_counts_what_the_background_leaves() -> None:
     bound = earliest_end(crowded.generate(Machine(1, 4), 1))
     assert bound.seconds == 5 + 30 * 4.0
     assert "keeps 1 processors busy" in bound.why
+
+
+def test_what_a_background_takes_is_no_idle_core_and_no_core_for_the_ideal_time() -> None:
+    """Of 4 cores 3 are the background's, and the fourth is busy all the time."""
+    trace = Burst(
+        name="b", jobs=2, runtime=10.0, background=Background(filled="75 %", settle=0.0)
+    ).generate(Machine(1, 4), 1)
+    found = trial_metrics(frame(ran(0, 0, 10.0), ran(0, 10, 10.0)), trace, [], 20.0)
+    assert found["fragmentation"] == 0
+    assert found["area_bound_s"] == found["makespan_s"] == 20
+    # Of all cores.
+    assert found["utilisation"] == 0.25

@@ -16,6 +16,7 @@ from schedlab.config.trials import TrialKey
 from schedlab.figures import style, throughput
 from schedlab.metrics.ceiling import WANTED, ceilings, with_payload
 from schedlab.metrics.costs import agreement, daemon_costs, scheduler_cost
+from schedlab.metrics.statistics import t_interval
 from schedlab.report import cost_section
 from schedlab.results.records import write_json
 from schedlab.tables.build import Tables
@@ -67,8 +68,8 @@ def head(processors: int) -> str:
 
 def trials(*rows: dict[str, Any]) -> pd.DataFrame:
     common = {"workload": "burst", "nodes": 2, "valid": True, "payload": True, "source": "",
-              "conditions": head(2)}  # fmt: skip
-    return pd.DataFrame([common | row for row in rows])
+              "snapshot": 1, "conditions": head(2)}  # fmt: skip
+    return pd.DataFrame([common | {"cluster": row["scheduler"]} | row for row in rows])
 
 
 def null(rate: float, **change: Any) -> dict[str, Any]:
@@ -96,6 +97,15 @@ def test_the_ceiling_is_the_null_schedulers_submission_rate() -> None:
     assert (other.fastest, other.ratio) == ("", None)
     assert set(with_payload(table)["scheduler"]) == {"slurm", "volcano"}
     assert ceilings(with_payload(table)) == []
+
+
+def test_the_interval_of_a_ceiling_is_over_equal_clusters() -> None:
+    """Trials of one cluster agree, and clusters do not: 3 values, not 9."""
+    rates = (100.0, 120.0, 140.0)
+    rows = [null(rate, snapshot=number) for number, rate in enumerate(rates, 1) for _ in range(3)]
+    (found,) = ceilings(trials(*rows))
+    wanted = t_interval(rates, "log")
+    assert found.rate.n == 3 and found.rate.low == pytest.approx(wanted.low)
 
 
 def test_the_ceiling_of_another_host_or_head_bounds_nothing_here() -> None:

@@ -95,7 +95,8 @@ def test_a_knee_beyond_the_ladder_is_judged_as_a_bound(
 ) -> None:
     """5 jobs/s are predicted: at least 8.8 is not that, nor less than 2.9."""
     other = cell("b", 10.0, 1.0)[0 if sustained else 1] | {"rate": first}
-    trials = pd.DataFrame([*cell("a", 5.0, 2.5), other])
+    ladder = [other, other | {"rate": first / 2}][: 1 + sustained]
+    trials = pd.DataFrame([*cell("a", 5.0, 2.5), *ladder])
     (found,) = confirmations(trials, limiters(trials), lifting())
     assert found.predicted == pytest.approx(5.0) and found.confirmed is confirmed
     (row,) = saturation(trials, lifting())["confirmations"]

@@ -112,7 +112,12 @@ def test_a_search_is_not_made_where_a_lift_does_not_concern_the_limiter() -> Non
     invalid = [one | {"valid": False} for one in base]
     assert unless_limited(invalid, CYCLE) == no | {"limiter": "none", "why": unknown}
     sustained = "every rate was sustained, so nothing limited it"
-    assert unless_limited(base[:1], CYCLE) == no | {"limiter": "none", "why": sustained}
+    both = [base[0], base[1] | {"sustained": True, "why_not": []}]
+    assert unless_limited(both, CYCLE) == no | {"limiter": "none", "why": sustained}
+    # Of a search that has not come further, or whose trials at the highest rate are invalid.
+    untold = "no valid trial tells of a rate above the lowest, which is sustained"
+    for rows in (base[:1], [base[0], base[1] | {"valid": False}]):
+        assert unless_limited(rows, CYCLE) == no | {"limiter": "none", "why": untold}
 
 
 def test_a_search_with_a_lifted_limit_looks_where_its_knee_is_predicted(

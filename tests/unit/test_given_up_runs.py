@@ -13,6 +13,8 @@ from job_factory import frame
 from kubernetes_factory import audit, bound, created, ended
 from simulated_cluster import SECOND
 
+from schedlab.metrics.jobs import bounded_slowdown
+from schedlab.metrics.machine import fragmentation
 from schedlab.schedulers.base import DUPLICATED
 from schedlab.schedulers.flux import records as flux_records
 from schedlab.schedulers.kubernetes import records as kubernetes_records
@@ -165,3 +167,34 @@ def test_instants_of_two_runs_are_in_no_order() -> None:
         row["completed"] = 50
     assert instants_in_order(frame(rows[1]), clock, gang=True).verdict == UNKNOWN
     assert instants_in_order(frame(rows[0]), clock, gang=True).verdict == FAILED
+
+
+def test_the_slowdown_of_a_job_that_ran_again_is_against_its_last_run() -> None:
+    """It ran from 0 s, was given up at 9 s, and ran again from 309 s to 329 s."""
+    again = {"intended": 0, "submit": 0, "started": 0, "finished": 329, "completed": 329}
+    again |= {"restarted": 309 * SECOND}
+    jobs = frame(again, again | {"finished": 5})
+    # The second one's last instruction is that of the run that was given up.
+    assert bounded_slowdown(jobs).seconds.tolist() == [329 / 20, 1.0]
+    runs = frame(again | {"finished": None, "state": "UNFINISHED"})
+    # It runs since 309 s, and was to run for 20 s.
+    found = bounded_slowdown(runs.assign(runtime_requested=20.0), end=349.0)
+    assert (found.seconds.tolist(), found.open.tolist()) == ([349 / 40], [True])
+
+
+def test_a_job_whose_run_was_given_up_holds_no_cores_until_it_runs_again() -> None:
+    """An urgent job has the one of two cores that a run gave up, and the other one is idle."""
+    again = {"intended": 0, "submit": 0, "accepted": 0, "started": 0, "finished": 30}
+    again |= {"completed": 30, "restarted": 20 * SECOND, "restarts": [20 * SECOND]}
+    again |= {"given_up": [5 * SECOND], "given_up_node": [None]}
+    urgent = {"intended": 5, "submit": 5, "accepted": 5, "started": 5, "finished": 20}
+    # It waits for a core from 5 s to 20 s while one is idle. Before and after that nobody waits.
+    jobs = frame(again, urgent | {"completed": 20})
+    assert fragmentation(jobs, 2) == pytest.approx(15 / 60)
+    # On a machine of one core nothing is idle then.
+    assert fragmentation(jobs, 1) == 0
+    # Given up twice, and never started again: it waits to the end.
+    gone = again | {"completed": None, "finished": None, "state": "UNFINISHED"}
+    gone |= {"given_up": [5 * SECOND, 25 * SECOND], "given_up_node": [None, None]}
+    jobs = frame(gone, urgent | {"completed": 20})
+    assert fragmentation(jobs, 2, end=40.0) == pytest.approx((15 + 2 * 15) / 80)

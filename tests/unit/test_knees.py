@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+from dataclasses import astuple
+from statistics import geometric_mean
 
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 from search_factory import searches
 
+from schedlab.figures import saturation as saturation_figure
 from schedlab.metrics.searches import knees
+from schedlab.metrics.statistics import t_interval
 from schedlab.report.saturation_section import saturation
 from schedlab.workloads.ladder import Bracket
 
@@ -57,10 +62,57 @@ def test_a_knee_beyond_the_ladder_in_any_search_is_no_mean_of_the_others(
     assert found == pytest.approx((estimate, low, high)) and knee.bounded == bounded
 
 
+def test_a_highest_rate_of_which_no_valid_trial_tells_is_not_sustained() -> None:
+    """Both trials at 8 jobs/s are invalid; of another search only the first step ran."""
+    rows = searches((1.0, 8.0), (1.0, 8.0))
+    rows[1] |= {"valid": False}
+    trials = pd.DataFrame(rows[:3]).assign(limits="[]")
+    (knee,) = knees(trials)
+    words = "no valid trial tells of a rate above the lowest, which is sustained"
+    assert (knee.estimate, knee.bounded) == (None, f"{words} in 2 of 2 searches")
+    (row,) = saturation(trials)["rows"]
+    assert (row["knee"], row["limiter"]) == (knee.bounded, words)
+
+
+def test_a_step_that_tells_nothing_is_drawn_as_one() -> None:
+    steps = searches((1.0, 4.0), (1.0, 4.0))
+    steps[3]["sustained"] = None
+    rows = pd.DataFrame(steps).assign(
+        offered_rate_jobs_per_s=lambda one: one["rate"], achieved_rate_jobs_per_s=1.0
+    )
+    axis = Figure().add_subplot()
+    saturation_figure._panel(axis, rows, knees(rows), ["a-n1"])
+    drawn = {
+        "unknown" if line.get_marker() == "x" else str(line.get_markerfacecolor()): line.get_xdata()
+        for line in axis.lines
+        if line.get_linestyle() == "None"
+    }
+    assert [list(x) for x in drawn.values()] == [[1.0, 1.0], [4.0], [4.0]]
+    assert list(drawn)[1:] == ["none", "unknown"]
+
+
 def test_the_interval_of_a_knee_covers_what_searches_differ_by() -> None:
     (knee,) = knees(pd.DataFrame(searches((1.0, 1.1), (1.2, 1.3), (1.5, 1.6))))
     assert knee.low is not None and knee.high is not None
     assert knee.low < 0.9 and knee.high > 1.44
+
+
+def test_searches_on_one_cluster_are_no_replicates_of_what_clusters_differ_by() -> None:
+    """Of three clusters whose searches agree, there are three knees and not nine."""
+    near = ((1.0, 1.1), (1.01, 1.11), (1.02, 1.12))
+    rows = [
+        row
+        for snapshot, factor in enumerate((1.0, 1.3, 1.6), 1)
+        for row in searches(*((factor * a, factor * b) for a, b in near), snapshot=snapshot)
+    ]
+    (knee,) = knees(pd.DataFrame(rows))
+    mean = 0.9 * geometric_mean([end for ends in near for end in ends])
+    wanted = t_interval([mean * factor for factor in (1.0, 1.3, 1.6)], "log")
+    assert (knee.estimate, knee.low, knee.high) == pytest.approx(astuple(wanted)[:3])
+    (told,) = saturation(pd.DataFrame(rows).assign(limits="[]"))["rows"]
+    assert told["how"] == "95 % interval over 3 clusters"
+    (told,) = saturation(pd.DataFrame(rows[:12]).assign(limits="[]"))["rows"]
+    assert told["how"] == "95 % interval for these 2 clusters alone"
 
 
 @pytest.mark.parametrize("precision", [0.05, 0.1, 0.2])

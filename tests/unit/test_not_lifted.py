@@ -23,7 +23,8 @@ from schedlab.schedulers.limits import Cycle
         # Without a cluster in which it is lifted: the setting is at its end.
         (cell(CYCLE, 0.4, 1.0), "no setting lifts its limiter further: cycles (period)"),
         ([one | {"valid": False} for one in cell(CYCLE, 0.4, 1.0)], "no valid trial tells"),
-        (cell(CYCLE, 0.4, 1.0)[:1], "every rate was sustained"),
+        (cell(CYCLE, 0.4, 1.0)[:1], "no valid trial tells of a rate above the lowest"),
+        ([*cell(CYCLE, 0.4, 1.0)[:1], *cell(CYCLE, 0.8, 1.0)[:1]], "every rate was sustained"),
         (cell(CYCLE, 0.4, 1.0)[1:], "without a knee nothing can be predicted"),
         ([row([], 1.0, 1.0, **dict.fromkeys([*PARTS, "scheduling_mean_s"], 0.0))], "no rule holds"),
     ],

@@ -48,7 +48,12 @@ def test_a_trend_is_seen_above_the_capacity_and_rarely_below() -> None:
 
 
 def judged(
-    longest: float | None, wait: float = 0.1, state: str = COMPLETED, *, stamped: bool = True
+    longest: float | None,
+    wait: float = 0.1,
+    state: str = COMPLETED,
+    *,
+    stamped: bool = True,
+    payload: bool = True,
 ) -> tuple[bool | None, list[str] | None]:
     """Outcome of 40 jobs that arrive once a second and wait alike; the last one has a state."""
     due = np.arange(40.0)
@@ -59,7 +64,8 @@ def judged(
     jobs = pd.DataFrame({**at, **ran, "completed": due + wait + 0.6}) * 1e9
     jobs["state"] = [COMPLETED] * 39 + [state]
     trace = experiment().trace("knee", 1, 1, ROOT)
-    found = rates(jobs, replace(trace, scale=trace.scale | {"longest_wait_s": longest}), 60.0)
+    asked = replace(trace, scale=trace.scale | {"longest_wait_s": longest})
+    found = rates(jobs, asked, 60.0, payload=payload)
     return found.sustained, found.why_not
 
 
@@ -72,6 +78,12 @@ def test_why_a_rate_is_not_sustained_is_told() -> None:
     # Every wait is missing, so the bound cannot be judged.
     assert judged(1.0, stamped=False) == (None, None)
     assert judged(None, stamped=False) == (True, [])
+
+
+def test_jobs_without_a_payload_wait_until_they_are_done() -> None:
+    """Else a bound on the wait would leave the submitter without a ceiling."""
+    assert judged(1.0, stamped=False, payload=False) == (True, [])
+    assert judged(1.0, wait=2.0, stamped=False, payload=False) == (False, ["wait"])
 
 
 def test_arrivals_within_few_cycles_are_not_judged() -> None:

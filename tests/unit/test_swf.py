@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from swf_factory import HEADER, NASA, ROOT, line, records, write
+from workload_factory import TWO
 
 from schedlab.errors import SchedlabError
 from schedlab.swf import kept as kept_arrays
@@ -16,6 +17,7 @@ from schedlab.swf.file import header_lines, machine_size
 from schedlab.swf.sample import sample_text
 from schedlab.swf.table import read_table
 from schedlab.workloads import Machine
+from schedlab.workloads.registry import workload_from
 from schedlab.workloads.swf import Swf
 
 
@@ -52,6 +54,18 @@ def test_scaling_in_time_and_size(tmp_path: Path) -> None:
         "jobs_with_dependency_ignored": 0,
         "dropped": {},
     }
+
+
+def test_the_limit_of_the_workload_is_what_requests_are_compared_with(tmp_path: Path) -> None:
+    """At a tenth of the time the jobs ask for 90 s and for 0.1 s; all get 80 s, or 100 s."""
+    swf = write(tmp_path, line(1, runtime=50, requested_time=900), line(2, requested_time=1))
+    part = {"user": "ann", "workload": swf.model_dump(exclude={"name"})}
+    for walltime, longer in ((80.0, 1), (100.0, 2)):
+        own = swf.model_copy(update={"walltime": walltime})
+        assert own.generate(TWO, 1, tmp_path).scale["jobs_with_longer_limit"] == longer
+        mix = workload_from({"name": "m", "kind": "mix", "walltime": walltime, "parts": [part]})
+        (facts,) = mix.generate(TWO, 1, tmp_path).scale["parts"]
+        assert facts["jobs_with_longer_limit"] == longer
 
 
 def test_larger_jobs_than_the_machine_are_capped(tmp_path: Path) -> None:

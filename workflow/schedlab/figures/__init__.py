@@ -51,7 +51,8 @@ FIGURES: dict[str, Figure] = {
     "saturation": Figure(
         "Saturation",
         "Steps of the searches for the highest sustained rate: jobs that left the queue per second,"
-        " after the warm-up, against arrivals per second. Filled marks: sustained; open ones: not."
+        " after the warm-up, against arrivals per second. Filled marks: sustained; open ones: not;"
+        " crosses: it is not known whether."
         " Vertical line and band: the knee, which lies below the marks by half of the precision,"
         " and its interval (from 3 searches on its 95 % interval, else the ends of the brackets)."
         " Diagonal: as many jobs leave as arrive. Dashed, where measured: the rate that the null"

@@ -52,12 +52,15 @@ def _panel(axis: Axes, rows: pd.DataFrame, here: list[Knee], order: list[str]) -
             continue
         drawn = True
         look = style.look(order.index(knee.cluster))
+        known = own["sustained"].notna().to_numpy(dtype=bool)
         good = own["sustained"].fillna(value=False).to_numpy(dtype=bool)
+        bad = known & ~good
         x = own["offered_rate_jobs_per_s"].to_numpy(dtype=float)
         y = own["achieved_rate_jobs_per_s"].to_numpy(dtype=float)
         common: dict[str, Any] = {"color": look.colour, "marker": look.marker, "linestyle": "none"}
         axis.plot(x[good], y[good], **common)
-        axis.plot(x[~good], y[~good], markerfacecolor="none", **common)
+        axis.plot(x[bad], y[bad], markerfacecolor="none", **common)
+        axis.plot(x[~known], y[~known], **{**common, "marker": "x"})
         if knee.low is not None and knee.high is not None:
             axis.axvspan(knee.low, knee.high, color=look.colour, alpha=0.2, linewidth=0)
         if knee.estimate is not None:

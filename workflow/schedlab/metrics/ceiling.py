@@ -11,9 +11,11 @@ from __future__ import annotations
 import json
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 
-from schedlab.metrics.statistics import Interval, t_interval
+from schedlab.metrics.levels import over_trials
+from schedlab.metrics.statistics import Interval
 
 WANTED = 5.0
 """Least ratio of the ceiling to the fastest scheduler's rate. Below this ratio, the submitter may
@@ -36,7 +38,8 @@ class Ceiling(NamedTuple):
     source, head : str
         Import and size of the head that it was measured with; see `with_submitter`.
     rate : Interval
-        Submissions accepted per second: geometric mean over the valid trials.
+        Submissions accepted per second: geometric mean over the valid trials, of several equal
+        clusters over these.
     fastest : str
         Scheduler with the highest rate of completed jobs; empty where none is known.
     fastest_rate : float or None
@@ -113,5 +116,9 @@ def ceilings(trials: pd.DataFrame) -> list[Ceiling]:
 
 
 def _rate(trials: pd.DataFrame, column: str) -> Interval:
-    values = pd.to_numeric(trials[column]).to_numpy(dtype=float, na_value=float("nan"))
-    return t_interval(values, "log")
+    clusters = trials.groupby(["cluster", "snapshot"], observed=True, dropna=False)
+    groups = [
+        pd.to_numeric(own[column]).to_numpy(dtype=np.float64, na_value=np.nan)
+        for _, own in clusters
+    ]
+    return over_trials(groups, "log")

@@ -18,7 +18,7 @@ from schedlab.formatting import number
 from schedlab.metrics.cycles import Row, cycle_rate, limits_of, places_of, window
 from schedlab.metrics.limiter import Limiter, first_failed, of_cell
 from schedlab.metrics.saturation import CYCLES, REASONS
-from schedlab.metrics.searches import Knee, knees, of_knee
+from schedlab.metrics.searches import UNTOLD, Knee, knees, of_knee
 from schedlab.schedulers.limits import Limit
 from schedlab.workloads.ladder import Bracket
 
@@ -83,6 +83,7 @@ class Unlifted(Enum):
     NO_TRIAL = "no valid trial tells whether its rate is sustained"
     NOT_JUDGED = REASONS[CYCLES]
     SUSTAINED = "every rate was sustained, so nothing limited it"
+    UNTOLD = UNTOLD
     NOT_NAMED = "its limiter is not named"
     NO_SETTING = "schedlab knows no setting that lifts its limiter"
     NO_KNEE = "without a knee nothing can be predicted"
@@ -126,7 +127,7 @@ def unlifted(knee: Knee, named: Limiter | None) -> Unlifted | None:
     if all(one == Bracket(None, None) for one in knee.brackets):
         return Unlifted.NO_TRIAL
     if named is None:
-        return Unlifted.SUSTAINED
+        return Unlifted.UNTOLD if knee.untold else Unlifted.SUSTAINED
     if not named.name:
         return Unlifted.NOT_NAMED
     if not named.lift:

@@ -162,7 +162,9 @@ def bounded_slowdown(
         Runtime in s under which a job counts as this long. For a trace whose times were scaled by
         k it is 10 k (the trace's `scale` says it).
     end : float or None
-        Until when jobs were observed. A job that had not finished counts with the time since it was
+        Until when jobs were observed. The runtime of a job that ran again is that of its last run:
+        what came before it, until the job started again, was no use to it. A job that had not
+        finished counts with the time since it was
         due, and with the larger of the trace's runtime and the time that it ran.
 
     Returns
@@ -176,11 +178,20 @@ def bounded_slowdown(
         When the threshold is not positive.
     """
     spent, is_open = times(jobs, "turnaround", end)
-    ran = times(jobs, "runtime", end).seconds
+    ran = _of_last_run(jobs, times(jobs, "runtime", end).seconds)
     if is_open.any():
         wanted = pd.to_numeric(jobs["runtime_requested"]).to_numpy(np.float64, na_value=np.nan)
         ran = np.where(is_open, np.fmax(ran, wanted), ran)
     return Times(slowdown(spent, ran, threshold), is_open)
+
+
+def _of_last_run(jobs: pd.DataFrame, ran: Floats) -> Floats:
+    """Runtimes (s) from the first start on, of jobs that ran again from the start of the last run.
+
+    A last instruction before that start is that of an earlier run, which stays.
+    """
+    alone = ran - (seconds(jobs, "restarted") - seconds(jobs, "started"))
+    return np.where(alone >= 0, alone, ran)
 
 
 def throughput(jobs: pd.DataFrame, end: float | None = None) -> float | None:

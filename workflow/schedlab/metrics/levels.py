@@ -33,6 +33,7 @@ from schedlab.metrics.statistics import (
     equal_up_to_rounding,
     few,
     half_width_of_t,
+    t_interval,
 )
 
 ONE_SNAPSHOT = "only one snapshot was sampled"
@@ -67,6 +68,21 @@ class TwoLevels:
         if self.between is None or self.within is None or not self.between + self.within:
             return None
         return self.between / (self.between + self.within)
+
+
+def over_trials(clusters: Sequence[Values], scale: Scale) -> Interval:
+    """Estimate over the trials of equal clusters: of several by `two_levels`, else by Student's t.
+
+    Parameters
+    ----------
+    clusters : sequence of sequences of float
+        For each cluster one value a trial; missing ones are left out.
+    scale : {"log", "raw"}
+        On which means and variances are taken.
+    """
+    if len(clusters) == 1:
+        return t_interval(clusters[0], scale)
+    return two_levels(clusters, scale).interval
 
 
 def two_levels(clusters: Sequence[Values], scale: Scale) -> TwoLevels:

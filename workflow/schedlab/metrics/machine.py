@@ -161,15 +161,23 @@ def fragmentation(jobs: pd.DataFrame, cores: int, end: float | None = None) -> f
 
     Cores count as taken from allocation to completion (if unknown: from the first to the last
     instruction). Jobs count as waiting from acceptance to allocation, or to their end if they were
-    never allocated. The window is the makespan. This is evalys' definition of fragmentation,
+    never allocated. A run that was given up left its cores then, and its job waits for the next
+    one from then on. The window is the makespan. This is evalys' definition of fragmentation,
     restricted to instants at which a waiting job fits.
+
+    Parameters
+    ----------
+    jobs : pandas.DataFrame
+        Rows of the jobs table.
+    cores : int
+        Cores of all the compute nodes that no background takes: the others are never idle.
+    end : float or None
+        Until when jobs were observed, s since the trial's start.
     """
     window = makespan(jobs, end).value
     if not window:
         return None
-    since, size = seconds(jobs, "accepted"), processors(jobs)
-    given = _first_of(seconds(jobs, "allocated"), seconds(jobs, "started"))
-    freed = _first_of(seconds(jobs, "completed"), seconds(jobs, "finished"))
+    since, given, freed, size = _runs(jobs)
     known = ~np.isnan(since) & ~np.isnan(size)
     since, given, freed, size = since[known], given[known], freed[known], size[known]
     # One that got no cores waited until it left; one that did not leave waits, or holds its cores.
@@ -179,6 +187,35 @@ def fragmentation(jobs: pd.DataFrame, cores: int, end: float | None = None) -> f
     start = float(np.nanmin(seconds(jobs, "submit")))
     lost = fitting_idle(Waiting(since, until, held, size), cores, start, start + window)
     return lost / (cores * window)
+
+
+def _runs(jobs: pd.DataFrame) -> tuple[Floats, Floats, Floats, Floats]:
+    """When jobs began to wait for cores, got them and left them (s), and how many: one row a run.
+
+    No record has the allocations of runs before the last one, so a job of which a run was given up
+    gets its cores when it starts.
+    """
+    since, size = seconds(jobs, "accepted"), processors(jobs)
+    started = seconds(jobs, "started")
+    given = _first_of(seconds(jobs, "allocated"), started)
+    freed = _first_of(seconds(jobs, "completed"), seconds(jobs, "finished"))
+    further: list[tuple[float, float, float, float]] = []
+    lists = zip(jobs["given_up"], jobs["restarts"], strict=True) if "given_up" in jobs else ()
+    for place, runs in enumerate(lists):
+        ends, starts = ([] if one is None else [ns / 1e9 for ns in one] for one in runs)
+        begun, last = started[place], freed[place]
+        gave = next((end for end in ends if end >= begun), None)
+        if gave is not None:
+            given[place], freed[place] = begun, gave
+        while gave is not None:
+            again = next((start for start in starts if start >= gave), np.nan)
+            then = next((end for end in ends if end >= again and end > gave), None)
+            further.append((gave, again, last if then is None else then, size[place]))
+            gave = then
+    more = np.array(further).reshape(-1, 4).T
+    columns = zip((since, given, freed, size), more, strict=True)
+    of_runs = tuple(np.concatenate(both) for both in columns)
+    return of_runs[0], of_runs[1], of_runs[2], of_runs[3]
 
 
 def _first_of(preferred: Floats, other: Floats) -> Floats:

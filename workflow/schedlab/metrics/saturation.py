@@ -116,7 +116,14 @@ def grows(slope: float, low: float, offered: float, precision: float) -> bool:
     return low > 0 and slope > precision / 2 * offered
 
 
-def rates(jobs: pd.DataFrame, trace: Trace, end: float | None = None, cycle: float = 0.0) -> Rates:
+def rates(
+    jobs: pd.DataFrame,
+    trace: Trace,
+    end: float | None = None,
+    cycle: float = 0.0,
+    *,
+    payload: bool = True,
+) -> Rates:
     """Judge one trial of a search.
 
     A rate is not sustained if a job came to no good end, if the queue `grows`, or if jobs wait
@@ -133,6 +140,9 @@ def rates(jobs: pd.DataFrame, trace: Trace, end: float | None = None, cycle: flo
         Until when jobs were observed, s since the trial's start.
     cycle : float
         Time between two cycles of the scheduler (`limits.cycle_time`), s.
+    payload : bool
+        Whether jobs run their payload. Those that do not never start: they leave the queue, and
+        their wait ends, when they are done.
     """
     due = instants(jobs, "intended") / 1e9
     if due.size < FEWEST or np.isnan(due).any() or due.max() <= due.min():
@@ -148,7 +158,10 @@ def rates(jobs: pd.DataFrame, trace: Trace, end: float | None = None, cycle: flo
     slope, low = trend(due, left, start, last)
     if last - first < FEWEST_CYCLES * cycle:
         return Rates(offered, achieved, slope, low, None, [CYCLES])
-    slow = _slow(jobs, due, trace.scale.get("longest_wait_s"), end)
+    wait = times(jobs, "wait", end).seconds
+    if not payload:
+        wait = (left if end is None else np.minimum(left, end)) - due
+    slow = _slow(wait, due, trace.scale.get("longest_wait_s"))
     holds = {
         QUEUE: grows(slope, low, offered, float(trace.scale["precision"])),
         JOBS: bool((~jobs["state"].isin([COMPLETED, UNFINISHED])).any()),
@@ -160,11 +173,10 @@ def rates(jobs: pd.DataFrame, trace: Trace, end: float | None = None, cycle: flo
     return Rates(offered, achieved, slope, low, not why_not, why_not)
 
 
-def _slow(jobs: pd.DataFrame, due: Floats, longest: float | None, end: float | None) -> bool | None:
+def _slow(wait: Floats, due: Floats, longest: float | None) -> bool | None:
     """Whether the last quarter of the jobs waits too long on average; None if no wait is known."""
     if longest is None:
         return False
-    wait = times(jobs, "wait", end).seconds[np.argsort(due, kind="stable")]
-    last = wait[-(-3 * wait.size // 4) :]
+    last = wait[np.argsort(due, kind="stable")][-(-3 * wait.size // 4) :]
     known = last[~np.isnan(last)]
     return bool(known.mean() > float(longest)) if known.size else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -9,9 +10,13 @@ import numpy as np
 import pandas as pd
 
 from schedlab.metrics.ceiling import SAME, with_payload, with_submitter
+from schedlab.metrics.levels import over_trials
 from schedlab.metrics.saturation import CYCLES, QUEUE, REASONS
-from schedlab.metrics.statistics import MINIMUM, t_interval
+from schedlab.metrics.statistics import MINIMUM
 from schedlab.workloads.ladder import Bracket, Step, bracket, steps_of
+
+_OVER, _UNDER = "even the highest rate is sustained", "not even the lowest rate is sustained"
+UNTOLD = "no valid trial tells of a rate above the lowest, which is sustained"
 
 
 class Knee(NamedTuple):
@@ -30,8 +35,9 @@ class Knee(NamedTuple):
     estimate, low, high : float or None
         Geometric mean of the middles of the searches' `capacity`, and its interval (1/s): of
         Student's t on logarithms from 3 searches on, and not narrower than these; of fewer, their
-        own ends. No estimate where the knee of any search lies beyond an end of the ladder: a mean
-        of the others would be biased.
+        own ends. Searches on several equal clusters by `schedlab.metrics.levels`: those on one
+        snapshot share what is its own. No estimate where the knee of any search lies beyond an end
+        of the ladder: a mean of the others would be biased.
     bounded : str
         In how many searches it lies beyond which end, or is not judged there, in words; empty where
         it lies within.
@@ -40,6 +46,11 @@ class Knee(NamedTuple):
     ceiling : Bracket
         `capacity` of the cluster without a scheduler with the same driver, 1/s. Without a
         rate that it did not sustain, `high` is None: the ceiling is at least `low`.
+    clusters : int
+        Equal clusters on which searches were made, each made anew.
+    untold : bool
+        In some search one rate alone is known to be sustained, and of none above it a valid trial
+        tells: it was interrupted, or the trials at its highest rate are invalid.
     """
 
     workload: str
@@ -54,6 +65,8 @@ class Knee(NamedTuple):
     bounded: str
     judged: bool
     ceiling: Bracket
+    clusters: int = 1
+    untold: bool = False
 
 
 def searched(trials: pd.DataFrame) -> pd.DataFrame:
@@ -90,10 +103,12 @@ def knees(trials: pd.DataFrame) -> list[Knee]:
     ):
         own_searches = _searches(rows)
         unjudged = [CYCLES in _reasons(one) for one in own_searches]
+        untold = [_untold(one) for one in own_searches]
         brackets = tuple(bracket(steps(one)) for one in own_searches)
         first = rows.iloc[0]
         nodes = int(first["nodes"])
-        estimate, low, high = _interval([capacity(one) for one in own_searches])
+        made_on = [int(one["snapshot"].iloc[0]) for one in own_searches]
+        estimate, low, high = _interval([capacity(one) for one in own_searches], made_on)
         found.append(
             Knee(
                 str(workload),
@@ -105,9 +120,11 @@ def knees(trials: pd.DataFrame) -> list[Knee]:
                 estimate,
                 low,
                 high,
-                _bounded(brackets, unjudged),
+                _bounded(brackets, unjudged, untold),
                 not any(unjudged),
                 ceilings.get(tuple(first[SAME]), Bracket(None, None)),
+                len({one for one, ends in zip(made_on, brackets, strict=True) if any(ends)}),
+                any(untold),
             )
         )
     return found
@@ -211,9 +228,9 @@ def _ceiling(rows: pd.DataFrame) -> Bracket:
 
 
 def _interval(
-    brackets: Sequence[Bracket],
+    brackets: Sequence[Bracket], clusters: Sequence[int]
 ) -> tuple[float | None, float | None, float | None]:
-    """Estimate and interval of the knee, by each search's bracket of it."""
+    """Estimate and interval of the knee, by each search's bracket of it and its cluster."""
     told = [one for one in brackets if one.low is not None or one.high is not None]
     lows = [one.low for one in told if one.low is not None]
     highs = [one.high for one in told if one.high is not None]
@@ -222,9 +239,15 @@ def _interval(
         low = min(lows) if lows and len(lows) == len(told) else None
         high = max(highs) if highs and len(highs) == len(told) else None
         return None, low, high
+    # Every search that tells something has a middle here.
+    of = [one for one, found in zip(clusters, brackets, strict=True) if found.middle is not None]
+    groups = [
+        [middle for middle, own in zip(middles, of, strict=True) if own == one]
+        for one in sorted(set(of))
+    ]
+    found = over_trials(groups, "log")
     if len(middles) < MINIMUM:
-        return _mean(middles), min(lows), max(highs)
-    found = t_interval(np.array(middles), "log")
+        return found.estimate, min(lows), max(highs)
     # All searches climb the same rates, so equal brackets are no sign of an exact value.
     ends = [end for end in (found.low, found.high) if end is not None]
     return found.estimate, min([*ends, _mean(lows)]), max([*ends, _mean(highs)])
@@ -235,20 +258,27 @@ def _mean(values: list[float]) -> float:
     return float(np.exp(np.mean(np.log(values))))
 
 
-def _bounded(brackets: Sequence[Bracket], unjudged: Sequence[bool]) -> str:
+def _untold(search: pd.DataFrame) -> bool:
+    """Whether a search tells of its lowest rate alone, which is sustained.
+
+    The next step is at its highest rate, and only if that is sustained too has it no failed one.
+    """
+    known = [step for step in steps(search) if step.sustained is not None]
+    return all(step.sustained for step in known) and len({step.rate for step in known}) == 1
+
+
+def _bounded(brackets: Sequence[Bracket], unjudged: Sequence[bool], untold: Sequence[bool]) -> str:
     """In which searches the knee lies beyond what was judged; empty where it does in none."""
-    empty = Bracket(None, None)
-    both = list(zip(brackets, unjudged, strict=True))
-    told = [one for one, not_judged in both if not_judged or one != empty]
-    open_end = [not_judged for one, not_judged in both if one.high is None and one != empty]
-    over, unknown = len(open_end) - sum(open_end), sum(unjudged)
-    under = sum(one.low is None and one.high is not None for one in told)
-    of_many = f" in {{}} of {len(told)} searches" if len(told) > 1 else ""
-    parts = []
-    if unknown:
-        parts.append(REASONS[CYCLES] + of_many.format(unknown))
-    if over:
-        parts.append("even the highest rate is sustained" + of_many.format(over))
-    if under:
-        parts.append("not even the lowest rate is sustained" + of_many.format(under))
-    return "; ".join(parts)
+    found: Counter[str] = Counter()
+    searches = 0
+    for one, not_judged, alone in zip(brackets, unjudged, untold, strict=True):
+        if one == Bracket(None, None) and not not_judged:
+            continue
+        searches += 1
+        found[REASONS[CYCLES]] += not_judged
+        if one.high is None and not not_judged:
+            found[UNTOLD if alone else _OVER] += 1
+        found[_UNDER] += one.low is None and one.high is not None
+    of_many = f" in {{}} of {searches} searches" if searches > 1 else ""
+    order = (REASONS[CYCLES], _OVER, UNTOLD, _UNDER)
+    return "; ".join(words + of_many.format(found[words]) for words in order if found[words])

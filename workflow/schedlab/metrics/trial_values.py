@@ -49,6 +49,8 @@ def trial_metrics(
     fault: Mapping[str, Any] | None = None,
     start_ns: int = 0,
     cycle: float = 0.0,
+    *,
+    payload: bool = True,
 ) -> dict[str, Any]:
     """Metrics of one trial (columns `schedlab.tables.schemas.METRICS`).
 
@@ -68,6 +70,8 @@ def trial_metrics(
         The trial's start, ns of the controller's clock; the fault has instants of that clock.
     cycle : float
         Time between two cycles in which the scheduler starts jobs, s; 0 where events begin them.
+    payload : bool
+        Whether jobs run their payload. Of others `without_payload` has the metrics.
 
     Returns
     -------
@@ -76,6 +80,8 @@ def trial_metrics(
         bounds, because some jobs had not come to their end.
     """
     cores = trace.machine.cores
+    # Measured jobs can use, or leave idle, what the background does not take.
+    free = cores - int(trace.scale.get("background", {}).get("cores", 0))
     threshold = float(trace.scale["bounded_slowdown_threshold"])
     skews = of_jobs.launch_skew(jobs)
     ends = earliest_ends(trace)
@@ -83,7 +89,7 @@ def trial_metrics(
         np.array([job.arrival for job in trace.measured]),
         np.array([float(job.cores) for job in trace.measured]),
         np.array([job.runtime for job in trace.measured]),
-        cores,
+        free,
         np.array([ends[job.job] for job in trace.measured]),
     )
     total = scheduler_cost(costs, len(trace.measured))
@@ -102,7 +108,7 @@ def trial_metrics(
         "at_least": [name for name, found in bounded.items() if found.at_least],
         "throughput_jobs_per_s": of_jobs.throughput(jobs, end),
         "throughput_busy_jobs_per_s": of_jobs.throughput_busy(jobs, end=end),
-        "fragmentation": of_machine.fragmentation(jobs, cores, end),
+        "fragmentation": of_machine.fragmentation(jobs, free, end),
         "bounded_slowdown_threshold_s": threshold,
         "launch_skew_median_s": percentile(skews, 0.5),
         "launch_skew_max_s": float(skews.max()) if skews.size else None,
@@ -113,7 +119,7 @@ def trial_metrics(
         **fault_metrics(jobs, trace, fault or {}, start_ns),
         "processors_mean": of_machine.processors_mean(jobs),
         "submission_rate_jobs_per_s": of_jobs.submission_rate(jobs),
-        **_searched(jobs, trace, end, cycle),
+        **_searched(jobs, trace, end, cycle, payload=payload),
         "area_bound_s": bounds["area"],
         "critical_path_s": bounds["critical_path"],
         "ideal_makespan_s": bounds["ideal"],
@@ -124,11 +130,13 @@ def trial_metrics(
     }
 
 
-def _searched(jobs: pd.DataFrame, trace: Trace, end: float | None, cycle: float) -> dict[str, Any]:
+def _searched(
+    jobs: pd.DataFrame, trace: Trace, end: float | None, cycle: float, *, payload: bool
+) -> dict[str, Any]:
     """Columns of a step of a search; all None for other trials."""
     found = UNKNOWN
     if "rate" in trace.scale:
-        found = rates(jobs, trace, end, cycle)
+        found = rates(jobs, trace, end, cycle, payload=payload)
     return {
         "search": trace.scale.get("search"),
         "rate": trace.scale.get("rate"),

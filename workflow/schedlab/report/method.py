@@ -42,8 +42,8 @@ DEFINITIONS = (
     ),
     Definition(
         "Ideal makespan",
-        "the larger of two bounds that no scheduler can beat: work over all cores, and the longest"
-        " job after its arrival",
+        "the larger of two bounds that no scheduler can beat: work over all cores (without those"
+        " that a background takes), and the longest job after its arrival",
         "Graham 1969; Wong et al., SC2000",
     ),
     Definition(
@@ -55,8 +55,9 @@ DEFINITIONS = (
     Definition("Launch latency", "started − allocated", "part of the wait"),
     Definition(
         "Bounded slowdown",
-        "max(1, (wait + runtime) / max(runtime, threshold)); its median over the jobs of a trial,"
-        " because a mean of slowdowns is a mean of ratios",
+        "max(1, (wait + runtime) / max(runtime, threshold)); of a job that ran again turnaround"
+        " over the runtime of its last run; its median over the jobs of a trial, because a mean of"
+        " slowdowns is a mean of ratios",
         "Feitelson & Rudolph 1998",
     ),
     Definition(
@@ -67,7 +68,8 @@ DEFINITIONS = (
     ),
     Definition(
         "Utilisation",
-        "core time from first to last instruction of each rank / (cores × makespan)",
+        "core time from first to last instruction of each rank / (cores × makespan); a background"
+        " is among the cores, and not among the ranks",
         "Feitelson & Rudolph 1998",
     ),
     Definition(

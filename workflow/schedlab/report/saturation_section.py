@@ -117,7 +117,7 @@ def _row(knee: Knee, found: Limiter | None) -> dict[str, str]:
         "cluster": knee.cluster,
         "knee": number(knee.estimate) if knee.estimate is not None else knee.bounded or "unknown",
         "interval": f"[{ends[0]}, {ends[1]}]",
-        "how": "95 % interval" if mean else "ends of the brackets",
+        "how": ("95 % interval" if mean else "ends of the brackets") + _of_clusters(knee.clusters),
         "searches": str(len(told)),
         "brackets": "; ".join(
             _bracket(one, why) for one, why in zip(knee.brackets, knee.why_not, strict=True)
@@ -127,6 +127,15 @@ def _row(knee: Knee, found: Limiter | None) -> dict[str, str]:
         "evidence": found.evidence if found else "",
         "lift": found.lift if found else "",
     }
+
+
+def _of_clusters(number: int) -> str:
+    """What an interval is over, where searches were made on several equal clusters."""
+    if number < 2:
+        return ""
+    return (
+        f" over {number} clusters" if number >= MINIMUM else f" for these {number} clusters alone"
+    )
 
 
 def _none(knee: Knee) -> str:

@@ -15,8 +15,9 @@ COUNTS = {
     "jobs_rounded_up": "rounded up to whole processors, the same on each node",
     "jobs_with_rounded_runtime": "with a runtime that rounding to a microsecond changed by more"
     " than 1 %",
-    "jobs_with_longer_limit": "with a longer time limit than the trace's: twice the runtime",
-    "jobs_without_limit": "without a time limit in the trace, which got twice the runtime",
+    "jobs_with_longer_limit": "with a longer time limit than the trace's: the workload's walltime,"
+    " or twice the runtime",
+    "jobs_without_limit": "without a time limit in the trace, which got the same",
     "jobs_with_number_of_another": "with the number of another job",
     "jobs_with_dependency_ignored": "started without waiting for the job that the trace names",
     "jobs_with_dependency_on_no_earlier_job": "of these, named themselves or a job that is"

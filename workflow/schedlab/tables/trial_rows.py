@@ -159,7 +159,14 @@ def _rows(
     head = conditions.get("declared", {}).get("head", {}).get("cpus")
     limits = [one.on(head) for one in scheduler.limits(settings, counters)]
     metrics = trial_metrics(
-        frame, trace, _costs(conditions, scheduler), end, fault, start, cycle_time(limits)
+        frame,
+        trace,
+        _costs(conditions, scheduler),
+        end,
+        fault,
+        start,
+        cycle_time(limits),
+        payload=scheduler.payload,
     )
     if not scheduler.payload:
         metrics = without_payload(metrics)

@@ -126,7 +126,7 @@ class Mix(Workload):
     def scale_of(self, machine: Machine, seed: int, root: Path) -> dict[str, Any]:
         """Shares, and the facts about scaling of each part."""
         facts = [
-            part.workload.scale_of(machine, self._own(seed, index), root)
+            self.limiting(part.workload).scale_of(machine, self._own(seed, index), root)
             for index, part in enumerate(self.parts)
         ]
         shares = {part.user: part.share for part in self.parts}

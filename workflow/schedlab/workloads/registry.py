@@ -133,6 +133,10 @@ class Workload(BaseModel, ABC):
         """What to do where all jobs must be one user's; empty for a kind that has a sense then."""
         return ""
 
+    def limiting(self, inner: Workload) -> Workload:
+        """Return an inner workload with the time limit of this one, which its jobs will have."""
+        return inner.model_copy(update={"walltime": self.walltime}) if self.walltime else inner
+
     @abstractmethod
     def jobs_of(self, machine: Machine, seed: int, root: Path) -> list[Job]:
         """Jobs of the workload on a machine, in order of arrival.

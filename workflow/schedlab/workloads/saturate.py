@@ -160,7 +160,7 @@ class Saturate(Workload):
 
     def scale_of(self, machine: Machine, seed: int, root: Path) -> dict[str, Any]:
         """Facts of the workload, the rate, and what the search asks of a sustained rate."""
-        return self.workload.scale_of(machine, seed, root) | {
+        return self.limiting(self.workload).scale_of(machine, seed, root) | {
             "rate": self.rate.low,
             "precision": part(self.precision),
             "longest_wait_s": self.longest_wait,

@@ -277,7 +277,10 @@ class Swf(Workload):
             for record in chosen.records
         )
         limited = [record for record in chosen.records if record.requested_time >= 0]
-        longer = sum(r.requested_time * self.time_scale < 2 * self._runtime(r) for r in limited)
+        longer = sum(
+            r.requested_time * self.time_scale < (self.walltime or 2 * self._runtime(r))
+            for r in limited
+        )
         again = len(chosen.records) - len({record.number for record in chosen.records})
         return {
             "bounded_slowdown_threshold": BOUNDED_SLOWDOWN_THRESHOLD * self.time_scale,
