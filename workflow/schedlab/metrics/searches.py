@@ -107,7 +107,8 @@ def knees(trials: pd.DataFrame) -> list[Knee]:
         brackets = tuple(bracket(steps(one)) for one in own_searches)
         first = rows.iloc[0]
         nodes = int(first["nodes"])
-        made_on = [int(one["snapshot"].iloc[0]) for one in own_searches]
+        # 0: trials that do not name their cluster are taken as those of one.
+        made_on = [int(one["snapshot"].fillna(0).iloc[0]) for one in own_searches]
         estimate, low, high = _interval([capacity(one) for one in own_searches], made_on)
         found.append(
             Knee(
