@@ -107,12 +107,19 @@ def test_a_virtual_node_that_does_not_register_is_started_again(
     program = (ANSIBLE / "roles/slurm/files/schedlab-slurmds").read_text()
     (tmp_path / "start").write_text(program.replace("/usr/sbin/slurmd", "slurmd"))
     search = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
+    groups = tmp_path / "groups"
     done = subprocess.run(
         ["sh", str(tmp_path / "start"), f"compute[{','.join(map(str, range(1, 20)))}]"],
-        env=os.environ | {"PATH": search, "STATE": str(state), "COMES": comes, "LOST": lost},
+        env=os.environ
+        | {"PATH": search, "STATE": str(state), "COMES": comes, "LOST": lost}
+        | {"SCHEDLAB_GROUPS": str(groups)},
         capture_output=True, text=True, check=False, timeout=120,
     )  # fmt: skip
     begun = (state / "calls").read_text().splitlines()
+    # In a group of its own; the groups share the processors.
+    assert {path.name for path in groups.iterdir() if path.is_dir()} == {"starter", *begun}
+    assert all((groups / node / "cgroup.procs").read_text() == "0\n" for node in begun)
+    assert (groups / "cgroup.subtree_control").read_text() == "+cpu\n"
     if comes == "yes":
         assert (done.returncode, done.stderr) == (0, "")
         # A batch is complete before the next begins.
