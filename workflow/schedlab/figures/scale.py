@@ -159,7 +159,8 @@ def _queues(trials: pd.DataFrame) -> pd.DataFrame:
     lengths = bursts.groupby(runtime)["jobs"].nunique()
     bursts = bursts[runtime == lengths.index[lengths == lengths.max()].min()]
     largest = bursts.groupby("scheduler", observed=True)["nodes"].transform("max")
-    return bursts[bursts["nodes"] == largest]
+    on_largest: pd.DataFrame = bursts[bursts["nodes"] == largest]
+    return on_largest
 
 
 def _note(trials: pd.DataFrame, drawn: pd.DataFrame, *, largest: bool = False) -> str:
