@@ -15,6 +15,7 @@ from schedlab.errors import SchedlabError
 ROOT = Path(__file__).resolve().parents[2]
 HOST = HostFacts(cores=8, memory_mib=16384, numa_nodes=frozenset({0}), hugepages_mib=0)
 BURST = {"name": "burst", "kind": "burst", "jobs": 3}
+SLOW = {"name": "slow", "scheduler": "slurm", "settings": {"MinJobAge": "5000"}}
 
 
 def write(folder: Path, **keys: Any) -> Path:

@@ -17,8 +17,7 @@ from schedlab.metrics.cells import named
 from schedlab.metrics.costs import SCHEDULER
 from schedlab.metrics.fidelity import compared_cells, is_virtual
 from schedlab.metrics.growth import growth
-from schedlab.metrics.levels import two_levels
-from schedlab.metrics.statistics import t_interval
+from schedlab.metrics.levels import over_trials
 from schedlab.metrics.whole_runs import alone, not_ended
 from schedlab.tables.build import Tables
 
@@ -253,11 +252,8 @@ def _panel(
 
 def _mark(axis: Axes, at: float, cell: pd.DataFrame, look: style.Look) -> None:
     """Estimate of one size with its interval; over clusters where there are several."""
-    if cell["snapshot"].nunique() > 1:
-        values = [rows["_value"].to_numpy() for _, rows in cell.groupby("snapshot")]
-        found = two_levels(values, "log").interval
-    else:
-        found = t_interval(cell["_value"].to_numpy(), "log")
+    clusters = cell.groupby("snapshot", dropna=False)
+    found = over_trials([rows["_value"].to_numpy() for _, rows in clusters], "log")
     if found.estimate is None:
         return
     if found.low is not None and found.high is not None:

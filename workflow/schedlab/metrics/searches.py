@@ -241,12 +241,11 @@ def _interval(
         high = max(highs) if highs and len(highs) == len(told) else None
         return None, low, high
     # Every search that tells something has a middle here.
-    of = [one for one, found in zip(clusters, brackets, strict=True) if found.middle is not None]
-    groups = [
-        [middle for middle, own in zip(middles, of, strict=True) if own == one]
-        for one in sorted(set(of))
-    ]
-    found = over_trials(groups, "log")
+    groups: dict[int, list[float]] = {}
+    for cluster, one in zip(clusters, brackets, strict=True):
+        if one.middle is not None:
+            groups.setdefault(cluster, []).append(one.middle)
+    found = over_trials(list(groups.values()), "log")
     if len(middles) < MINIMUM:
         return found.estimate, min(lows), max(highs)
     # All searches climb the same rates, so equal brackets are no sign of an exact value.
