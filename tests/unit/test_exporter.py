@@ -70,8 +70,7 @@ def process(
     fields = ["S", *["0"] * 10, str(user), str(system), *["0"] * 6, str(start), "0"]
     fields.append(str(resident // 4))  # pages
     (folder / "stat").write_text(f"{pid} ({name}) {' '.join(fields)}\n")
-    memory = f"VmHWM:\t{resident * 2} kB\nVmRSS:\t{resident} kB\n"
-    (folder / "status").write_text(f"Name:\t{name}\n{memory}")
+    (folder / "status").write_text(f"Name:\t{name}\nVmHWM:\t{resident * 2} kB\n")
     (folder / "cmdline").write_bytes(f"/usr/sbin/{name}\0-D\0".encode())
 
 
@@ -87,23 +86,62 @@ def test_an_idle_daemon_is_not_asked_for_its_peak_again(
     assert processes.read() == first
     # One that has run may have grown, even if only for a moment; one may have grown within a tick.
     process(tmp_path, 1, "slurmd", user=101, system=0, resident=4000)
-    (tmp_path / "1" / "status").write_text("VmHWM:\t9000 kB\nVmRSS:\t4000 kB\n")
+    (tmp_path / "1" / "status").write_text("VmHWM:\t9000 kB\n")
     assert processes.read()["slurmd"] == (2.01, 8000 * 1024, 9000 * 1024, 2, 2)
     process(tmp_path, 2, "slurmd", user=100, system=0, resident=5000)
     assert processes.read()["slurmd"] == (2.01, 9000 * 1024, 10_000 * 1024, 2, 2)
 
 
+def test_of_many_daemons_those_that_ran_longest_are_asked_for_their_peaks(
+    exporter: ModuleType, tmp_path: Path
+) -> None:
+    daemons = range(1, exporter.PEAKS + 11)
+    for pid in daemons:
+        process(tmp_path, pid, "slurmd", user=pid, system=0, resident=4000 - 4 * pid)
+    processes = exporter.Processes(["slurmd"], tmp_path)
+    memory = sum(4000 - 4 * pid for pid in daemons) * 1024
+    _, resident, peak, count, _ = processes.read()["slurmd"]
+    # The ten that ran shortest have the highest peaks, and their turn comes at the next scrape.
+    assert (resident, peak, count) == (memory, (4000 - 4 * 11) * 2 * 1024, len(daemons))
+    assert processes.read()["slurmd"][1:3] == (memory, (4000 - 4) * 2 * 1024)
+    # A daemon that ended is forgotten, and its peak is not.
+    for pid in daemons:
+        (tmp_path / str(pid) / "stat").unlink()
+    assert processes.read()["slurmd"][1:4] == (0, (4000 - 4) * 2 * 1024, 0)
+    assert not processes.asked
+
+
+def test_a_command_line_is_read_again_only_under_another_name(
+    exporter: ModuleType, tmp_path: Path
+) -> None:
+    process(tmp_path, 5, "sh", user=1, system=0, resident=4)
+    process(tmp_path, 6, "kube-apiserver", user=exporter.TICKS, system=0, resident=4)
+    process(tmp_path, 7, "kube-controller", user=exporter.TICKS, system=0, resident=4)
+    (tmp_path / "7" / "cmdline").write_bytes(b"")  # in the middle of its start
+    processes = exporter.Processes(["kube-apiserver", "kube-controller-manager"], tmp_path)
+    assert processes.read()["kube-controller-manager"][0] == 0.0
+    (tmp_path / "7" / "cmdline").write_bytes(b"/usr/bin/kube-controller-manager\0")
+    for pid in ("5", "6"):
+        (tmp_path / pid / "cmdline").unlink()
+    found = processes.read()
+    assert [row[0] for row in found.values()] == [1.0, 1.0]
+    # The shell executes a daemon: its name changes, so the command line is read.
+    process(tmp_path, 5, "kube-controller", user=exporter.TICKS, system=0, resident=4)
+    (tmp_path / "5" / "cmdline").write_bytes(b"/usr/bin/kube-controller-manager\0")
+    assert processes.read()["kube-controller-manager"][0] == 2.0
+
+
 def test_costs_are_summed_by_name(exporter: ModuleType, tmp_path: Path) -> None:
     ticks = exporter.TICKS
     process(tmp_path, 10, "slurmctld", user=2 * ticks, system=ticks, resident=1000)
-    process(tmp_path, 11, "slurmstepd", user=ticks, system=0, resident=10)
+    process(tmp_path, 11, "slurmstepd", user=ticks, system=0, resident=20)
     process(tmp_path, 12, "slurmstepd", user=ticks, system=0, resident=20)
     process(tmp_path, 13, "bash", user=99 * ticks, system=0, resident=5000)
     (tmp_path / "self").mkdir()
     found = exporter.Processes(["slurmctld", "slurmstepd", "slurmd"], tmp_path).read()
     assert found["slurmctld"] == (3.0, 1000 * 1024, 2000 * 1024, 1, 1)
     assert found["slurmstepd"][0] == 2.0
-    assert found["slurmstepd"][1] == 30 * 1024
+    assert found["slurmstepd"][1] == 40 * 1024
     assert found["slurmstepd"][3] == 2
     assert found["slurmd"] == (0.0, 0, 0, 0, 0)
     assert "bash" not in found
@@ -112,23 +150,23 @@ def test_costs_are_summed_by_name(exporter: ModuleType, tmp_path: Path) -> None:
 def test_time_of_ended_processes_stays_in_the_sum(exporter: ModuleType, tmp_path: Path) -> None:
     ticks = exporter.TICKS
     reader = exporter.Processes(["slurmstepd"], tmp_path)
-    process(tmp_path, 11, "slurmstepd", user=3 * ticks, system=0, resident=10)
+    process(tmp_path, 11, "slurmstepd", user=3 * ticks, system=0, resident=20)
     assert reader.read()["slurmstepd"][0] == 3.0
     # The same id, used again by a younger process.
-    process(tmp_path, 11, "slurmstepd", user=ticks, system=0, resident=10, start=2000)
+    process(tmp_path, 11, "slurmstepd", user=ticks, system=0, resident=20, start=2000)
     assert reader.read()["slurmstepd"][0] == 4.0
     for file in (tmp_path / "11").iterdir():
         file.unlink()
     (tmp_path / "11").rmdir()
     found = reader.read()["slurmstepd"]
-    assert found == (4.0, 0, 20 * 1024, 0, 2)
+    assert found == (4.0, 0, 40 * 1024, 0, 2)
 
 
 def test_names_with_brackets_and_spaces_do_not_confuse(
     exporter: ModuleType, tmp_path: Path
 ) -> None:
-    process(tmp_path, 5, "a) S (b", user=1, system=1, resident=1)
-    process(tmp_path, 6, "slurmd", user=exporter.TICKS, system=0, resident=1)
+    process(tmp_path, 5, "a) S (b", user=1, system=1, resident=4)
+    process(tmp_path, 6, "slurmd", user=exporter.TICKS, system=0, resident=4)
     assert exporter.Processes(["slurmd"], tmp_path).read()["slurmd"][0] == 1.0
 
 
@@ -138,7 +176,7 @@ def test_names_longer_than_the_kernel_keeps_are_found_by_the_command(
     ticks = exporter.TICKS
     names = ["kube-controller-manager", "vc-controller-manager", "containerd-shim-runc-v2"]
     for pid, name in enumerate([*names, "containerd", "kube-apiserver"], 20):
-        process(tmp_path, pid, name, user=pid * ticks, system=0, resident=1)
+        process(tmp_path, pid, name, user=pid * ticks, system=0, resident=4)
         stat = (tmp_path / str(pid) / "stat").read_text()
         (tmp_path / str(pid) / "stat").write_text(stat.replace(name, name[:15]))
     found = exporter.Processes([*names, "containerd", "kube-apiserver"], tmp_path).read()
@@ -157,20 +195,20 @@ def test_only_what_may_become_a_daemon_is_looked_at_again(
     (tmp_path / "uptime").write_text("100.00 50.00\n")
     reader = exporter.Processes(["slurmd"], tmp_path)
     process(tmp_path, 2, "kthreadd", user=0, system=0, resident=0, start=0)
-    process(tmp_path, 3, "slurmd", user=ticks, system=0, resident=1, start=0)
-    process(tmp_path, 4, "systemd", user=0, system=0, resident=1, start=99 * ticks)
+    process(tmp_path, 3, "slurmd", user=ticks, system=0, resident=4, start=0)
+    process(tmp_path, 4, "systemd", user=0, system=0, resident=4, start=99 * ticks)
     assert reader.read()["slurmd"][0] == 1.0
     assert reader.strangers == {"2"}
     # A process executes the daemon's program after its start. Daemons of any age are read.
-    process(tmp_path, 4, "slurmd", user=2 * ticks, system=0, resident=1, start=99 * ticks)
-    process(tmp_path, 3, "slurmd", user=3 * ticks, system=0, resident=1, start=0)
-    assert reader.read()["slurmd"] == (5.0, 2048, 2048, 2, 2)
+    process(tmp_path, 4, "slurmd", user=2 * ticks, system=0, resident=4, start=99 * ticks)
+    process(tmp_path, 3, "slurmd", user=3 * ticks, system=0, resident=4, start=0)
+    assert reader.read()["slurmd"] == (5.0, 8192, 8192, 2, 2)
     # The id is free, and used again.
     for file in (tmp_path / "2").iterdir():
         file.unlink()
     (tmp_path / "2").rmdir()
     reader.read()
-    process(tmp_path, 2, "slurmd", user=ticks, system=0, resident=1, start=100 * ticks)
+    process(tmp_path, 2, "slurmd", user=ticks, system=0, resident=4, start=100 * ticks)
     assert reader.read()["slurmd"][0] == 6.0
 
 

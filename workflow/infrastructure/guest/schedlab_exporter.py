@@ -22,6 +22,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 TICKS = os.sysconf("SC_CLK_TCK")
+PAGE = os.sysconf("SC_PAGE_SIZE")
 UNIT_METRICS = [
     ("schedlab_unit_cpu_seconds_total", "counter"),
     ("schedlab_unit_memory_bytes", "gauge"),
@@ -31,6 +32,7 @@ UNIT_METRICS = [
     ("schedlab_unit_cpu_throttled_seconds_total", "counter"),
 ]
 SETTLED = 60.0  # s after its start in which a process may still execute another program
+PEAKS = 64  # daemons asked for their peak at one scrape, at most
 
 
 class Processes:
@@ -42,15 +44,18 @@ class Processes:
     A process that is not one of the daemons and has run for longer than `SETTLED` is not read again
     while its id is in use. These are nearly all processes of a node, and reading all of them at
     every scrape took half an emulated processor. For the same reason this class uses the functions
-    of `os` instead of pathlib and `open`, and asks for the peak only of a daemon that has run since
-    it was last asked: without that its memory cannot have grown. On a carrier of 512 virtual nodes
-    a scrape took 3.5 s of 15, and 15 of 15 beside 100 jobs, before it did so.
+    of `os` instead of pathlib and `open`; reads the command line of a process again only if it has
+    another name; and asks for its peak only a daemon that has run since it was last asked (without
+    that its memory cannot have grown), of these the `PEAKS` that ran longest. On a carrier of 512
+    virtual nodes a scrape took 3.5 s of 15, and 15 of 15 beside 100 jobs, before it did so.
     """
 
     def __init__(self, names, proc="/proc"):
         self.names = names
         self.proc = Path(proc)
-        self.seen = {}  # process -> (seconds, resident pages, resident bytes)
+        self.seen = {}  # process -> seconds
+        self.asked = {}  # process -> (seconds, resident pages) when it was last asked for its peak
+        self.called = {}  # (pid, start, name of the first thread) -> name of the program
         self.ended = dict.fromkeys(names, 0.0)
         self.peak = dict.fromkeys(names, 0)
         self.starts = dict.fromkeys(names, 0)
@@ -64,6 +69,7 @@ class Processes:
 
     def _read(self):
         current, memory, count = {}, dict.fromkeys(self.names, 0), dict.fromkeys(self.names, 0)
+        called, pages = {}, {}
         running = {name for name in os.listdir(self.proc) if name.isdigit()}  # noqa: PTH208
         self.strangers &= running
         settled = self._uptime() - SETTLED
@@ -71,39 +77,58 @@ class Processes:
             try:
                 stat = self._text(pid, "stat")
                 fields = stat[stat.rindex(")") + 2 :].split()
-                name = stat[stat.index("(") + 1 : stat.rindex(")")]
-                # Threads rename themselves; the command line keeps the daemon's name.
+                start = fields[19]
+                thread = (pid, start, stat[stat.index("(") + 1 : stat.rindex(")")])
+                name = self.called.get(thread) or self._program(pid, thread[2])
+                if name is None:  # of the kernel, or about to execute a program
+                    name = thread[2]
+                else:
+                    called[thread] = name
                 if name not in self.names:
-                    first = self._text(pid, "cmdline").split("\0")[0]
-                    name = re.split(r"[/: ]", first.rstrip(":"))[-1] if first else name
-                if name not in self.names:
-                    if int(fields[19]) / TICKS < settled:
+                    if int(start) / TICKS < settled:
                         self.strangers.add(pid)
                     continue
-                key = (name, pid, fields[19])
-                seconds = (int(fields[11]) + int(fields[12])) / TICKS
-                before, pages, size = self.seen.get(key, (None, None, 0))
-                if (seconds, fields[21]) != (before, pages):
-                    status = self._text(pid, "status")
-                    size = kilobytes(status, "VmRSS") * 1024
-                    self.peak[name] = max(self.peak[name], kilobytes(status, "VmHWM") * 1024)
+                key = (name, pid, start)
+                current[key] = (int(fields[11]) + int(fields[12])) / TICKS
+                pages[key] = int(fields[21])
             except (OSError, ValueError):
                 continue  # it ended while we looked
-            current[key] = seconds, fields[21], size
-            memory[name] += size
+            memory[name] += pages[key] * PAGE
             count[name] += 1
-        for key, (seconds, _, _) in self.seen.items():
+        self._ask(current, pages)
+        for key, seconds in self.seen.items():
             if key not in current:
                 self.ended[key[0]] += seconds
         for key in current:
             self.starts[key[0]] += key not in self.seen
-        self.seen = current
+        self.seen, self.called = current, called
         total = dict(self.ended)
-        for (name, _, _), (seconds, _, _) in current.items():
+        for (name, _, _), seconds in current.items():
             total[name] += seconds
         return {
             n: (total[n], memory[n], self.peak[n], count[n], self.starts[n]) for n in self.names
         }
+
+    def _program(self, pid, thread):
+        """Return what a process executes: threads rename themselves, and the command line stays."""
+        if thread in self.names:
+            return thread
+        first = self._text(pid, "cmdline").split("\0")[0]
+        return re.split(r"[/: ]", first.rstrip(":"))[-1] if first else None
+
+    def _ask(self, current, pages):
+        """Ask the daemons that may have grown for their peaks."""
+        self.asked = {key: asked for key, asked in self.asked.items() if key in current}
+        grown = [key for key in current if self.asked.get(key) != (current[key], pages[key])]
+        grown.sort(key=lambda key: self.asked.get(key, (0.0,))[0] - current[key])
+        for key in grown[:PEAKS]:
+            name, pid, _ = key
+            try:
+                peak = kilobytes(self._text(pid, "status"), "VmHWM") * 1024
+            except OSError:
+                continue  # it ended since
+            self.peak[name] = max(self.peak[name], peak)
+            self.asked[key] = current[key], pages[key]
 
     def _text(self, pid, file):
         handle = os.open(f"{self.proc}/{pid}/{file}", os.O_RDONLY)
