@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -10,11 +11,17 @@ from search_factory import CYCLE, DEPTH, SPEC, cell, climbed, experiment
 from trial_factory import make_trial
 
 from schedlab.config import Cluster, Experiment
-from schedlab.paths import decision_record
+from schedlab.paths import RECORD, decision_record
 from schedlab.results.records import load_record
 from schedlab.schedulers.limits import Cycle
 from schedlab.stages.context import Context
-from schedlab.stages.decision import moved, of_search, unless_limited, write_decision
+from schedlab.stages.decision import (
+    moved,
+    of_search,
+    renew_decision,
+    unless_limited,
+    write_decision,
+)
 from schedlab.stages.stopped import stop_if_decided
 from schedlab.workloads import workload_from
 from schedlab.workloads.ladder import bracket
@@ -58,6 +65,33 @@ def test_what_plans_read_grows_with_the_searches(monkeypatch: pytest.MonkeyPatch
         assert len(built) == 1
         read.append(sum(len(made.decided_by(k.cluster, k.workload, k.repetition)) for k in trials))
     assert read[1] < 2.1 * read[0]
+
+
+def test_a_step_that_runs_again_is_decided_again_if_its_decision_is_out_of_date(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = experiment()
+    make_records(tmp_path, made)
+    context, (first, second, *_) = Context(made, tmp_path), made.trials()
+    renew_decision(context, first)  # none was made on it yet
+    write_decision(context, first.cluster, first.workload, first.repetition)
+    make_trial(tmp_path, first, made, order=1)
+    write_decision(context, second.cluster, second.workload, second.repetition)
+    paths = [tmp_path / decision_record("slurm-n1", "knee", step) for step in (1, 2)]
+    before = [path.read_text() for path in paths]
+    for key in (first, second):
+        renew_decision(context, key)
+    assert [path.read_text() for path in paths] == before and not capsys.readouterr().out
+    shutil.rmtree(context.trial(first.cluster, first.workload, first.repetition))
+    make_trial(tmp_path, first, made, order=2)
+    renew_decision(context, second)
+    assert capsys.readouterr().out == "slurm-n1.knee.2: decided again: slurm-n1.knee.1 ran again\n"
+    parent = load_record(paths[1])["parents"]["slurm-n1.knee.1"]["lineage"]
+    assert parent == load_record(context.trial("slurm-n1", "knee", 1) / RECORD)["lineage"]
+    edited = experiment(workloads=[SPEC | {"rate": {"low": 1.0, "high": 8.0}}])
+    renew_decision(Context(edited, tmp_path), first)
+    assert capsys.readouterr().out == "slurm-n1.knee.1: decided again: its rule was changed\n"
+    assert load_record(paths[0])["decision"]["rate"] == 1.0
 
 
 def test_a_search_ends_at_a_rate_that_cannot_be_judged() -> None:

@@ -45,3 +45,24 @@ def test_a_search_climbs_until_its_bracket_is_narrow_and_resumes(mini: MiniWorkf
     assert steps[:4] == [1.0, 16.0, 4.0, 8.0]
     assert steps[4:6] == pytest.approx([5.65685, 4.75683], rel=1e-4)
     assert steps[6] is None, "5.66 / 4.76 is less than 1.2"
+
+
+def test_a_search_that_runs_again_is_decided_again(mini: MiniWorkflow) -> None:
+    """Rates that were decided before would be those of another search."""
+    with_search(mini)
+    mini.run()
+    text = (mini.root / mini.config).read_text()
+    (mini.root / mini.config).write_text(text.replace("low: 1,", "low: 2,"))
+    mini.run()
+    found = rates(mini)
+    assert [found[f"slurm-n1.knee.{number}"] for number in range(1, 4)] == [2.0, 16.0, 5.65685]
+    # Another cluster, which sustains more.
+    cells = {f"slurm-n{nodes}.knee": [3 * KNEE] for nodes in (1, 2)}
+    mini.environment["SCHEDLAB_SIMULATED_VALUES"] = json.dumps(cells)
+    for path in (mini.root / "results" / "clusters").glob("*/configured/record.json"):
+        path.unlink()
+    mini.run()
+    found = rates(mini)
+    assert [found[f"slurm-n1.knee.{number}"] for number in range(1, 4)] == [2.0, 16.0, 5.65685]
+    assert found["slurm-n1.knee.4"] == pytest.approx(9.51366)
+    assert mini.run() == []

@@ -25,7 +25,8 @@ class Decisions:
     What ran is a fact: neither another decision nor another rule makes it run again. Its decision
     stays in the list of its inputs, so that the list does not change, and is a file that no rule
     makes. (Snakemake's `ancient` would hide other reasons to run.) What did not run follows its
-    decision, so that is made again when a trial before it runs again.
+    decision, so that is made again when a trial before it runs again. What ran and runs again
+    for another reason has an outdated decision made again by its own stage.
 
     Attributes
     ----------

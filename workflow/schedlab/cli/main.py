@@ -280,10 +280,13 @@ def trial(
 ) -> None:
     """Run one trial on a restored cluster, unless its cell has ended."""
     from schedlab.config import TrialKey
+    from schedlab.stages.decision import renew_decision
     from schedlab.stages.stopped import stop_if_decided
 
     key = TrialKey(cluster, workload, repetition)
     context = _load(experiments, results, cluster=cluster, workload=workload, repetition=repetition)
+    if not bridge:
+        renew_decision(context, key)
     if stop_if_decided(context, key):
         return
     _enter_testbed(context, key.id)

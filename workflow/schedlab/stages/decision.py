@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from schedlab.config import TrialKey
 from schedlab.config.variants import Rounds
 from schedlab.errors import SchedlabError
 from schedlab.metrics.confirmation import Unlifted, prediction
@@ -84,7 +85,47 @@ def write_decision(context: Context, cluster: str, workload: str, repetition: in
         if keys[0] not in ran:
             # Decided with the cell's first trial.
             found |= {"run": False, "rate": None, "why": told.get("why", "")}
-    record.write(context.results / decision_record(cluster, workload, repetition), decision=found)
+    record.write(
+        context.results / decision_record(cluster, workload, repetition),
+        settings=context.experiment.decision_spec(workload),
+        decision=found,
+    )
+
+
+def renew_decision(context: Context, key: TrialKey) -> None:
+    """Make the decision on a trial that runs again anew, if it is out of date.
+
+    Snakemake leaves the decision on a trial that ran as it is, so that another decision alone makes
+    no trial run again. When the trial does, because its cluster or its workload was changed, a
+    search would go through rates that were chosen for what was there before.
+
+    Parameters
+    ----------
+    context : Context
+        Experiment and folders.
+    key : TrialKey
+        The trial. Nothing is done if no decision was made on it.
+    """
+    if why := out_of_date(context, key):
+        write_decision(context, key.cluster, key.workload, key.repetition)
+        print(f"{key.id}: decided again: {why}", flush=True)
+
+
+def out_of_date(context: Context, key: TrialKey) -> str:
+    """Return why another decision would be made now; empty where none would, or none was made."""
+    path = context.results / decision_record(key.cluster, key.workload, key.repetition)
+    if not context.experiment.decided(key.workload, key.repetition) or not path.is_file():
+        return ""
+    record = load_record(path)
+    ran = [
+        name
+        for name, parent in record["parents"].items()
+        if load_record(context.results / parent["path"])["lineage"] != parent["lineage"]
+    ]
+    if ran:
+        return f"{', '.join(ran)} ran again"
+    current = context.experiment.decision_spec(key.workload)
+    return "" if record.get("settings") == current else "its rule was changed"
 
 
 def write_cluster_decision(context: Context, cluster: str) -> None:
