@@ -15,7 +15,7 @@ from schedlab.errors import SchedlabError
 @with_paths
 @click.argument("variant")
 def calibrate(experiments: Path, results: Path, variant: str) -> None:
-    """Print delays for the virtual nodes of VARIANT, as its real nodes had them in this campaign.
+    """Print delays for the virtual nodes of VARIANT, as its real nodes had them in this experiment.
 
     They are of one run of the workflow: the newest in which every workload and size has valid
     trials, but for those that have none in any run, which a comment names. Comments give them by
