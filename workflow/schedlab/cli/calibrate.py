@@ -54,7 +54,7 @@ def calibrate(experiments: Path, results: Path, variant: str) -> None:
         raise SchedlabError(
             f"{scheduler.name} has no virtual nodes"
             if scheduler.virtual_node_mib is None
-            else f"virtual nodes of {variant} run the payload and have its delays",
+            else f"virtual nodes of {variant} run the payload, whose delays are real",
             remedy="name a variant whose virtual nodes run no payload",
         )
     keys = [key for key in experiment.trials() if key.cluster in real]
