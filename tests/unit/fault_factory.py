@@ -12,7 +12,7 @@ from schedlab.schedulers.rows import NativeJob
 from schedlab.workloads import Job, Machine, Trace
 
 START = 1_000 * SECOND
-"""The trial's start, ns of the controller's clock."""
+"""The trial's start, ns of the host's clock."""
 TRACE = Trace("w", "burst", 1, Machine(2, 1), (Job(0, 0.0, 1, 1, 1.0),))
 
 

@@ -40,7 +40,7 @@ class Guests:
             self.last[node] = self.first[node] + index * 2_000_000
 
     def at(self, node: str, controller_ns: int) -> int:
-        """Guest clock at an instant of the controller's clock, ns."""
+        """Guest clock at an instant of the host's clock, ns."""
         passed = (controller_ns - self.start) / (self.end - self.start)
         drift = round((self.last[node] - self.first[node]) * passed)
         return controller_ns + self.first[node] + drift
@@ -58,7 +58,7 @@ class Guests:
 
 @dataclass
 class Run:
-    """A simulated job; instants in s after the trial's start, controller's clock."""
+    """A simulated job; instants in s after the trial's start, host's clock."""
 
     job: Job
     native: int

@@ -61,7 +61,12 @@ from schedlab.errors import SchedlabError
             "unknown kind",
             "did you mean burst?",
         ),
-        ({"workloads": [{"name": "a"}]}, "workloads[0].kind = null", "missing", "say which"),
+        (
+            {"workloads": [{"name": "a"}]},
+            "workloads[0].kind = null",
+            "missing",
+            "one of array, burst",
+        ),
         ({"workloads": []}, "workloads = []", "at least 1 item", ""),
         ({"workloads": [BURST, BURST]}, "workloads[1].name = 'burst'", "duplicate name", "own"),
         ({"nodes": [1, 1]}, "nodes[1] = 1", "written twice", "remove one"),

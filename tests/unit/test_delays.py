@@ -281,7 +281,7 @@ def test_the_command_names_the_run_in_which_both_kinds_have_their_trials(
 @pytest.mark.parametrize(
     ("scheduler", "delays", "place", "what"),
     [
-        ("slurm", {"start": [0.1, 0.2]}, "virtual.delays", "run the payload and have its delays"),
+        ("slurm", {"start": [0.1, 0.2]}, "virtual.delays", "payload, whose delays are real"),
         ("volcano", {"start": [0.2, 0.1]}, "virtual.delays.start", "not in ascending order"),
         ("flux", {"start": [0.2, 0.1]}, "virtual.delays.start", "not in ascending order"),
         ("volcano", {"completion": [0.2]}, "virtual.delays.completion", "no distribution"),

@@ -97,7 +97,7 @@ def test_a_scheduler_without_the_notion_is_refused_by_name(kind: str, tmp_path: 
         (
             {**LONG, "fault": {"kind": "drain", "at": 5.0, "lasts": 1000.0}},
             {"limits": {"trial": 900}},
-            "workloads[0].fault.lasts = 1000", "taken back 1005 s after", "raise limits.trial",
+            "workloads[0].fault.lasts = 1000", "ends 1005 s after", "raise limits.trial",
         ),
         (
             {**LONG, "fault": {"kind": "fail", "at": 5.0, "lasts": 9.0}},
@@ -109,7 +109,7 @@ def test_a_scheduler_without_the_notion_is_refused_by_name(kind: str, tmp_path: 
                 **LONG, "jobs": 8, "background": {"filled": "50 %"},
                 "fault": {"kind": "fail", "at": 5.0, "lasts": 9.0},
             }, {},
-            "workloads[0].fault.kind = 'fail'", "the background runs on every node", "drain",
+            "workloads[0].fault.kind = 'fail'", "the background's job would end when", "drain",
         ),
         *(
             (

@@ -198,7 +198,7 @@ def cancelled(at: float, note: str = "", userid: int = 1000) -> list[dict[str, A
 def test_what_a_stopping_broker_cancels_was_given_up(tmp_path: Path, journal: bool) -> None:
     """As rc1 of flux-core 0.88 does at every shutdown, also one that is clean."""
     base = round(made.BASE) * 10**9
-    # The controller's clock, which the head's is 10 s behind.
+    # The host's clock, which the head's is 10 s behind.
     moment = {"start_ns": base + 12 * 10**9, "end_ns": base + 15 * 10**9}
     clock = {"head": {"start": {"offset_ns": -10 * 10**9}}}
     waits = made.event(3.0, "exception", type="cancel", severity=0, note="", userid=1000)

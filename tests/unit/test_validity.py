@@ -190,7 +190,7 @@ def test_a_clock_that_was_set_meanwhile_makes_a_trial_invalid(step: int, tmp_pat
 
     folder = changed(make_trial(tmp_path, KEY), jump)
     assert checked(folder, "drift of the clocks")["verdict"] == FAILED
-    said = "a guest's clock differs from the controller's by"
+    said = "a guest's clock differs from the host's by"
     assert said in str(read_trial(folder).trial["reasons"])
 
 

@@ -183,13 +183,13 @@ def test_schedulers_on_kubernetes_can_have_thousands_of_virtual_nodes(tmp_path: 
         (
             {"virtual": TWO | {"per_carrier": 10}, "nodes": [30]},
             "virtual.per_carrier = 10",
-            "30 nodes on 2 carriers are 15 on one",
+            "30 nodes on 2 carriers are 15 nodes on one carrier",
             "virtual.carriers to 3 or more",
         ),
         (
             {"virtual": TWO | {"per_carrier": 1}, "nodes": [1024]},
             "virtual.per_carrier = 1",
-            "1024 nodes on 2 carriers are 512 on one",
+            "1024 nodes on 2 carriers are 512 nodes on one carrier",
             "Remedy: raise it, or lower nodes",
         ),
         (
@@ -205,7 +205,7 @@ def test_schedulers_on_kubernetes_can_have_thousands_of_virtual_nodes(tmp_path: 
                 "limits": {"memory": "90 GiB"},
             },
             "virtual.carriers = 1",
-            "5001 of 5001 virtual nodes on one; slurm can have 5000 there",
+            "5001 of 5001 virtual nodes are on one carrier; slurm can have at most 5000 there",
             "set it to 2 or more",
         ),
         (
@@ -350,7 +350,9 @@ def test_what_larger_machines_then_need_is_told_with_their_faults(tmp_path: Path
         "virtual.carrier.memory",
         "virtual.carrier.memory",
     ]
-    assert f"needs {1664 + 2 * 4352} MiB with machines as large as they have to be" in lines[-1]
+    assert (
+        f"needs {1664 + 2 * 4352} MiB when its machines have the memory that they need" in lines[-1]
+    )
     assert "raise limits.memory to 10368 MiB or more" in lines[-1]
     # What they say is enough.
     load(

@@ -86,3 +86,19 @@ def test_a_priority_that_a_scheduler_does_not_have_is_told_at_its_part(tmp_path:
     text = "\n".join(refusal(tmp_path, workloads=[{"name": "m", "kind": "mix", "parts": parts}]))
     assert "workloads[0].parts[1].priority = 5: " in text
     assert "Part(" not in text
+
+
+@pytest.mark.parametrize(
+    ("keys", "place", "known"),
+    [
+        ({"image": {"url": "https://a/b"}}, "image", "mmdebstrap, cloud"),
+        ({"workloads": [{"name": "b"}]}, "workloads[0]", "gang, lublin, mix, poisson"),
+        (mix(user="a", workload={}), "workloads[0].parts[0].workload", "gang, lublin, poisson"),
+    ],
+)
+def test_a_section_without_its_kind_is_told_all_kinds(
+    keys: dict[str, Any], place: str, known: str, tmp_path: Path
+) -> None:
+    found = "\n".join(refusal(tmp_path, **keys))
+    assert f"{place}.kind = null: missing" in found
+    assert known in found

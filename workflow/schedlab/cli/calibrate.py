@@ -15,7 +15,7 @@ from schedlab.errors import SchedlabError
 @with_paths
 @click.argument("variant")
 def calibrate(experiments: Path, results: Path, variant: str) -> None:
-    """Print delays for the virtual nodes of VARIANT, as its real nodes had them in this campaign.
+    """Print delays for the virtual nodes of VARIANT, as its real nodes had them in this experiment.
 
     They are of one run of the workflow: the newest in which every workload and size has valid
     trials, but for those that have none in any run, which a comment names. Comments give them by
@@ -54,7 +54,7 @@ def calibrate(experiments: Path, results: Path, variant: str) -> None:
         raise SchedlabError(
             f"{scheduler.name} has no virtual nodes"
             if scheduler.virtual_node_mib is None
-            else f"virtual nodes of {variant} run the payload and have its delays",
+            else f"virtual nodes of {variant} run the payload, whose delays are real",
             remedy="name a variant whose virtual nodes run no payload",
         )
     keys = [key for key in experiment.trials() if key.cluster in real]

@@ -242,7 +242,7 @@ def with_paths(function: Callable[..., None]) -> Callable[..., None]:
         default="config/experiments.yaml",
         envvar="SCHEDLAB_EXPERIMENTS",
         show_default=True,
-        help="Configuration of the sweep.",
+        help="File of the experiment.",
     )(with_results(function))
 
 

@@ -20,7 +20,7 @@ from schedlab.printing import counted, some
 @with_paths
 @click.option("--json", "as_json", is_flag=True, help="Write JSON, with every check.")
 def trials(experiments: Path, results: Path, as_json: bool) -> None:
-    """List the trials that ran, with their verdicts, reasons, and fates of jobs.
+    """List the trials that ran: verdict, outcome (what became of the jobs) and reasons.
 
     A trial is valid if its measurement passed all checks. What the scheduler did to the jobs is the
     outcome of the trial: a trial with jobs that failed, were lost or did not end can be valid.

@@ -34,7 +34,7 @@ def fault_problems(
         yield Problem(
             key,
             fault.kind,
-            "the background runs on every node, so that it would end with the one that fails",
+            "the background's job would end when a node that it runs on fails",
             "remove background, or use restart or drain",
         )
     limit = experiment.limits.trial
@@ -42,8 +42,8 @@ def fault_problems(
         yield Problem(
             f"workloads[{index}].fault.lasts",
             fault.lasts,
-            f"the fault is taken back {fault.at + fault.lasts:g} s after the workload's begin, and"
-            f" the trial ends at {limit:g} s (limits.trial)",
+            f"the fault ends {fault.at + fault.lasts:g} s after the workload's begin, but the trial"
+            f" ends at {limit:g} s (limits.trial)",
             "set it lower, or raise limits.trial",
         )
     for variant in experiment.present():
@@ -54,8 +54,8 @@ def fault_problems(
         yield Problem(
             key,
             fault.kind,
-            f"{variant.name} has virtual nodes, which share machines and daemons; of the faults"
-            f" {variant.adapter} has with them {has}",
+            f"{variant.name} has virtual nodes, which share machines and daemons; the faults that"
+            f" {variant.adapter} can have with them are: {has}",
             "use real nodes (virtual: null in its mapping), or a workload without this fault",
         )
 

@@ -161,7 +161,7 @@ def _memory(
                 view.key(f"{view.section}.memory"),
                 view.node.memory,
                 f"the largest cluster ({view.largest} {view.told} and the head) needs {needed} MiB"
-                + " with machines as large as they have to be" * grown
+                + " when its machines have the memory that they need" * grown
                 + f", more than {name} {bound} MiB",
                 f"lower {'nodes' if grown else smaller}"
                 + {

@@ -81,7 +81,8 @@ def virtual_problems(
                     yield Problem(
                         f"{key}.delays",
                         virtual.delays.model_dump(exclude_defaults=True),
-                        f"virtual nodes of {variant.adapter} run the payload and have its delays",
+                        f"virtual nodes of {variant.adapter} run the payload, whose delays are"
+                        " real",
                         f"remove it, or write it in the mappings of {', '.join(sorted(delayed))}",
                     )
         for index, nodes in enumerate(virtual.real):
@@ -157,7 +158,8 @@ def _too_many(
         yield Problem(
             f"{key}.carriers",
             virtual.carriers,
-            f"{load} of {nodes} virtual nodes on one; {scheduler} can have {most} there",
+            f"{load} of {nodes} virtual nodes are on one carrier; {scheduler} can have at most"
+            f" {most} there",
             f"set it to {math.ceil(nodes / most)} or more, or lower nodes",
         )
 
@@ -172,7 +174,7 @@ def _capacity(key: str, virtual: Virtual, nodes: int, each: float) -> Iterator[P
         yield Problem(
             f"{key}.per_carrier",
             virtual.per_carrier,
-            f"{nodes} nodes on {count} carriers are {load} on one",
+            f"{nodes} nodes on {count} carriers are {load} nodes on one carrier",
             f"raise it, or {able}",
         )
     needed = math.ceil(CARRIER_MIB + load * each)

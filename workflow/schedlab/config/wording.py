@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from schedlab.config.model import Experiment
 from schedlab.config.variants import Repetitions, Rounds, Variant
-from schedlab.printing import brief, did_you_mean
+from schedlab.printing import brief, did_you_mean, some
 from schedlab.workloads import KINDS, Problem
 
 Location = tuple[str | int, ...]
@@ -79,7 +79,9 @@ def worded(entry: Any, data: Mapping[str, Any]) -> Problem:
         tag = str(context["tag"])
         return Problem(f"{text}.kind", tag, "unknown kind", did_you_mean(tag[:100], known))
     if kind == "union_tag_not_found":
-        return Problem(f"{text}.kind", None, "missing", "say which kind it is")
+        return Problem(
+            f"{text}.kind", None, "missing", f"add it: one of {some(_kinds(location), 20)}"
+        )
     if kind == "missing":
         meaning = _meaning(location)
         remedy = f"add it: {meaning}" if meaning else "add it; config/README.md says what it means"
@@ -184,6 +186,14 @@ def _meaning(location: Location) -> str:
 def _known(location: Location) -> list[str]:
     """Keys that are allowed in the section where an unknown key was found."""
     return list(_model(location).model_fields)
+
+
+def _kinds(location: Location) -> list[str]:
+    """Kinds of which the section at a location may be."""
+    while isinstance(location[-1], int):
+        location = location[:-1]
+    field = _model(location).model_fields[str(location[-1])]
+    return [str(one.model_fields["kind"].default) for one in _within(field.annotation)]
 
 
 def _model(location: Location) -> type[BaseModel]:

@@ -139,7 +139,7 @@ def _clocks(content: Facts) -> str:
          for guest in one["guests"]}
     )  # fmt: skip
     return (
-        "Clocks. The offset of each guest's clock to the controller's was measured before and"
+        "Clocks. The offset of each guest's clock to the host's was measured before and"
         " after each workload, and taken to change linearly in between; largest uncertainty"
         f" {facts['uncertainty']}, largest change {facts['drift']}. Clock sources of the guests:"
         f" {', '.join(sources) or 'not recorded'}. Metrics were sampled every {facts['scrape']} s."

@@ -80,7 +80,7 @@ def of_noise(again: Row) -> list[Sentence]:
             f"{first} and {second} are the same by construction, and yet a difference shows in"
             f" {len(false)} of {len(told)} comparisons: "
         )
-        end = ". Something else than the scheduler differs between trials: doubt small differences."
+        end = ". More than the scheduler differs between trials: doubt small differences."
         return [Sentence("alarm", [Piece(start), *named(false), Piece(end)])]
     if not told:
         text = f"{first} ran a second time as {second}, but its noise floor was not tested: "

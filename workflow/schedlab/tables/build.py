@@ -206,7 +206,8 @@ def _bounded(path: Path, metadata: pq.FileMetaData) -> None:
     unpacked = sum(group.total_byte_size for group in groups)
     if metadata.num_rows > max(_ROWS, _DENSEST * size) or unpacked > max(_BYTES, _DENSEST * size):
         raise SchedlabError(
-            f"{path} unpacks to {metadata.num_rows} rows and {unpacked} bytes: a bomb",
+            f"{path} unpacks to {metadata.num_rows} rows and {unpacked} bytes: a"
+            " decompression bomb",
             remedy="do not use it; schedlab never writes this",
         )
 

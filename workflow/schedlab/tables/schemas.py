@@ -198,7 +198,7 @@ CONDITIONS = (
     Column("scrape_interval_s", _F, "s", "between two samples"),
     Column("clock_uncertainty_s", _F, "s", "largest uncertainty of a node's clock offset"),
     Column("clock_drift_s", _F, "s", "largest change of a node's clock offset during the trial"),
-    Column("clock_offset_s", _F, "s", "head's clock minus the controller's, before the workload"),
+    Column("clock_offset_s", _F, "s", "head's clock minus the host's, before the workload"),
     Column("conditions", pa.string(), "", "all conditions of the record, as JSON"),
     Column("settings", pa.string(), "", "the scheduler's settings in force, as JSON"),
     Column("parity", pa.string(), "", "the scheduler's rows of the parity manifest, as JSON"),

@@ -42,7 +42,7 @@ SLOW_SCRAPE = 0.9
 """Least part of the interval between two scrapes that the median scrape takes when it is named as
 what loses samples: the timeout is the interval."""
 DRIFT_PART = 0.10
-"""Largest part by which a guest's clock may go faster or slower than the controller's. Emulated
+"""Largest part by which a guest's clock may go faster or slower than the host's. Emulated
 guests differ by up to 1 %; a clock that was set meanwhile did not change linearly."""
 MEMORY_PART = 0.80
 """Least part of the declared memory that a guest's kernel reports: it keeps some for itself."""
@@ -109,9 +109,7 @@ def trial_checks(
     broken = list(record["verdict"]["reasons"])
 
     drift = largest_drift(clocks)
-    drifted = (
-        f"a guest's clock differs from the controller's by {drift or 0:.3g} of the time passed"
-    )
+    drifted = f"a guest's clock differs from the host's by {drift or 0:.3g} of the time passed"
 
     def none_if_broken(found: list[str]) -> list[str] | None:
         # A failure of the testbed is one reason. Records that are missing because of it are not

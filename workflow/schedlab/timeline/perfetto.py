@@ -86,7 +86,7 @@ def parts(timeline: Timeline) -> Iterator[str]:
         "trial": trial["trial"],
         "lineage": trial["lineage"],
         "valid": trial["valid"],
-        "time": "since the trial's start, by the controller's clock",
+        "time": "since the trial's start, by the host's clock",
     }
     return json_object(
         {"displayTimeUnit": "ms", "otherData": facts}, "traceEvents", events(timeline)
