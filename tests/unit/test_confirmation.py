@@ -9,7 +9,13 @@ import pandas as pd
 import pytest
 from search_factory import PARTS, step
 
-from schedlab.metrics.confirmation import Lifting, Prediction, confirmations, limiters
+from schedlab.metrics.confirmation import (
+    Lifting,
+    Prediction,
+    Unlifted,
+    confirmations,
+    limiters,
+)
 from schedlab.report.saturation_section import saturation
 from schedlab.schedulers.limits import Limit
 from schedlab.stages.decision import unless_limited
@@ -101,6 +107,14 @@ def test_a_knee_beyond_the_ladder_is_judged_as_a_bound(
     assert found.predicted == pytest.approx(5.0) and found.confirmed is confirmed
     (row,) = saturation(trials, lifting())["confirmations"]
     assert row["found"] == told
+
+
+def test_what_a_trial_counted_does_not_make_a_limit_another_one() -> None:
+    """A variant that lifts another limit leaves this one as it is, not a little lifted."""
+    told = Limit("x", "xQps", 5.0, 45.0, seconds=9.0, client="the busiest part of x")
+    base = [one | {"limits": json.dumps([told._asdict()])} for one in cell("a", 5.0, 2.5)]
+    found = unless_limited(base, [Limit("x", "xQps", 5.0, None), Limit("y", "yQps", 50.0, None)])
+    assert found["run"] is False and found["why"] == Unlifted.OTHER.value
 
 
 def test_another_limiter_needs_no_confirmation() -> None:

@@ -23,6 +23,7 @@ from schedlab.figures import (
     TASK_SETS,
     distribution,
     draw,
+    lateness,
     nodes,
     scale,
     style,
@@ -380,3 +381,14 @@ def test_a_distribution_counts_the_jobs_without_a_value(tables: Path) -> None:
     drawn = sorted(line.get_ydata()[-1] for axis in figure.axes for line in axis.lines)
     valid = set(style.valid(loaded.trials)["trial"].astype(str))
     assert drawn == pytest.approx(sorted(part for trial, part in known.items() if trial in valid))
+
+
+def test_a_wait_is_drawn_from_when_the_jobs_before_had_ended(tables: Path) -> None:
+    """As the table has it: here each job starts as soon as it may."""
+    loaded = load_tables(tables, jobs=wait.JOBS)
+    jobs = loaded.jobs.assign(released=loaded.jobs["started"])
+    with style.applied():
+        figure = wait.draw(loaded._replace(jobs=jobs))
+    drawn = [line.get_xdata() for axis in figure.axes for line in axis.lines]
+    assert drawn and all(x[np.isfinite(x)].max(initial=0) == 0 for x in map(np.asarray, drawn))
+    assert all("released" in one.JOBS for one in (wait, lateness, timeline))

@@ -33,8 +33,9 @@ def test_a_search_within_few_cycles_is_refused(tmp_path: Path) -> None:
     where = r"workloads\[0\].rate.high = 9: on slow-n1 its 20 jobs arrive within fewer than 5"
     with pytest.raises(SchedlabError, match=where) as error:
         load(tmp_path, slow)
-    remedy = "let workload knee have 226 jobs or more, or set rate.high to 0.76 or less"
-    assert error.value.remedy == remedy
+    # rate.low is 1: the end alone would be refused again.
+    remedy = "let workload knee have 226 jobs or more, or set rate.high to 0.76 or less, and"
+    assert error.value.remedy == f"{remedy} rate.low below that"
     assert load(tmp_path, slow, "226").workload("knee").confirms
     with pytest.raises(SchedlabError, match="225 jobs arrive"):
         load(tmp_path, slow, "225")

@@ -161,6 +161,25 @@ def test_the_limiter_is_read_from_the_search_in_the_middle() -> None:
     assert (first_failed(pd.DataFrame(equal)) or {})["rate"] == 0.45
 
 
+@pytest.mark.parametrize(
+    ("changes", "name"),
+    [
+        ({"wait_mean_s": 30.0}, ""),
+        ({"wait_mean_s": None}, ""),
+        ({"wait_mean_s": 0.15}, "submitter"),
+        ({"launch_mean_s": 0.1, "wait_mean_s": 30.0}, ""),
+        ({"scheduling_mean_s": 20.0, "wait_mean_s": 30.0}, "scheduling"),
+        (dict.fromkeys([*PARTS, "wait_mean_s"]), ""),
+    ],
+)
+def test_parts_of_a_wait_are_not_judged_by_one_another_where_one_is_unknown(
+    changes: dict[str, Any], name: str
+) -> None:
+    """Records that lack allocations leave lateness and submission, which are most of themselves."""
+    unknown = {"scheduling_mean_s": float("nan"), "launch_mean_s": None}
+    assert limited(**(unknown | changes))[0] == name
+
+
 FULL = {"scheduling_mean_s": 60.0, "held_mean_s": 10.0, "launch_mean_s": 1.0}
 
 

@@ -180,6 +180,18 @@ def test_fragmentation_by_hand() -> None:
     assert lost == pytest.approx((0.5 + 0.75) / 12)
 
 
+def test_a_job_that_runs_after_others_leaves_no_cores_idle_before_these_have_ended() -> None:
+    first = {"intended": 0, "submit": 0, "accepted": 0, "allocated": 0, "started": 0,
+             "finished": 10, "completed": 10}  # fmt: skip
+    second = {"intended": 0, "submit": 0, "accepted": 0, "allocated": 12, "started": 12,
+              "finished": 20, "completed": 20, "released": 10_000_000_000}  # fmt: skip
+    # From 10 to 12 it waits on two idle cores; until then it may not start.
+    assert of_machine.fragmentation(frame(first, second), 2) == pytest.approx(4 / 40)
+    # One whose predecessor never ended was never due; it is known to the scheduler all the same.
+    never = {"submit": 0, "accepted": 0, "state": "UNFINISHED"}
+    assert of_machine.fragmentation(frame(first, never), 2, 40.0) == 0
+
+
 def test_no_scheduler_beats_the_bounds() -> None:
     arrival, cores_of, runtime = (
         np.array([0.0, 0.0, 5.0]),

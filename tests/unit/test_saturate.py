@@ -77,3 +77,10 @@ def test_ends_within_the_precision_leave_nothing_to_search() -> None:
     (problem,) = workload_from(close).problems([Machine(2, 2)], ROOT)
     assert problem.key == "rate.high" and "1.2" in problem.remedy
     assert not workload_from(close | {"precision": "10 %"}).problems([Machine(2, 2)], ROOT)
+
+
+def test_confirming_adds_searches_and_makes_none_of_those_that_ran_again() -> None:
+    plain, confirming = experiment(), experiment(workloads=[SPEC | {"confirm": True}])
+    for name in ("workload_spec", "decision_spec"):
+        assert getattr(plain, name)("knee") == getattr(confirming, name)("knee")
+    assert plain.report_spec() != confirming.report_spec()

@@ -108,3 +108,31 @@ def test_a_growing_queue_is_told_as_the_reason() -> None:
     jobs["state"] = COMPLETED
     found = rates(jobs, experiment().trace("knee", 1, 1, ROOT), 90.0)
     assert (found.sustained, found.why_not) == (False, ["queue"])
+
+
+@pytest.mark.parametrize(("rate", "sustained"), [(0.8, True), (10.0, False)])
+@pytest.mark.parametrize("last", [60, 30])
+def test_jobs_that_run_after_others_are_offered_when_they_arrive(
+    rate: float, sustained: bool, last: int
+) -> None:
+    """One server of 1 job/s; each job runs after the one ten before it, so that ten are released.
+
+    Of a trial that ended before `last` the later ones are there without the instant of their due.
+    """
+    trace = experiment().trace("knee", 1, 1, ROOT)
+    made = [replace(trace.jobs[0], job=place, arrival=place / rate) for place in range(60)]
+    trace = replace(trace, jobs=tuple(made))
+    due = 3.0 + np.arange(60) / rate
+    start = due.copy()
+    for place in range(1, 60):
+        start[place] = max(due[place], start[place - 1] + 1.0)
+    jobs = pd.DataFrame({"job": range(60), "intended": due, "submit": due, "accepted": due})
+    jobs = jobs.assign(allocated=start, started=start, finished=start + 1, completed=start + 1)
+    jobs["released"] = jobs["finished"].shift(10)
+    if not sustained:
+        jobs.loc[last:, ["started", "allocated", "finished", "completed"]] = np.nan
+        jobs.loc[last + 10 :, ["intended", "released"]] = np.nan
+    jobs = (jobs.set_index("job") * 1e9).reset_index().assign(state=COMPLETED)
+    found = rates(jobs, trace, 90.0)
+    assert (found.sustained, found.why_not) == (sustained, [] if sustained else ["queue"])
+    assert found.offered == pytest.approx(rate)

@@ -50,5 +50,5 @@ def require_cycles(experiment: Experiment, path: Path, root: Path) -> None:
                 f" {jobs} jobs arrive within fewer than {FEWEST_CYCLES} scheduling cycles, one in"
                 f" {cycle:.3g} s, and cannot say whether the queue grows",
                 remedy=f"let workload {search.name} have {least} jobs or more, or set rate.high to"
-                f" {rate:g} or less",
+                f" {rate:g} or less, and rate.low below that",
             )

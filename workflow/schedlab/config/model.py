@@ -343,8 +343,9 @@ class Experiment(Section):
         return {"cpus_per_node": self.machine(name).cpus_per_node, "seed": self.seed}
 
     def workload_spec(self, name: str) -> dict[str, Any]:
-        """Parameters of a workload, as sorted plain JSON; `workloads.workload_from` reads it."""
-        return plain_sorted(self.workload(name).model_dump())
+        """Parameters of a workload's traces, as sorted plain JSON for `workloads.workload_from`."""
+        # Confirming adds searches on further clusters, and changes no trace and no decision.
+        return plain_sorted(self.workload(name).model_dump(exclude={"confirm"}))
 
     def decision_spec(self, workload: str) -> dict[str, Any]:
         """What shapes the decisions on a workload's cells, as plain JSON; not the most trials."""

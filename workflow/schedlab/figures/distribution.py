@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator
 
 from schedlab.figures import style
 from schedlab.metrics.cells import named
-from schedlab.metrics.jobs import seconds
+from schedlab.metrics.durations import instants
 from schedlab.tables.build import Tables
 
 
@@ -25,7 +25,9 @@ def ecdf(
     trials, jobs = tables.trials, tables.jobs
     if not len(trials):
         return style.nothing()
-    delay = pd.Series(seconds(jobs, end) - seconds(jobs, start), index=jobs.index)
+    # As the table's: no wait begins before what a job runs after has ended.
+    spent = (instants(jobs, end) - instants(jobs, start)) / 1e9
+    delay = pd.Series(spent, index=jobs.index)
     by_trial = {str(name): delay[rows] for name, rows in jobs.groupby("trial").groups.items()}
     unit, factor = ("ms", 1e3) if delay.abs().max() < 1 else ("s", 1.0)
     names = style.workloads(trials)

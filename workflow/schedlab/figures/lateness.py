@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from schedlab.figures.distribution import ecdf
 from schedlab.tables.build import Tables
 
-JOBS = ("trial", "intended", "submit")
+JOBS = ("trial", "intended", "submit", "released")
 
 
 def draw(tables: Tables) -> Figure:

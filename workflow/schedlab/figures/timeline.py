@@ -12,14 +12,15 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from schedlab.figures import style
+from schedlab.metrics.durations import instants
 from schedlab.metrics.intervals import Steps, means
 from schedlab.metrics.jobs import Floats, seconds
 from schedlab.metrics.machine import busy_cores, busy_ranks
 from schedlab.tables.build import Tables
 
 JOBS = (
-    "trial", "job", "intended", "submit", "started", "finished", "rank_started", "rank_finished",
-    "rank_open", "completed", "given_up", "state", "cpus",
+    "trial", "job", "intended", "released", "submit", "started", "finished", "rank_started",
+    "rank_finished", "rank_open", "completed", "given_up", "state", "cpus",
 )  # fmt: skip
 _CELL, _SHARED, _LEAST = 1.9, 14.0, 0.9
 """Height of a cell's two panels in inches. Many cells share a height, each with a least one."""
@@ -75,9 +76,8 @@ def _cell(tables: Tables, workload: str, cluster: str, gantt: Axes, cores: Axes)
     trial = good.iloc[0]
     style.heading(gantt, str(trial["trial"]), style.invalid_note(rows))
     jobs = tables.jobs[tables.jobs["trial"] == trial["trial"]].sort_values("job")
-    due, submit, started, finished = (
-        seconds(jobs, name) for name in ("intended", "submit", "started", "finished")
-    )
+    due = instants(jobs, "intended") / 1e9
+    submit, started, finished = (seconds(jobs, name) for name in ("submit", "started", "finished"))
     if np.isnan(submit).all():
         for axis in (gantt, cores):
             style.blank(axis, "no job was submitted")

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from schedlab.figures.distribution import ecdf
 from schedlab.tables.build import Tables
 
-JOBS = ("trial", "intended", "started")
+JOBS = ("trial", "intended", "released", "started")
 
 
 def draw(tables: Tables) -> Figure:

@@ -168,7 +168,7 @@ def prediction(
     assert row is not None and named is not None and knee.estimate is not None
     before = {limit.setting: limit for limit in limits_of(row)}[named.lift]
     lifted = {limit.setting: limit for limit in after}.get(named.lift)
-    if lifted is None or lifted._replace(counted=before.counted) == before:
+    if lifted is None or lifted.allowed == before.allowed:
         return Unlifted.OTHER
     found = _growth(before, lifted, row)
     if found is None:

@@ -52,6 +52,17 @@ def _parts(row: Row) -> dict[str, float]:
     return {name: value for name, value in found.items() if value is not None}
 
 
+def _wait(row: Row) -> float:
+    """Mean wait (s): the sum of its parts or, as one of them may be unknown, that of whole waits.
+
+    0 where neither is known. The known parts alone would make each of them look large.
+    """
+    parts = _parts(row)
+    if len(parts) == len(PARTS):
+        return sum(parts.values())
+    return value_of(row, "wait_mean_s") or 0.0
+
+
 def _machine(row: Row) -> Limiter | None:
     """Processors that are busy, or that jobs hold and mostly run on, all the time."""
     used, cores = value_of(row, "utilisation_steady"), value_of(row, "cores")
@@ -99,8 +110,7 @@ def _all_held(row: Row) -> _Held | None:
 
 
 def _submitter(row: Row) -> Limiter | None:
-    parts = _parts(row)
-    wait, late = sum(parts.values()), parts.get("lateness")
+    wait, late = _wait(row), _parts(row).get("lateness")
     if late is None or wait <= 0 or late < HALF * wait:
         return None
     return Limiter(
@@ -164,8 +174,7 @@ def _periods(cycles: Sequence[Cycle]) -> str:
 
 def _scheduling(row: Row) -> bool:
     """Whether scheduling is at least half of the wait."""
-    parts = _parts(row)
-    return parts.get("scheduling", 0.0) >= HALF * sum(parts.values()) > 0
+    return _parts(row).get("scheduling", 0.0) >= HALF * _wait(row) > 0
 
 
 def _held(row: Row) -> Limiter | None:
@@ -200,9 +209,8 @@ def _window(row: Row) -> Limiter | None:
 
 
 def _part(row: Row) -> Limiter | None:
-    parts = _parts(row)
-    wait = sum(parts.values())
-    if wait <= 0:
+    parts, wait = _parts(row), _wait(row)
+    if not parts or wait <= 0:
         return None
     name = max(parts, key=parts.__getitem__)
     if parts[name] < HALF * wait:

@@ -20,6 +20,7 @@ import pandas as pd
 
 from schedlab.metrics.bounds import Bounded, Floats
 from schedlab.metrics.definitions import steady_window
+from schedlab.metrics.durations import instants
 from schedlab.metrics.intervals import Waiting, Whole, area, fitting_idle, steps
 from schedlab.metrics.jobs import first_after, makespan, rank_seconds, seconds
 from schedlab.schedulers.base import UNFINISHED
@@ -160,10 +161,11 @@ def fragmentation(jobs: pd.DataFrame, cores: int, end: float | None = None) -> f
     """Idle core time while some job that would fit into the idle cores waits, over all core time.
 
     Cores count as taken from allocation to completion (if unknown: from the first to the last
-    instruction). Jobs count as waiting from acceptance to allocation, or to their end if they were
-    never allocated. A run that was given up left its cores then, and its job waits for the next
-    one from then on. The window is the makespan. This is evalys' definition of fragmentation,
-    restricted to instants at which a waiting job fits.
+    instruction). Jobs count as waiting from acceptance (those that run after others: from the end
+    of these) to allocation, or to their end if they were never allocated. A run that was given up
+    left its cores then, and its job waits for the next one from then on. The window is the
+    makespan. This is evalys' definition of fragmentation, restricted to instants at which a waiting
+    job fits.
 
     Parameters
     ----------
@@ -195,9 +197,11 @@ def _runs(jobs: pd.DataFrame) -> tuple[Floats, Floats, Floats, Floats]:
     No record has the allocations of runs before the last one, so a job of which a run was given up
     gets its cores when it starts.
     """
-    since, size = seconds(jobs, "accepted"), processors(jobs)
+    since, size = instants(jobs, "accepted") / 1e9, processors(jobs)
     started = seconds(jobs, "started")
     given = _first_of(seconds(jobs, "allocated"), started)
+    # One that was never due, as what it runs after never ended, waits for no cores.
+    since[np.isnan(given) & np.isnan(seconds(jobs, "intended"))] = np.nan
     freed = _first_of(seconds(jobs, "completed"), seconds(jobs, "finished"))
     further: list[tuple[float, float, float, float]] = []
     lists = zip(jobs["given_up"], jobs["restarts"], strict=True) if "given_up" in jobs else ()

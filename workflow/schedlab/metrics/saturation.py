@@ -22,7 +22,7 @@ import numpy as np
 import pandas as pd
 
 from schedlab.metrics.bounds import Floats
-from schedlab.metrics.durations import instants, times
+from schedlab.metrics.durations import nanoseconds, times
 from schedlab.metrics.jobs import seconds
 from schedlab.schedulers.base import COMPLETED, UNFINISHED
 from schedlab.workloads import Trace
@@ -74,7 +74,7 @@ UNKNOWN = Rates(None, None, None, None, None, None)
 
 
 def waiting(due: Floats, left: Floats, at: Floats) -> Floats:
-    """Number of jobs (at,) that are due and have not left the queue at each instant (s)."""
+    """Number of jobs (at,) that have arrived and have not left the queue at each instant (s)."""
     arrived = np.searchsorted(np.sort(due), at, "right")
     gone = np.searchsorted(np.sort(left), at, "right")
     return (arrived - gone).astype(np.float64)
@@ -144,7 +144,7 @@ def rates(
         Whether jobs run their payload. Those that do not never start: they leave the queue, and
         their wait ends, when they are done.
     """
-    due = instants(jobs, "intended") / 1e9
+    due = _arrivals(jobs, trace)
     if due.size < FEWEST or np.isnan(due).any() or due.max() <= due.min():
         return UNKNOWN
     started = seconds(jobs, "started")
@@ -171,6 +171,22 @@ def rates(
     if slow is None and not why_not:
         return Rates(offered, achieved, slope, low, None, None)
     return Rates(offered, achieved, slope, low, not why_not, why_not)
+
+
+def _arrivals(jobs: pd.DataFrame, trace: Trace) -> Floats:
+    """When jobs arrived (jobs,), s, also those that have to run after others.
+
+    Such a job is due, in other metrics, when the others have ended. A cluster that cannot do what
+    it is offered would so be offered less, and its queue would not grow.
+    """
+    due = nanoseconds(jobs, "intended") / 1e9
+    unknown = np.isnan(due)
+    # The rows of jobs whose predecessors never ended do not tell it.
+    if unknown.any() and not unknown.all():
+        planned = jobs["job"].map({job.job: job.arrival for job in trace.measured})
+        arrivals = planned.to_numpy(dtype=np.float64, na_value=np.nan)
+        due[unknown] = arrivals[unknown] + np.median((due - arrivals)[~unknown])
+    return due
 
 
 def _slow(wait: Floats, due: Floats, longest: float | None) -> bool | None:

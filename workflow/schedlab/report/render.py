@@ -11,7 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from schedlab.citation import read_citation
-from schedlab.config.model import Experiment
+from schedlab.config.model import Experiment, plain_sorted
 from schedlab.config.variants import VIRTUAL
 from schedlab.design import variant_facts
 from schedlab.figures import FIGURES, LEVELS, SEARCHES, TASK_SETS
@@ -339,7 +339,7 @@ def _factors(experiment: Experiment) -> dict[str, Any]:
                 "kind": workload.kind,
                 "parameters": ", ".join(
                     f"{key} = {value}"
-                    for key, value in experiment.workload_spec(workload.name).items()
+                    for key, value in plain_sorted(workload.model_dump()).items()
                     if key not in {"name", "kind"} and value is not None
                 ),
             }

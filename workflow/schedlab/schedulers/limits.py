@@ -67,6 +67,11 @@ class Limit(NamedTuple):
     seconds: float | None = None
     client: str = ""
 
+    @property
+    def allowed(self) -> tuple[float | None, tuple[Cycle, ...], float | None]:
+        """What it allows, whatever a trial has counted."""
+        return self.per_second, self.cycles, self.cores
+
     def on(self, processors: float | None) -> Limit:
         """The same limit on a machine with so many processors, which bound a daemon too."""
         if self.cores is None or processors is None:

@@ -148,6 +148,11 @@ class SwfJob:
     think: float
     line: int
 
+    @property
+    def follows(self) -> int | None:
+        """Number of the job that it waited for; None for none, also where jobs have number -1."""
+        return self.preceding if self.preceding >= 0 else None
+
 
 def line_error(path: Path, line: int, what: str, remedy: str | None = None) -> SchedlabError:
     """Error about a line of a trace, to be raised."""
@@ -251,9 +256,9 @@ def require_think_times(path: Path, records: Sequence[SwfJob]) -> None:
     SchedlabError
         With line, field and value.
     """
-    before: set[int] = set()
+    before: set[int | None] = set()
     for record in records:
-        if record.preceding in before and not record.think <= LARGEST:
+        if record.follows in before and not record.think <= LARGEST:
             word = _word(path, record.line, _THINK)
             shown = brief(word[:200].decode("utf-8", "backslashreplace"))
             raise line_error(
@@ -274,9 +279,9 @@ def require_one_preceding(path: Path, records: Sequence[SwfJob]) -> None:
     SchedlabError
         With line, field, value, and the lines of the two.
     """
-    before: dict[int, list[int]] = {}
+    before: dict[int | None, list[int]] = {}
     for record in records:
-        lines = before.get(record.preceding, [])
+        lines = before.get(record.follows, [])
         if len(lines) > 1:
             raise line_error(
                 path,

@@ -39,11 +39,11 @@ def with_dependencies(
     time_scale : float
         Our seconds per traced second.
     """
-    place: dict[int, int] = {}
+    place: dict[int | None, int] = {}
     found: list[Job] = []
     ends: list[float] = []
     for job, record in zip(jobs, records, strict=True):
-        before = place.get(record.preceding) if of != "ignore" else None
+        before = place.get(record.follows) if of != "ignore" else None
         if before is not None and of == "users":
             think = round(max(record.think, 0.0) * time_scale, 6)
             arrival = round(ends[before] + think, 6)

@@ -258,12 +258,15 @@ class Swf(Workload):
         path = root / self.file
         size = self._size(path)
         chosen = self._slice(path)
-        followed = later = 0
+        followed: set[int] = set()
+        later = 0
         if self.dependencies != "ignore":
-            followed = sum(bool(job.after) for job in self.jobs_of(machine, seed, root))
-            numbers = {record.number: place for place, record in enumerate(chosen.records)}
+            followed = {job.job for job in self.jobs_of(machine, seed, root) if job.after}
+            numbers: dict[int | None, int] = {
+                record.number: place for place, record in enumerate(chosen.records)
+            }
             later = sum(
-                numbers.get(record.preceding, -1) >= place
+                numbers.get(record.follows, -1) >= place
                 for place, record in enumerate(chosen.records)
             )
         fitted = (
@@ -293,7 +296,11 @@ class Swf(Workload):
             **facts_of(fitted, machine),
             "jobs_without_limit": len(chosen.records) - len(limited),
             "jobs_with_longer_limit": longer,
-            "jobs_with_dependency_ignored": sum(r.preceding > 0 for r in chosen.records) - followed,
+            # 0 is the number of a job in few traces, and no job's in those that begin with 1.
+            "jobs_with_dependency_ignored": sum(
+                record.preceding > 0 and place not in followed
+                for place, record in enumerate(chosen.records)
+            ),
             "dropped": dict(sorted(chosen.dropped.items())),
             **({"jobs_with_dependency_on_no_earlier_job": later} if later else {}),
             **({"jobs_with_number_of_another": again} if again else {}),
