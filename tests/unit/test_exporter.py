@@ -111,24 +111,29 @@ def test_of_many_daemons_those_that_ran_longest_are_asked_for_their_peaks(
     assert not processes.asked
 
 
-def test_a_command_line_is_read_again_only_under_another_name(
+def test_command_lines_are_read_only_where_they_may_tell_of_a_daemon(
     exporter: ModuleType, tmp_path: Path
 ) -> None:
-    process(tmp_path, 5, "sh", user=1, system=0, resident=4)
-    process(tmp_path, 6, "kube-apiserver", user=exporter.TICKS, system=0, resident=4)
-    process(tmp_path, 7, "kube-controller", user=exporter.TICKS, system=0, resident=4)
+    ticks = exporter.TICKS
+    names = ["kube-apiserver", "kube-controller-manager", "flux-broker"]
+    (tmp_path / "uptime").write_text("100.00 50.00\n")
+    # A shell that has just started, and daemons: by its name, by the begin of it, by more than it.
+    young = {5: "sh", 6: "kube-apiserver", 7: "kube-controller", 8: "flux-broker-0"}
+    for pid, thread in young.items():
+        process(tmp_path, pid, thread, user=ticks, system=0, resident=4, start=99 * ticks)
+    process(tmp_path, 9, "renamed", user=ticks, system=0, resident=4, start=ticks)
     (tmp_path / "7" / "cmdline").write_bytes(b"")  # in the middle of its start
-    processes = exporter.Processes(["kube-apiserver", "kube-controller-manager"], tmp_path)
-    assert processes.read()["kube-controller-manager"][0] == 0.0
+    (tmp_path / "8" / "cmdline").write_bytes(b"/usr/libexec/flux/cmd/flux-broker\0")
+    (tmp_path / "9" / "cmdline").write_bytes(b"/usr/bin/kube-apiserver\0")
+    for pid in (5, 6):
+        (tmp_path / str(pid) / "cmdline").unlink()
+    processes = exporter.Processes(names, tmp_path)
+    assert [row[0] for row in processes.read().values()] == [2.0, 0.0, 1.0]
+    # What a daemon executes is known from then on.
     (tmp_path / "7" / "cmdline").write_bytes(b"/usr/bin/kube-controller-manager\0")
-    for pid in ("5", "6"):
-        (tmp_path / pid / "cmdline").unlink()
-    found = processes.read()
-    assert [row[0] for row in found.values()] == [1.0, 1.0]
-    # The shell executes a daemon: its name changes, so the command line is read.
-    process(tmp_path, 5, "kube-controller", user=exporter.TICKS, system=0, resident=4)
-    (tmp_path / "5" / "cmdline").write_bytes(b"/usr/bin/kube-controller-manager\0")
-    assert processes.read()["kube-controller-manager"][0] == 2.0
+    for pid in (8, 9):
+        (tmp_path / str(pid) / "cmdline").unlink()
+    assert [row[0] for row in processes.read().values()] == [2.0, 1.0, 1.0]
 
 
 def test_costs_are_summed_by_name(exporter: ModuleType, tmp_path: Path) -> None:

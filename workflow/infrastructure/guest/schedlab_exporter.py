@@ -44,10 +44,14 @@ class Processes:
     A process that is not one of the daemons and has run for longer than `SETTLED` is not read again
     while its id is in use. These are nearly all processes of a node, and reading all of them at
     every scrape took half an emulated processor. For the same reason this class uses the functions
-    of `os` instead of pathlib and `open`; reads the command line of a process again only if it has
-    another name; and asks for its peak only a daemon that has run since it was last asked (without
-    that its memory cannot have grown), of these the `PEAKS` that ran longest. On a carrier of 512
-    virtual nodes a scrape took 3.5 s of 15, and 15 of 15 beside 100 jobs, before it did so.
+    of `os` instead of pathlib and `open`, and asks for its peak only a daemon that has run since it
+    was last asked (without that its memory cannot have grown), of these the `PEAKS` that ran
+    longest. On a carrier of 512 virtual nodes a scrape took 3.5 s of 15, and 15 of 15 beside 100
+    jobs, before it did so.
+
+    Of a younger process the command line is read only if its name begins as a daemon's. To read it
+    the kernel waits for a lock that the process holds while it maps memory, which takes long for
+    one that starts beside hundreds of others: scrapes took up to 29 s for 0.7 s of work.
     """
 
     def __init__(self, names, proc="/proc"):
@@ -55,7 +59,7 @@ class Processes:
         self.proc = Path(proc)
         self.seen = {}  # process -> seconds
         self.asked = {}  # process -> (seconds, resident pages) when it was last asked for its peak
-        self.called = {}  # (pid, start, name of the first thread) -> name of the program
+        self.called = {}  # (pid, start, name of its first thread) -> name of the daemon
         self.ended = dict.fromkeys(names, 0.0)
         self.peak = dict.fromkeys(names, 0)
         self.starts = dict.fromkeys(names, 0)
@@ -78,16 +82,16 @@ class Processes:
                 stat = self._text(pid, "stat")
                 fields = stat[stat.rindex(")") + 2 :].split()
                 start = fields[19]
-                thread = (pid, start, stat[stat.index("(") + 1 : stat.rindex(")")])
-                name = self.called.get(thread) or self._program(pid, thread[2])
-                if name is None:  # of the kernel, or about to execute a program
-                    name = thread[2]
-                else:
-                    called[thread] = name
+                thread = stat[stat.index("(") + 1 : stat.rindex(")")]
+                old = int(start) / TICKS < settled
+                name = self.called.get((pid, start, thread)) or thread
+                if name not in self.names and (old or self._like(thread)):
+                    name = self._program(pid)
                 if name not in self.names:
-                    if int(start) / TICKS < settled:
+                    if old:
                         self.strangers.add(pid)
                     continue
+                called[pid, start, thread] = name
                 key = (name, pid, start)
                 current[key] = (int(fields[11]) + int(fields[12])) / TICKS
                 pages[key] = int(fields[21])
@@ -109,12 +113,14 @@ class Processes:
             n: (total[n], memory[n], self.peak[n], count[n], self.starts[n]) for n in self.names
         }
 
-    def _program(self, pid, thread):
+    def _like(self, thread):
+        """Tell whether a thread's name begins as that of a daemon, of which it may be a part."""
+        return any(name[: len(thread)] == thread[: len(name)] for name in self.names)
+
+    def _program(self, pid):
         """Return what a process executes: threads rename themselves, and the command line stays."""
-        if thread in self.names:
-            return thread
         first = self._text(pid, "cmdline").split("\0")[0]
-        return re.split(r"[/: ]", first.rstrip(":"))[-1] if first else None
+        return re.split(r"[/: ]", first.rstrip(":"))[-1]
 
     def _ask(self, current, pages):
         """Ask the daemons that may have grown for their peaks."""
