@@ -50,8 +50,8 @@ class Processes:
     jobs, before it did so.
 
     Of a younger process the command line is read only if its name begins as a daemon's. To read it
-    the kernel waits for a lock that the process holds while it maps memory, which takes long for
-    one that starts beside hundreds of others: scrapes took up to 29 s for 0.7 s of work.
+    the kernel takes a lock that the process holds while it maps memory. Beside 400 that start,
+    scrapes took up to 29 s for 0.7 s of work; that this lock is why was not measured.
     """
 
     def __init__(self, names, proc="/proc"):
@@ -93,8 +93,8 @@ class Processes:
                     continue
                 called[pid, start, thread] = name
                 key = (name, pid, start)
-                current[key] = (int(fields[11]) + int(fields[12])) / TICKS
                 pages[key] = int(fields[21])
+                current[key] = (int(fields[11]) + int(fields[12])) / TICKS
             except (OSError, ValueError):
                 continue  # it ended while we looked
             memory[name] += pages[key] * PAGE
