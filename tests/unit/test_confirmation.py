@@ -58,6 +58,24 @@ def test_lifting_a_limiter_is_compared_with_the_prediction(
     assert found.confirmed is confirmed
 
 
+@pytest.mark.parametrize(("ends_jobs", "predicted"), [(True, 4 / 0.28), (False, 4.0)])
+def test_a_lifted_limit_no_longer_lengthens_the_ends_of_jobs(
+    *, ends_jobs: bool, predicted: float
+) -> None:
+    """4 places, held for 1 s of which ends take 0.8 s, and for 9 s where jobs queue to end."""
+    limit = Limit("x", "xQps", 5.0, 47.5, ends_jobs=ends_jobs)._asdict()
+    common = {"limits": json.dumps([limit]), "places": 4.0, "utilisation_steady": 0.01}
+    waits = [{"held_mean_s": 1.0, "completion_mean_s": 0.8}, {"held_mean_s": 9.0}]
+    base = [row | common | held for row, held in zip(cell("a", 5.0, 2.5), waits, strict=True)]
+    if not ends_jobs:
+        # The bound of a client that ends no job is that of the step that failed.
+        base[1] |= waits[0]
+    told = unless_limited(base, [Limit("x", "xQps", 50.0, None, ends_jobs=ends_jobs)])
+    # In 0.28 s, since the ends take a tenth of 0.8 s.
+    assert told["predicted"] == pytest.approx(predicted)
+    assert "hold all processors" in told["why"]
+
+
 def test_what_was_predicted_before_is_judged_and_not_what_follows_now() -> None:
     trials = pd.DataFrame([*cell("a", 5.0, 2.5), *cell("b", 10.0, 7.4)])
     recorded = lifting(knee=Prediction(7.0, "told before"))

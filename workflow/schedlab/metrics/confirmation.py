@@ -15,7 +15,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from schedlab.formatting import number
-from schedlab.metrics.cycles import Row, cycle_rate, limits_of, places_of, window
+from schedlab.metrics.cycles import Row, cycle_rate, limits_of, places_of, value_of, window
 from schedlab.metrics.limiter import Limiter, first_failed, of_cell
 from schedlab.metrics.saturation import CYCLES, REASONS
 from schedlab.metrics.searches import UNTOLD, Knee, knees, of_knee
@@ -177,7 +177,7 @@ def prediction(
         return Unlifted.LITTLE
     allowed = Prediction(knee.estimate * found[0], found[1])
     valid = cell[cell["valid"].astype(bool)]
-    bounds = [*_full(valid, knee.estimate), *_all_held(valid, row, before)]
+    bounds = [*_full(valid, knee.estimate), *_all_held(valid, row, before, found[0])]
     next_bound = min(bounds, default=allowed)
     return _below_ceiling(_bounded(allowed, *next_bound), knee)
 
@@ -190,14 +190,21 @@ def _full(valid: pd.DataFrame, knee: float) -> list[Prediction]:
     return [Prediction(knee / float(used), f"the machine is full: {100 * used:.0f} % of it were")]
 
 
-def _all_held(valid: pd.DataFrame, row: Row, before: Limit) -> list[Prediction]:
-    """Rate at which jobs hold all processors.
+def _all_held(valid: pd.DataFrame, row: Row, before: Limit, growth: float) -> list[Prediction]:
+    """Rate at which jobs hold all processors, once the limit has grown so many times.
 
     A daemon that lacks processor time also takes part in the launch and the end of jobs, so of a
-    quota the time for which a job holds its processors is the least that any rate had.
+    quota the time for which a job holds its processors is the least that any rate had. Requests
+    that end a job wait for those of other jobs, and for the client's limit if there are no others:
+    of them it is that least time, in which the end takes so many times less.
     """
-    rows = valid.to_dict("records") if before.cores else [row]
-    known = [found for found in map(places_of, rows) if found is not None]
+    rows = valid.to_dict("records") if before.cores or before.ends_jobs else [row]
+    found = [(places_of(one), value_of(one, "completion_mean_s")) for one in rows]
+    known = [
+        places._replace(held=places.held - (1 - 1 / growth) * (end or 0.0) * before.ends_jobs)
+        for places, end in found
+        if places is not None
+    ]
     most = max(known, key=lambda places: places.rate, default=None)
     if most is None:
         return []

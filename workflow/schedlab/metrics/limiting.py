@@ -8,7 +8,7 @@ BUSY = 0.9
 """Part of the machine's cores from which they count as busy, or as held, all the time."""
 NEAR = 0.8
 """Part of a limit from which actions count as limited by it: counters include pauses at the ends of
-a trial and, for clients, leave out reads."""
+a trial and, for clients, leave out reads and events."""
 HEAD = "head"
 """Node of the scheduler's own daemons."""
 TIME = "observed_s"

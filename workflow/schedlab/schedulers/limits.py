@@ -55,6 +55,9 @@ class Limit(NamedTuple):
         Time in which requests were counted, s; None: that in which the jobs were observed.
     client : str
         Client whose requests these are, where several have the limit each.
+    ends_jobs : bool
+        Whether a job that has ended holds its processors until such requests were sent. The limit
+        then lengthens that time.
     """
 
     name: str
@@ -66,6 +69,7 @@ class Limit(NamedTuple):
     process: str = ""
     seconds: float | None = None
     client: str = ""
+    ends_jobs: bool = False
 
     @property
     def allowed(self) -> tuple[float | None, tuple[Cycle, ...], float | None]:

@@ -23,7 +23,7 @@ _COUNT = "clientset "
 
 
 def requests(audit: str, span: tuple[int, int] | None = None) -> dict[str, float]:
-    """Count requests of the audit log, which has no reads.
+    """Count requests of the audit log, which has no reads and no events.
 
     Parameters
     ----------
@@ -89,13 +89,15 @@ def client_limit(
     written = settings.get(f"{kind}Qps", default)
     qps = float(settings.get(f"{program} --kube-api-qps", written))
     words = f"requests of {program} to the API server (kube-api-qps)"
+    # Controllers end jobs; schedulers do no more once a pod is bound.
+    limit = Limit(words, f"{kind}Qps", qps, None, ends_jobs=kind == "controller")
     start = f"{_COUNT}{program} "
     asked = {name: count for name, count in counters.items() if name.startswith(start)}
     if not asked or not counters.get(_DURING):
-        return Limit(words, f"{kind}Qps", qps, None)
+        return limit
     most = max(asked, key=asked.__getitem__)
     domain, _, agent = most.removeprefix(start).partition(" ")
     # What follows the version of the program and its build names a part of it.
     part = agent.partition("kubernetes/")[2].partition("/")[2].rpartition(":")[2]
     client = f"{part or program} for {domain}"
-    return Limit(words, f"{kind}Qps", qps, asked[most], seconds=counters[_DURING], client=client)
+    return limit._replace(counted=asked[most], seconds=counters[_DURING], client=client)

@@ -311,7 +311,7 @@ class KubernetesBase(Scheduler):
     def limits(self, settings: Mapping[str, Any], counters: Mapping[str, float]) -> list[Limit]:
         """The scheduler's quota; requests per second of both clients, and those that were counted.
 
-        The audit log has no reads, so the count is a lower bound.
+        The audit log has no reads and no events, so the count is a lower bound.
         """
         defaults = self.client_defaults()
         found = [
