@@ -21,6 +21,7 @@ from schedlab.figures import (
     LEVELS,
     SEARCHES,
     TASK_SETS,
+    daemons,
     distribution,
     draw,
     lateness,
@@ -247,6 +248,27 @@ def test_a_mean_over_machines_takes_those_that_are_known_at_the_instant() -> Non
     # compute1 has rate 2 at 2 s and 0 at 4 s, compute2 4 at 3 s and an unknown one at 5 s.
     assert found[3.0] == pytest.approx((1 + 4) / 2)
     assert found[2.0] == pytest.approx(2.0) and found[4.0] == pytest.approx(0.0)
+
+
+@pytest.mark.parametrize(("samples", "told"), [(2, ""), (1, "too few samples")])
+def test_a_trial_of_two_samples_is_a_point_and_one_of_fewer_is_told(
+    samples: int, told: str
+) -> None:
+    """A line of one point would not be seen, and a panel with axes alone tells nothing."""
+    rows = [
+        (metric, labels, "head", step * 10**9, float(step))
+        for metric, labels in ((nodes._CPU, '{"mode": "user"}'), (daemons.CPU, '{"process": "d"}'))
+        for step in range(samples)
+    ]
+    table = pd.DataFrame(rows, columns=["metric", "labels", "instance", "t_ns", "value"])
+    table = table.assign(trial="a.b.1", process="d")
+    with style.applied():
+        _, axes = style.panels(2)
+        nodes._lines(axes[0], table, nodes._PANELS[0], {"a": "a.b.1"}, ["a"])
+        daemons._lines(axes[1], table[samples:], {"a": "a.b.1"}, ["a"], ["d"])
+    for axis in axes:
+        assert [line.get_marker() for line in axis.lines] == ["o"] * (samples - 1)
+        assert "".join(text.get_text() for text in axis.texts) == told
 
 
 def test_the_load_of_many_machines_does_not_grow_with_their_number() -> None:

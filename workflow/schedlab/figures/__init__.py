@@ -108,8 +108,9 @@ FIGURES: dict[str, Figure] = {
     "daemons": Figure(
         "Cost of the scheduler's daemons",
         "Daemons of the scheduler on the head node in the first valid repetition: processor use"
-        " (from the cumulative counter, between two samples) and resident memory. At the bottom:"
-        " processor time of all daemons on all nodes for each job, one open circle a valid trial,"
+        " (from the cumulative counter, between two samples) and resident memory. A point: one"
+        " value alone is known. At the bottom: processor time of all daemons on all nodes for each"
+        " job, one open circle a valid trial,"
         " filled marks the estimate with its 95 % interval.",
         "Lines of processor use and memory of the scheduler's daemons over time, and points of"
         " processor time for each job against compute nodes.",
@@ -119,7 +120,7 @@ FIGURES: dict[str, Figure] = {
         "All that runs on the cluster's machines in the first valid repetition: busy processors,"
         " memory in use, and bytes received and sent a second on all networks but the loopback one."
         " Wide: the head. Narrow: the mean of the other machines. Rates are from cumulative"
-        " counters, between two samples.",
+        " counters, between two samples. A point: one value alone is known.",
         "Lines of busy processors, memory in use and network traffic of the head and of the other"
         " machines over time.",
     ),

@@ -79,13 +79,11 @@ def _lines(
             value = rows["value"].to_numpy(dtype=float)
             if len(rows) and rows["metric"].iloc[0] == CPU:
                 t, value = t[1:], over_time.rate(t, value)
-            if not t.size:
-                continue
+            else:
+                value = value / MIB
             look = style.look(order.index(cluster))
-            axis.plot(t, value if len(rows) and rows["metric"].iloc[0] == CPU else value / MIB,
-                      **style.line_of(look, _width(number)))  # fmt: skip
-            drawn = True
+            drawn |= over_time.line(axis, t, value, look, _width(number))
     if not drawn:
-        style.blank(axis, "no samples" if first else "no valid trial")
+        style.blank(axis, "too few samples" if first else "no valid trial")
         return
     over_time.from_zero(axis)

@@ -112,10 +112,9 @@ def _lines(
             each = [np.interp(t, line.index, line, np.nan, np.nan) for line in machines]
             look = style.look(order.index(cluster))
             mean = np.ma.masked_invalid(each).mean(axis=0)
-            axis.plot(t, np.ma.filled(mean, np.nan), **style.line_of(look, width))
-            drawn = True
+            drawn |= over_time.line(axis, t, np.ma.filled(mean, np.nan), look, width)
     if not drawn:
-        style.blank(axis, "no samples" if first else "no valid trial")
+        style.blank(axis, "too few samples" if first else "no valid trial")
         return
     over_time.from_zero(axis)
 

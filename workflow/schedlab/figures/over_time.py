@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from schedlab.figures.style import of_cell, valid
+from schedlab.figures.style import Look, line_of, of_cell, valid
 
 LOW = 1.1
 """Height of a panel in inches."""
@@ -51,6 +51,15 @@ def rate(t: np.ndarray, value: np.ndarray) -> np.ndarray:
     with np.errstate(divide="ignore", invalid="ignore"):
         found = np.diff(value) / np.diff(t)
     return np.where(np.diff(value) < 0, np.nan, found)
+
+
+def line(axis: Axes, t: np.ndarray, value: np.ndarray, look: Look, width: float) -> bool:
+    """Draw one line, or a point where one value alone is known; return whether any is."""
+    known = int(np.isfinite(value).sum())
+    if known:
+        marker = "o" if known == 1 else ""
+        axis.plot(t, value, marker=marker, markersize=2 + width, **line_of(look, width))
+    return known > 0
 
 
 def from_zero(axis: Axes) -> None:
