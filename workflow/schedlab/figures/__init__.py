@@ -110,8 +110,7 @@ FIGURES: dict[str, Figure] = {
         "Daemons of the scheduler on the head node in the first valid repetition: processor use"
         " (from the cumulative counter, between two samples) and resident memory. A point: one"
         " value alone is known. At the bottom: processor time of all daemons on all nodes for each"
-        " job, one open circle a valid trial,"
-        " filled marks the estimate with its 95 % interval.",
+        " job, one open circle a valid trial, filled marks the estimate with its 95 % interval.",
         "Lines of processor use and memory of the scheduler's daemons over time, and points of"
         " processor time for each job against compute nodes.",
     ),

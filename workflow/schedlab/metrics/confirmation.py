@@ -200,8 +200,9 @@ def _all_held(valid: pd.DataFrame, row: Row, before: Limit, growth: float) -> li
     """
     rows = valid.to_dict("records") if before.cores or before.ends_jobs else [row]
     found = [(places_of(one), value_of(one, "completion_mean_s")) for one in rows]
+    saved = 1 - 1 / growth if before.ends_jobs else 0.0
     known = [
-        places._replace(held=places.held - (1 - 1 / growth) * (end or 0.0) * before.ends_jobs)
+        places._replace(held=places.held - saved * (end or 0.0))
         for places, end in found
         if places is not None
     ]
